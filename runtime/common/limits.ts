@@ -1,0 +1,42 @@
+// Every cap in one place. Reaching one is a typed error or back-pressure, never growth.
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/** Largest value that rides in a push or its reply. Source: Ray max_direct_call_object_size. */
+export const INLINE_BYTES_MAX = 100 * KIB
+/** Largest frame between processes of one cluster; larger ones are refused before allocation. */
+export const FRAME_BYTES_MAX = 256 * MIB
+/** A connection that has this much unsent data stops reading its submitter (back-pressure). */
+export const SEND_BUFFER_BYTES_MAX = 64 * MIB
+/** Tasks pushed ahead to one leased worker, at most; the time budget usually binds first. */
+export const PIPELINE_DEPTH_MAX = 2048
+/** How much measured work may wait at one worker, in milliseconds. */
+export const PIPELINE_BUDGET_MS = 4
+/** How long an owner keeps an idle lease. Source: Ray worker_lease_timeout_milliseconds = 500. */
+export const LEASE_IDLE_MS = 500
+/** Idle workers above the number of CPUs end after this. Source: Ray idle_worker_killing_time = 1 s. */
+export const WORKER_IDLE_MS = 1000
+/** A worker that has not registered by then is killed. Source: Ray worker_register_timeout = 60 s. */
+export const WORKER_REGISTER_TIMEOUT_MS = 60_000
+/** Worker processes of one node, at most; each needs ~46 MB. */
+export const WORKERS_MAX = 1024
+/** A worker that was told to exit is killed after this. Source: Ray actor_graceful_shutdown = 30 s. */
+export const WORKER_EXIT_GRACE_MS = 5_000
+/** How long a raylet outlives its only driver. */
+export const RAYLET_LINGER_MS = 1_000
+/** The last stderr lines kept per worker, for WorkerCrashedError. */
+export const STDERR_TAIL_LINES = 20
+/** Output forwarded to drivers per worker and second; the rest is counted and marked. */
+export const OUTPUT_BYTES_PER_SECOND_MAX = 4 * MIB
+/** One line of worker output; longer ones are cut and marked. */
+export const OUTPUT_LINE_BYTES_MAX = 64 * KIB
+/** Memory monitor. Source: Ray memory_monitor_refresh_ms = 250, memory_usage_threshold = 0.95. */
+export const MEMORY_CHECK_MS = 250
+export const MEMORY_THRESHOLD = 0.95
+/** Kills of a task by the memory monitor before it surfaces. Ray retries without end. */
+export const OOM_RETRIES_MAX = 15
+/** A process that kills its worker this often is poison, whatever maxRetries says. */
+export const TASK_EVENTS_MAX = 100_000
+/** A deadlock is reported once a ring stood this long. */
+export const DEADLOCK_SETTLE_MS = 200
