@@ -1,0 +1,59 @@
+// Errors of frames and of decoding: what the other side sent cannot be accepted, and sending the
+// same bytes again cannot help. They end one connection, never the process.
+// Source: the bad-input catalogue, rows B01 to B12.
+import { UsageError, define } from './virga-error.ts'
+
+/**
+ * The other side does not speak Virga: wrong magic, or no version in common. Close the
+ * connection.
+ */
+export class ProtocolError extends UsageError {
+  static {
+    define(this, 'ProtocolError', 'ERR_PROTOCOL')
+  }
+}
+
+/** The checksum of a frame does not match its bytes. Count it and close the connection. */
+export class FrameCorruptError extends ProtocolError {
+  static {
+    define(this, 'FrameCorruptError', 'ERR_FRAME_CORRUPT')
+  }
+}
+
+/**
+ * A frame says it is longer than the limit. Thrown before anything is allocated.
+ * `data.sizeBytes`, `data.maxBytes`.
+ */
+export class FrameTooLargeError extends ProtocolError {
+  static {
+    define(this, 'FrameTooLargeError', 'ERR_FRAME_TOO_LARGE')
+  }
+}
+
+/** The bytes are no value of the codec, or no message of the schema. `data.offset` where known. */
+export class DecodeError extends ProtocolError {
+  static {
+    define(this, 'DecodeError', 'ERR_DECODE')
+  }
+}
+
+/** A length or depth in the bytes is beyond its cap. `data.limit`, `data.got`. */
+export class DecodeLimitError extends DecodeError {
+  static {
+    define(this, 'DecodeLimitError', 'ERR_DECODE_LIMIT')
+  }
+}
+
+/** Compressed bytes grow beyond the cap on size or ratio. */
+export class DecompressLimitError extends DecodeError {
+  static {
+    define(this, 'DecompressLimitError', 'ERR_DECOMPRESS_LIMIT')
+  }
+}
+
+/** A message of an unknown type or version. `data.type`. */
+export class UnsupportedMessageError extends ProtocolError {
+  static {
+    define(this, 'UnsupportedMessageError', 'ERR_UNSUPPORTED_MESSAGE')
+  }
+}
