@@ -38,6 +38,7 @@ export {
 
 /** A value cannot be encoded. `data.path` is where it lies: `args[1].opts.cb`. */
 export class SerializationError extends UsageError {
+  declare readonly code: 'ERR_SERIALIZATION'
   static {
     define(this, 'SerializationError', 'ERR_SERIALIZATION')
   }
@@ -45,6 +46,7 @@ export class SerializationError extends UsageError {
 
 /** The worker has another version of the module, or none: `data` has both sides' name and hash. */
 export class FunctionNotFoundError extends UsageError {
+  declare readonly code: 'ERR_FUNCTION_NOT_FOUND'
   static {
     define(this, 'FunctionNotFoundError', 'ERR_FUNCTION_NOT_FOUND')
   }
@@ -52,6 +54,7 @@ export class FunctionNotFoundError extends UsageError {
 
 /** The actor has no such public method. `data.method`, `data.methods`. */
 export class MethodNotFoundError extends UsageError {
+  declare readonly code: 'ERR_METHOD_NOT_FOUND'
   static {
     define(this, 'MethodNotFoundError', 'ERR_METHOD_NOT_FOUND')
   }
@@ -62,6 +65,7 @@ export class MethodNotFoundError extends UsageError {
  * `data.since`.
  */
 export class ActorAlreadyExistsError extends UsageError {
+  declare readonly code: 'ERR_ACTOR_ALREADY_EXISTS'
   static {
     define(this, 'ActorAlreadyExistsError', 'ERR_ACTOR_ALREADY_EXISTS')
   }
@@ -69,6 +73,7 @@ export class ActorAlreadyExistsError extends UsageError {
 
 /** No living actor has that name in that namespace. */
 export class ActorNotFoundError extends UsageError {
+  declare readonly code: 'ERR_ACTOR_NOT_FOUND'
   static {
     define(this, 'ActorNotFoundError', 'ERR_ACTOR_NOT_FOUND')
   }
@@ -76,6 +81,7 @@ export class ActorNotFoundError extends UsageError {
 
 /** A ref of another cluster or job. */
 export class ForeignRefError extends UsageError {
+  declare readonly code: 'ERR_FOREIGN_REF'
   static {
     define(this, 'ForeignRefError', 'ERR_FOREIGN_REF')
   }
@@ -83,6 +89,7 @@ export class ForeignRefError extends UsageError {
 
 /** A get through a handle on which `free()` was called. */
 export class ObjectFreedError extends UsageError {
+  declare readonly code: 'ERR_OBJECT_FREED'
   static {
     define(this, 'ObjectFreedError', 'ERR_OBJECT_FREED')
   }
@@ -90,6 +97,7 @@ export class ObjectFreedError extends UsageError {
 
 /** No such object: its id was never made here, or nobody refers to it any more. */
 export class ObjectNotFoundError extends UsageError {
+  declare readonly code: 'ERR_OBJECT_NOT_FOUND'
   static {
     define(this, 'ObjectNotFoundError', 'ERR_OBJECT_NOT_FOUND')
   }
@@ -97,6 +105,7 @@ export class ObjectNotFoundError extends UsageError {
 
 /** One value is beyond a hard limit. `data.sizeBytes`, `data.maxBytes`. */
 export class ObjectTooLargeError extends UsageError {
+  declare readonly code: 'ERR_OBJECT_TOO_LARGE'
   static {
     define(this, 'ObjectTooLargeError', 'ERR_OBJECT_TOO_LARGE')
   }
@@ -104,6 +113,7 @@ export class ObjectTooLargeError extends UsageError {
 
 /** A variable of `runtimeEnv.envVars` is refused. `data.name`. */
 export class InvalidEnvError extends UsageError {
+  declare readonly code: 'ERR_INVALID_ENV'
   static {
     define(this, 'InvalidEnvError', 'ERR_INVALID_ENV')
   }
@@ -111,6 +121,7 @@ export class InvalidEnvError extends UsageError {
 
 /** A ring of tasks or actors that wait for each other. `data.chain` names them in order. */
 export class DeadlockError extends UsageError {
+  declare readonly code: 'ERR_DEADLOCK'
   static {
     define(this, 'DeadlockError', 'ERR_DEADLOCK')
   }
@@ -123,6 +134,7 @@ export class DeadlockError extends UsageError {
  * `poison` when the task killed every worker it was given.
  */
 export class WorkerCrashedError extends LostError {
+  declare readonly code: 'ERR_WORKER_CRASHED'
   static {
     define(this, 'WorkerCrashedError', 'ERR_WORKER_CRASHED')
   }
@@ -130,6 +142,7 @@ export class WorkerCrashedError extends LostError {
 
 /** The node died, with its raylet and all its workers. */
 export class NodeDiedError extends LostError {
+  declare readonly code: 'ERR_NODE_DIED'
   static {
     define(this, 'NodeDiedError', 'ERR_NODE_DIED')
   }
@@ -140,6 +153,7 @@ export class NodeDiedError extends LostError {
  * is the TaskError). `data.mayHaveRun`: true, false or 'unknown'.
  */
 export class ActorDiedError extends LostError {
+  declare readonly code: 'ERR_ACTOR_DIED'
   static {
     define(this, 'ActorDiedError', 'ERR_ACTOR_DIED')
   }
@@ -147,6 +161,7 @@ export class ActorDiedError extends LostError {
 
 /** Every copy is lost and it could not be made again: `message` says why. */
 export class ObjectLostError extends LostError {
+  declare readonly code: 'ERR_OBJECT_LOST'
   static {
     define(this, 'ObjectLostError', 'ERR_OBJECT_LOST')
   }
@@ -154,6 +169,7 @@ export class ObjectLostError extends LostError {
 
 /** The bytes read differ from the checksum written. `data.expected`, `data.got`. */
 export class ObjectCorruptedError extends LostError {
+  declare readonly code: 'ERR_OBJECT_CORRUPTED'
   static {
     define(this, 'ObjectCorruptedError', 'ERR_OBJECT_CORRUPTED')
   }
@@ -161,6 +177,7 @@ export class ObjectCorruptedError extends LostError {
 
 /** The process that owned the object died, and what was needed to adopt it is missing. */
 export class OwnerDiedError extends LostError {
+  declare readonly code: 'ERR_OWNER_DIED'
   static {
     define(this, 'OwnerDiedError', 'ERR_OWNER_DIED')
   }
@@ -173,6 +190,7 @@ export class OwnerDiedError extends LostError {
  * `data.nearest`.
  */
 export class InfeasibleError extends CapacityError {
+  declare readonly code: 'ERR_INFEASIBLE'
   static {
     define(this, 'InfeasibleError', 'ERR_INFEASIBLE')
   }
@@ -180,6 +198,7 @@ export class InfeasibleError extends CapacityError {
 
 /** Hard affinity to a node that is dead or too small. */
 export class TaskUnschedulableError extends CapacityError {
+  declare readonly code: 'ERR_TASK_UNSCHEDULABLE'
   static {
     define(this, 'TaskUnschedulableError', 'ERR_TASK_UNSCHEDULABLE')
   }
@@ -187,6 +206,7 @@ export class TaskUnschedulableError extends CapacityError {
 
 /** Hard affinity of an actor to a node that is dead or too small. */
 export class ActorUnschedulableError extends CapacityError {
+  declare readonly code: 'ERR_ACTOR_UNSCHEDULABLE'
   static {
     define(this, 'ActorUnschedulableError', 'ERR_ACTOR_UNSCHEDULABLE')
   }
@@ -194,6 +214,7 @@ export class ActorUnschedulableError extends CapacityError {
 
 /** Nothing was freed or spilled while a put waited. `data.sizeBytes`, `data.capacityBytes`. */
 export class ObjectStoreFullError extends CapacityError {
+  declare readonly code: 'ERR_OBJECT_STORE_FULL'
   static {
     define(this, 'ObjectStoreFullError', 'ERR_OBJECT_STORE_FULL')
   }
@@ -201,6 +222,7 @@ export class ObjectStoreFullError extends CapacityError {
 
 /** The worker exceeded its memory, or the node ran out. `data.limitBytes`, `data.peakBytes`. */
 export class OutOfMemoryError extends CapacityError {
+  declare readonly code: 'ERR_OUT_OF_MEMORY'
   static {
     define(this, 'OutOfMemoryError', 'ERR_OUT_OF_MEMORY')
   }
@@ -208,6 +230,7 @@ export class OutOfMemoryError extends CapacityError {
 
 /** More pending calls than `maxPendingCalls`. Thrown at the call. */
 export class PendingCallsLimitError extends CapacityError {
+  declare readonly code: 'ERR_PENDING_CALLS_LIMIT'
   static {
     define(this, 'PendingCallsLimitError', 'ERR_PENDING_CALLS_LIMIT')
   }
@@ -215,6 +238,7 @@ export class PendingCallsLimitError extends CapacityError {
 
 /** A `Queue` had no room in time. */
 export class QueueFullError extends CapacityError {
+  declare readonly code: 'ERR_QUEUE_FULL'
   static {
     define(this, 'QueueFullError', 'ERR_QUEUE_FULL')
   }
@@ -222,6 +246,7 @@ export class QueueFullError extends CapacityError {
 
 /** A `Queue` had no item in time. */
 export class QueueEmptyError extends CapacityError {
+  declare readonly code: 'ERR_QUEUE_EMPTY'
   static {
     define(this, 'QueueEmptyError', 'ERR_QUEUE_EMPTY')
   }
@@ -231,6 +256,7 @@ export class QueueEmptyError extends CapacityError {
 
 /** The actor cannot be reached now and may come back; the call may have run. */
 export class ActorUnavailableError extends UnknownOutcomeError {
+  declare readonly code: 'ERR_ACTOR_UNAVAILABLE'
   static {
     define(this, 'ActorUnavailableError', 'ERR_ACTOR_UNAVAILABLE')
   }
@@ -240,6 +266,7 @@ export class ActorUnavailableError extends UnknownOutcomeError {
 
 /** The task was cancelled, forced or not. */
 export class TaskCancelledError extends StoppedError {
+  declare readonly code: 'ERR_TASK_CANCELLED'
   static {
     define(this, 'TaskCancelledError', 'ERR_TASK_CANCELLED')
   }
@@ -247,6 +274,7 @@ export class TaskCancelledError extends StoppedError {
 
 /** `get` waited for `timeoutMs`. The task goes on. */
 export class GetTimeoutError extends StoppedError {
+  declare readonly code: 'ERR_GET_TIMEOUT'
   static {
     define(this, 'GetTimeoutError', 'ERR_GET_TIMEOUT')
   }
@@ -254,6 +282,7 @@ export class GetTimeoutError extends StoppedError {
 
 /** An attempt ran longer than the `timeoutMs` of its task. */
 export class TaskTimeoutError extends StoppedError {
+  declare readonly code: 'ERR_TASK_TIMEOUT'
   static {
     define(this, 'TaskTimeoutError', 'ERR_TASK_TIMEOUT')
   }
@@ -261,6 +290,7 @@ export class TaskTimeoutError extends StoppedError {
 
 /** Work in a placement group that was removed. */
 export class PlacementGroupRemovedError extends StoppedError {
+  declare readonly code: 'ERR_PLACEMENT_GROUP_REMOVED'
   static {
     define(this, 'PlacementGroupRemovedError', 'ERR_PLACEMENT_GROUP_REMOVED')
   }

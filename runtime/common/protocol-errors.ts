@@ -3,11 +3,15 @@
 // Source: the bad-input catalogue, rows B01 to B12.
 import { UsageError, define } from './virga-error.ts'
 
+type DecodeCode = 'ERR_DECODE' | 'ERR_DECODE_LIMIT' | 'ERR_DECOMPRESS_LIMIT'
+type FrameCode = 'ERR_FRAME_CORRUPT' | 'ERR_FRAME_TOO_LARGE' | 'ERR_UNSUPPORTED_MESSAGE'
+
 /**
  * The other side does not speak Virga: wrong magic, or no version in common. Close the
  * connection.
  */
 export class ProtocolError extends UsageError {
+  declare readonly code: 'ERR_PROTOCOL' | FrameCode | DecodeCode
   static {
     define(this, 'ProtocolError', 'ERR_PROTOCOL')
   }
@@ -15,6 +19,7 @@ export class ProtocolError extends UsageError {
 
 /** The checksum of a frame does not match its bytes. Count it and close the connection. */
 export class FrameCorruptError extends ProtocolError {
+  declare readonly code: 'ERR_FRAME_CORRUPT'
   static {
     define(this, 'FrameCorruptError', 'ERR_FRAME_CORRUPT')
   }
@@ -25,6 +30,7 @@ export class FrameCorruptError extends ProtocolError {
  * `data.sizeBytes`, `data.maxBytes`.
  */
 export class FrameTooLargeError extends ProtocolError {
+  declare readonly code: 'ERR_FRAME_TOO_LARGE'
   static {
     define(this, 'FrameTooLargeError', 'ERR_FRAME_TOO_LARGE')
   }
@@ -32,6 +38,7 @@ export class FrameTooLargeError extends ProtocolError {
 
 /** The bytes are no value of the codec, or no message of the schema. `data.offset` where known. */
 export class DecodeError extends ProtocolError {
+  declare readonly code: DecodeCode
   static {
     define(this, 'DecodeError', 'ERR_DECODE')
   }
@@ -39,6 +46,7 @@ export class DecodeError extends ProtocolError {
 
 /** A length or depth in the bytes is beyond its cap. `data.limit`, `data.got`. */
 export class DecodeLimitError extends DecodeError {
+  declare readonly code: 'ERR_DECODE_LIMIT'
   static {
     define(this, 'DecodeLimitError', 'ERR_DECODE_LIMIT')
   }
@@ -46,6 +54,7 @@ export class DecodeLimitError extends DecodeError {
 
 /** Compressed bytes grow beyond the cap on size or ratio. */
 export class DecompressLimitError extends DecodeError {
+  declare readonly code: 'ERR_DECOMPRESS_LIMIT'
   static {
     define(this, 'DecompressLimitError', 'ERR_DECOMPRESS_LIMIT')
   }
@@ -53,6 +62,7 @@ export class DecompressLimitError extends DecodeError {
 
 /** A message of an unknown type or version. `data.type`. */
 export class UnsupportedMessageError extends ProtocolError {
+  declare readonly code: 'ERR_UNSUPPORTED_MESSAGE'
   static {
     define(this, 'UnsupportedMessageError', 'ERR_UNSUPPORTED_MESSAGE')
   }
