@@ -1,0 +1,57 @@
+// The one place on globalThis that all copies of this package in a process share: which functions
+// remote() has seen, which modules wait in init(), and who the core-worker is.
+//   registry(): Registry            made at the first call
+//   registryChanged(registry)       tell the watchers, after a function or a park was added
+// Invariants:
+//   R1. Names and homes are keys of Maps, never of objects: `__proto__` is a name like any other.
+//   R2. A copy of the package with another layout is told so; it never writes into a strange one.
+import { UsageError } from '../common/errors.ts'
+import type { FunctionDescriptor } from './functions.ts'
+
+const KEY = Symbol.for('virga')
+const LAYOUT = 1
+
+export interface Registry {
+  readonly layout: number
+  /** The functions of each home, by ordinal. */
+  readonly homes: Map<string, FunctionDescriptor[]>
+  /** Homes whose module waits in init() for ever ('' when it has none). Only in workers. */
+  readonly parked: Set<string>
+  /** Called after every registration and every park. */
+  readonly watchers: Set<() => void>
+  /** The core-worker of this process; set by init() and by the worker's main. */
+  currentCoreWorker: unknown
+}
+
+/**
+ * @returns the registry of this process, the same one for every copy of the package.
+ * @throws UsageError when a copy with another layout made it.
+ */
+export function registry(): Registry {
+  const shared = globalThis as unknown as Record<symbol, Registry | undefined>
+  const found = shared[KEY]
+  if (found === undefined) return install(shared)
+  if (found.layout !== LAYOUT) {
+    throw new UsageError(
+      'Two versions of virga that do not understand each other are loaded in this process. ' +
+        'Run `npm ls virga` and bring all packages to the same version.',
+    )
+  }
+  return found
+}
+
+export function registryChanged(changed: Registry): void {
+  for (const watcher of changed.watchers) watcher()
+}
+
+function install(shared: Record<symbol, Registry | undefined>): Registry {
+  const made: Registry = {
+    layout: LAYOUT,
+    homes: new Map(),
+    parked: new Set(),
+    watchers: new Set(),
+    currentCoreWorker: undefined,
+  }
+  Object.defineProperty(shared, KEY, { value: made, enumerable: false })
+  return made
+}
