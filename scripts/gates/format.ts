@@ -1,0 +1,14 @@
+// Format: oxfmt by .oxfmtrc.json of the tree. `npm run format` mends what this refuses.
+import { type GateResult, runTool, toolFailed } from './gate.ts'
+
+export async function format(root: string): Promise<GateResult> {
+  const run = await runTool(root, 'oxfmt/bin/oxfmt', ['--check', '.'])
+  const said = run.stdout + run.stderr
+  const fileCount = Number(/on (\d+) files?/.exec(said)?.[1] ?? 0)
+  const problems = said
+    .split('\n')
+    .flatMap((line) => /^(\S+) \(\d+ms\)$/.exec(line)?.[1] ?? [])
+    .map((path) => `${path}: [format] run npm run format`)
+  if (run.exitCode !== 0 && problems.length === 0 && fileCount > 0) throw toolFailed('format', run)
+  return { gate: 'format', fileCount, problems }
+}

@@ -1,0 +1,23 @@
+// How the tests run: `npm test`, `npm run test:full` (scripts/test.ts), or `npx vitest FILE`.
+// Two files at a time, each in a process of its own, because the tests start clusters and kill
+// processes; a small machine must not be asked for more. dist/ is loaded by Node itself, not
+// through vite, as a user's program would load it.
+import { join } from 'node:path'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  // Nothing of the home folder and nothing of a user's project has a say here.
+  root: import.meta.dirname,
+  cacheDir: join(import.meta.dirname, '.cache/vite'),
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    teardownTimeout: 10_000,
+    allowOnly: false,
+    passWithNoTests: false,
+    server: { deps: { external: [/\/dist\//] } },
+  },
+})
