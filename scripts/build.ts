@@ -107,6 +107,7 @@ function emitTypes(outdir: string): void {
 }
 
 function publish(staging: string, clean: boolean): void {
+  mkdirSync(DIST, { recursive: true })
   const fresh = filesUnder(staging).map((path) => relative(staging, path))
   for (const path of fresh) {
     mkdirSync(dirname(join(DIST, path)), { recursive: true })
