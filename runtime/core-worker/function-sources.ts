@@ -85,7 +85,7 @@ export class Sources {
  */
 function positionInSource(position: Position): { line: number; column: number } {
   const frames = (position.site.stack ?? '').split('\n').flatMap((line): Frame[] => {
-    const match = /((?:file:\/\/|node:)?[^\s()]+):(\d+):(\d+)\)?$/.exec(line)
+    const match = /(?:\(|at (?:async )?)((?:file:|node:|\/)[^()]*):(\d+):(\d+)\)?$/.exec(line)
     if (match === null) return []
     const [, scriptName = '', lineNumber, columnNumber] = match
     return [{ scriptName, lineNumber: Number(lineNumber), columnNumber: Number(columnNumber) }]

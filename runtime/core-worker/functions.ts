@@ -2,7 +2,7 @@
 //   registerFunction(fn, kind, origin) -> FunctionDescriptor    at remote(); origin: frames to skip
 //   identify(descriptor, sources) -> FunctionIdentity           at the first submit; reads the home
 //   lookup(identity, sources) -> FunctionDescriptor             in a worker, after its home is loaded
-//   park(skipFrames) -> Promise<never>                          what init() returns in a worker
+//   park() -> Promise<never>                                    what init() returns in a worker
 //   registeredHomes() -> string[]                               homes known so far, in order
 // Invariants:
 //   F1. A function is (home, ordinal): the n-th call of remote() by its home. The order of calls at
@@ -120,11 +120,10 @@ export function registeredHomes(): readonly string[] {
 /**
  * What init() returns in a worker: a promise that never resolves, so that what stands below it
  * runs in the driver alone. The loader that imports the caller's module is told.
- * @param skipFrames  frames of Virga between this call and the user's (1 when init() calls).
  */
-export function park(skipFrames: number): Promise<never> {
+export function park(): Promise<never> {
   const shared = registry()
-  shared.parked.add(parkedHome(skipFrames + 1))
+  shared.parkCount += 1
   registryChanged(shared)
   return new Promise<never>(() => undefined)
 }
@@ -214,15 +213,6 @@ function checkBundled(home: string): void {
 
 function ownSite(moduleUrl: string): { home: string; line: number; column: number } {
   return { home: normalizeHome(moduleUrl) ?? moduleUrl, line: 1, column: 1 }
-}
-
-function parkedHome(skipFrames: number): string {
-  try {
-    return findHome(skipFrames + 1).home
-  } catch (error) {
-    if (error instanceof UsageError) return ''
-    throw error
-  }
 }
 
 function called(identity: FunctionIdentity): string {

@@ -1,5 +1,5 @@
 // The one place on globalThis that all copies of this package in a process share: which functions
-// remote() has seen, which modules wait in init(), and who the core-worker is.
+// remote() has seen, whether a module waits in init(), and who the core-worker is.
 //   registry(): Registry            made at the first call
 //   registryChanged(registry)       tell the watchers, after a function or a park was added
 // Invariants:
@@ -15,8 +15,8 @@ export interface Registry {
   readonly layout: number
   /** The functions of each home, by ordinal. */
   readonly homes: Map<string, FunctionDescriptor[]>
-  /** Homes whose module waits in init() for ever ('' when it has none). Only in workers. */
-  readonly parked: Set<string>
+  /** How many calls of init() wait for ever: none but in workers. */
+  parkCount: number
   /** Called after every registration and every park. */
   readonly watchers: Set<() => void>
   /** The core-worker of this process; set by init() and by the worker's main. */
@@ -48,7 +48,7 @@ function install(shared: Record<symbol, Registry | undefined>): Registry {
   const made: Registry = {
     layout: LAYOUT,
     homes: new Map(),
-    parked: new Set(),
+    parkCount: 0,
     watchers: new Set(),
     currentCoreWorker: undefined,
   }
