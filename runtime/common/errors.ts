@@ -8,7 +8,7 @@ import {
   StoppedError,
   UnknownOutcomeError,
   UsageError,
-  define
+  define,
 } from './virga-error.ts'
 
 export {
@@ -21,7 +21,7 @@ export {
   UsageError,
   VirgaError,
   errorCodes,
-  findErrorClass
+  findErrorClass,
 } from './virga-error.ts'
 export type { ErrorData, TaskInfo, VirgaErrorClass, VirgaErrorOptions } from './virga-error.ts'
 export {
@@ -31,7 +31,7 @@ export {
   FrameCorruptError,
   FrameTooLargeError,
   ProtocolError,
-  UnsupportedMessageError
+  UnsupportedMessageError,
 } from './protocol-errors.ts'
 
 // ---- UsageError: Fix the call. ----

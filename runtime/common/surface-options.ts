@@ -82,7 +82,7 @@ export interface TaskOptions<N extends number = number> extends Placed {
   signal?: AbortSignal
   /** May run in Lambda when nodes are full. Default 'auto'. */
   burst?: 'auto' | 'always' | 'never'
-  /** How many unread items a generator may be ahead. Default: 16 items. */
+  /** How many unread items a generator may be ahead. Default 64. */
   streamBufferSize?: number
   /** How many run at once, or start per second, in the whole cluster. */
   limit?: Limiter
@@ -107,6 +107,7 @@ export interface MethodOption {
   retryExceptions?: boolean | ErrorClass[]
 }
 
+// oxlint-disable-next-line typescript/no-wrapper-object-types -- the names of Object.prototype
 type Hidden = `_${string}` | 'constructor' | 'then' | keyof Object
 /** The names of public methods. Values stay plain, so that declarations never name the class. */
 export type PublicNames<I> = {
@@ -126,7 +127,7 @@ export type MethodOptions<C extends AnyClass> = {
 
 export interface ActorOptions<
   C extends AnyClass = AnyClass,
-  MO extends MethodOptions<C> = MethodOptions<C>
+  MO extends MethodOptions<C> = MethodOptions<C>,
 > extends Placed {
   /** Where the name is unique. Default: the namespace of `init`. */
   namespace?: string

@@ -64,8 +64,9 @@ export type Params<F> = F extends (...args: infer P) => unknown ? P : never
 export type Result<F> = F extends (...args: any[]) => infer R ? R : never
 
 type AnyGenerator = AsyncGenerator<any, any, any> | Generator<any, any, any>
-type Yielded<R> =
-  R extends AsyncGenerator<infer Y, any, any> | Generator<infer Y, any, any> ? Y : never
+type Yielded<R> = R extends AsyncGenerator<infer Y, any, any> | Generator<infer Y, any, any>
+  ? Y
+  : never
 type IsStream<R> =
   IsAny<R> extends true
     ? false

@@ -10,7 +10,7 @@ import type {
   Ran,
   Result,
   Returns,
-  Tail
+  Tail,
 } from './surface-refs.ts'
 
 /** One outcome of `mapSettled`: `index` counts inputs from 0. */

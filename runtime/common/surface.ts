@@ -16,7 +16,7 @@ export type {
   Result,
   Returns,
   Values,
-  WaitOptions
+  WaitOptions,
 } from './surface-refs.ts'
 export type {
   ActorOptions,
@@ -33,7 +33,7 @@ export type {
   PublicNames,
   Resources,
   RuntimeEnv,
-  TaskOptions
+  TaskOptions,
 } from './surface-options.ts'
 export type { RemoteFunction, Settled } from './surface-tasks.ts'
 export type {
@@ -46,12 +46,12 @@ export type {
   NamespaceOptions,
   RemoteClass,
   RemoteMethod,
-  UntypedMethods
+  UntypedMethods,
 } from './surface-actors.ts'
 export type {
   Cluster,
   LimiterOptions,
   NodeInfo,
   PlacementGroup,
-  RuntimeContext
+  RuntimeContext,
 } from './surface-cluster.ts'

@@ -67,7 +67,7 @@ export function define(
   type: VirgaErrorClass,
   name: string,
   code: string,
-  retryable?: boolean
+  retryable?: boolean,
 ): void {
   const put = (key: PropertyKey, value: unknown): void => {
     Object.defineProperty(type.prototype, key, { value, configurable: true, writable: true })

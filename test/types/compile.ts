@@ -31,7 +31,7 @@ const USER_OPTIONS: ts.CompilerOptions = {
   emitDeclarationOnly: true,
   skipLibCheck: false,
   rootDir: ROOT,
-  outDir: join(ROOT, 'out')
+  outDir: join(ROOT, 'out'),
 }
 
 /**
@@ -50,7 +50,7 @@ export function emitDeclarations(file: string): Compiled {
     lib: ['lib.es2024.d.ts', 'lib.esnext.disposable.d.ts'],
     rewriteRelativeImportExtensions: true,
     skipLibCheck: true,
-    outDir: join(ROOT, 'dist')
+    outDir: join(ROOT, 'dist'),
   }
   return compile(file, options)
 }
@@ -58,7 +58,7 @@ export function emitDeclarations(file: string): Compiled {
 function compile(
   file: string,
   options: ts.CompilerOptions,
-  overlay?: ReadonlyMap<string, string>
+  overlay?: ReadonlyMap<string, string>,
 ): Compiled {
   const host = overlay === undefined ? ts.createCompilerHost(options) : overlaid(options, overlay)
   const program = ts.createProgram([join(ROOT, file)], options, host)
@@ -73,7 +73,7 @@ function compile(
 
 function overlaid(
   options: ts.CompilerOptions,
-  overlay: ReadonlyMap<string, string>
+  overlay: ReadonlyMap<string, string>,
 ): ts.CompilerHost {
   const host = ts.createCompilerHost(options)
   const inDist = (path: string): boolean => /^dist(\/|$)/.test(relative(ROOT, path))
@@ -86,7 +86,7 @@ function overlaid(
     getSourceFile: (path, languageVersion) => {
       const text = inDist(path) ? find(path) : host.readFile(path)
       return text === undefined ? undefined : ts.createSourceFile(path, text, languageVersion)
-    }
+    },
   }
 }
 

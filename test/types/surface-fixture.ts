@@ -18,6 +18,7 @@ import type {
   Methods,
   NOf,
   NamespaceOptions,
+  ObjectRef,
   ObjectRefStream,
   PublicNames,
   RemoteClass,
@@ -25,19 +26,18 @@ import type {
   TaskOptions,
   UntypedMethods,
   Values,
-  WaitOptions
+  WaitOptions,
 } from '../../runtime/common/surface.ts'
-import { ObjectRef } from '../../runtime/common/surface.ts'
 
 export * from '../../runtime/common/surface.ts'
 
 export declare function remote<F extends AnyFn, const N extends number = 1>(
   fn: F,
-  options?: TaskOptions<N>
+  options?: TaskOptions<N>,
 ): RemoteFunction<F, N>
 export declare function remote<C extends AnyClass, const MO extends MethodOptions<C> = {}>(
   Class: C,
-  options?: ActorOptions<C, MO>
+  options?: ActorOptions<C, MO>,
 ): RemoteClass<
   ConstructorParameters<C>,
   {
@@ -46,7 +46,7 @@ export declare function remote<C extends AnyClass, const MO extends MethodOption
 >
 export declare function getActor<C extends AnyClass = never>(
   name: string,
-  o?: NamespaceOptions
+  o?: NamespaceOptions,
 ): Promise<ActorHandle<[C] extends [never] ? UntypedMethods : Methods<C>>>
 export declare function kill(handle: AnyActorHandle, o?: KillOptions): Promise<void>
 export declare function exitActor(): never
@@ -54,15 +54,15 @@ export declare function put<T>(value: T): Promise<ObjectRef<T>>
 export declare function get<T>(ref: ObjectRef<T>, o?: GetOptions): Promise<T>
 export declare function get<const R extends readonly ObjectRef[]>(
   refs: R,
-  o?: GetOptions
+  o?: GetOptions,
 ): Promise<Values<R>>
 export declare function wait<R extends ObjectRef>(
   refs: readonly R[],
-  o?: WaitOptions
+  o?: WaitOptions,
 ): Promise<[ready: R[], pending: R[]]>
 export declare function cancel(
   target: ObjectRef | ObjectRefStream<unknown>,
-  o?: CancelOptions
+  o?: CancelOptions,
 ): Promise<void>
 export declare function init(options?: InitOptions): Promise<Cluster>
 export declare function limiter(name: string, o: LimiterOptions): Limiter

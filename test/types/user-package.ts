@@ -27,7 +27,7 @@ export const Counter = remote(
       return [this.value, 'x']
     }
   },
-  { methods: { split: { numReturns: 2 } } }
+  { methods: { split: { numReturns: 2 } } },
 )
 export const counter = Counter.remote()
 export const increment = counter.inc
