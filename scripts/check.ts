@@ -6,9 +6,9 @@ import { type Gate, judge } from './gates/gate.ts'
 import { lint } from './gates/lint.ts'
 import { ranks } from './gates/ranks.ts'
 import { tidy } from './gates/tidy.ts'
-import { types } from './gates/types.ts'
+import { typeCheck } from './gates/type-check.ts'
 
-const GATES: Readonly<Record<string, Gate>> = { types, lint, ranks, format, tidy }
+const GATES: Readonly<Record<string, Gate>> = { types: typeCheck, lint, ranks, format, tidy }
 const ROOT = dirname(import.meta.dirname)
 const SHOWN_MAX = 40
 

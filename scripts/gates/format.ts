@@ -1,7 +1,8 @@
 // Format: oxfmt by .oxfmtrc.json of the tree. `npm run format` mends what this refuses.
-import { type GateResult, runTool, toolFailed } from './gate.ts'
+import { type GateResult, foldersOf, runTool, toolFailed } from './gate.ts'
 
 export async function format(root: string): Promise<GateResult> {
+  if (foldersOf(root).length === 0) return { gate: 'format', fileCount: 0, problems: [] }
   const run = await runTool(root, 'oxfmt/bin/oxfmt', ['--check', '.'])
   const said = run.stdout + run.stderr
   const fileCount = Number(/on (\d+) files?/.exec(said)?.[1] ?? 0)

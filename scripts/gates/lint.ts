@@ -12,8 +12,10 @@ interface Report {
 }
 
 export async function lint(root: string): Promise<GateResult> {
+  const folders = foldersOf(root)
+  if (folders.length === 0) return { gate: 'lint', fileCount: 0, problems: [] }
   const flags = ['--type-aware', '--deny-warnings', '--format', 'json', '-c', '.oxlintrc.json']
-  const run = await runTool(root, 'oxlint/bin/oxlint', [...flags, ...foldersOf(root)])
+  const run = await runTool(root, 'oxlint/bin/oxlint', [...flags, ...folders])
   const report = parse(run.stdout)
   if (report === undefined) throw toolFailed('lint', run)
   const problems = report.diagnostics.map(({ filename, labels, code, message }) => {

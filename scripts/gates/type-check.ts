@@ -5,9 +5,9 @@ import { type GateResult, runTool, toolFailed } from './gate.ts'
 
 const PROJECTS = ['tsconfig.json', 'examples/tsconfig.json']
 
-export async function types(root: string): Promise<GateResult> {
+export async function typeCheck(root: string): Promise<GateResult> {
   const present = PROJECTS.filter((project) => existsSync(join(root, project)))
-  const results = await Promise.all(present.map((project) => typesOf(root, project)))
+  const results = await Promise.all(present.map((project) => checkProject(root, project)))
   return {
     gate: 'types',
     fileCount: results.reduce((sum, result) => sum + result.fileCount, 0),
@@ -15,7 +15,7 @@ export async function types(root: string): Promise<GateResult> {
   }
 }
 
-async function typesOf(root: string, project: string): Promise<GateResult> {
+async function checkProject(root: string, project: string): Promise<GateResult> {
   const flags = ['-p', project, '--noEmit', '--pretty', 'false', '--listFiles']
   const run = await runTool(root, 'typescript7/bin/tsc', flags)
   const lines = run.stdout.split('\n').filter((line) => line.trim() !== '')
