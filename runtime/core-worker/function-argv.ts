@@ -6,7 +6,7 @@
 //   A1. Left out is what makes Node run something else than a module (-e, -p, --test, --watch), what
 //       only one process can have (inspector port), and what writes a file per process (profiles).
 //   A2. --enable-source-maps is left out: it costs a worker 100 MB and 180 ms on a large bundle;
-//       the driver maps the frames of errors instead (function-stack.ts).
+//       the driver maps the frames of errors instead (function-source-map-file.ts).
 //   A3. Options in NODE_OPTIONS obey the same rule.
 
 export interface ProcessArgs {

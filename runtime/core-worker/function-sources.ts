@@ -44,8 +44,9 @@ export class Sources {
     return made
   }
 
-  /** The hash of the bytes that were loaded for `home`; the first one told or read stays (S1). */
-  noteHash(home: string, sha256Hex: string): void {
+  /** The hash of the bytes that a URL was loaded from; the first one told or read stays (S1). */
+  noteHash(url: string, sha256Hex: string): void {
+    const home = normalizeHome(url) ?? url
     if (!this.#hashes.has(home)) this.#hashes.set(home, sha256Hex)
   }
 

@@ -3,8 +3,9 @@
 //   installTypeScriptHooks({ ask, noteHash })    before the first home is imported
 // Only what Node itself would strip comes here: .ts, .mts, .cts outside node_modules. Another
 // loader (tsx) names another format in its resolve step and is left alone.
-import { registerHooks } from 'node:module'
+import { Module, registerHooks } from 'node:module'
 import type { LoadHookContext } from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { ModuleFormat, StripAnswer } from '../protocol/strip-message.ts'
 import type { AskStrip } from './strip-pipe-file.ts'
 
@@ -15,16 +16,53 @@ export interface TypeScriptPorts {
 }
 
 export function installTypeScriptHooks(ports: TypeScriptPorts): void {
+  const load = (url: string, known: ModuleFormat | undefined): Loaded => {
+    const answer = ports.ask({ url, wantsFormat: known === undefined })
+    if (answer.kind === 'failed') throw rebuild(answer)
+    ports.noteHash(url, Buffer.from(answer.sha256).toString('hex'))
+    return { format: known ?? answer.format, source: answer.text }
+  }
+  const commonjs = new Set<string>()
   registerHooks({
     load(url, context, nextLoad) {
       if (!isStrippable(url, context)) return nextLoad(url, context)
-      const known = formatOf(context)
-      const answer = ports.ask({ url, wantsFormat: known === undefined })
-      if (answer.kind === 'failed') throw rebuild(answer)
-      ports.noteHash(url, Buffer.from(answer.sha256).toString('hex'))
-      return { format: known ?? answer.format, source: answer.text, shortCircuit: true }
+      const loaded = load(url, formatOf(context))
+      if (loaded.format === 'commonjs' && url.startsWith('file:')) commonjs.add(fileURLToPath(url))
+      return { ...loaded, shortCircuit: true }
     },
   })
+  for (const extension of ['.cts', '.ts']) {
+    takeOverCommonJs(extension, (path) =>
+      extension === '.cts' || commonjs.has(path)
+        ? load(pathToFileURL(path).href, 'commonjs').source
+        : undefined,
+    )
+  }
+}
+
+interface Loaded {
+  readonly format: ModuleFormat
+  readonly source: string
+}
+
+interface CommonJsModule {
+  _compile(source: string, path: string, format: string): void
+}
+
+type Extensions = Record<string, ((module: CommonJsModule, path: string) => void) | undefined>
+
+/**
+ * Node strips what it compiles as CommonJS TypeScript once more, whatever a hook has returned, and
+ * would load its stripper for that.
+ */
+function takeOverCommonJs(extension: string, find: (path: string) => string | undefined): void {
+  const { _extensions: extensions } = Module as unknown as { _extensions: Extensions }
+  const original = extensions[extension]
+  extensions[extension] = (module, path) => {
+    const source = path.includes('/node_modules/') ? undefined : find(path)
+    if (source === undefined) original?.(module, path)
+    else module._compile(source, path, 'commonjs')
+  }
 }
 
 function isStrippable(url: string, context: LoadHookContext): boolean {
