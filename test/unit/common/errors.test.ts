@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import * as errors from '../../../runtime/common/errors.ts'
 import { fromWire, toWire } from '../../../runtime/common/error-wire.ts'
 import type { VirgaErrorClass } from '../../../runtime/common/errors.ts'
+import type * as virgaError from '../../../runtime/common/virga-error.ts'
 
 const KINDS = {
   UsageError: false,
@@ -156,7 +157,7 @@ test('codes of Object.prototype are unknown codes like any other', () => {
 test('two copies of the package agree on instanceof', async () => {
   // The query makes another module, as a second installed copy would be.
   const path: string = '../../../runtime/common/virga-error.ts?copy'
-  const copy = (await import(path)) as typeof import('../../../runtime/common/virga-error.ts')
+  const copy = (await import(path)) as typeof virgaError
   expect(copy.LostError).not.toBe(errors.LostError)
   expect(new copy.LostError('x')).toBeInstanceOf(errors.LostError)
   expect(new errors.WorkerCrashedError('x')).toBeInstanceOf(copy.LostError)

@@ -1,6 +1,7 @@
 // What a task threw, as its caller sees it; stacks taken apart and put together.
 import { describe, expect, test } from 'vitest'
-import { LostError, TaskError } from '../../../runtime/common/errors.ts'
+import { LostError } from '../../../runtime/common/errors.ts'
+import type { TaskError } from '../../../runtime/common/errors.ts'
 import { fromWire, toWire } from '../../../runtime/common/error-wire.ts'
 import { framesOf, positionOf, userFrames } from '../../../runtime/common/stack.ts'
 import type { StackView } from '../../../runtime/common/stack.ts'
