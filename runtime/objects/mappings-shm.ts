@@ -1,0 +1,181 @@
+// The private mappings of this process: which pages of the arena can still be seen from here.
+// That a buffer object was collected does not say so: structuredClone() and worker threads make
+// further objects over the same memory, and V8 unmaps a little later, on a thread of its own. So a
+// mapping is over when its address range is no longer ours.
+// Invariants:
+//   M1. `released` runs exactly once per mapping, and never while the range is still mapped.
+//   M2. At most MAPPINGS_MAX live at a time; the caller copies instead. Linux allows 65,530 per
+//       process, and V8 and the user need theirs.
+//   M3. V8 does not see the weight of mappings. It is asked to collect when their sum has doubled
+//       since the last time, so that garbage does not keep the store full.
+import { fstatSync, readFileSync } from 'node:fs'
+import type { Clock, Timer } from '../common/clock.ts'
+import type { Finalization } from '../common/finalization.ts'
+import { MAP_PRIVATE, isMapped, libc, mapOver } from './libc-shm.ts'
+
+export const MAPPINGS_MAX = 32_000
+
+const COLLECT_COUNT_MIN = 4096
+const LOOK_AGAIN_MIN_MS = 5
+const LOOK_AGAIN_MAX_MS = 1000
+
+interface Mapping {
+  readonly address: number
+  readonly sizeBytes: number
+  readonly fileOffset: number
+  readonly released: (() => void) | undefined
+}
+
+export interface MappingsDeps {
+  readonly clock: Clock
+  readonly finalization: Finalization
+}
+
+export interface MappingsOptions {
+  readonly fd: number
+  /** Mapped bytes below this are no reason to ask for a collection. */
+  readonly collectBytesMin: number
+}
+
+export class Mappings {
+  readonly #deps: MappingsDeps
+  readonly #fd: number
+  readonly #collectBytesMin: number
+  readonly #inode: number
+  readonly #byAddress = new Map<number, Mapping>()
+  /** Their buffer object is gone, their memory not yet. */
+  readonly #leaving = new Set<Mapping>()
+  #bytes = 0
+  #collectAtBytes: number
+  #collectAtCount = COLLECT_COUNT_MIN
+  #isCollecting = false
+  #lookAgainMs = LOOK_AGAIN_MIN_MS
+  #timer: Timer | undefined
+
+  constructor(deps: MappingsDeps, options: MappingsOptions) {
+    this.#deps = deps
+    this.#fd = options.fd
+    this.#inode = fstatSync(options.fd).ino
+    this.#collectBytesMin = options.collectBytesMin
+    this.#collectAtBytes = options.collectBytesMin
+  }
+
+  get count(): number {
+    return this.#byAddress.size
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /**
+   * A copy-on-write view of a range of the file.
+   * @returns undefined when it has to be a copy instead (M2, or the system refuses).
+   */
+  map(fileOffset: number, sizeBytes: number, released?: () => void): Uint8Array | undefined {
+    if (this.#byAddress.size >= MAPPINGS_MAX) return undefined
+    // A growable buffer is the one kind that V8 reserves by mmap and frees by munmap.
+    const buffer = new SharedArrayBuffer(sizeBytes, { maxByteLength: sizeBytes })
+    const bytes = new Uint8Array(buffer)
+    if (!mapOver(bytes, MAP_PRIVATE, { fd: this.#fd, offset: fileOffset })) return undefined
+    const mapping = { address: Number(libc().address(bytes)), sizeBytes, fileOffset, released }
+    this.#add(mapping)
+    this.#deps.finalization.watch(buffer, () => {
+      this.#collected(mapping)
+    })
+    return bytes
+  }
+
+  #add(mapping: Mapping): void {
+    const former = this.#byAddress.get(mapping.address)
+    if (former !== undefined) this.#release(former) // V8 gave the address again: it was unmapped
+    this.#byAddress.set(mapping.address, mapping)
+    this.#bytes += mapping.sizeBytes
+    if (this.#bytes > this.#collectAtBytes || this.count > this.#collectAtCount) this.#collectSoon()
+  }
+
+  /** M3. Later, when the caller has returned and its temporaries are garbage too. */
+  #collectSoon(): void {
+    if (this.#isCollecting) return
+    this.#isCollecting = true
+    this.#deps.clock.immediate(() => {
+      this.#isCollecting = false
+      this.#collectAtBytes = 2 * this.#bytes
+      this.#collectAtCount = 2 * this.count
+      this.#deps.finalization.collect()
+    })
+  }
+
+  #collected(mapping: Mapping): void {
+    if (this.#byAddress.get(mapping.address) !== mapping) return // its address was given again
+    if (!isMapped(mapping.address)) {
+      this.#release(mapping)
+      return
+    }
+    this.#leaving.add(mapping)
+    this.#lookAgainMs = LOOK_AGAIN_MIN_MS
+    this.#lookAgainLater()
+  }
+
+  #lookAgainLater(): void {
+    this.#timer ??= this.#deps.clock.after(this.#lookAgainMs, () => {
+      this.#timer = undefined
+      this.#lookAgain()
+    })
+  }
+
+  #lookAgain(): void {
+    for (const mapping of this.#leaving) if (!isMapped(mapping.address)) this.#release(mapping)
+    if (this.#leaving.size === 0) return
+    // What is mapped there may be something else: only the kernel's own list tells. It takes
+    // milliseconds to read when long, so it is read ever more rarely.
+    const ranges = readRangesOf(this.#inode)
+    for (const mapping of this.#leaving) if (!isAmong(ranges, mapping)) this.#release(mapping)
+    if (this.#leaving.size === 0) return
+    this.#lookAgainMs = Math.min(2 * this.#lookAgainMs, LOOK_AGAIN_MAX_MS)
+    this.#lookAgainLater()
+  }
+
+  #release(mapping: Mapping): void {
+    this.#leaving.delete(mapping)
+    this.#byAddress.delete(mapping.address)
+    this.#bytes -= mapping.sizeBytes
+    const lowerBytes = Math.max(this.#collectBytesMin, 2 * this.#bytes)
+    this.#collectAtBytes = Math.min(this.#collectAtBytes, lowerBytes)
+    const lowerCount = Math.max(COLLECT_COUNT_MIN, 2 * this.count)
+    this.#collectAtCount = Math.min(this.#collectAtCount, lowerCount)
+    mapping.released?.()
+  }
+}
+
+interface Range {
+  readonly start: number
+  readonly end: number
+  readonly fileOffset: number
+}
+
+const RANGE = /^([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ (\d+)/
+
+/** Where this process maps the file of that inode. */
+function readRangesOf(inode: number): Range[] {
+  const ranges: Range[] = []
+  for (const line of readFileSync('/proc/self/maps', 'latin1').split('\n')) {
+    const [, start, end, fileOffset, owner] = RANGE.exec(line) ?? []
+    if (start === undefined || end === undefined || fileOffset === undefined) continue
+    if (Number(owner) !== inode) continue
+    ranges.push({
+      start: Number.parseInt(start, 16),
+      end: Number.parseInt(end, 16),
+      fileOffset: Number.parseInt(fileOffset, 16),
+    })
+  }
+  return ranges
+}
+
+/** The kernel joins neighbouring ranges, so a mapping may lie in the middle of one. */
+function isAmong(ranges: readonly Range[], { address, fileOffset }: Mapping): boolean {
+  return ranges.some(
+    ({ start, end, fileOffset: from }) =>
+      start <= address && address < end && from + (address - start) === fileOffset,
+  )
+}
