@@ -1,0 +1,9 @@
+// How heavy the heavy tests are: `npm test` runs them at a tenth, `npm run test:full` whole.
+const scale = Number(process.env['VIRGA_TEST_SCALE'] ?? '0.1')
+if (!(scale > 0 && scale <= 1)) {
+  throw new Error('VIRGA_TEST_SCALE must be above 0 and at most 1; npm run test:full sets 1.')
+}
+
+/** `count` of the full size, made smaller for this run, but never below `countMin`. */
+export const scaled = (count: number, countMin = 1): number =>
+  Math.max(countMin, Math.round(count * scale))
