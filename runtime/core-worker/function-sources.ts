@@ -50,11 +50,13 @@ export class Sources {
     if (!this.#hashes.has(home)) this.#hashes.set(home, sha256Hex)
   }
 
-  /** The variable or property that a call of remote() is assigned to, if its source shows one. */
-  nameAt(position: Position): string | undefined {
-    const text = this.#text(position.home)
-    const written = positionInSource(position)
-    return nameBefore(text, written.line, written.column)
+  /**
+   * Where a call of remote() is written, and the variable or property that it is assigned to, if
+   * the source shows one.
+   */
+  writtenAt(position: Position): { readonly line: number; readonly variable: string | undefined } {
+    const { line, column } = positionInSource(position)
+    return { line, variable: nameBefore(this.#text(position.home), line, column) }
   }
 
   #homeHash(home: string): string {

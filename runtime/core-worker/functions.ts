@@ -109,7 +109,8 @@ export function lookup(identity: FunctionIdentity, sources: Sources): FunctionDe
 /** What to show for a function: own name, else the variable it is assigned to, else `file:line`. */
 export function shownName(descriptor: FunctionDescriptor, sources: Sources): string {
   if (descriptor.ownName !== '') return descriptor.ownName
-  return sources.nameAt(descriptor) ?? descriptor.name
+  const { line, variable } = sources.writtenAt(descriptor)
+  return variable ?? `${fileName(descriptor.home)}:${line}`
 }
 
 /** Homes that have registered functions, in the order of their first one. */
