@@ -3,7 +3,7 @@
 // Invariants:
 //   N1. The cache is keyed by the hash of the content, so an edited file is stripped anew, and the
 //       answer's hash is that of the very bytes that were stripped.
-//   N2. The cache holds at most CACHE_BYTES_MAX of text; the least recently asked for leaves first.
+//   N2. The cache holds at most cacheBytesMax of sources; the least recently asked for leaves first.
 //   N3. A file that cannot be stripped is an answer, never a failure of the raylet.
 import type { Hash } from '../common/random.ts'
 import {
@@ -34,10 +34,12 @@ interface Stripped {
 export class StripService {
   readonly #ports: StripPorts
   readonly #cache = new Map<string, Stripped>()
+  readonly #cacheBytesMax: number
   #cachedBytes = 0
 
-  constructor(ports: StripPorts) {
+  constructor(ports: StripPorts, options: { readonly cacheBytesMax?: number } = {}) {
     this.#ports = ports
+    this.#cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_MAX
   }
 
   /** @param body  a request without its length. @returns the answer, its length first. */
@@ -84,7 +86,7 @@ export class StripService {
   /** N2. */
   #evict(): void {
     for (const [key, { sizeBytes }] of this.#cache) {
-      if (this.#cachedBytes <= CACHE_BYTES_MAX) return
+      if (this.#cachedBytes <= this.#cacheBytesMax) return
       this.#cache.delete(key)
       this.#cachedBytes -= sizeBytes
     }

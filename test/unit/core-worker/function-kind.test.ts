@@ -22,13 +22,14 @@ class Counter extends Base {
   async slow(): Promise<void> {}
   *items(): Generator<number> {}
   async *events(): AsyncGenerator<number> {}
-  then(): void {}
   override toString(): string {
     return ''
   }
   ['__proto__'](): void {}
   [Symbol.iterator](): void {}
 }
+
+Object.defineProperty(Counter.prototype, 'then', { value: () => undefined })
 
 describe('the kind of a function', () => {
   test.each([
