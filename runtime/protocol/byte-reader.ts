@@ -17,7 +17,7 @@ const VARINT_BYTES_MAX = 8
 const scratchWords = new Uint32Array(2)
 const scratchDouble = new Float64Array(scratchWords.buffer)
 
-/** Reads little-endian numbers, varints, strings and bytes one after the other. */
+/** Reads little-endian numbers, varints, strings and bytes; little-endian unless the name says be. */
 export class ByteReader {
   bytes: Uint8Array
   /** Index in `bytes` of the next byte to read. */
@@ -81,6 +81,29 @@ export class ByteReader {
     this.position = at + 8
     scratchWords[0] = wordAt(this.bytes, at)
     scratchWords[1] = wordAt(this.bytes, at + 4)
+    return scratchDouble[0] ?? 0
+  }
+
+  u16be(): number {
+    const at = this.position
+    if (at + 2 > this.end) this.#truncated(2)
+    this.position = at + 2
+    return ((this.bytes[at] ?? 0) << 8) | (this.bytes[at + 1] ?? 0)
+  }
+
+  u32be(): number {
+    const at = this.position
+    if (at + 4 > this.end) this.#truncated(4)
+    this.position = at + 4
+    return wordAtBigEndian(this.bytes, at)
+  }
+
+  f64be(): number {
+    const at = this.position
+    if (at + 8 > this.end) this.#truncated(8)
+    this.position = at + 8
+    scratchWords[1] = wordAtBigEndian(this.bytes, at)
+    scratchWords[0] = wordAtBigEndian(this.bytes, at + 4)
     return scratchDouble[0] ?? 0
   }
 
@@ -185,6 +208,11 @@ export class ByteReader {
 function wordAt(bytes: Uint8Array, at: number): number {
   const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)
   return (low | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0
+}
+
+function wordAtBigEndian(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16)
+  return (high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0
 }
 
 /** The bytes as a string when all are ASCII, else undefined; for a few bytes only. */

@@ -1,5 +1,5 @@
 // An append-only byte buffer for frames, slabs and blobs: the hot path of everything we send.
-// One Buffer and one DataView per growth, none per call; every number is little-endian.
+// One Buffer and one DataView per growth, none per call; numbers are little-endian, unless the name says be.
 // Invariants:
 //   W1. 0 <= position <= buffer.length <= bytesMax; bytes before position are never moved.
 //   W2. Reaching bytesMax is a ByteLimitError, thrown before anything is written.
@@ -91,6 +91,14 @@ export class ByteWriter {
     const at = this.position
     if (at + 8 > this.buffer.length) this.#grow(at + 8)
     this.#view.setFloat64(at, value, true)
+    this.position = at + 8
+  }
+
+  /** Append an IEEE double of eight bytes, big-endian as MessagePack wants it. */
+  f64be(value: number): void {
+    const at = this.position
+    if (at + 8 > this.buffer.length) this.#grow(at + 8)
+    this.#view.setFloat64(at, value)
     this.position = at + 8
   }
 
@@ -192,8 +200,8 @@ export class ByteWriter {
     const length = this.position
     this.position = 0
     if (length * 2 < this.buffer.length) {
-      const copy = Buffer.allocUnsafeSlow(length)
-      copy.set(this.buffer.subarray(0, length))
+      const copy = Buffer.allocUnsafe(length)
+      this.buffer.copy(copy, 0, 0, length)
       return copy
     }
     const taken = this.buffer.subarray(0, length)
