@@ -1,9 +1,10 @@
-// The bytes of home modules, read and hashed once per process: what proves that driver and worker
+// What home modules are made of, hashed once per process: what proves that driver and worker
 // mean the same function, and where the name of an arrow function's variable stands.
 //   new Sources({ read, hash })    read: function-source-file.ts; hash: common/random-system.ts
-//   sources.noteHash(home, sha)    a loader that already has the hash of what it loaded says so
+//   sources.capture(home)          take its hash now
+//   sources.noteHash(url, sha)     a loader that already has the hash of what it loaded says so
 // Invariants:
-//   S1. A home is read at most once, so an edit while the program runs changes no identity here.
+//   S1. The hash of a home is taken once, so an edit while the program runs changes no identity.
 import type { Hash } from '../common/random.ts'
 import { homeOf, normalizeHome } from './function-home.ts'
 import type { Frame } from './function-home.ts'
@@ -26,8 +27,9 @@ export class Sources {
   readonly #read: ReadHome
   readonly #hash: Hash
   readonly #hashes = new Map<string, string>()
-  readonly #texts = new Map<string, string>()
   readonly #identities = new Map<string, string>()
+  /** Names of one home are asked for together; a bundle's text is too large to keep. */
+  #lastText: { readonly home: string; readonly text: string } | undefined
 
   constructor(ports: { readonly read: ReadHome; readonly hash: Hash }) {
     this.#read = ports.read
@@ -59,22 +61,26 @@ export class Sources {
     return { line, variable: nameBefore(this.#text(position.home), line, column) }
   }
 
+  /** Take the hash of a home now, unless it was taken. */
+  capture(home: string): void {
+    this.#homeHash(home)
+  }
+
   #homeHash(home: string): string {
     const known = this.#hashes.get(home)
     if (known !== undefined) return known
-    this.#load(home)
-    return this.#hashes.get(home) ?? ''
+    const bytes = this.#read(home)
+    const taken = bytes === undefined ? 'no such file' : this.#sha256(bytes)
+    this.#hashes.set(home, taken)
+    return taken
   }
 
   #text(home: string): string {
-    if (!this.#texts.has(home)) this.#load(home)
-    return this.#texts.get(home) ?? ''
-  }
-
-  #load(home: string): void {
-    const bytes = this.#read(home)
-    this.noteHash(home, bytes === undefined ? 'no such file' : this.#sha256(bytes))
-    this.#texts.set(home, bytes === undefined ? '' : Buffer.from(bytes).toString('utf8'))
+    if (this.#lastText?.home !== home) {
+      const text = Buffer.from(this.#read(home) ?? []).toString('utf8')
+      this.#lastText = { home, text }
+    }
+    return this.#lastText.text
   }
 
   #sha256(bytes: Uint8Array): string {

@@ -1,7 +1,8 @@
 // The registry of remote functions and classes: what remote() makes, what a worker looks up.
 //   registerFunction(fn, kind, origin) -> FunctionDescriptor    at remote(); origin: frames to skip
-//   identify(descriptor, sources) -> FunctionIdentity           at the first submit; reads the home
+//   identify(descriptor, sources) -> FunctionIdentity           at the first submit
 //   lookup(identity, sources) -> FunctionDescriptor             in a worker, after its home is loaded
+//   captureHomes(sources) -> stop       at init() and in a worker's main: notice later edits
 //   park() -> Promise<never>                                    what init() returns in a worker
 //   registeredHomes() -> string[]                               homes known so far, in order
 // Invariants:
@@ -71,11 +72,11 @@ export function registerFunction(
   const descriptor = describe(fn as RemoteTarget, kind, { ...site, ordinal: functions.length })
   functions.push(descriptor)
   shared.homes.set(site.home, functions)
-  registryChanged(shared)
+  registryChanged(shared, site.home)
   return descriptor
 }
 
-/** The identity of a function as it travels. Reads its home's file at the first call. */
+/** The identity of a function as it travels. Reads its home's file, for an arrow's name. */
 export function identify(descriptor: FunctionDescriptor, sources: Sources): FunctionIdentity {
   const { home, ordinal } = descriptor
   return { home, ordinal, hash: hashOf(descriptor, sources), name: shownName(descriptor, sources) }
@@ -116,6 +117,21 @@ export function shownName(descriptor: FunctionDescriptor, sources: Sources): str
 /** Homes that have registered functions, in the order of their first one. */
 export function registeredHomes(): readonly string[] {
   return [...registry().homes.keys()]
+}
+
+/**
+ * Take the hash of every home now, and of each further one when it registers its first function:
+ * an edit after that is noticed, however late the first submit. Called by init() and by a worker.
+ * @returns stops doing so.
+ */
+export function captureHomes(sources: Sources): () => void {
+  const { homes, watchers } = registry()
+  const watcher = (home?: string): void => {
+    if (home !== undefined) sources.capture(home)
+  }
+  for (const home of homes.keys()) sources.capture(home)
+  watchers.add(watcher)
+  return () => watchers.delete(watcher)
 }
 
 /**

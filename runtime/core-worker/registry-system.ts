@@ -1,7 +1,7 @@
 // The one place on globalThis that all copies of this package in a process share: which functions
 // remote() has seen, whether a module waits in init(), and who the core-worker is.
-//   registry(): Registry            made at the first call
-//   registryChanged(registry)       tell the watchers, after a function or a park was added
+//   registry(): Registry             made at the first call
+//   registryChanged(registry, home?) tell the watchers, after a function or a park was added
 // Invariants:
 //   R1. Names and homes are keys of Maps, never of objects: `__proto__` is a name like any other.
 //   R2. A copy of the package with another layout is told so; it never writes into a strange one.
@@ -17,8 +17,8 @@ export interface Registry {
   readonly homes: Map<string, FunctionDescriptor[]>
   /** How many calls of init() wait for ever: none but in workers. */
   parkCount: number
-  /** Called after every registration and every park. */
-  readonly watchers: Set<() => void>
+  /** Called after every registration, with its home, and after every park, without. */
+  readonly watchers: Set<(home?: string) => void>
   /** The core-worker of this process; set by init() and by the worker's main. */
   currentCoreWorker: unknown
 }
@@ -40,8 +40,8 @@ export function registry(): Registry {
   return found
 }
 
-export function registryChanged(changed: Registry): void {
-  for (const watcher of changed.watchers) watcher()
+export function registryChanged(changed: Registry, home?: string): void {
+  for (const watcher of changed.watchers) watcher(home)
 }
 
 function install(shared: Record<symbol, Registry | undefined>): Registry {

@@ -29,6 +29,7 @@ class Counter extends Base {
   [Symbol.iterator](): void {}
 }
 
+// oxlint-disable-next-line unicorn/no-thenable -- a class with such a method is the case under test
 Object.defineProperty(Counter.prototype, 'then', { value: () => undefined })
 
 describe('the kind of a function', () => {

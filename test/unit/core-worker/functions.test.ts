@@ -4,6 +4,7 @@ import { systemHash } from '../../../runtime/common/random-system.ts'
 import { Sources } from '../../../runtime/core-worker/function-sources.ts'
 import {
   FUNCTIONS_PER_HOME_MAX,
+  captureHomes,
   findRegistered,
   identify,
   lookup,
@@ -155,6 +156,22 @@ describe('the identity of a function', () => {
     const noted = new Sources({ read: () => Buffer.from('changed'), hash: systemHash })
     noted.noteHash(HERE, Buffer.from(systemHash.sha256(Buffer.from('a'))).toString('hex'))
     expect(identify(fn, noted).hash).toBe(identify(fn, sourcesOf('a')).hash)
+  })
+
+  test('is of the file as it was when its home was captured, however late it is asked for', () => {
+    let text = 'before'
+    const sources = new Sources({ read: () => Buffer.from(text), hash: systemHash })
+    const early = remote(function early() {})
+    const stop = captureHomes(sources)
+    const late = registerFunction(function late() {}, 'task', 'file:///late.js')
+    stop()
+    const after = registerFunction(function after() {}, 'task', 'file:///after.js')
+    text = 'edited'
+    const before = sourcesOf('before')
+    const edited = sourcesOf('edited')
+    expect(identify(early, sources)).toEqual(identify(early, before))
+    expect(identify(late, sources)).toEqual(identify(late, before))
+    expect(identify(after, sources)).toEqual(identify(after, edited))
   })
 
   test('of a home that is gone can still be told', () => {
