@@ -1,5 +1,6 @@
 // Compiles a file of this folder as a user would, with `virga` found by the package's own name,
 // and reports what the compiler says and emits. The files of dist/ may be given in memory.
+import { readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import ts from 'typescript'
 
@@ -13,6 +14,15 @@ export interface Compiled {
   /** Paths of the files read for the name `virga`, from the root. */
   readonly read: readonly string[]
 }
+
+interface Manifest {
+  readonly exports: { readonly '.': { readonly types: string } }
+}
+
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
+
+/** Where the package says its types are, from the root. */
+export const TYPES_ENTRY = join(manifest.exports['.'].types)
 
 /** The strict flags of a careful user, and of the promise that is tested. */
 const USER_OPTIONS: ts.CompilerOptions = {

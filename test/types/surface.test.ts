@@ -1,8 +1,8 @@
 // The public types keep the 83 promises of assert.ts, seen by a user with strict flags.
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
-import { ROOT, compileAsUser, emitDeclarations } from './compile.ts'
+import { ROOT, TYPES_ENTRY, compileAsUser, emitDeclarations } from './compile.ts'
 
 const fixture = 'test/types/surface-fixture'
 let dist: Map<string, string>
@@ -11,7 +11,8 @@ beforeAll(() => {
   const { problems, emitted } = emitDeclarations(`${fixture}.ts`)
   expect(problems).toEqual([])
   dist = new Map(emitted)
-  dist.set('dist/index.d.ts', `export * from './${fixture}.js'\n`)
+  const path = relative(dirname(TYPES_ENTRY), `dist/${fixture}.js`)
+  dist.set(TYPES_ENTRY, `export * from '${path.startsWith('.') ? path : `./${path}`}'\n`)
 }, 120_000)
 
 test('the types of surface.ts alone keep all 83 promises', () => {
