@@ -3,8 +3,9 @@
 //   stripsTypes(execArgv, env)          whether workers may get stripped TypeScript from the raylet
 // Kept: loaders (tsx), --import, --conditions, memory limits, the user's arguments and environment.
 // Invariants:
-//   A1. Left out is what makes Node run something else than a module (-e, -p, --test, --watch), what
-//       only one process can have (inspector port), and what writes a file per process (profiles).
+//   A1. Left out is what makes Node run something else than a module (-e, -p, --test, --watch),
+//       what only one process can have (inspector port), and what writes a file per process
+//       (profiles).
 //   A2. --enable-source-maps is left out: it costs a worker 100 MB and 180 ms on a large bundle;
 //       the driver maps the frames of errors instead (function-source-map-file.ts).
 //   A3. Options in NODE_OPTIONS obey the same rule.
@@ -51,7 +52,7 @@ function keptOptions(options: readonly string[]): string[] {
   const kept: string[] = []
   for (let index = 0; index < options.length; index++) {
     const option = options[index] ?? ''
-    const [name = '', value] = splitOnce(option, '=')
+    const [name, value] = splitOnce(option, '=')
     if (!DROPPED.some((pattern) => pattern.test(name))) {
       kept.push(option)
       continue

@@ -49,7 +49,8 @@ export function methodsOf(type: AnyFunction): Map<string, MethodKind> {
   for (const prototype of prototypesOf(type)) {
     for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
       if (methods.has(name) || hidden.has(name) || !isPublic(name)) continue
-      if (typeof property.value === 'function') methods.set(name, methodKind(property.value))
+      const value: unknown = property.value
+      if (typeof value === 'function') methods.set(name, methodKind(value))
       else hidden.add(name)
     }
   }

@@ -1,7 +1,7 @@
 // The registry of remote functions and classes: what remote() makes, what a worker looks up.
 //   registerFunction(fn, kind, origin) -> FunctionDescriptor    at remote(); origin: frames to skip
 //   identify(descriptor, sources) -> FunctionIdentity           at the first submit
-//   lookup(identity, sources) -> FunctionDescriptor             in a worker, after its home is loaded
+//   lookup(identity, sources) -> FunctionDescriptor             in a worker that loaded its home
 //   captureHomes(sources) -> stop       at init() and in a worker's main: notice later edits
 //   park() -> Promise<never>                                    what init() returns in a worker
 //   registeredHomes() -> string[]                               homes known so far, in order
@@ -14,42 +14,16 @@
 // Source: Ray python/ray/_private/function_manager.py (function id = hash of what is shipped).
 import { FunctionNotFoundError, UsageError } from '../common/errors.ts'
 import type { FunctionIdentity } from '../protocol/messages.ts'
+import type { FunctionDescriptor, RemoteTarget } from './function-descriptor.ts'
 import { findHome, homePath, normalizeHome } from './function-home.ts'
 import { arityOf, isClass, kindOf, methodsOf } from './function-kind.ts'
-import type { FunctionShape, MethodKind } from './function-kind.ts'
 import type { Sources } from './function-sources.ts'
 import { registry, registryChanged } from './registry-system.ts'
 
+export type { FunctionDescriptor, RemoteClassTarget, RemoteTarget } from './function-descriptor.ts'
+
 /** A home with more is calling remote() in a loop or per request, which leaks one entry a call. */
 export const FUNCTIONS_PER_HOME_MAX = 10_000
-
-export type RemoteTarget = (...args: never[]) => unknown
-export type RemoteClassTarget = abstract new (...args: never[]) => unknown
-
-export interface FunctionDescriptor {
-  readonly kind: 'task' | 'actor'
-  readonly fn: RemoteTarget | RemoteClassTarget
-  /** File URL of the module that called remote(). */
-  readonly home: string
-  /** Which call of remote() by that module this is, from 0. */
-  readonly ordinal: number
-  /** The function's own name, '' where it has none. */
-  readonly ownName: string
-  /** What to show until the home was read: own name, else `file:line`. See shownName(). */
-  readonly name: string
-  /** 1-based, of the code that runs. */
-  readonly line: number
-  readonly column: number
-  /** Where it was made, for its place in the user's source; formatted only when asked. */
-  readonly site: Error
-  readonly arity: number
-  readonly shape: FunctionShape
-  readonly isGenerator: boolean
-  readonly isAsyncGenerator: boolean
-  readonly isClass: boolean
-  /** Of a class: its public methods and those it inherits. Empty for a function. */
-  readonly methods: ReadonlyMap<string, MethodKind>
-}
 
 /**
  * Give a function its identity. Once per call of remote(), at a module's top level.

@@ -6,7 +6,7 @@
 //   R1. Names and homes are keys of Maps, never of objects: `__proto__` is a name like any other.
 //   R2. A copy of the package with another layout is told so; it never writes into a strange one.
 import { UsageError } from '../common/errors.ts'
-import type { FunctionDescriptor } from './functions.ts'
+import type { FunctionDescriptor } from './function-descriptor.ts'
 
 const KEY = Symbol.for('virga')
 const LAYOUT = 1

@@ -48,9 +48,13 @@ export function serveStrip(
   stream.on('error', () => stream.destroy())
 }
 
-/** Node announces its stripper as experimental, in the log of whoever runs it. */
+let isAnnounced = false
+
+/** Node announces its stripper as experimental, once, in the log of whoever runs it. */
 function stripQuietly(text: string): string {
-  const { emitWarning } = process
+  if (isAnnounced) return stripTypeScriptTypes(text, { mode: 'strip' })
+  isAnnounced = true
+  const emitWarning = process.emitWarning.bind(process)
   process.emitWarning = () => undefined
   try {
     return stripTypeScriptTypes(text, { mode: 'strip' })

@@ -217,7 +217,10 @@ function nextPark(): Signal {
 function timeout(clock: Clock, delayMs: number): Signal {
   let stop = (): void => undefined
   const happened = new Promise<void>((resolve) => {
-    stop = clock.after(delayMs, resolve).cancel
+    const timer = clock.after(delayMs, resolve)
+    stop = () => {
+      timer.cancel()
+    }
   })
   return { happened, stop }
 }

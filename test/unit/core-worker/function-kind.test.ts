@@ -15,9 +15,6 @@ class Counter extends Base {
     return this.#secret
   }
   override overridden(): void {}
-  override get hiddenBelow(): () => void {
-    return () => undefined
-  }
   inc(): void {}
   async slow(): Promise<void> {}
   *items(): Generator<number> {}
@@ -29,6 +26,7 @@ class Counter extends Base {
   [Symbol.iterator](): void {}
 }
 
+Object.defineProperty(Counter.prototype, 'hiddenBelow', { get: () => () => undefined })
 // oxlint-disable-next-line unicorn/no-thenable -- a class with such a method is the case under test
 Object.defineProperty(Counter.prototype, 'then', { value: () => undefined })
 

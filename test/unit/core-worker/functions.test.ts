@@ -65,7 +65,7 @@ describe('registering a function', () => {
   })
 
   test('refuses an endless number per home, naming options()', () => {
-    registry().homes.set(HERE, Array.from({ length: FUNCTIONS_PER_HOME_MAX }) as never[])
+    registry().homes.set(HERE, Array.from<never>({ length: FUNCTIONS_PER_HOME_MAX }))
     expect(() => remote(() => 1)).toThrow(/use \.options\(\)/)
   })
 
@@ -84,9 +84,8 @@ describe('registering a function', () => {
 
 describe('two copies of the package', () => {
   test('share one registry', async () => {
-    const copy = (await import(
-      '../../../runtime/core-worker/registry-system.ts?copy=2' as string
-    )) as {
+    const secondCopy = '../../../runtime/core-worker/registry-system.ts?copy=2'
+    const copy = (await import(secondCopy)) as {
       registry: typeof registry
     }
     expect(copy.registry).not.toBe(registry)
@@ -192,7 +191,7 @@ describe('the name that is shown', () => {
     const typed: FunctionDescriptor = remote(async () => 1)
     const broken = remote(() => 2)
     const table = { entry: remote(() => 3) }
-    const [none] = [remote(() => 4)]
+    const [none] = [remote(() => 4)] as const
     const sources = disk()
     expect([own, arrow, typed, broken, table.entry].map((fn) => shownName(fn, sources))).toEqual([
       'own',
@@ -201,7 +200,7 @@ describe('the name that is shown', () => {
       'broken',
       'entry',
     ])
-    expect(shownName(none as FunctionDescriptor, sources)).toMatch(/^functions\.test\.ts:\d+$/)
+    expect(shownName(none, sources)).toMatch(/^functions\.test\.ts:\d+$/)
   })
 })
 

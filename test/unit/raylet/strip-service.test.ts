@@ -111,7 +111,7 @@ describe('the strip service of a raylet', () => {
 
 describe("Node's own stripper behind it", () => {
   test('keeps every position, and prints no warning', () => {
-    const { emitWarning } = process
+    const emitWarning = process.emitWarning.bind(process)
     const warnings: unknown[] = []
     process.emitWarning = (...warning: unknown[]) => void warnings.push(warning)
     try {

@@ -1,0 +1,124 @@
+// Function shipping end to end: each kind of program that a user may write finds its functions in
+// the workers. All programs are in fixtures/ and run as they are, against dist/.
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
+import { build } from 'esbuild'
+import { afterEach, describe, expect, test } from 'vitest'
+import { FIXTURES, TemporaryProject, resultOf } from './run-program.ts'
+
+let project: TemporaryProject | undefined
+afterEach(() => {
+  project?.remove()
+  project = undefined
+})
+
+const TSX = ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href]
+
+describe('a program of one file', () => {
+  test("as .ts, by Node's own type stripping: what stands below init() runs once", async () => {
+    const result = await resultOf({ file: 'one-file.ts' })
+    expect(result).toMatchObject({ square: 16, isElsewhere: true })
+  })
+
+  test("shows the user's own TypeScript line in the stack of a remote error", async () => {
+    const result = await resultOf({ file: 'one-file.ts' })
+    expect(result).toMatchObject({
+      stack: expect.stringMatching(/RangeError: a bug in the task[^]*one-file\.ts:13:9/) as string,
+    })
+  })
+
+  test.each(['mts', 'cts', 'mjs', 'cjs'])('as .%s', async (extension) => {
+    expect(await resultOf({ file: `one-file.${extension}` })).toEqual({
+      square: 16,
+      isElsewhere: true,
+    })
+  })
+
+  test('as .ts of a package that does not say what its files are', async () => {
+    project = new TemporaryProject('one-file.ts')
+    project.write('package.json', '{}')
+    const result = await resultOf({ file: project.path('one-file.ts') })
+    expect(result).toMatchObject({ square: 16, isElsewhere: true })
+  })
+
+  test.each(['ts', 'cts', 'cjs'])('as .%s under tsx', async (extension) => {
+    const result = await resultOf({ nodeArgs: TSX, file: `one-file.${extension}` })
+    expect(result).toMatchObject({ square: 16, isElsewhere: true })
+  })
+
+  test("under tsx shows the user's own TypeScript line too", async () => {
+    const result = await resultOf({ nodeArgs: TSX, file: 'one-file.ts' })
+    expect(result).toMatchObject({ stack: expect.stringContaining('one-file.ts:13:9') as string })
+  })
+})
+
+describe('a bundle made by esbuild, virga external', () => {
+  test.each([true, false])('finds its functions, minified: %s', async (minify) => {
+    project = await bundled({ minify })
+    const result = await resultOf({ file: project.path('bundle.mjs') })
+    expect(result).toMatchObject({ square: 16, isElsewhere: true })
+  })
+
+  test('as CommonJS', async () => {
+    project = new TemporaryProject()
+    const entryPoints = [`${FIXTURES}/one-file.cjs`]
+    const outfile = project.path('bundle.cjs')
+    await build({ entryPoints, outfile, bundle: true, platform: 'node', external: ['virga'] })
+    expect(await resultOf({ file: outfile })).toEqual({ square: 16, isElsewhere: true })
+  })
+
+  test('shows the line of the source in the stack of a remote error', async () => {
+    project = await bundled({ minify: true })
+    const result = await resultOf({ file: project.path('bundle.mjs') })
+    expect(result).toMatchObject({ stack: expect.stringContaining('one-file.ts:13:9') as string })
+  })
+})
+
+async function bundled({ minify }: { minify: boolean }): Promise<TemporaryProject> {
+  const made = new TemporaryProject('one-file.ts')
+  await build({
+    entryPoints: [made.path('one-file.ts')],
+    outfile: made.path('bundle.mjs'),
+    bundle: true,
+    minify,
+    format: 'esm',
+    platform: 'node',
+    external: ['virga'],
+    sourcemap: 'linked',
+  })
+  return made
+}
+
+describe('a program of several modules', () => {
+  test('finds functions of a module that the driver imports after init()', async () => {
+    expect(await resultOf({ file: 'lazy.ts' })).toEqual({ cube: 27 })
+  })
+
+  test('finds functions of a module in an import cycle with the entry', async () => {
+    expect(await resultOf({ file: 'cycle.ts' })).toEqual({ scaled: 40 })
+  })
+
+  test('finds functions that a helper made for it', async () => {
+    expect(await resultOf({ file: 'made-elsewhere.ts' })).toEqual({ add: 5, double: 8 })
+  })
+
+  test('may be an HTTP server that submits a task per request', async () => {
+    expect(await resultOf({ file: 'http-server.ts' })).toEqual({ answers: ['1', '4', '9'] })
+  })
+})
+
+describe('a worker is started like its driver', () => {
+  test("with its arguments, environment and Node options, less what is the driver's alone", async () => {
+    const result = await resultOf({
+      nodeArgs: ['--max-old-space-size=300', '--enable-source-maps', '--inspect-port=0'],
+      file: 'arguments.ts',
+      args: ['--fast', 'x'],
+      env: { VIRGA_TEST_MODE: 'on', NODE_TEST_CONTEXT: 'child' },
+    })
+    expect(result).toEqual({
+      argv: ['--fast', 'x'],
+      execArgv: ['--max-old-space-size=300'],
+      mode: 'on',
+    })
+  })
+})

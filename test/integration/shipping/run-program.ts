@@ -1,0 +1,84 @@
+// Runs a program of fixtures/ as a user would, in a process of its own, and collects what it says.
+import { spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+
+const ROOT = join(import.meta.dirname, '../../..')
+export const FIXTURES = join(import.meta.dirname, 'fixtures')
+
+/** A program that takes longer hangs; it is killed and told as such. */
+const PROGRAM_MS_MAX = 25_000
+
+export interface ProgramEnd {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface ProgramStart {
+  /** Options of Node, and `-e` with its code. */
+  readonly nodeArgs?: readonly string[]
+  /** A file of fixtures/, or a path. None: nodeArgs or the input say what to run. */
+  readonly file?: string
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Standard input. */
+  readonly input?: string
+}
+
+export async function runProgram(start: ProgramStart): Promise<ProgramEnd> {
+  const file = start.file === undefined ? [] : [join(FIXTURES, start.file)]
+  const path = start.file?.startsWith('/') === true ? [start.file] : file
+  const { VITEST: _vitest, ...env } = process.env
+  const child = spawn(
+    process.execPath,
+    [...(start.nodeArgs ?? []), ...path, ...(start.args ?? [])],
+    { cwd: FIXTURES, env: { ...env, ...start.env }, timeout: PROGRAM_MS_MAX },
+  )
+  const output = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
+  child.stdin.end(start.input ?? '')
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', resolve)
+  })
+  return { code, ...output }
+}
+
+/** The one line of JSON that a fixture prints at its end; what went wrong when there is none. */
+export async function resultOf(start: ProgramStart): Promise<unknown> {
+  const end = await runProgram(start)
+  const lines = end.stdout.split('\n').filter((line) => line.startsWith('{'))
+  const [line, ...others] = lines
+  if (line === undefined || others.length > 0 || end.code !== 0) {
+    throw new Error(`exit ${end.code}, ${lines.length} results\n${end.stdout}\n${end.stderr}`)
+  }
+  return JSON.parse(line)
+}
+
+/** A project of a user's with fixtures in it, in which `virga` is installed. */
+export class TemporaryProject {
+  readonly folder: string
+
+  constructor(...files: readonly string[]) {
+    this.folder = mkdtempSync(join(tmpdir(), 'virga-shipping-'))
+    mkdirSync(join(this.folder, 'node_modules'))
+    symlinkSync(ROOT, join(this.folder, 'node_modules/virga'))
+    cpSync(join(FIXTURES, 'project.json'), join(this.folder, 'package.json'))
+    for (const file of files) cpSync(join(FIXTURES, file), join(this.folder, basename(file)))
+  }
+
+  path(file: string): string {
+    return join(this.folder, file)
+  }
+
+  write(file: string, text: string): void {
+    writeFileSync(this.path(file), text)
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true })
+  }
+}
