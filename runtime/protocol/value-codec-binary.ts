@@ -108,7 +108,10 @@ function readView(source: ValueSource): ArrayBufferView {
 }
 
 function readInline(source: ValueSource, payloadLength: number): ArrayBufferView | Span {
-  const code = source.reader.u8()
+  const { reader } = source
+  const code = reader.u8()
+  // Nothing will ask for its ArrayBuffer, so that the pool of small Buffers will do.
+  if (code === BUFFER_CODE && !source.isKeeping) return Buffer.from(reader.view(payloadLength - 1))
   if (code === 0) return source.keep(inlineSpan(source, payloadLength - 1))
   const index = source.reserveIndex()
   const kind = viewKindOf(code)

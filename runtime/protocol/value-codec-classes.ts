@@ -31,9 +31,8 @@ export interface TypeCodec<T extends object, E = unknown> {
   decode(encoded: E): T
 }
 
-/** A class whose instances can be registered. */
-// oxlint-disable-next-line typescript/no-explicit-any -- unknown would refuse every constructor
-export type AnyClass<T extends object> = abstract new (...args: any) => T
+/** A class whose instances can be registered; `never` lets every constructor in. */
+export type AnyClass<T extends object> = abstract new (...args: never[]) => T
 
 export interface RegisteredType {
   readonly name: string

@@ -20,18 +20,19 @@ import { readBigint, readCount, readText16 } from './value-codec-scalars.ts'
 
 // Arrays are made at full length up to this; longer ones grow with what really arrives.
 const PREALLOCATED_ITEMS_MAX = 1024
-const NO_BYTES = new Uint8Array(0)
+const FIXEXT1 = 0xd4
+const NO_BYTES = Buffer.alloc(0)
 const NO_SPANS = new SpanTable(NO_BYTES, [], false)
 const NO_HANDLES: readonly StoredHandle[] = []
 
 export class Decoder implements ValueSource {
   readonly reader = new ByteReader(NO_BYTES)
   spans = NO_SPANS
+  isKeeping = false
   readonly #classes: ClassTable
   #handles = NO_HANDLES
   #handleValues: unknown[] = []
   #kept: (object | undefined)[] = []
-  #isKeeping = false
   #depth = 0
 
   constructor(classes: ClassTable) {
@@ -42,8 +43,9 @@ export class Decoder implements ValueSource {
   decode(blob: Uint8Array, mayView: boolean): unknown {
     const { reader } = this
     const flags = blob[0]
-    if (flags === 0 || flags === FLAG_ERROR) reader.reset(blob, 1, blob.length)
-    else this.#start(blob, mayView)
+    if (flags !== 0 && flags !== FLAG_ERROR) this.#start(blob, mayView)
+    else if (mayView) reader.reset(ownCopy(blob, 1, blob.length))
+    else reader.reset(blob, 1, blob.length)
     const value = this.value()
     if (reader.remaining !== 0) {
       throw new DecodeError(`${reader.remaining} bytes follow the value`)
@@ -60,18 +62,19 @@ export class Decoder implements ValueSource {
     this.#handles = NO_HANDLES
     this.#handleValues = []
     this.#kept = []
-    this.#isKeeping = false
+    this.isKeeping = false
   }
 
   value(): unknown {
     const head = this.reader.u8()
     if (head < 0x80) return head
-    if (head < 0x90) return this.#object({}, head & 0x0f)
+    if (head < 0x90) return this.#map(head & 0x0f)
     if (head < 0xa0) return this.#array(head & 0x0f)
     if (head < 0xc0) return this.reader.utf8(head & 0x1f)
     if (head >= 0xe0) return head - 0x100
     if (head >= 0xd9) return this.#wide(head)
-    const isExt = head >= 0xd4 || (head >= 0xc7 && head <= 0xc9)
+    if (head === FIXEXT1) return this.#undefined()
+    const isExt = head >= FIXEXT1 || (head >= 0xc7 && head <= 0xc9)
     return isExt ? plainOf(this.#ext(head)) : this.#scalar(head)
   }
 
@@ -90,16 +93,16 @@ export class Decoder implements ValueSource {
   }
 
   keep<T extends object>(object: T): T {
-    if (this.#isKeeping) this.#kept.push(object)
+    if (this.isKeeping) this.#kept.push(object)
     return object
   }
 
   reserveIndex(): number {
-    return this.#isKeeping ? this.#kept.push(undefined) - 1 : 0
+    return this.isKeeping ? this.#kept.push(undefined) - 1 : 0
   }
 
   fill(index: number, object: object): void {
-    if (this.#isKeeping) this.#kept[index] = object
+    if (this.isKeeping) this.#kept[index] = object
   }
 
   span(): Span {
@@ -111,10 +114,18 @@ export class Decoder implements ValueSource {
 
   #start(blob: Uint8Array, mayView: boolean): void {
     const parts = readParts(blob)
-    this.reader.reset(blob, parts.headStart, parts.headEnd)
+    if (mayView) this.reader.reset(ownCopy(blob, parts.headStart, parts.headEnd))
+    else this.reader.reset(blob, parts.headStart, parts.headEnd)
     this.spans = new SpanTable(blob, parts.buffers, mayView)
     this.#handles = parts.handles
-    this.#isKeeping = (parts.flags & FLAG_REFERENCES) !== 0
+    this.isKeeping = (parts.flags & FLAG_REFERENCES) !== 0
+  }
+
+  /** The only extension of one byte; by far the most frequent one. */
+  #undefined(): undefined {
+    const type = this.reader.u8()
+    const payload = this.reader.u8()
+    if ((type | payload) !== 0) throw new DecodeError(`extension ${type} of one byte`)
   }
 
   #scalar(head: number): unknown {
@@ -159,9 +170,9 @@ export class Decoder implements ValueSource {
       case 0xdd:
         return this.#array(reader.u32be())
       case 0xde:
-        return this.#object({}, reader.u16be())
+        return this.#map(reader.u16be())
       default:
-        return this.#object({}, reader.u32be())
+        return this.#map(reader.u32be())
     }
   }
 
@@ -169,14 +180,23 @@ export class Decoder implements ValueSource {
     const count = this.count(length, 1)
     this.#enter()
     // Without references nothing can ask for an array before it is complete.
-    if (count === 1 && !this.#isKeeping) {
+    if (count === 1 && !this.isKeeping) {
       const single = [this.value()]
       this.#depth--
       return single
     }
     if (count > PREALLOCATED_ITEMS_MAX) return this.#longArray(count)
     const items = this.keep(new Array<unknown>(count))
-    for (let i = 0; i < count; i++) items[i] = this.value()
+    const { reader } = this
+    for (let i = 0; i < count; i++) {
+      const small = reader.position < reader.end ? (reader.bytes[reader.position] ?? 0xff) : 0xff
+      if (small < 0x80) {
+        reader.position++
+        items[i] = small
+      } else {
+        items[i] = this.value()
+      }
+    }
     this.#depth--
     return items
   }
@@ -188,8 +208,14 @@ export class Decoder implements ValueSource {
     return items
   }
 
-  #object(target: Record<string, unknown>, count: number): object {
+  #map(count: number): object {
     this.#enter()
+    const object = this.#properties({}, count)
+    this.#depth--
+    return object
+  }
+
+  #properties(target: Record<string, unknown>, count: number): object {
     this.keep(target)
     for (let i = 0; i < count; i++) {
       const key = readShortKey(this.reader) ?? this.text()
@@ -197,7 +223,6 @@ export class Decoder implements ValueSource {
       if (key === '__proto__') kinds.defineOwn(target, key, value)
       else target[key] = value
     }
-    this.#depth--
     return target
   }
 
@@ -215,12 +240,14 @@ export class Decoder implements ValueSource {
     const type = reader.u8()
     const { end: outerEnd, position } = reader
     const end = position + this.count(length, 1)
-    this.#enter()
+    // Only these hold other values; the encoder counts depth in the same way.
+    const isContainer = type >= kinds.EXT_MAP && type <= kinds.EXT_REGISTERED
+    if (isContainer) this.#enter()
     reader.end = end
     const value = this.#extValue(type, length)
     if (reader.position !== end) throw new DecodeError(`extension ${type} is too long`)
     reader.end = outerEnd
-    this.#depth--
+    if (isContainer) this.#depth--
     return value
   }
 
@@ -233,9 +260,6 @@ export class Decoder implements ValueSource {
   #extValue(type: number, length: number): unknown {
     const { reader } = this
     switch (type) {
-      case kinds.EXT_UNDEFINED:
-        reader.skip(length)
-        return undefined
       case kinds.EXT_REFERENCE:
         return this.#reference(reader.u32be())
       case kinds.EXT_BIGINT:
@@ -267,7 +291,7 @@ export class Decoder implements ValueSource {
 
   #nullObject(): object {
     const count = readCount(this.reader, 0x80, 0xde)
-    return this.#object(Object.create(null) as Record<string, unknown>, count)
+    return this.#properties(Object.create(null) as Record<string, unknown>, count)
   }
 
   #handle(index: number): unknown {
@@ -276,7 +300,7 @@ export class Decoder implements ValueSource {
     const value = (this.#handleValues[index] ??= this.#classes
       .handleOf(stored.tag)
       .decode(stored.bytes))
-    if (this.#isKeeping) this.#kept.push(value as object)
+    if (this.isKeeping) this.#kept.push(value as object)
     return value
   }
 
@@ -307,6 +331,11 @@ function decodeInstance(decode: () => object, name: string): object {
       data: { name },
     })
   }
+}
+
+/** V8 reads single bytes of growable shared memory several times slower than those of a copy. */
+function ownCopy(blob: Uint8Array, start: number, end: number): Buffer {
+  return Buffer.from(blob.subarray(start, end))
 }
 
 function plainOf(value: unknown): unknown {

@@ -17,6 +17,7 @@ export const EXT_TEXT16 = 3
 export const EXT_DATE = 4
 export const EXT_REGEXP = 5
 export const EXT_URL = 6
+// From here to EXT_REGISTERED: those that hold other values.
 export const EXT_MAP = 7
 export const EXT_SET = 8
 export const EXT_NULL_OBJECT = 9
@@ -60,6 +61,8 @@ export interface ValueSink {
 export interface ValueSource {
   readonly reader: ByteReader
   readonly spans: SpanTable
+  /** Whether the value has REFERENCEs, so that objects must be kept by index. */
+  readonly isKeeping: boolean
   value(): unknown
   /** A value that must be a string. */
   text(): string

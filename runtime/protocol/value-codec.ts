@@ -8,6 +8,7 @@
 //   V2. encodeInto appends a whole blob or, on any error, nothing.
 //   V3. decode never trusts a blob: see value-codec-decoder.
 // Source: design section 5; MessagePack specification.
+import { DecodeLimitError } from './byte-reader.ts'
 import { ByteLimitError, ByteWriter } from './byte-writer.ts'
 import type { BufferEntry } from './value-codec-buffers.ts'
 import { ClassTable } from './value-codec-classes.ts'
@@ -27,7 +28,7 @@ import {
 import { serializationError } from './value-codec-refusal.ts'
 import { writeNumber } from './value-codec-scalars.ts'
 
-export type { HandleCodec, TypeCodec } from './value-codec-classes.ts'
+export type { AnyClass, HandleCodec, TypeCodec } from './value-codec-classes.ts'
 export { portableError } from './value-codec-error.ts'
 export { FLAG_ERROR } from './value-codec-layout.ts'
 
@@ -182,6 +183,8 @@ export class ValueCodec {
     this.#decoder = undefined
     try {
       return decoder.decode(blob, options?.view === true && options.copy !== true)
+    } catch (error) {
+      throw decodeError(error)
     } finally {
       decoder.clear()
       this.#decoder = decoder
@@ -245,6 +248,12 @@ export function isErrorBlob(blob: Uint8Array): boolean {
 /** Say of a blob that its value is an error that get() throws. */
 export function markErrorBlob(blob: Uint8Array): void {
   blob[0] = (blob[0] ?? 0) | FLAG_ERROR
+}
+
+/** The engine says RangeError when it has no stack or no memory left for what was sent. */
+function decodeError(error: unknown): unknown {
+  if (!(error instanceof RangeError)) return error
+  return new DecodeLimitError(`the value does not fit: ${error.message}`, { cause: error })
 }
 
 function copyOut(writer: ByteWriter, start: number): Buffer {
