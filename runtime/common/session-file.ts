@@ -1,0 +1,201 @@
+// Session folders: where the processes of one cluster on this machine find each other.
+//   ROOT = $XDG_RUNTIME_DIR/virga or /tmp/virga-$UID, only its owner may enter (0700)
+//   ROOT/current.json                     the cluster of `virga start`, if one runs
+//   ROOT/session-<time>-<random>/node.json   who serves it: pid, start time, address, epoch
+//                                /raylet.sock, logs/, spill/
+// Invariants:
+//   F1. A folder is swept only when the process that made it is gone: same pid and start time.
+//   F2. A root that belongs to somebody else is refused: sockets in it would be theirs.
+// A folder has no node.json for a moment after it was made, so its maker's pid is in its name.
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { UsageError } from './errors.ts'
+
+/** What node.json and current.json say. */
+export interface SessionNode {
+  readonly pid: number
+  /** Of the raylet's process, as /proc tells; '' where there is no /proc. */
+  readonly startTime: string
+  /** Path of the raylet's socket. */
+  readonly address: string
+  readonly sessionDir: string
+  /** Hex. */
+  readonly nodeId: string
+  readonly epoch: number
+  /** TCP port users may name it by (`127.0.0.1:6379`); nothing listens there yet. */
+  readonly port?: number
+}
+
+/** Longest path of a Unix socket that every system takes. */
+const SOCKET_PATH_BYTES_MAX = 103
+
+/** The root folder, made and checked (F2). */
+export function sessionRoot(): string {
+  const uid = process.getuid?.() ?? 0
+  const runtimeDir = process.env['XDG_RUNTIME_DIR']
+  const root =
+    runtimeDir !== undefined && runtimeDir !== '' && isUsable(join(runtimeDir, 'virga'))
+      ? join(runtimeDir, 'virga')
+      : join('/tmp', `virga-${String(uid)}`)
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  const stat = lstatSync(root)
+  if (!stat.isDirectory() || stat.uid !== uid) {
+    throw new UsageError(
+      `${root} belongs to somebody else, so no cluster can be kept there. ` +
+        'Remove it, or point XDG_RUNTIME_DIR to a folder of your own.',
+    )
+  }
+  if ((stat.mode & 0o077) !== 0) chmodSync(root, 0o700)
+  return root
+}
+
+function isUsable(root: string): boolean {
+  if (Buffer.byteLength(join(root, 'session-99999999-99999999', 'raylet.sock')) > SOCKET_PATH_BYTES_MAX) {
+    return false
+  }
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o700 })
+    return true
+  } catch {
+    // An XDG_RUNTIME_DIR that does not exist or is not ours: the folder in /tmp serves.
+    return false
+  }
+}
+
+/**
+ * A new session folder under the root, with logs/ in it.
+ * @param suffix  a few random characters, so that one process can have several.
+ */
+export function createSessionDir(suffix: string): string {
+  const dir = join(sessionRoot(), `session-${String(process.pid)}-${suffix}`)
+  mkdirSync(join(dir, 'logs'), { recursive: true, mode: 0o700 })
+  return dir
+}
+
+export const rayletSocket = (sessionDir: string): string => join(sessionDir, 'raylet.sock')
+
+export function writeNode(node: SessionNode): void {
+  writeWhole(join(node.sessionDir, 'node.json'), node)
+}
+
+export function readNode(sessionDir: string): SessionNode | undefined {
+  return readWhole(join(sessionDir, 'node.json'))
+}
+
+/** Make this the cluster that `init()` finds. */
+export function writeCurrent(node: SessionNode): void {
+  writeWhole(join(sessionRoot(), 'current.json'), node)
+}
+
+/** The cluster of `virga start`, if it is alive. */
+export function findCurrent(): SessionNode | undefined {
+  const current = readWhole(join(sessionRoot(), 'current.json'))
+  return current !== undefined && isAlive(current) ? current : undefined
+}
+
+/** Forget the current cluster, if it is this one. */
+export function clearCurrent(sessionDir: string): void {
+  const path = join(sessionRoot(), 'current.json')
+  if (readWhole(path)?.sessionDir === sessionDir) rmSync(path, { force: true })
+}
+
+/** Every session whose raylet is alive. */
+export function listSessions(): SessionNode[] {
+  return sessionDirs(sessionRoot()).flatMap((dir) => {
+    const node = readNode(dir)
+    return node !== undefined && isAlive(node) ? [node] : []
+  })
+}
+
+/**
+ * Remove the folders of clusters that are gone.
+ * @returns how many were removed.
+ */
+export function sweepSessions(): number {
+  let count = 0
+  for (const dir of sessionDirs(sessionRoot())) {
+    const node = readNode(dir)
+    const alive = node === undefined ? makerIsAlive(dir) : isAlive(node)
+    if (alive) continue
+    removeSessionDir(dir)
+    count += 1
+  }
+  return count
+}
+
+export function removeSessionDir(sessionDir: string): void {
+  rmSync(sessionDir, { recursive: true, force: true })
+}
+
+/** Whether that very process runs: its pid may belong to another by now. */
+export function isAlive(node: Pick<SessionNode, 'pid' | 'startTime'>): boolean {
+  if (!pidExists(node.pid)) return false
+  return node.startTime === '' || startTimeOf(node.pid) === node.startTime
+}
+
+/** When the process was started, in a form that only compares; '' where there is no /proc. */
+export function startTimeOf(pid: number): string {
+  const stat = readText(`/proc/${String(pid)}/stat`)
+  // The name in parentheses may contain anything: fields are counted after it. starttime is the 22nd.
+  const state = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
+  if (state?.[0] === 'Z') return 'zombie'
+  return state?.[19] ?? ''
+}
+
+function makerIsAlive(dir: string): boolean {
+  const pid = Number(/session-(\d+)-/.exec(dir)?.[1])
+  return Number.isInteger(pid) && pidExists(pid)
+}
+
+function pidExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // A process of somebody else exists too.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function sessionDirs(root: string): string[] {
+  return readdirSync(root)
+    .filter((name) => name.startsWith('session-'))
+    .map((name) => join(root, name))
+}
+
+/** Readers see the old file or the new one, never half of it. */
+function writeWhole(path: string, node: SessionNode): void {
+  const temporary = `${path}.${String(process.pid)}`
+  writeFileSync(temporary, JSON.stringify(node), { mode: 0o600 })
+  renameSync(temporary, path)
+}
+
+function readWhole(path: string): SessionNode | undefined {
+  const text = readText(path)
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text) as SessionNode
+  } catch {
+    // Not ours, or from a crash of the machine: as good as none.
+    return undefined
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined
+    throw error
+  }
+}

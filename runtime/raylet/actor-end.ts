@@ -1,0 +1,155 @@
+// The ends of an actor: for good, or of one incarnation. The lifecycle is drawn in actors.ts.
+// What an actor holds is given back when its process is gone, not when it is declared dead: until
+// then its GPU memory is really in use.
+import { toWire, type WireError } from '../common/error-wire.ts'
+import { ActorDiedError, CapacityError, OutOfMemoryError, VirgaError } from '../common/errors.ts'
+import { toHex } from '../common/ids.ts'
+import type { ActorView, WorkerExit } from '../protocol/messages.ts'
+import { describeExit } from './exit-text.ts'
+import { endLease } from './leases.ts'
+import { judge } from './placement.ts'
+import type { Actor, RayletState } from './state.ts'
+import { notify, refuse, type Turn } from './turn.ts'
+import { askToExit } from './workers.ts'
+
+/** Dead actors that are remembered whole, so that late callers hear why. */
+const DEAD_ACTORS_MAX = 10_000
+/** Ids of dead actors that are remembered after that. */
+const DEAD_ACTOR_IDS_MAX = 100_000
+
+/** Arrow 4: final. Its worker, if any, is for the caller to end. */
+export function endActor(turn: Turn, actor: Actor, error: VirgaError | WireError): void {
+  if (actor.phase === 'DEAD') return
+  const { state } = turn
+  if (actor.lease !== undefined && actor.lease.worker === undefined) endLease(turn, actor.lease)
+  state.jobs.get(actor.spec.jobId)?.pendingActors.delete(actor)
+  actor.phase = 'DEAD'
+  actor.address = ''
+  actor.error = error instanceof VirgaError ? toWire(error) : error
+  if (actor.request !== undefined) {
+    const refusal = error instanceof VirgaError ? error : actorGone(actor, 'it ended')
+    refuse(turn, actor.request, refusal)
+    actor.request = undefined
+  }
+  releaseName(turn, actor)
+  tellWatchers(turn, actor)
+  state.watchers.delete(actor.spec.actorId)
+  remember(state, actor)
+}
+
+/** It must not come back: DEAD once its process is gone, at once where there is none. */
+export function willEnd(turn: Turn, actor: Actor, error: VirgaError | WireError): void {
+  if (actor.phase === 'DEAD' || actor.ending !== undefined) return
+  if (actor.lease?.worker === undefined) {
+    endActor(turn, actor, error)
+    return
+  }
+  actor.ending = { error }
+  releaseName(turn, actor)
+}
+
+/** Let it finish what was called, within the grace time. */
+export function retireActor(turn: Turn, actor: Actor, why: string, graceMs?: number): void {
+  const worker = actor.lease?.worker
+  willEnd(turn, actor, actorGone(actor, why))
+  if (worker !== undefined) askToExit(turn, worker, 'RETIRED', graceMs)
+}
+
+/** Its process is gone: arrow 5 while restarts are left, else arrow 4. The lease has ended. */
+export function actorWorkerExited(turn: Turn, actor: Actor, exit: WorkerExit): void {
+  actor.exit = exit
+  if (actor.phase === 'DEAD') return
+  const job = turn.state.jobs.get(actor.spec.jobId)
+  if (actor.ending !== undefined || actor.restartsLeft === 0 || job === undefined) {
+    endActor(turn, actor, actor.ending?.error ?? diedOf(actor, exit))
+    return
+  }
+  const unplaceable = judge(turn.state, actor.spec.scheduling, 'actor')
+  if (unplaceable !== undefined) {
+    endActor(turn, actor, unplaceable)
+    return
+  }
+  actor.restartsLeft -= 1
+  actor.incarnation += 1
+  actor.phase = 'RESTARTING'
+  actor.address = ''
+  actor.error = toWire(diedOf(actor, exit))
+  actor.waitingSinceMs = turn.nowMs
+  job.pendingActors.add(actor)
+  job.turns.add('ACTORS')
+  tellWatchers(turn, actor)
+}
+
+function diedOf(actor: Actor, exit: WorkerExit): ActorDiedError {
+  const { className, actorId, maxRestarts } = actor.spec
+  const memory = exit.cause === 'MEMORY_LIMIT' || exit.cause === 'MEMORY_PRESSURE'
+  const restarts = maxRestarts === 0 ? 'it has no restarts' : 'its restarts are used up'
+  const cause: CapacityError | undefined = memory
+    ? new OutOfMemoryError(describeExit(exit), { data: { peakBytes: exit.peakRssBytes } })
+    : undefined
+  return new ActorDiedError(
+    `actor ${className} died: its worker ${describeExit(exit)}, and ${restarts}. ` +
+      'Give maxRestarts to have it started again.',
+    {
+      ...(cause === undefined ? {} : { cause }),
+      data: {
+        actorId: toHex(actorId),
+        className,
+        mayHaveRun: actor.lived ? 'unknown' : false,
+        exit: { ...exit, workerId: toHex(exit.workerId) },
+      },
+    },
+  )
+}
+
+/** The error of an actor that ended without a fault. */
+export function actorGone(actor: Actor, why: string): ActorDiedError {
+  const { className, actorId } = actor.spec
+  return new ActorDiedError(`actor ${className} is dead: ${why}. Create a new one.`, {
+    data: { actorId: toHex(actorId), className, mayHaveRun: actor.lived ? 'unknown' : false },
+  })
+}
+
+/** A2: the name is free as soon as the actor will not come back. */
+export function releaseName(turn: Turn, actor: Actor): void {
+  const { name, namespace, actorId } = actor.spec
+  if (!actor.named || name === undefined) return
+  actor.named = false
+  turn.effects.push({ kind: 'releaseName', name, namespace, actorId })
+}
+
+export function tellWatchers(turn: Turn, actor: Actor): void {
+  const view = viewOf(actor)
+  for (const watcher of turn.state.watchers.get(actor.spec.actorId) ?? []) {
+    notify(turn, watcher, 'actorChanged', view)
+  }
+}
+
+export function viewOf(actor: Actor): ActorView {
+  return {
+    actorId: actor.spec.actorId,
+    phase: actor.phase,
+    incarnation: actor.incarnation,
+    address: actor.address,
+    workerId: actor.lease?.worker?.workerId,
+    ...(actor.error === undefined ? {} : { error: actor.error }),
+    ...(actor.exit === undefined ? {} : { exit: actor.exit }),
+  }
+}
+
+function remember(state: RayletState, actor: Actor): void {
+  const { deadActors } = state
+  deadActors.add(actor.spec.actorId)
+  // Sets keep their order: the first ones died first.
+  if (deadActors.size > DEAD_ACTORS_MAX) {
+    let surplus = deadActors.size - DEAD_ACTORS_MAX
+    for (const actorId of deadActors) {
+      if (surplus-- <= 0) break
+      state.actors.delete(actorId)
+    }
+  }
+  for (const actorId of deadActors) {
+    if (deadActors.size <= DEAD_ACTOR_IDS_MAX) break
+    deadActors.delete(actorId)
+  }
+}

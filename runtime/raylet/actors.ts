@@ -1,0 +1,262 @@
+// The lifecycle of an actor on its node.
+//             1                      2                    3
+//   create ───► DEPENDENCIES_UNREADY ──► PENDING_CREATION ──► ALIVE ──┐ 5
+//                   │ 4                      │ 4               │  ▲   ▼
+//                   │                        │                4│  └─ RESTARTING
+//                   └──────────► DEAD ◄──────┴─────────────────┘  6   │ 4
+//                                  ▲──────────────────────────────────┘
+//   1 createActor arrives; an actor with a name claims it   2 the name is ours, or it has none
+//   3 leased, started and constructed: its worker said actorReady
+//   4 final: name taken, infeasible, constructor failed, killed, handles or creator gone, its
+//     worker died with no restart left
+//   5 its worker died, restarts are left: a new lease, a new worker, incarnation + 1
+//   6 constructed again: actorReady of the new incarnation
+// Invariants:
+//   A1. At most one worker runs an actor, and only messages of its current incarnation count.
+//   A2. DEAD is final, frees the name and the lease, and is told to every watcher.
+//   A3. A request to create is answered exactly once.
+// Source: Ray gcs_actor_manager.h (lifecycle); Ray actor defaults: 1 CPU to place, 0 to run.
+import { toWire } from '../common/error-wire.ts'
+import { ActorAlreadyExistsError, ActorNotFoundError, type VirgaError } from '../common/errors.ts'
+import { toHex, type ActorId, type WorkerId } from '../common/ids.ts'
+import type { ActorInfo, ActorView } from '../protocol/messages.ts'
+import {
+  actorGone,
+  endActor,
+  releaseName,
+  retireActor,
+  tellWatchers,
+  viewOf,
+  willEnd,
+} from './actor-end.ts'
+import { giveCpuBack } from './holdings.ts'
+import { judge } from './placement.ts'
+import type { Actor, Worker } from './state.ts'
+import { answer, notify, refuse, type NameHolder, type RayletEvent, type Turn } from './turn.ts'
+import { askToExit, kill } from './workers.ts'
+
+type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+
+/** Arrow 1. */
+export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
+  const { state } = turn
+  const { spec, request } = event
+  const known = state.actors.get(spec.actorId)
+  if (known !== undefined) {
+    answer(turn, request, infoOf(turn, known))
+    return
+  }
+  const actor: Actor = {
+    spec,
+    phase: 'DEPENDENCIES_UNREADY',
+    incarnation: 0,
+    restartsLeft: spec.maxRestarts < 0 ? Infinity : spec.maxRestarts,
+    lease: undefined,
+    address: '',
+    since: turn.nowMs,
+    waitingSinceMs: turn.nowMs,
+    request,
+    named: false,
+    lived: false,
+    ending: undefined,
+    error: undefined,
+    exit: undefined,
+  }
+  state.actors.set(spec.actorId, actor)
+  const error = judge(state, spec.scheduling, 'actor')
+  if (error !== undefined) {
+    refuseCreation(turn, actor, error)
+  } else if (spec.name === undefined) {
+    queueActor(turn, actor)
+  } else {
+    claimName(turn, actor, spec.name)
+  }
+}
+
+function claimName(turn: Turn, actor: Actor, name: string): void {
+  const { namespace, actorId, owner } = actor.spec
+  const holder = { actorId, owner: toHex(owner), sinceMs: turn.nowMs }
+  turn.effects.push({ kind: 'claimName', name, namespace, holder })
+}
+
+/** Arrow 2, or 4 when another actor has the name. */
+export function nameClaimed(turn: Turn, event: EventOf<'nameClaimed'>): void {
+  const actor = turn.state.actors.get(event.actorId)
+  const name = actor?.spec.name
+  if (actor === undefined || name === undefined) return
+  const { namespace, getIfExists } = actor.spec
+  const { holder } = event
+  if (actor.phase === 'DEAD') {
+    // It died while the claim was on its way: the name must not outlive it.
+    if (holder !== undefined) return
+    actor.named = true
+    releaseName(turn, actor)
+    return
+  }
+  if (holder === undefined) {
+    actor.named = true
+    queueActor(turn, actor)
+    return
+  }
+  const existing = turn.state.actors.get(holder.actorId)
+  if (existing === undefined || existing.phase === 'DEAD') {
+    // The row is left from an actor that is gone.
+    turn.effects.push({ kind: 'releaseName', name, namespace, actorId: holder.actorId })
+    claimName(turn, actor, name)
+  } else if (getIfExists) {
+    takeExisting(turn, actor, existing)
+  } else {
+    refuseCreation(turn, actor, nameTaken(name, namespace, holder))
+  }
+}
+
+/** getIfExists found a living one: the new actor was never made. */
+function takeExisting(turn: Turn, actor: Actor, existing: Actor): void {
+  turn.state.actors.delete(actor.spec.actorId)
+  if (actor.request !== undefined) answer(turn, actor.request, infoOf(turn, existing))
+  actor.request = undefined
+}
+
+function nameTaken(name: string, namespace: string, holder: NameHolder): ActorAlreadyExistsError {
+  return new ActorAlreadyExistsError(
+    `an actor named '${name}' exists in namespace '${namespace}'. ` +
+      'Choose another name, kill that actor, or use { getIfExists: true }.',
+    { data: { name, namespace, owner: holder.owner, since: holder.sinceMs } },
+  )
+}
+
+function refuseCreation(turn: Turn, actor: Actor, error: VirgaError): void {
+  const { request } = actor
+  actor.request = undefined
+  if (request !== undefined) refuse(turn, request, error)
+  endActor(turn, actor, error)
+}
+
+function queueActor(turn: Turn, actor: Actor): void {
+  const job = turn.state.jobs.get(actor.spec.jobId)
+  if (job === undefined) {
+    refuseCreation(turn, actor, new ActorNotFoundError('the job of this actor has ended'))
+    return
+  }
+  if (actor.phase === 'DEPENDENCIES_UNREADY') actor.phase = 'PENDING_CREATION'
+  actor.waitingSinceMs = turn.nowMs
+  job.pendingActors.add(actor)
+  job.turns.add('ACTORS')
+  tellWatchers(turn, actor)
+  if (actor.request !== undefined) answer(turn, actor.request, infoOf(turn, actor))
+  actor.request = undefined
+}
+
+/** Its lease has a worker: construct it there. */
+export function startActor(turn: Turn, actor: Actor, worker: Worker): void {
+  const { lease } = actor
+  if (lease === undefined) return
+  notify(turn, worker.workerId, 'startActor', {
+    spec: actor.spec,
+    incarnation: actor.incarnation,
+    gpuIds: lease.allocation.gpuIds,
+    resources: actor.spec.defaultResources ? {} : lease.spec.demand,
+  })
+}
+
+/** Arrows 3 and 6. */
+export function actorReady(turn: Turn, event: EventOf<'actorReady'>): void {
+  const actor = ownActor(turn, event.client, event.actorId)
+  if (actor === undefined || actor.incarnation !== event.incarnation) return
+  if (actor.phase !== 'PENDING_CREATION' && actor.phase !== 'RESTARTING') return
+  actor.phase = 'ALIVE'
+  actor.lived = true
+  actor.address = event.address
+  if (actor.spec.defaultResources && actor.lease !== undefined) {
+    giveCpuBack(turn.state, actor.lease)
+  }
+  tellWatchers(turn, actor)
+}
+
+/** Arrow 4: the constructor threw. Its callers hear why; it is never tried again. */
+export function actorFailed(turn: Turn, event: EventOf<'actorFailed'>): void {
+  const actor = ownActor(turn, event.client, event.actorId)
+  if (actor === undefined) return
+  const worker = actor.lease?.worker
+  endActor(turn, actor, event.error)
+  if (worker !== undefined) askToExit(turn, worker, 'RETIRED')
+}
+
+/** Arrow 4 to come, by exitActor(): the worker leaves by itself once its running calls have ended. */
+export function actorExiting(turn: Turn, event: EventOf<'actorExiting'>): void {
+  const actor = ownActor(turn, event.client, event.actorId)
+  if (actor !== undefined) {
+    willEnd(turn, actor, event.error ?? actorGone(actor, 'it called exitActor()'))
+  }
+}
+
+/** A1: only the worker that runs it may speak for an actor. */
+function ownActor(turn: Turn, client: WorkerId, actorId: ActorId): Actor | undefined {
+  const actor = turn.state.actors.get(actorId)
+  return actor?.lease?.worker?.workerId === client ? actor : undefined
+}
+
+export function killActor(turn: Turn, event: EventOf<'killActor'>): void {
+  const actor = turn.state.actors.get(event.actorId)
+  answer(turn, event.request, undefined)
+  if (actor === undefined || actor.phase === 'DEAD') return
+  const worker = actor.lease?.worker
+  if (event.noRestart) {
+    endActor(turn, actor, actorGone(actor, 'it was killed with kill()'))
+    if (worker !== undefined) kill(turn, worker, 'KILLED')
+  } else if (worker !== undefined) {
+    kill(turn, worker, 'KILLED')
+  }
+}
+
+/** Arrow 4 to come: its worker is asked to finish what was called, and killed after the grace. */
+export function actorHandlesGone(turn: Turn, event: EventOf<'actorHandlesGone'>): void {
+  const actor = turn.state.actors.get(event.actorId)
+  if (actor === undefined || actor.phase === 'DEAD' || actor.spec.detached) return
+  if (actor.spec.owner !== event.client) return
+  retireActor(turn, actor, 'its last handle is gone')
+}
+
+/** The current view at once; every change after it comes as actorChanged. */
+export function watchActor(turn: Turn, event: EventOf<'watchActor'>): void {
+  const { state } = turn
+  const actor = state.actors.get(event.actorId)
+  let watchers = state.watchers.get(event.actorId)
+  if (actor?.phase !== 'DEAD' && !state.deadActors.has(event.actorId)) {
+    if (watchers === undefined) state.watchers.set(event.actorId, (watchers = new Set()))
+    watchers.add(event.client)
+  }
+  answer(turn, event.request, actor === undefined ? unknownView(turn, event.actorId) : viewOf(actor))
+}
+
+/** An actor that was not made yet (its arguments are not ready), or one that died long ago. */
+function unknownView(turn: Turn, actorId: ActorId): ActorView {
+  const base = { actorId, incarnation: 0, address: '', workerId: undefined }
+  if (!turn.state.deadActors.has(actorId)) return { ...base, phase: 'DEPENDENCIES_UNREADY' }
+  const error = new ActorNotFoundError(`actor ${toHex(actorId)} died long ago`)
+  return { ...base, phase: 'DEAD', error: toWire(error) }
+}
+
+export function findActor(turn: Turn, event: EventOf<'findActor'>): void {
+  const { request, name, namespace } = event
+  turn.effects.push({ kind: 'findName', request, name, namespace })
+}
+
+export function nameFound(turn: Turn, event: EventOf<'nameFound'>): void {
+  const actor = event.holder && turn.state.actors.get(event.holder.actorId)
+  const living = actor !== undefined && actor.phase !== 'DEAD' && actor.named
+  answer(turn, event.request, living ? infoOf(turn, actor) : undefined)
+}
+
+export function infoOf(turn: Turn, actor: Actor): ActorInfo {
+  const { spec } = actor
+  return {
+    actorId: spec.actorId,
+    className: spec.className,
+    methods: spec.methods,
+    owner: spec.detached ? undefined : spec.owner,
+    ownerAddress: spec.detached ? undefined : turn.state.clients.get(spec.owner)?.address,
+    maxPendingCalls: spec.maxPendingCalls,
+    maxTaskRetries: spec.maxTaskRetries,
+  }
+}

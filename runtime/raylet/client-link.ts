@@ -1,0 +1,225 @@
+// One connection of a client: says hello, turns its messages into events, checks who may say what.
+// Store messages do not concern the brain and go to the store straight away.
+import type { Clock } from '../common/clock.ts'
+import { ProtocolError, UnsupportedMessageError } from '../common/errors.ts'
+import type { WorkerId } from '../common/ids.ts'
+import { Channel } from '../protocol/channel.ts'
+import type { Connection } from '../protocol/connection.ts'
+import {
+  PROTOCOL_VERSION,
+  type ClientNotices,
+  type Hello,
+  type RayletCalls,
+  type RayletNotices,
+  type TaskEvent,
+  type Welcome,
+} from '../protocol/messages.ts'
+import type { ValueCodec } from '../protocol/value-codec.ts'
+import type { ObjectMemory } from './object-memory.ts'
+import type { RayletEvent } from './turn.ts'
+
+/** An event without its time. */
+export type Stimulus = RayletEvent extends infer E ? (E extends E ? Omit<E, 'nowMs'> : never) : never
+
+/** What a link needs of its raylet. */
+export interface LinkHost {
+  readonly clock: Clock
+  readonly codec: ValueCodec
+  readonly store: ObjectMemory
+  /** Registers the client, or throws when it is refused. */
+  welcome(link: ClientLink, hello: Hello): Welcome
+  tell(stimulus: Stimulus): void
+  /** Ask the brain: resolves when it answers the request number. */
+  ask(stimulus: (request: number) => Stimulus): Promise<unknown>
+  closed(link: ClientLink): void
+  taskEvents(events: readonly TaskEvent[]): void
+  query(message: RayletCalls['state'][0]): RayletCalls['state'][1]
+  stop(): void
+}
+
+/** Unsent output above this is not forwarded to the driver but dropped and counted. */
+const FORWARD_BUFFER_BYTES_MAX = 4 * 1024 * 1024
+
+export class ClientLink {
+  readonly #host: LinkHost
+  readonly #channel: Channel<object & Record<never, never>, ClientNotices>
+  #client: WorkerId | undefined
+
+  constructor(connection: Connection, host: LinkHost) {
+    this.#host = host
+    this.#channel = new Channel(connection, host)
+    this.#channel.start({
+      notified: (type, message) => {
+        this.#notified(type as keyof RayletNotices, message)
+      },
+      requested: (type, message) => this.#requested(type as keyof RayletCalls, message),
+      closed: () => {
+        host.closed(this)
+      },
+    })
+  }
+
+  /** Who it is, once it said hello. */
+  get client(): WorkerId | undefined {
+    return this.#client
+  }
+
+  notify<K extends keyof ClientNotices & string>(type: K, message: ClientNotices[K]): void {
+    this.#channel.notify(type, message)
+  }
+
+  /** Whether more output may be sent: the client reads what it gets. */
+  get takesOutput(): boolean {
+    return !this.#channel.closed && this.#channel.bufferedBytes < FORWARD_BUFFER_BYTES_MAX
+  }
+
+  flush(): void {
+    this.#channel.flush()
+  }
+
+  close(): void {
+    this.#channel.close()
+  }
+
+  #requested(type: keyof RayletCalls, message: object): unknown {
+    if (type === 'hello') return this.#hello(message as Hello)
+    const client = this.#known()
+    switch (type) {
+      case 'storeCreate':
+      case 'storeSeal':
+      case 'storePin':
+        return this.#store(client, type, message)
+      case 'state':
+        return this.#host.query(message as RayletCalls['state'][0])
+      case 'stop':
+        this.#host.stop()
+        return undefined
+      default:
+        return this.#host.ask((request) => requestStimulus(client, request, type, message))
+    }
+  }
+
+  #hello(hello: Hello): Welcome {
+    checkHello(hello)
+    if (this.#client !== undefined) throw new ProtocolError('hello was said twice')
+    this.#client = hello.workerId
+    try {
+      return this.#host.welcome(this, hello)
+    } catch (error) {
+      this.#client = undefined
+      throw error
+    }
+  }
+
+  #known(): WorkerId {
+    if (this.#client === undefined) throw new ProtocolError('a message came before hello')
+    return this.#client
+  }
+
+  #store(client: WorkerId, type: 'storeCreate' | 'storeSeal' | 'storePin', message: object): unknown {
+    const { store } = this.#host
+    const { objectId, sizeBytes } = message as RayletCalls['storeCreate'][0]
+    if (type === 'storeCreate') return store.create(client, objectId, sizeBytes)
+    if (type === 'storePin') return store.pin(client, objectId)
+    store.seal(client, objectId)
+    return undefined
+  }
+
+  #notified(type: keyof RayletNotices, message: object): void {
+    const client = this.#known()
+    const { store } = this.#host
+    switch (type) {
+      case 'storeAbort':
+        store.abort(client, (message as RayletNotices['storeAbort']).objectId)
+        return
+      case 'storeUnpin': {
+        const { objectId, count } = message as RayletNotices['storeUnpin']
+        store.unpin(client, objectId, count)
+        return
+      }
+      case 'storeFree':
+        store.free((message as RayletNotices['storeFree']).objectIds)
+        return
+      case 'taskEvents':
+        this.#host.taskEvents((message as RayletNotices['taskEvents']).events)
+        return
+      default:
+        this.#host.tell(noticeStimulus(client, type, message))
+    }
+  }
+}
+
+function checkHello(hello: Hello): void {
+  if (hello.magic !== 'virga' || typeof hello.workerId !== 'string') {
+    throw new ProtocolError('who connected does not speak Virga')
+  }
+  const { protocolMin, protocolMax } = hello
+  if (protocolMin > PROTOCOL_VERSION || protocolMax < PROTOCOL_VERSION) {
+    const theirs = `${String(protocolMin)} to ${String(protocolMax)}`
+    throw new ProtocolError(
+      `no protocol version in common: this cluster speaks ${String(PROTOCOL_VERSION)}, ` +
+        `the other side ${theirs}. Use the same version of virga on both sides.`,
+      { data: { ours: PROTOCOL_VERSION, theirs } },
+    )
+  }
+}
+
+type BrainCall = Exclude<
+  keyof RayletCalls,
+  'hello' | 'state' | 'stop' | 'storeCreate' | 'storeSeal' | 'storePin'
+>
+
+function requestStimulus(
+  client: WorkerId,
+  request: number,
+  type: BrainCall,
+  message: object,
+): Stimulus {
+  switch (type) {
+    case 'createActor':
+    case 'createGroup':
+      return { kind: type, client, request, spec: message } as Stimulus
+    case 'findActor':
+    case 'watchActor':
+    case 'killActor':
+    case 'awaitGroup':
+    case 'removeGroup':
+      return { ...message, kind: type, client, request } as unknown as Stimulus
+    default:
+      throw unknownType(type)
+  }
+}
+
+type BrainNotice = Exclude<
+  keyof RayletNotices,
+  'storeAbort' | 'storeUnpin' | 'storeFree' | 'taskEvents'
+>
+
+function noticeStimulus(client: WorkerId, type: BrainNotice, message: object): Stimulus {
+  switch (type) {
+    case 'returnLease': {
+      const { leaseId, retire = false } = message as RayletNotices['returnLease']
+      return { kind: type, client, leaseId, retire }
+    }
+    case 'wantLeases': {
+      const { classId, count, spec } = message as RayletNotices['wantLeases']
+      return { kind: type, client, classId, count, spec }
+    }
+    case 'blocked':
+    case 'actorExiting':
+    case 'killLease':
+    case 'actorHandlesGone':
+    case 'actorReady':
+    case 'actorFailed':
+    case 'unblocked':
+    case 'running':
+      return { actorId: undefined, error: undefined, ...message, kind: type, client } as unknown as Stimulus
+    default:
+      throw unknownType(type)
+  }
+}
+
+const unknownType = (type: never): UnsupportedMessageError =>
+  new UnsupportedMessageError(`no message '${String(type)}' is known here`, {
+    data: { type: String(type) },
+  })

@@ -1,0 +1,120 @@
+// Processes that connect and leave: drivers bring a job, workers serve one, the cli only asks.
+// A job ends with its driver: what is not detached ends with it.
+import type { JobId } from '../common/ids.ts'
+import { endActor, actorGone, retireActor } from './actor-end.ts'
+import { removeWaitsOf } from './deadlock.ts'
+import { endGroupsOf } from './groups.ts'
+import { endLease } from './leases.ts'
+import type { Client, Job, Lease } from './state.ts'
+import type { RayletEvent, Turn } from './turn.ts'
+import { ORPHAN_GRACE_MS, askToExit, connectionLost, prestart, workerRegistered } from './workers.ts'
+
+type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+
+export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): void {
+  const { state } = turn
+  const { client: id, role, pid, address } = event
+  const worker = state.workers.get(id)
+  const jobId = worker?.jobId ?? event.job?.jobId
+  const client: Client = {
+    id,
+    role,
+    pid,
+    address,
+    jobId,
+    classes: new Map(),
+    leases: new Set(),
+  }
+  state.clients.set(id, client)
+  if (worker !== undefined) {
+    workerRegistered(turn, worker, pid, address)
+  } else if (role === 'driver' && event.job !== undefined) {
+    const job: Job = {
+      jobId: event.job.jobId,
+      spec: event.job,
+      driver: id,
+      startedAtMs: turn.nowMs,
+      endedAtMs: undefined,
+      turns: new Set(),
+      pendingActors: new Set(),
+    }
+    state.jobs.set(job.jobId, job)
+    prestart(turn, job)
+  }
+}
+
+export function clientClosed(turn: Turn, event: EventOf<'clientClosed'>): void {
+  const { state } = turn
+  const client = state.clients.get(event.client)
+  if (client === undefined) return
+  state.clients.delete(client.id)
+  removeWaitsOf(turn, client.id)
+  const job = client.jobId === undefined ? undefined : state.jobs.get(client.jobId)
+  for (const each of client.classes.values()) job?.turns.delete(each)
+  if (job !== undefined && job.driver === client.id) endJob(turn, job)
+  endOwned(turn, client)
+  const worker = state.workers.get(client.id)
+  if (worker !== undefined) connectionLost(turn, worker)
+  for (const watchers of state.watchers.values()) watchers.delete(client.id)
+}
+
+/** What a process owned ends with it: running tasks that nobody waits for, and its actors. */
+function endOwned(turn: Turn, client: Client): void {
+  for (const lease of [...client.leases]) endOrphan(turn, lease)
+  for (const actor of [...turn.state.actors.values()]) {
+    if (actor.phase === 'DEAD' || actor.spec.detached || actor.spec.owner !== client.id) continue
+    retireActor(turn, actor, 'its creator has ended', ORPHAN_GRACE_MS)
+  }
+}
+
+function endOrphan(turn: Turn, lease: Lease): void {
+  const { worker } = lease
+  endLease(turn, lease)
+  if (worker !== undefined) askToExit(turn, worker, 'KILLED', ORPHAN_GRACE_MS)
+}
+
+function endJob(turn: Turn, job: Job): void {
+  const { state } = turn
+  job.endedAtMs = turn.nowMs
+  endGroupsOf(turn, job.jobId)
+  for (const actor of [...state.actors.values()]) {
+    if (actor.spec.jobId !== job.jobId || actor.spec.detached || actor.phase === 'DEAD') continue
+    if (actor.lease?.worker === undefined) endActor(turn, actor, actorGone(actor, 'its job has ended'))
+    else retireActor(turn, actor, 'its job has ended', ORPHAN_GRACE_MS)
+  }
+  // A detached actor goes on, and so do the workers that run tasks for it.
+  if (!hasDetached(turn, job.jobId)) endWorkersOf(turn, job.jobId)
+  forgetIfDone(turn, job)
+  turn.effects.push({ kind: 'jobEnded', jobId: job.jobId })
+  if (state.config.owned) {
+    state.leaving = true
+    turn.effects.push({ kind: 'leave' })
+  }
+}
+
+function hasDetached(turn: Turn, jobId: JobId): boolean {
+  for (const actor of turn.state.actors.values()) {
+    if (actor.spec.jobId === jobId && actor.spec.detached && actor.phase !== 'DEAD') return true
+  }
+  return false
+}
+
+function endWorkersOf(turn: Turn, jobId: JobId): void {
+  for (const lease of [...turn.state.leases.values()]) {
+    if (lease.jobId === jobId && lease.worker === undefined) endLease(turn, lease)
+  }
+  for (const worker of turn.state.workers.values()) {
+    if (worker.jobId === jobId) askToExit(turn, worker, 'RETIRED', ORPHAN_GRACE_MS)
+  }
+}
+
+/** A job whose driver is gone is kept while anything of it lives. */
+export function forgetIfDone(turn: Turn, job: Job): void {
+  if (job.endedAtMs === undefined || hasDetached(turn, job.jobId)) return
+  endWorkersOf(turn, job.jobId)
+  for (const worker of turn.state.workers.values()) if (worker.jobId === job.jobId) return
+  turn.state.jobs.delete(job.jobId)
+  for (const [key, pool] of turn.state.pools) {
+    if (pool.jobId === job.jobId) turn.state.pools.delete(key)
+  }
+}

@@ -1,0 +1,17 @@
+// How a worker ended, in words for error messages.
+import type { WorkerExit } from '../protocol/messages.ts'
+
+const CAUSES: Readonly<Record<WorkerExit['cause'], string>> = {
+  CRASHED: 'crashed',
+  MEMORY_LIMIT: 'used more memory than its lease allows and was killed',
+  MEMORY_PRESSURE: 'was killed because the node ran out of memory',
+  KILLED: 'was killed',
+  IDLE: 'was idle and ended',
+  RETIRED: 'was retired',
+}
+
+/** `crashed (pid 4711, SIGSEGV)`. */
+export function describeExit(exit: WorkerExit): string {
+  const how = exit.signal ?? `exit code ${String(exit.code)}`
+  return `${CAUSES[exit.cause]} (pid ${String(exit.pid)}, ${how})`
+}

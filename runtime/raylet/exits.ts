@@ -1,0 +1,61 @@
+// The end of a worker's process: its lease breaks, its actor restarts or dies, its peers hear.
+import { WorkerCrashedError } from '../common/errors.ts'
+import { toHex } from '../common/ids.ts'
+import type { WorkerExit } from '../protocol/messages.ts'
+import { actorWorkerExited, endActor } from './actor-end.ts'
+import { describeExit } from './exit-text.ts'
+import { breakLease, endLease, refuseClass } from './leases.ts'
+import type { Worker } from './state.ts'
+import { notify, type RayletEvent, type Turn } from './turn.ts'
+import { START_FAILURES_MAX } from './workers.ts'
+
+type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+
+export function workerExited(turn: Turn, event: EventOf<'workerExited'>): void {
+  const worker = turn.state.workers.get(event.exit.workerId)
+  if (worker === undefined) return
+  const exit: WorkerExit = { ...event.exit, cause: worker.cause ?? 'CRASHED' }
+  turn.state.workers.delete(worker.workerId)
+  endLeaseOf(turn, worker, exit)
+  if (worker.phase === 'STARTING') startFailed(turn, worker, exit)
+  for (const client of turn.state.clients.values()) {
+    if (client.jobId === worker.jobId && client.id !== worker.workerId) {
+      notify(turn, client.id, 'workerDied', exit)
+    }
+  }
+}
+
+function endLeaseOf(turn: Turn, worker: Worker, exit: WorkerExit): void {
+  const { lease } = worker
+  if (lease === undefined) return
+  const { actor } = lease
+  if (actor === undefined) {
+    breakLease(turn, lease, exit)
+  } else {
+    endLease(turn, lease)
+    actorWorkerExited(turn, actor, exit)
+  }
+}
+
+/** Starting more of what cannot start helps nobody: after some in a row, those who wait hear why. */
+function startFailed(turn: Turn, worker: Worker, exit: WorkerExit): void {
+  const { startFailures, workerless } = turn.state
+  const count = (startFailures.get(worker.pool) ?? 0) + 1
+  startFailures.set(worker.pool, count)
+  if (count < START_FAILURES_MAX) return
+  startFailures.delete(worker.pool)
+  const error = new WorkerCrashedError(
+    `${String(count)} workers in a row ended before they were ready; the last one ` +
+      `${describeExit(exit)}${lastWords(exit)}. Look at execArgv, runtimeEnv and the modules given.`,
+    { data: { exit: { ...exit, workerId: toHex(exit.workerId) } } },
+  )
+  for (const lease of [...workerless]) {
+    if (lease.pool.key !== worker.pool) continue
+    if (lease.class !== undefined) refuseClass(turn, lease.class, error)
+    else if (lease.actor !== undefined) endActor(turn, lease.actor, error)
+  }
+}
+
+function lastWords(exit: WorkerExit): string {
+  return exit.stderrTail.length === 0 ? '' : `, saying:\n${exit.stderrTail.join('\n')}\n`
+}

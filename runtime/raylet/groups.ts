@@ -1,0 +1,164 @@
+// Placement groups: bundles reserved together, all or none, and used through ledgers of their own.
+//   createGroup ──► PENDING ──► CREATED ──► REMOVED
+//                      └────────────────────►┘   removed, or its job ended (unless detached)
+//   Reserving has two phases, so that it can span nodes: prepare takes every bundle from the node's
+//   ledger, commit makes them usable; a prepare that fails gives all back.
+// Invariants:
+//   G1. A group that is CREATED holds all of its bundles; any other holds none.
+//   G2. A removed group ends the leases and actors that drew from it; their owners hear why.
+// Source: Ray placement_group_resource_manager.h (prepare, commit, return).
+import { ResourceLedger, type Allocation } from '../common/resource-ledger.ts'
+import { InfeasibleError } from '../common/errors.ts'
+import type { JobId } from '../common/ids.ts'
+import type { ResourceSet } from '../common/resources.ts'
+import { placeBundles } from '../scheduling/place-bundles.ts'
+import { endActor } from './actor-end.ts'
+import { endLease, refuseClass } from './leases.ts'
+import { groupRemoved, nodeView } from './placement.ts'
+import type { Bundle, Group, RayletState } from './state.ts'
+import { answer, refuse, type RayletEvent, type Turn } from './turn.ts'
+import { kill } from './workers.ts'
+
+type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+
+/** Ids of removed groups that are remembered. */
+const REMOVED_GROUPS_MAX = 100_000
+
+export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
+  const { spec, request, client } = event
+  const { groups } = turn.state
+  const plan = placeBundles(spec.bundles, [nodeView(turn.state)], spec.strategy)
+  if (plan.kind === 'INFEASIBLE') {
+    const message = `placement group ${spec.name} can never be reserved: ${plan.reason}`
+    refuse(turn, request, new InfeasibleError(message, { data: { requested: spec.bundles } }))
+    return
+  }
+  if (!groups.has(spec.groupId)) {
+    groups.set(spec.groupId, {
+      spec,
+      owner: client,
+      state: 'PENDING',
+      bundles: [],
+      waitingSinceMs: turn.nowMs,
+      awaiting: [],
+    })
+  }
+  answer(turn, request, undefined)
+}
+
+/** Answered when the group is reserved; refused when it was removed. */
+export function awaitGroup(turn: Turn, event: EventOf<'awaitGroup'>): void {
+  const group = turn.state.groups.get(event.groupId)
+  if (group === undefined) refuse(turn, event.request, groupRemoved('This', event.groupId))
+  else if (group.state === 'CREATED') answer(turn, event.request, undefined)
+  else group.awaiting.push(event.request)
+}
+
+export function removeGroup(turn: Turn, event: EventOf<'removeGroup'>): void {
+  const group = turn.state.groups.get(event.groupId)
+  if (group !== undefined) endGroup(turn, group)
+  answer(turn, event.request, undefined)
+}
+
+/** Reserve the groups that wait, first come first. */
+export function reserveGroups(turn: Turn): void {
+  const tried = new Set<string>()
+  for (const group of turn.state.groups.values()) {
+    if (group.state !== 'PENDING') continue
+    const shape = JSON.stringify(group.spec.bundles)
+    if (tried.has(shape)) continue
+    const prepared = prepare(turn.state, group.spec.bundles)
+    if (prepared === undefined) tried.add(shape)
+    else commit(turn, group, prepared)
+  }
+}
+
+/** Phase one: take every bundle, or none. */
+function prepare(
+  state: RayletState,
+  bundles: readonly ResourceSet[],
+): Allocation[] | undefined {
+  const taken: Allocation[] = []
+  for (const demand of bundles) {
+    const allocation = state.ledger.allocate(demand)
+    if (allocation === undefined) {
+      for (const each of taken) state.ledger.release(each)
+      return undefined
+    }
+    taken.push(allocation)
+  }
+  return taken
+}
+
+/** Phase two: the bundles can be drawn from. */
+function commit(turn: Turn, group: Group, prepared: readonly Allocation[]): void {
+  group.state = 'CREATED'
+  group.bundles = prepared.map((allocation, index): Bundle => {
+    const resources = group.spec.bundles[index] ?? {}
+    return { group, index, resources, allocation, ledger: ResourceLedger.within(allocation) }
+  })
+  for (const request of group.awaiting.splice(0)) answer(turn, request, undefined)
+}
+
+/** G2, then the reservation is given back. */
+export function endGroup(turn: Turn, group: Group): void {
+  const { state } = turn
+  const { groupId, name } = group.spec
+  const wasCreated = group.state === 'CREATED'
+  state.groups.delete(groupId)
+  rememberRemoved(state, groupId)
+  // Classes hear before their leases break, so that their tasks are not tried again.
+  refuseClasses(turn, groupId)
+  endUsers(turn, groupId)
+  group.state = 'REMOVED'
+  if (wasCreated) for (const bundle of group.bundles) state.ledger.release(bundle.allocation)
+  group.bundles = []
+  for (const request of group.awaiting.splice(0)) refuse(turn, request, groupRemoved(name, groupId))
+}
+
+function refuseClasses(turn: Turn, groupId: string): void {
+  for (const client of turn.state.clients.values()) {
+    for (const each of client.classes.values()) {
+      if (each.wanted === 0 && each.leases.size === 0) continue
+      if (drawsFrom(each.spec.strategy, groupId)) {
+        refuseClass(turn, each, groupRemoved(each.spec.name, groupId))
+      }
+    }
+  }
+}
+
+function endUsers(turn: Turn, groupId: string): void {
+  const { state } = turn
+  for (const actor of [...state.actors.values()]) {
+    if (actor.phase === 'DEAD' || !drawsFrom(actor.spec.scheduling.strategy, groupId)) continue
+    endActor(turn, actor, groupRemoved(actor.spec.className, groupId))
+  }
+  for (const lease of [...state.leases.values()]) {
+    if (lease.bundle?.group.spec.groupId !== groupId) continue
+    if (lease.worker === undefined) endLease(turn, lease)
+    else kill(turn, lease.worker, 'KILLED')
+  }
+}
+
+function drawsFrom(
+  strategy: { readonly kind: string; readonly groupId?: string },
+  groupId: string,
+): boolean {
+  return strategy.kind === 'PLACEMENT_GROUP' && strategy.groupId === groupId
+}
+
+function rememberRemoved(state: RayletState, groupId: string): void {
+  state.removedGroups.add(groupId)
+  for (const oldest of state.removedGroups) {
+    if (state.removedGroups.size <= REMOVED_GROUPS_MAX) return
+    state.removedGroups.delete(oldest)
+  }
+}
+
+/** A group ends with its job, unless it is detached. */
+export function endGroupsOf(turn: Turn, jobId: JobId): void {
+  for (const group of [...turn.state.groups.values()]) {
+    if (group.spec.jobId === jobId && !group.spec.detached) endGroup(turn, group)
+  }
+}
+

@@ -1,0 +1,147 @@
+// Starts workers as processes of this machine.
+//   fd 0 nothing · 1, 2 pipes to the raylet · 3 the strip service's pipe
+// A worker gets the driver's arguments and environment, minus what only one process can have; its
+// working directory is the driver's. It dies with the raylet by PR_SET_PDEATHSIG, which it sets
+// itself, and leaves when its connection closes.
+// Native libraries read how many threads to make from the environment before the first task runs,
+// so their number is fixed here: one per CPU of the leases this worker is for.
+import { spawn, type ChildProcess } from 'node:child_process'
+import type { Duplex } from 'node:stream'
+import { toHex } from '../common/ids.ts'
+import type { Log } from '../common/log.ts'
+import type { WorkerEvents, WorkerHandle, WorkerLauncher } from './worker-launcher.ts'
+import type { WorkerStart } from './turn.ts'
+
+/** Number of threads of what users may have loaded; a name the driver's env sets is left alone. */
+const THREAD_COUNTS = [
+  'OMP_NUM_THREADS',
+  'UV_THREADPOOL_SIZE',
+  'VIPS_CONCURRENCY',
+  'OPENBLAS_NUM_THREADS',
+  'MKL_NUM_THREADS',
+  'VECLIB_MAXIMUM_THREADS',
+  'NUMEXPR_NUM_THREADS',
+  'RAYON_NUM_THREADS',
+  'TF_NUM_INTRAOP_THREADS',
+] as const
+
+export interface ProcessLauncherOptions {
+  /** Path of the worker's main module, .ts or .js. */
+  readonly workerMain: string
+  readonly execPath: string
+  readonly rayletAddress: string
+  readonly sessionDir: string
+}
+
+export interface ProcessLauncherDeps {
+  readonly log: Log
+  /** Serves one worker's strip requests; undefined closes the pipe. */
+  readonly serveStrip: (stream: Duplex) => void
+}
+
+export function processLauncher(
+  deps: ProcessLauncherDeps,
+  options: ProcessLauncherOptions,
+): WorkerLauncher {
+  return { start: (worker, events) => startProcess(deps, options, { worker, events }) }
+}
+
+interface Starting {
+  readonly worker: WorkerStart
+  readonly events: WorkerEvents
+}
+
+function startProcess(
+  deps: ProcessLauncherDeps,
+  options: ProcessLauncherOptions,
+  { worker, events }: Starting,
+): WorkerHandle {
+  const { job } = worker
+  const inspect = worker.inspect ? ['--inspect=0'] : []
+  const child = spawn(
+    options.execPath,
+    [...job.execArgv, ...inspect, options.workerMain, ...job.argv.slice(1)],
+    {
+      cwd: worker.env?.workingDir ?? job.cwd,
+      env: workerEnv(options, worker),
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      windowsHide: true,
+    },
+  )
+  watch(child, deps, events)
+  return {
+    pid: child.pid ?? 0,
+    signal: (signal) => {
+      child.kill(signal)
+    },
+    pauseOutput: () => {
+      child.stdout?.pause()
+      child.stderr?.pause()
+    },
+    resumeOutput: () => {
+      child.stdout?.resume()
+      child.stderr?.resume()
+    },
+  }
+}
+
+function watch(child: ChildProcess, deps: ProcessLauncherDeps, events: WorkerEvents): void {
+  let told = false
+  const exited = (code: number | null, signal: string | null): void => {
+    if (told) return
+    told = true
+    events.exited({ code, signal })
+  }
+  child.stdout?.on('data', (chunk: Buffer) => {
+    if (!told) events.output('stdout', chunk)
+  })
+  child.stderr?.on('data', (chunk: Buffer) => {
+    if (!told) events.output('stderr', chunk)
+  })
+  child.on('error', (error) => {
+    deps.log.error('a worker could not be started', { error: error.message })
+    events.output('stderr', Buffer.from(`${error.message}\n`))
+    exited(null, null)
+  })
+  let code: number | null = null
+  let signal: string | null = null
+  child.on('exit', (exitCode, exitSignal) => {
+    code = exitCode
+    signal = exitSignal
+    // A child of the worker may hold the pipes open for ever; the last words come within a moment.
+    const timer = setTimeout(() => {
+      exited(code, signal)
+      child.stdout?.destroy()
+      child.stderr?.destroy()
+    }, LAST_WORDS_MS)
+    timer.unref()
+  })
+  // 'close' comes once the output has been read to its end.
+  child.on('close', () => {
+    exited(code, signal)
+  })
+  const stripPipe = child.stdio[3]
+  if (stripPipe !== null && stripPipe !== undefined) deps.serveStrip(stripPipe as Duplex)
+}
+
+/** How long output is read after the process has exited, when the pipes stay open. */
+const LAST_WORDS_MS = 100
+
+function workerEnv(
+  options: ProcessLauncherOptions,
+  worker: WorkerStart,
+): Record<string, string> {
+  const { job } = worker
+  const threads = Object.fromEntries(
+    THREAD_COUNTS.map((name) => [name, String(Math.max(1, worker.cpus))]),
+  )
+  return {
+    ...threads,
+    ...job.env,
+    ...worker.env?.envVars,
+    VIRGA_WORKER_ID: toHex(worker.workerId),
+    VIRGA_RAYLET_ADDRESS: options.rayletAddress,
+    VIRGA_SESSION_DIR: options.sessionDir,
+    VIRGA_JOB_ID: toHex(worker.jobId),
+  }
+}

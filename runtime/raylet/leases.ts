@@ -1,0 +1,236 @@
+// The life of a lease, and who gets the next one.
+//   1. a client says how many leases of a class it could use; an actor asks for one
+//   2. granted while wanted and free: jobs take turns, and within a job its classes and actors
+//   3. a worker is attached: an idle one of the pool, else one is started
+//   4. the owner hears of it and pushes tasks to the worker itself
+//   5. the owner returns it, its worker dies, or its owner ends
+// Source: Ray local_lease_manager.h (steps 1-6).
+import { toWire } from '../common/error-wire.ts'
+import type { VirgaError } from '../common/errors.ts'
+import type { LeaseId, WorkerId } from '../common/ids.ts'
+import { resourceKey } from '../common/resources.ts'
+import type { ClassSpec, WorkerExit } from '../protocol/messages.ts'
+import { giveBack, takeFor } from './holdings.ts'
+import { judge } from './placement.ts'
+import { reclaimFor } from './reclaim.ts'
+import type { Actor, Client, Job, Lease, SchedulingClass, Worker } from './state.ts'
+import { notify, type Turn } from './turn.ts'
+import { askToExit, attachWorkers, becomeIdle, kill, poolOf } from './workers.ts'
+
+/** Step 1. */
+export function wantLeases(
+  turn: Turn,
+  client: Client,
+  message: { readonly classId: number; readonly count: number; readonly spec: ClassSpec | undefined },
+): void {
+  const schedulingClass = classOf(turn, client, message.classId, message.spec)
+  if (schedulingClass === undefined) return
+  const error = message.count > 0 ? judge(turn.state, schedulingClass.spec, 'task') : undefined
+  if (error !== undefined) {
+    refuseClass(turn, schedulingClass, error)
+    return
+  }
+  if (schedulingClass.wanted <= schedulingClass.leases.size) {
+    schedulingClass.waitingSinceMs = turn.nowMs
+  }
+  schedulingClass.wanted = message.count
+  dropUnneeded(turn, schedulingClass)
+}
+
+function classOf(
+  turn: Turn,
+  client: Client,
+  classId: number,
+  spec: ClassSpec | undefined,
+): SchedulingClass | undefined {
+  const known = client.classes.get(classId)
+  if (known !== undefined) return known
+  const job = client.jobId === undefined ? undefined : turn.state.jobs.get(client.jobId)
+  if (spec === undefined || job === undefined) return undefined
+  const made: SchedulingClass = {
+    client: client.id,
+    classId,
+    jobId: job.jobId,
+    spec,
+    shape: shapeOf(spec),
+    wanted: 0,
+    leases: new Set(),
+    waitingSinceMs: turn.nowMs,
+  }
+  client.classes.set(classId, made)
+  job.turns.add(made)
+  return made
+}
+
+/** Demands of one shape are free or not free together. */
+function shapeOf(spec: ClassSpec): string {
+  const { strategy } = spec
+  const where =
+    strategy.kind === 'PLACEMENT_GROUP'
+      ? `${strategy.groupId}#${String(strategy.bundleIndex)}`
+      : ''
+  return `${resourceKey(spec.demand)}@${where}`
+}
+
+/** The class gets nothing, now and until it is wanted again; its owner fails what is queued. */
+export function refuseClass(turn: Turn, refused: SchedulingClass, error: VirgaError): void {
+  refused.wanted = 0
+  dropUnneeded(turn, refused)
+  const message = { classId: refused.classId, error: toWire(error) }
+  notify(turn, refused.client, 'classRefused', message)
+}
+
+/** Leases that still wait for a worker end as soon as nobody wants them. */
+function dropUnneeded(turn: Turn, schedulingClass: SchedulingClass): void {
+  for (const lease of [...schedulingClass.leases].reverse()) {
+    if (schedulingClass.leases.size <= schedulingClass.wanted) return
+    if (lease.worker === undefined) endLease(turn, lease)
+  }
+}
+
+/**
+ * Grant whatever can be granted. To be called whenever resources, workers or wishes changed.
+ * @param startActor  what to do with an actor's lease once it has its worker.
+ */
+export function grantAll(turn: Turn, startActor: (actor: Actor, worker: Worker) => void): void {
+  const failed = new Set<string>()
+  let granted = true
+  while (granted) {
+    granted = false
+    for (const job of [...turn.state.jobs.values()]) {
+      if (!grantOne(turn, job, failed)) continue
+      granted = true
+      turn.state.jobs.delete(job.jobId)
+      turn.state.jobs.set(job.jobId, job)
+    }
+  }
+  attachWorkers(turn, (lease, worker) => {
+    if (lease.actor !== undefined) startActor(lease.actor, worker)
+    else tellGranted(turn, lease, worker)
+  })
+  if (failed.size > 0) reclaimFor(turn)
+}
+
+/** Step 2, for one job: at most one grant. */
+function grantOne(turn: Turn, job: Job, failed: Set<string>): boolean {
+  for (const candidate of job.turns) {
+    const lease =
+      candidate === 'ACTORS'
+        ? leaseForActor(turn, job, failed)
+        : leaseForClass(turn, candidate, failed)
+    if (lease === undefined) continue
+    job.turns.delete(candidate)
+    job.turns.add(candidate)
+    return true
+  }
+  return false
+}
+
+function leaseForClass(
+  turn: Turn,
+  wanting: SchedulingClass,
+  failed: Set<string>,
+): Lease | undefined {
+  if (wanting.leases.size >= wanting.wanted) return undefined
+  const { jobId, spec, shape } = wanting
+  const wish = { jobId, spec, shape, class: wanting, actor: undefined }
+  const lease = tryLease(turn, wish, failed)
+  if (lease === undefined) return undefined
+  wanting.leases.add(lease)
+  wanting.waitingSinceMs = turn.nowMs
+  turn.state.clients.get(wanting.client)?.leases.add(lease)
+  return lease
+}
+
+function leaseForActor(turn: Turn, job: Job, failed: Set<string>): Lease | undefined {
+  for (const actor of job.pendingActors) {
+    const spec = actor.spec.scheduling
+    const wish = { jobId: job.jobId, spec, shape: shapeOf(spec), class: undefined, actor }
+    const lease = tryLease(turn, wish, failed)
+    if (lease === undefined) continue
+    job.pendingActors.delete(actor)
+    actor.lease = lease
+    return lease
+  }
+  return undefined
+}
+
+interface Wish extends Pick<Lease, 'jobId' | 'spec' | 'class' | 'actor'> {
+  readonly shape: string
+}
+
+function tryLease(turn: Turn, wish: Wish, failed: Set<string>): Lease | undefined {
+  if (failed.has(wish.shape)) return undefined
+  const { state, nowMs } = turn
+  const holding = takeFor(state, wish.spec)
+  if (holding === undefined) {
+    failed.add(wish.shape)
+    return undefined
+  }
+  const lease: Lease = {
+    leaseId: state.nextLeaseId++ as LeaseId,
+    jobId: wish.jobId,
+    spec: wish.spec,
+    pool: poolOf(state, wish.jobId, wish.spec),
+    ...holding,
+    class: wish.class,
+    actor: wish.actor,
+    worker: undefined,
+    grantedAtMs: nowMs,
+    reclaimed: false,
+    waits: new Set(),
+  }
+  state.leases.set(lease.leaseId, lease)
+  state.workerless.add(lease)
+  return lease
+}
+
+/** Step 4. The worker hears first, so that it is ready when the owner's first push arrives. */
+function tellGranted(turn: Turn, lease: Lease, worker: Worker): void {
+  const owner = lease.class
+  if (owner === undefined) return
+  const { leaseId } = lease
+  const given = { leaseId, gpuIds: lease.allocation.gpuIds, resources: lease.spec.demand }
+  notify(turn, worker.workerId, 'assigned', given)
+  const where = { classId: owner.classId, workerId: worker.workerId, address: worker.address }
+  notify(turn, owner.client, 'leaseGranted', { ...where, ...given })
+}
+
+/** Step 5, by the owner. A lease that is no longer known ended on its own: nothing to do. */
+export function returnLease(turn: Turn, client: Client, leaseId: number, retire: boolean): void {
+  const lease = turn.state.leases.get(leaseId as LeaseId)
+  if (lease?.class?.client !== client.id) return
+  const { worker } = lease
+  endLease(turn, lease)
+  if (worker?.phase !== 'LEASED') return
+  if (retire) askToExit(turn, worker, 'RETIRED')
+  else becomeIdle(turn, worker)
+}
+
+/** The owner wants the running task dead: cancelled by force, or out of time. */
+export function killLease(turn: Turn, client: Client, leaseId: number): void {
+  const lease = turn.state.leases.get(leaseId as LeaseId)
+  if (lease?.class?.client !== client.id || lease.worker === undefined) return
+  kill(turn, lease.worker, 'KILLED')
+}
+
+/** Free what it holds and forget it; what becomes of its worker is the caller's decision. */
+export function endLease(turn: Turn, lease: Lease): void {
+  const { state } = turn
+  giveBack(state, lease)
+  state.leases.delete(lease.leaseId)
+  state.workerless.delete(lease)
+  if (lease.worker !== undefined) lease.worker.lease = undefined
+  if (lease.actor !== undefined) lease.actor.lease = undefined
+  if (lease.class !== undefined) {
+    lease.class.leases.delete(lease)
+    state.clients.get(lease.class.client)?.leases.delete(lease)
+  }
+}
+
+/** Step 5, by the death of the worker. */
+export function breakLease(turn: Turn, lease: Lease, exit: WorkerExit): void {
+  const owner: WorkerId | undefined = lease.class?.client
+  endLease(turn, lease)
+  if (owner !== undefined) notify(turn, owner, 'leaseBroken', { leaseId: lease.leaseId, exit })
+}

@@ -1,0 +1,217 @@
+// The raylet's process: composition root. Started by init() or `virga start` with its options as
+// JSON in VIRGA_RAYLET_OPTIONS; says one line of JSON on standard output when clients may connect.
+// It is ready before anything heavy is loaded: a driver waits for it.
+import { mkdirSync } from 'node:fs'
+import { availableParallelism, totalmem } from 'node:os'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { systemClock } from '../common/clock-system.ts'
+import { toHex } from '../common/ids.ts'
+import { WORKERS_MAX } from '../common/limits.ts'
+import type { Log } from '../common/log.ts'
+import { systemHash, systemRandom } from '../common/random-system.ts'
+import { nodeResourcesOf, type ResourceOptions } from '../common/resource-demand.ts'
+import {
+  clearCurrent,
+  rayletSocket,
+  removeSessionDir,
+  startTimeOf,
+  writeNode,
+} from '../common/session-file.ts'
+import { MemoryStorage } from '../gcs/storage-memory.ts'
+import { udsTransport } from '../protocol/connection-uds.ts'
+import { ValueCodec } from '../protocol/value-codec.ts'
+import { processLauncher } from './launcher-process.ts'
+import { logFile } from './log-file.ts'
+import { systemMemoryProbe } from './memory-probe-system.ts'
+import { openObjectMemory } from './object-memory-process.ts'
+import { Raylet } from './raylet.ts'
+
+/** VIRGA_RAYLET_OPTIONS. */
+export interface RayletStartOptions {
+  readonly sessionDir: string
+  readonly resources?: ResourceOptions
+  readonly labels?: Readonly<Record<string, string>>
+  /** Default: 30 % of memory, as far as /dev/shm has room. */
+  readonly objectStoreMemoryBytes?: number
+  /** Default: shared memory, a file where there is none. */
+  readonly objectStore?: 'shm' | 'file'
+  /** Made for one driver: it leaves when that driver does. */
+  readonly owned: boolean
+  /** What users may call it by; nothing listens there. */
+  readonly port?: number
+}
+
+/** Share of the machine's memory that leases may demand. Source: Ray, 70 %. */
+const MEMORY_SHARE = 0.7
+
+async function main(): Promise<void> {
+  const options = readOptions()
+  const { sessionDir } = options
+  for (const folder of ['logs', 'workers', 'spill']) {
+    mkdirSync(join(sessionDir, folder), { recursive: true, mode: 0o700 })
+  }
+  const log = sessionLog(sessionDir)
+  const address = rayletSocket(sessionDir)
+  const raylet = new Raylet(
+    {
+      transport: udsTransport,
+      launcher: launcher(log, { address, sessionDir }),
+      store: openObjectMemory({ ...options, log }),
+      storage: new MemoryStorage(),
+      clock: systemClock,
+      random: systemRandom,
+      hash: systemHash,
+      log,
+      codec: new ValueCodec(),
+      logSinks: (name) => sinkOf(join(sessionDir, 'logs', name), log),
+      memory: systemMemoryProbe,
+    },
+    {
+      address,
+      sessionDir,
+      totals: nodeResourcesOf(options.resources ?? {}, {
+        numCpus: availableParallelism(),
+        numGpus: 0,
+        memoryBytes: Math.floor(totalmem() * MEMORY_SHARE),
+      }),
+      labels: options.labels ?? {},
+      workersMax: WORKERS_MAX,
+      owned: options.owned,
+      epoch: Date.now(),
+      pid: process.pid,
+    },
+  )
+  leaveCleanly(raylet, sessionDir, log)
+  await raylet.start()
+  sayReady(raylet, options)
+}
+
+function readOptions(): RayletStartOptions {
+  const text = process.env['VIRGA_RAYLET_OPTIONS']
+  if (text === undefined) {
+    throw new Error('a raylet is started by init() or `virga start`, not by hand')
+  }
+  delete process.env['VIRGA_RAYLET_OPTIONS']
+  return JSON.parse(text) as RayletStartOptions
+}
+
+function sayReady(raylet: Raylet, options: RayletStartOptions): void {
+  const { nodeId, epoch } = raylet.state.config
+  const node = {
+    pid: process.pid,
+    startTime: startTimeOf(process.pid),
+    address: raylet.address,
+    sessionDir: options.sessionDir,
+    nodeId: toHex(nodeId),
+    epoch,
+    ...(options.port === undefined ? {} : { port: options.port }),
+  }
+  writeNode(node)
+  process.stdout.write(`${JSON.stringify({ ready: true, ...node })}\n`)
+  keepOpen()
+}
+
+/** Sockets do not keep this process open, on purpose; being a raylet does. */
+function keepOpen(): void {
+  setInterval(() => undefined, 2 ** 30)
+}
+
+function launcher(
+  log: Log,
+  { address, sessionDir }: { readonly address: string; readonly sessionDir: string },
+): ReturnType<typeof processLauncher> {
+  return processLauncher(
+    { log, serveStrip: (stream) => void serveStrip(stream, log) },
+    {
+      workerMain: workerMain(),
+      execPath: process.execPath,
+      rayletAddress: address,
+      sessionDir,
+    },
+  )
+}
+
+function workerMain(): string {
+  const here = import.meta.url
+  const file = here.endsWith('.ts') ? '../worker/main.ts' : './worker-main.js'
+  return fileURLToPath(new URL(file, here))
+}
+
+let stripping: Promise<(stream: Duplex, onError: (error: unknown) => void) => void> | undefined
+
+/** The stripper is loaded with the first worker, not before the driver has its answer. */
+async function serveStrip(stream: Duplex, log: Log): Promise<void> {
+  stripping ??= import('./strip-process.ts').then((strip) => {
+    const service = strip.makeStripService()
+    return (pipe, onError) => {
+      strip.serveStrip(pipe, service, onError)
+    }
+  })
+  const serve = await stripping
+  serve(stream, (error) => {
+    log.error('a worker asked for stripping in a way nobody understands', { error: String(error) })
+  })
+}
+
+/** However it ends, nothing is left behind: no worker, no socket, no folder. */
+function leaveCleanly(raylet: Raylet, sessionDir: string, log: Log): void {
+  const remove = (): void => {
+    clearCurrent(sessionDir)
+    removeSessionDir(sessionDir)
+  }
+  raylet.onLeft = () => {
+    process.exit(0)
+  }
+  process.on('exit', remove)
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      log.info('asked to stop', { signal })
+      void raylet.stop()
+    })
+  }
+  const crash = (error: unknown): void => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    log.error('the raylet failed', { error: text })
+    process.stderr.write(`the raylet failed: ${text}\n`)
+    process.exitCode = 1
+    // Its workers see the connection close and leave; the kernel kills those that cannot.
+    process.exit(1)
+  }
+  process.on('uncaughtException', crash)
+  process.on('unhandledRejection', crash)
+}
+
+const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 } as const
+
+/** Lines of JSON as pino writes them, without its start-up time. */
+function sessionLog(sessionDir: string): Log {
+  const sink = logFile({
+    path: join(sessionDir, 'logs', 'raylet'),
+    onError: (error) => {
+      process.stderr.write(`the raylet's log cannot be written: ${error.message}\n`)
+    },
+  })
+  const at =
+    (level: keyof typeof LEVELS): Log['info'] =>
+    (msg, fields) => {
+      const line = { level: LEVELS[level], time: Date.now(), pid: process.pid, ...fields, msg }
+      sink.write(`${JSON.stringify(line)}\n`)
+    }
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+function sinkOf(path: string, log: Log): ReturnType<typeof logFile> {
+  return logFile({
+    path,
+    onError: (error) => {
+      log.error('the output of a worker cannot be kept', { path, error: error.message })
+    },
+  })
+}
+
+void main().catch((error: unknown) => {
+  process.stderr.write(`the raylet could not start: ${error instanceof Error ? (error.stack ?? '') : String(error)}\n`)
+  process.exit(1)
+})

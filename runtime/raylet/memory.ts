@@ -1,0 +1,48 @@
+// Which worker must go when memory runs out; decided on samples that the shell takes.
+//   1. A worker that uses more than its own lease demands goes at once (MEMORY_LIMIT).
+//   2. While the node uses more than MEMORY_THRESHOLD, one worker at a time (MEMORY_PRESSURE): idle
+//      ones first, the largest of them; then the newest lease whose work may be run again; then
+//      the newest of the rest. The next one only after the last has gone: its memory may suffice.
+// Source: Ray memory_monitor (threshold 0.95, every 250 ms), worker_killing_policy_by_retriable.
+import { MEMORY_THRESHOLD } from '../common/limits.ts'
+import { MEMORY, unitsOf } from '../common/resources.ts'
+import type { Worker } from './state.ts'
+import type { MemorySample, Turn } from './turn.ts'
+import { kill } from './workers.ts'
+
+export function memorySampled(turn: Turn, sample: MemorySample): void {
+  const workers = [...turn.state.workers.values()]
+  for (const worker of workers) {
+    worker.rssBytes = sample.rssBytes.get(worker.workerId) ?? worker.rssBytes
+    if (isOverLimit(worker)) kill(turn, worker, 'MEMORY_LIMIT')
+  }
+  if (sample.usedBytes <= sample.totalBytes * MEMORY_THRESHOLD) return
+  const leaving = workers.some((each) => each.phase === 'EXITING' && isMemoryCause(each))
+  if (leaving) return
+  const victim = workers.filter((each) => each.phase !== 'EXITING').sort(firstToGo)[0]
+  if (victim !== undefined) kill(turn, victim, 'MEMORY_PRESSURE')
+}
+
+function isOverLimit(worker: Worker): boolean {
+  if (worker.phase === 'EXITING' || worker.lease === undefined) return false
+  const limitBytes = unitsOf(worker.lease.spec.demand, MEMORY)
+  return limitBytes > 0 && worker.rssBytes > limitBytes
+}
+
+const isMemoryCause = (worker: Worker): boolean =>
+  worker.cause === 'MEMORY_PRESSURE' || worker.cause === 'MEMORY_LIMIT'
+
+/** Idle, then retriable, then the rest; within idle the largest, else the newest. */
+function firstToGo(a: Worker, b: Worker): number {
+  const rank = rankOf(a) - rankOf(b)
+  if (rank !== 0) return rank
+  if (a.lease === undefined || b.lease === undefined) return b.rssBytes - a.rssBytes
+  return b.lease.grantedAtMs - a.lease.grantedAtMs || b.lease.leaseId - a.lease.leaseId
+}
+
+function rankOf(worker: Worker): number {
+  if (worker.lease === undefined) return 0
+  const { actor, spec } = worker.lease
+  const retriable = actor === undefined ? spec.retriable : actor.restartsLeft > 0
+  return retriable ? 1 : 2
+}

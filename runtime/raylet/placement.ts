@@ -1,0 +1,106 @@
+// Whether this node can ever hold a demand, and from which ledger it is taken: the node's own, or
+// that of a placement group's bundle. Placement itself is scheduling/place.ts.
+import {
+  ActorUnschedulableError,
+  InfeasibleError,
+  PlacementGroupRemovedError,
+  TaskUnschedulableError,
+  type VirgaError,
+} from '../common/errors.ts'
+import { toHex } from '../common/ids.ts'
+import type { Random } from '../common/random.ts'
+import { fits, type ResourceSet } from '../common/resources.ts'
+import type { ClassSpec } from '../protocol/messages.ts'
+import { NODE_ID_LABEL, type NodeView } from '../scheduling/cluster-view.ts'
+import { place } from '../scheduling/place.ts'
+import type { Bundle, Group, RayletState } from './state.ts'
+
+/** With one node there is nothing to draw. */
+const noChoice: Pick<Random, 'next'> = { next: () => 0 }
+
+/** This node as placement sees it. */
+export function nodeView(state: RayletState): NodeView {
+  const nodeId = toHex(state.config.nodeId)
+  return {
+    nodeId,
+    totals: state.config.totals,
+    free: state.ledger.free,
+    labels: { ...state.config.labels, [NODE_ID_LABEL]: nodeId },
+    preferred: true,
+  }
+}
+
+/**
+ * Why this demand can never be placed, or undefined when it can.
+ * @param who  an actor's error for hard affinity is another one than a task's.
+ */
+export function judge(
+  state: RayletState,
+  spec: ClassSpec,
+  who: 'task' | 'actor',
+): VirgaError | undefined {
+  const { strategy } = spec
+  if (strategy.kind === 'PLACEMENT_GROUP') return judgeInGroup(state, spec, strategy)
+  const demand = { resources: spec.demand, labelSelectors: spec.labelSelectors }
+  const placement = place(demand, [nodeView(state)], strategy, noChoice)
+  switch (placement.kind) {
+    case 'PLACE':
+    case 'WAIT':
+      return undefined
+    case 'INFEASIBLE':
+      return new InfeasibleError(
+        `${spec.name} can never run here: ${placement.nearest}. ` +
+          'Ask for less, or start the cluster with more.',
+        { data: { requested: spec.demand, nearest: placement.nearest } },
+      )
+    case 'UNSCHEDULABLE':
+      return unschedulable(spec, who, placement.reason)
+  }
+}
+
+function unschedulable(spec: ClassSpec, who: 'task' | 'actor', reason: string): VirgaError {
+  const message =
+    `${spec.name} is bound to a node that cannot take it: ${reason}. ` +
+    'Choose a living node, or give { soft: true } to run elsewhere.'
+  const options = { data: { requested: spec.demand, reason } }
+  return who === 'actor'
+    ? new ActorUnschedulableError(message, options)
+    : new TaskUnschedulableError(message, options)
+}
+
+function judgeInGroup(
+  state: RayletState,
+  spec: ClassSpec,
+  strategy: { readonly groupId: string; readonly bundleIndex: number },
+): VirgaError | undefined {
+  const group = state.groups.get(strategy.groupId)
+  if (group === undefined) return groupRemoved(spec.name, strategy.groupId)
+  const bundles = group.spec.bundles
+  const candidates: readonly (ResourceSet | undefined)[] =
+    strategy.bundleIndex < 0 ? bundles : [bundles[strategy.bundleIndex]]
+  if (candidates.some((each) => each !== undefined && fits(spec.demand, each))) return undefined
+  const where =
+    strategy.bundleIndex < 0 ? 'no bundle' : `bundle ${String(strategy.bundleIndex)} never`
+  return new InfeasibleError(
+    `${spec.name} does not fit into its placement group: ${where} holds it. ` +
+      'Make a bundle at least as large as the demand.',
+    { data: { requested: spec.demand, nearest: bundles } },
+  )
+}
+
+export function groupRemoved(name: string, groupId: string): PlacementGroupRemovedError {
+  return new PlacementGroupRemovedError(
+    `${name} belongs to a placement group that was removed; make a new group and submit it again`,
+    { data: { groupId } },
+  )
+}
+
+/** The bundles a demand may draw from now; undefined: not bound to a group. */
+export function bundlesOf(state: RayletState, spec: ClassSpec): readonly Bundle[] | undefined {
+  const { strategy } = spec
+  if (strategy.kind !== 'PLACEMENT_GROUP') return undefined
+  const group: Group | undefined = state.groups.get(strategy.groupId)
+  if (group?.state !== 'CREATED') return []
+  if (strategy.bundleIndex < 0) return group.bundles
+  return group.bundles.filter((bundle) => bundle.index === strategy.bundleIndex)
+}

@@ -1,0 +1,122 @@
+// Asking for leases back, when others wait for what they hold: at most one request per lease, the
+// longest held first. The owner returns it when its running tasks have ended.
+//   A class or actor with nothing may ask any class for a lease; one that has some asks only those
+//   that have at least two more: so that jobs share, and leases do not swing to and fro.
+//   Actors and leases that are waiting in `get` are not asked: they could not return anything.
+import type { ResourceSet } from '../common/resources.ts'
+import type { ClassSpec } from '../protocol/messages.ts'
+import { bundlesOf } from './placement.ts'
+import type { Bundle, Lease, RayletState, SchedulingClass } from './state.ts'
+import { notify, wakeBy, type Turn } from './turn.ts'
+
+/** How long an owner may keep a lease before it is asked for it: long enough to be worth it. */
+export const RECLAIM_AFTER_MS = 5
+
+interface Starving {
+  readonly spec: ClassSpec
+  readonly class: SchedulingClass | undefined
+}
+
+/** Send reclaimLease to owners, one lease for each who waits. */
+export function reclaimFor(turn: Turn): void {
+  const starving = starvingOf(turn.state)
+  if (starving.length === 0) return
+  const candidates = [...turn.state.leases.values()].filter(
+    (lease) => lease.class !== undefined && lease.waits.size === 0 && lease.worker !== undefined,
+  )
+  if (candidates.length === 0) return
+  candidates.sort((a, b) => a.grantedAtMs - b.grantedAtMs)
+  // Each lease that is on its way back serves one who waits.
+  const promised = new Set<Lease>()
+  for (const each of starving) reclaimOne(turn, each, candidates, promised)
+}
+
+function starvingOf(state: RayletState): Starving[] {
+  const starving: Starving[] = []
+  for (const group of state.groups.values()) {
+    if (group.state !== 'PENDING') continue
+    for (const demand of group.spec.bundles) starving.push({ spec: groupSpec(demand), class: undefined })
+  }
+  for (const job of state.jobs.values()) {
+    for (const actor of job.pendingActors) {
+      starving.push({ spec: actor.spec.scheduling, class: undefined })
+    }
+    for (const candidate of job.turns) {
+      if (candidate === 'ACTORS' || candidate.leases.size >= candidate.wanted) continue
+      starving.push({ spec: candidate.spec, class: candidate })
+    }
+  }
+  return starving
+}
+
+const groupSpec = (demand: ResourceSet): ClassSpec => ({
+  demand,
+  strategy: { kind: 'DEFAULT' },
+  labelSelectors: [],
+  env: undefined,
+  name: '',
+  inspect: false,
+  retriable: false,
+})
+
+function reclaimOne(
+  turn: Turn,
+  starving: Starving,
+  candidates: readonly Lease[],
+  promised: Set<Lease>,
+): void {
+  const lacking = lackingOf(turn.state, starving.spec)
+  const bundles = bundlesOf(turn.state, starving.spec)
+  for (const lease of candidates) {
+    if (lacking.size === 0) return
+    if (promised.has(lease) || !mayTakeFrom(starving, lease, bundles)) continue
+    const helps = [...lacking.keys()].some((name) => (lease.spec.demand[name] ?? 0) > 0)
+    if (!helps) continue
+    ask(turn, lease)
+    promised.add(lease)
+    for (const [name, amount] of lacking) {
+      const left = amount - (lease.spec.demand[name] ?? 0)
+      if (left <= 0) lacking.delete(name)
+      else lacking.set(name, left)
+    }
+  }
+}
+
+/** Which resources are missing for one grant, and how much of each. */
+function lackingOf(state: RayletState, spec: ClassSpec): Map<string, number> {
+  const bundles = bundlesOf(state, spec)
+  const free = bundles === undefined ? state.ledger.free : (bundles[0]?.ledger.free ?? {})
+  const lacking = new Map<string, number>()
+  for (const [name, amount] of Object.entries(spec.demand)) {
+    const missing = (amount ?? 0) - (free[name] ?? 0)
+    if (missing > 0) lacking.set(name, missing)
+  }
+  return lacking
+}
+
+function mayTakeFrom(
+  starving: Starving,
+  lease: Lease,
+  bundles: readonly Bundle[] | undefined,
+): boolean {
+  const holder = lease.class
+  if (holder === undefined || holder === starving.class) return false
+  const samePlace =
+    bundles === undefined ? lease.bundle === undefined : bundles.some((each) => each === lease.bundle)
+  if (!samePlace) return false
+  const held = starving.class?.leases.size ?? 0
+  return held === 0 || holder.leases.size >= held + 2
+}
+
+/** Once per lease, and not before it was worth granting. */
+function ask(turn: Turn, lease: Lease): void {
+  if (lease.reclaimed) return
+  const readyAtMs = lease.grantedAtMs + RECLAIM_AFTER_MS
+  if (readyAtMs > turn.nowMs) {
+    wakeBy(turn, readyAtMs)
+    return
+  }
+  lease.reclaimed = true
+  const owner = lease.class?.client
+  if (owner !== undefined) notify(turn, owner, 'reclaimLease', { leaseId: lease.leaseId })
+}

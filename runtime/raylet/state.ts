@@ -1,0 +1,225 @@
+// What the brain of one node knows: plain data without methods, changed by step() alone.
+// A lease is the right to use a worker and some resources: tasks have one per leased worker, an
+// actor has one of its own. A scheduling class is one kind of demand of one client.
+//   wanted by a class or actor → Lease without worker (resources held) → Lease with worker → ended
+// The invariants over all of it are in check.ts.
+// Source: Dask worker_state_machine.py (shape); Ray local_lease_manager.h (steps of a lease).
+import type { VirgaError } from '../common/errors.ts'
+import type { ActorId, JobId, LeaseId, NodeId, TaskId, WorkerId } from '../common/ids.ts'
+import { ResourceLedger, type Allocation } from '../common/resource-ledger.ts'
+import type { ResourceSet } from '../common/resources.ts'
+import type {
+  ActorPhase,
+  ActorSpec,
+  ClassSpec,
+  GroupSpec,
+  JobSpec,
+  Role,
+  Waiting,
+  WireRuntimeEnv,
+  WorkerExit,
+} from '../protocol/messages.ts'
+import type { WireError } from '../common/error-wire.ts'
+
+/** What the node is and has; fixed for its life. */
+export interface NodeConfig {
+  readonly nodeId: NodeId
+  readonly epoch: number
+  readonly totals: ResourceSet
+  readonly labels: Readonly<Record<string, string>>
+  /** CPUs in whole numbers: how many workers are started ahead and kept idle. */
+  readonly cpuCount: number
+  readonly workersMax: number
+  /** Made by one driver: leaves when that driver leaves. */
+  readonly owned: boolean
+}
+
+/** A process with a core-worker that is connected to this raylet. */
+export interface Client {
+  readonly id: WorkerId
+  readonly role: Role
+  readonly address: string
+  readonly pid: number
+  readonly jobId: JobId | undefined
+  /** Classes this client asked leases for, by its own numbers. */
+  readonly classes: Map<number, SchedulingClass>
+  /** Leases it holds as owner. */
+  readonly leases: Set<Lease>
+}
+
+export interface Job {
+  readonly jobId: JobId
+  readonly spec: JobSpec
+  readonly driver: WorkerId
+  readonly startedAtMs: number
+  endedAtMs: number | undefined
+  /** Whose turn it is within the job: scheduling classes and the queue of actors, in order. */
+  readonly turns: Set<SchedulingClass | 'ACTORS'>
+  /** Actors that wait for a lease, first come first. */
+  readonly pendingActors: Set<Actor>
+}
+
+export interface SchedulingClass {
+  readonly client: WorkerId
+  readonly classId: number
+  readonly jobId: JobId
+  readonly spec: ClassSpec
+  readonly shape: string
+  /** How many leases its owner could use, held ones included. */
+  wanted: number
+  readonly leases: Set<Lease>
+  waitingSinceMs: number
+}
+
+/** STARTING until it said hello. EXITING: told to, and killed at exitByMs. */
+export type WorkerPhase = 'STARTING' | 'IDLE' | 'LEASED' | 'EXITING'
+
+export interface Worker {
+  readonly workerId: WorkerId
+  readonly jobId: JobId
+  readonly pool: string
+  phase: WorkerPhase
+  pid: number
+  address: string
+  lease: Lease | undefined
+  readonly startedAtMs: number
+  idleSinceMs: number
+  /** When it is killed unless it did what it was asked for: register or exit. */
+  deadlineMs: number | undefined
+  cause: WorkerExit['cause'] | undefined
+  /** Set when it was asked to leave because it was idle: it may stay, if it owns objects. */
+  mayStay: boolean
+  rssBytes: number
+  runningCount: number
+}
+
+/** What a worker must be: workers of one pool replace each other. */
+export interface Pool {
+  readonly key: string
+  readonly jobId: JobId
+  readonly env: WireRuntimeEnv | undefined
+  /** Threads that native libraries may use. */
+  readonly cpus: number
+  readonly inspect: boolean
+}
+
+export interface Lease {
+  readonly leaseId: LeaseId
+  readonly jobId: JobId
+  readonly spec: ClassSpec
+  readonly pool: Pool
+  readonly bundle: Bundle | undefined
+  /** Exactly one of the two holds it. */
+  readonly class: SchedulingClass | undefined
+  readonly actor: Actor | undefined
+  readonly allocation: Allocation
+  worker: Worker | undefined
+  grantedAtMs: number
+  reclaimed: boolean
+  /** Its tasks that wait in `get`: while there are any, its CPUs are given back. */
+  readonly waits: Set<Wait>
+}
+
+export interface Actor {
+  readonly spec: ActorSpec
+  phase: ActorPhase
+  incarnation: number
+  restartsLeft: number
+  lease: Lease | undefined
+  address: string
+  readonly since: number
+  waitingSinceMs: number
+  /** Request to answer once the name is decided. */
+  request: number | undefined
+  named: boolean
+  /** Whether any incarnation ever lived: calls may have run. */
+  lived: boolean
+  /** It must not come back: killed, exiting, or without handles. */
+  ending: { readonly error: VirgaError | WireError } | undefined
+  error: WireError | undefined
+  exit: WorkerExit | undefined
+}
+
+export interface Bundle {
+  readonly group: Group
+  readonly index: number
+  readonly resources: ResourceSet
+  readonly allocation: Allocation
+  readonly ledger: ResourceLedger
+}
+
+export interface Group {
+  readonly spec: GroupSpec
+  readonly owner: WorkerId
+  state: 'PENDING' | 'CREATED' | 'REMOVED'
+  bundles: Bundle[]
+  readonly waitingSinceMs: number
+  /** awaitGroup requests to answer. */
+  readonly awaiting: number[]
+}
+
+/** A task that waits in `get` for others. */
+export interface Wait {
+  readonly client: WorkerId
+  readonly waitId: number
+  readonly taskId: TaskId
+  readonly actorId: ActorId | undefined
+  readonly name: string
+  readonly on: readonly Waiting[]
+  readonly sinceMs: number
+  readonly lease: Lease | undefined
+  reported: boolean
+}
+
+export interface RayletState {
+  readonly config: NodeConfig
+  readonly ledger: ResourceLedger
+  readonly clients: Map<WorkerId, Client>
+  /** In the order of whose turn is next. */
+  readonly jobs: Map<JobId, Job>
+  readonly workers: Map<WorkerId, Worker>
+  readonly pools: Map<string, Pool>
+  /** How often in a row a worker of the pool ended before it registered. */
+  readonly startFailures: Map<string, number>
+  readonly leases: Map<LeaseId, Lease>
+  /** Leases that hold their resources and wait for a worker, oldest first. */
+  readonly workerless: Set<Lease>
+  readonly actors: Map<ActorId, Actor>
+  readonly watchers: Map<ActorId, Set<WorkerId>>
+  readonly deadActors: Set<ActorId>
+  readonly groups: Map<string, Group>
+  readonly removedGroups: Set<string>
+  /** By client and waitId. */
+  readonly waits: Map<string, Wait>
+  nextLeaseId: number
+  nextWorkerIndex: number
+  /** When step wants a tick, at the latest; Infinity for never. */
+  wakeAtMs: number
+  deadlockCheckAtMs: number | undefined
+  leaving: boolean
+}
+
+export function createState(config: NodeConfig): RayletState {
+  return {
+    config,
+    ledger: new ResourceLedger(config.totals),
+    clients: new Map(),
+    jobs: new Map(),
+    workers: new Map(),
+    pools: new Map(),
+    startFailures: new Map(),
+    leases: new Map(),
+    workerless: new Set(),
+    actors: new Map(),
+    watchers: new Map(),
+    deadActors: new Set(),
+    groups: new Map(),
+    removedGroups: new Set(),
+    waits: new Map(),
+    nextLeaseId: 1,
+    nextWorkerIndex: 1,
+    wakeAtMs: Infinity,
+    deadlockCheckAtMs: undefined,
+    leaving: false,
+  }
+}

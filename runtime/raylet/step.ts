@@ -1,0 +1,190 @@
+// The brain of one node: leases, workers, actors and groups, as a pure state machine.
+//   in   RayletEvent     a message of a client, a worker's exit, a memory sample, a tick
+//   out  RayletEffect[]  in the order they must be performed
+// It knows neither time nor I/O: every event says what time it is, and every effect that has a
+// result brings it back as a further event. The same events in the same order give the same
+// effects. After each step state.wakeAtMs says when it wants a tick.
+// Source: Dask worker_state_machine.py; etcd-io/raft (same state, same input, same output).
+import { unreachable } from '../common/assert.ts'
+import {
+  actorFailed,
+  actorExiting,
+  actorHandlesGone,
+  actorReady,
+  createActor,
+  findActor,
+  killActor,
+  nameClaimed,
+  nameFound,
+  startActor,
+  watchActor,
+} from './actors.ts'
+import { clientClosed, clientConnected, forgetIfDone } from './clients.ts'
+import { blocked, reportDeadlocks, unblocked } from './deadlock.ts'
+import { workerExited } from './exits.ts'
+import { awaitGroup, createGroup, removeGroup, reserveGroups } from './groups.ts'
+import { grantAll, killLease, returnLease, wantLeases } from './leases.ts'
+import { memorySampled } from './memory.ts'
+import type { Client, RayletState } from './state.ts'
+import type { RayletEffect, RayletEvent, Turn } from './turn.ts'
+import { tendWorkers } from './workers.ts'
+
+/** Take in one event; changes `state` and returns what is to be done, in order. */
+export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
+  const turn: Turn = { state, nowMs: event.nowMs, effects: [] }
+  apply(turn, event)
+  if (state.leaving) return turn.effects
+  reserveGroups(turn)
+  grantAll(turn, (actor, worker) => {
+    startActor(turn, actor, worker)
+  })
+  return turn.effects
+}
+
+type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+
+function apply(turn: Turn, event: RayletEvent): void {
+  switch (event.kind) {
+    case 'tick':
+      tick(turn)
+      return
+    case 'clientConnected':
+      clientConnected(turn, event)
+      return
+    case 'clientClosed':
+      clientClosed(turn, event)
+      return
+    case 'workerSpawned':
+      workerSpawned(turn, event)
+      return
+    case 'workerExited':
+      workerExited(turn, event)
+      forgetJobs(turn)
+      return
+    case 'memory':
+      memorySampled(turn, event.sample)
+      return
+    case 'leave':
+      turn.state.leaving = true
+      turn.effects.push({ kind: 'leave' })
+      return
+    case 'wantLeases':
+    case 'returnLease':
+    case 'killLease':
+    case 'running':
+    case 'blocked':
+    case 'unblocked':
+      applyNotice(turn, event)
+      return
+    case 'createGroup':
+      createGroup(turn, event)
+      return
+    case 'awaitGroup':
+      awaitGroup(turn, event)
+      return
+    case 'removeGroup':
+      removeGroup(turn, event)
+      return
+    default:
+      applyToActor(turn, event)
+  }
+}
+
+type LeaseNotice = EventOf<
+  'wantLeases' | 'returnLease' | 'killLease' | 'running' | 'blocked' | 'unblocked'
+>
+
+function applyNotice(turn: Turn, event: LeaseNotice): void {
+  const client: Client | undefined = turn.state.clients.get(event.client)
+  if (client === undefined) return
+  switch (event.kind) {
+    case 'wantLeases':
+      wantLeases(turn, client, event)
+      return
+    case 'returnLease':
+      returnLease(turn, client, event.leaseId, event.retire)
+      return
+    case 'killLease':
+      killLease(turn, client, event.leaseId)
+      return
+    case 'running': {
+      const worker = turn.state.workers.get(event.client)
+      if (worker !== undefined) worker.runningCount = event.count
+      return
+    }
+    case 'blocked':
+      blocked(turn, event)
+      return
+    case 'unblocked':
+      unblocked(turn, event.client, event.waitId)
+      return
+    default:
+      unreachable(event)
+  }
+}
+
+type ActorEvent = EventOf<
+  | 'createActor'
+  | 'nameClaimed'
+  | 'nameFound'
+  | 'findActor'
+  | 'watchActor'
+  | 'killActor'
+  | 'actorHandlesGone'
+  | 'actorReady'
+  | 'actorFailed'
+  | 'actorExiting'
+>
+
+function applyToActor(turn: Turn, event: ActorEvent): void {
+  switch (event.kind) {
+    case 'createActor':
+      createActor(turn, event)
+      return
+    case 'nameClaimed':
+      nameClaimed(turn, event)
+      return
+    case 'nameFound':
+      nameFound(turn, event)
+      return
+    case 'findActor':
+      findActor(turn, event)
+      return
+    case 'watchActor':
+      watchActor(turn, event)
+      return
+    case 'killActor':
+      killActor(turn, event)
+      return
+    case 'actorHandlesGone':
+      actorHandlesGone(turn, event)
+      return
+    case 'actorReady':
+      actorReady(turn, event)
+      return
+    case 'actorFailed':
+      actorFailed(turn, event)
+      return
+    case 'actorExiting':
+      actorExiting(turn, event)
+      return
+    default:
+      unreachable(event)
+  }
+}
+
+function tick(turn: Turn): void {
+  turn.state.wakeAtMs = Infinity
+  tendWorkers(turn)
+  reportDeadlocks(turn)
+}
+
+function workerSpawned(turn: Turn, event: EventOf<'workerSpawned'>): void {
+  const worker = turn.state.workers.get(event.worker)
+  if (worker !== undefined) worker.pid = event.pid
+}
+
+/** The last worker of a job that has ended takes the job with it. */
+function forgetJobs(turn: Turn): void {
+  for (const job of [...turn.state.jobs.values()]) forgetIfDone(turn, job)
+}

@@ -1,0 +1,223 @@
+// The vocabulary of step(): events in, effects out, and the turn that collects them.
+// Effects must be performed in their order; what they bring about comes back as a further event.
+import type { VirgaError } from '../common/errors.ts'
+import type { WireError } from '../common/error-wire.ts'
+import type { ActorId, JobId, TaskId, WorkerId } from '../common/ids.ts'
+import type {
+  ActorSpec,
+  ClassSpec,
+  ClientNotices,
+  GroupSpec,
+  JobSpec,
+  Role,
+  Waiting,
+  WireRuntimeEnv,
+  WorkerExit,
+} from '../protocol/messages.ts'
+import type { RayletState } from './state.ts'
+
+/** A holder of a name, as its row in the GCS tells. */
+export interface NameHolder {
+  readonly actorId: ActorId
+  readonly owner: string
+  readonly sinceMs: number
+}
+
+/** `request` numbers are the shell's own: it answers the one that an effect names. */
+export type RayletEvent = { readonly nowMs: number } & (
+  | {
+      readonly kind: 'clientConnected'
+      readonly client: WorkerId
+      readonly role: Role
+      readonly pid: number
+      readonly address: string
+      readonly job: JobSpec | undefined
+    }
+  | { readonly kind: 'clientClosed'; readonly client: WorkerId }
+  | {
+      readonly kind: 'wantLeases'
+      readonly client: WorkerId
+      readonly classId: number
+      readonly count: number
+      readonly spec: ClassSpec | undefined
+    }
+  | {
+      readonly kind: 'returnLease'
+      readonly client: WorkerId
+      readonly leaseId: number
+      readonly retire: boolean
+    }
+  | { readonly kind: 'killLease'; readonly client: WorkerId; readonly leaseId: number }
+  | { readonly kind: 'running'; readonly client: WorkerId; readonly count: number }
+  | {
+      readonly kind: 'blocked'
+      readonly client: WorkerId
+      readonly waitId: number
+      readonly taskId: TaskId
+      readonly actorId: ActorId | undefined
+      readonly on: readonly Waiting[]
+      readonly name: string
+    }
+  | { readonly kind: 'unblocked'; readonly client: WorkerId; readonly waitId: number }
+  | {
+      readonly kind: 'createActor'
+      readonly client: WorkerId
+      readonly request: number
+      readonly spec: ActorSpec
+    }
+  | {
+      /** What came of the effect claimName: no holder means that the name is ours. */
+      readonly kind: 'nameClaimed'
+      readonly actorId: ActorId
+      readonly holder: NameHolder | undefined
+    }
+  | {
+      readonly kind: 'nameFound'
+      readonly request: number
+      readonly name: string
+      readonly namespace: string
+      readonly holder: NameHolder | undefined
+    }
+  | {
+      readonly kind: 'findActor'
+      readonly request: number
+      readonly name: string
+      readonly namespace: string
+    }
+  | {
+      readonly kind: 'watchActor'
+      readonly client: WorkerId
+      readonly request: number
+      readonly actorId: ActorId
+    }
+  | {
+      readonly kind: 'killActor'
+      readonly request: number
+      readonly actorId: ActorId
+      readonly noRestart: boolean
+    }
+  | { readonly kind: 'actorHandlesGone'; readonly client: WorkerId; readonly actorId: ActorId }
+  | {
+      readonly kind: 'actorReady'
+      readonly client: WorkerId
+      readonly actorId: ActorId
+      readonly incarnation: number
+      readonly address: string
+    }
+  | {
+      readonly kind: 'actorFailed'
+      readonly client: WorkerId
+      readonly actorId: ActorId
+      readonly error: WireError
+    }
+  | {
+      readonly kind: 'actorExiting'
+      readonly client: WorkerId
+      readonly actorId: ActorId
+      readonly error: WireError | undefined
+    }
+  | {
+      readonly kind: 'createGroup'
+      readonly client: WorkerId
+      readonly request: number
+      readonly spec: GroupSpec
+    }
+  | { readonly kind: 'awaitGroup'; readonly request: number; readonly groupId: string }
+  | { readonly kind: 'removeGroup'; readonly request: number; readonly groupId: string }
+  | { readonly kind: 'workerSpawned'; readonly worker: WorkerId; readonly pid: number }
+  | { readonly kind: 'workerExited'; readonly exit: Omit<WorkerExit, 'cause'> }
+  | { readonly kind: 'memory'; readonly sample: MemorySample }
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'leave' }
+)
+
+export interface MemorySample {
+  readonly usedBytes: number
+  readonly totalBytes: number
+  readonly rssBytes: ReadonlyMap<WorkerId, number>
+}
+
+/** A worker to be started; it will connect and say hello as `workerId`. */
+export interface WorkerStart {
+  readonly workerId: WorkerId
+  readonly jobId: JobId
+  readonly job: JobSpec
+  readonly env: WireRuntimeEnv | undefined
+  /** CPUs its native libraries may count on. */
+  readonly cpus: number
+  readonly inspect: boolean
+  readonly name: string
+}
+
+export type NoticeEffect = {
+  readonly [K in keyof ClientNotices]: {
+    readonly kind: 'notify'
+    readonly to: WorkerId
+    readonly type: K
+    readonly message: ClientNotices[K]
+  }
+}[keyof ClientNotices]
+
+export type RayletEffect =
+  | NoticeEffect
+  | { readonly kind: 'answer'; readonly request: number; readonly value: unknown }
+  | { readonly kind: 'refuse'; readonly request: number; readonly error: VirgaError }
+  | { readonly kind: 'spawn'; readonly start: WorkerStart }
+  | {
+      readonly kind: 'signal'
+      readonly worker: WorkerId
+      readonly signal: 'SIGTERM' | 'SIGKILL'
+    }
+  | { readonly kind: 'disconnect'; readonly client: WorkerId }
+  | {
+      readonly kind: 'claimName'
+      readonly name: string
+      readonly namespace: string
+      readonly holder: NameHolder
+    }
+  | {
+      readonly kind: 'releaseName'
+      readonly name: string
+      readonly namespace: string
+      readonly actorId: ActorId
+    }
+  | {
+      readonly kind: 'findName'
+      readonly request: number
+      readonly name: string
+      readonly namespace: string
+    }
+  | { readonly kind: 'jobEnded'; readonly jobId: JobId }
+  /** Nobody needs this raylet any more. */
+  | { readonly kind: 'leave' }
+
+/** One call of step: where effects are collected, and what time it is. */
+export interface Turn {
+  readonly state: RayletState
+  readonly nowMs: number
+  readonly effects: RayletEffect[]
+}
+
+export function notify<K extends keyof ClientNotices>(
+  turn: Turn,
+  to: WorkerId,
+  type: K,
+  message: ClientNotices[K],
+): void {
+  // A client that is gone needs no word; its end is an event of its own.
+  if (!turn.state.clients.has(to)) return
+  turn.effects.push({ kind: 'notify', to, type, message } as NoticeEffect)
+}
+
+export function answer(turn: Turn, request: number, value: unknown): void {
+  turn.effects.push({ kind: 'answer', request, value })
+}
+
+export function refuse(turn: Turn, request: number, error: VirgaError): void {
+  turn.effects.push({ kind: 'refuse', request, error })
+}
+
+/** Ask for a tick at `atMs` or earlier. */
+export function wakeBy(turn: Turn, atMs: number): void {
+  if (atMs < turn.state.wakeAtMs) turn.state.wakeAtMs = atMs
+}

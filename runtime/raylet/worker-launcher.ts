@@ -1,0 +1,25 @@
+// The port through which a raylet starts workers: processes of its machine (launcher-process.ts),
+// or core-workers in this process, for inline mode and simulation.
+// Invariants every launcher keeps:
+//   U1. `exited` is called exactly once for every start, also when starting failed.
+//   U2. No output is told after `exited`.
+//   U3. After signal('SIGKILL') the worker exits soon, whatever its code does.
+import type { WorkerStart } from './turn.ts'
+
+export interface WorkerEvents {
+  /** Bytes the worker wrote. While the output is paused, none are told. */
+  output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void
+  exited(exit: { readonly code: number | null; readonly signal: string | null }): void
+}
+
+export interface WorkerHandle {
+  /** 0 when it could not be started. */
+  readonly pid: number
+  signal(signal: 'SIGTERM' | 'SIGKILL'): void
+  pauseOutput(): void
+  resumeOutput(): void
+}
+
+export interface WorkerLauncher {
+  start(worker: WorkerStart, events: WorkerEvents): WorkerHandle
+}

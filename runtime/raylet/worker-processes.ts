@@ -1,0 +1,120 @@
+// The workers' processes as the shell sees them: their handles, their output, their peak memory,
+// and the full story of how each ended.
+import type { Clock } from '../common/clock.ts'
+import { toHex, type JobId, type WorkerId } from '../common/ids.ts'
+import type { OutputLine, WorkerExit } from '../protocol/messages.ts'
+import { WorkerOutput, type LogSink } from './output.ts'
+import type { WorkerStart } from './turn.ts'
+import type { WorkerHandle, WorkerLauncher } from './worker-launcher.ts'
+
+/** Makes the log file of one worker. */
+export type LogSinks = (name: string) => LogSink
+
+export interface ProcessesDeps {
+  readonly clock: Clock
+  readonly launcher: WorkerLauncher
+  readonly logSinks?: LogSinks
+}
+
+export interface ProcessesEvents {
+  nameOf(workerId: WorkerId): string
+  forward(jobId: JobId, lines: readonly OutputLine[]): boolean
+  exited(exit: Omit<WorkerExit, 'cause'>): void
+}
+
+interface Running {
+  handle: WorkerHandle | undefined
+  readonly output: WorkerOutput
+  peakRssBytes: number
+}
+
+const nowhere: LogSink = { write: () => undefined, busy: false, close: () => undefined }
+
+export class WorkerProcesses {
+  readonly #deps: ProcessesDeps
+  readonly #events: ProcessesEvents
+  readonly #running = new Map<WorkerId, Running>()
+  #onEmpty: (() => void) | undefined
+
+  constructor(deps: ProcessesDeps, events: ProcessesEvents) {
+    this.#deps = deps
+    this.#events = events
+  }
+
+  /** @returns its pid; 0 when it could not be started: its exit is told all the same. */
+  start(worker: WorkerStart): number {
+    const { workerId } = worker
+    const running: Running = {
+      handle: undefined,
+      peakRssBytes: 0,
+      output: new WorkerOutput(
+        {
+          clock: this.#deps.clock,
+          log: this.#deps.logSinks?.(`worker-${toHex(workerId).slice(0, 8)}`) ?? nowhere,
+          forward: (lines) => this.#events.forward(worker.jobId, lines),
+        },
+        {
+          pid: () => running.handle?.pid ?? 0,
+          name: () => this.#events.nameOf(workerId),
+          pause: () => running.handle?.pauseOutput(),
+          resume: () => running.handle?.resumeOutput(),
+        },
+      ),
+    }
+    this.#running.set(workerId, running)
+    running.handle = this.#deps.launcher.start(worker, {
+      output: (stream, chunk) => {
+        running.output.write(stream, chunk)
+      },
+      exited: (exit) => {
+        this.#exited(workerId, exit)
+      },
+    })
+    return running.handle.pid
+  }
+
+  signal(workerId: WorkerId, signal: 'SIGTERM' | 'SIGKILL'): void {
+    this.#running.get(workerId)?.handle?.signal(signal)
+  }
+
+  sawMemory(workerId: WorkerId, peakRssBytes: number): void {
+    const running = this.#running.get(workerId)
+    if (running !== undefined) running.peakRssBytes = Math.max(running.peakRssBytes, peakRssBytes)
+  }
+
+  /** Wait for all to leave; kill what is left after the grace; give up `killMs` after that. */
+  async endAll(limits: { readonly graceMs: number; readonly killMs: number }): Promise<void> {
+    await this.#emptyWithin(limits.graceMs)
+    for (const running of this.#running.values()) running.handle?.signal('SIGKILL')
+    await this.#emptyWithin(limits.killMs)
+  }
+
+  #emptyWithin(limitMs: number): Promise<void> {
+    if (this.#running.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = this.#deps.clock.after(limitMs, resolve)
+      this.#onEmpty = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+
+  #exited(
+    workerId: WorkerId,
+    exit: { readonly code: number | null; readonly signal: string | null },
+  ): void {
+    const running = this.#running.get(workerId)
+    if (running === undefined) return
+    running.output.close()
+    this.#running.delete(workerId)
+    this.#events.exited({
+      workerId,
+      pid: running.handle?.pid ?? 0,
+      ...exit,
+      peakRssBytes: running.peakRssBytes,
+      stderrTail: running.output.stderrTail,
+    })
+    if (this.#running.size === 0) this.#onEmpty?.()
+  }
+}
