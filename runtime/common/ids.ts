@@ -30,12 +30,13 @@ export const PUT_INDEX_FIRST = 0x8000_0000
 
 export const toBytes = (id: string): Buffer => Buffer.from(id, 'latin1')
 export const fromBytes = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice()
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 export const toHex = (id: string): string => Buffer.from(id, 'latin1').toString('hex')
-export const fromHex = (hex: string): string => Buffer.from(hex, 'hex').latin1Slice()
+export const fromHex = (hex: string): string => Buffer.from(hex, 'hex').toString('latin1')
 
 export const newJobId = (random: Random): JobId => fromBytes(random.bytes(JOB_ID_BYTES)) as JobId
-export const newNodeId = (random: Random): NodeId => fromBytes(random.bytes(NODE_ID_BYTES)) as NodeId
+export const newNodeId = (random: Random): NodeId =>
+  fromBytes(random.bytes(NODE_ID_BYTES)) as NodeId
 export const newWorkerId = (random: Random): WorkerId =>
   fromBytes(random.bytes(WORKER_ID_BYTES)) as WorkerId
 
@@ -44,18 +45,18 @@ export const driverTaskId = (jobId: JobId): TaskId => ('\0'.repeat(12) + jobId) 
 
 /** The id of the `index`th task submitted by `parent` (D1). */
 export function taskIdOf(hash: Hash, parent: TaskId, index: number): TaskId {
-  return (derive(hash, 't', parent, index).latin1Slice(0, 12) + jobIdOf(parent)) as TaskId
+  return (derive(hash, 't', parent, index).toString('latin1', 0, 12) + jobIdOf(parent)) as TaskId
 }
 
 /** The id of the `index`th actor made by `parent`. */
 export function actorIdOf(hash: Hash, parent: TaskId, index: number): ActorId {
-  return (derive(hash, 'a', parent, index).latin1Slice(0, 8) + jobIdOf(parent)) as ActorId
+  return (derive(hash, 'a', parent, index).toString('latin1', 0, 8) + jobIdOf(parent)) as ActorId
 }
 
 export function objectIdOf(taskId: TaskId, index: number): ObjectId {
   const bytes = Buffer.allocUnsafe(4)
   bytes.writeUInt32LE(index)
-  return (taskId + bytes.latin1Slice()) as ObjectId
+  return (taskId + bytes.toString('latin1')) as ObjectId
 }
 
 export const jobIdOf = (id: TaskId): JobId => id.slice(TASK_ID_BYTES - JOB_ID_BYTES) as JobId
@@ -63,7 +64,7 @@ export const taskIdOfObject = (id: ObjectId): TaskId => id.slice(0, TASK_ID_BYTE
 
 function derive(hash: Hash, kind: string, parent: TaskId, index: number): Buffer {
   const bytes = Buffer.allocUnsafe(1 + TASK_ID_BYTES + 6)
-  bytes.latin1Write(kind + parent, 0)
+  bytes.write(kind + parent, 0, 'latin1')
   bytes.writeUIntLE(index, 1 + TASK_ID_BYTES, 6)
   return Buffer.from(hash.sha256(bytes))
 }

@@ -36,7 +36,8 @@ export const MEMORY_CHECK_MS = 250
 export const MEMORY_THRESHOLD = 0.95
 /** Kills of a task by the memory monitor before it surfaces. Ray retries without end. */
 export const OOM_RETRIES_MAX = 15
-/** A process that kills its worker this often is poison, whatever maxRetries says. */
 export const TASK_EVENTS_MAX = 100_000
 /** A deadlock is reported once a ring stood this long. */
 export const DEADLOCK_SETTLE_MS = 200
+/** How long a process keeps an object pinned after it read it last. */
+export const PIN_LINGER_MS = 500

@@ -59,7 +59,10 @@ export function sessionRoot(): string {
 }
 
 function isUsable(root: string): boolean {
-  if (Buffer.byteLength(join(root, 'session-99999999-99999999', 'raylet.sock')) > SOCKET_PATH_BYTES_MAX) {
+  if (
+    Buffer.byteLength(join(root, 'session-99999999-99999999', 'raylet.sock')) >
+    SOCKET_PATH_BYTES_MAX
+  ) {
     return false
   }
   try {

@@ -4,7 +4,7 @@
 // Only what Node itself would strip comes here: .ts, .mts, .cts outside node_modules. Another
 // loader (tsx) names another format in its resolve step and is left alone.
 import { Module, registerHooks } from 'node:module'
-import type { LoadHookContext } from 'node:module'
+import type { LoadFnOutput, LoadHookContext } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { ModuleFormat, StripAnswer } from '../protocol/strip-message.ts'
 import type { AskStrip } from './strip-pipe-file.ts'
@@ -25,10 +25,10 @@ export function installTypeScriptHooks(ports: TypeScriptPorts): void {
   const commonjs = new Set<string>()
   registerHooks({
     load(url, context, nextLoad) {
-      if (!isStrippable(url, context)) return nextLoad(url, context)
+      if (!isStrippable(url, context)) return asNodeLoads(nextLoad(url, context), context)
       const loaded = load(url, formatOf(context))
-      if (loaded.format === 'commonjs' && url.startsWith('file:')) commonjs.add(fileURLToPath(url))
-      return { ...loaded, shortCircuit: true }
+      if (loaded.format === 'commonjs') commonjs.add(fileURLToPath(url))
+      return asNodeLoads({ ...loaded, shortCircuit: true }, context)
     },
   })
   for (const extension of ['.cts', '.ts']) {
@@ -38,6 +38,16 @@ export function installTypeScriptHooks(ports: TypeScriptPorts): void {
         : undefined,
     )
   }
+}
+
+/**
+ * An imported CommonJS module without a source is loaded by the CommonJS loader, as without hooks.
+ * With one, Node 22 gives it a require() that cannot load an ES module that is loaded already
+ * ('request for ... is not in cache'), such as this package.
+ */
+function asNodeLoads(result: LoadFnOutput, context: LoadHookContext): LoadFnOutput {
+  const isImported = context.conditions?.includes('import') === true
+  return isImported && result.format === 'commonjs' ? { ...result, source: null } : result
 }
 
 interface Loaded {

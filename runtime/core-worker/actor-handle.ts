@@ -1,0 +1,79 @@
+// ActorHandle: how user code holds an actor. A proxy, so that a misspelt or private method is a
+// typed error at the call and not "undefined is not a function". Not thenable.
+import { MethodNotFoundError } from '../common/errors.ts'
+import type { ActorInfo } from '../protocol/messages.ts'
+import type { ObjectEntry } from './object-entry.ts'
+
+export interface RemoteMethodParts {
+  remote(...args: unknown[]): unknown
+  run(...args: unknown[]): unknown
+  options(options: object): RemoteMethodParts
+}
+
+export interface ActorTarget {
+  readonly info: ActorInfo
+  /** Counts the handles: see references.ts. */
+  readonly entry: ObjectEntry
+  method(name: string): RemoteMethodParts
+}
+
+const targets = new WeakMap<object, ActorTarget>()
+
+export function makeActorHandle(target: ActorTarget): object {
+  const methods = new Map<string, RemoteMethodParts>()
+  const handle = new Proxy(Object.create(null) as object, {
+    get(_, name) {
+      if (typeof name === 'symbol') {
+        return name === Symbol.toStringTag ? `ActorHandle(${target.info.className})` : undefined
+      }
+      if (NOT_METHODS.has(name)) return undefined
+      let method = methods.get(name)
+      if (method === undefined) {
+        method = Object.hasOwn(target.info.methods, name)
+          ? target.method(name)
+          : missing(target, name)
+        methods.set(name, method)
+      }
+      return method
+    },
+    has: (_, name) => typeof name === 'string' && Object.hasOwn(target.info.methods, name),
+    ownKeys: () => [],
+    set: () => false,
+  })
+  targets.set(handle, target)
+  return handle
+}
+
+export const isActorHandle = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && targets.has(value)
+
+/** @throws TypeError for anything but a handle: callers check first. */
+export function actorTargetOf(handle: object): ActorTarget {
+  const target = targets.get(handle)
+  if (target === undefined) throw new TypeError('this is not an actor handle')
+  return target
+}
+
+export const actorEntryOf = (handle: object): ObjectEntry => actorTargetOf(handle).entry
+
+/** What runtimes look for on any object; never a method of an actor. */
+const NOT_METHODS = new Set([
+  'then',
+  'toJSON',
+  'constructor',
+  'asymmetricMatch',
+  '$$typeof',
+  'nodeType',
+])
+
+function missing({ info }: ActorTarget, name: string): RemoteMethodParts {
+  const fail = (): never => {
+    const known = Object.keys(info.methods)
+    throw new MethodNotFoundError(
+      `${info.className} has no public method '${name}'; it has ${known.join(', ') || 'none'}. ` +
+        'Private members (#x, _x), accessors and fields cannot be called from outside.',
+      { data: { method: name, methods: known } },
+    )
+  }
+  return { remote: fail, run: fail, options: fail }
+}

@@ -1,0 +1,280 @@
+// The caller's side of actors: one queue per actor, in the caller's order, straight to its worker.
+//   call ─► queue ─► (dependencies in, actor ALIVE) ─► push ─► reply
+// Invariants:
+//   A1. Calls of this caller leave in the order made; a call that waits for a dependency holds the
+//       ones behind it.
+//   A2. When the actor's worker dies, every call in flight is told: retried under maxTaskRetries,
+//       ActorUnavailableError if the actor may return, ActorDiedError if it is dead.
+// Source: Ray actor_task_submitter.cc.
+import { fromWire, toWire } from '../common/error-wire.ts'
+import {
+  ActorDiedError,
+  ActorUnavailableError,
+  PendingCallsLimitError,
+  type VirgaError,
+} from '../common/errors.ts'
+import { toHex, type ActorId } from '../common/ids.ts'
+import type { ActorInfo, ActorView } from '../protocol/messages.ts'
+import { Fifo } from './fifo.ts'
+import type { Peer } from './peers.ts'
+import { pushTasks } from './push.ts'
+import type { Submitter } from './submit.ts'
+import { DONE, type TaskRecord } from './task-record.ts'
+
+export interface ActorsDeps {
+  dial(address: string): Peer
+  watch(actorId: ActorId): Promise<ActorView>
+  submitter(): Submitter
+  microtask(run: () => void): void
+}
+
+interface ActorClient {
+  readonly actorId: ActorId
+  readonly className: string
+  readonly queue: Fifo<TaskRecord>
+  /** In flight when its worker went away; sorted out when the actor's next phase is known. */
+  limbo: TaskRecord[]
+  view: ActorView | undefined
+  peer: Peer | undefined
+  pendingCalls: number
+  scheduled: boolean
+}
+
+export class Actors {
+  readonly #deps: ActorsDeps
+  readonly #clients = new Map<ActorId, ActorClient>()
+
+  constructor(deps: ActorsDeps) {
+    this.#deps = deps
+  }
+
+  /** Queues a call; its record is made by `make`, after the limit was checked. */
+  call(info: ActorInfo, make: () => TaskRecord): TaskRecord {
+    const client = this.#client(info)
+    if (info.maxPendingCalls >= 0 && client.pendingCalls >= info.maxPendingCalls) {
+      throw new PendingCallsLimitError(
+        `${info.className} has ${String(client.pendingCalls)} pending calls of this caller, its ` +
+          `maxPendingCalls; await some of them first`,
+        { data: { maxPendingCalls: info.maxPendingCalls } },
+      )
+    }
+    const record = make()
+    client.pendingCalls += 1
+    const { onEnd } = record
+    record.onEnd = () => {
+      onEnd?.()
+      client.pendingCalls -= 1
+      this.#pumpSoon(client)
+    }
+    client.queue.push(record)
+    this.#pumpSoon(client)
+    return record
+  }
+
+  /** A record's dependencies are in. */
+  ready(record: TaskRecord): void {
+    const client = this.#clientOf(record)
+    if (client !== undefined) this.#pumpSoon(client)
+  }
+
+  /** Puts a call back for its next attempt. */
+  again(record: TaskRecord): void {
+    const client = this.#clientOf(record)
+    if (client === undefined) return
+    record.peer = undefined
+    client.queue.unshift([record])
+    this.#pumpSoon(client)
+  }
+
+  changed(view: ActorView): void {
+    const client = this.#clients.get(view.actorId)
+    if (client === undefined || isStale(client.view, view)) return
+    client.view = view
+    if (view.phase === 'DEAD') this.#dead(client, view)
+    else if (view.phase === 'ALIVE') this.#alive(client, view)
+    else this.#sortOut(client)
+  }
+
+  /** Resolves when the actor is constructed. @throws what ended it instead */
+  async constructed(info: ActorInfo): Promise<void> {
+    const client = this.#client(info)
+    await new Promise<void>((resolve, reject) => {
+      this.#whenSettled(client, (view) => {
+        if (view.phase === 'ALIVE') resolve()
+        else reject(deathOf(client, view))
+      })
+    })
+  }
+
+  forget(actorId: ActorId): void {
+    const client = this.#clients.get(actorId)
+    if (client !== undefined && client.pendingCalls === 0) this.#clients.delete(actorId)
+  }
+
+  readonly #waiting = new Map<ActorClient, ((view: ActorView) => void)[]>()
+
+  #whenSettled(client: ActorClient, run: (view: ActorView) => void): void {
+    const { view } = client
+    if (view !== undefined && (view.phase === 'ALIVE' || view.phase === 'DEAD')) {
+      run(view)
+      return
+    }
+    const list = this.#waiting.get(client)
+    if (list === undefined) this.#waiting.set(client, [run])
+    else list.push(run)
+  }
+
+  #client(info: ActorInfo): ActorClient {
+    let client = this.#clients.get(info.actorId)
+    if (client !== undefined) return client
+    client = {
+      actorId: info.actorId,
+      className: info.className,
+      queue: new Fifo(),
+      limbo: [],
+      view: undefined,
+      peer: undefined,
+      pendingCalls: 0,
+      scheduled: false,
+    }
+    this.#clients.set(info.actorId, client)
+    const { actorId } = info
+    this.#deps.watch(actorId).then(
+      (view) => {
+        this.changed(view)
+      },
+      (error: VirgaError) => {
+        const { actorId, view } = client
+        const incarnation = view?.incarnation ?? 0
+        this.changed({
+          actorId,
+          phase: 'DEAD',
+          incarnation,
+          address: '',
+          workerId: undefined,
+          error: toWire(error),
+        })
+      },
+    )
+    return client
+  }
+
+  #clientOf(record: TaskRecord): ActorClient | undefined {
+    const { actorId } = record.kind
+    return actorId === undefined ? undefined : this.#clients.get(actorId)
+  }
+
+  #pumpSoon(client: ActorClient): void {
+    if (client.scheduled) return
+    client.scheduled = true
+    this.#deps.microtask(() => {
+      client.scheduled = false
+      this.#pump(client)
+    })
+  }
+
+  #pump(client: ActorClient): void {
+    const { peer, queue, view } = client
+    if (view?.phase === 'DEAD') {
+      this.#dead(client, view)
+      return
+    }
+    if (peer === undefined || peer.closed) return
+    const records: TaskRecord[] = []
+    for (let head = queue.peek(); head !== undefined; head = queue.peek()) {
+      if (head.phase === DONE) queue.shift()
+      else if (head.args === undefined) break
+      else {
+        queue.shift()
+        records.push(head)
+      }
+    }
+    if (records.length > 0) pushTasks(peer, records)
+  }
+
+  #alive(client: ActorClient, view: ActorView): void {
+    const peer = this.#deps.dial(view.address)
+    client.peer = peer
+    peer.onClosed.push(() => {
+      this.#disconnected(client, peer)
+    })
+    this.#sortOut(client)
+    this.#settled(client, view)
+    this.#pumpSoon(client)
+  }
+
+  #disconnected(client: ActorClient, peer: Peer): void {
+    for (const record of peer.inFlight.values()) {
+      if (record.phase !== DONE && record.kind.actorId === client.actorId) client.limbo.push(record)
+    }
+    peer.inFlight.clear()
+    if (client.peer === peer) client.peer = undefined
+    const { view } = client
+    if (view?.phase === 'DEAD') this.#dead(client, view)
+    else if (view?.phase === 'RESTARTING') this.#sortOut(client)
+  }
+
+  /** What was in flight at a lost incarnation: retry, or tell. */
+  #sortOut(client: ActorClient): void {
+    const limbo = client.limbo
+    client.limbo = []
+    const again: TaskRecord[] = []
+    for (const record of limbo) {
+      if (record.phase === DONE) continue
+      record.timer?.cancel()
+      if (record.retriesLeft === 0) {
+        this.#deps.submitter().fail(record, unavailable(client, record))
+        continue
+      }
+      record.retriesLeft -= 1
+      record.attempt += 1
+      record.peer = undefined
+      again.push(record)
+    }
+    client.queue.unshift(again)
+  }
+
+  #dead(client: ActorClient, view: ActorView): void {
+    for (const record of client.peer?.inFlight.values() ?? []) {
+      if (record.kind.actorId === client.actorId) client.limbo.push(record)
+    }
+    client.peer?.inFlight.clear()
+    client.peer = undefined
+    this.#settled(client, view)
+    this.#failAll(client, deathOf(client, view))
+  }
+
+  #failAll(client: ActorClient, error: VirgaError): void {
+    const records = [...client.limbo, ...client.queue.drain()]
+    client.limbo = []
+    for (const record of records) this.#deps.submitter().fail(record, error)
+  }
+
+  #settled(client: ActorClient, view: ActorView): void {
+    const waiting = this.#waiting.get(client) ?? []
+    this.#waiting.delete(client)
+    for (const run of waiting) run(view)
+  }
+}
+
+const ORDER = ['DEPENDENCIES_UNREADY', 'PENDING_CREATION', 'RESTARTING', 'ALIVE', 'DEAD']
+
+function isStale(known: ActorView | undefined, view: ActorView): boolean {
+  if (known === undefined) return false
+  if (known.phase === 'DEAD') return true
+  if (view.incarnation !== known.incarnation) return view.incarnation < known.incarnation
+  return ORDER.indexOf(view.phase) <= ORDER.indexOf(known.phase)
+}
+
+function deathOf(client: ActorClient, view: ActorView): VirgaError {
+  if (view.error !== undefined) return fromWire(view.error)
+  return new ActorDiedError(`actor ${client.className} (${toHex(client.actorId)}) is dead`)
+}
+
+function unavailable(client: ActorClient, record: TaskRecord): ActorUnavailableError {
+  return new ActorUnavailableError(
+    `${record.kind.name} was under way when the worker of ${client.className} died; it may or may ` +
+      'not have run. The actor restarts: call again if that is safe, or set maxTaskRetries.',
+    { data: { actorId: toHex(client.actorId), method: record.kind.method, mayHaveRun: 'unknown' } },
+  )
+}

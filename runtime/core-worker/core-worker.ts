@@ -1,0 +1,625 @@
+// The library inside every driver and worker: submits, owns refs, gets. A worker adds an Executor
+// (worker-side.ts). This file wires the parts; each part has a file of its own.
+import type { Clock } from '../common/clock.ts'
+import { fromWire, toWire } from '../common/error-wire.ts'
+import {
+  DeadlockError,
+  NodeDiedError,
+  ObjectNotFoundError,
+  OwnerDiedError,
+  VirgaError,
+} from '../common/errors.ts'
+import type { Finalization } from '../common/finalization.ts'
+import {
+  driverTaskId,
+  toHex,
+  type ActorId,
+  type JobId,
+  type ObjectId,
+  type WorkerId,
+} from '../common/ids.ts'
+import { INLINE_BYTES_MAX } from '../common/limits.ts'
+import type { Hash, Random } from '../common/random.ts'
+import type { Transport } from '../protocol/connection.ts'
+import type {
+  ActorInfo,
+  ActorSpec,
+  ActorView,
+  PeerCalls,
+  PeerNotices,
+  Resolution,
+  Welcome,
+} from '../protocol/messages.ts'
+import type { EncodedValue, ValueCodec } from '../protocol/value-codec.ts'
+import { makeActorHandle, type ActorTarget } from './actor-handle.ts'
+import { Actors } from './actors.ts'
+import { ArgumentEncoder } from './arguments.ts'
+import type { ContextStorage } from './context.ts'
+import type { Executor } from './execute.ts'
+import { blobOf } from './failure.ts'
+import { Getter } from './get.ts'
+import { handleEntriesOf, sharedEntries } from './handles.ts'
+import { Leases } from './leases.ts'
+import { BLOB, FAILED, ObjectEntry, STORED, VALUE, type StoredAt } from './object-entry.ts'
+import { entryOf, refOf, type ObjectRef } from './object-ref.ts'
+import { Peers, type Peer } from './peers.ts'
+import type { RayletLink } from './raylet-link.ts'
+import { actorObjectId, References } from './references.ts'
+import { completeEntry, copyOf } from './replies.ts'
+import type { ReplyWriter } from './reply-writer.ts'
+import { Scope } from './scope.ts'
+import { StoreClient, type ObjectMemory, type Storable } from './store-client.ts'
+import { Submitter } from './submit.ts'
+import type { TaskKind } from './task-kind.ts'
+import type { TaskRecord } from './task-record.ts'
+
+export interface CoreWorkerDeps {
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: Random
+  readonly hash: Hash
+  readonly finalization: Finalization
+  readonly context: ContextStorage
+  readonly memory: ObjectMemory
+  readonly raylet: RayletLink
+  /** For control messages: no handles. */
+  readonly plainCodec: ValueCodec
+  /** For values: made with the handle codecs of this core-worker. */
+  valueCodec(worker: CoreWorker): ValueCodec
+}
+
+export interface CoreWorkerOptions {
+  readonly workerId: WorkerId
+  readonly address: string
+  readonly pid: number
+  readonly mode: 'driver' | 'worker'
+  readonly welcome: Welcome
+  closeListener(): Promise<void>
+}
+
+/** What an executing process adds: set by worker-side.ts. */
+export interface Execution {
+  readonly executor: Executor
+  readonly replies: ReplyWriter
+}
+
+export class CoreWorker {
+  readonly deps: CoreWorkerDeps
+  readonly options: CoreWorkerOptions
+  readonly codec: ValueCodec
+  readonly references: References
+  readonly peers: Peers
+  readonly store: StoreClient
+  readonly submitter: Submitter
+  readonly leases: Leases
+  readonly actors: Actors
+  readonly getter: Getter
+  readonly rootScope: Scope
+  execution: Execution | undefined
+  /** Waits for a limiter before a task is queued; set by whoever knows limiters. */
+  limiter:
+    | { acquire(record: TaskRecord, start: () => void): void; release(record: TaskRecord): void }
+    | undefined
+  readonly #resolving = new WeakSet<ObjectEntry>()
+  readonly #blocked = new Map<number, (error: Error) => void>()
+  readonly #creating = new Map<ActorId, Promise<ActorInfo>>()
+  readonly #aliases = new Map<ActorId, ActorId>()
+  #nextWait = 1
+  #blockedCount = 0
+
+  constructor(deps: CoreWorkerDeps, options: CoreWorkerOptions) {
+    this.deps = deps
+    this.options = options
+    const { clock, finalization, raylet } = deps
+    this.codec = deps.valueCodec(this)
+    const dial = (address: string): Peer => this.peers.dial(address)
+    this.references = new References({
+      finalization,
+      dial,
+      ownAddress: options.address,
+      storeFree: (objectId) => {
+        raylet.notify('storeFree', { objectIds: [objectId] })
+      },
+      actorGone: (objectId) => {
+        raylet.notify('actorHandlesGone', { actorId: objectId.slice(0, 12) as ActorId })
+      },
+    })
+    this.peers = new Peers(
+      { transport: deps.transport, clock, codec: deps.plainCodec },
+      { workerId: options.workerId, address: options.address, jobId: this.jobId },
+      this.#peerHandlers(),
+    )
+    this.store = new StoreClient({ clock, memory: deps.memory, link: storeLink(raylet) })
+    this.leases = new Leases({
+      clock,
+      dial,
+      notifyRaylet: (type, message) => {
+        raylet.notify(type, message)
+      },
+    })
+    this.submitter = this.#makeSubmitter()
+    this.actors = new Actors({
+      dial,
+      watch: (actorId) => this.#watch(actorId),
+      submitter: () => this.submitter,
+      microtask: (run) => {
+        clock.microtask(run)
+      },
+    })
+    this.getter = new Getter({
+      clock,
+      codec: this.codec,
+      store: this.store,
+      resolve: (entry) => {
+        this.#resolve(entry)
+      },
+      block: (entries, fail) => this.#block(entries, fail),
+    })
+    this.rootScope = this.#makeRootScope()
+  }
+
+  get jobId(): JobId {
+    return this.options.welcome.jobId
+  }
+
+  get namespace(): string {
+    return this.options.welcome.namespace
+  }
+
+  /** The running task's scope, or the driver's own. */
+  scope(): Scope {
+    return this.deps.context.current() ?? this.rootScope
+  }
+
+  /** Submits a task; its returns are read from the record. */
+  submit(kind: TaskKind, args: readonly unknown[]): TaskRecord {
+    return this.submitter.submitTask(kind, this.scope(), args)
+  }
+
+  ref(entry: ObjectEntry): ObjectRef {
+    return refOf(entry, this.references)
+  }
+
+  async put(value: unknown): Promise<ObjectRef> {
+    const encoded = this.codec.encode(value, 'value')
+    const scope = this.scope()
+    const entry = new ObjectEntry(scope, scope.nextPut++, -1)
+    const contained = sharedEntries(encoded.handles)
+    if (encoded.sizeBytes > INLINE_BYTES_MAX) {
+      const stored = await this.store.put(this.references.idOf(entry), encoded)
+      this.references.share(entry, contained)
+      entry.complete(STORED, stored)
+    } else {
+      const blob = Buffer.allocUnsafe(encoded.sizeBytes)
+      encoded.writeTo(blob)
+      completeEntry(entry, blob, contained, this)
+    }
+    return this.ref(entry)
+  }
+
+  cancel(ref: ObjectRef, options: { force: boolean; recursive: boolean }): void {
+    const entry = entryOf(ref)
+    if (entry.task !== undefined) this.submitter.cancel(entry.task, options)
+    else if (entry.pending && entry.sharing?.ownerAddress !== undefined) {
+      const objectId = this.references.idOf(entry)
+      this.peers.dial(entry.sharing.ownerAddress).with((channel) => {
+        channel.notify('cancelObject', { objectId, ...options })
+      })
+    }
+  }
+
+  /** Registers an actor with the raylet once its constructor's arguments are in. */
+  createActor(spec: Omit<ActorSpec, 'args'>, args: readonly unknown[], entry: ObjectEntry): void {
+    const { actorId } = spec
+    const { ready, holds } = this.submitter.constructorArguments(args)
+    // A restart runs the constructor again: what its arguments refer to lives as long as the actor.
+    this.references.share(entry, holds)
+    const creating = ready.then((encoded) =>
+      this.deps.raylet.request('createActor', { ...spec, args: encoded }),
+    )
+    creating.catch(() => undefined) // told by the first call, through #watch
+    this.#creating.set(actorId, creating)
+  }
+
+  actorHandle(info: ActorInfo, entry: ObjectEntry, method: ActorTarget['method']): object {
+    return makeActorHandle({ info, entry, method })
+  }
+
+  /** An entry that counts the handles of an actor. */
+  actorEntry(actorId: ActorId, owned: boolean): ObjectEntry {
+    const id = actorObjectId(actorId)
+    const known = this.references.find(id)
+    if (known !== undefined) return known
+    const entry = new ObjectEntry(undefined, 0, 0)
+    entry.id = id
+    if (owned) this.references.share(entry)
+    return entry
+  }
+
+  /** The entry of an actor found by name: registered with its owner, if it has one elsewhere. */
+  borrowActor(info: ActorInfo): ObjectEntry {
+    const { actorId, ownerAddress } = info
+    if (ownerAddress === undefined) return this.actorEntry(actorId, false)
+    return this.references.borrowed(actorObjectId(actorId), ownerAddress)
+  }
+
+  async close(): Promise<void> {
+    this.peers.closeAll()
+    this.deps.raylet.close()
+    await this.options.closeListener()
+  }
+
+  /** Handlers of what the raylet tells. */
+  readonly notices = {
+    leaseGranted: (message: Parameters<Leases['granted']>[0]): void => {
+      this.leases.granted(message)
+    },
+    classRefused: (message: Parameters<Submitter['classRefused']>[0]): void => {
+      this.submitter.classRefused(message)
+    },
+    reclaimLease: (message: { leaseId: Parameters<Leases['reclaim']>[0] }): void => {
+      this.leases.reclaim(message.leaseId)
+    },
+    leaseBroken: (message: Parameters<Submitter['leaseBroken']>[0]): void => {
+      this.submitter.leaseBroken(message)
+    },
+    actorChanged: (view: ActorView): void => {
+      const local = this.#aliases.get(view.actorId)
+      this.actors.changed(local === undefined ? view : { ...view, actorId: local })
+    },
+    shedMemory: (): void => {
+      this.deps.finalization.collect()
+      this.store.shed()
+    },
+    deadlock: (message: { waitId: number; chain: readonly string[] }): void => {
+      this.#blocked.get(message.waitId)?.(
+        new DeadlockError(`these wait for each other: ${message.chain.join(' → ')}`, {
+          data: { chain: message.chain },
+        }),
+      )
+    },
+  }
+
+  #makeRootScope(): Scope {
+    const { jobId, options } = this
+    return new Scope({
+      jobId,
+      hash: this.deps.hash,
+      taskId: driverTaskId(jobId),
+      name: options.mode,
+      attempt: 0,
+      resources: {},
+      gpuIds: [],
+      mode: 'driver',
+      coreWorker: this,
+    })
+  }
+
+  #makeSubmitter(): Submitter {
+    const { clock, raylet } = this.deps
+    const encoder = new ArgumentEncoder({
+      codec: this.codec,
+      storeLarge: (encoded) => this.#storeLarge(encoded),
+    })
+    const submitter = new Submitter({
+      clock,
+      codec: this.codec,
+      references: this.references,
+      leases: this.leases,
+      encoder,
+      streamHooks: {
+        consumed: (record, consumed) => {
+          const { peer, seq } = record
+          peer?.with((channel) => {
+            channel.notify('streamAck', { seq, consumed })
+          })
+        },
+      },
+      resolve: (entry) => {
+        this.#resolve(entry)
+      },
+      killWorker: (peer) => {
+        const lease = this.leases.leaseAt(peer)
+        if (lease !== undefined) raylet.notify('killLease', { leaseId: lease.leaseId })
+      },
+      actorRetry: (record) => {
+        this.actors.again(record)
+      },
+      actorReady: (record) => {
+        this.actors.ready(record)
+      },
+      limit: (record, start) => {
+        if (this.limiter === undefined) start()
+        else this.limiter.acquire(record, start)
+      },
+      limitDone: (record) => {
+        this.limiter?.release(record)
+      },
+    })
+    submitter.onPending = (some) => {
+      raylet.hold(some ? 1 : -1)
+    }
+    raylet.onClosed = (error) => {
+      this.#nodeDied(error)
+    }
+    return submitter
+  }
+
+  /** A large argument: copied now (values are encoded at the call), stored when there is room. */
+  #storeLarge(encoded: EncodedValue): ObjectEntry {
+    const scope = this.scope()
+    const entry = new ObjectEntry(scope, scope.nextPut++, -1)
+    const blob = Buffer.allocUnsafe(encoded.sizeBytes)
+    encoded.writeTo(blob)
+    const copy: Storable = {
+      sizeBytes: encoded.sizeBytes,
+      writeTo: (target) => {
+        target.set(blob)
+      },
+    }
+    this.store.put(this.references.idOf(entry), copy).then(
+      (stored) => {
+        this.references.share(entry, sharedEntries(encoded.handles))
+        entry.complete(STORED, stored)
+      },
+      (error: Error) => {
+        entry.complete(FAILED, error)
+      },
+    )
+    return entry
+  }
+
+  /** Asks the owner of a borrowed entry for its value, once. */
+  #resolve(entry: ObjectEntry): void {
+    const stream = entry.task?.stream
+    if (stream?.completed === entry) stream.lift()
+    const ownerAddress = entry.sharing?.ownerAddress
+    if (ownerAddress === undefined || !entry.pending || this.#resolving.has(entry)) return
+    this.#resolving.add(entry)
+    const objectId = this.references.idOf(entry)
+    const peer = this.peers.dial(ownerAddress)
+    const died = (): void => {
+      entry.complete(FAILED, ownerDied(objectId))
+    }
+    peer.onClosed.push(died)
+    if (peer.closed) died()
+    peer.with((channel) => {
+      channel.request('getObject', { objectId }).then(
+        (resolution) => {
+          this.#resolved(entry, resolution)
+        },
+        (error: unknown) => {
+          if (!peer.closed) entry.complete(FAILED, error)
+        },
+      )
+    })
+  }
+
+  #resolved(entry: ObjectEntry, resolution: Resolution): void {
+    if (resolution.kind === 'failed') {
+      entry.complete(FAILED, fromWire(this.codec.decode(copyOf(resolution.blob))))
+      return
+    }
+    if (resolution.kind === 'stored') {
+      const { objectId, sizeBytes } = resolution
+      entry.complete(STORED, { objectId, sizeBytes })
+      return
+    }
+    const blob = copyOf(resolution.blob)
+    completeEntry(entry, blob, this.containedOf(blob), this)
+  }
+
+  /** The entries of the counted handles inside an encoded value. */
+  containedOf(blob: Uint8Array): readonly ObjectEntry[] {
+    return handleEntriesOf(this, blob)
+  }
+
+  /** Answers a borrower that asks for a value. */
+  #describe(objectId: ObjectId): Resolution | Promise<Resolution> {
+    const entry = this.references.find(objectId)
+    if (entry === undefined) {
+      const error = new ObjectNotFoundError(
+        `no object ${toHex(objectId)} is known to its owner; it was freed`,
+      )
+      return { kind: 'failed', blob: blobOf(this.codec, toWire(error)) }
+    }
+    return new Promise((resolve) => {
+      this.#resolve(entry)
+      entry.whenComplete(() => {
+        resolve(this.#resolutionOf(entry))
+      })
+    })
+  }
+
+  #resolutionOf(entry: ObjectEntry): Resolution {
+    switch (entry.state) {
+      case VALUE:
+        return { kind: 'inline', blob: blobOf(this.codec, entry.value) }
+      case BLOB:
+        return { kind: 'inline', blob: entry.value as Uint8Array }
+      case STORED: {
+        const { objectId, sizeBytes } = entry.value as StoredAt
+        return { kind: 'stored', objectId, sizeBytes }
+      }
+      default:
+        return { kind: 'failed', blob: blobOf(this.codec, toWire(asVirgaError(entry.value))) }
+    }
+  }
+
+  /** G3: a task that waits gives its CPU back, and what it has not begun to others. */
+  #block(entries: readonly ObjectEntry[], fail: ((error: Error) => void) | undefined): () => void {
+    const { raylet } = this.deps
+    raylet.hold(1)
+    const scope = this.deps.context.current()
+    if (scope === undefined || scope.parts.mode !== 'worker' || entries.length === 0) {
+      return () => {
+        raylet.hold(-1)
+      }
+    }
+    const waitId = this.#nextWait++
+    const { actorId } = scope.parts
+    if (fail !== undefined) this.#blocked.set(waitId, fail)
+    this.#blockedCount += 1
+    this.execution?.executor.handBack()
+    raylet.notify('blocked', {
+      waitId,
+      taskId: scope.taskId,
+      name: scope.parts.name,
+      on: fail === undefined ? [] : entries.slice(0, 1000).map((entry) => this.#waitingOn(entry)),
+      ...(actorId === undefined ? {} : { actorId }),
+    })
+    return () => {
+      raylet.hold(-1)
+      this.#blocked.delete(waitId)
+      this.#blockedCount -= 1
+      raylet.notify('unblocked', { waitId, taskId: scope.taskId })
+    }
+  }
+
+  /** Reports this task as blocked until the result is called: waits outside get and wait. */
+  blockFor(entry: ObjectEntry): () => void {
+    return this.#block(entry.pending ? [entry] : [], undefined)
+  }
+
+  /** Resolves when a task without returns has ended. @throws what it failed with */
+  async finished(record: TaskRecord): Promise<undefined> {
+    const unblock = this.#block([], undefined)
+    try {
+      await record.ended
+    } finally {
+      unblock()
+    }
+    return undefined
+  }
+
+  #waitingOn(entry: ObjectEntry): { taskId: Scope['taskId']; name: string; actorId?: ActorId } {
+    const kind = entry.task?.kind
+    const taskId = this.references.idOf(entry).slice(0, 16) as Scope['taskId']
+    const actorId = kind?.actorId === undefined ? undefined : this.realActorId(kind.actorId)
+    return {
+      taskId,
+      name: kind?.name ?? 'a borrowed object',
+      ...(actorId === undefined ? {} : { actorId }),
+    }
+  }
+
+  realActorId(actorId: ActorId): ActorId {
+    for (const [real, local] of this.#aliases) if (local === actorId) return real
+    return actorId
+  }
+
+  async #watch(actorId: ActorId): Promise<ActorView> {
+    const info = await (this.#creating.get(actorId) ?? Promise.resolve(undefined))
+    this.#creating.delete(actorId)
+    const real = info?.actorId ?? actorId
+    if (real !== actorId) this.#aliases.set(real, actorId)
+    const view = await this.deps.raylet.request('watchActor', { actorId: real })
+    return { ...view, actorId }
+  }
+
+  /** Waits until a created actor is known under its real id (getIfExists may find another). */
+  async settledActorId(actorId: ActorId): Promise<ActorId> {
+    const info = await (this.#creating.get(actorId) ?? Promise.resolve(undefined))
+    return info?.actorId ?? this.realActorId(actorId)
+  }
+
+  #nodeDied(error: NodeDiedError): void {
+    this.submitter.failAll(error)
+    for (const fail of this.#blocked.values()) fail(error)
+  }
+
+  #peerHandlers(): ConstructorParameters<typeof Peers>[2] {
+    return {
+      push: (peer, reader) => {
+        this.#execute().executor.push(peer, reader)
+      },
+      reply: (peer, reader) => {
+        this.submitter.replies(peer, reader)
+      },
+      notified: (peer, type, message) => {
+        this.#peerNotified(peer, type, message as never)
+      },
+      requested: (peer, type, message) => {
+        const { objectId } = message as PeerCalls['getObject'][0]
+        if (type === 'getObject') return this.#describe(objectId)
+        if (type === 'borrow') this.references.lend(peer, objectId)
+        return undefined
+      },
+    }
+  }
+
+  #execute(): Execution {
+    if (this.execution === undefined)
+      throw new Error('tasks were pushed to a process that runs none')
+    return this.execution
+  }
+
+  #peerNotified(peer: Peer, type: string, message: PeerNotices[keyof PeerNotices] & never): void {
+    const handle = this.#onPeer[type as keyof PeerNotices]
+    handle(peer, message)
+  }
+
+  readonly #onPeer: {
+    readonly [K in keyof PeerNotices]: (peer: Peer, message: PeerNotices[K]) => void
+  } = {
+    template: () => undefined, // handled by the peer itself
+    handBack: (peer) => {
+      this.#execute().executor.handBack(peer)
+    },
+    handedBack: (peer, { seqs }) => {
+      this.submitter.handedBack(peer, seqs)
+    },
+    cancelTask: (peer, message) => {
+      this.#execute().executor.cancel(peer, message)
+    },
+    cancelObject: (_, { objectId, force, recursive }) => {
+      const task = this.references.find(objectId)?.task
+      if (task !== undefined) this.submitter.cancel(task, { force, recursive })
+    },
+    started: (peer, { seq }) => {
+      this.submitter.started(peer, seq)
+    },
+    streamItem: (peer, message) => {
+      this.submitter.streamItem(peer, message, (blob) => this.containedOf(blob))
+    },
+    streamAck: (peer, message) => {
+      this.#execute().executor.streamAck(peer, message)
+    },
+    release: (peer, { objectId }) => {
+      this.references.release(peer, objectId)
+    },
+    retiring: (peer) => {
+      this.leases.retiring(peer)
+    },
+    handoffDone: (_, { handoffId }) => {
+      this.execution?.replies.handoffDone(handoffId)
+    },
+  }
+}
+
+function storeLink(raylet: RayletLink): ConstructorParameters<typeof StoreClient>[0]['link'] {
+  return {
+    create: (objectId, sizeBytes) => raylet.request('storeCreate', { objectId, sizeBytes }),
+    seal: (objectId) => raylet.request('storeSeal', { objectId }),
+    pin: (objectId) => raylet.request('storePin', { objectId }),
+    abort: (objectId) => {
+      raylet.notify('storeAbort', { objectId })
+    },
+    unpin: (objectId, count) => {
+      raylet.notify('storeUnpin', { objectId, count })
+    },
+  }
+}
+
+function asVirgaError(error: unknown): VirgaError {
+  if (error instanceof VirgaError) return error
+  return new VirgaError(error instanceof Error ? error.message : String(error), { cause: error })
+}
+
+function ownerDied(objectId: ObjectId): OwnerDiedError {
+  return new OwnerDiedError(
+    `the process that owned object ${toHex(objectId)} ended before its value was fetched; keep the ` +
+      'owner alive, or return the value instead of the ref',
+    { data: { objectId: toHex(objectId) } },
+  )
+}

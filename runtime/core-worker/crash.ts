@@ -1,0 +1,60 @@
+// What to tell about a worker that ended under a task: exit code, signal, peak memory, last lines.
+import { OutOfMemoryError, WorkerCrashedError, type VirgaError } from '../common/errors.ts'
+import { toHex } from '../common/ids.ts'
+import type { WorkerExit } from '../protocol/messages.ts'
+import type { TaskRecord } from './task-record.ts'
+
+/** Node ends itself with this code (SIGABRT as an exit code) when V8's heap is full. */
+const HEAP_EXIT_CODE = 134
+const POISON_ATTEMPTS = 3
+
+export function isOutOfMemory(exit: WorkerExit): boolean {
+  if (exit.cause === 'MEMORY_LIMIT' || exit.cause === 'MEMORY_PRESSURE') return true
+  const aborted = exit.signal === 'SIGABRT' || exit.code === HEAP_EXIT_CODE
+  return aborted && exit.stderrTail.some((line) => line.includes('heap out of memory'))
+}
+
+export function crashError(record: TaskRecord, exit: WorkerExit): VirgaError {
+  const { name } = record.kind
+  const data = {
+    name,
+    ...exitData(exit),
+    attempts: record.attempt + 1,
+    poison: record.attempt + 1 >= POISON_ATTEMPTS,
+  }
+  if (isOutOfMemory(exit)) {
+    return new OutOfMemoryError(
+      `${name} ran out of memory: its worker (pid ${String(exit.pid)}) used ` +
+        `${megabytes(exit.peakRssBytes)} and was ended. ` +
+        'Give it more with the option memoryBytes, or work on smaller pieces.',
+      { data },
+    )
+  }
+  return new WorkerCrashedError(`${name} failed: its worker ${describeExit(exit)}`, { data })
+}
+
+/** `(pid 12) was ended by SIGKILL after 2 attempts; peak memory 80 MB; last lines of stderr: …` */
+export function describeExit(exit: WorkerExit): string {
+  const how =
+    exit.signal === null ? `exited with code ${String(exit.code)}` : `was ended by ${exit.signal}`
+  const tail =
+    exit.stderrTail.length === 0 ? '' : `; last lines of stderr:\n${exit.stderrTail.join('\n')}`
+  const hint = exit.code === 0 ? ' (did the task call process.exit()? return from it instead)' : ''
+  return `(pid ${String(exit.pid)}) ${how}${hint}; peak memory ${megabytes(exit.peakRssBytes)}${tail}`
+}
+
+export function exitData(exit: WorkerExit): Record<string, unknown> {
+  return {
+    workerId: toHex(exit.workerId),
+    pid: exit.pid,
+    exitCode: exit.code,
+    signal: exit.signal,
+    peakRssBytes: exit.peakRssBytes,
+    stderrTail: exit.stderrTail,
+    cause: exit.cause,
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${String(Math.round(bytes / 1e6))} MB`
+}

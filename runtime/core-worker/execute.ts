@@ -1,0 +1,330 @@
+// Running pushed tasks: the worker's side. One at a time for tasks; actors by concurrency group.
+//   push ─► queue ─► load function ─► decode arguments ─► run ─► encode result ─► reply
+// Invariants:
+//   X1. Every pushed task is answered once: reply, failure, cancellation, or handed back unstarted.
+//   X2. Calls of one owner start in the order they were pushed, within a concurrency group.
+//   X3. Replies never wait for a task that may take long: they are flushed before it runs.
+import { TaskCancelledError, TaskTimeoutError } from '../common/errors.ts'
+import type { Clock } from '../common/clock.ts'
+import type { ActorId, TaskId } from '../common/ids.ts'
+import type { ByteReader } from '../protocol/byte-reader.ts'
+import type { PeerNotices, TaskTemplate } from '../protocol/messages.ts'
+import { readPushHeader } from '../protocol/task-frames.ts'
+import { Fifo } from './fifo.ts'
+import type { Peer } from './peers.ts'
+import type { ReplyWriter } from './reply-writer.ts'
+import { Scope, type ScopeParts } from './scope.ts'
+import type { StreamProducer } from './stream-producer.ts'
+
+/** Above this a task counts as long: replies are flushed before it starts. */
+const LONG_RUN_MS = 0.5
+/** The event loop gets a turn after this much uninterrupted work. */
+const YIELD_AFTER_MS = 3
+
+export interface PushedTask {
+  readonly peer: Peer
+  readonly seq: number
+  readonly template: TaskTemplate
+  readonly parent: TaskId
+  readonly index: number
+  readonly attempt: number
+  readonly record: Buffer
+  scope: Scope | undefined
+  cancelled: TaskCancelledError | TaskTimeoutError | undefined
+  producer: StreamProducer | undefined
+}
+
+/** What runs: a function of a module, or a method of this worker's actor. */
+export type Runnable = (...args: unknown[]) => unknown
+
+export interface ExecutorDeps {
+  readonly clock: Clock
+  readonly replies: ReplyWriter
+  /** The function of a template; loads its module at first need. */
+  load(template: TaskTemplate): Runnable | Promise<Runnable>
+  decodeArguments(record: Buffer): unknown[] | Promise<unknown[]>
+  runIn<T>(scope: Scope, run: () => T): T
+  scopeParts(task: PushedTask): ScopeParts
+  stream(task: PushedTask, items: unknown): Promise<void>
+  finished(task: PushedTask, startMs: number, failed: boolean): void
+  /** What to report for something thrown: exitActor() is no failure of the user's. */
+  failing(task: PushedTask, error: unknown): unknown
+  /** Where this process runs tasks of an actor: its concurrency groups. */
+  readonly groups: ReadonlyMap<string, number>
+  readonly actorId: ActorId | undefined
+  /** Ends this worker once it has run a function maxCalls times. */
+  retire(task: PushedTask): void
+}
+
+interface Group {
+  readonly limit: number
+  running: number
+  readonly queue: Fifo<PushedTask>
+}
+
+export class Executor {
+  readonly #deps: ExecutorDeps
+  readonly #groups = new Map<string, Group>()
+  readonly #running = new Map<Peer, Map<number, PushedTask>>()
+  readonly #calls = new Map<string, number>()
+  readonly #averageMs = new Map<TaskTemplate, number>()
+  #yieldAtMs = 0
+  #yielding = false
+
+  constructor(deps: ExecutorDeps) {
+    this.#deps = deps
+    for (const [name, limit] of deps.groups) {
+      this.#groups.set(name, { limit, running: 0, queue: new Fifo() })
+    }
+  }
+
+  get runningCount(): number {
+    let count = 0
+    for (const group of this.#groups.values()) count += group.running
+    return count
+  }
+
+  push(peer: Peer, reader: ByteReader): void {
+    const header = readPushHeader(reader)
+    const template = peer.templates[header.slot]
+    if (template === undefined) throw new Error('tasks of an unknown template were pushed')
+    const group = this.#groupOf(template)
+    for (let i = 0; i < header.count; i += 1) {
+      group.queue.push({
+        peer,
+        seq: header.firstSeq + i,
+        template,
+        parent: header.parent,
+        index: header.firstIndex + i,
+        attempt: header.attempt,
+        record: reader.view(reader.varint()) as Buffer,
+        scope: undefined,
+        cancelled: undefined,
+        producer: undefined,
+      })
+    }
+    this.#pump(group)
+  }
+
+  /** Returns what has not begun to its owner: this worker blocks, or others idle. */
+  handBack(peer?: Peer): void {
+    if (this.#deps.actorId !== undefined) return
+    const seqs = new Map<Peer, number[]>()
+    for (const group of this.#groups.values()) {
+      const kept: PushedTask[] = []
+      for (const task of group.queue.drain()) {
+        if (peer !== undefined && task.peer !== peer) kept.push(task)
+        else seqs.set(task.peer, [...(seqs.get(task.peer) ?? []), task.seq])
+      }
+      group.queue.unshift(kept)
+    }
+    this.#deps.replies.flush()
+    for (const [owner, list] of seqs) {
+      owner.with((channel) => {
+        channel.notify('handedBack', { seqs: list })
+      })
+    }
+  }
+
+  cancel(peer: Peer, message: PeerNotices['cancelTask']): void {
+    const { seq } = message
+    for (const group of this.#groups.values()) {
+      for (const task of group.queue) {
+        if (task.peer !== peer || task.seq !== seq) continue
+        group.queue.remove(task)
+        this.#deps.replies.cancelled(task)
+        return
+      }
+    }
+    const task = this.#running.get(peer)?.get(seq)
+    if (task === undefined) return
+    task.cancelled = message.timedOut === true ? timedOut(task) : cancelledRun(task)
+    task.producer?.stop()
+    if (message.recursive) this.onRecursiveCancel?.(task, message.force)
+    task.scope?.abort.abort(task.cancelled)
+  }
+
+  /** Cancels the children of a task; set by the core-worker. */
+  onRecursiveCancel: ((task: PushedTask, force: boolean) => void) | undefined
+
+  streamAck(peer: Peer, message: PeerNotices['streamAck']): void {
+    this.#running.get(peer)?.get(message.seq)?.producer?.acknowledge(message.consumed)
+  }
+
+  /** The owner is gone: nobody wants its results. */
+  ownerGone(peer: Peer): void {
+    for (const group of this.#groups.values()) {
+      for (const task of [...group.queue]) if (task.peer === peer) group.queue.remove(task)
+    }
+    for (const task of this.#running.get(peer)?.values() ?? []) {
+      task.cancelled = cancelledRun(task)
+      task.producer?.stop()
+      task.scope?.abort.abort(task.cancelled)
+    }
+  }
+
+  #groupOf(template: TaskTemplate): Group {
+    const group = this.#groups.get(template.concurrencyGroup ?? '') ?? this.#groups.get('')
+    if (group === undefined) throw new Error('a worker without concurrency groups was given a task')
+    return group
+  }
+
+  #pump(group: Group): void {
+    while (group.running < group.limit && group.queue.length > 0) {
+      if (this.#mustYield()) return
+      const task = group.queue.shift() as PushedTask
+      group.running += 1
+      const pending = this.#start(task)
+      if (pending === undefined) group.running -= 1
+      else {
+        void pending.then(() => {
+          group.running -= 1
+          this.#pump(group)
+        })
+      }
+    }
+    if (group.queue.length === 0 || group.running > 0) this.#deps.replies.flush()
+  }
+
+  /** Long runs of short tasks leave room for messages: cancels, pushes, replies. */
+  #mustYield(): boolean {
+    const nowMs = this.#deps.clock.monotonicMs()
+    if (this.#yielding) return true
+    if (this.#yieldAtMs === 0) this.#yieldAtMs = nowMs + YIELD_AFTER_MS
+    if (nowMs < this.#yieldAtMs) return false
+    this.#yielding = true
+    this.#deps.replies.flush()
+    this.#deps.clock.immediate(() => {
+      this.#yielding = false
+      this.#yieldAtMs = 0
+      for (const each of this.#groups.values()) this.#pump(each)
+    })
+    return true
+  }
+
+  /** Starts one task; undefined when it ended within the call. */
+  #start(task: PushedTask): Promise<void> | undefined {
+    const { deps, startMs } = { deps: this.#deps, startMs: this.#deps.clock.monotonicMs() }
+    const expectedMs = this.#averageMs.get(task.template)
+    if (expectedMs === undefined || expectedMs > LONG_RUN_MS) deps.replies.flush()
+    this.#track(task)
+    this.#count(task)
+    try {
+      const loaded = deps.load(task.template)
+      const args = deps.decodeArguments(task.record)
+      if (!(loaded instanceof Promise) && !(args instanceof Promise)) {
+        const result = this.#run(task, loaded, args)
+        if (!isThenable(result) && !task.template.streaming) {
+          const encoding = this.#succeed(task, result, startMs)
+          return encoding
+        }
+        return this.#settle(task, Promise.resolve(result), startMs)
+      }
+      return this.#settle(
+        task,
+        Promise.all([loaded, args]).then(([run, values]) => this.#run(task, run, values)),
+        startMs,
+      )
+    } catch (error) {
+      this.#fail(task, error, startMs)
+      return undefined
+    }
+  }
+
+  #run(task: PushedTask, run: Runnable, args: unknown[]): unknown {
+    const scope = new Scope(this.#deps.scopeParts(task))
+    task.scope = scope
+    if (task.cancelled !== undefined) throw task.cancelled
+    if (task.template.reportStart) {
+      task.peer.with((channel) => {
+        channel.notify('started', { seq: task.seq })
+        channel.flush() // a task that blocks the event loop must still be timed
+      })
+    }
+    const result = this.#deps.runIn(scope, () => run(...args))
+    if (!task.template.streaming) return result
+    return this.#deps.runIn(scope, () => this.#deps.stream(task, result))
+  }
+
+  async #settle(task: PushedTask, result: Promise<unknown>, startMs: number): Promise<void> {
+    try {
+      const value = await result
+      await this.#succeed(task, value, startMs)
+    } catch (error) {
+      this.#fail(task, error, startMs)
+    }
+  }
+
+  #succeed(task: PushedTask, value: unknown, startMs: number): Promise<void> | undefined {
+    const ended = (): void => {
+      this.#end(task, startMs, false)
+    }
+    const micros = this.#micros(task, startMs)
+    if (task.cancelled !== undefined) {
+      this.#deps.replies.cancelled(task)
+      ended()
+      return undefined
+    }
+    const replying = task.template.streaming
+      ? this.#deps.replies.nothing(task, micros)
+      : this.#deps.replies.value(task, value, micros)
+    if (replying === undefined) {
+      ended()
+      return undefined
+    }
+    return replying.then(ended, (error: unknown) => {
+      this.#fail(task, error, startMs)
+    })
+  }
+
+  #fail(task: PushedTask, error: unknown, startMs: number): void {
+    const micros = this.#micros(task, startMs)
+    if (task.cancelled !== undefined) this.#deps.replies.cancelled(task)
+    else this.#deps.replies.failed(task, this.#deps.failing(task, error), micros)
+    this.#end(task, startMs, true)
+  }
+
+  #end(task: PushedTask, startMs: number, failed: boolean): void {
+    this.#running.get(task.peer)?.delete(task.seq)
+    this.#deps.finished(task, startMs, failed)
+  }
+
+  /** Told before the reply of the last call, so that the owner pushes nothing more. */
+  #count(task: PushedTask): void {
+    const { maxCalls, fn } = task.template
+    if (maxCalls === undefined) return
+    const key = `${fn.home}#${String(fn.ordinal)}`
+    const calls = (this.#calls.get(key) ?? 0) + 1
+    this.#calls.set(key, calls)
+    if (calls >= maxCalls) this.#deps.retire(task)
+  }
+
+  #track(task: PushedTask): void {
+    let tasks = this.#running.get(task.peer)
+    if (tasks === undefined) {
+      tasks = new Map()
+      this.#running.set(task.peer, tasks)
+    }
+    tasks.set(task.seq, task)
+  }
+
+  #micros(task: PushedTask, startMs: number): number {
+    const runMs = this.#deps.clock.monotonicMs() - startMs
+    const before = this.#averageMs.get(task.template)
+    this.#averageMs.set(task.template, before === undefined ? runMs : before * 0.8 + runMs * 0.2)
+    return Math.max(0, Math.round(runMs * 1000))
+  }
+}
+
+function isThenable(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return typeof (value as { then?: unknown }).then === 'function'
+}
+
+function cancelledRun(task: PushedTask): TaskCancelledError {
+  return new TaskCancelledError(`${task.template.name} was cancelled`)
+}
+
+function timedOut(task: PushedTask): TaskTimeoutError {
+  return new TaskTimeoutError(`${task.template.name} ran longer than its timeoutMs`)
+}

@@ -1,0 +1,84 @@
+// How a failure travels: as the result of its task, on the same road as a value.
+// What the user threw is carried by the value codec; what Virga reports goes by its code.
+import { fromWire, toWire, type WireError } from '../common/error-wire.ts'
+import { VirgaError } from '../common/errors.ts'
+import { taskErrorOf } from '../common/task-error.ts'
+import { toHex } from '../common/ids.ts'
+import type { ValueCodec } from '../protocol/value-codec.ts'
+import type { TaskRecord } from './task-record.ts'
+
+export type Failure =
+  | {
+      readonly kind: 'user'
+      readonly cause: unknown
+      /** Names of the thrown value's class and its ancestors, for retryExceptions. */
+      readonly classes: readonly string[]
+      readonly where: { readonly nodeId: string; readonly pid: number; readonly workerId: string }
+    }
+  | { readonly kind: 'system'; readonly error: WireError }
+
+/** Encodes what a task threw; a value that cannot be encoded is replaced by the reason. */
+export function encodeFailure(
+  codec: ValueCodec,
+  thrown: unknown,
+  where: { nodeId: string; pid: number; workerId: string },
+): Uint8Array {
+  const failure: Failure =
+    thrown instanceof VirgaError && thrown.code !== 'ERR_TASK' && systemFailures.has(thrown)
+      ? { kind: 'system', error: toWire(thrown) }
+      : { kind: 'user', cause: thrown, classes: classesOf(thrown), where }
+  try {
+    return blobOf(codec, failure)
+  } catch (error) {
+    return blobOf(codec, { kind: 'user', cause: error, classes: classesOf(error), where })
+  }
+}
+
+/** Errors made by the worker itself on behalf of a task, as opposed to thrown by user code. */
+const systemFailures = new WeakSet<VirgaError>()
+
+export function asSystemFailure<E extends VirgaError>(error: E): E {
+  systemFailures.add(error)
+  return error
+}
+
+/** The error that `get` throws for this failure of this task. */
+export function errorOf(failure: Failure, record: TaskRecord): Error {
+  if (failure.kind === 'system') return fromWire(failure.error)
+  const { actorId } = record.kind
+  return taskErrorOf(failure.cause, {
+    name: record.kind.name,
+    taskId: toHex(record.scope.childTaskId(record.index)),
+    ...(actorId === undefined ? {} : { actorId: toHex(actorId) }),
+    ...failure.where,
+    attempts: record.attempt + 1,
+  })
+}
+
+/** Whether a failed task may run again under its retryExceptions. */
+export function mayRetryFailure(failure: Failure, record: TaskRecord): boolean {
+  const { retryExceptions } = record.kind
+  if (failure.kind !== 'user' || retryExceptions === false) return false
+  if (retryExceptions === true) return true
+  return retryExceptions.some((name) => failure.classes.includes(name))
+}
+
+export function blobOf(codec: ValueCodec, value: unknown): Uint8Array {
+  const encoded = codec.encode(value, 'error')
+  const blob = new Uint8Array(encoded.sizeBytes)
+  encoded.writeTo(blob)
+  return blob
+}
+
+function classesOf(thrown: unknown): readonly string[] {
+  const names: string[] = []
+  let proto: unknown =
+    typeof thrown === 'object' && thrown !== null ? Object.getPrototypeOf(thrown) : null
+  while (typeof proto === 'object' && proto !== null && names.length < 16) {
+    const made = (proto as { constructor?: unknown }).constructor
+    if (typeof made === 'function') names.push(made.name)
+    proto = Object.getPrototypeOf(proto)
+  }
+  if (thrown instanceof Error && !names.includes(thrown.name)) names.push(thrown.name)
+  return names
+}

@@ -1,0 +1,80 @@
+// Handles that travel inside values and are counted, refs and actor handles: how the value codec
+// carries them, and which entries stand behind them.
+import type { ActorId } from '../common/ids.ts'
+import { ByteReader } from '../protocol/byte-reader.ts'
+import { ByteWriter } from '../protocol/byte-writer.ts'
+import type { ActorInfo } from '../protocol/messages.ts'
+import { handleBytesOf, type HandleCodec } from '../protocol/value-codec.ts'
+import { actorEntryOf, actorTargetOf, isActorHandle } from './actor-handle.ts'
+import { actorHandleOf } from './actor-calls.ts'
+import type { CoreWorker } from './core-worker.ts'
+import type { ObjectEntry } from './object-entry.ts'
+import { entryOf, isObjectRef, refOf, type ObjectRef } from './object-ref.ts'
+
+const TAG_REF = 1
+const TAG_ACTOR = 2
+
+/** The entries that must live while a value with these handles is on its way. */
+export function sharedEntries(handles: readonly object[]): ObjectEntry[] {
+  const entries: ObjectEntry[] = []
+  for (const handle of handles) {
+    if (isObjectRef(handle)) entries.push(entryOf(handle))
+    else if (isActorHandle(handle)) entries.push(actorEntryOf(handle))
+  }
+  return entries
+}
+
+/** The entries behind the handles inside an encoded value, registered here. */
+export function handleEntriesOf(worker: CoreWorker, blob: Uint8Array): ObjectEntry[] {
+  const entries: ObjectEntry[] = []
+  for (const bytes of handleBytesOf(blob, TAG_REF)) entries.push(worker.references.decode(bytes))
+  for (const bytes of handleBytesOf(blob, TAG_ACTOR)) entries.push(decodeActor(worker, bytes).entry)
+  return entries
+}
+
+/** How refs and actor handles look inside values of this process. */
+export function handleCodecs(worker: CoreWorker): readonly HandleCodec[] {
+  return [
+    {
+      tag: TAG_REF,
+      matches: isObjectRef,
+      encode: (ref) => worker.references.encode(entryOf(ref as ObjectRef)),
+      decode: (bytes) => refOf(worker.references.decode(bytes), worker.references),
+    },
+    {
+      tag: TAG_ACTOR,
+      matches: isActorHandle,
+      encode: (handle) => encodeActor(worker, handle),
+      decode: (bytes) => {
+        const { info, entry } = decodeActor(worker, bytes)
+        return actorHandleOf(worker, info, entry)
+      },
+    },
+  ]
+}
+
+function encodeActor(worker: CoreWorker, handle: object): Uint8Array {
+  const { info, entry } = actorTargetOf(handle)
+  const writer = new ByteWriter()
+  const counted = entry.sharing !== undefined
+  writer.u8(counted ? 1 : 0)
+  writer.lengthPrefixed(counted ? worker.references.encode(entry) : new Uint8Array(0))
+  // getIfExists may have found another actor than the one this handle asked for.
+  const actorId = worker.realActorId(info.actorId)
+  worker.deps.plainCodec.encodeInto(writer, { ...info, actorId }, 'handle')
+  return writer.take()
+}
+
+function decodeActor(
+  worker: CoreWorker,
+  bytes: Uint8Array,
+): { info: ActorInfo; entry: ObjectEntry } {
+  const reader = new ByteReader(bytes)
+  const counted = reader.u8() === 1
+  const entryBytes = reader.view(reader.varint())
+  const info = worker.deps.plainCodec.decode(reader.view(reader.remaining)) as ActorInfo
+  const entry = counted
+    ? worker.references.decode(entryBytes)
+    : worker.actorEntry(info.actorId as ActorId, false)
+  return { info, entry }
+}

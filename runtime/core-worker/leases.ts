@@ -1,0 +1,274 @@
+// Scheduling classes of one owner: their queues, their leases, and when to ask for more.
+// A lease is final: it ends, is handed back when others need it, or breaks with its worker.
+// Invariants:
+//   L1. A task is in exactly one place: the class queue, or in flight at one lease.
+//   L2. Tasks go to the lease with the least in flight, never more than its measured time allows.
+//   L3. An idle lease goes back after LEASE_IDLE_MS, at once when the raylet asks.
+// Source: Ray normal_task_submitter.cc (SchedulingKey, lease reuse); design 2 (steps 2-4).
+import type { Clock, Timer } from '../common/clock.ts'
+import type { LeaseId } from '../common/ids.ts'
+import { LEASE_IDLE_MS, PIPELINE_BUDGET_MS, PIPELINE_DEPTH_MAX } from '../common/limits.ts'
+import type { ClassSpec, ClientNotices, RayletNotices } from '../protocol/messages.ts'
+import { Fifo } from './fifo.ts'
+import type { Peer } from './peers.ts'
+import { pushTasks } from './push.ts'
+import type { TaskRecord } from './task-record.ts'
+
+export interface Lease {
+  readonly leaseId: LeaseId
+  readonly peer: Peer
+  readonly cls: SchedulingClass
+  /** The raylet wants it back: nothing more is pushed. */
+  draining: boolean
+  idleSinceMs: number
+  /** Its worker ends after this lease (maxCalls reached, or it was told so). */
+  retiring: boolean
+}
+
+export interface SchedulingClass {
+  readonly classId: number
+  readonly spec: ClassSpec
+  readonly queue: Fifo<TaskRecord>
+  readonly leases: Set<Lease>
+  wanted: number
+  told: boolean
+  idleTimer: Timer | undefined
+}
+
+export interface LeasesDeps {
+  readonly clock: Clock
+  dial(address: string): Peer
+  notifyRaylet<K extends keyof RayletNotices & string>(type: K, message: RayletNotices[K]): void
+}
+
+export class Leases {
+  readonly #deps: LeasesDeps
+  readonly #classes: SchedulingClass[] = []
+  readonly #byKey = new Map<string, SchedulingClass>()
+  readonly #byLease = new Map<LeaseId, Lease>()
+  readonly #byPeer = new Map<Peer, Lease>()
+
+  constructor(deps: LeasesDeps) {
+    this.#deps = deps
+  }
+
+  classOf(spec: ClassSpec): SchedulingClass {
+    const key = JSON.stringify({ ...spec, name: '' })
+    let cls = this.#byKey.get(key)
+    if (cls === undefined) {
+      cls = {
+        classId: this.#classes.length,
+        spec,
+        queue: new Fifo(),
+        leases: new Set(),
+        wanted: 0,
+        told: false,
+        idleTimer: undefined,
+      }
+      this.#classes.push(cls)
+      this.#byKey.set(key, cls)
+    }
+    return cls
+  }
+
+  leaseAt(peer: Peer): Lease | undefined {
+    return this.#byPeer.get(peer)
+  }
+
+  /** Gives waiting tasks to leases with room, then asks for what is still missing. */
+  pump(cls: SchedulingClass): void {
+    while (cls.queue.length > 0) {
+      const lease = leastLoaded(cls)
+      if (lease === undefined) break
+      this.#push(lease)
+    }
+    this.#want(cls)
+  }
+
+  granted(message: ClientNotices['leaseGranted']): void {
+    const cls = this.#classes[message.classId]
+    if (cls === undefined) return
+    const peer = this.#deps.dial(message.address)
+    const lease: Lease = {
+      leaseId: message.leaseId,
+      peer,
+      cls,
+      draining: false,
+      idleSinceMs: this.#deps.clock.monotonicMs(),
+      retiring: false,
+    }
+    cls.leases.add(lease)
+    this.#byLease.set(lease.leaseId, lease)
+    this.#byPeer.set(peer, lease)
+    this.pump(cls)
+    if (peer.inFlight.size === 0) this.#idle(lease)
+  }
+
+  /** Called after replies from `peer` were handled. */
+  replied(peer: Peer): void {
+    const lease = this.#byPeer.get(peer)
+    if (lease === undefined) return
+    if (!lease.draining && lease.cls.queue.length > 0) this.pump(lease.cls)
+    if (peer.inFlight.size > 0) return
+    if (lease.draining || lease.retiring) this.#return(lease)
+    else this.#idle(lease)
+  }
+
+  reclaim(leaseId: LeaseId): void {
+    const lease = this.#byLease.get(leaseId)
+    if (lease === undefined) return
+    lease.draining = true
+    if (lease.peer.inFlight.size === 0) this.#return(lease)
+    else if (lease.peer.inFlight.size > 1) this.askBack(lease)
+  }
+
+  /** The worker at `peer` ends after what it runs now (maxCalls). */
+  retiring(peer: Peer): void {
+    const lease = this.#byPeer.get(peer)
+    if (lease !== undefined) lease.retiring = true
+  }
+
+  /** Asks the worker for the tasks that it has not begun. */
+  askBack(lease: Lease): void {
+    lease.peer.with((channel) => {
+      channel.notify('handBack', { below: lease.peer.nextSeq })
+    })
+  }
+
+  /** Forgets a broken lease; the caller decides what becomes of its tasks. */
+  broken(leaseId: LeaseId): Lease | undefined {
+    const lease = this.#byLease.get(leaseId)
+    if (lease !== undefined) this.#forget(lease)
+    return lease
+  }
+
+  /** Empties the queue of a class that can never be placed. */
+  refused(classId: number): readonly TaskRecord[] {
+    const cls = this.#classes[classId]
+    if (cls === undefined) return []
+    cls.wanted = 0
+    cls.told = false
+    return cls.queue.drain()
+  }
+
+  /** Puts a task back in front, uncharged. */
+  requeue(records: readonly TaskRecord[], cls: SchedulingClass): void {
+    cls.queue.unshift(records)
+    this.pump(cls)
+  }
+
+  #push(lease: Lease): void {
+    const { queue } = lease.cls
+    const share = Math.ceil(queue.length / Math.max(1, openLeases(lease.cls)))
+    const count = Math.max(1, Math.min(room(lease), share))
+    const records: TaskRecord[] = []
+    for (let i = 0; i < count; i += 1) {
+      const record = queue.peek()
+      if (record === undefined) break
+      if (i > 0 && !mayFollow(record, lease)) break
+      queue.shift()
+      records.push(record)
+      if (record.kind.timeoutMs !== undefined) break
+    }
+    pushTasks(lease.peer, records)
+  }
+
+  #want(cls: SchedulingClass): void {
+    const busy = cls.leases.size
+    const count = cls.queue.length === 0 ? busy : busy + cls.queue.length
+    // Told again only when it says something new: growth beyond a factor, or that nothing waits.
+    const grows = count > cls.wanted && (cls.wanted < 64 || count > cls.wanted * 2)
+    const shrinks = count < cls.wanted && cls.queue.length === 0
+    if (!grows && !shrinks) return
+    cls.wanted = count
+    this.#deps.notifyRaylet('wantLeases', {
+      classId: cls.classId,
+      count,
+      ...(cls.told ? {} : { spec: cls.spec }),
+    })
+    cls.told = true
+  }
+
+  #idle(lease: Lease): void {
+    const { cls } = lease
+    lease.idleSinceMs = this.#deps.clock.monotonicMs()
+    this.#want(cls)
+    cls.idleTimer ??= this.#deps.clock.after(LEASE_IDLE_MS, () => {
+      this.#sweep(cls)
+    })
+  }
+
+  #sweep(cls: SchedulingClass): void {
+    cls.idleTimer = undefined
+    const nowMs = this.#deps.clock.monotonicMs()
+    let nextMs = Infinity
+    for (const lease of [...cls.leases]) {
+      if (lease.peer.inFlight.size > 0) continue
+      const leftMs = lease.idleSinceMs + LEASE_IDLE_MS - nowMs
+      if (leftMs <= 0) this.#return(lease)
+      else nextMs = Math.min(nextMs, leftMs)
+    }
+    if (nextMs < Infinity) {
+      cls.idleTimer = this.#deps.clock.after(nextMs + 1, () => {
+        this.#sweep(cls)
+      })
+    }
+  }
+
+  #return(lease: Lease): void {
+    this.#forget(lease)
+    this.#want(lease.cls) // before the return, else the raylet would grant it again
+    this.#deps.notifyRaylet('returnLease', { leaseId: lease.leaseId, retire: lease.retiring })
+  }
+
+  #forget(lease: Lease): void {
+    lease.cls.leases.delete(lease)
+    this.#byLease.delete(lease.leaseId)
+    this.#byPeer.delete(lease.peer)
+  }
+}
+
+/** The open lease with the least in flight, if any has room. */
+function leastLoaded(cls: SchedulingClass): Lease | undefined {
+  let best: Lease | undefined
+  for (const lease of cls.leases) {
+    if (room(lease) <= 0) continue
+    if (best === undefined || lease.peer.inFlight.size < best.peer.inFlight.size) best = lease
+  }
+  return best
+}
+
+function openLeases(cls: SchedulingClass): number {
+  let count = 0
+  for (const lease of cls.leases) if (!lease.draining && !lease.peer.closed) count += 1
+  return count
+}
+
+/** How many more tasks may be pushed to this lease now. */
+function room(lease: Lease): number {
+  const { peer, cls } = lease
+  if (lease.draining || lease.retiring || peer.closed) return 0
+  const next = cls.queue.peek()
+  if (next === undefined) return 0
+  return mayFollow(next, lease) ? depthOf(next) - peer.inFlight.size : 0
+}
+
+/** How deep a lease may be filled with tasks like this one. */
+function depthOf(record: TaskRecord): number {
+  const { averageMs } = record.kind.timing
+  if (averageMs === undefined || !mayQueueBehind(record)) return 1
+  const depth = Math.floor(PIPELINE_BUDGET_MS / Math.max(averageMs, 0.001))
+  return Math.max(1, Math.min(depth, PIPELINE_DEPTH_MAX))
+}
+
+/** Whether `record` may be pushed while the lease still has others in flight. */
+function mayFollow(record: TaskRecord, lease: Lease): boolean {
+  if (lease.peer.inFlight.size === 0) return true
+  return mayQueueBehind(record) && depthOf(record) > 1
+}
+
+/** Tasks that must not run twice, or are timed, are never pushed ahead: a crash of the worker
+ *  could not tell whether they had begun. */
+function mayQueueBehind(record: TaskRecord): boolean {
+  return record.kind.maxRetries !== 0 && record.kind.timeoutMs === undefined
+}

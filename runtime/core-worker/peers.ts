@@ -1,0 +1,154 @@
+// Connections to other core-workers: dialled on first need, or accepted; one per process in use.
+//   K1. Work sent before a dial ends leaves in order once it is connected.
+//   K2. When a peer closes, everything in flight to it is told exactly once (onClosed).
+import type { Clock } from '../common/clock.ts'
+import type { JobId, WorkerId } from '../common/ids.ts'
+import type { ByteReader } from '../protocol/byte-reader.ts'
+import { Channel } from '../protocol/channel.ts'
+import type { Connection, Transport } from '../protocol/connection.ts'
+import type { PeerCalls, PeerNotices, TaskTemplate } from '../protocol/messages.ts'
+import type { ValueCodec } from '../protocol/value-codec.ts'
+import type { TaskKind } from './task-kind.ts'
+import type { TaskRecord } from './task-record.ts'
+
+export type PeerChannel = Channel<PeerCalls, PeerNotices>
+
+/** One other process: what we sent it, and what it sent us. */
+export class Peer {
+  readonly address: string
+  channel: PeerChannel | undefined
+  workerId: WorkerId | undefined
+  closed = false
+  /** As owner: tasks pushed and not answered, by seq, in push order; templates it knows. */
+  readonly inFlight = new Map<number, TaskRecord>()
+  readonly slots = new Map<TaskKind, number>()
+  nextSeq = 0
+  /** As executor: the owner's templates by slot. */
+  readonly templates: TaskTemplate[] = []
+  readonly onClosed: (() => void)[] = []
+  #queue: ((channel: PeerChannel) => void)[] = []
+
+  constructor(address: string) {
+    this.address = address
+  }
+
+  /** Runs `use` with the channel: now, or in order once connected; never after it closed. */
+  with(use: (channel: PeerChannel) => void): void {
+    if (this.channel !== undefined && this.#queue.length === 0) use(this.channel)
+    else if (!this.closed) this.#queue.push(use)
+  }
+
+  opened(channel: PeerChannel): void {
+    this.channel = channel
+    const queue = this.#queue
+    this.#queue = []
+    for (const use of queue) use(channel)
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.#queue = []
+    for (const listener of this.onClosed.splice(0)) listener()
+  }
+}
+
+export interface PeerHandlers {
+  push(peer: Peer, reader: ByteReader): void
+  reply(peer: Peer, reader: ByteReader): void
+  notified(peer: Peer, type: string, message: object): void
+  requested(peer: Peer, type: string, message: object): unknown
+}
+
+export interface PeersDeps {
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly codec: ValueCodec
+}
+
+export interface PeersOptions {
+  readonly workerId: WorkerId
+  readonly address: string
+  readonly jobId: JobId
+}
+
+export class Peers {
+  readonly #deps: PeersDeps
+  readonly #options: PeersOptions
+  readonly #handlers: PeerHandlers
+  readonly #byAddress = new Map<string, Peer>()
+
+  constructor(deps: PeersDeps, options: PeersOptions, handlers: PeerHandlers) {
+    this.#deps = deps
+    this.#options = options
+    this.#handlers = handlers
+  }
+
+  /** The peer at `address`, dialled if need be. Failure to connect shows as its close. */
+  dial(address: string): Peer {
+    const known = this.#byAddress.get(address)
+    if (known !== undefined && !known.closed) return known
+    const peer = new Peer(address)
+    this.#byAddress.set(address, peer)
+    this.#deps.transport.connect(address).then(
+      (connection) => {
+        const channel = this.#attach(peer, connection)
+        channel.request('peerHello', this.#options).then(
+          (reply) => {
+            peer.workerId = reply.workerId
+          },
+          () => {
+            this.#closed(peer)
+          },
+        )
+        peer.opened(channel)
+      },
+      () => {
+        this.#closed(peer)
+      },
+    )
+    return peer
+  }
+
+  accept(connection: Connection): void {
+    const peer = new Peer('')
+    peer.opened(this.#attach(peer, connection))
+  }
+
+  closeAll(): void {
+    for (const peer of this.#byAddress.values()) peer.channel?.close()
+  }
+
+  #attach(peer: Peer, connection: Connection): PeerChannel {
+    const channel: PeerChannel = new Channel(connection, this.#deps)
+    const handlers = this.#handlers
+    channel.start({
+      push: (reader) => {
+        handlers.push(peer, reader)
+      },
+      reply: (reader) => {
+        handlers.reply(peer, reader)
+      },
+      notified: (type, message) => {
+        if (type === 'template') {
+          const { slot, template } = message as PeerNotices['template']
+          peer.templates[slot] = template
+        } else handlers.notified(peer, type, message)
+      },
+      requested: (type, message) => {
+        if (type !== 'peerHello') return handlers.requested(peer, type, message)
+        peer.workerId = (message as PeerCalls['peerHello'][0]).workerId
+        return { workerId: this.#options.workerId }
+      },
+      closed: () => {
+        this.#closed(peer)
+      },
+    })
+    return channel
+  }
+
+  #closed(peer: Peer): void {
+    if (this.#byAddress.get(peer.address) === peer) this.#byAddress.delete(peer.address)
+    peer.close()
+  }
+}

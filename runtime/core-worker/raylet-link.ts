@@ -1,0 +1,79 @@
+// The connection to this process's home raylet: requests, notices, and holding the process open
+// exactly while something is awaited.
+import type { Clock } from '../common/clock.ts'
+import { NodeDiedError } from '../common/errors.ts'
+import { Channel } from '../protocol/channel.ts'
+import type { Connection } from '../protocol/connection.ts'
+import type { ClientNotices, RayletCalls, RayletNotices } from '../protocol/messages.ts'
+import type { ValueCodec } from '../protocol/value-codec.ts'
+
+export type NoticeHandlers = {
+  readonly [K in keyof ClientNotices]: (message: ClientNotices[K]) => void
+}
+
+export class RayletLink {
+  readonly #channel: Channel<RayletCalls, RayletNotices>
+  #holds = 0
+  #closed = false
+  onClosed: ((error: NodeDiedError) => void) | undefined
+
+  constructor(connection: Connection, deps: { clock: Clock; codec: ValueCodec }) {
+    this.#channel = new Channel(connection, deps)
+  }
+
+  start(handlers: NoticeHandlers): void {
+    this.#channel.start({
+      notified: (type, message) => {
+        const handle = (handlers as Record<string, ((message: object) => void) | undefined>)[type]
+        handle?.(message)
+      },
+      requested: () => undefined,
+      closed: () => {
+        this.#closed = true
+        this.onClosed?.(nodeDied())
+      },
+    })
+  }
+
+  notify<K extends keyof RayletNotices & string>(type: K, message: RayletNotices[K]): void {
+    if (!this.#closed) this.#channel.notify(type, message)
+  }
+
+  async request<K extends keyof RayletCalls & string>(
+    type: K,
+    message: RayletCalls[K][0],
+  ): Promise<RayletCalls[K][1]> {
+    if (this.#closed) throw nodeDied()
+    this.hold(1)
+    try {
+      return await this.#channel.request(type, message)
+    } catch (error) {
+      throw this.#closed ? nodeDied() : error
+    } finally {
+      this.hold(-1)
+    }
+  }
+
+  /** Counts what is awaited: above zero the connection keeps the process alive. */
+  hold(by: number): void {
+    const before = this.#holds
+    this.#holds += by
+    if (before === 0 && this.#holds > 0) this.#channel.ref()
+    else if (before > 0 && this.#holds === 0) this.#channel.unref()
+  }
+
+  close(): void {
+    this.#channel.close()
+  }
+
+  flush(): void {
+    this.#channel.flush()
+  }
+}
+
+function nodeDied(): NodeDiedError {
+  return new NodeDiedError(
+    'the raylet of this node ended, and with it the cluster of this machine; see its log in the ' +
+      'session folder, then start again',
+  )
+}

@@ -1,0 +1,236 @@
+// Reference counting by the owner. Inside one process an entry lives while somebody holds it (the
+// collector counts); between processes every holder is registered with the owner:
+//   owner   tracked (weak) while only we hold it · lent (strong) while a borrower is registered
+//   borrower  one entry per object, registered by `borrow`, given up by `release`
+// Invariants:
+//   B1. A ref that travels is held by its sender until the receiver has registered it: arguments
+//       until the reply, results until handoffDone. The receiver replies only once registered.
+//   B2. A stored object is freed once: when its entry is gone and nobody borrows it.
+//   B3. A borrower that dies gives up everything it borrowed.
+// Source: Ray reference_count.h (owner, borrowers, contained refs).
+import { ObjectLostError, ProtocolError } from '../common/errors.ts'
+import type { Finalization } from '../common/finalization.ts'
+import { PUT_INDEX_FIRST, objectIdOf, type ObjectId } from '../common/ids.ts'
+import { ByteReader } from '../protocol/byte-reader.ts'
+import { ByteWriter } from '../protocol/byte-writer.ts'
+import { FAILED, ObjectEntry, STORED, type Sharing } from './object-entry.ts'
+import type { RefHooks } from './object-ref.ts'
+import type { Peer } from './peers.ts'
+
+export interface ReferencesDeps {
+  readonly finalization: Finalization
+  dial(address: string): Peer
+  /** Nobody refers to a stored object of ours any more. */
+  storeFree(objectId: ObjectId): void
+  /** Nobody holds a handle of an actor of ours any more. */
+  actorGone(objectId: ObjectId): void
+  readonly ownAddress: string
+}
+
+export class References implements RefHooks {
+  readonly #deps: ReferencesDeps
+  readonly #tracked = new Map<ObjectId, WeakRef<ObjectEntry>>()
+  readonly #lent = new Map<ObjectId, ObjectEntry>()
+  readonly #registering = new Set<Promise<void>>()
+  readonly #borrowedBy = new Map<Peer, Map<ObjectId, number>>()
+
+  constructor(deps: ReferencesDeps) {
+    this.#deps = deps
+  }
+
+  idOf(entry: ObjectEntry): ObjectId {
+    if (entry.id === undefined) {
+      if (entry.scope === undefined) throw new ProtocolError('an entry without scope has no id')
+      const { scope } = entry
+      const isPut = entry.returnIndex < 0
+      const taskId = isPut ? scope.taskId : scope.childTaskId(entry.index)
+      entry.id = objectIdOf(taskId, indexOf(entry))
+    }
+    return entry.id
+  }
+
+  /** From now on other processes or the store may know this entry: count it. */
+  share(entry: ObjectEntry, contained: readonly ObjectEntry[] = []): Sharing {
+    if (entry.sharing !== undefined) {
+      if (contained.length > 0) entry.sharing.contained = contained
+      return entry.sharing
+    }
+    const id = this.idOf(entry)
+    entry.sharing = owned(contained)
+    this.#track(entry, id)
+    return entry.sharing
+  }
+
+  /** An entry of ours that others may hold, if it still lives. */
+  find(id: ObjectId): ObjectEntry | undefined {
+    return this.#lent.get(id) ?? this.#tracked.get(id)?.deref()
+  }
+
+  /** The bytes that stand for a ref inside a value: id, owner's address. */
+  encode(entry: ObjectEntry): Uint8Array {
+    const sharing = this.share(entry)
+    const writer = new ByteWriter()
+    writer.string(this.idOf(entry))
+    writer.string(sharing.ownerAddress ?? this.#deps.ownAddress)
+    return writer.take()
+  }
+
+  /** A ref that arrived: its entry here, registered with its owner if it is new. */
+  decode(bytes: Uint8Array): ObjectEntry {
+    const reader = new ByteReader(bytes)
+    return this.borrowed(reader.string() as ObjectId, reader.string())
+  }
+
+  /** The entry of an object owned at `ownerAddress`. */
+  borrowed(id: ObjectId, ownerAddress: string): ObjectEntry {
+    const known = this.find(id)
+    if (known !== undefined) return known
+    if (ownerAddress === this.#deps.ownAddress) return lost(id)
+    return this.#borrow(id, ownerAddress)
+  }
+
+  /** Resolves when every borrow begun so far is registered with its owner (B1). */
+  settled(): Promise<unknown> | undefined {
+    return this.#registering.size === 0 ? undefined : Promise.all(this.#registering)
+  }
+
+  /** A peer registers as a borrower of an object of ours. */
+  lend(peer: Peer, id: ObjectId): void {
+    const entry = this.find(id)
+    if (entry === undefined) return
+    const sharing = this.share(entry)
+    this.#lent.set(id, entry)
+    let counts = this.#borrowedBy.get(peer)
+    if (counts === undefined) {
+      counts = new Map()
+      this.#borrowedBy.set(peer, counts)
+      peer.onClosed.push(() => {
+        this.#peerGone(peer)
+      })
+    }
+    counts.set(id, (counts.get(id) ?? 0) + 1)
+    sharing.borrowerCount += 1
+  }
+
+  release(peer: Peer, id: ObjectId): void {
+    const counts = this.#borrowedBy.get(peer)
+    const count = counts?.get(id) ?? 0
+    if (count === 0) return
+    if (count === 1) counts?.delete(id)
+    else counts?.set(id, count - 1)
+    this.#returned(id, 1)
+  }
+
+  /** free() of one handle: releases at once when it was the last and nothing else needs it. */
+  freed(entry: ObjectEntry): void {
+    const { sharing } = entry
+    if (sharing === undefined) return
+    sharing.handles -= 1
+    this.releaseUnused(entry)
+  }
+
+  releaseUnused(entry: ObjectEntry): void {
+    const { sharing } = entry
+    if (sharing === undefined || sharing.handles > 0 || sharing.uses > 0 || sharing.freed) return
+    if (sharing.borrowerCount > 0 || entry.pending) return
+    sharing.freed = true
+    this.#deps.finalization.forget(entry)
+    this.#gone(this.idOf(entry), sharing.ownerAddress, entry.state === STORED)
+    sharing.contained = []
+  }
+
+  counts(): { tracked: number; lent: number } {
+    return { tracked: this.#tracked.size, lent: this.#lent.size }
+  }
+
+  #track(entry: ObjectEntry, id: ObjectId): void {
+    const { ownerAddress } = entry.sharing as Sharing
+    this.#tracked.set(id, new WeakRef(entry))
+    this.#deps.finalization.watch(entry, () => {
+      this.#gone(id, ownerAddress, true)
+    })
+  }
+
+  #gone(id: ObjectId, ownerAddress: string | undefined, stored: boolean): void {
+    const current = this.#tracked.get(id)?.deref()
+    if (current === undefined || current.sharing?.freed === true) this.#tracked.delete(id)
+    if (ownerAddress !== undefined) {
+      this.#giveUp(id, ownerAddress)
+    } else if (current === undefined || current.sharing?.freed === true) {
+      if (isActorObject(id)) this.#deps.actorGone(id)
+      else if (stored) this.#deps.storeFree(id)
+    }
+  }
+
+  #giveUp(id: ObjectId, ownerAddress: string): void {
+    const send = (): void => {
+      this.#deps.dial(ownerAddress).with((channel) => {
+        channel.notify('release', { objectId: id })
+      })
+    }
+    const settling = this.settled()
+    if (settling === undefined) send()
+    else settling.then(send, send)
+  }
+
+  #borrow(id: ObjectId, ownerAddress: string): ObjectEntry {
+    const entry = new ObjectEntry(undefined, 0, 0)
+    entry.id = id
+    entry.sharing = { ...owned([]), ownerAddress }
+    this.#track(entry, id)
+    const peer = this.#deps.dial(ownerAddress)
+    const registered = new Promise<void>((resolve) => {
+      peer.onClosed.push(resolve)
+      peer.with((channel) => {
+        channel.request('borrow', { objectId: id }).then(
+          () => {
+            resolve()
+          },
+          () => {
+            resolve() // the owner is gone; a get will say so
+          },
+        )
+      })
+      if (peer.closed) resolve()
+    })
+    this.#registering.add(registered)
+    void registered.then(() => this.#registering.delete(registered))
+    return entry
+  }
+
+  #returned(id: ObjectId, count: number): void {
+    const entry = this.#lent.get(id)
+    if (entry?.sharing === undefined) return
+    entry.sharing.borrowerCount -= count
+    if (entry.sharing.borrowerCount > 0) return
+    this.#lent.delete(id)
+    this.releaseUnused(entry)
+  }
+
+  #peerGone(peer: Peer): void {
+    const counts = this.#borrowedBy.get(peer)
+    this.#borrowedBy.delete(peer)
+    for (const [id, count] of counts ?? []) this.#returned(id, count)
+  }
+}
+
+const ACTOR_MARK = '\xff'.repeat(8)
+
+/** An actor is counted like an object: its handles are refs to this id. */
+export const actorObjectId = (actorId: string): ObjectId => (actorId + ACTOR_MARK) as ObjectId
+export const isActorObject = (id: ObjectId): boolean => id.endsWith(ACTOR_MARK)
+
+function indexOf(entry: ObjectEntry): number {
+  return entry.returnIndex < 0 ? PUT_INDEX_FIRST + entry.index : entry.returnIndex
+}
+
+function owned(contained: readonly ObjectEntry[]): Sharing {
+  return { ownerAddress: undefined, borrowerCount: 0, contained, handles: 1, uses: 0, freed: false }
+}
+
+function lost(id: ObjectId): ObjectEntry {
+  const entry = new ObjectEntry(undefined, 0, 0)
+  entry.id = id
+  entry.complete(FAILED, new ObjectLostError('the object was freed before this ref to it was used'))
+  return entry
+}

@@ -1,0 +1,152 @@
+// What comes back from a worker, turned into completed entries: values, places, failures, items.
+import { TaskCancelledError } from '../common/errors.ts'
+import type { ByteReader } from '../protocol/byte-reader.ts'
+import {
+  REPLY_CANCELLED,
+  REPLY_FAILED,
+  REPLY_HANDOFF,
+  REPLY_MANY,
+  REPLY_NOTHING,
+  REPLY_STORED,
+  REPLY_VALUE,
+  readArgument,
+  readStored,
+  type StoredValue,
+} from '../protocol/task-frames.ts'
+import type { ValueCodec } from '../protocol/value-codec.ts'
+import { errorOf, type Failure } from './failure.ts'
+import { BLOB, FAILED, STORED, VALUE, type ObjectEntry } from './object-entry.ts'
+import type { References } from './references.ts'
+import type { TaskRecord } from './task-record.ts'
+
+export type Outcome =
+  | { readonly kind: 'values'; readonly values: readonly (Uint8Array | StoredValue)[] }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'ended' }
+
+export interface Reply {
+  readonly seq: number
+  readonly runMs: number
+  readonly outcome: Outcome
+  readonly handoff: { readonly id: number; readonly handles: readonly Uint8Array[] } | undefined
+}
+
+export function readReply(reader: ByteReader, codec: ValueCodec): Reply {
+  const seq = reader.varint()
+  const head = reader.u8()
+  const runMs = reader.varint() / 1000
+  const outcome = readOutcome(reader, head & ~REPLY_HANDOFF, codec)
+  const handoff = (head & REPLY_HANDOFF) === 0 ? undefined : readHandoff(reader)
+  return { seq, runMs, outcome, handoff }
+}
+
+function readOutcome(reader: ByteReader, status: number, codec: ValueCodec): Outcome {
+  switch (status) {
+    case REPLY_VALUE:
+      return { kind: 'values', values: [reader.view(reader.varint())] }
+    case REPLY_STORED:
+      return { kind: 'values', values: [readStored(reader)] }
+    case REPLY_MANY: {
+      const values: (Uint8Array | StoredValue)[] = []
+      for (let left = reader.varint(); left > 0; left -= 1) values.push(readArgument(reader))
+      return { kind: 'values', values }
+    }
+    case REPLY_FAILED:
+      return {
+        kind: 'failed',
+        failure: codec.decode(copyOf(reader.view(reader.varint()))) as Failure,
+      }
+    case REPLY_CANCELLED:
+      return { kind: 'cancelled' }
+    case REPLY_NOTHING:
+      return { kind: 'ended' }
+    default:
+      throw new Error(`a reply of status ${String(status)} arrived`)
+  }
+}
+
+function readHandoff(reader: ByteReader): { id: number; handles: Uint8Array[] } {
+  const id = reader.varint()
+  const handles: Uint8Array[] = []
+  for (let left = reader.varint(); left > 0; left -= 1) {
+    handles.push(copyOf(reader.view(reader.varint())))
+  }
+  return { id, handles }
+}
+
+/** Completes the entries of a task with what its last attempt gave. */
+export function completeTask(
+  record: TaskRecord,
+  outcome: Outcome,
+  contained: readonly ObjectEntry[],
+  deps: { readonly codec: ValueCodec; readonly references: References },
+): void {
+  if (outcome.kind === 'values') {
+    const entries = record.entries()
+    for (const [i, value] of outcome.values.entries()) {
+      const entry = entries[i]
+      if (entry !== undefined) completeEntry(entry, value, contained, deps)
+    }
+    return
+  }
+  if (outcome.kind === 'ended') {
+    record.stream?.end()
+    for (const entry of record.entries()) entry.complete(VALUE, undefined)
+    return
+  }
+  failTask(
+    record,
+    outcome.kind === 'cancelled' ? cancelledError(record) : errorOf(outcome.failure, record),
+  )
+}
+
+export function failTask(record: TaskRecord, error: Error): void {
+  for (const entry of record.entries()) entry.complete(FAILED, error)
+  record.stream?.end(error)
+}
+
+export function cancelledError(record: TaskRecord): TaskCancelledError {
+  return new TaskCancelledError(`${record.kind.name} was cancelled`, {
+    data: { name: record.kind.name },
+  })
+}
+
+export function completeEntry(
+  entry: ObjectEntry,
+  value: Uint8Array | StoredValue,
+  contained: readonly ObjectEntry[],
+  { codec, references }: { readonly codec: ValueCodec; readonly references: References },
+): void {
+  if (contained.length > 0) references.share(entry, contained)
+  if (!(value instanceof Uint8Array)) {
+    entry.id ??= value.objectId
+    references.share(entry, contained)
+    if (!entry.complete(STORED, value)) references.releaseUnused(entry)
+  } else if (isPrimitive(value)) entry.complete(VALUE, codec.decode(value))
+  else entry.complete(BLOB, copyOf(value))
+}
+
+/** Small immutable values are decoded at once and kept as they are (O2): MessagePack tags of nil,
+ *  booleans, numbers and short strings, behind a flags byte of 0. */
+function isPrimitive(blob: Uint8Array): boolean {
+  const tag = blob[1] ?? 0xc1
+  if (blob[0] !== 0) return false
+  return tag < 0x80 || (tag >= 0xcc && tag <= 0xd3) || tag >= 0xe0 || isSmallTag(tag)
+}
+
+function isSmallTag(tag: number): boolean {
+  return (
+    (tag >= 0xa0 && tag <= 0xbf) ||
+    tag === 0xc0 ||
+    tag === 0xc2 ||
+    tag === 0xc3 ||
+    tag === 0xca ||
+    tag === 0xcb
+  )
+}
+
+/** A copy, because a view would keep the whole frame alive. */
+export function copyOf(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.prototype.slice.call(bytes)
+}

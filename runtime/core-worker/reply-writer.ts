@@ -1,0 +1,225 @@
+// Replies of a worker to the owners of its tasks, gathered per owner and sent together.
+// Results up to INLINE_BYTES_MAX ride in the reply; larger ones go into the node's store first.
+import { UsageError } from '../common/errors.ts'
+import { objectIdOf, taskIdOf, type ObjectId } from '../common/ids.ts'
+import { INLINE_BYTES_MAX } from '../common/limits.ts'
+import type { Hash } from '../common/random.ts'
+import { ByteWriter } from '../protocol/byte-writer.ts'
+import { SEGMENT_REPLY } from '../protocol/channel.ts'
+import {
+  REPLY_CANCELLED,
+  REPLY_FAILED,
+  REPLY_HANDOFF,
+  REPLY_MANY,
+  REPLY_NOTHING,
+  REPLY_STORED,
+  REPLY_VALUE,
+  writeInlineArgument,
+  writeReplyHead,
+  writeStored,
+  writeStoredArgument,
+} from '../protocol/task-frames.ts'
+import type { EncodedValue, ValueCodec } from '../protocol/value-codec.ts'
+import type { PushedTask } from './execute.ts'
+import { encodeFailure } from './failure.ts'
+import type { StoredAt } from './object-entry.ts'
+import { sharedEntries } from './handles.ts'
+import type { Peer } from './peers.ts'
+import type { References } from './references.ts'
+import type { StoreClient } from './store-client.ts'
+
+export interface ReplyWriterDeps {
+  readonly codec: ValueCodec
+  readonly hash: Hash
+  readonly store: StoreClient
+  readonly references: References
+  readonly where: { readonly nodeId: string; readonly pid: number; readonly workerId: string }
+}
+
+interface Outgoing {
+  readonly peer: Peer
+  readonly writer: ByteWriter
+}
+
+export class ReplyWriter {
+  readonly #deps: ReplyWriterDeps
+  readonly #outgoing = new Map<Peer, Outgoing>()
+  /** Refs inside results, held until the owner has registered them (B1). */
+  readonly #handoffs = new Map<number, readonly object[]>()
+  #nextHandoff = 1
+
+  constructor(deps: ReplyWriterDeps) {
+    this.#deps = deps
+  }
+
+  /** Writes the results of a task; undefined when done at once, else resolves when written. */
+  value(task: PushedTask, value: unknown, micros: number): Promise<void> | undefined {
+    const { numReturns } = task.template
+    if (numReturns === 0) return this.nothing(task, micros)
+    if (numReturns !== 1) return this.#many(task, value, micros)
+    if (value === null || (typeof value !== 'object' && typeof value !== 'string')) {
+      return this.#plain(task, value, micros)
+    }
+    const encoded = this.#deps.codec.encode(value, 'result')
+    if (encoded.sizeBytes <= INLINE_BYTES_MAX && encoded.handles.length === 0) {
+      return this.#whenSettled(() => {
+        const writer = this.#head(task, REPLY_VALUE, micros)
+        writer.varint(encoded.sizeBytes)
+        const at = writer.reserve(encoded.sizeBytes)
+        encoded.writeTo(writer.buffer.subarray(at, at + encoded.sizeBytes))
+      })
+    }
+    return this.#careful(task, [encoded], micros, false)
+  }
+
+  nothing(task: PushedTask, micros: number): Promise<void> | undefined {
+    return this.#whenSettled(() => {
+      this.#head(task, REPLY_NOTHING, micros)
+    })
+  }
+
+  cancelled(task: PushedTask): void {
+    this.#head(task, REPLY_CANCELLED, 0)
+  }
+
+  failed(task: PushedTask, error: unknown, micros: number): void {
+    const blob = encodeFailure(this.#deps.codec, error, this.#deps.where)
+    this.#head(task, REPLY_FAILED, micros).lengthPrefixed(blob)
+  }
+
+  /** Stores or inlines one encoded value under an id derived from its task. */
+  async place(
+    task: PushedTask,
+    returnIndex: number,
+    encoded: EncodedValue,
+  ): Promise<Uint8Array | StoredAt> {
+    if (encoded.sizeBytes > INLINE_BYTES_MAX) {
+      return this.#deps.store.put(this.objectId(task, returnIndex), encoded)
+    }
+    const blob = Buffer.allocUnsafe(encoded.sizeBytes)
+    encoded.writeTo(blob)
+    return blob
+  }
+
+  objectId(task: PushedTask, returnIndex: number): ObjectId {
+    return objectIdOf(taskIdOf(this.#deps.hash, task.parent, task.index), returnIndex)
+  }
+
+  handoffDone(handoffId: number): void {
+    this.#handoffs.delete(handoffId)
+  }
+
+  flush(): void {
+    for (const { peer, writer } of this.#outgoing.values()) {
+      if (writer.position === 0) continue
+      peer.with((channel) => {
+        channel.segment(SEGMENT_REPLY, (frame) => {
+          frame.bytes(writer.written())
+        })
+        channel.flush()
+      })
+      writer.reset()
+    }
+  }
+
+  forget(peer: Peer): void {
+    this.#outgoing.delete(peer)
+  }
+
+  #plain(task: PushedTask, value: unknown, micros: number): Promise<void> | undefined {
+    return this.#whenSettled(() => {
+      const writer = this.#head(task, REPLY_VALUE, micros)
+      const at = writer.reserve(1)
+      this.#deps.codec.encodeInto(writer, value, 'result')
+      const length = writer.position - at - 1
+      if (length < 0x80) writer.buffer[at] = length
+      else {
+        const blob = Buffer.from(writer.buffer.subarray(at + 1, writer.position))
+        writer.position = at
+        writer.lengthPrefixed(blob)
+      }
+    })
+  }
+
+  #many(task: PushedTask, value: unknown, micros: number): Promise<void> {
+    const { numReturns, name } = task.template
+    const values = Array.isArray(value) ? (value as unknown[]) : undefined
+    if (values?.length !== numReturns) {
+      const got = values === undefined ? 'no array' : `${String(values.length)} values`
+      throw new UsageError(
+        `${name} has numReturns ${String(numReturns)} and must return an array of as many values; ` +
+          `it returned ${got}`,
+        { data: { expected: numReturns, got: values?.length ?? null } },
+      )
+    }
+    const encoded = values.map((each, i) => this.#deps.codec.encode(each, `result[${String(i)}]`))
+    return this.#careful(task, encoded, micros, true)
+  }
+
+  /** Large results and results with refs inside: stored first, handed over with a receipt. */
+  async #careful(
+    task: PushedTask,
+    encoded: readonly EncodedValue[],
+    micros: number,
+    many: boolean,
+  ): Promise<void> {
+    const handles = encoded.flatMap((each) => each.handles)
+    const placed: (Uint8Array | StoredAt)[] = []
+    for (const [i, each] of encoded.entries()) placed.push(await this.place(task, i, each))
+    await this.#deps.references.settled()
+    const flag = handles.length === 0 ? 0 : REPLY_HANDOFF
+    const only = placed[0]
+    if (many || only === undefined) {
+      const writer = this.#head(task, REPLY_MANY | flag, micros)
+      writer.varint(placed.length)
+      for (const each of placed) writeResult(writer, each)
+      this.#handoff(writer, handles)
+    } else if (only instanceof Uint8Array) {
+      const writer = this.#head(task, REPLY_VALUE | flag, micros)
+      writer.lengthPrefixed(only)
+      this.#handoff(writer, handles)
+    } else {
+      const writer = this.#head(task, REPLY_STORED | flag, micros)
+      writeStored(writer, only)
+      this.#handoff(writer, handles)
+    }
+    this.flush()
+  }
+
+  #handoff(writer: ByteWriter, handles: readonly object[]): void {
+    if (handles.length === 0) return
+    const id = this.#nextHandoff++
+    this.#handoffs.set(id, handles)
+    const entries = sharedEntries(handles)
+    writer.varint(id)
+    writer.varint(entries.length)
+    for (const entry of entries) writer.lengthPrefixed(this.#deps.references.encode(entry))
+  }
+
+  #whenSettled(write: () => void): Promise<void> | undefined {
+    const settling = this.#deps.references.settled()
+    if (settling === undefined) {
+      write()
+      return undefined
+    }
+    return settling.then(() => {
+      write()
+      this.flush()
+    })
+  }
+
+  #head(task: PushedTask, status: number, micros: number): ByteWriter {
+    let outgoing = this.#outgoing.get(task.peer)
+    if (outgoing === undefined) {
+      outgoing = { peer: task.peer, writer: new ByteWriter() }
+      this.#outgoing.set(task.peer, outgoing)
+    }
+    writeReplyHead(outgoing.writer, task.seq, status, micros)
+    return outgoing.writer
+  }
+}
+
+function writeResult(writer: ByteWriter, value: Uint8Array | StoredAt): void {
+  if (value instanceof Uint8Array) writeInlineArgument(writer, value)
+  else writeStoredArgument(writer, value.objectId, value.sizeBytes)
+}

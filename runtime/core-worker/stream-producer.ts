@@ -1,0 +1,74 @@
+// The producer's side of a streaming task: items go to the owner as they are made, never more than
+// streamBufferSize ahead of what the consumer took.
+import { TaskCancelledError } from '../common/errors.ts'
+import type { ValueCodec } from '../protocol/value-codec.ts'
+import type { PushedTask } from './execute.ts'
+import type { References } from './references.ts'
+import type { ReplyWriter } from './reply-writer.ts'
+
+export interface ProducerDeps {
+  readonly codec: ValueCodec
+  readonly replies: ReplyWriter
+  readonly references: References
+}
+
+export class StreamProducer {
+  readonly #task: PushedTask
+  readonly #deps: ProducerDeps
+  #sent = 0
+  #consumed = 0
+  #stopped = false
+  #wake: (() => void) | undefined
+
+  constructor(task: PushedTask, deps: ProducerDeps) {
+    this.#task = task
+    this.#deps = deps
+  }
+
+  acknowledge(consumed: number): void {
+    this.#consumed = Math.max(this.#consumed, consumed)
+    this.#wake?.()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#wake?.()
+  }
+
+  /** Runs a generator to its end, item by item. */
+  async run(items: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
+    for await (const item of items) {
+      await this.#send(item)
+      await this.#room()
+      if (this.#stopped) throw new TaskCancelledError(`${this.#task.template.name} was cancelled`)
+    }
+  }
+
+  async #send(item: unknown): Promise<void> {
+    const { codec, replies, references } = this.#deps
+    const index = this.#sent++
+    const encoded = codec.encode(item, `item[${String(index)}]`)
+    const placed = await replies.place(this.#task, index + 1, encoded)
+    await references.settled()
+    // Refs inside items are held until the task is answered: the consumer registers on arrival.
+    if (encoded.handles.length > 0) this.#held.push(...encoded.handles)
+    const { peer, seq } = this.#task
+    peer.with((channel) => {
+      if (placed instanceof Uint8Array) channel.notify('streamItem', { seq, index, blob: placed })
+      else channel.notify('streamItem', { seq, index, stored: placed })
+    })
+  }
+
+  readonly #held: object[] = []
+
+  async #room(): Promise<void> {
+    const { streamBufferSize } = this.#task.template
+    while (streamBufferSize > 0 && this.#sent - this.#consumed >= streamBufferSize) {
+      if (this.#stopped) return
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    this.#wake = undefined
+  }
+}

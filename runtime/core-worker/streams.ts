@@ -1,0 +1,88 @@
+// The consumer's side of a streaming task: items as they arrive, the end, back-pressure.
+//   T1. Items are handed out in order, each once; a failed stream gives its items, then throws.
+//   T2. The producer is told how many items were taken; it stays at most streamBufferSize ahead.
+//       Who waits for `completed` wants the stream to run to its end: the limit is lifted.
+import { FAILED, ObjectEntry, VALUE } from './object-entry.ts'
+import type { TaskRecord } from './task-record.ts'
+
+/** More than any stream yields: lifts the back-pressure. */
+export const STREAM_UNLIMITED = Number.MAX_SAFE_INTEGER
+
+export interface StreamHooks {
+  /** Tells the producer of the current attempt that `consumed` items were taken. */
+  consumed(record: TaskRecord, consumed: number): void
+}
+
+export class StreamState {
+  readonly record: TaskRecord
+  readonly completed: ObjectEntry
+  readonly #hooks: StreamHooks
+  readonly #items = new Map<number, ObjectEntry>()
+  #arrived = 0
+  #taken = 0
+  #count: number | undefined
+  #error: unknown
+  #wake: (() => void)[] = []
+  #lifted = false
+
+  constructor(record: TaskRecord, hooks: StreamHooks) {
+    this.record = record
+    this.completed = new ObjectEntry(record.scope, record.index, 0)
+    this.completed.task = record
+    this.#hooks = hooks
+  }
+
+  get ended(): boolean {
+    return this.#count !== undefined
+  }
+
+  /** Item `index` of this or an earlier attempt; a repeated one is dropped. */
+  item(index: number): ObjectEntry | undefined {
+    if (index < this.#arrived || this.ended) return undefined
+    const entry = new ObjectEntry(this.record.scope, this.record.index, index + 1)
+    this.#items.set(index, entry)
+    this.#arrived = index + 1
+    this.#notify()
+    return entry
+  }
+
+  end(error?: unknown): void {
+    if (this.ended) return
+    this.#count = this.#arrived
+    this.#error = error
+    if (error === undefined) this.completed.complete(VALUE, undefined)
+    else this.completed.complete(FAILED, error)
+    this.#notify()
+  }
+
+  /** The next item, or undefined at the end. @throws the stream's failure after its last item */
+  async next(): Promise<ObjectEntry | undefined> {
+    while (!this.#items.has(this.#taken)) {
+      if (this.ended) {
+        if (this.#error !== undefined) throw this.#error
+        return undefined
+      }
+      await new Promise<void>((resolve) => this.#wake.push(resolve))
+    }
+    const entry = this.#items.get(this.#taken)
+    this.#items.delete(this.#taken)
+    this.#taken += 1
+    if (!this.#lifted) this.#hooks.consumed(this.record, this.#taken)
+    return entry
+  }
+
+  /** A new attempt starts from its first item; what was taken counts as consumed there too. */
+  get consumed(): number {
+    return this.#lifted ? STREAM_UNLIMITED : this.#taken
+  }
+
+  lift(): void {
+    if (this.#lifted || this.ended) return
+    this.#lifted = true
+    this.#hooks.consumed(this.record, STREAM_UNLIMITED)
+  }
+
+  #notify(): void {
+    for (const wake of this.#wake.splice(0)) wake()
+  }
+}

@@ -1,0 +1,394 @@
+// From a call to a pushed task, and from its reply to completed entries: the owner's side of tasks.
+//   call ─► encode ─► wait for dependencies ─► class queue ─► lease ─► push ─► reply ─► complete
+// Invariants:
+//   U1. Every submitted task completes its entries exactly once: value, failure or cancellation.
+//   U2. A retry is charged for what may have run; a task handed back unstarted is not charged.
+//   U3. A cancelled task is never run again.
+// Source: Ray task_manager.cc (retries), normal_task_submitter.cc.
+import { fromWire } from '../common/error-wire.ts'
+import { TaskTimeoutError, type VirgaError } from '../common/errors.ts'
+import type { Clock } from '../common/clock.ts'
+import { OOM_RETRIES_MAX } from '../common/limits.ts'
+import type { ByteReader } from '../protocol/byte-reader.ts'
+import type { ClientNotices, PeerNotices, WorkerExit } from '../protocol/messages.ts'
+import type { ValueCodec } from '../protocol/value-codec.ts'
+import { whenPartsComplete, type ArgumentEncoder, type EncodedArguments } from './arguments.ts'
+import { crashError, isOutOfMemory } from './crash.ts'
+import { mayRetryFailure } from './failure.ts'
+import type { Leases, SchedulingClass } from './leases.ts'
+import { ObjectEntry } from './object-entry.ts'
+import type { Peer } from './peers.ts'
+import type { References } from './references.ts'
+import {
+  cancelledError,
+  completeEntry,
+  completeTask,
+  copyOf,
+  failTask,
+  readReply,
+  type Reply,
+} from './replies.ts'
+import type { Scope } from './scope.ts'
+import { StreamState, type StreamHooks } from './streams.ts'
+import type { TaskKind } from './task-kind.ts'
+import { DONE, PUSHED, QUEUED, TaskRecord } from './task-record.ts'
+
+export const TIMEOUT_GRACE_MS = 1000
+
+export interface SubmitterDeps {
+  readonly clock: Clock
+  readonly codec: ValueCodec
+  readonly references: References
+  readonly leases: Leases
+  readonly encoder: ArgumentEncoder
+  readonly streamHooks: StreamHooks
+  /** Fetches the value of a borrowed entry, so that a dependency on it can complete. */
+  resolve(entry: ObjectEntry): void
+  killWorker(peer: Peer): void
+  /** Actor calls go by their own road. */
+  actorRetry(record: TaskRecord): void
+  actorReady(record: TaskRecord): void
+  limit(record: TaskRecord, start: () => void): void
+  limitDone(record: TaskRecord): void
+}
+
+/** The entries of the counted handles inside an encoded value. */
+export type ContainedOf = (blob: Uint8Array) => readonly ObjectEntry[]
+
+export class Submitter {
+  readonly #deps: SubmitterDeps
+  readonly #dirty = new Set<SchedulingClass>()
+  readonly #classes = new WeakMap<TaskKind, SchedulingClass>()
+  readonly #live = new Set<TaskRecord>()
+  /** Told when the number of pending tasks leaves or returns to zero. */
+  onPending: ((some: boolean) => void) | undefined
+
+  constructor(deps: SubmitterDeps) {
+    this.#deps = deps
+  }
+
+  /** Encodes a call into a record with its entries; it is not queued yet. */
+  record(kind: TaskKind, scope: Scope, args: readonly unknown[]): TaskRecord {
+    if (kind.signal?.aborted === true) throw kind.signal.reason
+    const encoded = this.#deps.encoder.encode(args)
+    const record = new TaskRecord(kind, scope, scope.nextTask++)
+    record.oomRetriesLeft = kind.maxRetries === 0 ? 0 : OOM_RETRIES_MAX
+    record.args = encoded.record
+    record.holds = encoded.holds.length > 0 ? encoded.holds : undefined
+    this.#use(record, 1)
+    this.#makeReturns(record)
+    this.#begin(record)
+    if (encoded.record === undefined) this.#await(record, encoded)
+    return record
+  }
+
+  submitTask(kind: TaskKind, scope: Scope, args: readonly unknown[]): TaskRecord {
+    const record = this.record(kind, scope, args)
+    if (record.args !== undefined) this.#enqueue(record)
+    return record
+  }
+
+  /** Encodes constructor arguments; `ready` has the record once the dependencies are in. */
+  constructorArguments(args: readonly unknown[]): {
+    ready: Promise<Buffer>
+    holds: readonly ObjectEntry[]
+  } {
+    const { record, parts, holds } = this.#deps.encoder.encode(args)
+    if (record !== undefined) return { ready: Promise.resolve(record), holds }
+    const ready = new Promise<Buffer>((resolve, reject) => {
+      whenPartsComplete(parts, this.#deps.resolve, (error) => {
+        if (error === undefined) resolve(this.#deps.encoder.assemble(parts))
+        else reject(error)
+      })
+    })
+    return { ready, holds }
+  }
+
+  /** An item of a stream arrived. */
+  streamItem(peer: Peer, message: PeerNotices['streamItem'], contained: ContainedOf): void {
+    const record = peer.inFlight.get(message.seq)
+    if (record?.stream === undefined || record.phase === DONE) return
+    const entry = record.stream.item(message.index)
+    if (entry === undefined) return
+    const value = message.stored ?? copyOf(message.blob ?? new Uint8Array(0))
+    const entries = value instanceof Uint8Array ? contained(value) : []
+    completeEntry(entry, value, entries, this.#deps)
+  }
+
+  /** The cluster is gone. */
+  failAll(error: Error): void {
+    for (const record of [...this.#live]) this.fail(record, error)
+  }
+
+  /** A frame of replies arrived. */
+  replies(peer: Peer, reader: ByteReader): void {
+    while (reader.remaining > 0) this.#reply(peer, readReply(reader, this.#deps.codec))
+    this.#deps.leases.replied(peer)
+  }
+
+  handedBack(peer: Peer, seqs: readonly number[]): void {
+    const records: TaskRecord[] = []
+    for (const seq of seqs) {
+      const record = peer.inFlight.get(seq)
+      peer.inFlight.delete(seq)
+      if (record !== undefined && record.phase !== DONE) records.push(record)
+    }
+    this.#requeue(records)
+    this.#deps.leases.replied(peer)
+  }
+
+  /** The lease's worker is gone: what may have begun is charged, the rest goes back as it was. */
+  leaseBroken(message: ClientNotices['leaseBroken']): void {
+    const lease = this.#deps.leases.broken(message.leaseId)
+    if (lease === undefined) return
+    const records = [...lease.peer.inFlight.values()]
+    lease.peer.inFlight.clear()
+    const [begun, ...unstarted] = records
+    this.#requeue(unstarted.filter((record) => record.phase !== DONE))
+    if (begun !== undefined && begun.phase !== DONE) this.crashed(begun, message.exit)
+    this.#pumpSoon(lease.cls)
+  }
+
+  crashed(record: TaskRecord, exit: WorkerExit): void {
+    record.timer?.cancel()
+    if (isOutOfMemory(exit)) {
+      if (record.oomRetriesLeft > 0) {
+        record.oomRetriesLeft -= 1
+        this.retry(record)
+        return
+      }
+    } else if (record.retriesLeft !== 0) {
+      record.retriesLeft -= 1
+      this.retry(record)
+      return
+    }
+    this.fail(record, crashError(record, exit))
+  }
+
+  retry(record: TaskRecord): void {
+    record.attempt += 1
+    record.timer?.cancel()
+    if (record.kind.kind === 'task') this.#enqueue(record)
+    else this.#deps.actorRetry(record)
+  }
+
+  classRefused(message: ClientNotices['classRefused']): void {
+    const error = fromWire(message.error)
+    for (const record of this.#deps.leases.refused(message.classId)) this.fail(record, error)
+  }
+
+  /** Cancels a pending task: at once for who waits, then at the worker. */
+  cancel(
+    record: TaskRecord,
+    options: { force: boolean; recursive: boolean; error?: VirgaError },
+  ): void {
+    if (record.phase === DONE) return
+    const { peer, seq, phase } = record
+    if (phase === QUEUED) this.#classOf(record.kind).queue.remove(record)
+    this.fail(record, options.error ?? cancelledError(record))
+    if (phase !== PUSHED || peer === undefined) return
+    peer.with((channel) => {
+      channel.notify('cancelTask', { seq, force: options.force, recursive: options.recursive })
+    })
+    if (options.force && record.kind.kind === 'task') this.#deps.killWorker(peer)
+  }
+
+  /** The worker says that a timed task has begun. */
+  started(peer: Peer, seq: number): void {
+    const record = peer.inFlight.get(seq)
+    const timeoutMs = record?.kind.timeoutMs
+    if (record === undefined || timeoutMs === undefined || record.phase === DONE) return
+    record.timer = this.#deps.clock.after(timeoutMs, () => {
+      this.#timedOut(peer, record, timeoutMs)
+    })
+  }
+
+  fail(record: TaskRecord, error: Error): void {
+    if (record.phase === DONE) return
+    this.#end(record)
+    failTask(record, error)
+  }
+
+  #timedOut(peer: Peer, record: TaskRecord, timeoutMs: number): void {
+    if (record.phase !== PUSHED || record.peer !== peer) return
+    const error = new TaskTimeoutError(
+      `${record.kind.name} ran longer than its timeoutMs of ${String(timeoutMs)}`,
+      { data: { name: record.kind.name, timeoutMs } },
+    )
+    const { seq } = record
+    peer.with((channel) => {
+      channel.notify('cancelTask', { seq, force: false, recursive: true, timedOut: true })
+    })
+    this.#deps.clock.after(TIMEOUT_GRACE_MS, () => {
+      // It did not stop: its worker is ended. Actors are left alone, they hold state.
+      if (peer.inFlight.has(seq) && record.kind.kind === 'task') this.#deps.killWorker(peer)
+    })
+    const retriable = record.kind.retryExceptions === true
+    if (retriable && record.retriesLeft !== 0) {
+      record.retriesLeft -= 1
+      this.retry(record)
+    } else this.fail(record, error)
+  }
+
+  #reply(peer: Peer, reply: Reply): void {
+    const record = peer.inFlight.get(reply.seq)
+    peer.inFlight.delete(reply.seq)
+    if (record === undefined) return
+    record.kind.timing.add(reply.runMs)
+    const contained = this.#takeOver(peer, reply)
+    if (record.phase === DONE || record.seq !== reply.seq || record.peer !== peer) return
+    const { outcome } = reply
+    if (outcome.kind === 'failed' && record.retriesLeft !== 0) {
+      if (mayRetryFailure(outcome.failure, record)) {
+        record.retriesLeft -= 1
+        this.retry(record)
+        return
+      }
+    }
+    this.#end(record)
+    completeTask(record, outcome, contained, this.#deps)
+  }
+
+  /** Registers refs inside results with their owners; the worker holds them until then (B1). */
+  #takeOver(peer: Peer, reply: Reply): readonly ObjectEntry[] {
+    const { handoff } = reply
+    if (handoff === undefined) return []
+    const { references } = this.#deps
+    const contained = handoff.handles.map((bytes) => references.decode(bytes))
+    const done = (): void => {
+      peer.with((channel) => {
+        channel.notify('handoffDone', { handoffId: handoff.id })
+      })
+    }
+    const settling = references.settled()
+    if (settling === undefined) done()
+    else settling.then(done, done)
+    return contained
+  }
+
+  #makeReturns(record: TaskRecord): void {
+    const { kind } = record
+    if (kind.streaming) {
+      record.stream = new StreamState(record, this.#deps.streamHooks)
+      return
+    }
+    if (kind.numReturns === 0) return
+    const make = (i: number): ObjectEntry => {
+      const entry = new ObjectEntry(record.scope, record.index, i)
+      entry.task = record
+      return entry
+    }
+    record.returns =
+      kind.numReturns === 1 ? make(0) : Array.from({ length: kind.numReturns }, (_, i) => make(i))
+  }
+
+  #begin(record: TaskRecord): void {
+    this.#live.add(record)
+    if (this.#live.size === 1) this.onPending?.(true)
+    record.scope.children?.add(record)
+    const { signal } = record.kind
+    if (signal === undefined) return
+    const abort = (): void => {
+      this.cancel(record, { force: false, recursive: true })
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    record.onEnd = () => {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  #end(record: TaskRecord): void {
+    record.phase = DONE
+    record.timer?.cancel()
+    record.args = undefined
+    this.#use(record, -1)
+    record.holds = undefined
+    record.scope.children?.delete(record)
+    record.onEnd?.()
+    if (record.kind.limit !== undefined) this.#deps.limitDone(record)
+    this.#live.delete(record)
+    if (this.#live.size === 0) this.onPending?.(false)
+  }
+
+  #use(record: TaskRecord, by: number): void {
+    for (const entry of record.holds ?? []) {
+      if (entry.sharing === undefined) continue
+      entry.sharing.uses += by
+      if (by < 0) this.#deps.references.releaseUnused(entry)
+    }
+  }
+
+  #await(record: TaskRecord, { parts }: EncodedArguments): void {
+    whenPartsComplete(parts, this.#deps.resolve, (error) => {
+      if (record.phase === DONE) return
+      if (error === undefined) {
+        record.args = this.#deps.encoder.assemble(parts)
+        if (record.awaited) this.#ready(record)
+      } else if (record.awaited) this.fail(record, error)
+      else {
+        // Failed already: told by the ref, never by the call.
+        this.#deps.clock.microtask(() => {
+          this.fail(record, error)
+        })
+      }
+    })
+    record.awaited = true
+  }
+
+  #ready(record: TaskRecord): void {
+    if (record.kind.kind === 'task') this.#enqueue(record)
+    else this.#deps.actorReady(record)
+  }
+
+  #enqueue(record: TaskRecord): void {
+    if (record.kind.limit !== undefined && record.attempt === 0 && record.phase !== QUEUED) {
+      this.#deps.limit(record, () => {
+        this.#queue(record)
+      })
+    } else this.#queue(record)
+  }
+
+  #queue(record: TaskRecord): void {
+    if (record.phase === DONE) return
+    record.phase = QUEUED
+    record.peer = undefined
+    const cls = this.#classOf(record.kind)
+    cls.queue.push(record)
+    this.#pumpSoon(cls)
+  }
+
+  #classOf(kind: TaskKind): SchedulingClass {
+    let cls = this.#classes.get(kind)
+    if (cls === undefined) {
+      if (kind.scheduling === undefined) throw new Error('an actor call was queued for a lease')
+      cls = this.#deps.leases.classOf(kind.scheduling)
+      this.#classes.set(kind, cls)
+    }
+    return cls
+  }
+
+  /** Once per turn: a loop that submits a thousand tasks pushes them in one frame. */
+  #pumpSoon(cls: SchedulingClass): void {
+    if (this.#dirty.size === 0) {
+      this.#deps.clock.microtask(() => {
+        const dirty = [...this.#dirty]
+        this.#dirty.clear()
+        for (const each of dirty) this.#deps.leases.pump(each)
+      })
+    }
+    this.#dirty.add(cls)
+  }
+
+  #requeue(records: readonly TaskRecord[]): void {
+    const byClass = new Map<SchedulingClass, TaskRecord[]>()
+    for (const record of records) {
+      record.phase = QUEUED
+      record.peer = undefined
+      const cls = this.#classOf(record.kind)
+      const list = byClass.get(cls)
+      if (list === undefined) byClass.set(cls, [record])
+      else list.push(record)
+    }
+    for (const [cls, list] of byClass) this.#deps.leases.requeue(list, cls)
+  }
+}

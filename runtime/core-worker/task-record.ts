@@ -1,0 +1,57 @@
+// One submitted task, from the call to its last attempt: arguments, returns, what is left to try.
+//   WAITING ─1─► QUEUED ─2─► PUSHED ─3─► DONE
+//                  ▲────4────┘
+//   1. dependencies complete   2. pushed to a leased worker or actor   3. reply, failure or cancel
+//   4. handed back (uncharged) or retried (attempt + 1)
+import type { Timer } from '../common/clock.ts'
+import type { ObjectEntry } from './object-entry.ts'
+import type { Peer } from './peers.ts'
+import type { Scope } from './scope.ts'
+import type { StreamState } from './streams.ts'
+import type { TaskKind } from './task-kind.ts'
+
+export const WAITING = 0
+export const QUEUED = 1
+export const PUSHED = 2
+export const DONE = 3
+
+export class TaskRecord {
+  readonly kind: TaskKind
+  readonly scope: Scope
+  readonly index: number
+  phase = WAITING
+  /** The record of task-frames.ts, once the dependencies are in; lives in a slab. */
+  args: Buffer | undefined
+  /** What the arguments need until the task is done: dependencies, refs inside values. */
+  holds: readonly ObjectEntry[] | undefined
+  /** True once the call has returned while arguments were still awaited. */
+  awaited = false
+  attempt = 0
+  retriesLeft: number
+  oomRetriesLeft = 0
+  seq = -1
+  /** Where it was pushed last. */
+  peer: Peer | undefined
+  /** One entry for one return (the common case), several, or none. */
+  returns: ObjectEntry | readonly ObjectEntry[] | undefined
+  stream: StreamState | undefined
+  /** Set while a time-out runs, from the start of the attempt. */
+  timer: Timer | undefined
+  /** Resolves or rejects with the task, for tasks without returns. */
+  ended: Promise<void> | undefined
+  /** Undoes what the call registered elsewhere (its AbortSignal). */
+  onEnd: (() => void) | undefined
+
+  constructor(kind: TaskKind, scope: Scope, index: number) {
+    this.kind = kind
+    this.scope = scope
+    this.index = index
+    this.retriesLeft = kind.maxRetries
+  }
+
+  entries(): readonly ObjectEntry[] {
+    const { returns } = this
+    if (returns === undefined) return []
+    return Array.isArray(returns) ? (returns as readonly ObjectEntry[]) : [returns as ObjectEntry]
+  }
+}

@@ -1,0 +1,282 @@
+// What makes a core-worker a worker: it runs pushed tasks, or is the home of one actor.
+import { toWire } from '../common/error-wire.ts'
+import { ActorDiedError, TaskCancelledError, UsageError, VirgaError } from '../common/errors.ts'
+import { taskIdOf, toHex, type ActorId } from '../common/ids.ts'
+import type { Clock } from '../common/clock.ts'
+import { taskErrorOf } from '../common/task-error.ts'
+import { ByteReader } from '../protocol/byte-reader.ts'
+import type {
+  ClientNotices,
+  FunctionIdentity,
+  TaskEvent,
+  TaskTemplate,
+} from '../protocol/messages.ts'
+import { readArgument } from '../protocol/task-frames.ts'
+import type { CoreWorker } from './core-worker.ts'
+import { Executor, type PushedTask, type Runnable } from './execute.ts'
+import { asSystemFailure } from './failure.ts'
+import { ReplyWriter } from './reply-writer.ts'
+import { Scope, type ScopeParts } from './scope.ts'
+import { StreamProducer } from './stream-producer.ts'
+
+const EVENTS_EVERY_MS = 1000
+const EVENTS_MAX = 10_000
+
+export interface WorkerSideDeps {
+  /** The function or class of an identity: at once if it is loaded. */
+  load(identity: FunctionIdentity): Runnable | Promise<Runnable>
+  /** Environment of the lease: CUDA_VISIBLE_DEVICES. */
+  setGpus(gpuIds: readonly number[]): void
+  /** Ends this process (or this in-process worker). */
+  exit(code: number): void
+}
+
+interface Actor {
+  readonly actorId: ActorId
+  readonly incarnation: number
+  readonly instance: Record<string, unknown>
+  readonly className: string
+}
+
+/** Thrown by exitActor(): ends the actor once the call has been answered. */
+export class ExitActor extends Error {}
+
+export class WorkerSide {
+  readonly #worker: CoreWorker
+  readonly #deps: WorkerSideDeps
+  readonly #replies: ReplyWriter
+  readonly #clock: Clock
+  #executor: Executor
+  #actor: Actor | undefined
+  #gpuIds: readonly number[] = []
+  #resources: ScopeParts['resources'] = {}
+  #events: TaskEvent[] = []
+  #eventsScheduled = false
+  #retiring = false
+
+  constructor(worker: CoreWorker, deps: WorkerSideDeps) {
+    this.#worker = worker
+    this.#deps = deps
+    this.#clock = worker.deps.clock
+    const { welcome, workerId, pid } = worker.options
+    this.#replies = new ReplyWriter({
+      codec: worker.codec,
+      hash: worker.deps.hash,
+      store: worker.store,
+      references: worker.references,
+      where: { nodeId: toHex(welcome.nodeId), pid, workerId: toHex(workerId) },
+    })
+    this.#executor = this.#makeExecutor(new Map([['', 1]]))
+    this.#install()
+  }
+
+  assigned(message: ClientNotices['assigned']): void {
+    this.#gpuIds = message.gpuIds
+    this.#resources = message.resources
+    this.#deps.setGpus(message.gpuIds)
+  }
+
+  /** Becomes the home of an actor: constructs it and tells the raylet. */
+  async startActor(message: ClientNotices['startActor']): Promise<void> {
+    const { spec, incarnation } = message
+    const { actorId } = spec
+    const { raylet } = this.#worker.deps
+    this.assigned({ leaseId: 0 as never, gpuIds: message.gpuIds, resources: message.resources })
+    try {
+      const groups = new Map([['', spec.maxConcurrency], ...Object.entries(spec.concurrencyGroups)])
+      const Class = (await this.#deps.load(spec.fn)) as unknown as new (
+        ...args: unknown[]
+      ) => object
+      const args = await this.#decodeArguments(Buffer.from(spec.args))
+      const scope = new Scope(this.#actorScope(spec.className, actorId, incarnation))
+      const instance = this.#worker.deps.context.run(scope, () => new Class(...args))
+      this.#actor = {
+        actorId,
+        incarnation,
+        instance: instance as Record<string, unknown>,
+        className: spec.className,
+      }
+      this.#executor = this.#makeExecutor(groups)
+      this.#install()
+      raylet.notify('actorReady', { actorId, incarnation, address: this.#worker.options.address })
+    } catch (error) {
+      raylet.notify('actorFailed', {
+        actorId,
+        error: toWire(this.#constructorFailure(spec.className, actorId, error)),
+      })
+    }
+  }
+
+  #install(): void {
+    this.#worker.execution = { executor: this.#executor, replies: this.#replies }
+    this.#executor.onRecursiveCancel = (task, force) => {
+      for (const child of task.scope?.children ?? []) {
+        this.#worker.submitter.cancel(child, { force, recursive: true })
+      }
+    }
+  }
+
+  #makeExecutor(groups: ReadonlyMap<string, number>): Executor {
+    return new Executor({
+      clock: this.#clock,
+      replies: this.#replies,
+      load: (template) => this.#load(template),
+      decodeArguments: (record) => this.#decodeArguments(record),
+      runIn: (scope, run) => this.#worker.deps.context.run(scope, run),
+      scopeParts: (task) => this.#scopeParts(task),
+      stream: (task, items) => this.#stream(task, items),
+      finished: (task, startMs, failed) => {
+        this.#finished(task, startMs, failed)
+      },
+      failing: (task, error) => this.#failing(task, error),
+      groups,
+      actorId: this.#actor?.actorId,
+      retire: (task) => {
+        this.#retire(task)
+      },
+    })
+  }
+
+  #load(template: TaskTemplate): Runnable | Promise<Runnable> {
+    if (template.method === undefined) return this.#deps.load(template.fn)
+    const actor = this.#actor
+    const method = actor?.instance[template.method]
+    if (actor === undefined || typeof method !== 'function') {
+      throw asSystemFailure(new UsageError(`this worker has no actor method ${template.name}`))
+    }
+    return (...args) => (method as Runnable).apply(actor.instance, args)
+  }
+
+  #decodeArguments(record: Buffer): unknown[] | Promise<unknown[]> {
+    const reader = new ByteReader(record)
+    const args: unknown[] = []
+    const fetching: Promise<void>[] = []
+    const count = reader.varint()
+    for (let i = 0; i < count; i += 1) {
+      const argument = readArgument(reader)
+      if (argument instanceof Uint8Array) {
+        args.push(this.#worker.codec.decode(argument))
+        continue
+      }
+      args.push(undefined)
+      fetching.push(
+        this.#worker.store.read(argument).then((blob) => {
+          args[i] = this.#worker.codec.decode(blob, { view: true })
+        }),
+      )
+    }
+    return fetching.length === 0 ? args : Promise.all(fetching).then(() => args)
+  }
+
+  #scopeParts(task: PushedTask): ScopeParts {
+    return {
+      jobId: task.template.jobId,
+      hash: this.#worker.deps.hash,
+      parent: task.parent,
+      index: task.index,
+      name: task.template.name,
+      attempt: task.attempt,
+      resources: this.#actor === undefined ? task.template.resources : this.#resources,
+      gpuIds: this.#gpuIds,
+      mode: 'worker',
+      coreWorker: this.#worker,
+      ...(this.#actor === undefined
+        ? {}
+        : { actorId: this.#actor.actorId, wasRestarted: this.#actor.incarnation > 0 }),
+    }
+  }
+
+  #actorScope(name: string, actorId: ActorId, incarnation: number): ScopeParts {
+    const { jobId, deps, rootScope } = this.#worker
+    const parent = rootScope.taskId
+    return {
+      jobId,
+      hash: deps.hash,
+      // The constructor's own submissions: their ids must differ by actor and incarnation.
+      taskId: taskIdOf(deps.hash, (actorId + parent).slice(0, 16) as typeof parent, incarnation),
+      name: `${name} constructor`,
+      attempt: incarnation,
+      actorId,
+      wasRestarted: incarnation > 0,
+      resources: this.#resources,
+      gpuIds: this.#gpuIds,
+      mode: 'worker',
+      coreWorker: this.#worker,
+    }
+  }
+
+  async #stream(task: PushedTask, items: unknown): Promise<void> {
+    const producer = new StreamProducer(task, {
+      codec: this.#worker.codec,
+      replies: this.#replies,
+      references: this.#worker.references,
+    })
+    task.producer = producer
+    await producer.run(items as AsyncIterable<unknown>)
+  }
+
+  #failing(task: PushedTask, error: unknown): unknown {
+    const actor = this.#actor
+    if (!(error instanceof ExitActor) || actor === undefined) return error
+    this.#clock.immediate(() => {
+      this.#worker.deps.raylet.notify('actorExiting', { actorId: actor.actorId })
+      this.#worker.deps.raylet.flush()
+    })
+    return asSystemFailure(
+      new ActorDiedError(
+        `${actor.className} ended itself: ${task.template.name} called exitActor()`,
+      ),
+    )
+  }
+
+  #retire(task: PushedTask): void {
+    if (this.#retiring) return
+    this.#retiring = true
+    task.peer.with((channel) => {
+      channel.notify('retiring', {})
+    })
+  }
+
+  #finished(task: PushedTask, startMs: number, failed: boolean): void {
+    if (this.#events.length >= EVENTS_MAX) return
+    const nowMs = this.#clock.nowMs()
+    const endMs = this.#clock.monotonicMs()
+    this.#events.push({
+      parent: task.parent,
+      index: task.index,
+      name: task.template.name,
+      kind: task.template.kind,
+      state: failed ? 'FAILED' : 'FINISHED',
+      startMs: nowMs - (endMs - startMs),
+      endMs: nowMs,
+      attempt: task.attempt,
+      pid: this.#worker.options.pid,
+    })
+    if (this.#eventsScheduled) return
+    this.#eventsScheduled = true
+    this.#clock.after(EVENTS_EVERY_MS, () => {
+      this.#eventsScheduled = false
+      const events = this.#events
+      this.#events = []
+      this.#worker.deps.raylet.notify('taskEvents', { events })
+    })
+  }
+
+  #constructorFailure(className: string, actorId: ActorId, error: unknown): VirgaError {
+    if (error instanceof VirgaError && !(error instanceof TaskCancelledError)) return error
+    const { nodeId } = this.#worker.options.welcome
+    const cause = taskErrorOf(error, {
+      name: `${className} constructor`,
+      taskId: toHex(actorId),
+      actorId: toHex(actorId),
+      nodeId: toHex(nodeId),
+      pid: this.#worker.options.pid,
+      workerId: toHex(this.#worker.options.workerId),
+      attempts: 1,
+    })
+    return new ActorDiedError(`the constructor of ${className} failed: ${cause.message}`, {
+      cause,
+      data: { actorId: toHex(actorId), mayHaveRun: false },
+    })
+  }
+}

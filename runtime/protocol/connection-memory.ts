@@ -1,0 +1,111 @@
+// Connections inside one process: inline mode, unit tests, simulation.
+// Frames are delivered one turn later, in order, like a socket would; buffers change hands.
+import type { Clock } from '../common/clock.ts'
+import {
+  FRAME_HEADER_BYTES,
+  type Connection,
+  type ConnectionEvents,
+  type Listener,
+  type Transport,
+} from './connection.ts'
+
+class MemoryConnection implements Connection {
+  readonly #clock: Clock
+  #peer: MemoryConnection | undefined
+  #events: ConnectionEvents | undefined
+  #inbox: Buffer[] = []
+  #scheduled = false
+  #closed = false
+  bufferedBytes = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  static pair(clock: Clock): [MemoryConnection, MemoryConnection] {
+    const a = new MemoryConnection(clock)
+    const b = new MemoryConnection(clock)
+    a.#peer = b
+    b.#peer = a
+    return [a, b]
+  }
+
+  send(frame: Buffer): void {
+    if (this.#closed || this.#peer === undefined) return
+    this.#peer.#inbox.push(frame.subarray(FRAME_HEADER_BYTES))
+    this.#peer.#schedule()
+  }
+
+  start(events: ConnectionEvents): void {
+    this.#events = events
+    this.#schedule()
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    const peer = this.#peer
+    this.#clock.immediate(() => {
+      this.#events?.onClose()
+      if (peer === undefined) return
+      peer.#deliver()
+      peer.#closeByPeer()
+    })
+  }
+
+  ref(): void {
+    // no handle keeps a process alive here
+  }
+
+  unref(): void {
+    // see ref
+  }
+
+  #closeByPeer(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#events?.onClose()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#clock.immediate(() => {
+      this.#scheduled = false
+      this.#deliver()
+    })
+  }
+
+  #deliver(): void {
+    if (this.#events === undefined) return
+    const frames = this.#inbox
+    this.#inbox = []
+    for (const frame of frames) if (!this.#closed) this.#events.onFrame(frame)
+  }
+}
+
+/** A network of its own: addresses are seen by connections of the same transport only. */
+export function memoryTransport(clock: Clock): Transport {
+  const listeners = new Map<string, (connection: Connection) => void>()
+  return {
+    listen(address, onConnection): Promise<Listener> {
+      if (listeners.has(address)) return Promise.reject(new Error(`${address} is taken`))
+      listeners.set(address, onConnection)
+      return Promise.resolve({
+        address,
+        close: () => {
+          listeners.delete(address)
+          return Promise.resolve()
+        },
+      })
+    },
+    connect(address): Promise<Connection> {
+      const onConnection = listeners.get(address)
+      if (onConnection === undefined)
+        return Promise.reject(new Error(`nothing listens at ${address}`))
+      const [near, far] = MemoryConnection.pair(clock)
+      onConnection(far)
+      return Promise.resolve(near)
+    },
+  }
+}

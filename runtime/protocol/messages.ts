@@ -1,0 +1,321 @@
+// The control messages between processes, as types. Requests map to [message, reply]; notices have
+// no reply. Hot messages (push, reply) are segments of their own: see task-frames.ts.
+//   core-worker → raylet: RayletCalls, RayletNotices     raylet → core-worker: ClientNotices
+//   core-worker ↔ core-worker: PeerCalls, PeerNotices
+import type { WireError } from '../common/error-wire.ts'
+import type { ActorId, JobId, LeaseId, NodeId, ObjectId, TaskId, WorkerId } from '../common/ids.ts'
+import type { ResourceSet } from '../common/resources.ts'
+
+export const PROTOCOL_VERSION = 1
+
+export type Role = 'driver' | 'worker' | 'cli'
+
+export interface Hello {
+  readonly magic: 'virga'
+  readonly protocolMin: number
+  readonly protocolMax: number
+  readonly role: Role
+  readonly workerId: WorkerId
+  readonly pid: number
+  /** Where this process's core-worker listens for peers. */
+  readonly address: string
+  readonly job?: JobSpec
+}
+
+/** What a driver tells about itself; workers of its job are started from it. */
+export interface JobSpec {
+  readonly jobId: JobId
+  readonly name: string
+  readonly namespace: string
+  readonly entry: string | undefined
+  readonly argv: readonly string[]
+  readonly execArgv: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  readonly modules: readonly string[]
+  readonly logToDriver: boolean
+}
+
+export interface Welcome {
+  readonly nodeId: NodeId
+  readonly epoch: number
+  readonly jobId: JobId
+  readonly namespace: string
+  readonly sessionDir: string
+  /** The arena: how to reach it, and its size; empty path = none (inline mode shares it otherwise). */
+  readonly arena: {
+    readonly kind: 'shm' | 'file' | 'memory'
+    readonly path: string
+    readonly sizeBytes: number
+  }
+  readonly totals: ResourceSet
+  readonly job: JobSpec
+}
+
+/** Where work may run, on the wire. */
+export type WireStrategy =
+  | { readonly kind: 'DEFAULT' | 'SPREAD' }
+  | { readonly kind: 'NODE_AFFINITY'; readonly nodeId: string; readonly soft: boolean }
+  | {
+      readonly kind: 'PLACEMENT_GROUP'
+      readonly groupId: string
+      readonly bundleIndex: number
+      readonly captureChildTasks: boolean
+    }
+
+/** One scheduling class: what its leases must give. */
+export interface ClassSpec {
+  readonly demand: ResourceSet
+  readonly strategy: WireStrategy
+  readonly labelSelectors: readonly Readonly<Record<string, string>>[]
+  readonly env: WireRuntimeEnv | undefined
+  readonly name: string
+  /** A worker of its own whose inspector is open. */
+  readonly inspect: boolean
+  /** Whether its tasks may be run again: the memory monitor picks those first. */
+  readonly retriable: boolean
+}
+
+export interface WireRuntimeEnv {
+  readonly envVars: Readonly<Record<string, string>>
+  readonly workingDir?: string
+}
+
+/** How a worker ended, as the raylet saw it. */
+export interface WorkerExit {
+  readonly workerId: WorkerId
+  readonly pid: number
+  readonly code: number | null
+  readonly signal: string | null
+  readonly peakRssBytes: number
+  readonly stderrTail: readonly string[]
+  /** Why the raylet ended it, if it did. */
+  readonly cause: 'CRASHED' | 'MEMORY_LIMIT' | 'MEMORY_PRESSURE' | 'KILLED' | 'IDLE' | 'RETIRED'
+}
+
+export interface ActorSpec {
+  readonly actorId: ActorId
+  readonly jobId: JobId
+  readonly name: string | undefined
+  readonly namespace: string
+  readonly className: string
+  readonly detached: boolean
+  readonly getIfExists: boolean
+  readonly maxRestarts: number
+  readonly maxTaskRetries: number
+  readonly maxConcurrency: number
+  readonly concurrencyGroups: Readonly<Record<string, number>>
+  readonly maxPendingCalls: number
+  readonly methods: Readonly<Record<string, MethodSpec>>
+  readonly scheduling: ClassSpec
+  /** True when the CPUs of the demand are needed to place it, and given back once it lives. */
+  readonly defaultResources: boolean
+  readonly fn: FunctionIdentity
+  /** Encoded constructor arguments: one record of task-frames.ts. */
+  readonly args: Uint8Array
+  readonly owner: WorkerId
+}
+
+export interface MethodSpec {
+  readonly kind: 'value' | 'stream'
+  readonly numReturns?: number
+  readonly concurrencyGroup?: string
+  readonly maxTaskRetries?: number
+  readonly retryExceptions?: boolean | readonly string[]
+}
+
+export interface FunctionIdentity {
+  readonly home: string
+  readonly ordinal: number
+  readonly hash: string
+  readonly name: string
+}
+
+export type ActorPhase =
+  | 'DEPENDENCIES_UNREADY'
+  | 'PENDING_CREATION'
+  | 'ALIVE'
+  | 'RESTARTING'
+  | 'DEAD'
+
+export interface ActorView {
+  readonly actorId: ActorId
+  readonly phase: ActorPhase
+  readonly incarnation: number
+  readonly address: string
+  readonly workerId: WorkerId | undefined
+  /** Why it is dead or unavailable. */
+  readonly error?: WireError
+  readonly exit?: WorkerExit
+}
+
+/** What everybody needs to make a handle of an actor. */
+export interface ActorInfo {
+  readonly actorId: ActorId
+  readonly className: string
+  readonly methods: Readonly<Record<string, MethodSpec>>
+  readonly owner: WorkerId | undefined
+  readonly ownerAddress: string | undefined
+  readonly maxPendingCalls: number
+  readonly maxTaskRetries: number
+}
+
+export interface Waiting {
+  readonly taskId: TaskId
+  /** Set when the awaited task is a call of that actor. */
+  readonly actorId?: ActorId
+  readonly name: string
+}
+
+export interface StateRow {
+  readonly [column: string]: unknown
+}
+
+export interface TaskEvent {
+  /** The task's id is derived from these when somebody asks. */
+  readonly parent: TaskId
+  readonly index: number
+  readonly name: string
+  readonly kind: 'task' | 'actor'
+  readonly state: 'FINISHED' | 'FAILED'
+  readonly startMs: number
+  readonly endMs: number
+  readonly attempt: number
+  readonly pid: number
+}
+
+export interface RayletCalls {
+  hello: [Hello, Welcome]
+  createActor: [ActorSpec, ActorInfo]
+  findActor: [{ name: string; namespace: string }, ActorInfo | undefined]
+  watchActor: [{ actorId: ActorId }, ActorView]
+  killActor: [{ actorId: ActorId; noRestart: boolean }, undefined]
+  storeCreate: [{ objectId: ObjectId; sizeBytes: number }, { offset: number; path?: string }]
+  storeSeal: [{ objectId: ObjectId }, undefined]
+  storePin: [{ objectId: ObjectId }, { offset: number; sizeBytes: number }]
+  createGroup: [GroupSpec, undefined]
+  awaitGroup: [{ groupId: string }, undefined]
+  removeGroup: [{ groupId: string }, undefined]
+  state: [{ kind: string; limit?: number; after?: string }, { rows: StateRow[]; dropped: number }]
+  stop: [object, undefined]
+}
+
+export interface GroupSpec {
+  readonly groupId: string
+  readonly jobId: JobId
+  readonly name: string
+  readonly detached: boolean
+  readonly strategy: 'PACK' | 'SPREAD' | 'STRICT_PACK' | 'STRICT_SPREAD'
+  readonly bundles: readonly ResourceSet[]
+}
+
+export interface RayletNotices {
+  /** The absolute number of leases of this class the sender could use now, held ones included. */
+  wantLeases: { classId: number; count: number; spec?: ClassSpec }
+  returnLease: { leaseId: LeaseId; retire?: boolean }
+  killLease: { leaseId: LeaseId }
+  actorHandlesGone: { actorId: ActorId }
+  actorReady: { actorId: ActorId; incarnation: number; address: string }
+  actorFailed: { actorId: ActorId; error: WireError }
+  actorExiting: { actorId: ActorId; error?: WireError }
+  blocked: {
+    waitId: number
+    taskId: TaskId
+    actorId?: ActorId
+    on: readonly Waiting[]
+    name: string
+  }
+  unblocked: { waitId: number; taskId: TaskId }
+  storeAbort: { objectId: ObjectId }
+  storeUnpin: { objectId: ObjectId; count: number }
+  storeFree: { objectIds: readonly ObjectId[] }
+  taskEvents: { events: readonly TaskEvent[] }
+  running: { count: number; leaseId?: LeaseId }
+}
+
+export interface ClientNotices {
+  leaseGranted: {
+    classId: number
+    leaseId: LeaseId
+    workerId: WorkerId
+    address: string
+    gpuIds: readonly number[]
+    resources: ResourceSet
+  }
+  classRefused: { classId: number; error: WireError }
+  reclaimLease: { leaseId: LeaseId }
+  leaseBroken: { leaseId: LeaseId; exit: WorkerExit }
+  actorChanged: ActorView
+  workerDied: WorkerExit
+  /** The store is short of room: give up what nobody uses. */
+  shedMemory: object
+  deadlock: { waitId: number; chain: readonly string[] }
+  startActor: {
+    spec: ActorSpec
+    incarnation: number
+    gpuIds: readonly number[]
+    resources: ResourceSet
+  }
+  assigned: { leaseId: LeaseId; gpuIds: readonly number[]; resources: ResourceSet }
+  exit: { reason: string }
+  output: { lines: readonly OutputLine[] }
+}
+
+export interface OutputLine {
+  readonly name: string
+  readonly pid: number
+  readonly stream: 'stdout' | 'stderr'
+  readonly text: string
+}
+
+/** An object as its owner or a borrower describes it to a peer. */
+export type Resolution =
+  | { readonly kind: 'inline'; readonly blob: Uint8Array }
+  | { readonly kind: 'stored'; readonly objectId: ObjectId; readonly sizeBytes: number }
+  | { readonly kind: 'failed'; readonly blob: Uint8Array }
+
+export interface PeerCalls {
+  peerHello: [{ workerId: WorkerId; address: string; jobId: JobId }, { workerId: WorkerId }]
+  /** Answered when the object is complete. */
+  getObject: [{ objectId: ObjectId }, Resolution]
+  borrow: [{ objectId: ObjectId }, undefined]
+}
+
+export interface PeerNotices {
+  template: { slot: number; template: TaskTemplate }
+  handBack: { below: number }
+  handedBack: { seqs: readonly number[] }
+  cancelTask: { seq: number; force: boolean; recursive: boolean; timedOut?: boolean }
+  started: { seq: number }
+  streamItem: {
+    seq: number
+    index: number
+    blob?: Uint8Array
+    stored?: { objectId: ObjectId; sizeBytes: number }
+  }
+  streamAck: { seq: number; consumed: number }
+  release: { objectId: ObjectId }
+  cancelObject: { objectId: ObjectId; force: boolean; recursive: boolean }
+  /** The worker ends after what it runs now: its owner returns the lease. */
+  retiring: object
+  handoffDone: { handoffId: number }
+}
+
+/** What all tasks of one kind share; sent once per connection. */
+export interface TaskTemplate {
+  readonly kind: 'task' | 'actor'
+  readonly fn: FunctionIdentity
+  readonly method?: string
+  readonly actorId?: ActorId
+  readonly name: string
+  readonly jobId: JobId
+  readonly numReturns: number
+  readonly streaming: boolean
+  readonly streamBufferSize: number
+  readonly timeoutMs?: number
+  readonly maxCalls?: number
+  readonly concurrencyGroup?: string
+  /** Tells the owner when the task starts (tasks with a time-out). */
+  readonly reportStart: boolean
+  readonly resources: ResourceSet
+}

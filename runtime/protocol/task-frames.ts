@@ -1,0 +1,109 @@
+// The hot segments between an owner and a worker, by hand and columnar: one push carries many tasks
+// of one template with consecutive indices, so that what they share is written once.
+//   push   varint slot · varint attempt · varint firstSeq · 16 B parent · varint firstIndex ·
+//          varint count · count × record
+//   record varint byteLength · varint argCount · argCount × argument
+//   argument  u8 0 · varint byteLength · blob      |  u8 1 · 20 B ObjectId · f64 sizeBytes (stored)
+//   reply  repeated: varint seq · u8 status · varint runMicros · payload by status
+// `seq` counts the tasks pushed over one connection; replies name it. Ids are derived only when
+// somebody asks. Source: design 2 (step 4) and 12.
+import {
+  OBJECT_ID_BYTES,
+  TASK_ID_BYTES,
+  fromBytes,
+  type ObjectId,
+  type TaskId,
+} from '../common/ids.ts'
+import type { ByteReader } from './byte-reader.ts'
+import type { ByteWriter } from './byte-writer.ts'
+
+export interface PushHeader {
+  readonly slot: number
+  readonly attempt: number
+  readonly firstSeq: number
+  readonly parent: TaskId
+  readonly firstIndex: number
+  readonly count: number
+}
+
+export function writePushHeader(writer: ByteWriter, header: PushHeader): void {
+  writer.varint(header.slot)
+  writer.varint(header.attempt)
+  writer.varint(header.firstSeq)
+  writer.latin1(header.parent)
+  writer.varint(header.firstIndex)
+  writer.varint(header.count)
+}
+
+export function readPushHeader(reader: ByteReader): PushHeader {
+  return {
+    slot: reader.varint(),
+    attempt: reader.varint(),
+    firstSeq: reader.varint(),
+    parent: fromBytes(reader.view(TASK_ID_BYTES)) as TaskId,
+    firstIndex: reader.varint(),
+    count: reader.varint(),
+  }
+}
+
+export const ARGUMENT_INLINE = 0
+export const ARGUMENT_STORED = 1
+
+export function writeInlineArgument(writer: ByteWriter, blob: Uint8Array): void {
+  writer.u8(ARGUMENT_INLINE)
+  writer.lengthPrefixed(blob)
+}
+
+export function writeStoredArgument(writer: ByteWriter, id: ObjectId, sizeBytes: number): void {
+  writer.u8(ARGUMENT_STORED)
+  writer.latin1(id)
+  writer.f64(sizeBytes)
+}
+
+export interface StoredValue {
+  readonly objectId: ObjectId
+  readonly sizeBytes: number
+}
+
+/** One argument: its blob (a view of the record), or where it is stored. */
+export function readArgument(reader: ByteReader): Uint8Array | StoredValue {
+  if (reader.u8() === ARGUMENT_INLINE) return reader.view(reader.varint())
+  return readStored(reader)
+}
+
+export const REPLY_VALUE = 0 // varint byteLength · blob
+export const REPLY_STORED = 1 // 20 B ObjectId · f64 sizeBytes
+export const REPLY_MANY = 2 // varint count · count × argument
+export const REPLY_FAILED = 3 // varint byteLength · blob of a Failure
+export const REPLY_CANCELLED = 4
+export const REPLY_NOTHING = 5 // numReturns 0; the end of a stream: varint itemCount
+export const REPLY_HANDOFF = 0x80 // flag: varint handoffId follows the payload
+
+export interface ReplyHead {
+  readonly seq: number
+  readonly status: number
+  readonly runMicros: number
+}
+
+export function writeReplyHead(
+  writer: ByteWriter,
+  seq: number,
+  status: number,
+  micros: number,
+): void {
+  writer.varint(seq)
+  writer.u8(status)
+  writer.varint(micros)
+}
+
+export function readStored(reader: ByteReader): StoredValue {
+  return {
+    objectId: fromBytes(reader.view(OBJECT_ID_BYTES)) as ObjectId,
+    sizeBytes: reader.f64(),
+  }
+}
+
+export function writeStored(writer: ByteWriter, stored: StoredValue): void {
+  writer.latin1(stored.objectId)
+  writer.f64(stored.sizeBytes)
+}

@@ -1,0 +1,43 @@
+// From a function's identity to something to run, loading its module at first need.
+import { FunctionNotFoundError } from '../common/errors.ts'
+import { asSystemFailure } from '../core-worker/failure.ts'
+import type { Runnable } from '../core-worker/execute.ts'
+import type { FunctionIdentity } from '../protocol/messages.ts'
+import type { ModuleLoader } from './module-loader.ts'
+
+export class FunctionLoader {
+  readonly #modules: ModuleLoader
+  readonly #loaded = new Map<FunctionIdentity, Runnable>()
+
+  constructor(modules: ModuleLoader) {
+    this.#modules = modules
+  }
+
+  /** @throws FunctionNotFoundError: the module has no such function, or another version of it. */
+  load(identity: FunctionIdentity): Runnable | Promise<Runnable> {
+    const known = this.#loaded.get(identity)
+    if (known !== undefined) return known
+    const found = this.#modules.find(identity)
+    if (found === undefined) return this.#resolve(identity)
+    return this.#keep(identity, found.fn as unknown as Runnable)
+  }
+
+  async #resolve(identity: FunctionIdentity): Promise<Runnable> {
+    try {
+      const found = await this.#modules.resolve(identity)
+      if (found === 'needsEntryFirst') throw new NeedsEntryFirst()
+      return this.#keep(identity, found.fn as unknown as Runnable)
+    } catch (error) {
+      throw error instanceof FunctionNotFoundError ? asSystemFailure(error) : error
+    }
+  }
+
+  #keep(identity: FunctionIdentity, fn: Runnable): Runnable {
+    this.#loaded.set(identity, fn)
+    return fn
+  }
+}
+
+/** The module waits in init() before it registered the function: another worker must import the
+ *  entry first. */
+export class NeedsEntryFirst extends Error {}

@@ -1,0 +1,118 @@
+// The worker process: composition root. Connects to its raylet, loads user modules at first need,
+// runs what owners push to it, and ends with the raylet's word or with the raylet.
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { systemClock } from '../common/clock-system.ts'
+import { systemFinalization } from '../common/finalization-system.ts'
+import { fromHex, type WorkerId } from '../common/ids.ts'
+import { systemHash, systemRandom } from '../common/random-system.ts'
+import type { CoreWorker } from '../core-worker/core-worker.ts'
+import { systemContext } from '../core-worker/context-system.ts'
+import { readHomeFile } from '../core-worker/function-source-file.ts'
+import { Sources } from '../core-worker/function-sources.ts'
+import { registry } from '../core-worker/registry-system.ts'
+import { startCoreWorker } from '../core-worker/start.ts'
+import { WorkerSide } from '../core-worker/worker-side.ts'
+import { openFileArena } from '../objects/arena-file.ts'
+import { openShmArena } from '../objects/arena-shm.ts'
+import { udsTransport } from '../protocol/connection-uds.ts'
+import type { FunctionIdentity } from '../protocol/messages.ts'
+import { FunctionLoader } from './function-loader.ts'
+import { ModuleLoader } from './module-loader.ts'
+import { installTypeScriptHooks } from './strip-hooks-loader.ts'
+import { stripOverPipe } from './strip-pipe-file.ts'
+
+const STRIP_FD = 3
+
+function env(name: string): string {
+  const value = process.env[name]
+  if (value === undefined) throw new Error(`a worker was started without ${name}`)
+  return value
+}
+
+function end(code: number): void {
+  process.exit(code)
+}
+
+async function main(): Promise<void> {
+  const workerId = fromHex(env('VIRGA_WORKER_ID')) as WorkerId
+  const sessionDir = env('VIRGA_SESSION_DIR')
+  const sources = new Sources({ read: readHomeFile, hash: systemHash })
+  installTypeScriptHooks({
+    ask: stripOverPipe(STRIP_FD),
+    noteHash: (url, hash) => {
+      sources.noteHash(url, hash)
+    },
+  })
+  let side: WorkerSide | undefined
+  const socketDir = join(sessionDir, 'workers')
+  mkdirSync(socketDir, { recursive: true, mode: 0o700 })
+  const worker = await startCoreWorker(
+    {
+      transport: udsTransport,
+      clock: systemClock,
+      random: systemRandom,
+      hash: systemHash,
+      finalization: systemFinalization,
+      context: systemContext,
+      openMemory: (arena) =>
+        arena.kind === 'shm'
+          ? openShmArena(arena.path, arena.sizeBytes, {
+              clock: systemClock,
+              finalization: systemFinalization,
+            })
+          : openFileArena(arena.path),
+    },
+    {
+      role: 'worker',
+      rayletAddress: env('VIRGA_RAYLET_ADDRESS'),
+      workerId,
+      address: join(socketDir, `${env('VIRGA_WORKER_ID').slice(0, 16)}.sock`),
+      pid: process.pid,
+    },
+    (made) => {
+      side = workerSide(made, sources)
+      const running = side
+      return {
+        startActor: (message) => void running.startActor(message),
+        assigned: (message) => {
+          running.assigned(message)
+        },
+        exit: () => {
+          end(0)
+        },
+        output: () => undefined,
+        workerDied: () => undefined,
+      }
+    },
+  )
+  registry().currentCoreWorker = worker
+  const { onClosed } = worker.deps.raylet
+  worker.deps.raylet.onClosed = (error) => {
+    onClosed?.(error)
+    end(1) // without a raylet nobody accounts for this process
+  }
+  worker.deps.raylet.hold(1) // a worker lives until it is told to end
+}
+
+function workerSide(worker: CoreWorker, sources: Sources): WorkerSide {
+  const { job } = worker.options.welcome
+  const modules = new ModuleLoader(
+    { importModule: (url) => import(url) as Promise<unknown>, clock: systemClock, sources },
+    { entry: job.entry, entryFirst: process.env['VIRGA_ENTRY_FIRST'] === '1' },
+  )
+  void modules.preload(job.modules)
+  const loader = new FunctionLoader(modules)
+  return new WorkerSide(worker, {
+    load: (identity: FunctionIdentity) => loader.load(identity),
+    setGpus: (gpuIds) => {
+      process.env['CUDA_VISIBLE_DEVICES'] = gpuIds.join(',')
+    },
+    exit: end,
+  })
+}
+
+void main().catch((error: unknown) => {
+  process.stderr.write(`a worker could not start: ${String(error)}\n`)
+  end(1)
+})

@@ -1,0 +1,178 @@
+// Finding the cluster that init() means, or starting one for this program.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { InitSpecOptions } from '../runtime/common/call-options.ts'
+import { UsageError, VirgaError } from '../runtime/common/errors.ts'
+import {
+  createSessionDir,
+  findCurrent,
+  listSessions,
+  rayletSocket,
+  removeSessionDir,
+  sweepSessions,
+  type SessionNode,
+} from '../runtime/common/session-file.ts'
+import type { ObjectMemory } from '../runtime/core-worker/store-client.ts'
+import type { Transport } from '../runtime/protocol/connection.ts'
+import type { Welcome } from '../runtime/protocol/messages.ts'
+
+/** A cluster that a driver can say hello to. */
+export interface OpenedCluster {
+  readonly rayletAddress: string
+  readonly sessionDir: string
+  /** Set in inline mode: everything stays in this process. */
+  readonly transport?: Transport
+  openMemory?(arena: Welcome['arena']): ObjectMemory
+  /** Ends what was started for this program. */
+  close(): Promise<void>
+}
+
+/** What a raylet is started with: VIRGA_RAYLET_OPTIONS, as JSON. */
+export interface RayletStartOptions {
+  readonly sessionDir: string
+  readonly resources: InitSpecOptions['resources']
+  readonly labels: InitSpecOptions['labels']
+  readonly objectStoreMemoryBytes: number | undefined
+  readonly objectStore: 'shm' | 'file'
+  /** Made for one driver: it leaves when that driver does. */
+  readonly owned: boolean
+  readonly port: number | undefined
+}
+
+const READY_TIMEOUT_MS = 30_000
+
+export async function openCluster(spec: InitSpecOptions): Promise<OpenedCluster> {
+  if (process.platform === 'win32') {
+    throw new UsageError('Virga runs on Linux and macOS; on Windows, run it inside WSL')
+  }
+  const address = spec.address ?? process.env['VIRGA_ADDRESS']
+  if (address === undefined || address === '') {
+    const current = findCurrent()
+    return current === undefined ? startOwn(spec) : joined(current)
+  }
+  if (address === 'local') return startOwn(spec)
+  if (address === 'auto') return joined(findCurrent() ?? missing('no cluster runs on this machine'))
+  return joined(findSession(address))
+}
+
+/** Starts a raylet of its own process group and waits until it answers. */
+export async function startRaylet(options: RayletStartOptions): Promise<{ child: ChildProcess }> {
+  const log = openSync(join(options.sessionDir, 'logs', 'raylet.err'), 'a', 0o600)
+  const child = spawn(process.execPath, [rayletMain()], {
+    detached: true,
+    stdio: ['ignore', 'pipe', log],
+    env: { ...process.env, VIRGA_RAYLET_OPTIONS: JSON.stringify(options) },
+  })
+  try {
+    await ready(child, options.sessionDir)
+  } catch (error) {
+    child.kill('SIGKILL')
+    removeSessionDir(options.sessionDir)
+    throw error
+  }
+  child.unref()
+  ;(child.stdout as unknown as { unref(): void }).unref()
+  return { child }
+}
+
+async function startOwn(spec: InitSpecOptions): Promise<OpenedCluster> {
+  sweepSessions()
+  const sessionDir = createSessionDir(Math.random().toString(36).slice(2, 8))
+  const { child } = await startRaylet({
+    sessionDir,
+    resources: spec.resources,
+    labels: spec.labels,
+    objectStoreMemoryBytes: spec.objectStoreMemoryBytes,
+    objectStore: objectStoreKind(),
+    owned: true,
+    port: undefined,
+  })
+  const gone = new Promise<void>((resolve) => {
+    child.once('exit', () => {
+      resolve()
+    })
+  })
+  return {
+    rayletAddress: rayletSocket(sessionDir),
+    sessionDir,
+    close: async () => {
+      child.ref()
+      if (child.exitCode === null && child.signalCode === null) await gone
+    },
+  }
+}
+
+export function objectStoreKind(): 'shm' | 'file' {
+  const wanted = process.env['VIRGA_OBJECT_STORE']
+  if (wanted === 'file' || wanted === 'shm') return wanted
+  return process.platform === 'linux' && existsSync('/dev/shm') ? 'shm' : 'file'
+}
+
+function joined(node: SessionNode): OpenedCluster {
+  return {
+    rayletAddress: node.address,
+    sessionDir: node.sessionDir,
+    close: () => Promise.resolve(),
+  }
+}
+
+function findSession(address: string): SessionNode {
+  if (address.startsWith('unix:')) {
+    const path = address.slice('unix:'.length)
+    const found = listSessions().find((node) => node.address === path)
+    return found ?? missing(`no raylet answers at ${address}`)
+  }
+  const match = /^(127\.0\.0\.1|localhost):(\d+)$/.exec(address)
+  if (match === null) {
+    throw new UsageError(
+      `address '${address}' is none that this version can reach: give 'local', 'auto', 'inline', ` +
+        "'unix:PATH' or '127.0.0.1:PORT'",
+    )
+  }
+  const found = listSessions().find((node) => node.port === Number(match[2]))
+  return found ?? missing(`no cluster of this machine has the address ${address}`)
+}
+
+function missing(what: string): never {
+  throw new UsageError(`${what}; start one with \`virga start\`, or call init() without an address`)
+}
+
+function rayletMain(): string {
+  const here = import.meta.url
+  const file = here.endsWith('.ts') ? '../runtime/raylet/main.ts' : './raylet-main.js'
+  return fileURLToPath(new URL(file, here))
+}
+
+function ready(child: ChildProcess, sessionDir: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const fail = (why: string): void => {
+      clearTimeout(timer)
+      const log = join(sessionDir, 'logs', 'raylet.err')
+      reject(new VirgaError(`the raylet did not start: ${why}. ${tailOf(log)}`))
+    }
+    const timer = setTimeout(() => {
+      fail(`it did not answer within ${String(READY_TIMEOUT_MS)} ms`)
+    }, READY_TIMEOUT_MS)
+    child.once('error', (error) => {
+      fail(error.message)
+    })
+    child.once('exit', (code, signal) => {
+      fail(`it exited with ${signal ?? `code ${String(code)}`}`)
+    })
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      if (!text.includes('\n')) return
+      clearTimeout(timer)
+      child.removeAllListeners('exit')
+      resolve()
+    })
+  })
+}
+
+function tailOf(log: string): string {
+  const text = existsSync(log) ? readFileSync(log, 'utf8').trim() : ''
+  return text === '' ? 'It wrote nothing.' : `It wrote:\n${text.slice(-2000)}`
+}

@@ -1,0 +1,21 @@
+// The core-worker of this process: of the running task in inline mode, else the one of init().
+import { UsageError } from '../runtime/common/errors.ts'
+import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
+import { systemContext } from '../runtime/core-worker/context-system.ts'
+import { registry } from '../runtime/core-worker/registry-system.ts'
+
+export function findWorker(): CoreWorker | undefined {
+  return (
+    systemContext.current()?.parts.coreWorker ??
+    (registry().currentCoreWorker as CoreWorker | undefined)
+  )
+}
+
+/** @throws UsageError before init(). */
+export function currentWorker(call: string): CoreWorker {
+  const worker = findWorker()
+  if (worker === undefined) {
+    throw new UsageError(`${call} was called before init(): write \`await init()\` above it`)
+  }
+  return worker
+}

@@ -1,0 +1,32 @@
+// What a driver is, as its workers need to know: its program, arguments, environment and folder.
+import { existsSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+export interface DriverFacts {
+  readonly name: string
+  /** File URL of the main module; undefined in the REPL, -e and standard input. */
+  readonly entry: string | undefined
+  readonly argv: readonly string[]
+  readonly execArgv: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  toUrl(this: void, module: string): string
+}
+
+export function driverFacts(): DriverFacts {
+  const main = process.argv[1]
+  const entry = main !== undefined && existsSync(main) ? pathToFileURL(main).href : undefined
+  const env: Record<string, string> = {}
+  for (const [name, value] of Object.entries(process.env))
+    if (value !== undefined) env[name] = value
+  return {
+    name: main === undefined ? 'driver' : basename(main),
+    entry,
+    argv: process.argv.slice(1),
+    execArgv: process.execArgv,
+    env,
+    cwd: process.cwd(),
+    toUrl: (module) => (module.startsWith('file:') ? module : pathToFileURL(resolve(module)).href),
+  }
+}

@@ -1,0 +1,164 @@
+// init(): joins or starts a cluster and makes this process its driver. Composition root: the only
+// file of the sdk that builds adapters.
+import { join } from 'node:path'
+import { systemClock } from '../runtime/common/clock-system.ts'
+import { parseInitOptions, type InitSpecOptions } from '../runtime/common/call-options.ts'
+import { UsageError } from '../runtime/common/errors.ts'
+import { systemFinalization } from '../runtime/common/finalization-system.ts'
+import { newJobId, newWorkerId, toHex } from '../runtime/common/ids.ts'
+import { systemHash, systemRandom } from '../runtime/common/random-system.ts'
+import type { Cluster, InitOptions } from '../runtime/common/surface.ts'
+import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
+import { systemContext } from '../runtime/core-worker/context-system.ts'
+import { park, registeredHomes } from '../runtime/core-worker/functions.ts'
+import { registry } from '../runtime/core-worker/registry-system.ts'
+import { startCoreWorker, type ExtraNotices } from '../runtime/core-worker/start.ts'
+import { openFileArena } from '../runtime/objects/arena-file.ts'
+import { openShmArena } from '../runtime/objects/arena-shm.ts'
+import { udsTransport } from '../runtime/protocol/connection-uds.ts'
+import type { JobSpec, Welcome } from '../runtime/protocol/messages.ts'
+import { openCluster, type OpenedCluster } from './cluster-process.ts'
+import { driverFacts } from './driver-process.ts'
+import { startInline } from './inline/init.ts'
+import { printOutput } from './output-process.ts'
+import { extendCodec } from './registered-types.ts'
+
+interface Running {
+  readonly worker: CoreWorker
+  readonly opened: OpenedCluster
+  readonly cluster: Cluster
+}
+
+let starting: Promise<Running> | undefined
+
+/**
+ * Join or start a cluster; what stands below it runs in the driver only (in a worker it never
+ * resolves). Without an address: VIRGA_ADDRESS, else the cluster of `virga start` on this machine,
+ * else a new one for this program.
+ * @throws UsageError for a wrong option or address, or a second call without ignoreReinitError.
+ */
+export function init(options: InitOptions = {}): Promise<Cluster> {
+  if (process.env['VIRGA_WORKER_ID'] !== undefined) return park(1)
+  return start(options)
+}
+
+async function start(options: InitOptions): Promise<Cluster> {
+  const spec = parseInitOptions(options)
+  refuseLater(spec)
+  if (starting !== undefined) {
+    if (spec.ignoreReinitError) return (await starting).cluster
+    throw new UsageError(
+      'init() was called before in this process; call shutdown() first, or give ' +
+        '{ ignoreReinitError: true } to use the running cluster',
+    )
+  }
+  starting = connect(spec)
+  try {
+    return (await starting).cluster
+  } catch (error) {
+    starting = undefined
+    throw error
+  }
+}
+
+/** Whether init() has been called in this process, and shutdown() not yet. */
+export function isInitialized(): boolean {
+  return starting !== undefined
+}
+
+/** Leave the cluster; one started by init() ends. May be called again. */
+export async function shutdown(): Promise<void> {
+  const running = starting
+  if (running === undefined) return
+  starting = undefined
+  const { worker, opened } = await running
+  registry().currentCoreWorker = undefined
+  await worker.close()
+  await opened.close()
+}
+
+async function connect(spec: InitSpecOptions): Promise<Running> {
+  const opened = spec.address === 'inline' ? await startInline(spec) : await openCluster(spec)
+  const workerId = newWorkerId(systemRandom)
+  const worker = await startCoreWorker(
+    {
+      transport: opened.transport ?? udsTransport,
+      clock: systemClock,
+      random: systemRandom,
+      hash: systemHash,
+      finalization: systemFinalization,
+      context: systemContext,
+      openMemory: opened.openMemory ?? openMemory,
+      extendCodec,
+    },
+    {
+      role: 'driver',
+      rayletAddress: opened.rayletAddress,
+      workerId,
+      address: join(opened.sessionDir, 'workers', `${toHex(workerId).slice(0, 16)}.sock`),
+      pid: process.pid,
+      job: jobSpec(spec),
+    },
+    (made) => driverNotices(made, spec),
+  )
+  registry().currentCoreWorker = worker
+  const cluster: Cluster = {
+    address: `unix:${opened.rayletAddress}`,
+    jobId: toHex(worker.jobId),
+    namespace: worker.namespace,
+    [Symbol.asyncDispose]: shutdown,
+  }
+  return { worker, opened, cluster }
+}
+
+function openMemory(arena: Welcome['arena']): ReturnType<typeof openFileArena> {
+  if (arena.kind === 'file') return openFileArena(arena.path)
+  return openShmArena(arena.path, arena.sizeBytes, {
+    clock: systemClock,
+    finalization: systemFinalization,
+  })
+}
+
+function driverNotices(_worker: CoreWorker, spec: InitSpecOptions): ExtraNotices {
+  return {
+    startActor: () => undefined,
+    assigned: () => undefined,
+    exit: () => undefined,
+    workerDied: () => undefined,
+    output: (message) => {
+      if (spec.logToDriver) printOutput(message.lines)
+    },
+  }
+}
+
+function jobSpec(spec: InitSpecOptions): JobSpec {
+  const jobId = newJobId(systemRandom)
+  const facts = driverFacts()
+  return {
+    jobId,
+    name: spec.jobName ?? facts.name,
+    namespace: spec.namespace ?? toHex(jobId),
+    entry: facts.entry,
+    argv: facts.argv,
+    execArgv: facts.execArgv,
+    env: { ...facts.env, ...spec.runtimeEnv?.envVars },
+    cwd: spec.runtimeEnv?.workingDir ?? facts.cwd,
+    modules: [...new Set([...registeredHomes(), ...spec.modules.map(facts.toUrl)])],
+    logToDriver: spec.logToDriver,
+  }
+}
+
+/** What needs several nodes or AWS, and says so instead of pretending. */
+function refuseLater(spec: InitSpecOptions): void {
+  if (spec.overflow !== undefined) {
+    throw new UsageError(
+      'overflow needs a deployed cluster on AWS, which this version cannot reach yet',
+    )
+  }
+  if (spec.address?.startsWith('aws:') === true) {
+    throw new UsageError(
+      `init({ address: '${spec.address}' }) needs a deployed cluster on AWS, which this version ` +
+        'cannot reach yet; run it here with init()',
+    )
+  }
+}

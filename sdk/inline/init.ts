@@ -1,0 +1,158 @@
+// Inline mode: the whole cluster in the calling process, for users' unit tests. The same raylet,
+// core-workers and codec over memory connections; only processes, sockets and shared memory are
+// replaced. What needs a process of its own (force, maxCalls, inspect) is refused.
+import { availableParallelism } from 'node:os'
+import { systemClock } from '../../runtime/common/clock-system.ts'
+import type { InitSpecOptions } from '../../runtime/common/call-options.ts'
+import { systemFinalization } from '../../runtime/common/finalization-system.ts'
+import { toHex, type WorkerId } from '../../runtime/common/ids.ts'
+import { WORKERS_MAX } from '../../runtime/common/limits.ts'
+import { silentLog } from '../../runtime/common/log.ts'
+import { systemHash, systemRandom } from '../../runtime/common/random-system.ts'
+import { nodeResourcesOf } from '../../runtime/common/resource-demand.ts'
+import { systemContext } from '../../runtime/core-worker/context-system.ts'
+import type { CoreWorker } from '../../runtime/core-worker/core-worker.ts'
+import type { Runnable } from '../../runtime/core-worker/execute.ts'
+import { lookup } from '../../runtime/core-worker/functions.ts'
+import { startCoreWorker } from '../../runtime/core-worker/start.ts'
+import { WorkerSide } from '../../runtime/core-worker/worker-side.ts'
+import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
+import { MemoryArena } from '../../runtime/objects/arena-memory.ts'
+import { memoryTransport } from '../../runtime/protocol/connection-memory.ts'
+import type { Transport } from '../../runtime/protocol/connection.ts'
+import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
+import { openObjectMemory } from '../../runtime/raylet/object-memory-process.ts'
+import { Raylet } from '../../runtime/raylet/raylet.ts'
+import type {
+  WorkerEvents,
+  WorkerHandle,
+  WorkerLauncher,
+} from '../../runtime/raylet/worker-launcher.ts'
+import type { OpenedCluster } from '../cluster-process.ts'
+import { extendCodec } from '../registered-types.ts'
+import { sources } from '../sources.ts'
+
+const RAYLET_ADDRESS = 'inline'
+const OBJECT_STORE_BYTES = 256 * 1024 * 1024
+const MEMORY_BYTES = 4 * 1024 ** 3
+
+export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster> {
+  const transport = memoryTransport(systemClock)
+  const arena = new MemoryArena({ sizeBytes: spec.objectStoreMemoryBytes ?? OBJECT_STORE_BYTES })
+  const store = openObjectMemory({ log: silentLog, sessionDir: 'inline' })
+  const openMemory = (): ReturnType<MemoryArena['open']> => arena.open()
+  const totals = nodeResourcesOf(spec.resources, {
+    numCpus: availableParallelism(),
+    numGpus: 0,
+    memoryBytes: MEMORY_BYTES,
+  })
+  const raylet = new Raylet(
+    {
+      transport,
+      launcher: inlineLauncher(transport, openMemory),
+      store,
+      storage: new MemoryStorage(),
+      clock: systemClock,
+      random: systemRandom,
+      hash: systemHash,
+      log: silentLog,
+      codec: new ValueCodec(),
+    },
+    {
+      address: RAYLET_ADDRESS,
+      sessionDir: 'inline',
+      totals,
+      labels: spec.labels,
+      workersMax: WORKERS_MAX,
+      owned: false,
+      epoch: 1,
+      pid: process.pid,
+    },
+  )
+  await raylet.start()
+  return {
+    rayletAddress: RAYLET_ADDRESS,
+    sessionDir: 'inline',
+    transport,
+    openMemory,
+    close: () => raylet.stop(),
+  }
+}
+
+function inlineLauncher(
+  transport: Transport,
+  openMemory: () => ReturnType<MemoryArena['open']>,
+): WorkerLauncher {
+  return {
+    start: ({ workerId }, events) => startWorker(workerId, events, { transport, openMemory }),
+  }
+}
+
+/** A worker of this process. It cannot be killed: a signal makes the cluster forget it. */
+function startWorker(
+  workerId: WorkerId,
+  events: WorkerEvents,
+  deps: { transport: Transport; openMemory(): ReturnType<MemoryArena['open']> },
+): WorkerHandle {
+  let made: CoreWorker | undefined
+  let gone = false
+  const leave = (exit: { code: number | null; signal: string | null }): void => {
+    if (gone) return
+    gone = true
+    void made?.close()
+    systemClock.immediate(() => {
+      events.exited(exit)
+    })
+  }
+  startCoreWorker(
+    {
+      transport: deps.transport,
+      clock: systemClock,
+      random: systemRandom,
+      hash: systemHash,
+      finalization: systemFinalization,
+      context: systemContext,
+      openMemory: deps.openMemory,
+      extendCodec,
+    },
+    {
+      role: 'worker',
+      rayletAddress: RAYLET_ADDRESS,
+      workerId,
+      address: `inline-${toHex(workerId)}`,
+      pid: process.pid,
+    },
+    (worker) => {
+      made = worker
+      const side = new WorkerSide(worker, {
+        load: (identity) => lookup(identity, sources()).fn as unknown as Runnable,
+        setGpus: () => undefined,
+        exit: (code) => {
+          leave({ code, signal: null })
+        },
+      })
+      return {
+        startActor: (message) => void side.startActor(message),
+        assigned: (message) => {
+          side.assigned(message)
+        },
+        exit: () => {
+          leave({ code: 0, signal: null })
+        },
+        output: () => undefined,
+        workerDied: () => undefined,
+      }
+    },
+  ).catch((error: unknown) => {
+    events.output('stderr', Buffer.from(`${String(error)}\n`))
+    leave({ code: 1, signal: null })
+  })
+  return {
+    pid: process.pid,
+    signal: (signal) => {
+      leave({ code: null, signal })
+    },
+    pauseOutput: () => undefined,
+    resumeOutput: () => undefined,
+  }
+}
