@@ -42,3 +42,24 @@ export interface ArenaClient {
   /** Closes what was opened. What `readable` gave stays valid. */
   close(): void
 }
+
+/**
+ * How a client writes and reads an object that lies in a file of its own, because it is larger
+ * than the arena: when `create` or `pin` answered with a `path`.
+ */
+export interface DirectAccess {
+  /** @throws CapacityError when the disk is full; then abort the object. */
+  write(path: string, bytes: Uint8Array): Promise<void>
+  /**
+   * The object of a pin, as a copy.
+   * @throws ObjectCorruptedError when the bytes are missing, cut or changed.
+   */
+  read(place: DirectPlace): Promise<Uint8Array>
+}
+
+export interface DirectPlace {
+  readonly path: string
+  readonly offset: number
+  readonly sizeBytes: number
+  readonly checksum: number
+}

@@ -24,13 +24,15 @@ export interface FileArenaOptions {
   readonly path: string
   /** What it may grow to. */
   readonly sizeBytes: number
+  /** Test seam: a disk that can be full. Default: node:fs. */
+  readonly openFile?: typeof open
 }
 
 /** @throws CapacityError when the file cannot be made. `data.reason`: 'no-file'. */
 export async function createFileArena(options: FileArenaOptions): Promise<Arena> {
-  const { path, sizeBytes } = options
+  const { path, sizeBytes, openFile = open } = options
   try {
-    return new FileArena(await open(path, 'wx+', 0o600), path, sizeBytes)
+    return new FileArena(await openFile(path, 'wx+', 0o600), path, sizeBytes)
   } catch (cause) {
     throw new CapacityError(
       `The object store cannot make its file ${path}. Check the session folder and its disk.`,
@@ -62,7 +64,7 @@ class FileArena implements Arena {
     assert(toBytes <= this.sizeBytes, `arena of ${this.sizeBytes} B cannot grow to ${toBytes} B`)
     const zeros = new Uint8Array(Math.min(GROW_BYTES, toBytes - fromBytes))
     try {
-      for (let at = fromBytes; at < toBytes; ) {
+      for (let at = fromBytes; at < toBytes;) {
         const { bytesWritten } = await this.#file.write(
           zeros,
           0,
@@ -84,7 +86,7 @@ class FileArena implements Arena {
 
   async read(offset: number, sizeBytes: number): Promise<Uint8Array> {
     const bytes = Buffer.allocUnsafeSlow(sizeBytes)
-    for (let done = 0; done < sizeBytes; ) {
+    for (let done = 0; done < sizeBytes;) {
       const count = Math.min(IO_BYTES_MAX, sizeBytes - done)
       const { bytesRead } = await this.#file.read(bytes, done, count, offset + done)
       if (bytesRead === 0) throw cutShort(this.path, offset + done)
@@ -94,7 +96,7 @@ class FileArena implements Arena {
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.byteLength; ) {
+    for (let done = 0; done < bytes.byteLength;) {
       const count = Math.min(IO_BYTES_MAX, bytes.byteLength - done)
       done += (await this.#file.write(bytes, done, count, offset + done)).bytesWritten
     }
@@ -124,7 +126,7 @@ class FileArenaClient implements ArenaClient {
   }
 
   written(offset: number, target: Uint8Array): void {
-    for (let done = 0; done < target.byteLength; ) {
+    for (let done = 0; done < target.byteLength;) {
       const count = Math.min(IO_BYTES_MAX, target.byteLength - done)
       done += writeSync(this.#open(), target, done, count, offset + done)
     }
@@ -132,7 +134,7 @@ class FileArenaClient implements ArenaClient {
 
   readable(offset: number, sizeBytes: number, released?: () => void): Uint8Array {
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer)
-    for (let done = 0; done < sizeBytes; ) {
+    for (let done = 0; done < sizeBytes;) {
       const count = Math.min(IO_BYTES_MAX, sizeBytes - done)
       const got = readSync(this.#open(), bytes, done, count, offset + done)
       if (got === 0) throw cutShort(this.#path, offset + done)

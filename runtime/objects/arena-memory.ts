@@ -10,8 +10,7 @@ export interface MemoryArenaOptions {
   readonly backedBytes?: number
 }
 
-/** Both sides in one; a test may hold several clients by holding it several times. */
-export class MemoryArena implements Arena, ArenaClient {
+export class MemoryArena implements Arena {
   readonly path = 'memory'
   readonly sizeBytes: number
   readonly #backedBytes: number
@@ -49,18 +48,18 @@ export class MemoryArena implements Arena, ArenaClient {
     this.#view(offset, bytes.byteLength).set(bytes)
   }
 
-  writable(offset: number, sizeBytes: number): Uint8Array {
-    return this.#view(offset, sizeBytes)
-  }
-
-  written(): void {
-    // It was filled in place.
-  }
-
-  readable(offset: number, sizeBytes: number, released?: () => void): Uint8Array {
-    const copy = this.#view(offset, sizeBytes).slice()
-    released?.()
-    return copy
+  /** The other side of it; as many as there are users. */
+  open(): ArenaClient {
+    return {
+      writable: (offset, sizeBytes) => this.#view(offset, sizeBytes),
+      written: () => undefined,
+      readable: (offset, sizeBytes, released) => {
+        const copy = this.#view(offset, sizeBytes).slice()
+        released?.()
+        return copy
+      },
+      close: () => undefined,
+    }
   }
 
   async close(): Promise<void> {

@@ -107,11 +107,7 @@ class ShmArena implements Arena {
  * The arena of a node as a driver or worker of it sees it.
  * @param path  `Arena.path`; opened at the first use, because many processes never need it.
  */
-export function openShmArena(
-  path: string,
-  sizeBytes: number,
-  deps: MappingsDeps,
-): ShmArenaClient {
+export function openShmArena(path: string, sizeBytes: number, deps: MappingsDeps): ShmArenaClient {
   return new ShmArenaClient(path, sizeBytes, deps)
 }
 

@@ -2,6 +2,7 @@
 // because most programs' first task needs none. Linux only: the numbers are its own, the same on
 // x64 and arm64.
 import { createRequire } from 'node:module'
+import type * as Koffi from 'koffi'
 import { CapacityError, type VirgaError } from '../common/errors.ts'
 
 export const MAP_SHARED = 0x01
@@ -18,9 +19,7 @@ type Async<A extends readonly unknown[]> = (
 ) => void
 
 interface Libc {
-  readonly mmap: (
-    ...args: [Uint8Array, number, number, number, number, number]
-  ) => number
+  readonly mmap: (...args: [Uint8Array, number, number, number, number, number]) => number
   readonly mincore: (address: number, sizeBytes: number, into: Uint8Array) => number
   readonly madvise: (at: Uint8Array, sizeBytes: number, advice: number) => number
   readonly fallocate: Async<[number, number, number]>
@@ -36,9 +35,9 @@ export function libc(): Libc {
 }
 
 function load(): Libc {
-  let koffi: typeof import('koffi')
+  let koffi: typeof Koffi
   try {
-    koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
+    koffi = createRequire(import.meta.url)('koffi') as typeof Koffi
   } catch (cause) {
     throw noKoffi(cause)
   }

@@ -6,8 +6,9 @@
 //   M1. `released` runs exactly once per mapping, and never while the range is still mapped.
 //   M2. At most MAPPINGS_MAX live at a time; the caller copies instead. Linux allows 65,530 per
 //       process, and V8 and the user need theirs.
-//   M3. V8 does not see the weight of mappings. It is asked to collect when their sum has doubled
-//       since the last time, so that garbage does not keep the store full.
+//   M3. V8 does not see the weight of mappings. It is asked to collect when the objects that they
+//       hold have doubled in sum since the last time, so that garbage does not keep the store
+//       full, and for at most a fifth of the time.
 import { fstatSync, readFileSync } from 'node:fs'
 import type { Clock, Timer } from '../common/clock.ts'
 import type { Finalization } from '../common/finalization.ts'
@@ -16,6 +17,7 @@ import { MAP_PRIVATE, isMapped, libc, mapOver } from './libc-shm.ts'
 export const MAPPINGS_MAX = 32_000
 
 const COLLECT_COUNT_MIN = 4096
+const COLLECT_PAUSE_FACTOR = 4
 const LOOK_AGAIN_MIN_MS = 5
 const LOOK_AGAIN_MAX_MS = 1000
 
@@ -45,12 +47,15 @@ export class Mappings {
   readonly #byAddress = new Map<number, Mapping>()
   /** Their buffer object is gone, their memory not yet. */
   readonly #leaving = new Set<Mapping>()
+  /** How many mappings each object has, by its place in the file. */
+  readonly #countAt = new Map<number, number>()
   #bytes = 0
   #collectAtBytes: number
   #collectAtCount = COLLECT_COUNT_MIN
   #isCollecting = false
+  #collectNotBeforeMs = 0
   #lookAgainMs = LOOK_AGAIN_MIN_MS
-  #timer: Timer | undefined
+  #lookAgainTimer: Timer | undefined
 
   constructor(deps: MappingsDeps, options: MappingsOptions) {
     this.#deps = deps
@@ -64,6 +69,7 @@ export class Mappings {
     return this.#byAddress.size
   }
 
+  /** Sum of the objects mapped, each counted once. */
   get bytes(): number {
     return this.#bytes
   }
@@ -90,19 +96,25 @@ export class Mappings {
     const former = this.#byAddress.get(mapping.address)
     if (former !== undefined) this.#release(former) // V8 gave the address again: it was unmapped
     this.#byAddress.set(mapping.address, mapping)
-    this.#bytes += mapping.sizeBytes
+    const countBefore = this.#countAt.get(mapping.fileOffset) ?? 0
+    this.#countAt.set(mapping.fileOffset, countBefore + 1)
+    if (countBefore === 0) this.#bytes += mapping.sizeBytes
     if (this.#bytes > this.#collectAtBytes || this.count > this.#collectAtCount) this.#collectSoon()
   }
 
   /** M3. Later, when the caller has returned and its temporaries are garbage too. */
   #collectSoon(): void {
-    if (this.#isCollecting) return
+    const { clock, finalization } = this.#deps
+    if (this.#isCollecting || clock.monotonicMs() < this.#collectNotBeforeMs) return
     this.#isCollecting = true
-    this.#deps.clock.immediate(() => {
+    clock.immediate(() => {
       this.#isCollecting = false
       this.#collectAtBytes = 2 * this.#bytes
       this.#collectAtCount = 2 * this.count
-      this.#deps.finalization.collect()
+      const startedAtMs = clock.monotonicMs()
+      finalization.collect()
+      const endedAtMs = clock.monotonicMs()
+      this.#collectNotBeforeMs = endedAtMs + COLLECT_PAUSE_FACTOR * (endedAtMs - startedAtMs)
     })
   }
 
@@ -118,8 +130,9 @@ export class Mappings {
   }
 
   #lookAgainLater(): void {
-    this.#timer ??= this.#deps.clock.after(this.#lookAgainMs, () => {
-      this.#timer = undefined
+    if (this.#lookAgainTimer !== undefined) return
+    this.#lookAgainTimer = this.#deps.clock.after(this.#lookAgainMs, () => {
+      this.#lookAgainTimer = undefined
       this.#lookAgain()
     })
   }
@@ -139,7 +152,12 @@ export class Mappings {
   #release(mapping: Mapping): void {
     this.#leaving.delete(mapping)
     this.#byAddress.delete(mapping.address)
-    this.#bytes -= mapping.sizeBytes
+    const countAfter = (this.#countAt.get(mapping.fileOffset) ?? 0) - 1
+    if (countAfter > 0) this.#countAt.set(mapping.fileOffset, countAfter)
+    else {
+      this.#countAt.delete(mapping.fileOffset)
+      this.#bytes -= mapping.sizeBytes
+    }
     const lowerBytes = Math.max(this.#collectBytesMin, 2 * this.#bytes)
     this.#collectAtBytes = Math.min(this.#collectAtBytes, lowerBytes)
     const lowerCount = Math.max(COLLECT_COUNT_MIN, 2 * this.count)

@@ -1,7 +1,12 @@
 // The allocator alone and against a model that knows every byte.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ArenaAllocator, MAPPED_BYTES_MIN, PAGE_BYTES, blockBytesOf } from '../../../runtime/objects/arena.ts'
+import {
+  ArenaAllocator,
+  MAPPED_BYTES_MIN,
+  PAGE_BYTES,
+  blockBytesOf,
+} from '../../../runtime/objects/arena.ts'
 
 const MIB = 1024 * 1024
 
@@ -100,7 +105,11 @@ describe('the arena allocator', () => {
       fc.integer({ min: 1, max: 200_000 }),
       fc.constantFrom(65_472, 65_473, 65_535, 65_536, 65_537, 4096),
     )
-    const step = fc.record({ size, freeAt: fc.double({ min: 0, max: 1, noNaN: true }), isFree: fc.boolean() })
+    const step = fc.record({
+      size,
+      freeAt: fc.double({ min: 0, max: 1, noNaN: true }),
+      isFree: fc.boolean(),
+    })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
         const arena = new ArenaAllocator(PAGE_BYTES)

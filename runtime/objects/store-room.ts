@@ -1,0 +1,285 @@
+// Room in the arena: requests for it wait in one line; the arena grows, drops copies that are also
+// elsewhere, and spills, in this order, until the first in line can be served.
+// Invariants (see store-state.ts): T5, T6, T7.
+// Source: Ray local_object_manager.h (fused spilling), create_request_queue.h (the line).
+import { CapacityError, ObjectStoreFullError } from '../common/errors.ts'
+import { PAGE_BYTES, blockBytesOf } from './arena.ts'
+import type { CreateRequest, Entry, RoomRequest, StoreEffect, StoreState } from './store-entry.ts'
+import { classify, dropFromArena, grantWaiters, refuseWaiters } from './store-pins.ts'
+
+/** Requests that wait for room, at most; each has a waiting client. */
+export const ROOM_QUEUE_MAX = 10_000
+
+/** One fused file. Source: Ray min_spilling_size = 100 MB, max_fused_object_count = 2000. */
+const BATCH_BYTES_MIN = 8 * 1024 * 1024
+const BATCH_BYTES_MAX = 64 * 1024 * 1024
+const BATCH_OBJECTS_MAX = 2000
+/** Files written at a time. */
+const BATCHES_MAX = 2
+/** The arena grows by this at least: 15 ms of fallocate, measured 2026-11. */
+const GROW_BYTES = 64 * 1024 * 1024
+const SPILL_BACKOFF_MIN_MS = 1000
+const SPILL_BACKOFF_MAX_MS = 30_000
+const ASK_INTERVAL_MS = 1000
+/** Clients are asked to release only when what they pin is worth it. */
+const ASK_PINNED_SHARE = 0.1
+
+/** Serves whoever can be served, then spills what should be. To be called after every change. */
+export function makeRoom(state: StoreState): StoreEffect[] {
+  const effects: StoreEffect[] = []
+  for (let head = state.queue[0]; head !== undefined; head = state.queue[0]) {
+    if (!serve(state, head, effects)) break
+    state.queue.shift()
+    if (head.kind === 'create') state.queuedCreates.delete(head.id)
+  }
+  spill(state, effects)
+  return effects
+}
+
+/** @returns whether the request needs no place in the line any more. */
+function serve(state: StoreState, request: RoomRequest, effects: StoreEffect[]): boolean {
+  if (blockBytesOf(request.sizeBytes) > state.capacityBytes) {
+    if (request.kind === 'create') effects.push(createDirect(state, request))
+    else {
+      request.entry.io = 'NONE'
+      effects.push(...grantWaiters(state, request.entry))
+      classify(state, request.entry)
+    }
+    return true
+  }
+  const offset = findRoom(state, request.sizeBytes, effects)
+  if (offset === undefined) return false
+  if (request.kind === 'create') {
+    const { requestId, sizeBytes } = request
+    addEntry(state, request, { io: 'NONE', offset })
+    effects.push({ type: 'created', requestId, place: { offset, sizeBytes } })
+    return true
+  }
+  const { entry } = request
+  entry.io = 'RESTORING'
+  entry.offset = offset
+  if (entry.range !== undefined) {
+    effects.push({ type: 'restore', key: entry.key, range: entry.range, offset })
+  }
+  return true
+}
+
+function findRoom(
+  state: StoreState,
+  sizeBytes: number,
+  effects: StoreEffect[],
+): number | undefined {
+  const { arena } = state
+  for (;;) {
+    const offset = arena.allocate(sizeBytes)
+    if (offset !== undefined) return offset
+    if (state.isGrowing) return undefined
+    if (arena.sizeBytes < state.capacityBytes) {
+      state.isGrowing = true
+      effects.push(growFor(state, sizeBytes))
+      return undefined
+    }
+    const [oldest] = state.evictable
+    if (oldest === undefined) return undefined
+    evict(state, oldest, effects)
+  }
+}
+
+function growFor(state: StoreState, sizeBytes: number): StoreEffect {
+  const committedBytes = state.arena.sizeBytes
+  const pages = Math.ceil(blockBytesOf(sizeBytes) / PAGE_BYTES) + 1
+  const needBytes = Math.min(state.capacityBytes, committedBytes + pages * PAGE_BYTES)
+  const wantBytes = Math.min(state.capacityBytes, committedBytes + GROW_BYTES)
+  return { type: 'grow', needBytes, wantBytes: Math.max(needBytes, wantBytes) }
+}
+
+function evict(state: StoreState, entry: Entry, effects: StoreEffect[]): void {
+  dropFromArena(state, entry)
+  state.totals.evictedCount += 1
+  if (entry.range !== undefined) return
+  state.sealed.delete(entry.id)
+  state.byKey.delete(entry.key)
+  effects.push({ type: 'evicted', id: entry.id })
+}
+
+/** An object larger than the arena goes to the spill place at once. */
+function createDirect(state: StoreState, request: CreateRequest): StoreEffect {
+  const { requestId, sizeBytes } = request
+  if (!state.options.canSpill) {
+    const error = new ObjectStoreFullError(
+      `An object of ${sizeBytes} B is larger than the object store of ${state.capacityBytes} B, ` +
+        'and there is no place to spill it to. Make it smaller, or the store larger.',
+      { data: { sizeBytes, capacityBytes: state.capacityBytes } },
+    )
+    return { type: 'refused', requestId, error }
+  }
+  const { key } = addEntry(state, request, { io: 'OPENING', offset: undefined })
+  return { type: 'openDirect', key, sizeBytes }
+}
+
+function addEntry(
+  state: StoreState,
+  request: CreateRequest,
+  { io, offset }: Pick<Entry, 'io' | 'offset'>,
+): Entry {
+  const { id, sizeBytes, isPrimary, clientId, requestId, isFreed } = request
+  const entry: Entry = {
+    key: state.nextKey++,
+    id,
+    sizeBytes,
+    isPrimary,
+    creator: clientId,
+    phase: 'CREATED',
+    io,
+    offset,
+    directPath: undefined,
+    range: undefined,
+    pinnerCount: 0,
+    waiters: [],
+    requestId: io === 'OPENING' ? requestId : undefined,
+    isFreed,
+  }
+  state.creating.set(id, entry)
+  state.byKey.set(entry.key, entry)
+  state.totals.createdCount += 1
+  state.totals.createdBytes += sizeBytes
+  return entry
+}
+
+/** T6. Begins to spill when too much is in use, or when the first in line cannot be served. */
+function spill(state: StoreState, effects: StoreEffect[]): void {
+  const { options } = state
+  let wantBytes = wantedBytes(state)
+  if (wantBytes <= 0) return
+  const isPinnedMuch = state.pinnedBytes > ASK_PINNED_SHARE * state.capacityBytes
+  if (isPinnedMuch && state.nowMs - state.askedAtMs >= ASK_INTERVAL_MS) {
+    state.askedAtMs = state.nowMs
+    effects.push({ type: 'askRelease' })
+  }
+  if (!options.canSpill || state.nowMs < state.spillNotBeforeMs) return
+  while (wantBytes > 0 && state.batches.size < BATCHES_MAX) {
+    const batch = takeBatch(state, wantBytes)
+    if (batch.length === 0) return
+    const key = state.nextKey++
+    for (const entry of batch) {
+      entry.io = 'SPILLING'
+      classify(state, entry)
+      state.spillingBytes += blockBytesOf(entry.sizeBytes)
+      wantBytes -= blockBytesOf(entry.sizeBytes)
+    }
+    state.batches.set(key, batch)
+    const items = batch.map(({ offset = 0, sizeBytes }) => ({ offset, sizeBytes }))
+    effects.push({ type: 'spill', batch: key, items })
+  }
+}
+
+/** How much should become droppable that is not yet on its way. */
+function wantedBytes(state: StoreState): number {
+  const { arena, capacityBytes, evictableBytes, spillingBytes, options } = state
+  const usedBytes = arena.allocatedBytes - evictableBytes - spillingBytes
+  const overBytes = usedBytes - options.spillThreshold * capacityBytes
+  const head = state.queue[0]
+  if (head === undefined || state.isGrowing) return overBytes
+  const lackBytes = blockBytesOf(head.sizeBytes) - arena.freeBytes - spillingBytes
+  // Enough is free and yet it does not fit: the holes are too small, so make another.
+  const fragmented = spillingBytes === 0 ? 1 : 0
+  return Math.max(overBytes, lackBytes, fragmented)
+}
+
+/** The least recently used objects for one file; none while they would make too small a file. */
+function takeBatch(state: StoreState, wantBytes: number): Entry[] {
+  const minBytes = Math.min(BATCH_BYTES_MIN, state.capacityBytes / 16)
+  const enoughBytes = Math.max(minBytes, Math.min(wantBytes, BATCH_BYTES_MAX))
+  const batch: Entry[] = []
+  let batchBytes = 0
+  for (const entry of state.spillable) {
+    const isOver = batch.length > 0 && batchBytes + entry.sizeBytes > BATCH_BYTES_MAX
+    if (isOver || batchBytes >= enoughBytes || batch.length === BATCH_OBJECTS_MAX) break
+    batch.push(entry)
+    batchBytes += entry.sizeBytes
+  }
+  const isWorthIt = batchBytes >= minBytes || batch.length === BATCH_OBJECTS_MAX
+  return isWorthIt || state.queue.length > 0 ? batch : []
+}
+
+/** Takes the entries of a finished write out of flight. */
+export function endBatch(state: StoreState, key: number): readonly Entry[] {
+  const batch = state.batches.get(key) ?? []
+  state.batches.delete(key)
+  for (const entry of batch) {
+    entry.io = 'NONE'
+    state.spillingBytes -= blockBytesOf(entry.sizeBytes)
+  }
+  return batch
+}
+
+/** F66. After a failed write the next is tried later, and ever later. */
+export function backOff(state: StoreState, error: Error): void {
+  const { spillBackoffMs } = state
+  state.spillError = error
+  state.spillBackoffMs = Math.min(
+    SPILL_BACKOFF_MAX_MS,
+    Math.max(SPILL_BACKOFF_MIN_MS, 2 * spillBackoffMs),
+  )
+  state.spillNotBeforeMs = state.nowMs + state.spillBackoffMs
+}
+
+/** T7. Refuses whoever has waited too long while nothing was freed or spilled. */
+export function expire(state: StoreState): StoreEffect[] {
+  const effects: StoreEffect[] = []
+  for (let head = state.queue[0]; head !== undefined; head = state.queue[0]) {
+    if (deadlineOf(state, head) > state.nowMs) break
+    state.queue.shift()
+    const error = fullError(state, head.sizeBytes)
+    if (head.kind === 'create') {
+      state.queuedCreates.delete(head.id)
+      effects.push({ type: 'refused', requestId: head.requestId, error })
+    } else {
+      head.entry.io = 'NONE'
+      effects.push(...refuseWaiters(state, head.entry, error))
+    }
+  }
+  return effects
+}
+
+const deadlineOf = (state: StoreState, { sinceMs }: RoomRequest): number =>
+  Math.max(sinceMs, state.progressAtMs) + state.options.fullTimeoutMs
+
+/** When the event 'timer' is next needed. */
+export function nextTimerAtMs(state: StoreState): number | undefined {
+  const head = state.queue[0]
+  const isOver = wantedBytes(state) > 0
+  if (head === undefined && !isOver) return undefined
+  const times: number[] = []
+  if (head !== undefined) times.push(deadlineOf(state, head))
+  if (state.spillNotBeforeMs > state.nowMs && state.spillable.size > 0) {
+    times.push(state.spillNotBeforeMs)
+  }
+  const askAtMs = state.askedAtMs + ASK_INTERVAL_MS
+  if (head !== undefined && askAtMs > state.nowMs) times.push(askAtMs)
+  return times.length === 0 ? undefined : Math.min(...times)
+}
+
+function fullError(state: StoreState, sizeBytes: number): ObjectStoreFullError {
+  const { capacityBytes, pinnedBytes, options, spillError, arena } = state
+  const waitedS = options.fullTimeoutMs / 1000
+  const why =
+    spillError instanceof CapacityError
+      ? `It cannot spill: ${spillError.message}`
+      : `${pinnedBytes} B are in use by gets and arguments.`
+  return new ObjectStoreFullError(
+    `The object store is full: ${sizeBytes} B were asked for, ${arena.freeBytes} of ` +
+      `${capacityBytes} B are free, and nothing was freed or spilled for ${waitedS} s. ${why} ` +
+      'Drop refs and arrays that you no longer need, or make the store larger.',
+    { cause: spillError, data: { sizeBytes, capacityBytes, pinnedBytes } },
+  )
+}
+
+/** Refuses a request for room because too many wait already. */
+export function lineFull(sizeBytes: number, capacityBytes: number): ObjectStoreFullError {
+  return new ObjectStoreFullError(
+    `The object store is full, and ${ROOM_QUEUE_MAX} requests for room wait already. Put less at ` +
+      'a time.',
+    { data: { sizeBytes, capacityBytes } },
+  )
+}

@@ -1,0 +1,365 @@
+// The brain of a node's object store, as a pure state machine: which objects there are, where, who
+// holds them, who waits for room.
+//   in   StoreEvent      a request, a client's exit, the end of an I/O, a timer; and the time
+//   out  StoreEffect[]   in the order they must be performed; ends of I/O come back as events
+// Invariants, asserted by check() (store-check.ts) after every step in tests and simulation:
+//   T1. allocated + free = the arena, and every allocated block belongs to exactly one entry.
+//   T2. The memory of a pinned object stays where it is: it is not dropped and not recycled.
+//   T3. Memory and ranges are recycled only when every pin was released or its process has exited,
+//       and no I/O runs on them.
+//   T4. A client that pins an id pins every entry of that id which it was ever given, until it
+//       has released them all: an object made again under its id cannot loosen an older mapping.
+//   T5. Requests for room are served first come first served.
+//   T6. Above the threshold, unpinned primaries are spilled, least recently used first. What is
+//       spilled stays in the arena until its room is needed.
+//   T7. A request waits at most until nothing was freed or spilled for fullTimeoutMs.
+// Source: Ray object_lifecycle_manager.h, local_object_manager.h; Dask worker_state_machine.py.
+import { unreachable } from '../common/assert.ts'
+import { ObjectStoreFullError, StoppedError, UsageError } from '../common/errors.ts'
+import { ArenaAllocator, blockBytesOf } from './arena.ts'
+import type {
+  CreateRequest,
+  Entry,
+  StoreEffect,
+  StoreEvent,
+  StoreOptions,
+  StoreState,
+} from './store-entry.ts'
+import {
+  classify,
+  doom,
+  dropFromArena,
+  grant,
+  grantWaiters,
+  notFound,
+  refuseWaiters,
+  settle,
+  unpin,
+  unpinAll,
+  unqueue,
+} from './store-pins.ts'
+import {
+  ROOM_QUEUE_MAX,
+  backOff,
+  endBatch,
+  expire,
+  lineFull,
+  makeRoom,
+  nextTimerAtMs,
+} from './store-room.ts'
+
+export { nextTimerAtMs }
+
+type EventOf<T extends StoreEvent['type']> = Extract<StoreEvent, { readonly type: T }>
+
+/** @param committedBytes  how much of the arena is there from the start. */
+export function createStoreState(options: StoreOptions, committedBytes: number): StoreState {
+  return {
+    options,
+    arena: new ArenaAllocator(committedBytes),
+    capacityBytes: options.capacityBytes,
+    sealed: new Map(),
+    creating: new Map(),
+    byKey: new Map(),
+    pins: new Map(),
+    queue: [],
+    queuedCreates: new Map(),
+    awaited: new Set(),
+    spillable: new Set(),
+    evictable: new Set(),
+    batches: new Map(),
+    evictableBytes: 0,
+    pinnedBytes: 0,
+    spillingBytes: 0,
+    isGrowing: false,
+    nextKey: 1,
+    nowMs: 0,
+    progressAtMs: 0,
+    spillNotBeforeMs: 0,
+    spillBackoffMs: 0,
+    spillError: undefined,
+    askedAtMs: -Infinity,
+    totals: {
+      createdCount: 0,
+      createdBytes: 0,
+      freedCount: 0,
+      spilledCount: 0,
+      spilledBytes: 0,
+      restoredCount: 0,
+      restoredBytes: 0,
+      evictedCount: 0,
+    },
+  }
+}
+
+/** Takes one event into the state. @returns what is to be done about it. */
+export function step(state: StoreState, event: StoreEvent, nowMs: number): StoreEffect[] {
+  state.nowMs = nowMs
+  const effects = apply(state, event)
+  effects.push(...makeRoom(state))
+  return effects
+}
+
+function apply(state: StoreState, event: StoreEvent): StoreEffect[] {
+  switch (event.type) {
+    case 'create':
+      return create(state, event)
+    case 'seal':
+      return seal(state, event)
+    case 'abort':
+      return abort(state, event.id)
+    case 'pin':
+      return pin(state, event)
+    case 'unpin':
+      return unpin(state, event)
+    case 'free':
+      return event.ids.flatMap((id) => free(state, id))
+    case 'clientExited':
+      return clientExited(state, event.clientId)
+    case 'timer':
+      return expire(state)
+    default:
+      return applyEndOfIo(state, event)
+  }
+}
+
+function applyEndOfIo(
+  state: StoreState,
+  event: Exclude<StoreEvent, { readonly type: RequestType }>,
+): StoreEffect[] {
+  switch (event.type) {
+    case 'grown':
+      state.isGrowing = false
+      state.arena.grow(event.sizeBytes)
+      return []
+    case 'growFailed':
+      state.isGrowing = false
+      state.capacityBytes = state.arena.sizeBytes
+      return []
+    case 'spilled':
+      return spilled(state, event)
+    case 'spillFailed':
+      return spillFailed(state, event)
+    case 'restored':
+      return restored(state, event.key)
+    case 'restoreFailed':
+      return restoreFailed(state, event)
+    case 'directOpened':
+      return directOpened(state, event)
+    case 'directSealed':
+      return directSealed(state, event)
+    case 'directFailed':
+      return directFailed(state, event)
+    default:
+      return unreachable(event)
+  }
+}
+
+type RequestType = 'create' | 'seal' | 'abort' | 'pin' | 'unpin' | 'free' | 'clientExited' | 'timer'
+
+function create(state: StoreState, event: EventOf<'create'>): StoreEffect[] {
+  const { requestId, clientId, id, sizeBytes, isPrimary } = event
+  const refuse = (error: Error): StoreEffect[] => [{ type: 'refused', requestId, error }]
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
+    return refuse(new UsageError(`An object cannot have ${sizeBytes} B.`, { data: { sizeBytes } }))
+  }
+  if (state.creating.has(id) || state.queuedCreates.has(id)) {
+    const message = 'This object is being made already. Abort or seal it before it is made again.'
+    return refuse(new UsageError(message))
+  }
+  if (state.queue.length >= ROOM_QUEUE_MAX) return refuse(lineFull(sizeBytes, state.capacityBytes))
+  const sinceMs = state.nowMs
+  const request = { requestId, clientId, id, sizeBytes, isPrimary, sinceMs, isFreed: false }
+  const queued = { kind: 'create' as const, ...request }
+  state.queue.push(queued)
+  state.queuedCreates.set(id, queued)
+  return []
+}
+
+function seal(state: StoreState, { id, requestId }: EventOf<'seal'>): StoreEffect[] {
+  const entry = state.creating.get(id)
+  if (entry === undefined || entry.io === 'OPENING') {
+    // Sealing twice is harmless: nothing of it can have changed since.
+    if (state.sealed.has(id)) return [{ type: 'sealed', requestId }]
+    return [{ type: 'refused', requestId, error: notFound(id) }]
+  }
+  const former = state.sealed.get(id)
+  const effects = former === undefined ? [] : doom(state, former)
+  if (entry.isFreed) return [...effects, ...doom(state, entry), { type: 'sealed', requestId }]
+  state.creating.delete(id)
+  state.sealed.set(id, entry)
+  entry.phase = 'SEALED'
+  if (entry.directPath === undefined) {
+    classify(state, entry)
+    effects.push({ type: 'sealed', requestId })
+    return effects
+  }
+  entry.io = 'SEALING'
+  entry.requestId = requestId
+  const { key, directPath, sizeBytes } = entry
+  effects.push({ type: 'sealDirect', key, path: directPath, sizeBytes })
+  return effects
+}
+
+function abort(state: StoreState, id: string): StoreEffect[] {
+  const error = new StoppedError('The object was aborted before the store had made room for it.')
+  const queued = state.queuedCreates.get(id)
+  if (queued !== undefined) return [cancelCreate(state, queued, error)]
+  const entry = state.creating.get(id)
+  return entry === undefined ? [] : discard(state, entry, error)
+}
+
+/** Ends an unsealed entry, and the create that may still wait for its file. */
+function discard(state: StoreState, entry: Entry, error: Error): StoreEffect[] {
+  const effects = answer(entry, (requestId) => ({ type: 'refused', requestId, error }))
+  return [...effects, ...doom(state, entry)]
+}
+
+function cancelCreate(state: StoreState, request: CreateRequest, error: Error): StoreEffect {
+  state.queuedCreates.delete(request.id)
+  state.queue.splice(state.queue.indexOf(request), 1)
+  return { type: 'refused', requestId: request.requestId, error }
+}
+
+function pin(state: StoreState, event: EventOf<'pin'>): StoreEffect[] {
+  const { requestId, clientId, id } = event
+  const entry = state.sealed.get(id)
+  if (entry === undefined) return [{ type: 'refused', requestId, error: notFound(id) }]
+  const isComing = entry.io === 'SEALING' || entry.io === 'QUEUED' || entry.io === 'RESTORING'
+  const isTooLarge = blockBytesOf(entry.sizeBytes) > state.capacityBytes
+  if (!isComing && (entry.offset !== undefined || isTooLarge)) return [grant(state, entry, event)]
+  if (!isComing) {
+    if (state.queue.length >= ROOM_QUEUE_MAX) {
+      const error = lineFull(entry.sizeBytes, state.capacityBytes)
+      return [{ type: 'refused', requestId, error }]
+    }
+    entry.io = 'QUEUED'
+    const { sizeBytes } = entry
+    state.queue.push({ kind: 'restore', entry, sizeBytes, sinceMs: state.nowMs })
+  }
+  entry.waiters.push({ requestId, clientId })
+  state.awaited.add(entry)
+  return []
+}
+
+function free(state: StoreState, id: string): StoreEffect[] {
+  const queued = state.queuedCreates.get(id)
+  if (queued !== undefined) queued.isFreed = true
+  const unsealed = state.creating.get(id)
+  if (unsealed !== undefined) unsealed.isFreed = true
+  const entry = state.sealed.get(id)
+  return entry === undefined ? [] : doom(state, entry)
+}
+
+function clientExited(state: StoreState, clientId: string): StoreEffect[] {
+  const effects = unpinAll(state, clientId)
+  const error = new StoppedError('The process that asked the object store for this has exited.')
+  for (const entry of [...state.creating.values()]) {
+    if (entry.creator === clientId) effects.push(...discard(state, entry, error))
+  }
+  const isGone = (waiter: { readonly clientId: string }): boolean => waiter.clientId === clientId
+  for (const entry of [...state.awaited]) {
+    for (const { requestId } of entry.waiters.filter(isGone)) {
+      effects.push({ type: 'refused', requestId, error })
+    }
+    entry.waiters = entry.waiters.filter((waiter) => !isGone(waiter))
+    if (entry.waiters.length > 0) continue
+    state.awaited.delete(entry)
+    if (entry.io === 'QUEUED') unqueue(state, entry)
+  }
+  for (const request of [...state.queuedCreates.values()]) {
+    if (isGone(request)) effects.push(cancelCreate(state, request, error))
+  }
+  return effects
+}
+
+function spilled(state: StoreState, { batch, ranges }: EventOf<'spilled'>): StoreEffect[] {
+  state.progressAtMs = state.nowMs
+  state.spillBackoffMs = 0
+  state.spillError = undefined
+  return endBatch(state, batch).flatMap((entry, index) => {
+    entry.range = ranges[index]
+    state.totals.spilledCount += 1
+    state.totals.spilledBytes += entry.sizeBytes
+    classify(state, entry)
+    return settle(state, entry)
+  })
+}
+
+function spillFailed(state: StoreState, { batch, error }: EventOf<'spillFailed'>): StoreEffect[] {
+  backOff(state, error)
+  return endBatch(state, batch).flatMap((entry) => {
+    classify(state, entry)
+    return settle(state, entry)
+  })
+}
+
+function restored(state: StoreState, key: number): StoreEffect[] {
+  const entry = state.byKey.get(key)
+  if (entry === undefined) return []
+  entry.io = 'NONE'
+  state.totals.restoredCount += 1
+  state.totals.restoredBytes += entry.sizeBytes
+  const effects = grantWaiters(state, entry)
+  classify(state, entry)
+  return [...effects, ...settle(state, entry)]
+}
+
+/** F41. The waiters hear why; a later pin tries again, as a disk may come back. */
+function restoreFailed(state: StoreState, { key, error }: EventOf<'restoreFailed'>): StoreEffect[] {
+  const entry = state.byKey.get(key)
+  if (entry === undefined) return []
+  entry.io = 'NONE'
+  dropFromArena(state, entry)
+  return [...refuseWaiters(state, entry, error), ...settle(state, entry)]
+}
+
+function directOpened(state: StoreState, { key, path }: EventOf<'directOpened'>): StoreEffect[] {
+  const entry = state.byKey.get(key)
+  if (entry === undefined) return []
+  entry.io = 'NONE'
+  entry.directPath = path
+  if (entry.phase === 'DYING') return settle(state, entry)
+  const { sizeBytes } = entry
+  return answer(entry, (requestId) => ({
+    type: 'created',
+    requestId,
+    place: { offset: 0, sizeBytes, path },
+  }))
+}
+
+function directSealed(state: StoreState, { key, range }: EventOf<'directSealed'>): StoreEffect[] {
+  const entry = state.byKey.get(key)
+  if (entry === undefined) return []
+  entry.io = 'NONE'
+  entry.directPath = undefined
+  entry.range = range
+  state.totals.spilledCount += 1
+  state.totals.spilledBytes += entry.sizeBytes
+  const effects = answer(entry, (requestId) => ({ type: 'sealed', requestId }))
+  return [...effects, ...grantWaiters(state, entry), ...settle(state, entry)]
+}
+
+function directFailed(state: StoreState, { key, error }: EventOf<'directFailed'>): StoreEffect[] {
+  const entry = state.byKey.get(key)
+  if (entry === undefined) return []
+  const { sizeBytes, io } = entry
+  entry.io = 'NONE'
+  const reason =
+    io === 'SEALING'
+      ? error
+      : new ObjectStoreFullError(
+          `An object of ${sizeBytes} B is larger than the object store, and the spill place ` +
+            `cannot take it: ${error.message}`,
+          { cause: error, data: { sizeBytes, capacityBytes: state.capacityBytes } },
+        )
+  const effects = answer(entry, (requestId) => ({ type: 'refused', requestId, error: reason }))
+  return [...effects, ...refuseWaiters(state, entry, reason), ...doom(state, entry)]
+}
+
+/** Answers the create or seal that an entry still owes an answer to. */
+function answer(entry: Entry, make: (requestId: number) => StoreEffect): StoreEffect[] {
+  const { requestId } = entry
+  entry.requestId = undefined
+  return requestId === undefined ? [] : [make(requestId)]
+}

@@ -1,0 +1,383 @@
+// The object store of a node: performs what store-state.ts decides. The raylet calls it for its
+// clients; bytes never pass through here but on their way to and from the spill place.
+// Invariants:
+//   O1. Every request is answered, at the latest by `close`.
+//   O2. One event at a time: the end of an I/O is an event like any other, and never re-enters.
+import type { Clock, Timer } from '../common/clock.ts'
+import { StoppedError, VirgaError } from '../common/errors.ts'
+import type { Log } from '../common/log.ts'
+import { PAGE_BYTES } from './arena.ts'
+import type { Arena } from './arena-access.ts'
+import type { SpillPlace, SpillRange } from './spill.ts'
+import { check } from './store-check.ts'
+import type {
+  ObjectPlace,
+  StoreEffect,
+  StoreEvent,
+  StoreState,
+  StoreTotals,
+} from './store-entry.ts'
+import { createStoreState, nextTimerAtMs, step } from './store-state.ts'
+
+export type { ObjectPlace } from './store-entry.ts'
+
+export interface ObjectStoreDeps {
+  readonly arena: Arena
+  /** Undefined: objects cannot be spilled. */
+  readonly spill: SpillPlace | undefined
+  readonly clock: Clock
+  readonly log: Log
+  /** Asks all clients to collect garbage and to give up pins they do not need. At most 1 per s. */
+  readonly askRelease?: () => void
+  /** A copy of another node's object was dropped. */
+  readonly evicted?: (objectId: string) => void
+}
+
+export interface ObjectStoreOptions {
+  /** Bytes; rounded down to whole pages. At most the arena's. */
+  readonly sizeBytes: number
+  /** Share of sizeBytes above which objects are spilled. Default 0.8. */
+  readonly spillThreshold?: number
+  /** Default 30 s. */
+  readonly fullTimeoutMs?: number
+}
+
+export interface ObjectStoreStats {
+  readonly sizeBytes: number
+  /** Backed by memory so far. */
+  readonly committedBytes: number
+  /** Allocated; what is also spilled and may be dropped at once included. */
+  readonly usedBytes: number
+  readonly droppableBytes: number
+  readonly pinnedBytes: number
+  readonly objectCount: number
+  /** Requests that wait for room. */
+  readonly waitingCount: number
+  readonly totals: StoreTotals
+}
+
+export interface StoredObject {
+  readonly objectId: string
+  readonly sizeBytes: number
+  readonly state: 'CREATED' | 'SEALED' | 'SPILLED' | 'SPILLING' | 'RESTORING' | 'FREED'
+  /** How many clients pin it. */
+  readonly pinnerCount: number
+  /** The client that made it. */
+  readonly creator: string
+}
+
+interface Pending {
+  readonly resolve: (place: ObjectPlace) => void
+  readonly reject: (error: Error) => void
+}
+
+const NOWHERE: ObjectPlace = { offset: 0, sizeBytes: 0 }
+
+export class ObjectStore {
+  readonly #deps: ObjectStoreDeps
+  readonly #state: StoreState
+  readonly #pending = new Map<number, Pending>()
+  readonly #running = new Set<Promise<void>>()
+  #nextRequestId = 1
+  #timer: Timer | undefined
+  #timerAtMs = Infinity
+  #isClosed = false
+
+  constructor(deps: ObjectStoreDeps, options: ObjectStoreOptions) {
+    this.#deps = deps
+    const wantedBytes = Math.min(options.sizeBytes, deps.arena.sizeBytes)
+    const capacityBytes = Math.floor(wantedBytes / PAGE_BYTES) * PAGE_BYTES
+    this.#state = createStoreState(
+      {
+        capacityBytes,
+        spillThreshold: options.spillThreshold ?? 0.8,
+        fullTimeoutMs: options.fullTimeoutMs ?? 30_000,
+        canSpill: deps.spill !== undefined,
+      },
+      Math.min(capacityBytes, deps.arena.committedBytes),
+    )
+    this.#state.progressAtMs = deps.clock.monotonicMs()
+  }
+
+  /**
+   * Makes room for an object, which its creator then writes and seals, or aborts.
+   * Waits its turn while the store is full.
+   * @param objectId  an opaque string. An object of this id that is sealed already stays readable
+   *                  until the new one is sealed.
+   * @param sizeBytes  what the creator will write.
+   * @returns where to write: in the arena, or in the file `path` when it is larger than the arena.
+   * @throws ObjectStoreFullError when nothing was freed or spilled for fullTimeoutMs, or when it
+   * is larger than the arena and cannot be spilled; UsageError when it is being made already;
+   * StoppedError when it was aborted or its creator has exited.
+   */
+  create(
+    clientId: string,
+    objectId: string,
+    sizeBytes: number,
+    { isPrimary = true }: { readonly isPrimary?: boolean } = {},
+  ): Promise<ObjectPlace> {
+    return this.#request((requestId) => ({
+      type: 'create',
+      requestId,
+      clientId,
+      id: objectId,
+      sizeBytes,
+      isPrimary,
+    }))
+  }
+
+  /**
+   * Makes an object readable: its bytes never change again. It may be repeated.
+   * @throws ObjectNotFoundError when it was never created; ObjectCorruptedError when its file is
+   * not complete.
+   */
+  async seal(objectId: string): Promise<void> {
+    await this.#request((requestId) => ({ type: 'seal', requestId, id: objectId }))
+  }
+
+  /** Gives up an object that is not sealed. Unknown ones are ignored. */
+  abort(objectId: string): void {
+    this.#handle({ type: 'abort', id: objectId })
+  }
+
+  /**
+   * Keeps an object where it is until as many `unpin`s, or the exit of the client. Restores it
+   * first when it is spilled.
+   * @returns where to read: in the arena, or in the file `path`, then with its checksum.
+   * @throws ObjectNotFoundError; ObjectCorruptedError when its spilled bytes are damaged;
+   * ObjectStoreFullError as `create`.
+   */
+  pin(clientId: string, objectId: string): Promise<ObjectPlace> {
+    return this.#request((requestId) => ({ type: 'pin', requestId, clientId, id: objectId }))
+  }
+
+  /** Gives up `count` pins. Those that are not held are ignored. */
+  unpin(clientId: string, objectId: string, count = 1): void {
+    this.#handle({ type: 'unpin', clientId, id: objectId, count })
+  }
+
+  /** Nobody refers to these any more. Pinned ones go with their last pin. It may be repeated. */
+  free(objectIds: readonly string[]): void {
+    this.#handle({ type: 'free', ids: objectIds })
+  }
+
+  /** The *process* of a client has exited, not merely its socket: its pins are void. */
+  clientExited(clientId: string): void {
+    this.#handle({ type: 'clientExited', clientId })
+  }
+
+  stats(): ObjectStoreStats {
+    const { arena, capacityBytes, evictableBytes, pinnedBytes, sealed, queue, totals } = this.#state
+    return {
+      sizeBytes: capacityBytes,
+      committedBytes: arena.sizeBytes,
+      usedBytes: arena.allocatedBytes,
+      droppableBytes: evictableBytes,
+      pinnedBytes,
+      objectCount: sealed.size,
+      waitingCount: queue.length,
+      totals: { ...totals },
+    }
+  }
+
+  /** Every object, those included that are freed and still pinned. */
+  list(): StoredObject[] {
+    return Array.from(this.#state.byKey.values(), (entry) => {
+      const { id, sizeBytes, phase, io, offset, pinnerCount, creator } = entry
+      let state: StoredObject['state'] = phase === 'DYING' ? 'FREED' : phase
+      if (state === 'SEALED' && io === 'SPILLING') state = 'SPILLING'
+      else if (state === 'SEALED' && io === 'RESTORING') state = 'RESTORING'
+      else if (state === 'SEALED' && offset === undefined) state = 'SPILLED'
+      return { objectId: id, sizeBytes, state, pinnerCount, creator }
+    })
+  }
+
+  /** Asserts the invariants; for tests and simulation. */
+  check(): void {
+    check(this.#state)
+  }
+
+  /** Refuses what waits, ends the I/O under way, deletes what was spilled, closes the arena. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#timer?.cancel()
+    const error = new StoppedError('The object store of this node is closed: the node has stopped.')
+    for (const { reject } of this.#pending.values()) reject(error)
+    this.#pending.clear()
+    await Promise.all(this.#running)
+    await this.#deps.spill?.close()
+    await this.#deps.arena.close()
+  }
+
+  #request(make: (requestId: number) => StoreEvent): Promise<ObjectPlace> {
+    if (this.#isClosed) {
+      return Promise.reject(new StoppedError('The object store of this node is closed.'))
+    }
+    return new Promise((resolve, reject) => {
+      const requestId = this.#nextRequestId++
+      this.#pending.set(requestId, { resolve, reject })
+      this.#handle(make(requestId))
+    })
+  }
+
+  #handle(event: StoreEvent): void {
+    if (this.#isClosed) return
+    for (const effect of step(this.#state, event, this.#deps.clock.monotonicMs())) {
+      this.#perform(effect)
+    }
+    this.#armTimer()
+  }
+
+  #armTimer(): void {
+    const atMs = nextTimerAtMs(this.#state) ?? Infinity
+    if (atMs === this.#timerAtMs) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#timerAtMs = atMs
+    if (atMs === Infinity) return
+    const delayMs = Math.max(1, Math.ceil(atMs - this.#deps.clock.monotonicMs()))
+    this.#timer = this.#deps.clock.after(delayMs, () => {
+      this.#timerAtMs = Infinity
+      this.#handle({ type: 'timer' })
+    })
+  }
+
+  #perform(effect: StoreEffect): void {
+    switch (effect.type) {
+      case 'created':
+      case 'pinned':
+        this.#take(effect.requestId)?.resolve(effect.place)
+        return
+      case 'sealed':
+        this.#take(effect.requestId)?.resolve(NOWHERE)
+        return
+      case 'refused':
+        this.#take(effect.requestId)?.reject(effect.error)
+        return
+      case 'askRelease':
+        this.#tell(this.#deps.askRelease)
+        return
+      case 'evicted':
+        this.#tell(() => this.#deps.evicted?.(effect.id))
+        return
+      default:
+        this.#start(effect)
+    }
+  }
+
+  /** O2. The listener may well call the store. */
+  #tell(listener: (() => void) | undefined): void {
+    if (listener !== undefined) this.#deps.clock.microtask(listener)
+  }
+
+  #take(requestId: number): Pending | undefined {
+    const pending = this.#pending.get(requestId)
+    this.#pending.delete(requestId)
+    return pending
+  }
+
+  /** Begins an I/O; its end comes back as an event (O2). */
+  #start(effect: IoEffect): void {
+    const running = this.#runIo(effect).then((event) => {
+      this.#running.delete(running)
+      if (event !== undefined) this.#handle(event)
+    })
+    this.#running.add(running)
+  }
+
+  async #runIo(effect: IoEffect): Promise<StoreEvent | undefined> {
+    try {
+      return await this.#io(effect)
+    } catch (error) {
+      if (!(error instanceof VirgaError)) throw error // a bug: the process ends
+      this.#deps.log.warn(error.message, { code: error.code, effect: effect.type, ...error.data })
+      return failureOf(effect, error)
+    }
+  }
+
+  async #io(effect: IoEffect): Promise<StoreEvent | undefined> {
+    const { arena } = this.#deps
+    switch (effect.type) {
+      case 'grow':
+        return { type: 'grown', sizeBytes: await this.#grow(effect) }
+      case 'spill': {
+        const sources = effect.items.map(({ offset, sizeBytes }) => ({
+          sizeBytes,
+          read: (at: number, count: number) => arena.read(offset + at, count),
+        }))
+        return { type: 'spilled', batch: effect.batch, ranges: await this.#spill().write(sources) }
+      }
+      case 'restore': {
+        const { key, range, offset } = effect
+        await this.#spill().read(range, (at, bytes) => arena.write(offset + at, bytes))
+        return { type: 'restored', key }
+      }
+      case 'openDirect': {
+        const path = await this.#spill().openDirect(effect.sizeBytes)
+        return { type: 'directOpened', key: effect.key, path }
+      }
+      case 'sealDirect': {
+        const range: SpillRange = await this.#spill().sealDirect(effect.path, effect.sizeBytes)
+        return { type: 'directSealed', key: effect.key, range }
+      }
+      case 'removeRange':
+        await this.#spill().remove(effect.range)
+        return undefined
+      default:
+        await this.#spill().abortDirect(effect.path)
+        return undefined
+    }
+  }
+
+  /** Grows as wanted, or as little as needed when there is no room for more. */
+  async #grow({ needBytes, wantBytes }: GrowEffect): Promise<number> {
+    const { arena } = this.#deps
+    try {
+      await arena.grow(wantBytes)
+    } catch (error) {
+      if (!(error instanceof VirgaError) || wantBytes === needBytes) throw error
+      await arena.grow(needBytes)
+      return needBytes
+    }
+    return wantBytes
+  }
+
+  #spill(): SpillPlace {
+    const { spill } = this.#deps
+    if (spill === undefined) throw new TypeError('an effect of spilling without a spill place')
+    return spill
+  }
+}
+
+type GrowEffect = Extract<StoreEffect, { readonly type: 'grow' }>
+type IoEffect = Extract<
+  StoreEffect,
+  {
+    readonly type:
+      | 'grow'
+      | 'spill'
+      | 'restore'
+      | 'openDirect'
+      | 'sealDirect'
+      | 'removeRange'
+      | 'abortDirect'
+  }
+>
+
+/** The event that tells of a failed I/O; a file that could not be deleted is only logged. */
+function failureOf(effect: IoEffect, error: VirgaError): StoreEvent | undefined {
+  switch (effect.type) {
+    case 'grow':
+      return { type: 'growFailed' }
+    case 'spill':
+      return { type: 'spillFailed', batch: effect.batch, error }
+    case 'restore':
+      return { type: 'restoreFailed', key: effect.key, error }
+    case 'openDirect':
+    case 'sealDirect':
+      return { type: 'directFailed', key: effect.key, error }
+    default:
+      return undefined
+  }
+}
