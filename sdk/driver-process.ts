@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { workerArgs } from '../runtime/core-worker/function-argv.ts'
 
 export interface DriverFacts {
   readonly name: string
@@ -17,14 +18,16 @@ export interface DriverFacts {
 export function driverFacts(): DriverFacts {
   const main = process.argv[1]
   const entry = main !== undefined && existsSync(main) ? pathToFileURL(main).href : undefined
-  const env: Record<string, string> = {}
-  for (const [name, value] of Object.entries(process.env))
-    if (value !== undefined) env[name] = value
+  const { argv, execArgv, env } = workerArgs({
+    argv: process.argv.slice(1),
+    execArgv: process.execArgv,
+    env: process.env,
+  })
   return {
     name: main === undefined ? 'driver' : basename(main),
     entry,
-    argv: process.argv.slice(1),
-    execArgv: process.execArgv,
+    argv,
+    execArgv,
     env,
     cwd: process.cwd(),
     toUrl: (module) => (module.startsWith('file:') ? module : pathToFileURL(resolve(module)).href),

@@ -13,11 +13,13 @@ import { systemContext } from '../runtime/core-worker/context-system.ts'
 import { park, registeredHomes } from '../runtime/core-worker/functions.ts'
 import { registry } from '../runtime/core-worker/registry-system.ts'
 import { startCoreWorker, type ExtraNotices } from '../runtime/core-worker/start.ts'
+import { systemStackView } from '../runtime/core-worker/stack-view-loader.ts'
 import { openFileArena } from '../runtime/objects/arena-file.ts'
 import { openShmArena } from '../runtime/objects/arena-shm.ts'
 import { udsTransport } from '../runtime/protocol/connection-uds.ts'
 import type { JobSpec, Welcome } from '../runtime/protocol/messages.ts'
 import { openCluster, type OpenedCluster } from './cluster-process.ts'
+import { findWorker } from './current.ts'
 import { driverFacts } from './driver-process.ts'
 import { startInline } from './inline/init.ts'
 import { printOutput } from './output-process.ts'
@@ -38,7 +40,7 @@ let starting: Promise<Running> | undefined
  * @throws UsageError for a wrong option or address, or a second call without ignoreReinitError.
  */
 export function init(options: InitOptions = {}): Promise<Cluster> {
-  if (process.env['VIRGA_WORKER_ID'] !== undefined) return park(1)
+  if (findWorker()?.options.mode === 'worker') return park()
   return start(options)
 }
 
@@ -88,6 +90,7 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
       hash: systemHash,
       finalization: systemFinalization,
       context: systemContext,
+      stackView: systemStackView,
       openMemory: opened.openMemory ?? openMemory,
       extendCodec,
     },

@@ -20,6 +20,7 @@ import {
 } from '../common/ids.ts'
 import { INLINE_BYTES_MAX } from '../common/limits.ts'
 import type { Hash, Random } from '../common/random.ts'
+import type { StackView } from '../common/stack.ts'
 import type { Transport } from '../protocol/connection.ts'
 import type {
   ActorInfo,
@@ -34,6 +35,7 @@ import type { EncodedValue, ValueCodec } from '../protocol/value-codec.ts'
 import { makeActorHandle, type ActorTarget } from './actor-handle.ts'
 import { Actors } from './actors.ts'
 import { ArgumentEncoder } from './arguments.ts'
+import { withCallSite } from './call-site.ts'
 import type { ContextStorage } from './context.ts'
 import type { Executor } from './execute.ts'
 import { blobOf } from './failure.ts'
@@ -62,6 +64,8 @@ export interface CoreWorkerDeps {
   readonly context: ContextStorage
   readonly memory: ObjectMemory
   readonly raylet: RayletLink
+  /** Whose frames are hidden in errors, and how the others are mapped to their sources. */
+  stackView(): StackView
   /** For control messages: no handles. */
   readonly plainCodec: ValueCodec
   /** For values: made with the handle codecs of this core-worker. */
@@ -154,6 +158,7 @@ export class CoreWorker {
         this.#resolve(entry)
       },
       block: (entries, fail) => this.#block(entries, fail),
+      present: (error, site) => withCallSite(error, site, this.#label(), deps.stackView()),
     })
     this.rootScope = this.#makeRootScope()
   }
@@ -278,6 +283,11 @@ export class CoreWorker {
         }),
       )
     },
+  }
+
+  #label(): string {
+    const { mode, pid } = this.options
+    return mode === 'driver' ? 'driver' : `worker ${String(pid)}`
   }
 
   #makeRootScope(): Scope {

@@ -8,6 +8,7 @@ import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { GetTimeoutError, UsageError } from '../common/errors.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
+import { captureCallSite, type CallSite } from './call-site.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import { entryOf, type ObjectRef } from './object-ref.ts'
 import type { StoreClient } from './store-client.ts'
@@ -16,6 +17,8 @@ export interface GetterDeps {
   readonly clock: Clock
   readonly codec: ValueCodec
   readonly store: StoreClient
+  /** Finishes an error for the user: call site, frames in the user's source. */
+  present(error: unknown, site: CallSite): unknown
   /** Asks the owner of a borrowed entry for its value. */
   resolve(entry: ObjectEntry): void
   /** Reports this task as blocked on these entries; the result ends the report. A deadlock found
@@ -32,8 +35,14 @@ export class Getter {
 
   async getOne(ref: ObjectRef, options: Partial<GetSpecOptions> = {}): Promise<unknown> {
     const entry = entryOf(ref)
-    if (entry.pending) await this.#complete([entry], options)
-    return this.#read(entry, options.copy ?? false)
+    if (entry.state === VALUE) return entry.value
+    const site = captureCallSite(this.getOne)
+    try {
+      if (entry.pending) await this.#complete([entry], options)
+      return await this.#read(entry, options.copy ?? false)
+    } catch (error) {
+      throw this.#deps.present(error, site)
+    }
   }
 
   async getMany(
@@ -41,14 +50,19 @@ export class Getter {
     options: Partial<GetSpecOptions> = {},
   ): Promise<unknown[]> {
     const entries = refs.map(entryOf)
-    for (const entry of entries) if (entry.state === FAILED) throw entry.value
-    if (entries.some((entry) => entry.pending)) await this.#complete(entries, options)
-    const values: unknown[] = []
-    const copy = options.copy ?? false
-    for (const entry of entries) {
-      values.push(entry.state === VALUE ? entry.value : await this.#read(entry, copy))
+    const site = captureCallSite(this.getMany)
+    try {
+      for (const entry of entries) if (entry.state === FAILED) throw entry.value
+      if (entries.some((entry) => entry.pending)) await this.#complete(entries, options)
+      const values: unknown[] = []
+      const copy = options.copy ?? false
+      for (const entry of entries) {
+        values.push(entry.state === VALUE ? entry.value : await this.#read(entry, copy))
+      }
+      return values
+    } catch (error) {
+      throw this.#deps.present(error, site)
     }
-    return values
   }
 
   async wait(

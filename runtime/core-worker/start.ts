@@ -6,6 +6,7 @@ import { VirgaError } from '../common/errors.ts'
 import type { Finalization } from '../common/finalization.ts'
 import type { WorkerId } from '../common/ids.ts'
 import type { Hash, Random } from '../common/random.ts'
+import type { StackView } from '../common/stack.ts'
 import type { Transport } from '../protocol/connection.ts'
 import {
   PROTOCOL_VERSION,
@@ -28,6 +29,7 @@ export interface StartDeps {
   readonly hash: Hash
   readonly finalization: Finalization
   readonly context: ContextStorage
+  stackView(): StackView
   openMemory(arena: Welcome['arena']): ObjectMemory
   /** Handle codecs and types of upper layers (placement groups, queues, the user's types). */
   extendCodec?(codec: ValueCodec): void

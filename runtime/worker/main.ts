@@ -12,6 +12,7 @@ import { readHomeFile } from '../core-worker/function-source-file.ts'
 import { Sources } from '../core-worker/function-sources.ts'
 import { registry } from '../core-worker/registry-system.ts'
 import { startCoreWorker } from '../core-worker/start.ts'
+import { systemStackView } from '../core-worker/stack-view-loader.ts'
 import { WorkerSide } from '../core-worker/worker-side.ts'
 import { openFileArena } from '../objects/arena-file.ts'
 import { openShmArena } from '../objects/arena-shm.ts'
@@ -24,9 +25,11 @@ import { stripOverPipe } from './strip-pipe-file.ts'
 
 const STRIP_FD = 3
 
+/** Taken out of the environment: programs that a task starts are no workers. */
 function env(name: string): string {
   const value = process.env[name]
   if (value === undefined) throw new Error(`a worker was started without ${name}`)
+  Reflect.deleteProperty(process.env, name)
   return value
 }
 
@@ -35,7 +38,8 @@ function end(code: number): void {
 }
 
 async function main(): Promise<void> {
-  const workerId = fromHex(env('VIRGA_WORKER_ID')) as WorkerId
+  const hexId = env('VIRGA_WORKER_ID')
+  const workerId = fromHex(hexId) as WorkerId
   const sessionDir = env('VIRGA_SESSION_DIR')
   const sources = new Sources({ read: readHomeFile, hash: systemHash })
   installTypeScriptHooks({
@@ -55,6 +59,7 @@ async function main(): Promise<void> {
       hash: systemHash,
       finalization: systemFinalization,
       context: systemContext,
+      stackView: systemStackView,
       openMemory: (arena) =>
         arena.kind === 'shm'
           ? openShmArena(arena.path, arena.sizeBytes, {
@@ -67,10 +72,11 @@ async function main(): Promise<void> {
       role: 'worker',
       rayletAddress: env('VIRGA_RAYLET_ADDRESS'),
       workerId,
-      address: join(socketDir, `${env('VIRGA_WORKER_ID').slice(0, 16)}.sock`),
+      address: join(socketDir, `${hexId.slice(0, 16)}.sock`),
       pid: process.pid,
     },
     (made) => {
+      registry().currentCoreWorker = made
       side = workerSide(made, sources)
       const running = side
       return {
@@ -86,7 +92,6 @@ async function main(): Promise<void> {
       }
     },
   )
-  registry().currentCoreWorker = worker
   const { onClosed } = worker.deps.raylet
   worker.deps.raylet.onClosed = (error) => {
     onClosed?.(error)

@@ -15,6 +15,7 @@ import type { CoreWorker } from '../../runtime/core-worker/core-worker.ts'
 import type { Runnable } from '../../runtime/core-worker/execute.ts'
 import { lookup } from '../../runtime/core-worker/functions.ts'
 import { startCoreWorker } from '../../runtime/core-worker/start.ts'
+import { systemStackView } from '../../runtime/core-worker/stack-view-loader.ts'
 import { WorkerSide } from '../../runtime/core-worker/worker-side.ts'
 import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import { MemoryArena } from '../../runtime/objects/arena-memory.ts'
@@ -112,6 +113,7 @@ function startWorker(
       hash: systemHash,
       finalization: systemFinalization,
       context: systemContext,
+      stackView: systemStackView,
       openMemory: deps.openMemory,
       extendCodec,
     },

@@ -1,0 +1,36 @@
+// Where the user's program asked for a value: shown below the frames of the task that failed.
+// Captured when a get begins to wait, because afterwards the stack is gone; formatted only when an
+// error is shown.
+import { TaskError, VirgaError } from '../common/errors.ts'
+import type { StackView } from '../common/stack.ts'
+import { addCallSite, showUserFrames } from '../common/task-error.ts'
+
+export interface CallSite {
+  readonly stack?: string
+}
+
+/** The stack of whoever called `below`. About a microsecond. */
+export function captureCallSite(below: (...args: never[]) => unknown): CallSite {
+  const site: { stack?: string } = {}
+  Error.captureStackTrace(site, below)
+  return site
+}
+
+const shown = new WeakSet<Error>()
+
+/** Finishes an error for the user, once: frames of the task in its source, then the call site. */
+export function withCallSite(
+  error: unknown,
+  site: CallSite,
+  label: string,
+  view: StackView,
+): unknown {
+  if (!(error instanceof VirgaError) || shown.has(error)) return error
+  shown.add(error)
+  addCallSite(error, site.stack ?? '', label, view)
+  for (let cause = error.cause; cause instanceof Error && !shown.has(cause); cause = cause.cause) {
+    shown.add(cause)
+    if (!(cause instanceof TaskError)) showUserFrames(cause, view)
+  }
+  return error
+}
