@@ -5,6 +5,7 @@
 // [u8 which, value]... [map of enumerable fields].
 // Source: the bad-input catalogue, row B17; virga-error.ts E1 (known by code, not by prototype).
 import { types } from 'node:util'
+import { toWire } from '../common/error-wire.ts'
 import { RemoteError, VirgaError, findErrorClass } from '../common/errors.ts'
 import { DecodeError } from './byte-reader.ts'
 import * as kinds from './value-codec-kinds.ts'
@@ -60,9 +61,9 @@ export function writeError(sink: ValueSink, value: object): void {
   const at = sink.beginExt(kinds.EXT_ERROR)
   if (error instanceof VirgaError) {
     writer.u8(VIRGA_ERROR)
-    writeText(writer, error.code)
+    writeText(writer, toWire(error).code)
     writeText(writer, String(error.message))
-    writeHidden(sink, error, virgaPrototype(error.code))
+    writeHidden(sink, error, virgaPrototype(error.code) ?? error, 'message')
     const isOwn = (key: string): boolean => key !== 'code' && key !== 'retryable'
     sink.fields(error, Object.keys(error).filter(isOwn))
   } else if (error instanceof DOMException) {
@@ -74,18 +75,22 @@ export function writeError(sink: ValueSink, value: object): void {
   } else {
     const code = builtInCode(error)
     writer.u8(code)
-    writeHidden(sink, error, BUILT_IN_ERRORS[code]?.prototype)
+    writeHidden(sink, error, BUILT_IN_ERRORS[code]?.prototype ?? error)
     sink.fields(error, Object.keys(error))
   }
   sink.endExt(at)
 }
 
-/** @param like  what the rebuilt error has without our help. */
-function writeHidden(sink: ValueSink, error: Error, like: Error | undefined): void {
+/**
+ * @param like    what the rebuilt error has without our help.
+ * @param except  what its constructor is given already.
+ */
+function writeHidden(sink: ValueSink, error: Error, like: Error, except?: 'message'): void {
   const { writer } = sink
   const countAt = writer.reserve(1)
   let count = 0
   for (const [which, name] of HIDDEN_NAMES.entries()) {
+    if (name === except) continue
     try {
       const own = Object.getOwnPropertyDescriptor(error, name)
       if (own === undefined ? which > 1 : own.enumerable) continue
@@ -120,7 +125,31 @@ function builtInCode(error: Error): number {
 }
 
 function readError(source: ValueSource): Error {
-  const error = source.keep(makeError(source))
+  const { reader } = source
+  const kind = reader.u8()
+  if (kind !== VIRGA_ERROR) return readProperties(source, source.keep(makeError(source, kind)))
+  const code = source.text()
+  const Class = findErrorClass(code) ?? RemoteError
+  const error = source.keep(new Class(source.text()))
+  readProperties(source, error)
+  restoreData(error, code)
+  return error
+}
+
+/** The data of a RemoteError tells the code and data that are not known here: error-wire W2. */
+function restoreData(error: VirgaError, code: string): void {
+  const data: unknown = error.data
+  const wrapped =
+    typeof data === 'object' && data !== null && Reflect.get(data, 'remoteCode') === code
+  const isUnknown = error instanceof RemoteError && findErrorClass(code) === undefined
+  if (isUnknown && !wrapped) {
+    kinds.defineOwn(error, 'data', { remoteCode: code, remoteData: data })
+  } else if (!isUnknown && wrapped) {
+    kinds.defineOwn(error, 'data', Reflect.get(data, 'remoteData'))
+  }
+}
+
+function readProperties(source: ValueSource, error: Error): Error {
   const { reader } = source
   const hidden = source.count(reader.u8(), 2)
   let hasStack = false
@@ -141,13 +170,11 @@ function readError(source: ValueSource): Error {
   return error
 }
 
-function makeError(source: ValueSource): Error {
-  const code = source.reader.u8()
+function makeError(source: ValueSource, code: number): Error {
   if (code === DOM_EXCEPTION) {
     const name = source.text()
     return new DOMException(source.text(), name)
   }
-  if (code === VIRGA_ERROR) return makeVirgaError(source.text(), source.text())
   const kind = BUILT_IN_ERRORS[code]
   if (kind === undefined) throw new DecodeError(`an error of unknown class ${code}`)
   return kind.make()
@@ -155,12 +182,6 @@ function makeError(source: ValueSource): Error {
 
 function virgaPrototype(code: string): Error | undefined {
   return findErrorClass(code)?.prototype as Error | undefined
-}
-
-function makeVirgaError(code: string, message: string): VirgaError {
-  const Class = findErrorClass(code)
-  if (Class !== undefined) return new Class(message)
-  return new RemoteError(`${message} (${code}, which this version of Virga does not know)`)
 }
 
 /**
