@@ -14,17 +14,15 @@ import {
   sweepSessions,
   type SessionNode,
 } from '../runtime/common/session-file.ts'
-import type { ObjectMemory } from '../runtime/core-worker/store-client.ts'
-import type { Transport } from '../runtime/protocol/connection.ts'
-import type { Welcome } from '../runtime/protocol/messages.ts'
+import type { StartDeps } from '../runtime/core-worker/start.ts'
 
 /** A cluster that a driver can say hello to. */
 export interface OpenedCluster {
   readonly rayletAddress: string
   readonly sessionDir: string
   /** Set in inline mode: everything stays in this process. */
-  readonly transport?: Transport
-  openMemory?(arena: Welcome['arena']): ObjectMemory
+  readonly transport?: StartDeps['transport']
+  openMemory?: StartDeps['openMemory']
   /** Ends what was started for this program. */
   close(): Promise<void>
 }

@@ -1,14 +1,11 @@
 // The core-worker of this process: of the running task in inline mode, else the one of init().
 import { UsageError } from '../runtime/common/errors.ts'
 import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
-import { systemContext } from '../runtime/core-worker/context-system.ts'
 import { registry } from '../runtime/core-worker/registry-system.ts'
 
 export function findWorker(): CoreWorker | undefined {
-  return (
-    systemContext.current()?.parts.coreWorker ??
-    (registry().currentCoreWorker as CoreWorker | undefined)
-  )
+  const worker = registry().currentCoreWorker as CoreWorker | undefined
+  return worker?.deps.context.current()?.parts.coreWorker ?? worker
 }
 
 /** @throws UsageError before init(). */

@@ -23,7 +23,7 @@ import { currentWorker } from './current.ts'
  * @throws SerializationError, ObjectTooLargeError, ObjectStoreFullError.
  */
 export async function put<T>(value: T): Promise<ObjectRef<T>> {
-  return (await currentWorker('put()').put(value)) as ObjectRef<T>
+  return (await currentWorker('put()').values.put(value)) as ObjectRef<T>
 }
 
 /**

@@ -10,6 +10,8 @@ import { systemHash, systemRandom } from '../runtime/common/random-system.ts'
 import type { Cluster, InitOptions } from '../runtime/common/surface.ts'
 import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
 import { systemContext } from '../runtime/core-worker/context-system.ts'
+import { readHomeFile } from '../runtime/core-worker/function-source-file.ts'
+import { Sources } from '../runtime/core-worker/function-sources.ts'
 import { park, registeredHomes } from '../runtime/core-worker/functions.ts'
 import { registry } from '../runtime/core-worker/registry-system.ts'
 import { startCoreWorker, type ExtraNotices } from '../runtime/core-worker/start.ts'
@@ -23,7 +25,6 @@ import { findWorker } from './current.ts'
 import { driverFacts } from './driver-process.ts'
 import { startInline } from './inline/init.ts'
 import { printOutput } from './output-process.ts'
-import { extendCodec } from './registered-types.ts'
 
 interface Running {
   readonly worker: CoreWorker
@@ -92,7 +93,7 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
       context: systemContext,
       stackView: systemStackView,
       openMemory: opened.openMemory ?? openMemory,
-      extendCodec,
+      sources: new Sources({ read: readHomeFile, hash: systemHash }),
     },
     {
       role: 'driver',

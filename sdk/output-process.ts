@@ -1,6 +1,6 @@
 // Output of workers on the driver's own streams: `(name pid=12) text`. Lines that repeat are folded:
 // the first is shown, then how often it came again. Source: Ray log deduplication (5 s window).
-import type { OutputLine } from '../runtime/protocol/messages.ts'
+import type { OutputLine } from '../runtime/core-worker/start.ts'
 
 const WINDOW_MS = 5000
 const REMEMBERED_MAX = 1000

@@ -195,7 +195,7 @@ export class Actors {
   #alive(client: ActorClient, view: ActorView): void {
     const peer = this.#deps.dial(view.address)
     client.peer = peer
-    peer.onClosed.push(() => {
+    peer.whenClosed(() => {
       this.#disconnected(client, peer)
     })
     this.#sortOut(client)

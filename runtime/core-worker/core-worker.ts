@@ -1,24 +1,9 @@
 // The library inside every driver and worker: submits, owns refs, gets. A worker adds an Executor
 // (worker-side.ts). This file wires the parts; each part has a file of its own.
 import type { Clock } from '../common/clock.ts'
-import { fromWire, toWire } from '../common/error-wire.ts'
-import {
-  DeadlockError,
-  NodeDiedError,
-  ObjectNotFoundError,
-  OwnerDiedError,
-  VirgaError,
-} from '../common/errors.ts'
+import type { NodeDiedError } from '../common/errors.ts'
 import type { Finalization } from '../common/finalization.ts'
-import {
-  driverTaskId,
-  toHex,
-  type ActorId,
-  type JobId,
-  type ObjectId,
-  type WorkerId,
-} from '../common/ids.ts'
-import { INLINE_BYTES_MAX } from '../common/limits.ts'
+import { driverTaskId, type ActorId, type JobId, type WorkerId } from '../common/ids.ts'
 import type { Hash, Random } from '../common/random.ts'
 import type { StackView } from '../common/stack.ts'
 import type { Transport } from '../protocol/connection.ts'
@@ -26,34 +11,34 @@ import type {
   ActorInfo,
   ActorSpec,
   ActorView,
+  ClientNotices,
   PeerCalls,
   PeerNotices,
-  Resolution,
   Welcome,
 } from '../protocol/messages.ts'
-import type { EncodedValue, ValueCodec } from '../protocol/value-codec.ts'
+import type { ValueCodec } from '../protocol/value-codec.ts'
 import { makeActorHandle, type ActorTarget } from './actor-handle.ts'
 import { Actors } from './actors.ts'
 import { ArgumentEncoder } from './arguments.ts'
+import { Blocking } from './blocking.ts'
 import { withCallSite } from './call-site.ts'
 import type { ContextStorage } from './context.ts'
+import type { Sources } from './function-sources.ts'
 import type { Executor } from './execute.ts'
-import { blobOf } from './failure.ts'
 import { Getter } from './get.ts'
-import { handleEntriesOf, sharedEntries } from './handles.ts'
 import { Leases } from './leases.ts'
-import { BLOB, FAILED, ObjectEntry, STORED, VALUE, type StoredAt } from './object-entry.ts'
+import { ObjectEntry } from './object-entry.ts'
 import { entryOf, refOf, type ObjectRef } from './object-ref.ts'
 import { Peers, type Peer } from './peers.ts'
 import type { RayletLink } from './raylet-link.ts'
 import { actorObjectId, References } from './references.ts'
-import { completeEntry, copyOf } from './replies.ts'
 import type { ReplyWriter } from './reply-writer.ts'
 import { Scope } from './scope.ts'
-import { StoreClient, type ObjectMemory, type Storable } from './store-client.ts'
+import { StoreClient, type ObjectMemory } from './store-client.ts'
 import { Submitter } from './submit.ts'
 import type { TaskKind } from './task-kind.ts'
 import type { TaskRecord } from './task-record.ts'
+import { Values } from './values.ts'
 
 export interface CoreWorkerDeps {
   readonly transport: Transport
@@ -64,6 +49,7 @@ export interface CoreWorkerDeps {
   readonly context: ContextStorage
   readonly memory: ObjectMemory
   readonly raylet: RayletLink
+  readonly sources: Sources
   /** Whose frames are hidden in errors, and how the others are mapped to their sources. */
   stackView(): StackView
   /** For control messages: no handles. */
@@ -104,12 +90,10 @@ export class CoreWorker {
   limiter:
     | { acquire(record: TaskRecord, start: () => void): void; release(record: TaskRecord): void }
     | undefined
-  readonly #resolving = new WeakSet<ObjectEntry>()
-  readonly #blocked = new Map<number, (error: Error) => void>()
+  readonly values = new Values(this)
+  readonly blocking = new Blocking(this)
   readonly #creating = new Map<ActorId, Promise<ActorInfo>>()
   readonly #aliases = new Map<ActorId, ActorId>()
-  #nextWait = 1
-  #blockedCount = 0
 
   constructor(deps: CoreWorkerDeps, options: CoreWorkerOptions) {
     this.deps = deps
@@ -155,9 +139,9 @@ export class CoreWorker {
       codec: this.codec,
       store: this.store,
       resolve: (entry) => {
-        this.#resolve(entry)
+        this.values.resolve(entry)
       },
-      block: (entries, fail) => this.#block(entries, fail),
+      block: (entries, fail) => this.blocking.block(entries, fail),
       present: (error, site) => withCallSite(error, site, this.#label(), deps.stackView()),
     })
     this.rootScope = this.#makeRootScope()
@@ -183,23 +167,6 @@ export class CoreWorker {
 
   ref(entry: ObjectEntry): ObjectRef {
     return refOf(entry, this.references)
-  }
-
-  async put(value: unknown): Promise<ObjectRef> {
-    const encoded = this.codec.encode(value, 'value')
-    const scope = this.scope()
-    const entry = new ObjectEntry(scope, scope.nextPut++, -1)
-    const contained = sharedEntries(encoded.handles)
-    if (encoded.sizeBytes > INLINE_BYTES_MAX) {
-      const stored = await this.store.put(this.references.idOf(entry), encoded)
-      this.references.share(entry, contained)
-      entry.complete(STORED, stored)
-    } else {
-      const blob = Buffer.allocUnsafe(encoded.sizeBytes)
-      encoded.writeTo(blob)
-      completeEntry(entry, blob, contained, this)
-    }
-    return this.ref(entry)
   }
 
   cancel(ref: ObjectRef, options: { force: boolean; recursive: boolean }): void {
@@ -256,16 +223,16 @@ export class CoreWorker {
 
   /** Handlers of what the raylet tells. */
   readonly notices = {
-    leaseGranted: (message: Parameters<Leases['granted']>[0]): void => {
+    leaseGranted: (message: ClientNotices['leaseGranted']): void => {
       this.leases.granted(message)
     },
-    classRefused: (message: Parameters<Submitter['classRefused']>[0]): void => {
+    classRefused: (message: ClientNotices['classRefused']): void => {
       this.submitter.classRefused(message)
     },
-    reclaimLease: (message: { leaseId: Parameters<Leases['reclaim']>[0] }): void => {
+    reclaimLease: (message: ClientNotices['reclaimLease']): void => {
       this.leases.reclaim(message.leaseId)
     },
-    leaseBroken: (message: Parameters<Submitter['leaseBroken']>[0]): void => {
+    leaseBroken: (message: ClientNotices['leaseBroken']): void => {
       this.submitter.leaseBroken(message)
     },
     actorChanged: (view: ActorView): void => {
@@ -276,12 +243,8 @@ export class CoreWorker {
       this.deps.finalization.collect()
       this.store.shed()
     },
-    deadlock: (message: { waitId: number; chain: readonly string[] }): void => {
-      this.#blocked.get(message.waitId)?.(
-        new DeadlockError(`these wait for each other: ${message.chain.join(' → ')}`, {
-          data: { chain: message.chain },
-        }),
-      )
+    deadlock: ({ waitId, chain }: ClientNotices['deadlock']): void => {
+      this.blocking.deadlock(waitId, chain)
     },
   }
 
@@ -309,7 +272,7 @@ export class CoreWorker {
     const { clock, raylet } = this.deps
     const encoder = new ArgumentEncoder({
       codec: this.codec,
-      storeLarge: (encoded) => this.#storeLarge(encoded),
+      storeLarge: (encoded) => this.values.storeLarge(encoded),
     })
     const submitter = new Submitter({
       clock,
@@ -326,7 +289,7 @@ export class CoreWorker {
         },
       },
       resolve: (entry) => {
-        this.#resolve(entry)
+        this.values.resolve(entry)
       },
       killWorker: (peer) => {
         const lease = this.leases.leaseAt(peer)
@@ -355,162 +318,15 @@ export class CoreWorker {
     return submitter
   }
 
-  /** A large argument: copied now (values are encoded at the call), stored when there is room. */
-  #storeLarge(encoded: EncodedValue): ObjectEntry {
-    const scope = this.scope()
-    const entry = new ObjectEntry(scope, scope.nextPut++, -1)
-    const blob = Buffer.allocUnsafe(encoded.sizeBytes)
-    encoded.writeTo(blob)
-    const copy: Storable = {
-      sizeBytes: encoded.sizeBytes,
-      writeTo: (target) => {
-        target.set(blob)
-      },
-    }
-    this.store.put(this.references.idOf(entry), copy).then(
-      (stored) => {
-        this.references.share(entry, sharedEntries(encoded.handles))
-        entry.complete(STORED, stored)
-      },
-      (error: Error) => {
-        entry.complete(FAILED, error)
-      },
-    )
-    return entry
-  }
-
-  /** Asks the owner of a borrowed entry for its value, once. */
-  #resolve(entry: ObjectEntry): void {
-    const stream = entry.task?.stream
-    if (stream?.completed === entry) stream.lift()
-    const ownerAddress = entry.sharing?.ownerAddress
-    if (ownerAddress === undefined || !entry.pending || this.#resolving.has(entry)) return
-    this.#resolving.add(entry)
-    const objectId = this.references.idOf(entry)
-    const peer = this.peers.dial(ownerAddress)
-    const died = (): void => {
-      entry.complete(FAILED, ownerDied(objectId))
-    }
-    peer.onClosed.push(died)
-    if (peer.closed) died()
-    peer.with((channel) => {
-      channel.request('getObject', { objectId }).then(
-        (resolution) => {
-          this.#resolved(entry, resolution)
-        },
-        (error: unknown) => {
-          if (!peer.closed) entry.complete(FAILED, error)
-        },
-      )
-    })
-  }
-
-  #resolved(entry: ObjectEntry, resolution: Resolution): void {
-    if (resolution.kind === 'failed') {
-      entry.complete(FAILED, fromWire(this.codec.decode(copyOf(resolution.blob))))
-      return
-    }
-    if (resolution.kind === 'stored') {
-      const { objectId, sizeBytes } = resolution
-      entry.complete(STORED, { objectId, sizeBytes })
-      return
-    }
-    const blob = copyOf(resolution.blob)
-    completeEntry(entry, blob, this.containedOf(blob), this)
-  }
-
-  /** The entries of the counted handles inside an encoded value. */
-  containedOf(blob: Uint8Array): readonly ObjectEntry[] {
-    return handleEntriesOf(this, blob)
-  }
-
-  /** Answers a borrower that asks for a value. */
-  #describe(objectId: ObjectId): Resolution | Promise<Resolution> {
-    const entry = this.references.find(objectId)
-    if (entry === undefined) {
-      const error = new ObjectNotFoundError(
-        `no object ${toHex(objectId)} is known to its owner; it was freed`,
-      )
-      return { kind: 'failed', blob: blobOf(this.codec, toWire(error)) }
-    }
-    return new Promise((resolve) => {
-      this.#resolve(entry)
-      entry.whenComplete(() => {
-        resolve(this.#resolutionOf(entry))
-      })
-    })
-  }
-
-  #resolutionOf(entry: ObjectEntry): Resolution {
-    switch (entry.state) {
-      case VALUE:
-        return { kind: 'inline', blob: blobOf(this.codec, entry.value) }
-      case BLOB:
-        return { kind: 'inline', blob: entry.value as Uint8Array }
-      case STORED: {
-        const { objectId, sizeBytes } = entry.value as StoredAt
-        return { kind: 'stored', objectId, sizeBytes }
-      }
-      default:
-        return { kind: 'failed', blob: blobOf(this.codec, toWire(asVirgaError(entry.value))) }
-    }
-  }
-
-  /** G3: a task that waits gives its CPU back, and what it has not begun to others. */
-  #block(entries: readonly ObjectEntry[], fail: ((error: Error) => void) | undefined): () => void {
-    const { raylet } = this.deps
-    raylet.hold(1)
-    const scope = this.deps.context.current()
-    if (scope === undefined || scope.parts.mode !== 'worker' || entries.length === 0) {
-      return () => {
-        raylet.hold(-1)
-      }
-    }
-    const waitId = this.#nextWait++
-    const { actorId } = scope.parts
-    if (fail !== undefined) this.#blocked.set(waitId, fail)
-    this.#blockedCount += 1
-    this.execution?.executor.handBack()
-    raylet.notify('blocked', {
-      waitId,
-      taskId: scope.taskId,
-      name: scope.parts.name,
-      on: fail === undefined ? [] : entries.slice(0, 1000).map((entry) => this.#waitingOn(entry)),
-      ...(actorId === undefined ? {} : { actorId }),
-    })
-    return () => {
-      raylet.hold(-1)
-      this.#blocked.delete(waitId)
-      this.#blockedCount -= 1
-      raylet.notify('unblocked', { waitId, taskId: scope.taskId })
-    }
-  }
-
-  /** Reports this task as blocked until the result is called: waits outside get and wait. */
-  blockFor(entry: ObjectEntry): () => void {
-    return this.#block(entry.pending ? [entry] : [], undefined)
-  }
-
   /** Resolves when a task without returns has ended. @throws what it failed with */
   async finished(record: TaskRecord): Promise<undefined> {
-    const unblock = this.#block([], undefined)
+    const unblock = this.blocking.block([])
     try {
       await record.ended
     } finally {
       unblock()
     }
     return undefined
-  }
-
-  #waitingOn(entry: ObjectEntry): { taskId: Scope['taskId']; name: string; actorId?: ActorId } {
-    const kind = entry.task?.kind
-    const taskId = this.references.idOf(entry).slice(0, 16) as Scope['taskId']
-    const actorId = kind?.actorId === undefined ? undefined : this.realActorId(kind.actorId)
-    return {
-      taskId,
-      name: kind?.name ?? 'a borrowed object',
-      ...(actorId === undefined ? {} : { actorId }),
-    }
   }
 
   realActorId(actorId: ActorId): ActorId {
@@ -535,7 +351,7 @@ export class CoreWorker {
 
   #nodeDied(error: NodeDiedError): void {
     this.submitter.failAll(error)
-    for (const fail of this.#blocked.values()) fail(error)
+    this.blocking.failAll(error)
   }
 
   #peerHandlers(): ConstructorParameters<typeof Peers>[2] {
@@ -547,11 +363,11 @@ export class CoreWorker {
         this.submitter.replies(peer, reader)
       },
       notified: (peer, type, message) => {
-        this.#peerNotified(peer, type, message as never)
+        this.#peerNotified(peer, type, message)
       },
       requested: (peer, type, message) => {
         const { objectId } = message as PeerCalls['getObject'][0]
-        if (type === 'getObject') return this.#describe(objectId)
+        if (type === 'getObject') return this.values.describe(objectId)
         if (type === 'borrow') this.references.lend(peer, objectId)
         return undefined
       },
@@ -564,9 +380,10 @@ export class CoreWorker {
     return this.execution
   }
 
-  #peerNotified(peer: Peer, type: string, message: PeerNotices[keyof PeerNotices] & never): void {
-    const handle = this.#onPeer[type as keyof PeerNotices]
-    handle(peer, message)
+  #peerNotified(peer: Peer, type: string, message: object): void {
+    const handlers: Readonly<Record<string, ((peer: Peer, message: never) => void) | undefined>> =
+      this.#onPeer
+    handlers[type]?.(peer, message as never)
   }
 
   readonly #onPeer: {
@@ -590,7 +407,7 @@ export class CoreWorker {
       this.submitter.started(peer, seq)
     },
     streamItem: (peer, message) => {
-      this.submitter.streamItem(peer, message, (blob) => this.containedOf(blob))
+      this.submitter.streamItem(peer, message, (blob) => this.values.containedOf(blob))
     },
     streamAck: (peer, message) => {
       this.#execute().executor.streamAck(peer, message)
@@ -619,17 +436,4 @@ function storeLink(raylet: RayletLink): ConstructorParameters<typeof StoreClient
       raylet.notify('storeUnpin', { objectId, count })
     },
   }
-}
-
-function asVirgaError(error: unknown): VirgaError {
-  if (error instanceof VirgaError) return error
-  return new VirgaError(error instanceof Error ? error.message : String(error), { cause: error })
-}
-
-function ownerDied(objectId: ObjectId): OwnerDiedError {
-  return new OwnerDiedError(
-    `the process that owned object ${toHex(objectId)} ended before its value was fetched; keep the ` +
-      'owner alive, or return the value instead of the ref',
-    { data: { objectId: toHex(objectId) } },
-  )
 }

@@ -1,6 +1,6 @@
 // What a worker is started with, derived from how its driver was started (pure).
 //   workerArgs({ execArgv, argv, env }) -> the same three for workers
-//   stripsTypes(execArgv, env)          whether workers may get stripped TypeScript from the raylet
+//   stripsTypes({ execArgv, env })      whether workers may get stripped TypeScript from the raylet
 // Kept: loaders (tsx), --import, --conditions, memory limits, the user's arguments and environment.
 // Invariants:
 //   A1. Left out is what makes Node run something else than a module (-e, -p, --test, --watch),
@@ -123,7 +123,7 @@ const NOT_PLAIN_STRIPPING =
  * Whether the workers' TypeScript is what Node's own type stripping makes of it, so that the
  * raylet may strip for them: no other loader, no transforming.
  */
-export function stripsTypes(worker: Pick<WorkerArgs, 'execArgv' | 'env'>): boolean {
+export function stripsTypes(worker: Pick<ProcessArgs, 'execArgv' | 'env'>): boolean {
   const options = [...worker.execArgv, ...splitOptions(worker.env['NODE_OPTIONS'] ?? '')]
   return !options.some((option, index) => {
     const [name, value = options[index + 1] ?? ''] = splitOnce(option, '=')

@@ -23,7 +23,7 @@ export interface GetterDeps {
   resolve(entry: ObjectEntry): void
   /** Reports this task as blocked on these entries; the result ends the report. A deadlock found
    *  meanwhile is told to `fail`. */
-  block(entries: readonly ObjectEntry[], fail: ((error: Error) => void) | undefined): () => void
+  block(entries: readonly ObjectEntry[], fail?: (error: Error) => void): () => void
 }
 
 export class Getter {
@@ -36,7 +36,7 @@ export class Getter {
   async getOne(ref: ObjectRef, options: Partial<GetSpecOptions> = {}): Promise<unknown> {
     const entry = entryOf(ref)
     if (entry.state === VALUE) return entry.value
-    const site = captureCallSite(this.getOne)
+    const site = captureCallSite()
     try {
       if (entry.pending) await this.#complete([entry], options)
       return await this.#read(entry, options.copy ?? false)
@@ -50,7 +50,7 @@ export class Getter {
     options: Partial<GetSpecOptions> = {},
   ): Promise<unknown[]> {
     const entries = refs.map(entryOf)
-    const site = captureCallSite(this.getMany)
+    const site = captureCallSite()
     try {
       for (const entry of entries) if (entry.state === FAILED) throw entry.value
       if (entries.some((entry) => entry.pending)) await this.#complete(entries, options)
@@ -119,7 +119,8 @@ export class Getter {
         for (const entry of pending) if (entry.pending) entry.forgetWaiter(waiter)
         unblock()
         if (error === undefined) resolve()
-        else reject(error as Error)
+        // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- a signal's reason may be any value
+        else reject(error)
       }
       const waiter = (entry: ObjectEntry): void => {
         if (!done && rule.enough(entry)) finish()

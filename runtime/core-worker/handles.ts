@@ -1,6 +1,5 @@
 // Handles that travel inside values and are counted, refs and actor handles: how the value codec
 // carries them, and which entries stand behind them.
-import type { ActorId } from '../common/ids.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
 import type { ActorInfo } from '../protocol/messages.ts'
@@ -75,6 +74,6 @@ function decodeActor(
   const info = worker.deps.plainCodec.decode(reader.view(reader.remaining)) as ActorInfo
   const entry = counted
     ? worker.references.decode(entryBytes)
-    : worker.actorEntry(info.actorId as ActorId, false)
+    : worker.actorEntry(info.actorId, false)
   return { info, entry }
 }

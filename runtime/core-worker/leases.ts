@@ -38,7 +38,7 @@ export interface SchedulingClass {
 export interface LeasesDeps {
   readonly clock: Clock
   dial(address: string): Peer
-  notifyRaylet<K extends keyof RayletNotices & string>(type: K, message: RayletNotices[K]): void
+  notifyRaylet<K extends keyof RayletNotices>(type: K, message: RayletNotices[K]): void
 }
 
 export class Leases {

@@ -45,6 +45,12 @@ export class Peer {
     for (const use of queue) use(channel)
   }
 
+  /** Calls `listener` once when it closes; at once if it has. */
+  whenClosed(listener: () => void): void {
+    if (this.closed) listener()
+    else this.onClosed.push(listener)
+  }
+
   close(): void {
     if (this.closed) return
     this.closed = true

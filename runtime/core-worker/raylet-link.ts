@@ -35,11 +35,11 @@ export class RayletLink {
     })
   }
 
-  notify<K extends keyof RayletNotices & string>(type: K, message: RayletNotices[K]): void {
+  notify<K extends keyof RayletNotices>(type: K, message: RayletNotices[K]): void {
     if (!this.#closed) this.#channel.notify(type, message)
   }
 
-  async request<K extends keyof RayletCalls & string>(
+  async request<K extends keyof RayletCalls>(
     type: K,
     message: RayletCalls[K][0],
   ): Promise<RayletCalls[K][1]> {

@@ -180,7 +180,7 @@ export class References implements RefHooks {
     this.#track(entry, id)
     const peer = this.#deps.dial(ownerAddress)
     const registered = new Promise<void>((resolve) => {
-      peer.onClosed.push(resolve)
+      peer.whenClosed(resolve)
       peer.with((channel) => {
         channel.request('borrow', { objectId: id }).then(
           () => {
@@ -191,7 +191,6 @@ export class References implements RefHooks {
           },
         )
       })
-      if (peer.closed) resolve()
     })
     this.#registering.add(registered)
     void registered.then(() => this.#registering.delete(registered))

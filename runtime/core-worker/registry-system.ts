@@ -21,6 +21,8 @@ export interface Registry {
   readonly watchers: Set<(home?: string) => void>
   /** The core-worker of this process; set by init() and by the worker's main. */
   currentCoreWorker: unknown
+  /** registerType() calls so far, to be applied to each value codec that is made. */
+  readonly types: unknown[]
 }
 
 /**
@@ -51,6 +53,7 @@ function install(shared: Record<symbol, Registry | undefined>): Registry {
     parkCount: 0,
     watchers: new Set(),
     currentCoreWorker: undefined,
+    types: [],
   }
   Object.defineProperty(shared, KEY, { value: made, enumerable: false })
   return made

@@ -43,7 +43,7 @@ export class RefStream implements AsyncIterable<ObjectRef> {
   }
 
   #next(): Promise<ObjectEntry | undefined> {
-    const unblock = this.#worker.blockFor(this.#state.completed)
+    const unblock = this.#worker.blocking.block([this.#state.completed])
     return this.#state.next().finally(unblock)
   }
 }

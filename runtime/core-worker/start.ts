@@ -16,6 +16,8 @@ import {
   type Welcome,
 } from '../protocol/messages.ts'
 import { ValueCodec } from '../protocol/value-codec.ts'
+import { extendCodec } from './registered-types.ts'
+import type { Sources } from './function-sources.ts'
 import type { ContextStorage } from './context.ts'
 import { CoreWorker } from './core-worker.ts'
 import { handleCodecs } from './handles.ts'
@@ -31,8 +33,8 @@ export interface StartDeps {
   readonly context: ContextStorage
   stackView(): StackView
   openMemory(arena: Welcome['arena']): ObjectMemory
-  /** Handle codecs and types of upper layers (placement groups, queues, the user's types). */
-  extendCodec?(codec: ValueCodec): void
+  /** The files of remote functions, for their hashes and names. */
+  readonly sources: Sources
 }
 
 export interface StartOptions {
@@ -45,11 +47,18 @@ export interface StartOptions {
   readonly job?: JobSpec
 }
 
+export type { OutputLine } from '../protocol/messages.ts'
+
 /** Notices beside those of the core-worker itself: what workers and drivers add. */
 export type ExtraNotices = Pick<
   NoticeHandlers,
   'startActor' | 'assigned' | 'exit' | 'output' | 'workerDied'
 >
+
+interface Ready {
+  worker: CoreWorker | undefined
+  notices: NoticeHandlers | undefined
+}
 
 export async function startCoreWorker(
   deps: StartDeps,
@@ -58,18 +67,17 @@ export async function startCoreWorker(
 ): Promise<CoreWorker> {
   const plainCodec = new ValueCodec()
   const early: (() => void)[] = []
-  let worker: CoreWorker | undefined
-  let notices: NoticeHandlers | undefined
+  const ready: Ready = { worker: undefined, notices: undefined }
   const listener = await deps.transport.listen(options.address, (connection) => {
     // Accepted only once wired: nobody knows the address before the hello anyway.
-    if (worker !== undefined) worker.peers.accept(connection)
-    else early.push(() => worker?.peers.accept(connection))
+    if (ready.worker !== undefined) ready.worker.peers.accept(connection)
+    else early.push(() => ready.worker?.peers.accept(connection))
   })
   const raylet = new RayletLink(await deps.transport.connect(options.rayletAddress), {
     clock: deps.clock,
     codec: plainCodec,
   })
-  raylet.start(lateHandlers(() => notices, early))
+  raylet.start(lateHandlers(ready, early))
   const welcome = await raylet.request('hello', {
     magic: 'virga',
     protocolMin: PROTOCOL_VERSION,
@@ -80,13 +88,13 @@ export async function startCoreWorker(
     address: options.address,
     ...(options.job === undefined ? {} : { job: options.job }),
   })
-  worker = new CoreWorker(
+  const worker = new CoreWorker(
     {
       ...deps,
       raylet,
       plainCodec,
       memory: deps.openMemory(welcome.arena),
-      valueCodec: (made) => valueCodecOf(made, deps),
+      valueCodec: (made) => valueCodecOf(made),
     },
     {
       workerId: options.workerId,
@@ -97,28 +105,26 @@ export async function startCoreWorker(
       closeListener: () => listener.close(),
     },
   )
-  notices = { ...worker.notices, ...extra(worker) }
+  ready.worker = worker
+  ready.notices = { ...worker.notices, ...extra(worker) }
   for (const run of early.splice(0)) run()
   return worker
 }
 
 /** Notices that came with the welcome wait until there is a core-worker to take them. */
-function lateHandlers(
-  current: () => NoticeHandlers | undefined,
-  early: (() => void)[],
-): NoticeHandlers {
+function lateHandlers(ready: Ready, early: (() => void)[]): NoticeHandlers {
   const handle = (type: keyof ClientNotices) => (message: never) => {
-    const handlers = current()
+    const handlers = ready.notices
     if (handlers === undefined) {
       early.push(() => {
-        current()?.[type](message)
+        ready.notices?.[type](message)
       })
     } else handlers[type](message)
   }
   return new Proxy({} as NoticeHandlers, { get: (_, type) => handle(type as keyof ClientNotices) })
 }
 
-function valueCodecOf(worker: CoreWorker, deps: StartDeps): ValueCodec {
+function valueCodecOf(worker: CoreWorker): ValueCodec {
   const codec = new ValueCodec([
     ...handleCodecs(worker),
     {
@@ -133,7 +139,7 @@ function valueCodecOf(worker: CoreWorker, deps: StartDeps): ValueCodec {
       decode: (bytes) => fromWire(codec.decode(bytes)),
     },
   ])
-  deps.extendCodec?.(codec)
+  extendCodec(codec)
   return codec
 }
 

@@ -21,7 +21,7 @@ export class StreamState {
   #arrived = 0
   #taken = 0
   #count: number | undefined
-  #error: unknown
+  #error: Error | undefined
   #wake: (() => void)[] = []
   #lifted = false
 
@@ -46,7 +46,7 @@ export class StreamState {
     return entry
   }
 
-  end(error?: unknown): void {
+  end(error?: Error): void {
     if (this.ended) return
     this.#count = this.#arrived
     this.#error = error

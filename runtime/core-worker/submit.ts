@@ -60,6 +60,9 @@ export class Submitter {
   readonly #dirty = new Set<SchedulingClass>()
   readonly #classes = new WeakMap<TaskKind, SchedulingClass>()
   readonly #live = new Set<TaskRecord>()
+  readonly #resolve = (entry: ObjectEntry): void => {
+    this.#deps.resolve(entry)
+  }
   /** Told when the number of pending tasks leaves or returns to zero. */
   onPending: ((some: boolean) => void) | undefined
 
@@ -96,7 +99,7 @@ export class Submitter {
     const { record, parts, holds } = this.#deps.encoder.encode(args)
     if (record !== undefined) return { ready: Promise.resolve(record), holds }
     const ready = new Promise<Buffer>((resolve, reject) => {
-      whenPartsComplete(parts, this.#deps.resolve, (error) => {
+      whenPartsComplete(parts, this.#resolve, (error) => {
         if (error === undefined) resolve(this.#deps.encoder.assemble(parts))
         else reject(error)
       })
@@ -319,7 +322,7 @@ export class Submitter {
   }
 
   #await(record: TaskRecord, { parts }: EncodedArguments): void {
-    whenPartsComplete(parts, this.#deps.resolve, (error) => {
+    whenPartsComplete(parts, this.#resolve, (error) => {
       if (record.phase === DONE) return
       if (error === undefined) {
         record.args = this.#deps.encoder.assemble(parts)

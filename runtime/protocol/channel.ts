@@ -93,7 +93,7 @@ export class Channel<
     const id = this.#nextRequest++
     this.#control({ t: type, m: message, id })
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject })
+      this.#pending.set(id, { resolve, reject })
     })
   }
 
@@ -112,7 +112,7 @@ export class Channel<
   flush(): void {
     const writer = this.#writer
     if (this.#closed || writer.position === FRAME_HEADER_BYTES) return
-    this.#connection.send(writer.take() as Buffer)
+    this.#connection.send(writer.take())
     writer.reserve(FRAME_HEADER_BYTES)
   }
 
@@ -206,7 +206,7 @@ export class Channel<
     if (pending === undefined) return
     this.#pending.delete(message.id)
     if (type === 'ok') pending.resolve(message.value)
-    else pending.reject(fromWire(message.error as WireError))
+    else pending.reject(fromWire(message.error))
   }
 
   #close(error?: Error): void {

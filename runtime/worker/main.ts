@@ -60,6 +60,7 @@ async function main(): Promise<void> {
       finalization: systemFinalization,
       context: systemContext,
       stackView: systemStackView,
+      sources,
       openMemory: (arena) =>
         arena.kind === 'shm'
           ? openShmArena(arena.path, arena.sizeBytes, {

@@ -1,11 +1,17 @@
 // Loads TypeScript into a worker without loading Node's stripper (64 ms and 64 MB per worker
 // against 29 ms and 47 MB): the raylet strips each file once for all workers of the node.
-//   installTypeScriptHooks({ ask, noteHash })    before the first home is imported
-// Only what Node itself would strip comes here: .ts, .mts, .cts outside node_modules. Another
-// loader (tsx) names another format in its resolve step and is left alone.
+//   installTypeScriptHooks({ ask, noteHash }): boolean    before the first home is imported
+// Invariants:
+//   K1. Only what Node itself would strip comes here: .ts, .mts, .cts outside node_modules. Under
+//       another loader (tsx) nothing is installed.
+//   K2. An imported CommonJS module is given back without a source, so that Node loads it as it
+//       would without hooks. With one, Node 22 gives it a require() that cannot load an ES module
+//       that is loaded already ('request for ... is not in cache'), such as this package. Node
+//       that refuses an empty source gets no hooks: its workers strip for themselves.
 import { Module, registerHooks } from 'node:module'
 import type { LoadFnOutput, LoadHookContext } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { stripsTypes } from '../core-worker/function-argv.ts'
 import type { ModuleFormat, StripAnswer } from '../protocol/strip-message.ts'
 import type { AskStrip } from './strip-pipe-file.ts'
 
@@ -15,7 +21,10 @@ export interface TypeScriptPorts {
   readonly noteHash: (url: string, sha256Hex: string) => void
 }
 
-export function installTypeScriptHooks(ports: TypeScriptPorts): void {
+/** @returns false when nothing was installed, because of K1 or K2. */
+export function installTypeScriptHooks(ports: TypeScriptPorts): boolean {
+  const { execArgv, env, versions } = process
+  if (!stripsTypes({ execArgv, env }) || !takesEmptySource(versions.node)) return false
   const load = (url: string, known: ModuleFormat | undefined): Loaded => {
     const answer = ports.ask({ url, wantsFormat: known === undefined })
     if (answer.kind === 'failed') throw rebuild(answer)
@@ -38,16 +47,20 @@ export function installTypeScriptHooks(ports: TypeScriptPorts): void {
         : undefined,
     )
   }
+  return true
 }
 
-/**
- * An imported CommonJS module without a source is loaded by the CommonJS loader, as without hooks.
- * With one, Node 22 gives it a require() that cannot load an ES module that is loaded already
- * ('request for ... is not in cache'), such as this package.
- */
+/** Found by trying each release. */
+function takesEmptySource(version: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
+  if (major === 22) return minor > 22 || (minor === 22 && patch >= 3)
+  return major === 24 ? minor >= 12 : major > 25
+}
+
+/** K2. */
 function asNodeLoads(result: LoadFnOutput, context: LoadHookContext): LoadFnOutput {
   const isImported = context.conditions?.includes('import') === true
-  return isImported && result.format === 'commonjs' ? { ...result, source: null } : result
+  return isImported && result.format === 'commonjs' ? { ...result, source: undefined } : result
 }
 
 interface Loaded {

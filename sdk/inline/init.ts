@@ -13,6 +13,8 @@ import { nodeResourcesOf } from '../../runtime/common/resource-demand.ts'
 import { systemContext } from '../../runtime/core-worker/context-system.ts'
 import type { CoreWorker } from '../../runtime/core-worker/core-worker.ts'
 import type { Runnable } from '../../runtime/core-worker/execute.ts'
+import { readHomeFile } from '../../runtime/core-worker/function-source-file.ts'
+import { Sources } from '../../runtime/core-worker/function-sources.ts'
 import { lookup } from '../../runtime/core-worker/functions.ts'
 import { startCoreWorker } from '../../runtime/core-worker/start.ts'
 import { systemStackView } from '../../runtime/core-worker/stack-view-loader.ts'
@@ -30,8 +32,6 @@ import type {
   WorkerLauncher,
 } from '../../runtime/raylet/worker-launcher.ts'
 import type { OpenedCluster } from '../cluster-process.ts'
-import { extendCodec } from '../registered-types.ts'
-import { sources } from '../sources.ts'
 
 const RAYLET_ADDRESS = 'inline'
 const OBJECT_STORE_BYTES = 256 * 1024 * 1024
@@ -89,11 +89,13 @@ function inlineLauncher(
   }
 }
 
+const sources = new Sources({ read: readHomeFile, hash: systemHash })
+
 /** A worker of this process. It cannot be killed: a signal makes the cluster forget it. */
 function startWorker(
   workerId: WorkerId,
   events: WorkerEvents,
-  deps: { transport: Transport; openMemory(): ReturnType<MemoryArena['open']> },
+  deps: { transport: Transport; openMemory: () => ReturnType<MemoryArena['open']> },
 ): WorkerHandle {
   let made: CoreWorker | undefined
   let gone = false
@@ -115,7 +117,7 @@ function startWorker(
       context: systemContext,
       stackView: systemStackView,
       openMemory: deps.openMemory,
-      extendCodec,
+      sources,
     },
     {
       role: 'worker',
@@ -127,7 +129,7 @@ function startWorker(
     (worker) => {
       made = worker
       const side = new WorkerSide(worker, {
-        load: (identity) => lookup(identity, sources()).fn as unknown as Runnable,
+        load: (identity) => lookup(identity, sources).fn as unknown as Runnable,
         setGpus: () => undefined,
         exit: (code) => {
           leave({ code, signal: null })

@@ -1,0 +1,163 @@
+// Values of this process: put, large arguments, values of borrowed objects, and answers to borrowers.
+import { fromWire, toWire } from '../common/error-wire.ts'
+import { ObjectNotFoundError, OwnerDiedError, VirgaError } from '../common/errors.ts'
+import { toHex, type ObjectId } from '../common/ids.ts'
+import { INLINE_BYTES_MAX } from '../common/limits.ts'
+import type { Resolution } from '../protocol/messages.ts'
+import type { EncodedValue } from '../protocol/value-codec.ts'
+import type { CoreWorker } from './core-worker.ts'
+import { blobOf } from './failure.ts'
+import { handleEntriesOf, sharedEntries } from './handles.ts'
+import { BLOB, FAILED, ObjectEntry, STORED, VALUE, type StoredAt } from './object-entry.ts'
+import type { ObjectRef } from './object-ref.ts'
+import { completeEntry, copyOf } from './replies.ts'
+import type { Storable } from './store-client.ts'
+
+export class Values {
+  readonly #worker: CoreWorker
+  readonly #resolving = new WeakSet<ObjectEntry>()
+
+  constructor(worker: CoreWorker) {
+    this.#worker = worker
+  }
+
+  /** @throws SerializationError, ObjectTooLargeError, ObjectStoreFullError */
+  async put(value: unknown): Promise<ObjectRef> {
+    const worker = this.#worker
+    const encoded = worker.codec.encode(value, 'value')
+    const entry = this.#newEntry()
+    const contained = sharedEntries(encoded.handles)
+    if (encoded.sizeBytes > INLINE_BYTES_MAX) {
+      const stored = await worker.store.put(worker.references.idOf(entry), encoded)
+      worker.references.share(entry, contained)
+      entry.complete(STORED, stored)
+    } else completeEntry(entry, bytesOf(encoded), contained, worker)
+    return worker.ref(entry)
+  }
+
+  /** A large argument: copied now (values are encoded at the call), stored when there is room. */
+  storeLarge(encoded: EncodedValue): ObjectEntry {
+    const { references, store } = this.#worker
+    const entry = this.#newEntry()
+    const blob = bytesOf(encoded)
+    const copy: Storable = {
+      sizeBytes: encoded.sizeBytes,
+      writeTo: (target) => {
+        target.set(blob)
+      },
+    }
+    store.put(references.idOf(entry), copy).then(
+      (stored) => {
+        references.share(entry, sharedEntries(encoded.handles))
+        entry.complete(STORED, stored)
+      },
+      (error: Error) => {
+        entry.complete(FAILED, error)
+      },
+    )
+    return entry
+  }
+
+  /** Asks the owner of a borrowed entry for its value, once. */
+  resolve(entry: ObjectEntry): void {
+    const stream = entry.task?.stream
+    if (stream?.completed === entry) stream.lift()
+    const ownerAddress = entry.sharing?.ownerAddress
+    if (ownerAddress === undefined || !entry.pending || this.#resolving.has(entry)) return
+    this.#resolving.add(entry)
+    const objectId = this.#worker.references.idOf(entry)
+    const peer = this.#worker.peers.dial(ownerAddress)
+    const died = (): void => {
+      entry.complete(FAILED, ownerDied(objectId))
+    }
+    peer.whenClosed(died)
+    peer.with((channel) => {
+      channel.request('getObject', { objectId }).then(
+        (resolution) => {
+          this.#resolved(entry, resolution)
+        },
+        (error: unknown) => {
+          if (!peer.closed) entry.complete(FAILED, error)
+        },
+      )
+    })
+  }
+
+  /** Answers a borrower that asks for a value, when it is complete. */
+  describe(objectId: ObjectId): Resolution | Promise<Resolution> {
+    const entry = this.#worker.references.find(objectId)
+    if (entry === undefined) {
+      const hex = toHex(objectId)
+      return this.#failed(
+        new ObjectNotFoundError(`no object ${hex} is known to its owner; it was freed`),
+      )
+    }
+    return new Promise((resolve) => {
+      this.resolve(entry)
+      entry.whenComplete(() => {
+        resolve(this.#resolutionOf(entry))
+      })
+    })
+  }
+
+  /** The entries of the counted handles inside an encoded value. */
+  containedOf(blob: Uint8Array): readonly ObjectEntry[] {
+    return handleEntriesOf(this.#worker, blob)
+  }
+
+  #newEntry(): ObjectEntry {
+    const scope = this.#worker.scope()
+    return new ObjectEntry(scope, scope.nextPut++, -1)
+  }
+
+  #resolved(entry: ObjectEntry, resolution: Resolution): void {
+    if (resolution.kind === 'stored') {
+      const { objectId, sizeBytes } = resolution
+      entry.complete(STORED, { objectId, sizeBytes })
+      return
+    }
+    const blob = copyOf(resolution.blob)
+    if (resolution.kind === 'failed') {
+      entry.complete(FAILED, fromWire(this.#worker.codec.decode(blob)))
+    } else completeEntry(entry, blob, this.containedOf(blob), this.#worker)
+  }
+
+  #resolutionOf(entry: ObjectEntry): Resolution {
+    switch (entry.state) {
+      case VALUE:
+        return { kind: 'inline', blob: blobOf(this.#worker.codec, entry.value) }
+      case BLOB:
+        return { kind: 'inline', blob: entry.value as Uint8Array }
+      case STORED: {
+        const { objectId, sizeBytes } = entry.value as StoredAt
+        return { kind: 'stored', objectId, sizeBytes }
+      }
+      default:
+        return this.#failed(entry.value)
+    }
+  }
+
+  #failed(error: unknown): Resolution {
+    return { kind: 'failed', blob: blobOf(this.#worker.codec, toWire(asVirgaError(error))) }
+  }
+}
+
+function bytesOf(encoded: EncodedValue): Buffer {
+  const bytes = Buffer.allocUnsafe(encoded.sizeBytes)
+  encoded.writeTo(bytes)
+  return bytes
+}
+
+function asVirgaError(error: unknown): VirgaError {
+  if (error instanceof VirgaError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new VirgaError(message, { cause: error })
+}
+
+function ownerDied(objectId: ObjectId): OwnerDiedError {
+  return new OwnerDiedError(
+    `the process that owned object ${toHex(objectId)} ended before its value was fetched; keep ` +
+      'the owner alive, or return the value instead of the ref',
+    { data: { objectId: toHex(objectId) } },
+  )
+}
