@@ -3,7 +3,7 @@
 // Invariants:
 //   N1. The cache is keyed by the hash of the content, so an edited file is stripped anew, and the
 //       answer's hash is that of the very bytes that were stripped.
-//   N2. The cache holds at most cacheBytesMax of sources; the least recently asked for leaves first.
+//   N2. The cache holds at most cacheBytesMax of sources; the least recently asked for leaves.
 //   N3. A file that cannot be stripped is an answer, never a failure of the raylet.
 import type { Hash } from '../common/random.ts'
 import {

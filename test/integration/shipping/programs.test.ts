@@ -27,12 +27,12 @@ describe('a program of one file', () => {
     })
   })
 
-  test.each(['mts', 'cts', 'mjs', 'cjs'])('as .%s', async (extension) => {
-    expect(await resultOf({ file: `one-file.${extension}` })).toEqual({
-      square: 16,
-      isElsewhere: true,
-    })
-  })
+  test.each(['always-module.mts', 'typed-commonjs.cts', 'javascript.mjs', 'commonjs.cjs'])(
+    'as %s',
+    async (file) => {
+      expect(await resultOf({ file })).toEqual({ square: 16, isElsewhere: true })
+    },
+  )
 
   test('as .ts of a package that does not say what its files are', async () => {
     project = new TemporaryProject('one-file.ts')
@@ -41,13 +41,18 @@ describe('a program of one file', () => {
     expect(result).toMatchObject({ square: 16, isElsewhere: true })
   })
 
-  test.each(['ts', 'cts', 'cjs'])('as .%s under tsx', async (extension) => {
-    const result = await resultOf({ nodeArgs: TSX, file: `one-file.${extension}` })
-    expect(result).toMatchObject({ square: 16, isElsewhere: true })
-  })
+  test.each(['one-file.ts', 'typed-commonjs.cts', 'commonjs.cjs'])(
+    'as %s under tsx',
+    async (file) => {
+      project = new TemporaryProject(file) // away from this project's tsconfig, which tsx obeys
+      const result = await resultOf({ nodeArgs: TSX, file: project.path(file) })
+      expect(result).toMatchObject({ square: 16, isElsewhere: true })
+    },
+  )
 
   test("under tsx shows the user's own TypeScript line too", async () => {
-    const result = await resultOf({ nodeArgs: TSX, file: 'one-file.ts' })
+    project = new TemporaryProject('one-file.ts')
+    const result = await resultOf({ nodeArgs: TSX, file: project.path('one-file.ts') })
     expect(result).toMatchObject({ stack: expect.stringContaining('one-file.ts:13:9') as string })
   })
 })
@@ -61,7 +66,7 @@ describe('a bundle made by esbuild, virga external', () => {
 
   test('as CommonJS', async () => {
     project = new TemporaryProject()
-    const entryPoints = [`${FIXTURES}/one-file.cjs`]
+    const entryPoints = [`${FIXTURES}/commonjs.cjs`]
     const outfile = project.path('bundle.cjs')
     await build({ entryPoints, outfile, bundle: true, platform: 'node', external: ['virga'] })
     expect(await resultOf({ file: outfile })).toEqual({ square: 16, isElsewhere: true })
@@ -89,13 +94,33 @@ async function bundled({ minify }: { minify: boolean }): Promise<TemporaryProjec
   return made
 }
 
+/**
+ * A worker that imports tasks.ts comes to the entry first, waits there in init(), and never gets
+ * to register the function.
+ */
+const CYCLE = {
+  entry: `
+    import { init } from 'virga'
+    import { scale } from './tasks.ts'
+    export const FACTOR = 10
+    await init({ address: 'local', numCpus: 1 })
+    console.log(JSON.stringify({ scaled: await scale.run(4) }))`,
+  tasks: `
+    import { remote } from 'virga'
+    import { FACTOR } from './cycle.ts'
+    export const scale = remote((x: number): number => x * FACTOR)`,
+}
+
 describe('a program of several modules', () => {
   test('finds functions of a module that the driver imports after init()', async () => {
     expect(await resultOf({ file: 'lazy.ts' })).toEqual({ cube: 27 })
   })
 
   test('finds functions of a module in an import cycle with the entry', async () => {
-    expect(await resultOf({ file: 'cycle.ts' })).toEqual({ scaled: 40 })
+    project = new TemporaryProject()
+    project.write('cycle.ts', CYCLE.entry)
+    project.write('tasks.ts', CYCLE.tasks)
+    expect(await resultOf({ file: project.path('cycle.ts') })).toEqual({ scaled: 40 })
   })
 
   test('finds functions that a helper made for it', async () => {
@@ -108,6 +133,10 @@ describe('a program of several modules', () => {
 })
 
 describe('a worker is started like its driver', () => {
+  test('except that it loads no TypeScript stripper: the raylet strips for it', async () => {
+    expect(await resultOf({ file: 'strippers.ts' })).toEqual({ driver: 1, worker: [] })
+  })
+
   test("with its arguments, environment and Node options, less what is the driver's alone", async () => {
     const result = await resultOf({
       nodeArgs: ['--max-old-space-size=300', '--enable-source-maps', '--inspect-port=0'],

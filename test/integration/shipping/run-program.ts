@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '../../..')
 export const FIXTURES = join(import.meta.dirname, 'fixtures')
@@ -28,13 +28,16 @@ export interface ProgramStart {
 }
 
 export async function runProgram(start: ProgramStart): Promise<ProgramEnd> {
-  const file = start.file === undefined ? [] : [join(FIXTURES, start.file)]
-  const path = start.file?.startsWith('/') === true ? [start.file] : file
+  const path = start.file === undefined ? [] : [resolve(FIXTURES, start.file)]
   const { VITEST: _vitest, ...env } = process.env
   const child = spawn(
     process.execPath,
     [...(start.nodeArgs ?? []), ...path, ...(start.args ?? [])],
-    { cwd: FIXTURES, env: { ...env, ...start.env }, timeout: PROGRAM_MS_MAX },
+    {
+      cwd: dirname(path[0] ?? join(FIXTURES, 'x')),
+      env: { ...env, ...start.env },
+      timeout: PROGRAM_MS_MAX,
+    },
   )
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))

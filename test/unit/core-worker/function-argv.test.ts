@@ -1,3 +1,4 @@
+// What a worker is started with, given how its driver was; and who strips its TypeScript.
 import { describe, expect, test } from 'vitest'
 import {
   splitOptions,

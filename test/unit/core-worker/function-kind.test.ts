@@ -1,3 +1,4 @@
+// What is known of a function from outside, and which methods of a class are an actor's.
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { arityOf, isClass, kindOf, methodsOf } from '../../../runtime/core-worker/function-kind.ts'

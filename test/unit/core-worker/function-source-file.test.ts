@@ -1,3 +1,4 @@
+// Home modules on disk: the driver's main module, and the bytes of a home.
 import { mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// Frames of bundles, mapped by inline and by external source maps that esbuild made.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// The registry of remote functions: ordinals, identities, versions that differ, shown names.
 import { afterEach, describe, expect, test } from 'vitest'
 import { FunctionNotFoundError, UsageError } from '../../../runtime/common/errors.ts'
 import { systemHash } from '../../../runtime/common/random-system.ts'

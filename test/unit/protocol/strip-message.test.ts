@@ -1,3 +1,4 @@
+// Messages about TypeScript come back as they were, or are refused.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { DecodeError, FrameTooLargeError } from '../../../runtime/common/errors.ts'

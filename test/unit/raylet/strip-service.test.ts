@@ -1,3 +1,4 @@
+// The strip service of a raylet: once per content, bounded, and never a failure of the raylet.
 import { describe, expect, test } from 'vitest'
 import { systemHash } from '../../../runtime/common/random-system.ts'
 import {
@@ -119,7 +120,7 @@ describe("Node's own stripper behind it", () => {
       const here = ask(service, import.meta.url, true)
       expect(here).toMatchObject({ kind: 'stripped', format: 'module' })
       expect(here.kind === 'stripped' && here.text.split('\n')[0]).toBe(
-        "import { describe, expect, test } from 'vitest'",
+        '// The strip service of a raylet: once per content, bounded, and never a failure of the raylet.',
       )
       expect(here.kind === 'stripped' && here.text).not.toContain(
         `wantsFormat = false): ${'StripAnswer'}`,

@@ -1,3 +1,4 @@
+// How a worker finds functions (M1-M5), on a clock that passes only when told.
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Clock } from '../../../runtime/common/clock.ts'
 import { FunctionNotFoundError } from '../../../runtime/common/errors.ts'
