@@ -1,8 +1,8 @@
 // What a driver is, as its workers need to know: its program, arguments, environment and folder.
-import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { workerArgs } from '../runtime/core-worker/function-argv.ts'
+import { findEntry } from '../runtime/core-worker/function-source-file.ts'
 
 export interface DriverFacts {
   readonly name: string
@@ -17,7 +17,7 @@ export interface DriverFacts {
 
 export function driverFacts(): DriverFacts {
   const main = process.argv[1]
-  const entry = main !== undefined && existsSync(main) ? pathToFileURL(main).href : undefined
+  const entry = findEntry(main)
   const { argv, execArgv, env } = workerArgs({
     argv: process.argv.slice(1),
     execArgv: process.execArgv,

@@ -17,9 +17,13 @@ export class FunctionLoader {
   load(identity: FunctionIdentity): Runnable | Promise<Runnable> {
     const known = this.#loaded.get(identity)
     if (known !== undefined) return known
-    const found = this.#modules.find(identity)
-    if (found === undefined) return this.#resolve(identity)
-    return this.#keep(identity, found.fn as unknown as Runnable)
+    try {
+      const found = this.#modules.find(identity)
+      if (found === undefined) return this.#resolve(identity)
+      return this.#keep(identity, found.fn as unknown as Runnable)
+    } catch (error) {
+      throw asTold(error)
+    }
   }
 
   async #resolve(identity: FunctionIdentity): Promise<Runnable> {
@@ -28,7 +32,7 @@ export class FunctionLoader {
       if (found === 'needsEntryFirst') throw new NeedsEntryFirst()
       return this.#keep(identity, found.fn as unknown as Runnable)
     } catch (error) {
-      throw error instanceof FunctionNotFoundError ? asSystemFailure(error) : error
+      throw asTold(error)
     }
   }
 
@@ -36,6 +40,11 @@ export class FunctionLoader {
     this.#loaded.set(identity, fn)
     return fn
   }
+}
+
+/** No failure of the user's function: thrown at get as it is. */
+function asTold(error: unknown): unknown {
+  return error instanceof FunctionNotFoundError ? asSystemFailure(error) : error
 }
 
 /** The module waits in init() before it registered the function: another worker must import the
