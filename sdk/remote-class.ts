@@ -16,7 +16,13 @@ export function remoteClass(descriptor: FunctionDescriptor, options: object): ob
     remote: (...args: unknown[]) => make(args),
     create: async (...args: unknown[]) => {
       const handle = make(args)
-      await currentWorker('create()').actors.constructed(actorTargetOf(handle).info)
+      const { actors, blocking } = currentWorker('create()')
+      const unblock = blocking.block([]) // who awaits nothing but this is not to end meanwhile
+      try {
+        await actors.constructed(actorTargetOf(handle).info)
+      } finally {
+        unblock()
+      }
       return handle
     },
     options: (more: object) => remoteClass(descriptor, { ...options, ...more }),
