@@ -1,11 +1,9 @@
 // Remote functions: remote, run, options, map.
 import { parseMapOptions } from '../runtime/common/call-options.ts'
 import { parseTaskOptions } from '../runtime/common/options.ts'
-import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
-import { functionKind } from '../runtime/core-worker/function-calls.ts'
+import { FunctionKinds } from '../runtime/core-worker/function-calls.ts'
 import type { FunctionDescriptor } from '../runtime/core-worker/functions.ts'
 import { returnsOf, runOf } from '../runtime/core-worker/returns.ts'
-import type { TaskKind } from '../runtime/core-worker/task-kind.ts'
 import { currentWorker } from './current.ts'
 import { mapSettled, mapValues } from './map.ts'
 
@@ -16,20 +14,15 @@ interface Callable {
 }
 
 export function remoteFunction(descriptor: FunctionDescriptor, options: object): object {
-  let made: { worker: CoreWorker; kind: TaskKind } | undefined
-  const spec = parseTaskOptions(options)
-  const kindFor = (worker: CoreWorker): TaskKind => {
-    if (made?.worker !== worker) made = { worker, kind: functionKind(worker, descriptor, spec) }
-    return made.kind
-  }
+  const kinds = new FunctionKinds(descriptor, parseTaskOptions(options))
   const callable: Callable = {
     remote(...args) {
       const worker = currentWorker(`${descriptor.name}.remote()`)
-      return returnsOf(worker, worker.submit(kindFor(worker), args))
+      return returnsOf(worker, worker.submit(kinds.kindFor(worker), args))
     },
     run(...args) {
       const worker = currentWorker(`${descriptor.name}.run()`)
-      return runOf(worker, worker.submit(kindFor(worker), args))
+      return runOf(worker, worker.submit(kinds.kindFor(worker), args))
     },
     options: (more) => remoteFunction(descriptor, { ...options, ...more }) as Callable,
   }

@@ -3,6 +3,7 @@ import { actorIdOf } from '../common/ids.ts'
 import type { ActorSpecOptions, MethodSpecOptions } from '../common/options.ts'
 import type { ActorInfo, ActorSpec, MethodSpec } from '../protocol/messages.ts'
 import { actorHandleOf, retryNames } from './actor-calls.ts'
+import { strategyIn } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { wireEnv } from './function-calls.ts'
 import { identify, shownName, type FunctionDescriptor } from './functions.ts'
@@ -55,7 +56,7 @@ function specOf(
     methods: info.methods,
     scheduling: {
       demand: options.resources,
-      strategy: options.strategy,
+      strategy: strategyIn(worker.scope(), options.strategy),
       labelSelectors: options.labelSelectors,
       env: wireEnv(options.runtimeEnv),
       name: info.className,

@@ -27,6 +27,7 @@ import type { Sources } from './function-sources.ts'
 import type { Executor } from './execute.ts'
 import { Getter } from './get.ts'
 import { Leases } from './leases.ts'
+import { Limiters } from './limiters.ts'
 import { ObjectEntry } from './object-entry.ts'
 import { entryOf, refOf, type ObjectRef } from './object-ref.ts'
 import { Peers, type Peer } from './peers.ts'
@@ -86,10 +87,7 @@ export class CoreWorker {
   readonly getter: Getter
   readonly rootScope: Scope
   execution: Execution | undefined
-  /** Waits for a limiter before a task is queued; set by whoever knows limiters. */
-  limiter:
-    | { acquire(record: TaskRecord, start: () => void): void; release(record: TaskRecord): void }
-    | undefined
+  readonly limiters: Limiters
   readonly values = new Values(this)
   readonly blocking = new Blocking(this)
   readonly #creating = new Map<ActorId, Promise<ActorInfo>>()
@@ -121,6 +119,12 @@ export class CoreWorker {
     this.leases = new Leases({
       clock,
       dial,
+      notifyRaylet: (type, message) => {
+        raylet.notify(type, message)
+      },
+    })
+    this.limiters = new Limiters({
+      clock,
       notifyRaylet: (type, message) => {
         raylet.notify(type, message)
       },
@@ -239,6 +243,9 @@ export class CoreWorker {
       const local = this.#aliases.get(view.actorId)
       this.actors.changed(local === undefined ? view : { ...view, actorId: local })
     },
+    tokensGranted: (message: ClientNotices['tokensGranted']): void => {
+      this.limiters.granted(message)
+    },
     shedMemory: (): void => {
       this.deps.finalization.collect()
       this.store.shed()
@@ -302,11 +309,10 @@ export class CoreWorker {
         this.actors.ready(record)
       },
       limit: (record, start) => {
-        if (this.limiter === undefined) start()
-        else this.limiter.acquire(record, start)
+        this.limiters.acquire(record, start)
       },
       limitDone: (record) => {
-        this.limiter?.release(record)
+        this.limiters.release(record)
       },
     })
     submitter.onPending = (some) => {

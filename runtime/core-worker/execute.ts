@@ -211,7 +211,11 @@ export class Executor {
     this.#count(task)
     try {
       const loaded = deps.load(task.template)
-      const args = deps.decodeArguments(task.record)
+      // Decoded once the module is there: it registers the classes that the arguments may have.
+      const args =
+        loaded instanceof Promise
+          ? loaded.then(() => deps.decodeArguments(task.record))
+          : deps.decodeArguments(task.record)
       if (!(loaded instanceof Promise) && !(args instanceof Promise)) {
         const result = this.#run(task, loaded, args)
         if (!isThenable(result) && !task.template.streaming) {

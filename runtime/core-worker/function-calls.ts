@@ -1,12 +1,55 @@
 // Calls of remote functions: the TaskKind of a function with its options.
 import type { TaskSpecOptions } from '../common/options.ts'
-import type { FunctionIdentity, WireRuntimeEnv } from '../protocol/messages.ts'
+import type { FunctionIdentity, WireRuntimeEnv, WireStrategy } from '../protocol/messages.ts'
 import { retryNames } from './actor-calls.ts'
+import { strategyIn } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { identify, shownName, type FunctionDescriptor } from './functions.ts'
 import { Timing, type TaskKind } from './task-kind.ts'
 
-export function functionKind(
+/** Groups that capture child tasks whose kinds one function remembers. */
+const KINDS_MAX = 64
+
+/** The kinds of one function with one set of options: for plain calls, and for captured ones. */
+export class FunctionKinds {
+  readonly #descriptor: FunctionDescriptor
+  readonly #spec: TaskSpecOptions
+  readonly #captured = new Map<string, TaskKind>()
+  #worker: CoreWorker | undefined
+  #plain: TaskKind | undefined
+
+  constructor(descriptor: FunctionDescriptor, spec: TaskSpecOptions) {
+    this.#descriptor = descriptor
+    this.#spec = spec
+  }
+
+  /** The kind of a call made now. */
+  kindFor(worker: CoreWorker): TaskKind {
+    if (worker !== this.#worker) {
+      this.#worker = worker
+      this.#plain = undefined
+      this.#captured.clear()
+    }
+    const { strategy } = this.#spec
+    const wanted = strategyIn(worker.scope(), strategy)
+    if (wanted !== strategy && wanted.kind === 'PLACEMENT_GROUP') {
+      return this.#kindIn(worker, wanted)
+    }
+    return (this.#plain ??= functionKind(worker, this.#descriptor, this.#spec))
+  }
+
+  #kindIn(worker: CoreWorker, strategy: WireStrategy & { kind: 'PLACEMENT_GROUP' }): TaskKind {
+    let kind = this.#captured.get(strategy.groupId)
+    if (kind === undefined) {
+      if (this.#captured.size >= KINDS_MAX) this.#captured.clear()
+      kind = functionKind(worker, this.#descriptor, { ...this.#spec, strategy })
+      this.#captured.set(strategy.groupId, kind)
+    }
+    return kind
+  }
+}
+
+function functionKind(
   worker: CoreWorker,
   descriptor: FunctionDescriptor,
   spec: TaskSpecOptions,

@@ -5,6 +5,7 @@ import { SEGMENT_PUSH } from '../protocol/channel.ts'
 import type { TaskTemplate } from '../protocol/messages.ts'
 import { writePushHeader } from '../protocol/task-frames.ts'
 import type { Peer, PeerChannel } from './peers.ts'
+import { capturedBy } from './captured.ts'
 import type { TaskKind } from './task-kind.ts'
 import { PUSHED, type TaskRecord } from './task-record.ts'
 
@@ -85,5 +86,6 @@ function templateOf(kind: TaskKind): TaskTemplate {
     ...(kind.timeoutMs === undefined ? {} : { timeoutMs: kind.timeoutMs }),
     ...(kind.maxCalls === undefined ? {} : { maxCalls: kind.maxCalls }),
     ...(kind.concurrencyGroup === undefined ? {} : { concurrencyGroup: kind.concurrencyGroup }),
+    ...capturedBy(kind.scheduling?.strategy),
   }
 }

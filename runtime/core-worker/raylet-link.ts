@@ -39,18 +39,21 @@ export class RayletLink {
     if (!this.#closed) this.#channel.notify(type, message)
   }
 
+  /** @param o  holds (true): whether the process stays open for the answer. */
   async request<K extends keyof RayletCalls>(
     type: K,
     message: RayletCalls[K][0],
+    { holds = true }: { holds?: boolean } = {},
   ): Promise<RayletCalls[K][1]> {
     if (this.#closed) throw nodeDied()
-    this.hold(1)
+    const held = holds ? 1 : 0
+    this.hold(held)
     try {
       return await this.#channel.request(type, message)
     } catch (error) {
       throw this.#closed ? nodeDied() : error
     } finally {
-      this.hold(-1)
+      this.hold(-held)
     }
   }
 

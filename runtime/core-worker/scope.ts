@@ -24,7 +24,7 @@ export interface ScopeParts {
   readonly mode: 'driver' | 'worker'
   readonly coreWorker: CoreWorker
   /** Set in tasks of a group that captures its children. */
-  readonly capturedStrategy?: WireStrategy
+  readonly captured?: WireStrategy
 }
 
 export class Scope {

@@ -12,6 +12,7 @@ import type {
   TaskTemplate,
 } from '../protocol/messages.ts'
 import { readArgument } from '../protocol/task-frames.ts'
+import { capturedBy } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { Executor, type PushedTask, type Runnable } from './execute.ts'
 import { asSystemFailure } from './failure.ts'
@@ -36,6 +37,8 @@ interface Actor {
   readonly incarnation: number
   readonly instance: Record<string, unknown>
   readonly className: string
+  /** The group that it hands on to what it submits. */
+  readonly captured: ReturnType<typeof capturedBy>
 }
 
 /** Thrown by exitActor(): ends the actor once the call has been answered. */
@@ -88,13 +91,18 @@ export class WorkerSide {
         ...args: unknown[]
       ) => object
       const args = await this.#decodeArguments(Buffer.from(spec.args))
-      const scope = new Scope(this.#actorScope(spec.className, actorId, incarnation))
+      const captured = capturedBy(spec.scheduling.strategy)
+      const scope = new Scope({
+        ...this.#actorScope(spec.className, actorId, incarnation),
+        ...captured,
+      })
       const instance = this.#worker.deps.context.run(scope, () => new Class(...args))
       this.#actor = {
         actorId,
         incarnation,
         instance: instance as Record<string, unknown>,
         className: spec.className,
+        captured,
       }
       this.#executor = this.#makeExecutor(groups)
       this.#install()
@@ -180,10 +188,15 @@ export class WorkerSide {
       gpuIds: this.#gpuIds,
       mode: 'worker',
       coreWorker: this.#worker,
-      ...(this.#actor === undefined
-        ? {}
-        : { actorId: this.#actor.actorId, wasRestarted: this.#actor.incarnation > 0 }),
+      ...this.#ofActor(),
+      ...capturedOf(task.template),
     }
+  }
+
+  #ofActor(): Partial<ScopeParts> {
+    if (this.#actor === undefined) return {}
+    const { actorId, incarnation, captured } = this.#actor
+    return { actorId, wasRestarted: incarnation > 0, ...captured }
   }
 
   #actorScope(name: string, actorId: ActorId, incarnation: number): ScopeParts {
@@ -279,4 +292,8 @@ export class WorkerSide {
       data: { actorId: toHex(actorId), mayHaveRun: false },
     })
   }
+}
+
+function capturedOf({ captured }: TaskTemplate): Pick<ScopeParts, 'captured'> {
+  return captured === undefined ? {} : { captured }
 }

@@ -192,7 +192,10 @@ export interface RayletCalls {
   killActor: [{ actorId: ActorId; noRestart: boolean }, undefined]
   storeCreate: [{ objectId: ObjectId; sizeBytes: number }, { offset: number; path?: string }]
   storeSeal: [{ objectId: ObjectId }, undefined]
-  storePin: [{ objectId: ObjectId }, { offset: number; sizeBytes: number }]
+  storePin: [
+    { objectId: ObjectId },
+    { offset: number; sizeBytes: number; path?: string; checksum?: number },
+  ]
   createGroup: [GroupSpec, undefined]
   awaitGroup: [{ groupId: string }, undefined]
   removeGroup: [{ groupId: string }, undefined]
@@ -231,6 +234,10 @@ export interface RayletNotices {
   storeFree: { objectIds: readonly ObjectId[] }
   taskEvents: { events: readonly TaskEvent[] }
   running: { count: number; leaseId?: LeaseId }
+  /** Asks for `count` more tokens of a limiter; the newest numbers of a name hold for all. */
+  takeTokens: { name: string; concurrency?: number; perSecond?: number; count: number }
+  /** `unused`: nothing was started with them. */
+  returnTokens: { name: string; count: number; unused: boolean }
 }
 
 export interface ClientNotices {
@@ -259,6 +266,7 @@ export interface ClientNotices {
   assigned: { leaseId: LeaseId; gpuIds: readonly number[]; resources: ResourceSet }
   exit: { reason: string }
   output: { lines: readonly OutputLine[] }
+  tokensGranted: { name: string; count: number }
 }
 
 export interface OutputLine {
@@ -318,4 +326,6 @@ export interface TaskTemplate {
   /** Tells the owner when the task starts (tasks with a time-out). */
   readonly reportStart: boolean
   readonly resources: ResourceSet
+  /** Where its own submissions run when they name no place: a group that captures child tasks. */
+  readonly captured?: WireStrategy
 }
