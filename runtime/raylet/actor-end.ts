@@ -2,7 +2,12 @@
 // What an actor holds is given back when its process is gone, not when it is declared dead: until
 // then its GPU memory is really in use.
 import { toWire, type WireError } from '../common/error-wire.ts'
-import { ActorDiedError, CapacityError, OutOfMemoryError, VirgaError } from '../common/errors.ts'
+import {
+  ActorDiedError,
+  ActorUnavailableError,
+  OutOfMemoryError,
+  VirgaError,
+} from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
 import type { ActorView, WorkerExit } from '../protocol/messages.ts'
 import { describeExit } from './exit-text.ts'
@@ -73,7 +78,7 @@ export function actorWorkerExited(turn: Turn, actor: Actor, exit: WorkerExit): v
   actor.incarnation += 1
   actor.phase = 'RESTARTING'
   actor.address = ''
-  actor.error = toWire(diedOf(actor, exit))
+  actor.error = toWire(restartingOf(actor, exit))
   actor.waitingSinceMs = turn.nowMs
   job.pendingActors.add(actor)
   job.turns.add('ACTORS')
@@ -84,7 +89,7 @@ function diedOf(actor: Actor, exit: WorkerExit): ActorDiedError {
   const { className, actorId, maxRestarts } = actor.spec
   const memory = exit.cause === 'MEMORY_LIMIT' || exit.cause === 'MEMORY_PRESSURE'
   const restarts = maxRestarts === 0 ? 'it has no restarts' : 'its restarts are used up'
-  const cause: CapacityError | undefined = memory
+  const cause = memory
     ? new OutOfMemoryError(describeExit(exit), { data: { peakBytes: exit.peakRssBytes } })
     : undefined
   return new ActorDiedError(
@@ -99,6 +104,14 @@ function diedOf(actor: Actor, exit: WorkerExit): ActorDiedError {
         exit: { ...exit, workerId: toHex(exit.workerId) },
       },
     },
+  )
+}
+
+function restartingOf(actor: Actor, exit: WorkerExit): ActorUnavailableError {
+  const { className, actorId } = actor.spec
+  return new ActorUnavailableError(
+    `actor ${className} is being started again: its worker ${describeExit(exit)}`,
+    { data: { actorId: toHex(actorId), className, incarnation: actor.incarnation } },
   )
 }
 

@@ -166,6 +166,7 @@ export function actorReady(turn: Turn, event: EventOf<'actorReady'>): void {
   if (actor.phase !== 'PENDING_CREATION' && actor.phase !== 'RESTARTING') return
   actor.phase = 'ALIVE'
   actor.lived = true
+  actor.error = undefined
   actor.address = event.address
   if (actor.spec.defaultResources && actor.lease !== undefined) {
     giveCpuBack(turn.state, actor.lease)

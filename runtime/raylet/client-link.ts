@@ -14,8 +14,8 @@ import {
   type TaskEvent,
   type Welcome,
 } from '../protocol/messages.ts'
+import type { ObjectStore } from '../objects/store.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
-import type { ObjectMemory } from './object-memory.ts'
 import type { RayletEvent } from './turn.ts'
 
 /** An event without its time. */
@@ -25,9 +25,10 @@ export type Stimulus = RayletEvent extends infer E ? (E extends E ? Omit<E, 'now
 export interface LinkHost {
   readonly clock: Clock
   readonly codec: ValueCodec
-  readonly store: ObjectMemory
+  /** Open by the time a client was welcomed. */
+  readonly store: () => ObjectStore
   /** Registers the client, or throws when it is refused. */
-  welcome(link: ClientLink, hello: Hello): Welcome
+  welcome(link: ClientLink, hello: Hello): Promise<Welcome>
   tell(stimulus: Stimulus): void
   /** Ask the brain: resolves when it answers the request number. */
   ask(stimulus: (request: number) => Stimulus): Promise<unknown>
@@ -99,12 +100,12 @@ export class ClientLink {
     }
   }
 
-  #hello(hello: Hello): Welcome {
+  async #hello(hello: Hello): Promise<Welcome> {
     checkHello(hello)
     if (this.#client !== undefined) throw new ProtocolError('hello was said twice')
     this.#client = hello.workerId
     try {
-      return this.#host.welcome(this, hello)
+      return await this.#host.welcome(this, hello)
     } catch (error) {
       this.#client = undefined
       throw error
@@ -117,28 +118,26 @@ export class ClientLink {
   }
 
   #store(client: WorkerId, type: 'storeCreate' | 'storeSeal' | 'storePin', message: object): unknown {
-    const { store } = this.#host
+    const store = this.#host.store()
     const { objectId, sizeBytes } = message as RayletCalls['storeCreate'][0]
     if (type === 'storeCreate') return store.create(client, objectId, sizeBytes)
     if (type === 'storePin') return store.pin(client, objectId)
-    store.seal(client, objectId)
-    return undefined
+    return store.seal(objectId)
   }
 
   #notified(type: keyof RayletNotices, message: object): void {
     const client = this.#known()
-    const { store } = this.#host
     switch (type) {
       case 'storeAbort':
-        store.abort(client, (message as RayletNotices['storeAbort']).objectId)
+        this.#host.store().abort((message as RayletNotices['storeAbort']).objectId)
         return
       case 'storeUnpin': {
         const { objectId, count } = message as RayletNotices['storeUnpin']
-        store.unpin(client, objectId, count)
+        this.#host.store().unpin(client, objectId, count)
         return
       }
       case 'storeFree':
-        store.free((message as RayletNotices['storeFree']).objectIds)
+        this.#host.store().free((message as RayletNotices['storeFree']).objectIds)
         return
       case 'taskEvents':
         this.#host.taskEvents((message as RayletNotices['taskEvents']).events)
@@ -213,10 +212,20 @@ function noticeStimulus(client: WorkerId, type: BrainNotice, message: object): S
     case 'actorFailed':
     case 'unblocked':
     case 'running':
-      return { actorId: undefined, error: undefined, ...message, kind: type, client } as unknown as Stimulus
+    case 'takeTokens':
+    case 'returnTokens':
+      return { ...ABSENT, ...message, kind: type, client } as unknown as Stimulus
     default:
       throw unknownType(type)
   }
+}
+
+/** Fields that may be left out on the wire. */
+const ABSENT = {
+  actorId: undefined,
+  error: undefined,
+  concurrency: undefined,
+  perSecond: undefined,
 }
 
 const unknownType = (type: never): UnsupportedMessageError =>

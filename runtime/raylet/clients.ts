@@ -5,6 +5,7 @@ import { endActor, actorGone, retireActor } from './actor-end.ts'
 import { removeWaitsOf } from './deadlock.ts'
 import { endGroupsOf } from './groups.ts'
 import { endLease } from './leases.ts'
+import { forgetTokensOf } from './limiters.ts'
 import type { Client, Job, Lease } from './state.ts'
 import type { RayletEvent, Turn } from './turn.ts'
 import { ORPHAN_GRACE_MS, askToExit, connectionLost, prestart, workerRegistered } from './workers.ts'
@@ -49,6 +50,7 @@ export function clientClosed(turn: Turn, event: EventOf<'clientClosed'>): void {
   if (client === undefined) return
   state.clients.delete(client.id)
   removeWaitsOf(turn, client.id)
+  forgetTokensOf(turn, client.id)
   const job = client.jobId === undefined ? undefined : state.jobs.get(client.jobId)
   for (const each of client.classes.values()) job?.turns.delete(each)
   if (job !== undefined && job.driver === client.id) endJob(turn, job)

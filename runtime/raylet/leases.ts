@@ -1,19 +1,28 @@
 // The life of a lease, and who gets the next one.
 //   1. a client says how many leases of a class it could use; an actor asks for one
-//   2. granted while wanted and free: jobs take turns, and within a job its classes and actors
+//   2. granted while wanted and free: to the job that holds the least, and within it to the class
+//      that does; of equals, to the one whose turn it is. Actors of a job come before its classes
 //   3. a worker is attached: an idle one of the pool, else one is started
 //   4. the owner hears of it and pushes tasks to the worker itself
 //   5. the owner returns it, its worker dies, or its owner ends
 // Source: Ray local_lease_manager.h (steps 1-6).
 import { toWire } from '../common/error-wire.ts'
 import type { VirgaError } from '../common/errors.ts'
-import type { LeaseId, WorkerId } from '../common/ids.ts'
+import type { JobId, LeaseId, WorkerId } from '../common/ids.ts'
 import { resourceKey } from '../common/resources.ts'
 import type { ClassSpec, WorkerExit } from '../protocol/messages.ts'
 import { giveBack, takeFor } from './holdings.ts'
 import { judge } from './placement.ts'
 import { reclaimFor } from './reclaim.ts'
-import type { Actor, Client, Job, Lease, SchedulingClass, Worker } from './state.ts'
+import type {
+  Actor,
+  Client,
+  Job,
+  Lease,
+  RayletState,
+  SchedulingClass,
+  Worker,
+} from './state.ts'
 import { notify, type Turn } from './turn.ts'
 import { askToExit, attachWorkers, becomeIdle, kill, poolOf } from './workers.ts'
 
@@ -97,23 +106,44 @@ export function grantAll(turn: Turn, startActor: (actor: Actor, worker: Worker) 
   let granted = true
   while (granted) {
     granted = false
-    for (const job of [...turn.state.jobs.values()]) {
+    for (const job of jobsByHoldings(turn.state)) {
       if (!grantOne(turn, job, failed)) continue
       granted = true
       turn.state.jobs.delete(job.jobId)
       turn.state.jobs.set(job.jobId, job)
+      break
     }
   }
   attachWorkers(turn, (lease, worker) => {
     if (lease.actor !== undefined) startActor(lease.actor, worker)
     else tellGranted(turn, lease, worker)
   })
-  if (failed.size > 0) reclaimFor(turn)
+  reclaimFor(turn)
+}
+
+/** Those that hold the least first; equals stay in the order of their turns. */
+function jobsByHoldings(state: RayletState): Job[] {
+  const jobs = [...state.jobs.values()]
+  if (jobs.length < 2) return jobs
+  const counts = new Map<JobId, number>()
+  for (const { jobId } of state.leases.values()) counts.set(jobId, (counts.get(jobId) ?? 0) + 1)
+  return jobs.sort((a, b) => (counts.get(a.jobId) ?? 0) - (counts.get(b.jobId) ?? 0))
+}
+
+function candidatesOf(job: Job): (SchedulingClass | 'ACTORS')[] {
+  const heldBy = (candidate: SchedulingClass | 'ACTORS'): number =>
+    candidate === 'ACTORS' ? -1 : candidate.leases.size
+  return [...job.turns].filter(isWanting).sort((a, b) => heldBy(a) - heldBy(b))
+
+  function isWanting(candidate: SchedulingClass | 'ACTORS'): boolean {
+    if (candidate === 'ACTORS') return job.pendingActors.size > 0
+    return candidate.leases.size < candidate.wanted
+  }
 }
 
 /** Step 2, for one job: at most one grant. */
 function grantOne(turn: Turn, job: Job, failed: Set<string>): boolean {
-  for (const candidate of job.turns) {
+  for (const candidate of candidatesOf(job)) {
     const lease =
       candidate === 'ACTORS'
         ? leaseForActor(turn, job, failed)
@@ -131,7 +161,6 @@ function leaseForClass(
   wanting: SchedulingClass,
   failed: Set<string>,
 ): Lease | undefined {
-  if (wanting.leases.size >= wanting.wanted) return undefined
   const { jobId, spec, shape } = wanting
   const wish = { jobId, spec, shape, class: wanting, actor: undefined }
   const lease = tryLease(turn, wish, failed)

@@ -25,7 +25,7 @@ import { ValueCodec } from '../protocol/value-codec.ts'
 import { processLauncher } from './launcher-process.ts'
 import { logFile } from './log-file.ts'
 import { systemMemoryProbe } from './memory-probe-system.ts'
-import { openObjectMemory } from './object-memory-process.ts'
+import type { NodeStore } from './node-store.ts'
 import { Raylet } from './raylet.ts'
 
 /** VIRGA_RAYLET_OPTIONS. */
@@ -58,7 +58,7 @@ async function main(): Promise<void> {
     {
       transport: udsTransport,
       launcher: launcher(log, { address, sessionDir }),
-      store: openObjectMemory({ ...options, log }),
+      openStore: () => openStore(log, options),
       storage: new MemoryStorage(),
       clock: systemClock,
       random: systemRandom,
@@ -137,6 +137,13 @@ function workerMain(): string {
   const here = import.meta.url
   const file = here.endsWith('.ts') ? '../worker/main.ts' : './worker-main.js'
   return fileURLToPath(new URL(file, here))
+}
+
+/** Loaded while the first workers start: their driver's first task rarely needs it. */
+async function openStore(log: Log, options: RayletStartOptions): Promise<NodeStore> {
+  const { openNodeStore } = await import('./node-store-file.ts')
+  const { sessionDir, objectStoreMemoryBytes: sizeBytes, objectStore: kind = 'shm' } = options
+  return openNodeStore({ log }, { sessionDir, kind, ...(sizeBytes === undefined ? {} : { sizeBytes }) })
 }
 
 let stripping: Promise<(stream: Duplex, onError: (error: unknown) => void) => void> | undefined

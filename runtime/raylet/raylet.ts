@@ -4,6 +4,7 @@
 // Invariants:
 //   Y1. Events are taken in one at a time, in the order they came; effects are performed in order.
 //   Y2. After stop() nothing of this raylet is left: no worker, no socket, no arena.
+import { assert } from '../common/assert.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { ProtocolError } from '../common/errors.ts'
 import { fromHex, newJobId, newNodeId, toHex, type JobId, type WorkerId } from '../common/ids.ts'
@@ -13,12 +14,13 @@ import type { Hash, Random } from '../common/random.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type { Storage } from '../gcs/storage.ts'
 import { claimName, findName, jobKey, nodeKey, putFact, releaseName, type NameRow } from '../gcs/tables.ts'
+import type { ObjectStore } from '../objects/store.ts'
 import type { Connection, Listener, Transport } from '../protocol/connection.ts'
 import type { Hello, JobSpec, RayletCalls, StateRow, Welcome } from '../protocol/messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { ClientLink, type LinkHost, type Stimulus } from './client-link.ts'
 import type { MemoryProbe } from './memory-probe.ts'
-import type { ObjectMemory } from './object-memory.ts'
+import type { NodeStore } from './node-store.ts'
 import { stateRows } from './state-rows.ts'
 import { createState, type RayletState } from './state.ts'
 import { step } from './step.ts'
@@ -30,7 +32,8 @@ import { WorkerProcesses, type LogSinks } from './worker-processes.ts'
 export interface RayletDeps {
   readonly transport: Transport
   readonly launcher: WorkerLauncher
-  readonly store: ObjectMemory
+  /** Called once, when the first client says hello. */
+  readonly openStore: () => Promise<NodeStore>
   readonly storage: Storage
   readonly clock: Clock
   readonly random: Random
@@ -81,6 +84,8 @@ export class Raylet {
   readonly #taskLog: TaskLog
   readonly #inbox: Stimulus[] = []
   readonly #finishedJobs: StateRow[] = []
+  #opening: Promise<NodeStore> | undefined
+  #opened: NodeStore | undefined
   #draining = false
   #nextRequest = 1
   #wake: Timer | undefined
@@ -151,16 +156,17 @@ export class Raylet {
     await this.#processes.endAll({ graceMs: STOP_GRACE_MS, killMs: STOP_KILL_MS })
     for (const link of this.#links.values()) link.close()
     await this.#listener?.close()
-    await this.#deps.store.close()
+    const opened = await this.#opening
+    await opened?.store.close()
     this.onLeft?.()
   }
 
   #connected(connection: Connection): void {
-    const { clock, codec, store } = this.#deps
+    const { clock, codec } = this.#deps
     const host: LinkHost = {
       clock,
       codec,
-      store,
+      store: () => this.#openedStore().store,
       welcome: (link, hello) => this.#welcome(link, hello),
       tell: (stimulus) => {
         this.#tell(stimulus)
@@ -180,7 +186,7 @@ export class Raylet {
     new ClientLink(connection, host)
   }
 
-  #welcome(link: ClientLink, hello: Hello): Welcome {
+  async #welcome(link: ClientLink, hello: Hello): Promise<Welcome> {
     const { workerId: client, role, pid, address } = hello
     if (this.state.leaving) throw new ProtocolError('this cluster is stopping; start a new one')
     if (this.#links.has(client)) throw new ProtocolError('this client is connected already')
@@ -189,16 +195,23 @@ export class Raylet {
     const own = role === 'driver' ? job : undefined
     this.#tell({ kind: 'clientConnected', client, role, pid, address, job: own })
     if (own !== undefined) this.#writeJob(own, 'RUNNING')
+    this.#opening ??= this.#deps.openStore()
+    this.#opened ??= await this.#opening
     return {
       nodeId: this.state.config.nodeId,
       epoch: this.state.config.epoch,
       jobId: job.jobId,
       namespace: job.namespace,
       sessionDir: this.#options.sessionDir,
-      arena: this.#deps.store.arena,
+      arena: this.#openedStore().arena,
       totals: this.#options.totals,
       job,
     }
+  }
+
+  #openedStore(): NodeStore {
+    assert(this.#opened !== undefined, 'the object store is used before anybody was welcomed')
+    return this.#opened
   }
 
   /** A worker serves the job it was started for; a driver brings its own; the cli has none. */
@@ -220,12 +233,12 @@ export class Raylet {
     if (client === undefined || this.#links.get(client) !== link) return
     this.#links.delete(client)
     // A worker's pins last until its process has exited: it may be mapping still.
-    if (!this.state.workers.has(client)) this.#deps.store.clientExited(client)
+    if (!this.state.workers.has(client)) this.#opened?.store.clientExited(client)
     this.#tell({ kind: 'clientClosed', client })
   }
 
   #exited(exit: Extract<Stimulus, { kind: 'workerExited' }>['exit']): void {
-    this.#deps.store.clientExited(exit.workerId)
+    this.#opened?.store.clientExited(exit.workerId)
     this.#tell({ kind: 'workerExited', exit })
   }
 
@@ -347,12 +360,12 @@ export class Raylet {
   #query(message: RayletCalls['state'][0]): RayletCalls['state'][1] {
     const limit = message.limit ?? STATE_ROWS_DEFAULT
     if (message.kind === 'tasks') return this.#taskLog.rows(limit)
-    if (message.kind === 'objects') return { rows: [...this.#deps.store.rows(limit)], dropped: 0 }
+    if (message.kind === 'objects') return limited(objectRows(this.#openedStore().store), limit)
     const nowMs = this.#deps.clock.monotonicMs()
     const rows = stateRows(this.state, message.kind, nowMs)
     if (rows === undefined) throw new ProtocolError(`no rows of kind '${message.kind}' are known`)
     const all = this.#completed(message.kind, rows)
-    return { rows: all.slice(0, limit), dropped: Math.max(0, all.length - limit) }
+    return limited(all, limit)
   }
 
   /** What the shell knows beside the brain. */
@@ -360,7 +373,7 @@ export class Raylet {
     if (kind === 'jobs') return [...this.#finishedJobs, ...rows]
     if (kind !== 'nodes') return rows
     const { address, pid } = this.#options
-    const store = this.#deps.store.usage()
+    const store = this.#openedStore().store.stats()
     return rows.map((row) => ({ ...row, pid, address, store }))
   }
 
@@ -416,6 +429,18 @@ export class Raylet {
     const { usedBytes, totalBytes } = reading
     this.#tell({ kind: 'memory', sample: { usedBytes, totalBytes, rssBytes } })
   }
+}
+
+function limited(rows: readonly StateRow[], limit: number): RayletCalls['state'][1] {
+  return { rows: rows.slice(0, limit), dropped: Math.max(0, rows.length - limit) }
+}
+
+function objectRows(store: ObjectStore): StateRow[] {
+  return store.list().map(({ objectId, creator, ...rest }) => ({
+    objectId: toHex(objectId),
+    creator: toHex(creator),
+    ...rest,
+  }))
 }
 
 function outputTo(

@@ -3,7 +3,7 @@
 //   A class or actor with nothing may ask any class for a lease; one that has some asks only those
 //   that have at least two more: so that jobs share, and leases do not swing to and fro.
 //   Actors and leases that are waiting in `get` are not asked: they could not return anything.
-import type { ResourceSet } from '../common/resources.ts'
+import { NO_RESOURCES, addResources, type ResourceSet } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { bundlesOf } from './placement.ts'
 import type { Bundle, Lease, RayletState, SchedulingClass } from './state.ts'
@@ -35,7 +35,8 @@ function starvingOf(state: RayletState): Starving[] {
   const starving: Starving[] = []
   for (const group of state.groups.values()) {
     if (group.state !== 'PENDING') continue
-    for (const demand of group.spec.bundles) starving.push({ spec: groupSpec(demand), class: undefined })
+    const demand = group.spec.bundles.reduce(addResources, NO_RESOURCES)
+    starving.push({ spec: groupSpec(demand), class: undefined })
   }
   for (const job of state.jobs.values()) {
     for (const actor of job.pendingActors) {

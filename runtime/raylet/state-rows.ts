@@ -2,7 +2,13 @@
 // Ids are hex and resources are amounts as users write them. Nothing is cut in silence: whoever
 // limits says how many rows were left out.
 import { toHex } from '../common/ids.ts'
-import { resourceSet, toResources, type ResourceSet } from '../common/resources.ts'
+import {
+  NO_RESOURCES,
+  addResources,
+  resourceSet,
+  toResources,
+  type ResourceSet,
+} from '../common/resources.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
 import type { Actor, Group, RayletState, SchedulingClass, Worker } from './state.ts'
 
@@ -132,7 +138,7 @@ function whyRows(state: RayletState, nowMs: number): StateRow[] {
   }
   for (const group of state.groups.values()) {
     if (group.state !== 'PENDING') continue
-    const demand = group.spec.bundles.reduce(sumOf, {})
+    const demand = group.spec.bundles.reduce(addResources, NO_RESOURCES)
     const what = { kind: 'group', name: group.spec.name, count: 1 }
     rows.push(whyDemand(state, demand, { ...what, waitedMs: nowMs - group.waitingSinceMs }))
   }
@@ -171,10 +177,4 @@ function whyDemand(state: RayletState, demand: ResourceSet, shape: WaitingShape)
     .map(([name, amount]) => `needs ${name}: ${String(amount)}, ${String(free[name] ?? 0)} free`)
   const why = lacking.length > 0 ? lacking.join('; ') : 'it is next in turn'
   return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: needs, why }
-}
-
-function sumOf(a: ResourceSet, b: ResourceSet): ResourceSet {
-  const sum: Record<string, number> = { ...a }
-  for (const name of Object.keys(b)) sum[name] = (sum[name] ?? 0) + (b[name] ?? 0)
-  return sum
 }

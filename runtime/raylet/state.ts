@@ -171,6 +171,18 @@ export interface Wait {
   reported: boolean
 }
 
+export interface Limiter {
+  readonly name: string
+  concurrency: number
+  perSecond: number
+  /** How many may start now by the rate; a share of one counts. */
+  ready: number
+  readyAtMs: number
+  /** By owner, in the order of their turns. */
+  readonly wanted: Map<WorkerId, number>
+  readonly out: Map<WorkerId, number>
+}
+
 export interface RayletState {
   readonly config: NodeConfig
   readonly ledger: ResourceLedger
@@ -189,6 +201,7 @@ export interface RayletState {
   readonly deadActors: Set<ActorId>
   readonly groups: Map<string, Group>
   readonly removedGroups: Set<string>
+  readonly limiters: Map<string, Limiter>
   /** By client and waitId. */
   readonly waits: Map<string, Wait>
   nextLeaseId: number
@@ -215,6 +228,7 @@ export function createState(config: NodeConfig): RayletState {
     deadActors: new Set(),
     groups: new Map(),
     removedGroups: new Set(),
+    limiters: new Map(),
     waits: new Map(),
     nextLeaseId: 1,
     nextWorkerIndex: 1,

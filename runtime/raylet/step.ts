@@ -24,6 +24,7 @@ import { blocked, reportDeadlocks, unblocked } from './deadlock.ts'
 import { workerExited } from './exits.ts'
 import { awaitGroup, createGroup, removeGroup, reserveGroups } from './groups.ts'
 import { grantAll, killLease, returnLease, wantLeases } from './leases.ts'
+import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
 import type { Client, RayletState } from './state.ts'
 import type { RayletEffect, RayletEvent, Turn } from './turn.ts'
@@ -74,6 +75,8 @@ function apply(turn: Turn, event: RayletEvent): void {
     case 'running':
     case 'blocked':
     case 'unblocked':
+    case 'takeTokens':
+    case 'returnTokens':
       applyNotice(turn, event)
       return
     case 'createGroup':
@@ -91,7 +94,14 @@ function apply(turn: Turn, event: RayletEvent): void {
 }
 
 type LeaseNotice = EventOf<
-  'wantLeases' | 'returnLease' | 'killLease' | 'running' | 'blocked' | 'unblocked'
+  | 'wantLeases'
+  | 'returnLease'
+  | 'killLease'
+  | 'running'
+  | 'blocked'
+  | 'unblocked'
+  | 'takeTokens'
+  | 'returnTokens'
 >
 
 function applyNotice(turn: Turn, event: LeaseNotice): void {
@@ -117,6 +127,12 @@ function applyNotice(turn: Turn, event: LeaseNotice): void {
       return
     case 'unblocked':
       unblocked(turn, event.client, event.waitId)
+      return
+    case 'takeTokens':
+      takeTokens(turn, event)
+      return
+    case 'returnTokens':
+      returnTokens(turn, event)
       return
     default:
       unreachable(event)
@@ -177,6 +193,7 @@ function tick(turn: Turn): void {
   turn.state.wakeAtMs = Infinity
   tendWorkers(turn)
   reportDeadlocks(turn)
+  tendLimiters(turn)
 }
 
 function workerSpawned(turn: Turn, event: EventOf<'workerSpawned'>): void {

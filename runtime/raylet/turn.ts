@@ -48,6 +48,21 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly retire: boolean
     }
   | { readonly kind: 'killLease'; readonly client: WorkerId; readonly leaseId: number }
+  | {
+      readonly kind: 'takeTokens'
+      readonly client: WorkerId
+      readonly name: string
+      readonly concurrency: number | undefined
+      readonly perSecond: number | undefined
+      readonly count: number
+    }
+  | {
+      readonly kind: 'returnTokens'
+      readonly client: WorkerId
+      readonly name: string
+      readonly count: number
+      readonly unused: boolean
+    }
   | { readonly kind: 'running'; readonly client: WorkerId; readonly count: number }
   | {
       readonly kind: 'blocked'

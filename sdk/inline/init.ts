@@ -16,15 +16,16 @@ import type { Runnable } from '../../runtime/core-worker/execute.ts'
 import { readHomeFile } from '../../runtime/core-worker/function-source-file.ts'
 import { Sources } from '../../runtime/core-worker/function-sources.ts'
 import { lookup } from '../../runtime/core-worker/functions.ts'
-import { startCoreWorker } from '../../runtime/core-worker/start.ts'
+import { startCoreWorker, type StartDeps } from '../../runtime/core-worker/start.ts'
 import { systemStackView } from '../../runtime/core-worker/stack-view-loader.ts'
 import { WorkerSide } from '../../runtime/core-worker/worker-side.ts'
 import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import { MemoryArena } from '../../runtime/objects/arena-memory.ts'
+import { MemorySpill } from '../../runtime/objects/spill-memory.ts'
+import { ObjectStore } from '../../runtime/objects/store.ts'
 import { memoryTransport } from '../../runtime/protocol/connection-memory.ts'
 import type { Transport } from '../../runtime/protocol/connection.ts'
 import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
-import { openObjectMemory } from '../../runtime/raylet/object-memory-process.ts'
 import { Raylet } from '../../runtime/raylet/raylet.ts'
 import type {
   WorkerEvents,
@@ -40,8 +41,12 @@ const MEMORY_BYTES = 4 * 1024 ** 3
 export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster> {
   const transport = memoryTransport(systemClock)
   const arena = new MemoryArena({ sizeBytes: spec.objectStoreMemoryBytes ?? OBJECT_STORE_BYTES })
-  const store = openObjectMemory({ log: silentLog, sessionDir: 'inline' })
-  const openMemory = (): ReturnType<MemoryArena['open']> => arena.open()
+  const spill = new MemorySpill({ capacityBytes: OBJECT_STORE_BYTES })
+  const store = new ObjectStore(
+    { arena, spill, clock: systemClock, log: silentLog },
+    { sizeBytes: arena.sizeBytes },
+  )
+  const openMemory: StartDeps['openMemory'] = () => ({ client: arena.open(), direct: spill.direct })
   const totals = nodeResourcesOf(spec.resources, {
     numCpus: availableParallelism(),
     numGpus: 0,
@@ -51,7 +56,8 @@ export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster>
     {
       transport,
       launcher: inlineLauncher(transport, openMemory),
-      store,
+      openStore: () =>
+        Promise.resolve({ store, arena: { kind: 'memory', path: '', sizeBytes: arena.sizeBytes } }),
       storage: new MemoryStorage(),
       clock: systemClock,
       random: systemRandom,
@@ -82,7 +88,7 @@ export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster>
 
 function inlineLauncher(
   transport: Transport,
-  openMemory: () => ReturnType<MemoryArena['open']>,
+  openMemory: StartDeps['openMemory'],
 ): WorkerLauncher {
   return {
     start: ({ workerId }, events) => startWorker(workerId, events, { transport, openMemory }),
@@ -95,7 +101,7 @@ const sources = new Sources({ read: readHomeFile, hash: systemHash })
 function startWorker(
   workerId: WorkerId,
   events: WorkerEvents,
-  deps: { transport: Transport; openMemory: () => ReturnType<MemoryArena['open']> },
+  deps: { transport: Transport; openMemory: StartDeps['openMemory'] },
 ): WorkerHandle {
   let made: CoreWorker | undefined
   let gone = false

@@ -1,0 +1,117 @@
+// What must be true of the brain after every step; used by tests and simulation.
+// Invariants:
+//   R1. free + held = total, per resource and GPU, in the node's ledger and in every bundle's; what
+//       is held there is exactly what leases and groups hold.
+//   R2. A worker that is leased and its lease know each other; no other worker has a lease, but
+//       one that is EXITING may keep its lease until its process is gone.
+//   R3. A lease is held by exactly one class or actor, and known to both sides.
+//   R4. Leases without a worker are exactly those that wait for one.
+//   R5. No more workers than the cap.
+//   R6. An actor that is ALIVE has a worker; one that waits to be placed is queued once; a dead one
+//       is queued nowhere.
+//   R7. A group that is CREATED holds all its bundles, any other none.
+//   R8. Nothing that fits is left waiting.
+import { assert } from '../common/assert.ts'
+import type { ResourceLedger } from '../common/resource-ledger.ts'
+import { bundlesOf } from './placement.ts'
+import type { Actor, Bundle, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
+
+/** @throws AssertionError that names the invariant. */
+export function check(state: RayletState): void {
+  checkLedgers(state)
+  for (const worker of state.workers.values()) checkWorker(state, worker)
+  for (const lease of state.leases.values()) checkLease(state, lease)
+  for (const lease of state.workerless) {
+    assert(state.leases.has(lease.leaseId), `R4: lease ${String(lease.leaseId)} is forgotten`)
+  }
+  assert(state.workers.size <= state.config.workersMax, `R5: ${String(state.workers.size)} workers`)
+  for (const client of state.clients.values()) {
+    for (const each of client.classes.values()) checkClass(state, each)
+  }
+  for (const actor of state.actors.values()) checkActor(state, actor)
+  for (const group of state.groups.values()) {
+    const count = group.state === 'CREATED' ? group.spec.bundles.length : 0
+    assert(group.bundles.length === count, `R7: group ${group.spec.groupId} is ${group.state}`)
+  }
+  if (!state.leaving) checkNothingFits(state)
+}
+
+function checkLedgers(state: RayletState): void {
+  const bundles = [...state.groups.values()].flatMap((group) => group.bundles)
+  const holders = new Map<ResourceLedger, number>([[state.ledger, bundles.length]])
+  for (const { ledger } of bundles) holders.set(ledger, 0)
+  for (const lease of state.leases.values()) {
+    if (lease.bundle?.group.state === 'REMOVED') continue
+    const ledger = lease.bundle?.ledger ?? state.ledger
+    holders.set(ledger, (holders.get(ledger) ?? 0) + 1)
+  }
+  for (const [ledger, count] of holders) {
+    ledger.check()
+    const held = ledger.allocationCount
+    assert(held === count, `R1: ${String(held)} allocations are held by ${String(count)} holders`)
+  }
+}
+
+function checkWorker(state: RayletState, worker: Worker): void {
+  const { phase, lease } = worker
+  if (phase === 'LEASED') assert(lease !== undefined, 'R2: a leased worker has no lease')
+  if (phase === 'STARTING' || phase === 'IDLE') assert(lease === undefined, `R2: ${phase} has a lease`)
+  if (lease === undefined) return
+  assert(lease.worker === worker, `R2: lease ${String(lease.leaseId)} has another worker`)
+  assert(state.leases.has(lease.leaseId), `R2: lease ${String(lease.leaseId)} has ended`)
+}
+
+function checkLease(state: RayletState, lease: Lease): void {
+  const id = String(lease.leaseId)
+  assert((lease.class === undefined) !== (lease.actor === undefined), `R3: lease ${id} has two holders`)
+  if (lease.class !== undefined) {
+    assert(lease.class.leases.has(lease), `R3: the class of lease ${id} does not know it`)
+    const client = state.clients.get(lease.class.client)
+    assert(client?.leases.has(lease) === true, `R3: the owner of lease ${id} does not know it`)
+  }
+  if (lease.actor !== undefined) {
+    assert(lease.actor.lease === lease, `R3: the actor of lease ${id} does not know it`)
+  }
+  const waits = state.workerless.has(lease)
+  assert(waits === (lease.worker === undefined), `R4: lease ${id} has a worker and waits for one`)
+  if (lease.worker === undefined) return
+  assert(lease.worker.lease === lease, `R2: the worker of lease ${id} has another lease`)
+  assert(state.workers.get(lease.worker.workerId) === lease.worker, `R2: the worker of lease ${id} is gone`)
+}
+
+function checkClass(state: RayletState, each: SchedulingClass): void {
+  for (const lease of each.leases) {
+    assert(state.leases.get(lease.leaseId) === lease, 'R3: a class holds a lease that has ended')
+  }
+}
+
+function checkActor(state: RayletState, actor: Actor): void {
+  const { phase, lease } = actor
+  const queued = state.jobs.get(actor.spec.jobId)?.pendingActors.has(actor) ?? false
+  if (phase === 'ALIVE') assert(lease?.worker !== undefined, 'R6: a living actor has no worker')
+  if (phase === 'DEAD') assert(!queued, 'R6: a dead actor is queued')
+  if (phase === 'PENDING_CREATION' || phase === 'RESTARTING') {
+    assert(queued === (lease === undefined), `R6: an actor that is ${phase} is lost`)
+  }
+  if (lease !== undefined) {
+    assert(state.leases.get(lease.leaseId) === lease, 'R6: an actor holds a lease that has ended')
+  }
+}
+
+/** R8: every step ends with all that is possible granted. */
+function checkNothingFits(state: RayletState): void {
+  for (const job of state.jobs.values()) {
+    for (const actor of job.pendingActors) assertWaits(state, actor.spec.scheduling)
+    for (const candidate of job.turns) {
+      if (candidate === 'ACTORS' || candidate.leases.size >= candidate.wanted) continue
+      assertWaits(state, candidate.spec)
+    }
+  }
+}
+
+function assertWaits(state: RayletState, spec: SchedulingClass['spec']): void {
+  const bundles: readonly Bundle[] | undefined = bundlesOf(state, spec)
+  const ledgers = bundles === undefined ? [state.ledger] : bundles.map((bundle) => bundle.ledger)
+  const fits = ledgers.some((ledger) => ledger.isAvailable(spec.demand))
+  assert(!fits, `R8: ${spec.name} waits although it fits`)
+}

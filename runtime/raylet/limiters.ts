@@ -1,0 +1,124 @@
+// Limiters of the whole cluster: how many tasks run at once, how many start per second, by name.
+// A token is the right to start one task. Owners ask for as many as they could use and give each
+// back when its task has ended.
+//   takeTokens ──► queue, first come first served, shared evenly between owners
+//                    │ while concurrency and rate allow
+//                    └──► tokensGranted ──► returnTokens
+// Invariants:
+//   Q1. Tokens out never exceed concurrency; lowering it takes effect as they come back.
+//   Q2. In any second at most perSecond + its burst (a fiftieth of it, at least 1) are granted.
+//   Q3. The tokens of an owner that is gone come back with it.
+import type { WorkerId } from '../common/ids.ts'
+import type { Limiter } from './state.ts'
+import { notify, wakeBy, type RayletEvent, type Turn } from './turn.ts'
+
+type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+
+const BURST_SHARE = 0.02
+
+export function takeTokens(turn: Turn, event: EventOf<'takeTokens'>): void {
+  const { name, client, count } = event
+  const limiter = limiterOf(turn, name)
+  limiter.concurrency = event.concurrency ?? Infinity
+  if (limiter.perSecond !== (event.perSecond ?? Infinity)) {
+    limiter.perSecond = event.perSecond ?? Infinity
+    limiter.ready = Math.min(limiter.ready, burstOf(limiter))
+  }
+  limiter.wanted.set(client, (limiter.wanted.get(client) ?? 0) + count)
+  grantTokens(turn, limiter)
+}
+
+export function returnTokens(turn: Turn, event: EventOf<'returnTokens'>): void {
+  const limiter = turn.state.limiters.get(event.name)
+  const out = limiter?.out.get(event.client)
+  if (limiter === undefined || out === undefined) return
+  const count = Math.min(out, event.count)
+  setCount(limiter.out, event.client, out - count)
+  if (event.unused) limiter.ready = Math.min(burstOf(limiter), limiter.ready + count)
+  grantTokens(turn, limiter)
+}
+
+/** Q3. */
+export function forgetTokensOf(turn: Turn, client: WorkerId): void {
+  for (const limiter of turn.state.limiters.values()) {
+    limiter.wanted.delete(client)
+    if (limiter.out.delete(client)) grantTokens(turn, limiter)
+  }
+}
+
+/** On a tick: rates have refilled; limiters that nobody uses are forgotten. */
+export function tendLimiters(turn: Turn): void {
+  for (const limiter of turn.state.limiters.values()) {
+    grantTokens(turn, limiter)
+    if (limiter.wanted.size > 0 || limiter.out.size > 0) continue
+    if (limiter.ready >= burstOf(limiter)) turn.state.limiters.delete(limiter.name)
+    else wakeBy(turn, turn.nowMs + 1000)
+  }
+}
+
+function limiterOf({ state, nowMs }: Turn, name: string): Limiter {
+  let limiter = state.limiters.get(name)
+  if (limiter === undefined) {
+    limiter = {
+      name,
+      concurrency: Infinity,
+      perSecond: Infinity,
+      ready: Infinity,
+      readyAtMs: nowMs,
+      wanted: new Map(),
+      out: new Map(),
+    }
+    state.limiters.set(name, limiter)
+  }
+  return limiter
+}
+
+/** One token at a time to each owner in turn, so that nobody takes all. */
+function grantTokens(turn: Turn, limiter: Limiter): void {
+  refill(limiter, turn.nowMs)
+  const granted = new Map<WorkerId, number>()
+  let room = Math.min(limiter.concurrency - outCount(limiter), Math.floor(limiter.ready))
+  while (room > 0 && limiter.wanted.size > 0) {
+    for (const [client, wanted] of [...limiter.wanted]) {
+      if (room <= 0) break
+      const share = Math.max(1, Math.floor(room / limiter.wanted.size))
+      const count = Math.min(wanted, share, room)
+      // Whoever got some goes to the end of the line.
+      limiter.wanted.delete(client)
+      if (wanted > count) limiter.wanted.set(client, wanted - count)
+      granted.set(client, (granted.get(client) ?? 0) + count)
+      room -= count
+    }
+  }
+  for (const [client, count] of granted) {
+    limiter.ready -= count
+    limiter.out.set(client, (limiter.out.get(client) ?? 0) + count)
+    notify(turn, client, 'tokensGranted', { name: limiter.name, count })
+  }
+  if (limiter.wanted.size === 0 && limiter.perSecond === Infinity) return
+  if (limiter.ready < 1) wakeBy(turn, turn.nowMs + ((1 - limiter.ready) * 1000) / limiter.perSecond)
+}
+
+/** Q2. */
+function refill(limiter: Limiter, nowMs: number): void {
+  if (limiter.perSecond === Infinity) limiter.ready = Infinity
+  else {
+    const refilled = limiter.ready + ((nowMs - limiter.readyAtMs) * limiter.perSecond) / 1000
+    limiter.ready = Math.min(burstOf(limiter), refilled)
+  }
+  limiter.readyAtMs = nowMs
+}
+
+const burstOf = (limiter: Limiter): number =>
+  limiter.perSecond === Infinity ? Infinity : Math.max(1, limiter.perSecond * BURST_SHARE)
+
+function outCount(limiter: Limiter): number {
+  let sum = 0
+  for (const count of limiter.out.values()) sum += count
+  return sum
+}
+
+function setCount(counts: Map<WorkerId, number>, client: WorkerId, count: number): void {
+  if (count > 0) counts.set(client, count)
+  else counts.delete(client)
+}

@@ -1,0 +1,75 @@
+// Builds the object store of a raylet's process: shared memory, or a file in the session folder
+// where there is none, and a spill place on the local disk.
+import { statfsSync } from 'node:fs'
+import { totalmem } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../common/clock-system.ts'
+import { CapacityError } from '../common/errors.ts'
+import type { Log } from '../common/log.ts'
+import { PAGE_BYTES } from '../objects/arena.ts'
+import type { Arena } from '../objects/arena-access.ts'
+import { createFileArena } from '../objects/arena-file.ts'
+import { createShmArena } from '../objects/arena-shm.ts'
+import { FileSpill } from '../objects/spill-file.ts'
+import { ObjectStore } from '../objects/store.ts'
+import type { NodeStore } from './node-store.ts'
+
+export interface NodeStoreOptions {
+  readonly sessionDir: string
+  /** Default: 30 % of memory, and no more than 80 % of what is free in /dev/shm. */
+  readonly sizeBytes?: number
+  readonly kind: 'shm' | 'file'
+}
+
+export interface NodeStoreDeps {
+  readonly log: Log
+  /** Clients hold memory that nobody refers to: ask them to let go. */
+  readonly askRelease?: () => void
+}
+
+/** Source: Ray object_store_memory, 30 % of memory. */
+const MEMORY_SHARE = 0.3
+/** Others use /dev/shm too. */
+const SHM_SHARE = 0.8
+
+export async function openNodeStore(
+  deps: NodeStoreDeps,
+  options: NodeStoreOptions,
+): Promise<NodeStore> {
+  const { arena, kind } = await openArena(deps, options)
+  const store = new ObjectStore(
+    {
+      ...deps,
+      arena,
+      spill: new FileSpill({ folder: join(options.sessionDir, 'spill') }),
+      clock: systemClock,
+    },
+    { sizeBytes: arena.sizeBytes },
+  )
+  return { store, arena: { kind, path: arena.path, sizeBytes: arena.sizeBytes } }
+}
+
+async function openArena(
+  { log }: NodeStoreDeps,
+  { sessionDir, sizeBytes, kind }: NodeStoreOptions,
+): Promise<{ readonly arena: Arena; readonly kind: 'shm' | 'file' }> {
+  if (kind === 'shm') {
+    try {
+      return { arena: createShmArena({ sizeBytes: wholePages(sizeBytes ?? defaultShm()) }), kind }
+    } catch (error) {
+      if (!(error instanceof CapacityError)) throw error
+      log.warn('no shared memory: objects are copied through a file', { error: error.message })
+    }
+  }
+  const path = join(sessionDir, 'objects')
+  const size = wholePages(sizeBytes ?? totalmem() * MEMORY_SHARE)
+  return { arena: await createFileArena({ path, sizeBytes: size }), kind: 'file' }
+}
+
+function defaultShm(): number {
+  const { bavail, bsize } = statfsSync('/dev/shm')
+  return Math.min(totalmem() * MEMORY_SHARE, bavail * bsize * SHM_SHARE)
+}
+
+const wholePages = (sizeBytes: number): number =>
+  Math.max(PAGE_BYTES, Math.floor(sizeBytes / PAGE_BYTES) * PAGE_BYTES)

@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest'
+import type { ActorId } from '../../../runtime/common/ids.ts'
+import { aBusyNode, type Brain } from './brain.ts'
+
+/** Nodes A, B, C live, on w1, w2, w3. */
+function threeActors(maxConcurrency = 1): Brain {
+  const brain = aBusyNode({ resources: { CPU: 3 } })
+  for (const [index, name] of ['A', 'B', 'C'].entries()) {
+    const actorId = name as ActorId
+    brain.createActor('driver1', { actorId, maxConcurrency })
+    const client = brain.id(`w${String(index + 1)}`)
+    brain.send({ kind: 'actorReady', client, actorId, incarnation: 0, address: '@' })
+  }
+  return brain
+}
+
+const reports = (brain: Brain): string[] =>
+  brain.show(brain.tick(200)).filter((line) => line.includes('deadlock'))
+
+describe('deadlock', () => {
+  test('a task that waits for itself is told after the ring has stood for a while', () => {
+    const brain = aBusyNode()
+    brain.want('driver1', 0, 1, {})
+    brain.block('w1', 7, { taskId: 't1', name: 'loop', on: [{ taskId: 't1' }] })
+    expect(brain.show(brain.tick(199))).toEqual([])
+    expect(brain.show(brain.tick(1))).toEqual(['→ w1: deadlock of wait 7: loop → loop'])
+  })
+
+  test('two tasks that wait for each other: the one that closed the ring is told', () => {
+    const brain = aBusyNode()
+    brain.want('driver1', 0, 2, {})
+    brain.block('w1', 1, { taskId: 't1', name: 'ping', on: [{ taskId: 't2' }] })
+    brain.nowMs += 1
+    brain.block('w2', 1, { taskId: 't2', name: 'pong', on: [{ taskId: 't1' }] })
+    brain.tick(199)
+    expect(reports(brain)).toEqual(['→ w2: deadlock of wait 1: pong → ping → pong'])
+  })
+
+  test('actors in a ring: none of the calls can start, because every actor waits', () => {
+    const brain = threeActors()
+    brain.block('w1', 1, { taskId: 'a1', actorId: 'A', name: 'A.run', on: [{ taskId: 'b1', actorId: 'B' }] })
+    brain.block('w2', 1, { taskId: 'b1', actorId: 'B', name: 'B.run', on: [{ taskId: 'c1', actorId: 'C' }] })
+    brain.nowMs += 1
+    brain.block('w3', 1, { taskId: 'c1', actorId: 'C', name: 'C.run', on: [{ taskId: 'a2', actorId: 'A' }] })
+    brain.tick(199)
+    expect(reports(brain)).toEqual(['→ w3: deadlock of wait 1: C.run → A.run → B.run → C.run'])
+  })
+
+  test('an actor that calls itself and waits', () => {
+    const brain = threeActors()
+    brain.block('w1', 1, { taskId: 'a1', actorId: 'A', name: 'A.run', on: [{ taskId: 'a2', actorId: 'A' }] })
+    expect(reports(brain)).toEqual(['→ w1: deadlock of wait 1: A.run → A.run'])
+  })
+
+  test('no ring while the actor has a free place', () => {
+    const brain = threeActors(2)
+    brain.block('w1', 1, { taskId: 'a1', actorId: 'A', on: [{ taskId: 'a2', actorId: 'A' }] })
+    expect(reports(brain)).toEqual([])
+    brain.block('w1', 2, { taskId: 'a2', actorId: 'A', on: [{ taskId: 'a3', actorId: 'A' }] })
+    expect(reports(brain)).toHaveLength(1)
+  })
+
+  test('no ring while what is waited for still runs', () => {
+    const brain = aBusyNode()
+    brain.want('driver1', 0, 2, {})
+    brain.block('w1', 1, { taskId: 't1', on: [{ taskId: 't2' }] })
+    expect(reports(brain)).toEqual([])
+  })
+
+  test('a long chain that ends in something running is no ring', () => {
+    const brain = aBusyNode()
+    for (let i = 0; i < 50; i += 1) {
+      brain.block('driver1', i, { taskId: `t${String(i)}`, on: [{ taskId: `t${String(i + 1)}` }] })
+    }
+    expect(reports(brain)).toEqual([])
+  })
+
+  test('who only waits for the ring is not told: it goes on when the ring breaks', () => {
+    const brain = aBusyNode()
+    brain.want('driver1', 0, 1, {})
+    brain.block('w1', 1, { taskId: 't1', name: 'loop', on: [{ taskId: 't1' }] })
+    brain.nowMs += 1
+    brain.block('driver1', 1, { taskId: 'main', on: [{ taskId: 't1' }] })
+    expect(reports(brain)).toEqual(['→ w1: deadlock of wait 1: loop → loop'])
+    expect(reports(brain)).toEqual([])
+  })
+
+  test('a ring that opens in time is not reported', () => {
+    const brain = aBusyNode()
+    brain.want('driver1', 0, 1, {})
+    brain.block('w1', 1, { taskId: 't1', on: [{ taskId: 't1' }] })
+    brain.tick(100)
+    brain.unblock('w1', 1)
+    expect(reports(brain)).toEqual([])
+    expect(brain.state.waits.size).toBe(0)
+  })
+
+  test('a second ring, closed later, is found too', () => {
+    const brain = aBusyNode()
+    brain.want('driver1', 0, 2, {})
+    brain.block('w1', 1, { taskId: 't1', name: 'one', on: [{ taskId: 't1' }] })
+    expect(reports(brain)).toHaveLength(1)
+    brain.block('w2', 1, { taskId: 't2', name: 'two', on: [{ taskId: 't2' }] })
+    brain.tick(199)
+    expect(reports(brain)).toEqual(['→ w2: deadlock of wait 1: two → two'])
+  })
+
+  test('two rings at once are both found, one after the other', () => {
+    const brain = aBusyNode()
+    brain.want('driver1', 0, 2, {})
+    brain.block('w1', 1, { taskId: 't1', name: 'one', on: [{ taskId: 't1' }] })
+    brain.block('w2', 1, { taskId: 't2', name: 'two', on: [{ taskId: 't2' }] })
+    expect([...reports(brain), ...reports(brain)].sort()).toEqual([
+      '→ w1: deadlock of wait 1: one → one',
+      '→ w2: deadlock of wait 1: two → two',
+    ])
+  })
+
+  test('while its constructor waits, calls of an actor cannot start', () => {
+    const brain = aBusyNode({ resources: { CPU: 2 } })
+    brain.createActor('driver1', { actorId: 'A' as ActorId, maxConcurrency: 100 })
+    brain.block('w1', 1, { taskId: 'new', actorId: 'A', name: 'new A', on: [{ taskId: 'a1', actorId: 'A' }] })
+    expect(reports(brain)).toEqual(['→ w1: deadlock of wait 1: new A → new A'])
+  })
+})

@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest'
+import type { WorkerId } from '../../../runtime/common/ids.ts'
+import { aBusyNode, type Brain } from './brain.ts'
+
+interface Limits {
+  readonly concurrency?: number
+  readonly perSecond?: number
+}
+
+/** Tokens granted by asking, by client. */
+function take(brain: Brain, client: string, count: number, limits: Limits): Record<string, number> {
+  return granted(brain.send({ kind: 'takeTokens', client: brain.id(client), name: 'api', count, concurrency: undefined, perSecond: undefined, ...limits }))
+}
+
+function giveBack(brain: Brain, client: string, count: number, unused = false): Record<string, number> {
+  const effects = brain.send({ kind: 'returnTokens', client: brain.id(client), name: 'api', count, unused })
+  return granted(effects)
+}
+
+function granted(effects: ReturnType<Brain['send']>): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const effect of effects) {
+    if (effect.kind !== 'notify' || effect.type !== 'tokensGranted') continue
+    counts[effect.to] = (counts[effect.to] ?? 0) + effect.message.count
+  }
+  return counts
+}
+
+describe('limiters', () => {
+  test('Q1: no more tokens are out than may run at once', () => {
+    const brain = aBusyNode()
+    expect(take(brain, 'driver1', 10, { concurrency: 3 })).toEqual({ driver1: 3 })
+    expect(giveBack(brain, 'driver1', 2)).toEqual({ driver1: 2 })
+    expect(giveBack(brain, 'driver1', 1)).toEqual({ driver1: 1 })
+  })
+
+  test('owners share evenly, whoever came first', () => {
+    const brain = aBusyNode()
+    brain.driver('driver2', 'job2')
+    expect(take(brain, 'driver1', 100, { concurrency: 4 })).toEqual({ driver1: 4 })
+    expect(take(brain, 'driver2', 100, { concurrency: 4 })).toEqual({})
+    expect(giveBack(brain, 'driver1', 4)).toEqual({ driver1: 2, driver2: 2 })
+  })
+
+  test('Q2: no more start per second than the rate and its burst', () => {
+    const brain = aBusyNode()
+    let count = take(brain, 'driver1', 10_000, { perSecond: 100 })['driver1'] ?? 0
+    while (brain.nowMs < 1000) {
+      brain.nowMs = Math.max(brain.nowMs + 0.01, brain.state.wakeAtMs)
+      count += granted(brain.send({ kind: 'tick' }))['driver1'] ?? 0
+    }
+    expect(count).toBeGreaterThanOrEqual(99)
+    expect(count).toBeLessThanOrEqual(103)
+  })
+
+  test('a slow rate starts one at once and the next when its time has come', () => {
+    const brain = aBusyNode()
+    expect(take(brain, 'driver1', 2, { perSecond: 0.5 })).toEqual({ driver1: 1 })
+    expect(granted(brain.tick(1_999))).toEqual({})
+    expect(granted(brain.tick(2))).toEqual({ driver1: 1 })
+  })
+
+  test('a token that started nothing counts for no start', () => {
+    const brain = aBusyNode()
+    expect(take(brain, 'driver1', 1, { perSecond: 1 })).toEqual({ driver1: 1 })
+    giveBack(brain, 'driver1', 1, true)
+    expect(take(brain, 'driver1', 1, { perSecond: 1 })).toEqual({ driver1: 1 })
+  })
+
+  test('Q3: what an owner held comes back when it is gone', () => {
+    const brain = aBusyNode()
+    brain.driver('driver2', 'job2')
+    take(brain, 'driver1', 2, { concurrency: 2 })
+    take(brain, 'driver2', 2, { concurrency: 2 })
+    expect(granted(brain.close('driver1'))).toEqual({ driver2: 2 })
+  })
+
+  test('nobody gives back more than it holds', () => {
+    const brain = aBusyNode()
+    take(brain, 'driver1', 1, { concurrency: 1 })
+    giveBack(brain, 'w1', 5)
+    giveBack(brain, 'driver1', 5)
+    expect(take(brain, 'driver1', 9, { concurrency: 1 })).toEqual({ driver1: 1 })
+  })
+
+  test('a limiter that nobody uses is forgotten', () => {
+    const brain = aBusyNode()
+    take(brain, 'driver1' as WorkerId, 1, { concurrency: 1 })
+    giveBack(brain, 'driver1', 1)
+    brain.tick(1)
+    expect(brain.state.limiters.size).toBe(0)
+  })
+})

@@ -1,0 +1,87 @@
+// Effects as lines that read like a play: what golden traces are made of.
+import type { WorkerId } from '../../../runtime/common/ids.ts'
+import { toResources, type ResourceSet } from '../../../runtime/common/resources.ts'
+import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
+
+export interface Names {
+  readonly workers: Map<WorkerId, string>
+}
+
+type Notice = Extract<RayletEffect, { kind: 'notify' }>
+
+export function showEffect(effect: RayletEffect, names: Names): string {
+  switch (effect.kind) {
+    case 'notify':
+      return `→ ${nameOf(effect.to, names)}: ${showNotice(effect, names)}`
+    case 'answer':
+      return `answer #${String(effect.request)} ${showValue(effect.value)}`
+    case 'refuse':
+      return `refuse #${String(effect.request)} ${effect.error.name}: ${effect.error.message}`
+    case 'spawn':
+      return `spawn ${nameOf(effect.start.workerId, names)} for ${effect.start.jobId}, cpus ${String(effect.start.cpus)}`
+    case 'signal':
+      return `${effect.signal} ${nameOf(effect.worker, names)}`
+    case 'claimName':
+      return `claim name '${effect.name}' for ${effect.holder.actorId}`
+    case 'releaseName':
+      return `release name '${effect.name}' of ${effect.actorId}`
+    case 'findName':
+      return `find name '${effect.name}' for #${String(effect.request)}`
+    case 'jobEnded':
+      return `job ${effect.jobId} ended`
+    case 'disconnect':
+      return `disconnect ${nameOf(effect.client, names)}`
+    case 'leave':
+      return 'leave'
+  }
+}
+
+function showNotice(effect: Notice, names: Names): string {
+  switch (effect.type) {
+    case 'leaseGranted': {
+      const { classId, leaseId, workerId, gpuIds } = effect.message
+      return `leaseGranted class ${String(classId)}, lease ${String(leaseId)} at ${nameOf(workerId, names)}${gpus(gpuIds)}`
+    }
+    case 'assigned':
+      return `assigned lease ${String(effect.message.leaseId)} ${amounts(effect.message.resources)}`
+    case 'classRefused': {
+      const { classId, error } = effect.message
+      return `classRefused class ${String(classId)}, ${error.code}: ${error.message}`
+    }
+    case 'reclaimLease':
+      return `reclaimLease ${String(effect.message.leaseId)}`
+    case 'leaseBroken': {
+      const { leaseId, exit } = effect.message
+      return `leaseBroken ${String(leaseId)}, ${exit.cause} ${exit.signal ?? String(exit.code)}`
+    }
+    case 'actorChanged': {
+      const { actorId, phase, incarnation, error } = effect.message
+      const why = error === undefined ? '' : `, ${error.code}: ${error.message}`
+      return `actorChanged ${actorId} ${phase} #${String(incarnation)}${why}`
+    }
+    case 'workerDied':
+      return `workerDied ${nameOf(effect.message.workerId, names)}, ${effect.message.cause}`
+    case 'deadlock':
+      return `deadlock of wait ${String(effect.message.waitId)}: ${effect.message.chain.join(' → ')}`
+    case 'startActor': {
+      const { spec, incarnation, gpuIds, resources } = effect.message
+      return `startActor ${spec.actorId} #${String(incarnation)} ${amounts(resources)}${gpus(gpuIds)}`
+    }
+    case 'exit':
+      return `exit ${effect.message.reason}`
+    case 'output':
+      return `output of ${String(effect.message.lines.length)} lines`
+    default:
+      return effect.type
+  }
+}
+
+const nameOf = (id: WorkerId, names: Names): string => names.workers.get(id) ?? id
+const amounts = (set: ResourceSet): string => JSON.stringify(toResources(set))
+const gpus = (ids: readonly number[]): string => (ids.length === 0 ? '' : ` GPUs ${ids.join(',')}`)
+
+function showValue(value: unknown): string {
+  if (value === undefined) return 'done'
+  const { actorId, phase, incarnation } = value as { actorId: string; phase?: string; incarnation?: number }
+  return phase === undefined ? actorId : `${actorId} ${phase} #${String(incarnation)}`
+}
