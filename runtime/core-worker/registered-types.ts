@@ -6,7 +6,11 @@ import { registry } from './registry-system.ts'
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a class may take any arguments
 type AnyClass<T> = abstract new (...args: any[]) => T
-type Apply = (codec: ValueCodec) => void
+interface Apply {
+  (codec: ValueCodec): void
+  /** Set for a class of Virga's own. */
+  ownName?: string
+}
 
 /**
  * Let instances of a class travel in values.
@@ -16,13 +20,34 @@ export function registerType<T extends object, E>(
   Class: AnyClass<T>,
   codec: TypeCodec<T, E>,
 ): void {
-  const apply: Apply = (target) => {
+  registerApply((target) => {
     target.registerType(Class, codec)
-  }
+  })
+}
+
+function registerApply(apply: Apply): void {
   const shared = registry()
   shared.types.push(apply)
   const worker = shared.currentCoreWorker as CoreWorker | undefined
   if (worker !== undefined) apply(worker.codec)
+}
+
+/**
+ * A class of Virga's own. Where a process loads two copies of the package, that of the copy loaded
+ * last travels; a user's class registered twice is an error instead.
+ */
+export function registerOwnType<T extends object, E>(
+  Class: AnyClass<T>,
+  codec: TypeCodec<T, E>,
+): void {
+  const { types } = registry()
+  const at = (types as Apply[]).findIndex(({ ownName }) => ownName === codec.name)
+  const apply: Apply = (target) => {
+    target.registerType(Class, codec)
+  }
+  apply.ownName = codec.name
+  if (at >= 0) types[at] = apply
+  else registerApply(apply)
 }
 
 export const extendCodec: Apply = (codec) => {

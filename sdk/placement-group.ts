@@ -1,0 +1,136 @@
+// Placement groups: resources reserved together, and where work then runs. A group is a name for a
+// reservation that the raylet holds; it travels in values as its id and its bundles.
+//   placementGroup() ──createGroup──► PENDING ──► CREATED ──remove()──► REMOVED
+// A group ends with the job of whoever made it, unless it is detached.
+// Source: Ray python/ray/util/placement_group.py.
+import { parsePlacementGroup, parseReadyTimeout } from '../runtime/common/call-options.ts'
+import { GetTimeoutError } from '../runtime/common/errors.ts'
+import { toResources } from '../runtime/common/resources.ts'
+import type { PlacementGroup, PlacementGroupOptions, Resources } from '../runtime/common/surface.ts'
+import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
+import { ObjectEntry } from '../runtime/core-worker/object-entry.ts'
+import { registerOwnType } from '../runtime/core-worker/registered-types.ts'
+import { currentWorker } from './current.ts'
+
+const GROUP_ID_BYTES = 12
+
+/**
+ * Reserve resources together: all bundles, or none. Returns at once; `ready()` tells the rest.
+ * @param bundles  what each part needs: CPU and GPU in units, memory in bytes, custom in units.
+ * @param o  strategy: default 'PACK'. name: for people. lifetime: 'detached' outlives its job.
+ * @throws UsageError for no bundles, a bundle of nothing, an amount or option that is wrong.
+ */
+export function placementGroup(
+  bundles: readonly Resources[],
+  o?: PlacementGroupOptions,
+): PlacementGroup {
+  const spec = parsePlacementGroup(bundles, o)
+  const worker = currentWorker('placementGroup()')
+  const groupId = Buffer.from(worker.deps.random.bytes(GROUP_ID_BYTES)).toString('hex')
+  const created = worker.deps.raylet.request('createGroup', {
+    groupId,
+    jobId: worker.jobId,
+    name: spec.name ?? groupId,
+    detached: spec.detached,
+    strategy: spec.strategy,
+    bundles: spec.bundles,
+  })
+  return new Reservation(groupId, spec.bundles.map(toResources), created)
+}
+
+class Reservation implements PlacementGroup {
+  readonly id: string
+  readonly bundles: readonly Resources[]
+  /** The raylet's word that it can ever be reserved. */
+  readonly #created: Promise<unknown>
+  #reserving: { readonly worker: CoreWorker; readonly done: Promise<void> } | undefined
+
+  constructor(id: string, bundles: readonly Resources[], created: Promise<unknown>) {
+    this.id = id
+    this.bundles = Object.freeze(bundles.map((bundle) => Object.freeze(bundle)))
+    created.catch(() => undefined) // told by ready(), wait() and what is submitted to the group
+    this.#created = created
+  }
+
+  async ready(o?: { timeoutMs?: number }): Promise<void> {
+    const timeoutMs = parseReadyTimeout(o)
+    if (await this.#within(timeoutMs)) return
+    throw new GetTimeoutError(
+      `placement group ${this.id} was not reserved within ${String(timeoutMs)} ms; wait longer, ` +
+        'or see with `virga status --why` what holds its resources',
+      { data: { groupId: this.id, timeoutMs } },
+    )
+  }
+
+  wait(timeoutMs: number): Promise<boolean> {
+    return this.#within(parseReadyTimeout({ timeoutMs }))
+  }
+
+  async remove(): Promise<void> {
+    await currentWorker('remove()').deps.raylet.request('removeGroup', { groupId: this.id })
+  }
+
+  /** Whether it is reserved by then. A task that waits here has given its CPU back. */
+  async #within(timeoutMs: number | undefined): Promise<boolean> {
+    const worker = currentWorker('ready()')
+    await this.#created
+    if (timeoutMs === 0) return this.#isReserved(worker)
+    const reserved = this.#reserve(worker)
+    const unblock = worker.blocking.block([new ObjectEntry(undefined, 0, 0)])
+    try {
+      return await limited(worker, timeoutMs, reserved)
+    } finally {
+      unblock()
+    }
+  }
+
+  /** One request for all who wait, which does not keep a program open that waits no more. */
+  #reserve(worker: CoreWorker): Promise<void> {
+    if (this.#reserving?.worker !== worker) {
+      const message = { groupId: this.id }
+      const done = worker.deps.raylet.request('awaitGroup', message, { holds: false })
+      this.#reserving = { worker, done }
+      done.catch(() => undefined) // told to whoever waits
+    }
+    return this.#reserving.done
+  }
+
+  async #isReserved(worker: CoreWorker): Promise<boolean> {
+    const { rows } = await worker.deps.raylet.request('state', { kind: 'groups' })
+    const row = rows.find((each) => each['groupId'] === this.id)
+    if (row === undefined) await this.#reserve(worker) // removed: says so
+    return row?.['state'] === 'CREATED'
+  }
+}
+
+function limited(
+  worker: CoreWorker,
+  timeoutMs: number | undefined,
+  reserved: Promise<void>,
+): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : worker.deps.clock.after(timeoutMs, () => {
+            resolve(false)
+          })
+    reserved.then(
+      () => {
+        timer?.cancel()
+        resolve(true)
+      },
+      (error: Error) => {
+        timer?.cancel()
+        reject(error)
+      },
+    )
+  })
+}
+
+registerOwnType(Reservation, {
+  name: 'virga.PlacementGroup',
+  encode: ({ id, bundles }) => ({ id, bundles }),
+  decode: ({ id, bundles }: { id: string; bundles: readonly Resources[] }) =>
+    new Reservation(id, bundles, Promise.resolve()),
+})
