@@ -12,14 +12,13 @@ import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
 import { systemContext } from '../runtime/core-worker/context-system.ts'
 import { readHomeFile } from '../runtime/core-worker/function-source-file.ts'
 import { Sources } from '../runtime/core-worker/function-sources.ts'
-import { park, registeredHomes } from '../runtime/core-worker/functions.ts'
+import { captureHomes, park, registeredHomes } from '../runtime/core-worker/functions.ts'
 import { registry } from '../runtime/core-worker/registry-system.ts'
 import { startCoreWorker, type ExtraNotices } from '../runtime/core-worker/start.ts'
 import { systemStackView } from '../runtime/core-worker/stack-view-loader.ts'
-import { openFileArena } from '../runtime/objects/arena-file.ts'
-import { openShmArena } from '../runtime/objects/arena-shm.ts'
+import { openArenaClient } from '../runtime/core-worker/arena-client-file.ts'
 import { udsTransport } from '../runtime/protocol/connection-uds.ts'
-import type { JobSpec, Welcome } from '../runtime/protocol/messages.ts'
+import type { JobSpec } from '../runtime/protocol/messages.ts'
 import { openCluster, type OpenedCluster } from './cluster-process.ts'
 import { findWorker } from './current.ts'
 import { driverFacts } from './driver-process.ts'
@@ -31,6 +30,11 @@ interface Running {
   readonly opened: OpenedCluster
   readonly cluster: Cluster
 }
+
+/** For the life of the process: what was loaded once stays what it was, whatever is edited. */
+const sources = new Sources({ read: readHomeFile, hash: systemHash })
+
+let capturing: (() => void) | undefined
 
 let starting: Promise<Running> | undefined
 
@@ -55,6 +59,7 @@ async function start(options: InitOptions): Promise<Cluster> {
         '{ ignoreReinitError: true } to use the running cluster',
     )
   }
+  capturing ??= captureHomes(sources)
   starting = connect(spec)
   try {
     return (await starting).cluster
@@ -92,8 +97,8 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
       finalization: systemFinalization,
       context: systemContext,
       stackView: systemStackView,
-      openMemory: opened.openMemory ?? openMemory,
-      sources: new Sources({ read: readHomeFile, hash: systemHash }),
+      openMemory: opened.openMemory ?? openArenaClient,
+      sources,
     },
     {
       role: 'driver',
@@ -113,14 +118,6 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
     [Symbol.asyncDispose]: shutdown,
   }
   return { worker, opened, cluster }
-}
-
-function openMemory(arena: Welcome['arena']): ReturnType<typeof openFileArena> {
-  if (arena.kind === 'file') return openFileArena(arena.path)
-  return openShmArena(arena.path, arena.sizeBytes, {
-    clock: systemClock,
-    finalization: systemFinalization,
-  })
 }
 
 function driverNotices(_worker: CoreWorker, spec: InitSpecOptions): ExtraNotices {

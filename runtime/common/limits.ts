@@ -13,6 +13,9 @@ export const SEND_BUFFER_BYTES_MAX = 64 * MIB
 export const PIPELINE_DEPTH_MAX = 2048
 /** How much measured work may wait at one worker, in milliseconds. */
 export const PIPELINE_BUDGET_MS = 4
+/** A leased worker that has not answered for this long gets nothing more; what waits there is asked
+ *  back. Well above PIPELINE_BUDGET_MS, so that noise does not trigger it. */
+export const STALL_MS = 25
 /** How long an owner keeps an idle lease. Source: Ray worker_lease_timeout_milliseconds = 500. */
 export const LEASE_IDLE_MS = 500
 /** Idle workers above the number of CPUs end after this. Source: Ray idle_worker_killing_time = 1 s. */

@@ -17,11 +17,14 @@ export interface ActorTarget {
   method(name: string): RemoteMethodParts
 }
 
+/** What the proxy stands before: no plain object, so that the value codec asks what it is. */
+class ActorHandleTarget {}
+
 const targets = new WeakMap<object, ActorTarget>()
 
 export function makeActorHandle(target: ActorTarget): object {
   const methods = new Map<string, RemoteMethodParts>()
-  const handle = new Proxy(Object.create(null) as object, {
+  const handle = new Proxy(new ActorHandleTarget(), {
     get(_, name) {
       if (typeof name === 'symbol') {
         return name === Symbol.toStringTag ? `ActorHandle(${target.info.className})` : undefined

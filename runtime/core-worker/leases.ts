@@ -3,11 +3,17 @@
 // Invariants:
 //   L1. A task is in exactly one place: the class queue, or in flight at one lease.
 //   L2. Tasks go to the lease with the least in flight, never more than its measured time allows.
+//   L4. Nothing waits long behind a task that turned out slow: it is asked back and goes elsewhere.
 //   L3. An idle lease goes back after LEASE_IDLE_MS, at once when the raylet asks.
 // Source: Ray normal_task_submitter.cc (SchedulingKey, lease reuse); design 2 (steps 2-4).
 import type { Clock, Timer } from '../common/clock.ts'
 import type { LeaseId } from '../common/ids.ts'
-import { LEASE_IDLE_MS, PIPELINE_BUDGET_MS, PIPELINE_DEPTH_MAX } from '../common/limits.ts'
+import {
+  LEASE_IDLE_MS,
+  PIPELINE_BUDGET_MS,
+  PIPELINE_DEPTH_MAX,
+  STALL_MS,
+} from '../common/limits.ts'
 import type { ClassSpec, ClientNotices, RayletNotices } from '../protocol/messages.ts'
 import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
@@ -21,6 +27,10 @@ export interface Lease {
   /** The raylet wants it back: nothing more is pushed. */
   draining: boolean
   idleSinceMs: number
+  /** When its worker last answered, or was given work while idle. */
+  progressAtMs: number
+  /** Runs something that others must not wait behind. */
+  exclusive: boolean
   /** Its worker ends after this lease (maxCalls reached, or it was told so). */
   retiring: boolean
 }
@@ -33,6 +43,7 @@ export interface SchedulingClass {
   wanted: number
   told: boolean
   idleTimer: Timer | undefined
+  stallTimer: Timer | undefined
 }
 
 export interface LeasesDeps {
@@ -64,6 +75,7 @@ export class Leases {
         wanted: 0,
         told: false,
         idleTimer: undefined,
+        stallTimer: undefined,
       }
       this.#classes.push(cls)
       this.#byKey.set(key, cls)
@@ -77,10 +89,11 @@ export class Leases {
 
   /** Gives waiting tasks to leases with room, then asks for what is still missing. */
   pump(cls: SchedulingClass): void {
+    const nowMs = this.#deps.clock.monotonicMs()
     while (cls.queue.length > 0) {
-      const lease = leastLoaded(cls)
+      const lease = leastLoaded(cls, nowMs)
       if (lease === undefined) break
-      this.#push(lease)
+      this.#push(lease, nowMs)
     }
     this.#want(cls)
   }
@@ -95,6 +108,8 @@ export class Leases {
       cls,
       draining: false,
       idleSinceMs: this.#deps.clock.monotonicMs(),
+      progressAtMs: 0,
+      exclusive: false,
       retiring: false,
     }
     cls.leases.add(lease)
@@ -108,6 +123,8 @@ export class Leases {
   replied(peer: Peer): void {
     const lease = this.#byPeer.get(peer)
     if (lease === undefined) return
+    lease.progressAtMs = this.#deps.clock.monotonicMs()
+    if (peer.inFlight.size === 0) lease.exclusive = false
     if (!lease.draining && lease.cls.queue.length > 0) this.pump(lease.cls)
     if (peer.inFlight.size > 0) return
     if (lease.draining || lease.retiring) this.#return(lease)
@@ -157,8 +174,9 @@ export class Leases {
     this.pump(cls)
   }
 
-  #push(lease: Lease): void {
+  #push(lease: Lease, nowMs: number): void {
     const { queue } = lease.cls
+    if (lease.peer.inFlight.size === 0) lease.progressAtMs = nowMs
     const share = Math.ceil(queue.length / Math.max(1, openLeases(lease.cls)))
     const count = Math.max(1, Math.min(room(lease), share))
     const records: TaskRecord[] = []
@@ -168,9 +186,27 @@ export class Leases {
       if (i > 0 && !mayFollow(record, lease)) break
       queue.shift()
       records.push(record)
-      if (record.kind.timeoutMs !== undefined) break
+      if (depthOf(record) > 1) continue
+      lease.exclusive = true
+      break
     }
     pushTasks(lease.peer, records)
+    if (lease.peer.inFlight.size > 1) this.#watchStall(lease.cls)
+  }
+
+  /** L4: takes back what waits behind a task that turned out long. */
+  #watchStall(cls: SchedulingClass): void {
+    cls.stallTimer ??= this.#deps.clock.after(STALL_MS, () => {
+      cls.stallTimer = undefined
+      const nowMs = this.#deps.clock.monotonicMs()
+      let watched = false
+      for (const lease of cls.leases) {
+        if (lease.peer.inFlight.size < 2) continue
+        watched = true
+        if (isStalled(lease, nowMs)) this.askBack(lease)
+      }
+      if (watched) this.#watchStall(cls)
+    })
   }
 
   #want(cls: SchedulingClass): void {
@@ -229,10 +265,10 @@ export class Leases {
 }
 
 /** The open lease with the least in flight, if any has room. */
-function leastLoaded(cls: SchedulingClass): Lease | undefined {
+function leastLoaded(cls: SchedulingClass, nowMs: number): Lease | undefined {
   let best: Lease | undefined
   for (const lease of cls.leases) {
-    if (room(lease) <= 0) continue
+    if (room(lease) <= 0 || isStalled(lease, nowMs)) continue
     if (best === undefined || lease.peer.inFlight.size < best.peer.inFlight.size) best = lease
   }
   return best
@@ -242,6 +278,11 @@ function openLeases(cls: SchedulingClass): number {
   let count = 0
   for (const lease of cls.leases) if (!lease.draining && !lease.peer.closed) count += 1
   return count
+}
+
+/** Its worker has not answered for longer than what was pushed ahead should take. */
+function isStalled(lease: Lease, nowMs: number): boolean {
+  return lease.peer.inFlight.size > 0 && nowMs - lease.progressAtMs > STALL_MS
 }
 
 /** How many more tasks may be pushed to this lease now. */
@@ -264,11 +305,12 @@ function depthOf(record: TaskRecord): number {
 /** Whether `record` may be pushed while the lease still has others in flight. */
 function mayFollow(record: TaskRecord, lease: Lease): boolean {
   if (lease.peer.inFlight.size === 0) return true
-  return mayQueueBehind(record) && depthOf(record) > 1
+  return !lease.exclusive && depthOf(record) > 1
 }
 
 /** Tasks that must not run twice, or are timed, are never pushed ahead: a crash of the worker
  *  could not tell whether they had begun. */
 function mayQueueBehind(record: TaskRecord): boolean {
-  return record.kind.maxRetries !== 0 && record.kind.timeoutMs === undefined
+  const { maxRetries, timeoutMs, streaming } = record.kind
+  return maxRetries !== 0 && timeoutMs === undefined && !streaming
 }

@@ -32,7 +32,7 @@ export interface StartDeps {
   readonly finalization: Finalization
   readonly context: ContextStorage
   stackView(): StackView
-  openMemory(arena: Welcome['arena']): ObjectMemory
+  openMemory(this: void, arena: Welcome['arena']): ObjectMemory
   /** The files of remote functions, for their hashes and names. */
   readonly sources: Sources
 }

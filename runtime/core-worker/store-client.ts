@@ -4,18 +4,16 @@
 //   S2. A pin lingers a moment after its last mapping, so that repeated gets ask nobody; it is given
 //       up when the raylet runs short.
 import type { Clock, Timer } from '../common/clock.ts'
+import type { ArenaClient, DirectAccess } from '../objects/arena-access.ts'
 import type { ObjectId } from '../common/ids.ts'
 import { PIN_LINGER_MS } from '../common/limits.ts'
+import type { RayletCalls } from '../protocol/messages.ts'
 import type { StoredAt } from './object-entry.ts'
 
-/** What a process sees of the arena: objects/arena-access.ts says more. */
+/** How a process reaches stored bytes: in the arena, or in a file when larger than the arena. */
 export interface ObjectMemory {
-  /** A place to write the object that will be sealed at `offset`. */
-  writable(offset: number, sizeBytes: number): Uint8Array
-  /** To be called when `target` was filled, before the seal. */
-  written(offset: number, target: Uint8Array): void
-  /** The sealed object: this reader's own view or copy. `released`: nothing shows it any more. */
-  readable(offset: number, sizeBytes: number, released?: () => void): Uint8Array
+  readonly client: ArenaClient
+  readonly direct: DirectAccess
 }
 
 /** An encoded value on its way into the store. */
@@ -25,16 +23,17 @@ export interface Storable {
 }
 
 export interface StoreLink {
-  create(objectId: ObjectId, sizeBytes: number): Promise<{ offset: number; path?: string }>
+  create(objectId: ObjectId, sizeBytes: number): Promise<RayletCalls['storeCreate'][1]>
   seal(objectId: ObjectId): Promise<undefined>
-  pin(objectId: ObjectId): Promise<{ offset: number; sizeBytes: number }>
+  pin(objectId: ObjectId): Promise<Place>
   abort(objectId: ObjectId): void
   unpin(objectId: ObjectId, count: number): void
 }
 
+type Place = RayletCalls['storePin'][1]
+
 interface Pin {
-  readonly offset: number
-  readonly sizeBytes: number
+  readonly place: Place
   mappings: number
   timer: Timer | undefined
 }
@@ -58,11 +57,17 @@ export class StoreClient {
   async put(objectId: ObjectId, encoded: Storable): Promise<StoredAt> {
     const { link, memory } = this.#deps
     const { sizeBytes } = encoded
-    const { offset } = await link.create(objectId, sizeBytes)
+    const { offset, path } = await link.create(objectId, sizeBytes)
     try {
-      const target = memory.writable(offset, sizeBytes)
-      encoded.writeTo(target)
-      memory.written(offset, target)
+      if (path === undefined) {
+        const target = memory.client.writable(offset, sizeBytes)
+        encoded.writeTo(target)
+        memory.client.written(offset, target)
+      } else {
+        const bytes = Buffer.allocUnsafe(sizeBytes)
+        encoded.writeTo(bytes)
+        await memory.direct.write(path, bytes)
+      }
     } catch (error) {
       link.abort(objectId)
       throw error
@@ -77,9 +82,21 @@ export class StoreClient {
     pin.timer?.cancel()
     pin.timer = undefined
     pin.mappings += 1
-    return this.#deps.memory.readable(pin.offset, pin.sizeBytes, () => {
+    const { offset, sizeBytes, path, checksum } = pin.place
+    const unmapped = (): void => {
       this.#unmapped(objectId, pin)
-    })
+    }
+    if (path === undefined) return this.#deps.memory.client.readable(offset, sizeBytes, unmapped)
+    try {
+      return await this.#deps.memory.direct.read({
+        path,
+        offset,
+        sizeBytes,
+        checksum: checksum ?? 0,
+      })
+    } finally {
+      unmapped()
+    }
   }
 
   /** Gives up pins that nothing maps any more, when the store runs short. */
@@ -92,8 +109,8 @@ export class StoreClient {
     if (running !== undefined) return running
     const pinning = this.#deps.link
       .pin(objectId)
-      .then(({ offset, sizeBytes }) => {
-        const pin: Pin = { offset, sizeBytes, mappings: 0, timer: undefined }
+      .then((place) => {
+        const pin: Pin = { place, mappings: 0, timer: undefined }
         this.#pins.set(objectId, pin)
         return pin
       })

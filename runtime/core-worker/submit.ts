@@ -111,6 +111,10 @@ export class Submitter {
   streamItem(peer: Peer, message: PeerNotices['streamItem'], contained: ContainedOf): void {
     const record = peer.inFlight.get(message.seq)
     if (record?.stream === undefined || record.phase === DONE) return
+    // A producer starts at nothing consumed: tell it what was taken or lifted before it began.
+    if (message.index === 0 && record.stream.consumed > 0) {
+      this.#deps.streamHooks.consumed(record, record.stream.consumed)
+    }
     const entry = record.stream.item(message.index)
     if (entry === undefined) return
     const value = message.stored ?? copyOf(message.blob ?? new Uint8Array(0))

@@ -13,9 +13,12 @@ import type { ObjectRef } from './object-ref.ts'
 import { completeEntry, copyOf } from './replies.ts'
 import type { Storable } from './store-client.ts'
 
+const COLLECT_SHARE = 1 / 8
+
 export class Values {
   readonly #worker: CoreWorker
   readonly #resolving = new WeakSet<ObjectEntry>()
+  #putBytes = 0
 
   constructor(worker: CoreWorker) {
     this.#worker = worker
@@ -28,6 +31,7 @@ export class Values {
     const entry = this.#newEntry()
     const contained = sharedEntries(encoded.handles)
     if (encoded.sizeBytes > INLINE_BYTES_MAX) {
+      this.#collectNow(encoded.sizeBytes)
       const stored = await worker.store.put(worker.references.idOf(entry), encoded)
       worker.references.share(entry, contained)
       entry.complete(STORED, stored)
@@ -103,6 +107,18 @@ export class Values {
   /** The entries of the counted handles inside an encoded value. */
   containedOf(blob: Uint8Array): readonly ObjectEntry[] {
     return handleEntriesOf(this.#worker, blob)
+  }
+
+  /**
+   * A loop that puts large values makes no garbage that V8 would notice, so refs that nobody holds
+   * would stay until the store is full: collect after each eighth of the store.
+   */
+  #collectNow(sizeBytes: number): void {
+    const { deps, options } = this.#worker
+    this.#putBytes += sizeBytes
+    if (this.#putBytes < options.welcome.arena.sizeBytes * COLLECT_SHARE) return
+    this.#putBytes = 0
+    deps.finalization.collect()
   }
 
   #newEntry(): ObjectEntry {

@@ -10,18 +10,19 @@ import type { CoreWorker } from '../core-worker/core-worker.ts'
 import { systemContext } from '../core-worker/context-system.ts'
 import { readHomeFile } from '../core-worker/function-source-file.ts'
 import { Sources } from '../core-worker/function-sources.ts'
+import { captureHomes } from '../core-worker/functions.ts'
 import { registry } from '../core-worker/registry-system.ts'
 import { startCoreWorker } from '../core-worker/start.ts'
 import { systemStackView } from '../core-worker/stack-view-loader.ts'
 import { WorkerSide } from '../core-worker/worker-side.ts'
-import { openFileArena } from '../objects/arena-file.ts'
-import { openShmArena } from '../objects/arena-shm.ts'
+import { openArenaClient } from '../core-worker/arena-client-file.ts'
 import { udsTransport } from '../protocol/connection-uds.ts'
 import type { FunctionIdentity } from '../protocol/messages.ts'
 import { FunctionLoader } from './function-loader.ts'
 import { ModuleLoader } from './module-loader.ts'
 import { installTypeScriptHooks } from './strip-hooks-loader.ts'
 import { stripOverPipe } from './strip-pipe-file.ts'
+import { surviveListenClash } from './uncaught-process.ts'
 
 const STRIP_FD = 3
 
@@ -48,6 +49,8 @@ async function main(): Promise<void> {
       sources.noteHash(url, hash)
     },
   })
+  captureHomes(sources)
+  surviveListenClash()
   let side: WorkerSide | undefined
   const socketDir = join(sessionDir, 'workers')
   mkdirSync(socketDir, { recursive: true, mode: 0o700 })
@@ -61,13 +64,7 @@ async function main(): Promise<void> {
       context: systemContext,
       stackView: systemStackView,
       sources,
-      openMemory: (arena) =>
-        arena.kind === 'shm'
-          ? openShmArena(arena.path, arena.sizeBytes, {
-              clock: systemClock,
-              finalization: systemFinalization,
-            })
-          : openFileArena(arena.path),
+      openMemory: openArenaClient,
     },
     {
       role: 'worker',

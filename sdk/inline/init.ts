@@ -86,10 +86,7 @@ export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster>
   }
 }
 
-function inlineLauncher(
-  transport: Transport,
-  openMemory: StartDeps['openMemory'],
-): WorkerLauncher {
+function inlineLauncher(transport: Transport, openMemory: StartDeps['openMemory']): WorkerLauncher {
   return {
     start: ({ workerId }, events) => startWorker(workerId, events, { transport, openMemory }),
   }

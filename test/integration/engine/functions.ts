@@ -1,0 +1,209 @@
+// Remote functions and classes of the engine's tests: a module of its own, as a user would have it.
+import { exitActor, remote, runtimeContext, type ActorHandle, type ObjectRef } from 'virga'
+
+export const square = remote((x: number) => x * x)
+export const add = remote((a: number, b: number) => a + b)
+export const echo = remote((value: unknown) => value)
+export const sleep = remote(async (ms: number) => {
+  await new Promise((resolve) => setTimeout(resolve, ms))
+  return ms
+})
+export const spin = remote((ms: number) => {
+  const end = Date.now() + ms
+  while (Date.now() < end);
+  return ms
+})
+export const context = remote(() => {
+  const { attempt, gpuIds, mode, resources, taskId, idempotencyKey, workerId } = runtimeContext()
+  return { attempt, gpuIds, mode, resources, taskId, idempotencyKey, workerId, pid: process.pid }
+})
+export const env = remote((name: string) => process.env[name])
+
+export const depth = remote(async (n: number): Promise<number> =>
+  n === 0 ? 0 : 1 + (await depth.run(n - 1)),
+)
+
+export const pair = remote((n: number): [number, string] => [n, String(n)], { numReturns: 2 })
+export const nothing = remote(() => 1, { numReturns: 0 })
+export const wrongCount = remote((): [number, number] => [1, 2, 3] as unknown as [number, number], {
+  numReturns: 2,
+})
+
+export const numbers = remote(async function* (count: number) {
+  for (let i = 0; i < count; i += 1) yield i
+})
+export const failing = remote(function* (count: number) {
+  for (let i = 0; i < count; i += 1) yield i
+  throw new RangeError('the stream broke')
+})
+export const endless = remote(
+  async function* (file: string) {
+    const { appendFileSync } = await import('node:fs')
+    for (let i = 0; ; i += 1) {
+      appendFileSync(file, '.')
+      yield i
+    }
+  },
+  { streamBufferSize: 4 },
+)
+
+export class AppError extends Error {
+  override name = 'AppError'
+  readonly detail = { a: 1 }
+}
+export const throwRange = remote(function throwRange(text: string) {
+  throw new RangeError(text)
+})
+export const throwText = remote(() => {
+  // oxlint-disable-next-line typescript/only-throw-error -- users may throw anything
+  throw 'just text'
+})
+export const throwApp = remote(() => {
+  throw new AppError('of the app')
+})
+export const returnFunction = remote(() => () => 1)
+
+/** Fails until its `attempt`th attempt. */
+export const flaky = remote((until: number) => {
+  const { attempt } = runtimeContext()
+  if (attempt < until) throw new AppError(`attempt ${String(attempt)}`)
+  return attempt
+})
+export const exits = remote((until: number, code: number) => {
+  const { attempt } = runtimeContext()
+  if (attempt < until) process.exit(code)
+  return attempt
+})
+export const kills = remote((until: number, signal: NodeJS.Signals) => {
+  const { attempt } = runtimeContext()
+  if (attempt < until) process.kill(process.pid, signal)
+  return new Promise<number>((resolve) =>
+    setTimeout(resolve, attempt < until ? 60_000 : 0, attempt),
+  )
+})
+export const whenAborted = remote(
+  () =>
+    new Promise<string>((resolve) => {
+      const { signal } = runtimeContext()
+      signal.addEventListener('abort', () => {
+        resolve('aborted')
+      })
+    }),
+)
+export const submitsSlow = remote(async (file: string) => {
+  const { writeFileSync } = await import('node:fs')
+  await markWhenDone.run(file)
+  writeFileSync(`${file}.parent`, 'ran on')
+})
+export const markWhenDone = remote(async (file: string) => {
+  const { writeFileSync } = await import('node:fs')
+  writeFileSync(`${file}.started`, '')
+  const { signal } = runtimeContext()
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => {
+      writeFileSync(`${file}.aborted`, '')
+      resolve()
+    })
+  })
+})
+
+export const makeArray = remote((length: number, fill: number) =>
+  new Float64Array(length).fill(fill),
+)
+export const sumArray = remote((array: Float64Array) => array.reduce((sum, x) => sum + x, 0))
+export const scribble = remote((array: Float64Array) => {
+  array.fill(-1)
+  return array[0]
+})
+export const putInside = remote(async (value: unknown) => {
+  const { put } = await import('virga')
+  return { ref: await put(value) }
+})
+export const getInside = remote(async (box: { ref: ObjectRef<number> }) => {
+  const { get } = await import('virga')
+  return get(box.ref)
+})
+
+export class Counter {
+  value: number
+  constructor(start = 0) {
+    this.value = start
+  }
+  inc(by = 1): number {
+    this.value += by
+    return this.value
+  }
+  async slowInc(ms: number): Promise<number> {
+    const before = this.value
+    await new Promise((resolve) => setTimeout(resolve, ms))
+    this.value = before + 1
+    return this.value
+  }
+  read(): number {
+    return this.value
+  }
+  pid(): number {
+    return process.pid
+  }
+  restarted(): boolean {
+    return runtimeContext().wasRestarted
+  }
+  *ticks(count: number): Generator<number> {
+    for (let i = 0; i < count; i += 1) yield this.value + i
+  }
+  split(): [number, string] {
+    return [this.value, 'x']
+  }
+  fail(): never {
+    throw new RangeError('method failed')
+  }
+  crash(): void {
+    process.kill(process.pid, 'SIGKILL')
+  }
+  leave(): void {
+    exitActor()
+  }
+  _hidden(): number {
+    return 1
+  }
+}
+export const RemoteCounter = remote(Counter)
+
+export class Broken {
+  constructor() {
+    throw new RangeError('no such thing')
+  }
+  use(): number {
+    return 1
+  }
+}
+export const RemoteBroken = remote(Broken)
+
+export const useCounter = remote(async (counter: ActorHandle<CounterMethods>, by: number) =>
+  counter.inc.run(by),
+)
+type CounterMethods = typeof RemoteCounter extends {
+  remote(...args: never[]): ActorHandle<infer M>
+}
+  ? M
+  : never
+
+/** Two of these can wait for each other. */
+export class Peer {
+  other: ActorHandle<Record<string, [fn: (...args: never[]) => unknown, numReturns: 1]>> | undefined
+  meet(
+    other: ActorHandle<Record<string, [fn: (...args: never[]) => unknown, numReturns: 1]>>,
+  ): void {
+    this.other = other
+  }
+  async ask(): Promise<unknown> {
+    return (this.other as unknown as { answer: { run(): Promise<unknown> } }).answer.run()
+  }
+  async round(): Promise<unknown> {
+    return (this.other as unknown as { ask: { run(): Promise<unknown> } }).ask.run()
+  }
+  answer(): number {
+    return 42
+  }
+}
+export const RemotePeer = remote(Peer)

@@ -1,0 +1,225 @@
+// Tasks (issue item 5), over real processes and in the calling process.
+import { mkdtempSync, readFileSync, existsSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  TaskCancelledError,
+  TaskError,
+  TaskTimeoutError,
+  UsageError,
+  WorkerCrashedError,
+  cancel,
+  get,
+  init,
+  shutdown,
+  wait,
+} from 'virga'
+import * as fn from './functions.ts'
+import { caught, until } from '../../support/waiting.ts'
+
+describe.each(['local', 'inline'])('tasks, address %s', (address) => {
+  beforeAll(async () => {
+    await init({ address, numCpus: 2 })
+  })
+  afterAll(shutdown)
+
+  it('runs the first program: [1, 4, 9]', async () => {
+    expect(await get([1, 2, 3].map((x) => fn.square.remote(x)))).toEqual([1, 4, 9])
+    expect(await fn.square.run(4)).toBe(16)
+  })
+
+  it('passes results as arguments without fetching them', async () => {
+    expect(await fn.add.run(fn.square.remote(3), fn.square.remote(4))).toBe(25)
+  })
+
+  it('keeps the order of 2,000 results', async () => {
+    const refs = Array.from({ length: 2000 }, (_, i) => fn.square.remote(i))
+    expect(await get(refs)).toEqual(Array.from({ length: 2000 }, (_, i) => i * i))
+  })
+
+  it('gives one ref per value with numReturns, and refuses another number', async () => {
+    const [a, b] = fn.pair.remote(7)
+    expect(await get([a, b])).toEqual([7, '7'])
+    expect(fn.nothing.remote()).toBeUndefined()
+    const error = await caught(get(fn.wrongCount.remote()[0]), TaskError)
+    expect(String(error.cause)).toContain('numReturns 2')
+    expect(String(error.cause)).toContain('3 values')
+  })
+
+  it('streams items, then throws where the generator threw', async () => {
+    const items: number[] = []
+    for await (const item of fn.numbers.run(5)) items.push(item)
+    expect(items).toEqual([0, 1, 2, 3, 4])
+    const seen: number[] = []
+    const broken = (async () => {
+      for await (const item of fn.failing.run(3)) seen.push(item)
+    })()
+    expect((await caught(broken, TaskError)).cause).toBeInstanceOf(RangeError)
+    expect(seen).toEqual([0, 1, 2])
+  })
+
+  it('runs a stream to its end for who waits for `completed`', async () => {
+    const stream = fn.numbers.remote(500)
+    await get(stream.completed)
+    const items: number[] = []
+    for await (const item of stream.values()) items.push(item)
+    expect(items).toHaveLength(500)
+  })
+
+  it('maps over an endless input in flat memory, in order, and stops with the consumer', async () => {
+    let taken = 0
+    const inputs = (function* () {
+      for (;;) yield taken++
+    })()
+    const results: number[] = []
+    for await (const result of fn.square.map(inputs, { inFlight: 8 })) {
+      results.push(result)
+      if (results.length === 50) break
+    }
+    expect(results).toEqual(Array.from({ length: 50 }, (_, i) => i * i))
+    expect(taken).toBeLessThanOrEqual(50 + 8)
+  })
+
+  it('tells every outcome of mapSettled', async () => {
+    const outcomes: string[] = []
+    for await (const outcome of fn.flaky.options({ maxRetries: 0 }).mapSettled([0, 1])) {
+      outcomes.push(`${String(outcome.index)} ${outcome.status}`)
+    }
+    expect(outcomes).toEqual(['0 fulfilled', '1 rejected'])
+  })
+
+  it('retries exceptions only under retryExceptions, counting attempts from 0', async () => {
+    await caught(fn.flaky.run(1), TaskError)
+    expect(await fn.flaky.options({ retryExceptions: true }).run(2)).toBe(2)
+    expect(await fn.flaky.options({ retryExceptions: [fn.AppError] }).run(1)).toBe(1)
+    await caught(fn.flaky.options({ retryExceptions: [RangeError] }).run(1), TaskError)
+    await caught(fn.flaky.options({ retryExceptions: true, maxRetries: 1 }).run(5), TaskError)
+  })
+
+  it('cancels a running task: get throws at once, its signal aborts', async () => {
+    const ref = fn.whenAborted.remote()
+    await until(async () => (await wait([ref], { timeoutMs: 50 }))[0].length === 0)
+    await cancel(ref)
+    await caught(get(ref), TaskCancelledError)
+  })
+
+  it('cancels queued tasks and those under an AbortSignal', async () => {
+    const controller = new AbortController()
+    const refs = Array.from({ length: 20 }, () =>
+      fn.sleep.options({ signal: controller.signal }).remote(5000),
+    )
+    controller.abort()
+    for (const ref of refs) await caught(get(ref), TaskCancelledError)
+    expect(await fn.square.run(2)).toBe(4)
+  })
+
+  it('cancels children with their parent', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'virga-test-'))
+    const file = join(folder, 'mark')
+    const ref = fn.submitsSlow.remote(file)
+    await until(() => existsSync(`${file}.started`))
+    await cancel(ref)
+    await until(() => existsSync(`${file}.aborted`))
+    rmSync(folder, { recursive: true })
+  })
+
+  it('holds a stream back to its buffer', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'virga-test-'))
+    const file = join(folder, 'made')
+    const stream = fn.endless.remote(file)
+    const iterator = stream[Symbol.asyncIterator]()
+    for (let i = 0; i < 10; i += 1) await iterator.next()
+    await fn.sleep.run(100) // time enough to overrun, if nothing held it
+    expect(readFileSync(file).length).toBeLessThanOrEqual(10 + 4 + 1)
+    await stream.cancel()
+    rmSync(folder, { recursive: true })
+  })
+
+  it('refuses wrong options and calls with the reason', async () => {
+    expect(() => fn.square.options({ timeoutMs: 0 })).toThrow(UsageError)
+    expect(() => fn.square.options({ numCpus: Number.NaN })).toThrow(/finite/)
+    await caught(wait([]), UsageError)
+    const ref = fn.square.remote(1)
+    await caught(wait([ref, ref]), UsageError)
+  })
+
+  it('waits for some: order kept in both lists', async () => {
+    const slow = fn.sleep.remote(10_000)
+    const [quick1, quick2] = [fn.sleep.remote(1), fn.sleep.remote(2)]
+    await get(quick2)
+    const [ready, pending] = await wait([slow, quick1, quick2], { numReturns: 2 })
+    expect(ready).toEqual([quick1, quick2])
+    expect(pending).toEqual([slow])
+    expect(await wait([slow], { timeoutMs: 0 })).toEqual([[], [slow]])
+    await cancel(slow)
+  })
+})
+
+describe('tasks over processes', () => {
+  beforeAll(async () => {
+    await init({ address: 'local', numCpus: 2 })
+  })
+  afterAll(shutdown)
+
+  it('recurses deeper than there are CPUs', async () => {
+    expect(await fn.depth.run(12)).toBe(12)
+  })
+
+  it('runs in parallel on all CPUs', async () => {
+    const { pid: first } = await fn.context.run()
+    const pids = new Set([first])
+    await until(async () => {
+      for (const { pid } of await get([fn.context.remote(), fn.context.remote()])) pids.add(pid)
+      await get([fn.spin.remote(20), fn.spin.remote(20)])
+      return pids.size >= 2
+    })
+  })
+
+  it('F01 retries a killed worker and then tells exit, signal and attempts', async () => {
+    expect(await fn.kills.run(2, 'SIGKILL')).toBe(2)
+    const error = await caught(
+      fn.kills.options({ maxRetries: 1 }).run(9, 'SIGKILL'),
+      WorkerCrashedError,
+    )
+    expect(error.data).toMatchObject({ signal: 'SIGKILL', attempts: 2 })
+    expect(error.message).toContain('SIGKILL')
+  })
+
+  it('F02 an exit with code 0 in the middle of a task is a failure', async () => {
+    expect(await fn.exits.run(1, 0)).toBe(1)
+    const error = await caught(fn.exits.options({ maxRetries: 0 }).run(9, 0), WorkerCrashedError)
+    expect(error.data).toMatchObject({ exitCode: 0, attempts: 1 })
+  })
+
+  it('F03 a spinning task is ended by its time limit, and by force', async () => {
+    const limited = fn.spin.options({ timeoutMs: 100, maxRetries: 0 })
+    await caught(limited.run(60_000), TaskTimeoutError)
+    const ref = fn.spin.remote(60_000)
+    await wait([ref], { timeoutMs: 300 })
+    await cancel(ref, { force: true })
+    await caught(get(ref), TaskCancelledError)
+    expect(await get([fn.square.remote(3), fn.square.remote(4)])).toEqual([9, 16])
+  })
+
+  it('ends a worker after maxCalls runs of a function', async () => {
+    const once = fn.context.options({ maxCalls: 1 })
+    const pids: number[] = []
+    for (let i = 0; i < 3; i += 1) pids.push((await once.run()).pid)
+    expect(new Set(pids).size).toBe(3)
+  })
+
+  it('gives GPUs by number and hides the others', async () => {
+    await shutdown()
+    await init({ address: 'local', numCpus: 2, numGpus: 2 })
+    const { gpuIds } = await fn.context.options({ numGpus: 1 }).run()
+    expect(gpuIds).toHaveLength(1)
+    const seen = await fn.env.options({ numGpus: 2 }).run('CUDA_VISIBLE_DEVICES')
+    expect(seen).toBe('0,1')
+    expect(await fn.env.run('CUDA_VISIBLE_DEVICES')).toBe('')
+  })
+
+  it('sets the threads of native libraries from the lease', async () => {
+    expect(await fn.env.run('OMP_NUM_THREADS')).toBe('1')
+  })
+})

@@ -1,0 +1,29 @@
+// Waiting in tests: for a condition, with a bound and no fixed sleep; and for an expected error.
+import { expect } from 'vitest'
+
+const LIMIT_MS = 20_000
+
+/** Waits until `condition` holds. @throws after 20 s */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + LIMIT_MS
+  while (!(await condition())) {
+    if (Date.now() > end)
+      throw new Error(`not within ${String(LIMIT_MS)} ms: ${condition.toString()}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+/** The error a promise rejects with, of that class. Fails when it resolves. */
+export async function caught<E extends Error>(
+  promise: Promise<unknown>,
+  type: abstract new (...args: never[]) => E,
+): Promise<E> {
+  let value: unknown
+  try {
+    value = await promise
+  } catch (error) {
+    expect(error).toBeInstanceOf(type)
+    return error as E
+  }
+  throw new Error(`expected ${type.name}, got the value ${JSON.stringify(value)}`)
+}
