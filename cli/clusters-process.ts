@@ -1,0 +1,199 @@
+// The clusters of this machine: finding one by what the user gave, starting and ending one.
+import { existsSync, readdirSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseInitOptions } from '../runtime/common/call-options.ts'
+import { UsageError } from '../runtime/common/errors.ts'
+import {
+  createSessionDir,
+  findCurrent,
+  isAlive,
+  listSessions,
+  readNode,
+  sessionRoot,
+  sweepSessions,
+  writeCurrent,
+  type SessionNode,
+} from '../runtime/common/session-file.ts'
+import { objectStoreKind, startRaylet } from '../sdk/cluster-process.ts'
+import { ClusterNotReachableError } from './exit-codes.ts'
+import type { RayletClient } from './raylet-client.ts'
+import type { Clusters, StartedCluster, StartOptions } from './world.ts'
+
+const POLL_MS = 20
+const KILLED_WAIT_MS = 2_000
+
+export function clustersOf(dial: (address: string) => Promise<RayletClient>): Clusters {
+  return {
+    find,
+    list: listSessions,
+    ownedBy: (pid) =>
+      listSessions().filter((node) =>
+        basename(node.sessionDir).startsWith(`session-${String(pid)}-`),
+      ),
+    connect: async (node) => {
+      try {
+        return await dial(node.address)
+      } catch (error) {
+        throw asUnreachable(error, node.address)
+      }
+    },
+    start,
+    ended,
+    leftovers,
+  }
+}
+
+function asUnreachable(error: unknown, address: string): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  if (code !== 'ECONNREFUSED' && code !== 'ENOENT') return error
+  return new ClusterNotReachableError(`no raylet answers at unix:${address} (${code})`)
+}
+
+function find(address: string | undefined): SessionNode {
+  const given = address ?? process.env['VIRGA_ADDRESS'] ?? ''
+  if (given === '' || given === 'auto') return findCurrent() ?? findOnly()
+  if (given.startsWith('unix:')) return atSocket(given.slice('unix:'.length))
+  const port = /^(?:127\.0\.0\.1|localhost):(\d+)$/.exec(given)?.[1]
+  if (port === undefined) {
+    throw new UsageError(
+      `address '${given}' is none that this version can reach: give 'unix:PATH' or ` +
+        "'127.0.0.1:PORT'; other machines and aws:// need a later version",
+    )
+  }
+  const found = listSessions().find((node) => node.port === Number(port))
+  if (found !== undefined) return found
+  throw new ClusterNotReachableError(
+    `no cluster of this machine is known as ${given}; start one with virga start --port ${port}`,
+  )
+}
+
+/** No `virga start`, but a program that runs has a cluster of its own: that is meant then. */
+function findOnly(): SessionNode {
+  const [only, ...others] = listSessions()
+  if (only === undefined) {
+    throw new ClusterNotReachableError(
+      'no cluster runs on this machine; start one with virga start, or a program with ' +
+        'virga run app.ts',
+    )
+  }
+  if (others.length === 0) return only
+  const list = [only, ...others].map((node) => `  unix:${node.address}`).join('\n')
+  throw new UsageError(`several clusters run here; choose one with --address:\n${list}`)
+}
+
+function atSocket(path: string): SessionNode {
+  const node = readNode(dirname(path))
+  if (node !== undefined && node.address === path && isAlive(node)) return node
+  throw new ClusterNotReachableError(`no raylet answers at unix:${path}`)
+}
+
+async function start(options: StartOptions): Promise<StartedCluster> {
+  const { numCpus, numGpus, resources, labels, objectStoreMemoryBytes, port } = options
+  const spec = parseInitOptions(
+    withoutUndefined({ numCpus, numGpus, resources, labels, objectStoreMemoryBytes }),
+  )
+  sweepSessions()
+  refuseSecond(port)
+  // Held until the cluster is known: of two `virga start` at once, one is told to go away.
+  const release = await holdStart()
+  try {
+    refuseSecond(port)
+    const sessionDir = createSessionDir(Math.random().toString(36).slice(2, 8))
+    const { child } = await startRaylet({
+      sessionDir,
+      resources: spec.resources,
+      labels: spec.labels,
+      objectStoreMemoryBytes: spec.objectStoreMemoryBytes,
+      objectStore: objectStoreKind(),
+      owned: false,
+      port,
+    })
+    const gone = new Promise<void>((resolve) => {
+      child.once('exit', () => {
+        resolve()
+      })
+    })
+    const node = readNode(sessionDir)
+    if (node === undefined) throw new Error(`the raylet wrote no node.json in ${sessionDir}`)
+    writeCurrent(node)
+    return {
+      node,
+      gone,
+      hold: () => {
+        child.ref()
+      },
+    }
+  } finally {
+    release()
+  }
+}
+
+function withoutUndefined(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}
+
+function refuseSecond(port: number): void {
+  const current = findCurrent()
+  const other = current ?? listSessions().find((node) => node.port === port)
+  if (other === undefined) return
+  throw new UsageError(
+    `a cluster runs already (pid ${String(other.pid)}, unix:${other.address}): programs find it ` +
+      'by themselves. To start another, end it with virga stop.',
+  )
+}
+
+/** A socket that only one process can listen on; the kernel frees it, however that one ends. */
+function holdStart(): Promise<() => void> {
+  const name = `\0virga-start-${sessionRoot()}`
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const busy = error.code === 'EADDRINUSE'
+      reject(busy ? new UsageError('another virga start is at work here; try again') : error)
+    })
+    if (process.platform !== 'linux') {
+      resolve(() => undefined)
+      return
+    }
+    server.listen(name, () => {
+      resolve(() => {
+        server.close()
+      })
+    })
+  })
+}
+
+async function ended(node: SessionNode, graceMs: number): Promise<boolean> {
+  if (await goneWithin(node, graceMs)) return true
+  process.kill(node.pid, 'SIGKILL')
+  await goneWithin(node, KILLED_WAIT_MS)
+  sweepSessions()
+  return false
+}
+
+async function goneWithin(node: SessionNode, limitMs: number): Promise<boolean> {
+  const endMs = performance.now() + limitMs
+  while (isAlive(node) || existsSync(node.sessionDir)) {
+    if (performance.now() > endMs) return false
+    await sleep(POLL_MS)
+  }
+  return true
+}
+
+function leftovers(): ReturnType<Clusters['leftovers']> {
+  const root = sessionRoot()
+  const alive = new Set(listSessions().map((node) => node.sessionDir))
+  const stale = readdirSync(root)
+    .filter((name) => name.startsWith('session-'))
+    .map((name) => join(root, name))
+    .filter((dir) => !alive.has(dir) && !isStarting(dir))
+  return { root, stale }
+}
+
+/** A folder without node.json is being made, as long as its maker lives. */
+function isStarting(dir: string): boolean {
+  const pid = Number(/^session-(\d+)-/.exec(basename(dir))?.[1])
+  return readNode(dir) === undefined && isAlive({ pid, startTime: '' })
+}

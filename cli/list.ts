@@ -1,0 +1,57 @@
+// `virga list KIND`: rows of one kind, filtered and limited, with exact counts.
+import { didYouMean } from '../runtime/common/nearest-name.ts'
+import { bytesText, durationText, plural } from './amounts.ts'
+import { connected } from './connected.ts'
+import { EXIT } from './exit-codes.ts'
+import { KINDS, kindOf, type Row } from './raylet-client.ts'
+import { cellText, choose, cutText, type Chosen } from './rows.ts'
+import { tableText } from './table.ts'
+import type { Input, World } from './world.ts'
+
+export function run(world: World, input: Input): Promise<number> {
+  const kind = kindOf(input.args[0] ?? '', didYouMean)
+  return connected(world, input, async (client) => {
+    const table = await client.state(KINDS[kind].wire)
+    const filters = input.options['filter'] as readonly string[]
+    const chosen = choose(table, filters, Number(input.options['limit']))
+    if (input.json) {
+      const { rows, matching, total, dropped } = chosen
+      world.screen.print(JSON.stringify({ kind, rows, shown: rows.length, matching, total, dropped }))
+    } else await showRows(world, chosen, kind.replace('-', ' '))
+    return EXIT.DONE
+  })
+}
+
+/** A table of rows with their own keys as heads, and what is not in it. */
+export async function showRows(world: World, chosen: Chosen, noun: string): Promise<void> {
+  const { screen } = world
+  const { rows } = chosen
+  if (rows.length > 0) {
+    const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))]
+    const columns = keys.map((head) => ({ head, ...alignOf(rows, head) }))
+    const cells = rows.map((row) => keys.map((key) => shownValue(key, row[key])))
+    screen.print(await tableText(screen, columns, cells))
+  }
+  const cut = cutText(chosen, noun)
+  screen.print(screen.paint('dim', cut ?? `${plural(rows.length, 'row')}, all there are.`))
+}
+
+function alignOf(rows: readonly Row[], key: string): { align?: 'right' } {
+  return rows.every((row) => typeof row[key] === 'number') ? { align: 'right' } : {}
+}
+
+/** By the unit that the name of a column ends in. */
+function shownValue(key: string, value: unknown): string {
+  if (typeof value !== 'number') return cellText(value)
+  if (/bytes$/i.test(key)) return bytesText(value)
+  // The start and end of a task are instants; all others are spans.
+  if (key === 'startMs' || key === 'endMs' || key.endsWith('AtMs')) return instantText(value)
+  return key.endsWith('Ms') ? durationText(value) : String(value)
+}
+
+/** Time of day in UTC: `09:15:02.123`. */
+function instantText(ms: number): string {
+  const part = (divisor: number, modulus: number): string =>
+    String(Math.floor(ms / divisor) % modulus).padStart(modulus === 1000 ? 3 : 2, '0')
+  return `${part(3_600_000, 24)}:${part(60_000, 60)}:${part(1000, 60)}.${part(1, 1000)}`
+}

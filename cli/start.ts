@@ -1,0 +1,72 @@
+// `virga start`: a cluster that outlives this command and serves several drivers.
+import { UsageError } from '../runtime/common/errors.ts'
+import { EXIT } from './exit-codes.ts'
+import type { Input, StartedCluster, World } from './world.ts'
+
+const PORT_MAX = 65_535
+const STOP_GRACE_MS = 10_000
+
+export async function run(world: World, input: Input): Promise<number> {
+  refuseLater(input)
+  const clusters = await world.clusters()
+  const { options } = input
+  const started = await clusters.start({
+    numCpus: options['numCpus'] as number | undefined,
+    numGpus: options['numGpus'] as number | undefined,
+    resources: options['resources'],
+    labels: options['labels'],
+    objectStoreMemoryBytes: options['objectStoreMemoryBytes'] as number | undefined,
+    port: portOf(options['port']),
+  })
+  tell(world, input, started)
+  if (options['block'] === true) await block(world, started)
+  return EXIT.DONE
+}
+
+function refuseLater({ address, options }: Input): void {
+  const later =
+    address === undefined
+      ? options['gcs'] === undefined
+        ? options['nodes'] === 1
+          ? undefined
+          : '--nodes: a cluster of several nodes'
+        : '--gcs: state that several nodes share'
+      : '--address: joining the cluster of another node'
+  if (later === undefined) return
+  throw new UsageError(
+    `${later} needs a later version; this one runs on one machine: virga start --num-cpus N`,
+  )
+}
+
+function portOf(value: unknown): number {
+  const port = Number(value)
+  if (Number.isInteger(port) && port >= 1 && port <= PORT_MAX) return port
+  throw new UsageError(`--port must be a whole number from 1 to ${PORT_MAX}, got ${port}`)
+}
+
+function tell(world: World, input: Input, { node }: StartedCluster): void {
+  const { screen } = world
+  const { pid, address, sessionDir, nodeId, port } = node
+  if (input.json) {
+    screen.print(JSON.stringify({ address: `unix:${address}`, port, pid, nodeId, sessionDir }))
+    return
+  }
+  screen.print(`${screen.paint('green', 'A cluster runs')} (pid ${pid}, 127.0.0.1:${port ?? ''}).`)
+  screen.print('Programs find it by themselves: await init()')
+  screen.print('Look at it with virga status; end it with virga stop.')
+}
+
+async function block(world: World, { gone, node, hold }: StartedCluster): Promise<void> {
+  hold()
+  const clusters = await world.clusters()
+  const interrupted = new Promise<'interrupted'>((resolve) => {
+    world.onInterrupt(() => {
+      resolve('interrupted')
+    })
+  })
+  if ((await Promise.race([gone, interrupted])) !== 'interrupted') return
+  const client = await clusters.connect(node)
+  await client.stop()
+  client.close()
+  await clusters.ended(node, STOP_GRACE_MS)
+}
