@@ -65,7 +65,7 @@ export function actorWorkerExited(turn: Turn, actor: Actor, exit: WorkerExit): v
   actor.exit = exit
   if (actor.phase === 'DEAD') return
   const job = turn.state.jobs.get(actor.spec.jobId)
-  if (actor.ending !== undefined || actor.restartsLeft === 0 || job === undefined) {
+  if (actor.ending !== undefined || actor.restartsLeft === 0 || job === undefined || job.over) {
     endActor(turn, actor, actor.ending?.error ?? diedOf(actor, exit))
     return
   }

@@ -134,7 +134,7 @@ function refuseCreation(turn: Turn, actor: Actor, error: VirgaError): void {
 
 function queueActor(turn: Turn, actor: Actor): void {
   const job = turn.state.jobs.get(actor.spec.jobId)
-  if (job === undefined) {
+  if (job === undefined || job.over) {
     refuseCreation(turn, actor, new ActorNotFoundError('the job of this actor has ended'))
     return
   }

@@ -36,6 +36,7 @@ export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): 
       driver: id,
       startedAtMs: turn.nowMs,
       endedAtMs: undefined,
+      over: false,
       turns: new Set(),
       pendingActors: new Set(),
     }
@@ -84,8 +85,6 @@ function endJob(turn: Turn, job: Job): void {
     if (actor.lease?.worker === undefined) endActor(turn, actor, actorGone(actor, 'its job has ended'))
     else retireActor(turn, actor, 'its job has ended', ORPHAN_GRACE_MS)
   }
-  // A detached actor goes on, and so do the workers that run tasks for it.
-  if (!hasDetached(turn, job.jobId)) endWorkersOf(turn, job.jobId)
   forgetIfDone(turn, job)
   turn.effects.push({ kind: 'jobEnded', jobId: job.jobId })
   if (state.config.owned) {
@@ -101,19 +100,24 @@ function hasDetached(turn: Turn, jobId: JobId): boolean {
   return false
 }
 
-function endWorkersOf(turn: Turn, jobId: JobId): void {
-  for (const lease of [...turn.state.leases.values()]) {
-    if (lease.jobId === jobId && lease.worker === undefined) endLease(turn, lease)
+function windDown(turn: Turn, job: Job): void {
+  job.over = true
+  job.turns.clear()
+  for (const lease of [...turn.state.workerless]) {
+    if (lease.jobId === job.jobId) endLease(turn, lease)
   }
   for (const worker of turn.state.workers.values()) {
-    if (worker.jobId === jobId) askToExit(turn, worker, 'RETIRED', ORPHAN_GRACE_MS)
+    if (worker.jobId === job.jobId) askToExit(turn, worker, 'RETIRED', ORPHAN_GRACE_MS)
   }
 }
 
-/** A job whose driver is gone is kept while anything of it lives. */
+/**
+ * A job whose driver is gone is kept while anything of it lives: a detached actor goes on, and so
+ * do the workers that run tasks for it.
+ */
 export function forgetIfDone(turn: Turn, job: Job): void {
   if (job.endedAtMs === undefined || hasDetached(turn, job.jobId)) return
-  endWorkersOf(turn, job.jobId)
+  if (!job.over) windDown(turn, job)
   for (const worker of turn.state.workers.values()) if (worker.jobId === job.jobId) return
   turn.state.jobs.delete(job.jobId)
   for (const [key, pool] of turn.state.pools) {

@@ -52,10 +52,11 @@ function classOf(
   classId: number,
   spec: ClassSpec | undefined,
 ): SchedulingClass | undefined {
+  const job = client.jobId === undefined ? undefined : turn.state.jobs.get(client.jobId)
+  if (job === undefined || job.over) return undefined
   const known = client.classes.get(classId)
   if (known !== undefined) return known
-  const job = client.jobId === undefined ? undefined : turn.state.jobs.get(client.jobId)
-  if (spec === undefined || job === undefined) return undefined
+  if (spec === undefined) return undefined
   const made: SchedulingClass = {
     client: client.id,
     classId,
@@ -243,11 +244,14 @@ export function killLease(turn: Turn, client: Client, leaseId: number): void {
   kill(turn, lease.worker, 'KILLED')
 }
 
-/** Free what it holds and forget it; what becomes of its worker is the caller's decision. */
+/**
+ * Free what it holds and forget it; what becomes of its worker is the caller's decision.
+ * It may be repeated: a lease can end for several reasons at once.
+ */
 export function endLease(turn: Turn, lease: Lease): void {
   const { state } = turn
+  if (!state.leases.delete(lease.leaseId)) return
   giveBack(state, lease)
-  state.leases.delete(lease.leaseId)
   state.workerless.delete(lease)
   if (lease.worker !== undefined) lease.worker.lease = undefined
   if (lease.actor !== undefined) lease.actor.lease = undefined

@@ -79,9 +79,9 @@ function grantTokens(turn: Turn, limiter: Limiter): void {
   const granted = new Map<WorkerId, number>()
   let room = Math.min(limiter.concurrency - outCount(limiter), Math.floor(limiter.ready))
   while (room > 0 && limiter.wanted.size > 0) {
+    const share = Math.max(1, Math.floor(room / limiter.wanted.size))
     for (const [client, wanted] of [...limiter.wanted]) {
       if (room <= 0) break
-      const share = Math.max(1, Math.floor(room / limiter.wanted.size))
       const count = Math.min(wanted, share, room)
       // Whoever got some goes to the end of the line.
       limiter.wanted.delete(client)

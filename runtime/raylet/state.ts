@@ -53,6 +53,8 @@ export interface Job {
   readonly driver: WorkerId
   readonly startedAtMs: number
   endedAtMs: number | undefined
+  /** Its driver is gone and nothing of it is detached: nothing of it is started any more. */
+  over: boolean
   /** Whose turn it is within the job: scheduling classes and the queue of actors, in order. */
   readonly turns: Set<SchedulingClass | 'ACTORS'>
   /** Actors that wait for a lease, first come first. */
