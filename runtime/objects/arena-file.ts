@@ -144,6 +144,10 @@ class FileArenaClient implements ArenaClient {
     return bytes
   }
 
+  collect(): void {
+    // Reads are copies, which hold nothing.
+  }
+
   close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd)
     this.#fd = undefined

@@ -58,6 +58,7 @@ export class MemoryArena implements Arena {
         released?.()
         return copy
       },
+      collect: () => undefined,
       close: () => undefined,
     }
   }

@@ -8,7 +8,7 @@
 //       process, and V8 and the user need theirs.
 //   M3. V8 does not see the weight of mappings. It is asked to collect when the objects that they
 //       hold have doubled in sum since the last time, so that garbage does not keep the store
-//       full, and for at most a fifth of the time.
+//       full, and for at most half of the time.
 import { fstatSync, readFileSync } from 'node:fs'
 import type { Clock, Timer } from '../common/clock.ts'
 import type { Finalization } from '../common/finalization.ts'
@@ -17,7 +17,6 @@ import { MAP_PRIVATE, isMapped, libc, mapOver } from './libc-shm.ts'
 export const MAPPINGS_MAX = 32_000
 
 const COLLECT_COUNT_MIN = 4096
-const COLLECT_PAUSE_FACTOR = 4
 const LOOK_AGAIN_MIN_MS = 5
 const LOOK_AGAIN_MAX_MS = 1000
 
@@ -99,23 +98,32 @@ export class Mappings {
     const countBefore = this.#countAt.get(mapping.fileOffset) ?? 0
     this.#countAt.set(mapping.fileOffset, countBefore + 1)
     if (countBefore === 0) this.#bytes += mapping.sizeBytes
-    if (this.#bytes > this.#collectAtBytes || this.count > this.#collectAtCount) this.#collectSoon()
+    if (this.#bytes > this.#collectAtBytes || this.count > this.#collectAtCount) this.collectSoon()
   }
 
-  /** M3. Later, when the caller has returned and its temporaries are garbage too. */
-  #collectSoon(): void {
-    const { clock, finalization } = this.#deps
-    if (this.#isCollecting || clock.monotonicMs() < this.#collectNotBeforeMs) return
+  /** Asks for a collection, unless nothing is mapped or one is due anyway (M3). */
+  collectSoon(): void {
+    if (this.#isCollecting || this.count === 0) return
     this.#isCollecting = true
-    clock.immediate(() => {
-      this.#isCollecting = false
-      this.#collectAtBytes = 2 * this.#bytes
-      this.#collectAtCount = 2 * this.count
-      const startedAtMs = clock.monotonicMs()
-      finalization.collect()
-      const endedAtMs = clock.monotonicMs()
-      this.#collectNotBeforeMs = endedAtMs + COLLECT_PAUSE_FACTOR * (endedAtMs - startedAtMs)
-    })
+    const { clock } = this.#deps
+    const pauseMs = this.#collectNotBeforeMs - clock.monotonicMs()
+    const collect = (): void => {
+      this.#collect()
+    }
+    // Not now: when the caller has returned, its temporaries are garbage too.
+    if (pauseMs > 0) clock.after(pauseMs, collect)
+    else clock.immediate(collect)
+  }
+
+  #collect(): void {
+    const { clock, finalization } = this.#deps
+    this.#isCollecting = false
+    this.#collectAtBytes = 2 * this.#bytes
+    this.#collectAtCount = 2 * this.count
+    const startedAtMs = clock.monotonicMs()
+    finalization.collect()
+    const endedAtMs = clock.monotonicMs()
+    this.#collectNotBeforeMs = endedAtMs + (endedAtMs - startedAtMs)
   }
 
   #collected(mapping: Mapping): void {

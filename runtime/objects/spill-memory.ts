@@ -2,6 +2,7 @@
 import { assert } from '../common/assert.ts'
 import type { DirectAccess } from './arena-access.ts'
 import {
+  SPILL_PIECE_BYTES,
   type SpillPlace,
   type SpillRange,
   type SpillSink,
@@ -45,6 +46,13 @@ export class MemorySpill implements SpillPlace {
     return file.bytes
   }
 
+  /** Puts other bytes in the place of a file's, as a failing disk would. */
+  replace(path: string, bytes: Uint8Array): void {
+    const file = this.#files.get(path)
+    assert(file !== undefined, `no spill file ${path}`)
+    this.#files.set(path, { bytes, live: file.live })
+  }
+
   /** What the clients of a store with this place use. */
   get direct(): DirectAccess {
     return {
@@ -67,8 +75,10 @@ export class MemorySpill implements SpillPlace {
     const ranges: SpillRange[] = []
     let offset = 0
     for (const { sizeBytes, read } of sources) {
-      const part = await read(0, sizeBytes)
-      bytes.set(part, offset)
+      for (let done = 0; done < sizeBytes; done += SPILL_PIECE_BYTES) {
+        const piece = await read(done, Math.min(SPILL_PIECE_BYTES, sizeBytes - done))
+        bytes.set(piece, offset + done)
+      }
       ranges.push(this.#keep(path, offset, sizeBytes))
       offset += sizeBytes
     }
@@ -79,7 +89,9 @@ export class MemorySpill implements SpillPlace {
     const file = this.#files.get(range.path)
     if (file === undefined) throw corrupted(range, { code: 'ENOENT' })
     const bytes = file.bytes.subarray(range.offset, range.offset + range.sizeBytes)
-    await sink(0, bytes)
+    for (let done = 0; done < bytes.byteLength; done += SPILL_PIECE_BYTES) {
+      await sink(done, bytes.subarray(done, done + SPILL_PIECE_BYTES))
+    }
     checkRange(range, bytes.byteLength, sumOf(bytes))
   }
 

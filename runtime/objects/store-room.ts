@@ -20,7 +20,7 @@ const BATCHES_MAX = 2
 const GROW_BYTES = 64 * 1024 * 1024
 const SPILL_BACKOFF_MIN_MS = 1000
 const SPILL_BACKOFF_MAX_MS = 30_000
-const ASK_INTERVAL_MS = 1000
+const ASK_INTERVAL_MS = 200
 /** Clients are asked to release only when what they pin is worth it. */
 const ASK_PINNED_SHARE = 0.1
 

@@ -27,7 +27,7 @@ export interface ObjectStoreDeps {
   readonly spill: SpillPlace | undefined
   readonly clock: Clock
   readonly log: Log
-  /** Asks all clients to collect garbage and to give up pins they do not need. At most 1 per s. */
+  /** Asks all clients to collect garbage and to give up idle pins: ArenaClient.collect. */
   readonly askRelease?: () => void
   /** A copy of another node's object was dropped. */
   readonly evicted?: (objectId: string) => void
