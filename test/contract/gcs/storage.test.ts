@@ -1,0 +1,4 @@
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import { storageContract } from './storage-contract.ts'
+
+storageContract('MemoryStorage', () => new MemoryStorage())

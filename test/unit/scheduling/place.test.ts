@@ -1,0 +1,158 @@
+import { describe, expect, test } from 'vitest'
+import { resourceSet, unitsPerOne, type ResourceSet } from '../../../runtime/common/resources.ts'
+import type { NodeView } from '../../../runtime/scheduling/cluster-view.ts'
+import { place, type Demand, type Strategy } from '../../../runtime/scheduling/place.ts'
+
+type Amounts = Readonly<Record<string, number>>
+
+const units = (amounts: Amounts): ResourceSet =>
+  resourceSet(Object.fromEntries(Object.entries(amounts).map(([name, n]) => [name, n * unitsPerOne(name)])))
+
+function aNode(nodeId: string, totals: Amounts, changes: Partial<NodeView> & { used?: Amounts } = {}): NodeView {
+  const { used = {}, ...rest } = changes
+  const free = Object.fromEntries(Object.entries(totals).map(([name, n]) => [name, n - (used[name] ?? 0)]))
+  return { nodeId, totals: units(totals), free: units(free), labels: {}, ...rest }
+}
+
+const demand = (amounts: Amounts, labelSelectors: Demand['labelSelectors'] = []): Demand => ({
+  resources: units(amounts),
+  labelSelectors,
+})
+
+const first = { next: () => 0 }
+const last = { next: () => 0.999 }
+const DEFAULT: Strategy = { kind: 'DEFAULT' }
+
+function chosen(wanted: Demand, nodes: readonly NodeView[], strategy = DEFAULT, random = first): string {
+  const placement = place(wanted, nodes, strategy, random)
+  if (placement.kind !== 'PLACE' && placement.kind !== 'WAIT') return placement.kind
+  return `${placement.kind} ${placement.node.nodeId}`
+}
+
+describe('DEFAULT', () => {
+  test('nodes below half use count as equal: the preferred one wins', () => {
+    const nodes = [
+      aNode('a', { CPU: 10 }),
+      aNode('b', { CPU: 10 }, { used: { CPU: 4 }, preferred: true }),
+    ]
+    expect(chosen(demand({ CPU: 1 }), nodes)).toBe('PLACE b')
+  })
+
+  test('above half use, the preferred one loses to a less used one', () => {
+    const nodes = [
+      aNode('a', { CPU: 10 }, { used: { CPU: 6 } }),
+      aNode('b', { CPU: 10 }, { used: { CPU: 7 }, preferred: true }),
+    ]
+    expect(chosen(demand({ CPU: 1 }), nodes)).toBe('PLACE a')
+  })
+
+  test('one of the best fifth is drawn', () => {
+    const nodes = Array.from({ length: 10 }, (_, i) => aNode(`n${String(i)}`, { CPU: 4 }))
+    expect(chosen(demand({ CPU: 1 }), nodes, DEFAULT, first)).toBe('PLACE n0')
+    expect(chosen(demand({ CPU: 1 }), nodes, DEFAULT, last)).toBe('PLACE n1')
+  })
+
+  test('available nodes come before feasible ones that are busy', () => {
+    const nodes = [
+      aNode('a', { CPU: 2 }, { used: { CPU: 2 }, preferred: true }),
+      aNode('b', { CPU: 2 }, { used: { CPU: 1 } }),
+    ]
+    expect(chosen(demand({ CPU: 1 }), nodes)).toBe('PLACE b')
+    expect(chosen(demand({ CPU: 2 }), nodes)).toBe('WAIT b')
+  })
+
+  test('who holds the largest arguments is taken first', () => {
+    const nodes = [
+      aNode('a', { CPU: 2 }, { preferred: true }),
+      aNode('b', { CPU: 2 }, { used: { CPU: 1 }, argumentBytes: 1e6 }),
+    ]
+    expect(chosen(demand({ CPU: 1 }), nodes)).toBe('PLACE b')
+  })
+
+  test('a demand without GPU goes to nodes without GPU, while there are any', () => {
+    const gpu = aNode('a', { CPU: 8, GPU: 1 }, { preferred: true })
+    const plain = aNode('b', { CPU: 8 }, { used: { CPU: 7 } })
+    expect(chosen(demand({ CPU: 1 }), [gpu, plain])).toBe('PLACE b')
+    expect(chosen(demand({ CPU: 2 }), [gpu, plain])).toBe('PLACE a')
+    expect(chosen(demand({ GPU: 1 }), [gpu, plain])).toBe('PLACE a')
+  })
+})
+
+describe('SPREAD', () => {
+  test('takes the least used node, whoever is preferred', () => {
+    const nodes = [
+      aNode('a', { CPU: 10 }, { used: { CPU: 2 }, preferred: true }),
+      aNode('b', { CPU: 10 }, { used: { CPU: 1 } }),
+    ]
+    expect(chosen(demand({ CPU: 1 }), nodes, { kind: 'SPREAD' })).toBe('PLACE b')
+  })
+})
+
+describe('NODE_AFFINITY', () => {
+  const nodes = [aNode('a', { CPU: 2 }), aNode('b', { CPU: 2 }, { used: { CPU: 2 } })]
+  const on = (nodeId: string, soft = false): Strategy => ({ kind: 'NODE_AFFINITY', nodeId, soft })
+
+  test('only there: it waits for a busy node, soft or not', () => {
+    expect(chosen(demand({ CPU: 1 }), nodes, on('b'))).toBe('WAIT b')
+    expect(chosen(demand({ CPU: 1 }), nodes, on('b', true))).toBe('WAIT b')
+  })
+
+  test('a node that is gone or too small: unschedulable, soft goes elsewhere', () => {
+    expect(chosen(demand({ CPU: 1 }), nodes, on('z'))).toBe('UNSCHEDULABLE')
+    expect(chosen(demand({ CPU: 9 }), nodes, on('a'))).toBe('UNSCHEDULABLE')
+    expect(chosen(demand({ CPU: 1 }), nodes, on('z', true))).toBe('PLACE a')
+  })
+})
+
+describe('labels', () => {
+  const nodes = [
+    aNode('a', { CPU: 1 }, { labels: { zone: 'x', tier: 'hot' } }),
+    aNode('b', { CPU: 1 }, { labels: { zone: 'y' } }),
+  ]
+  const cases: readonly [selector: Record<string, string>, node: string][] = [
+    [{ zone: 'x' }, 'PLACE a'],
+    [{ zone: '!x' }, 'PLACE b'],
+    [{ zone: 'in(y, z)' }, 'PLACE b'],
+    [{ zone: '!in(x,z)' }, 'PLACE b'],
+    [{ tier: 'hot', zone: 'x' }, 'PLACE a'],
+    [{ tier: '!hot' }, 'PLACE b'],
+    [{ tier: 'hot', zone: 'y' }, 'INFEASIBLE'],
+    [{ constructor: '!x' }, 'PLACE a'],
+  ]
+  for (const [selector, node] of cases) {
+    test(`${JSON.stringify(selector)} → ${node}`, () => {
+      expect(chosen(demand({ CPU: 1 }, [selector]), nodes)).toBe(node)
+    })
+  }
+
+  test('fallbacks are tried in order, and an available fallback beats waiting for the first', () => {
+    const busy = [aNode('a', { CPU: 1 }, { labels: { zone: 'x' }, used: { CPU: 1 } }), ...nodes.slice(1)]
+    expect(chosen(demand({ CPU: 1 }, [{ zone: 'x' }, { zone: 'y' }]), busy)).toBe('PLACE b')
+    expect(chosen(demand({ CPU: 1 }, [{ zone: 'x' }, { zone: 'z' }]), busy)).toBe('WAIT a')
+  })
+})
+
+describe('infeasible', () => {
+  test('names what the nearest node lacks', () => {
+    const nodes = [aNode('a', { CPU: 2 }), aNode('b', { CPU: 64, GPU: 1 })]
+    expect(place(demand({ CPU: 8, GPU: 4 }), nodes, DEFAULT, first)).toEqual({
+      kind: 'INFEASIBLE',
+      nearest: 'needs GPU: 4, node b has 1',
+    })
+  })
+
+  test('shows memory in bytes that one can read', () => {
+    const nodes = [aNode('a', { memory: 2 ** 30 }, { preferred: true })]
+    expect(place(demand({ memory: 2 ** 31 }), nodes, DEFAULT, first)).toEqual({
+      kind: 'INFEASIBLE',
+      nearest: 'needs memory: 2 GiB, this node has 1 GiB',
+    })
+  })
+
+  test('without any node says so', () => {
+    expect(place(demand({ CPU: 1 }), [], DEFAULT, first)).toEqual({
+      kind: 'INFEASIBLE',
+      nearest: 'there is no node',
+    })
+  })
+})
