@@ -1,0 +1,79 @@
+// A parameter server: an actor keeps the weights of a network that reads handwritten digits, and
+// tasks compute gradients on shards of the images, which lie in shared memory. The whole training
+// is submitted as refs that depend on each other, so no step waits for the driver.
+import { deepStrictEqual, ok } from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
+import { get, init, put, remote } from 'virga'
+import { compare, sized, timed } from './compare.ts'
+import { accuracy, digits, firstWeights, gradient } from './digits.ts'
+
+const SHARDS = availableParallelism()
+const BATCH = 400
+const LEARNING_RATE = 0.2
+const MOMENTUM = 0.9
+const HELD_BACK_PER_DIGIT = 160
+
+class Weights {
+  readonly #weights = firstWeights()
+  readonly #velocity = new Float32Array(this.#weights.length)
+
+  current(): Float32Array {
+    return this.#weights
+  }
+
+  /** Takes the gradients of all shards of a batch, and returns the new weights. */
+  apply(...gradients: Float32Array[]): Float32Array {
+    for (let i = 0; i < this.#weights.length; i++) {
+      const sum = gradients.reduce((total, shard) => total + (shard[i] ?? 0), 0)
+      const velocity = MOMENTUM * (this.#velocity[i] ?? 0) - (LEARNING_RATE * sum) / BATCH
+      this.#velocity[i] = velocity
+      this.#weights[i] = (this.#weights[i] ?? 0) + velocity
+    }
+    return this.#weights
+  }
+}
+
+const ParameterServer = remote(Weights)
+const shardGradient = remote(gradient)
+
+await init()
+
+const heldBack = digits(0, HELD_BACK_PER_DIGIT)
+const training = digits(HELD_BACK_PER_DIGIT, 700)
+const stepCount = sized(200)
+
+const cluster = await timed(async () => {
+  const images = await put(training)
+  const server = ParameterServer.remote()
+  let weights = server.current.remote()
+  for (let step = 0; step < stepCount; step++) {
+    weights = server.apply.remote(
+      ...shardsOf(step).map((shard) => shardGradient.remote(weights, images, shard)),
+    )
+  }
+  return await get(weights)
+})
+const share = accuracy(cluster.value, heldBack)
+console.log(`${stepCount} steps of ${BATCH} digits on ${SHARDS} shards`)
+console.log(`reads ${(share * 100).toFixed(1)} % of ${heldBack.labels.length} digits it never saw`)
+ok(share > 0.9 || stepCount < 50, 'more than 90 % are read right')
+
+const single = await timed(() => {
+  const weights = new Weights()
+  for (let step = 0; step < stepCount; step++) {
+    weights.apply(...shardsOf(step).map((shard) => gradient(weights.current(), training, shard)))
+  }
+  return weights.current()
+})
+deepStrictEqual(Float32Array.from(cluster.value), single.value)
+compare({ cluster, single, singleIs: 'one thread, the same steps' })
+
+/** The images of one step, divided: [start, end) for each shard. */
+function shardsOf(step: number): [number, number][] {
+  const first = (step * BATCH) % (training.labels.length - BATCH + 1)
+  const size = Math.ceil(BATCH / SHARDS)
+  return Array.from({ length: SHARDS }, (_, i) => [
+    first + i * size,
+    first + Math.min(BATCH, (i + 1) * size),
+  ])
+}
