@@ -38,8 +38,8 @@ export function readOptions<N extends string>(
   where: string,
   names: Readonly<Record<N, unknown>>,
 ): Given<N> {
-  if (options === undefined) return {}
   const given: Partial<Record<N, unknown>> = {}
+  if (options === undefined) return given
   for (const [name, value] of Object.entries(plainObject(`the options of ${where}`, options))) {
     if (!Object.hasOwn(names, name)) refuseUnknown(name, where, Object.keys(names))
     if (value !== undefined) given[name as N] = value

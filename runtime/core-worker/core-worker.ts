@@ -36,6 +36,7 @@ import { actorObjectId, References } from './references.ts'
 import type { ReplyWriter } from './reply-writer.ts'
 import { Scope } from './scope.ts'
 import { StoreClient, type ObjectMemory } from './store-client.ts'
+import { Tally } from './tally.ts'
 import { Submitter } from './submit.ts'
 import type { TaskKind } from './task-kind.ts'
 import type { TaskRecord } from './task-record.ts'
@@ -83,6 +84,7 @@ export class CoreWorker {
   readonly store: StoreClient
   readonly submitter: Submitter
   readonly leases: Leases
+  readonly tally: Tally
   readonly actors: Actors
   readonly getter: Getter
   readonly rootScope: Scope
@@ -122,6 +124,13 @@ export class CoreWorker {
       notifyRaylet: (type, message) => {
         raylet.notify(type, message)
       },
+    })
+    this.tally = new Tally({
+      clock,
+      report: (functions) => {
+        raylet.notify('progress', { functions })
+      },
+      running: () => this.peers.running(),
     })
     this.limiters = new Limiters({
       clock,
@@ -220,6 +229,7 @@ export class CoreWorker {
   }
 
   async close(): Promise<void> {
+    this.tally.flush()
     this.peers.closeAll()
     this.deps.raylet.close()
     await this.options.closeListener()
@@ -286,6 +296,7 @@ export class CoreWorker {
       codec: this.codec,
       references: this.references,
       leases: this.leases,
+      tally: this.tally,
       encoder,
       streamHooks: {
         consumed: (record, consumed) => {

@@ -1,4 +1,5 @@
 // Calls of remote functions: the TaskKind of a function with its options.
+import { UsageError } from '../common/errors.ts'
 import type { TaskSpecOptions } from '../common/options.ts'
 import type { FunctionIdentity, WireRuntimeEnv, WireStrategy } from '../protocol/messages.ts'
 import { retryNames } from './actor-calls.ts'
@@ -55,6 +56,7 @@ function functionKind(
   spec: TaskSpecOptions,
 ): TaskKind {
   const { sources } = worker.deps
+  refuseElsewhere(worker, spec)
   const name = spec.name ?? shownName(descriptor, sources)
   let identity: FunctionIdentity | undefined
   return {
@@ -88,8 +90,34 @@ function functionKind(
   }
 }
 
+/** What this cluster cannot do, told at the first call instead of being ignored. */
+function refuseElsewhere(worker: CoreWorker, spec: TaskSpecOptions): void {
+  if (spec.burst === 'always') {
+    throw new UsageError(
+      "burst: 'always' runs a task in Lambda, which needs a deployed cluster; this version runs on " +
+        'one machine: leave it out',
+    )
+  }
+  if (worker.options.welcome.arena.kind !== 'memory') return
+  const needsProcess = [
+    spec.maxCalls === undefined || (spec.resources['GPU'] ?? 0) > 0 ? '' : 'maxCalls',
+    spec.inspect ? 'inspect' : '',
+  ].find((option) => option !== '')
+  if (needsProcess === undefined) return
+  throw new UsageError(
+    `${needsProcess} needs a process per worker, and inline mode has none: run with ` +
+      "init({ address: 'local' })",
+  )
+}
+
 export function wireEnv(env: TaskSpecOptions['runtimeEnv']): WireRuntimeEnv | undefined {
   if (env === undefined) return undefined
   const { envVars, workingDir } = env
+  if (env.npm.length > 0 || env.excludes.length > 0) {
+    throw new UsageError(
+      'runtimeEnv.npm and runtimeEnv.excludes shape what travels to other machines; on one machine ' +
+        'workers see the packages and files of the driver: leave them out',
+    )
+  }
   return { envVars, ...(workingDir === undefined ? {} : { workingDir }) }
 }

@@ -121,6 +121,14 @@ export class Peers {
     peer.opened(this.#attach(peer, connection))
   }
 
+  /** What each peer was given first and has not answered: it runs, what came after it waits. */
+  *running(): Iterable<TaskRecord> {
+    for (const peer of this.#byAddress.values()) {
+      const [first] = peer.inFlight.values()
+      if (first !== undefined) yield first
+    }
+  }
+
   closeAll(): void {
     for (const peer of this.#byAddress.values()) peer.channel?.close()
   }

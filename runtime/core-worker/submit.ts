@@ -30,6 +30,7 @@ import {
 } from './replies.ts'
 import type { Scope } from './scope.ts'
 import { StreamState, type StreamHooks } from './streams.ts'
+import type { Tally } from './tally.ts'
 import type { TaskKind } from './task-kind.ts'
 import { DONE, PUSHED, QUEUED, TaskRecord } from './task-record.ts'
 
@@ -40,6 +41,7 @@ export interface SubmitterDeps {
   readonly codec: ValueCodec
   readonly references: References
   readonly leases: Leases
+  readonly tally: Tally
   readonly encoder: ArgumentEncoder
   readonly streamHooks: StreamHooks
   /** Fetches the value of a borrowed entry, so that a dependency on it can complete. */
@@ -212,7 +214,7 @@ export class Submitter {
 
   fail(record: TaskRecord, error: Error): void {
     if (record.phase === DONE) return
-    this.#end(record)
+    this.#end(record, true)
     failTask(record, error)
   }
 
@@ -252,7 +254,7 @@ export class Submitter {
         return
       }
     }
-    this.#end(record)
+    this.#end(record, outcome.kind === 'failed')
     completeTask(record, outcome, contained, this.#deps)
   }
 
@@ -291,6 +293,7 @@ export class Submitter {
 
   #begin(record: TaskRecord): void {
     this.#live.add(record)
+    this.#deps.tally.submitted(record.kind)
     if (this.#live.size === 1) this.onPending?.(true)
     record.scope.children?.add(record)
     const { signal } = record.kind
@@ -304,8 +307,9 @@ export class Submitter {
     }
   }
 
-  #end(record: TaskRecord): void {
+  #end(record: TaskRecord, failed: boolean): void {
     record.phase = DONE
+    this.#deps.tally.ended(record.kind, failed)
     record.timer?.cancel()
     record.args = undefined
     this.#use(record, -1)

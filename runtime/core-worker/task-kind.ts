@@ -3,6 +3,7 @@
 import type { ActorId, JobId } from '../common/ids.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type { ClassSpec, FunctionIdentity } from '../protocol/messages.ts'
+import type { Tally } from './tally.ts'
 
 /** true, false, or the names of error classes. */
 export type RetryExceptions = boolean | readonly string[]
@@ -40,8 +41,15 @@ export interface LimitSpec {
   readonly perSecond: number | undefined
 }
 
-/** A moving average of run times. */
+/** What is measured of one kind: a moving average of run times, and counts that tally.ts keeps. */
 export class Timing {
+  /** Submitted and not ended. */
+  pendingCount = 0
+  /** Ended since the tally took them last. */
+  doneCount = 0
+  failedCount = 0
+  /** Set while the tally knows of this kind. */
+  tally: Tally | undefined
   #averageMs: number | undefined
 
   get averageMs(): number | undefined {

@@ -57,7 +57,8 @@ function startProcess(
   { worker, events }: Starting,
 ): WorkerHandle {
   const { job } = worker
-  const inspect = worker.inspect ? ['--inspect=0'] : []
+  const isInspected = worker.inspect || job.env['VIRGA_INSPECT'] === '1'
+  const inspect = isInspected ? ['--inspect=0'] : []
   const child = spawn(
     options.execPath,
     [...job.execArgv, ...inspect, options.workerMain, ...job.argv.slice(1)],
