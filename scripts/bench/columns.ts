@@ -1,0 +1,62 @@
+// The columns of the bench: Virga, and what `--with` asks for. A column is a program that runs one
+// row per process (contender.ts says how).
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ContenderCommand } from './contender-process.ts'
+import { installRay } from './ray/install.ts'
+
+export type ColumnName = 'virga' | 'ray' | 'piscina' | 'echo' | 'echoPolling' | 'memcpy'
+
+export interface Column {
+  readonly name: ColumnName
+  readonly command: ContenderCommand
+}
+
+export interface Columns {
+  readonly columns: readonly Column[]
+  /** Why a column that was asked for is not there, one sentence each. */
+  readonly leftOut: readonly string[]
+  readonly rayVersion: string | undefined
+}
+
+/** What `--with` takes, and the column it makes. */
+export const WITH: Readonly<Record<string, ColumnName>> = {
+  ray: 'ray',
+  piscina: 'piscina',
+  echo: 'echo',
+  poll: 'echoPolling',
+  memcpy: 'memcpy',
+}
+
+const HERE = import.meta.dirname
+
+export async function openColumns(
+  wanted: ReadonlySet<ColumnName>,
+  say: (line: string) => void,
+): Promise<Columns> {
+  const columns: Column[] = [ofNode('virga')]
+  const leftOut: string[] = []
+  if (wanted.has('echo')) columns.push(ofNode('echo'))
+  if (wanted.has('echoPolling')) {
+    columns.push(ofNode('echoPolling', 'echo', { ECHO_POLLING: '1' }))
+  }
+  if (wanted.has('memcpy')) {
+    if (existsSync('/dev/shm')) columns.push(ofNode('memcpy'))
+    else leftOut.push('memcpy: this machine has no /dev/shm.')
+  }
+  if (wanted.has('piscina')) columns.push(ofNode('piscina'))
+  if (!wanted.has('ray')) return { columns, leftOut, rayVersion: undefined }
+  const ray = await installRay(say)
+  if (typeof ray === 'string') {
+    leftOut.push(`ray: ${ray}.`)
+    return { columns, leftOut, rayVersion: undefined }
+  }
+  const program = join(HERE, 'ray/contender.py')
+  columns.push({ name: 'ray', command: { program: ray.python, args: [program] } })
+  return { columns, leftOut, rayVersion: ray.version }
+}
+
+function ofNode(name: ColumnName, folder: string = name, env: Record<string, string> = {}): Column {
+  const program = join(HERE, folder, 'contender.ts')
+  return { name, command: { program: process.execPath, args: [program], env } }
+}

@@ -1,0 +1,81 @@
+// The bench's handle on one contender at one row: a process of its own, so that no row inherits
+// another's heap, queues or crashed cluster. What it says is in contender.ts.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+
+export interface ContenderProcess {
+  /** The contender has nothing like this row. */
+  readonly missing: boolean
+  /** Runs for about `seconds`; what was measured counts only for 'round'. */
+  ask(op: 'warm' | 'round', seconds: number): Promise<number>
+  /** Lets it close what it opened and waits for its end. */
+  end(): Promise<void>
+}
+
+/** A program with its first arguments; the row's name is added. */
+export interface ContenderCommand {
+  readonly program: string
+  readonly args: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+interface Answer {
+  readonly ready?: boolean
+  readonly missing?: boolean
+  readonly value?: number
+  readonly error?: string
+}
+
+const STDERR_KEPT_CHARACTERS = 4000
+const END_TIMEOUT_MS = 30_000
+
+export async function startContender(
+  { program, args, env = {} }: ContenderCommand,
+  row: string,
+): Promise<ContenderProcess> {
+  const child = spawn(program, [...args, row], {
+    stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
+  let stderr = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-STDERR_KEPT_CHARACTERS)
+  })
+  child.stdin?.on('error', () => undefined) // it ended early: the missing answer says so
+  const gone = new Promise<void>((resolve) => {
+    child.once('error', (error) => {
+      stderr += error.message
+      resolve()
+    })
+    child.once('close', () => {
+      resolve()
+    })
+  })
+  const lines = createInterface({ input: child.stdio[3] as Readable })[Symbol.asyncIterator]()
+  const answer = async (): Promise<Answer> => {
+    const { done, value } = await lines.next()
+    if (done !== true) return JSON.parse(value) as Answer
+    await gone
+    throw new Error(`${program} ended in the row '${row}' and said: ${stderr.trim()}`)
+  }
+  const first = await answer()
+  if (first.error !== undefined) throw new Error(first.error)
+  return {
+    missing: first.missing === true,
+    ask: async (op, seconds) => {
+      child.stdin?.write(`${JSON.stringify({ op, seconds })}\n`)
+      const { value, error } = await answer()
+      if (error !== undefined || value === undefined) throw new Error(error ?? 'no value came back')
+      return value
+    },
+    end: () => endOf(child, gone),
+  }
+}
+
+async function endOf(child: ChildProcess, gone: Promise<void>): Promise<void> {
+  child.stdin?.end()
+  const timer = setTimeout(() => child.kill('SIGKILL'), END_TIMEOUT_MS)
+  await gone
+  clearTimeout(timer)
+}

@@ -1,0 +1,92 @@
+// The side of a contender: a process that runs one row of the bench when it is told to.
+//   argv[2]  the name of the row
+//   stdin    a line of JSON per request: { "op": "warm" | "round", "seconds": N }
+//   fd 3     a line of JSON per answer: { "ready": true }, { "missing": true }, { "value": N } or
+//            { "error": "…" }; the process ends when stdin does
+// ray/contender.py speaks the same, so that every contender is timed by the same harness.
+// Source: Ray ray_microbenchmark_helpers.py (timeit): a warm-up counts the calls, a tenth of which
+// run between two looks at the clock.
+import { writeSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+
+/** Work that is repeated as often as a round's time allows. Its value is a rate per second. */
+export interface Repeated {
+  run(): unknown
+  /** What one run counts for: calls, gigabytes. Default: 1. */
+  readonly unitsPerRun?: number
+  end?(): unknown
+}
+
+/** Work that measures itself, once per round; the value is in the unit of the row. */
+export interface Sampled {
+  sample(seconds: number): Promise<number>
+  end?(): unknown
+}
+
+export type Workload = Repeated | Sampled
+export type Workloads = Readonly<Record<string, () => Workload | Promise<Workload>>>
+
+interface Request {
+  readonly op: 'warm' | 'round'
+  readonly seconds: number
+}
+
+const ANSWERS_FD = 3
+const WARM_CALLS_PER_STEP = 10
+
+/** Serves one row until stdin ends. `end` is what the contender itself has to close. */
+export async function serveRow(workloads: Workloads, end?: () => unknown): Promise<void> {
+  const make = workloads[process.argv[2] ?? '']
+  if (make === undefined) {
+    answer({ missing: true })
+    return
+  }
+  const requests = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+  try {
+    const workload = await make()
+    answer({ ready: true })
+    await serveRequests(workload, requests)
+    await workload.end?.()
+    await end?.()
+  } catch (error) {
+    answer({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+    process.exitCode = 1
+    await end?.()
+  }
+}
+
+async function serveRequests(workload: Workload, requests: AsyncIterator<string>): Promise<void> {
+  let step = 1
+  for (let line = await requests.next(); line.done !== true; line = await requests.next()) {
+    const { op, seconds } = JSON.parse(line.value) as Request
+    if ('sample' in workload) {
+      answer({ value: await workload.sample(seconds) })
+      continue
+    }
+    const { runCount, elapsedSeconds } = await repeat(workload, seconds, step)
+    if (op === 'warm') step = Math.floor(runCount / WARM_CALLS_PER_STEP) + 1
+    answer({ value: (runCount * (workload.unitsPerRun ?? 1)) / elapsedSeconds })
+  }
+}
+
+async function repeat(
+  workload: Repeated,
+  seconds: number,
+  step: number,
+): Promise<{ runCount: number; elapsedSeconds: number }> {
+  const startedAtMs = performance.now()
+  const endAtMs = startedAtMs + seconds * 1000
+  let runCount = 0
+  do {
+    for (let i = 0; i < step; i += 1) {
+      const running = workload.run()
+      if (running instanceof Promise) await running
+    }
+    runCount += step
+  } while (performance.now() < endAtMs)
+  return { runCount, elapsedSeconds: (performance.now() - startedAtMs) / 1000 }
+}
+
+function answer(line: object): void {
+  writeSync(ANSWERS_FD, `${JSON.stringify(line)}\n`)
+}

@@ -1,0 +1,56 @@
+// The options of `npm run bench -- …`.
+import { parseArgs } from 'node:util'
+import { type ColumnName, WITH } from './columns.ts'
+import { ROWS, type Row } from './rows.ts'
+
+export interface BenchOptions {
+  readonly rows: readonly Row[]
+  readonly wanted: ReadonlySet<ColumnName>
+  readonly seconds: number
+  readonly jsonPath: string | undefined
+}
+
+const SECONDS_DEFAULT = 2
+
+export const USAGE = `npm run bench -- [options]
+  --json FILE      also write the results as JSON
+  --only PATTERN   only rows whose name matches this regular expression
+  --seconds N      length of a round (${SECONDS_DEFAULT}); a row has four, a heavy row two
+  --with LIST      columns beside Virga, by comma: ${Object.keys(WITH).join(',')} (all), or none
+  --help           this text
+`
+
+/** @throws Error that says what to give instead. */
+export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help' {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      json: { type: 'string' },
+      only: { type: 'string' },
+      seconds: { type: 'string', default: String(SECONDS_DEFAULT) },
+      with: { type: 'string', default: Object.keys(WITH).join(',') },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return 'help'
+  const seconds = Number(values.seconds)
+  if (!(seconds > 0)) throw new Error(`--seconds takes a number above 0, not '${values.seconds}'.`)
+  const pattern = new RegExp(values.only ?? '', 'i')
+  const rows = ROWS.filter(({ name }) => pattern.test(name))
+  if (rows.length === 0) {
+    const names = ROWS.map(({ name }) => name).join(', ')
+    throw new Error(`--only '${values.only ?? ''}' matches no row. The rows: ${names}.`)
+  }
+  return { rows, wanted: columnsOf(values.with), seconds, jsonPath: values.json }
+}
+
+function columnsOf(list: string): Set<ColumnName> {
+  const names = list === 'none' ? [] : list.split(',')
+  return new Set(
+    names.map((name) => {
+      const column = WITH[name]
+      if (column !== undefined) return column
+      throw new Error(`--with takes ${Object.keys(WITH).join(', ')} or none, not '${name}'.`)
+    }),
+  )
+}
