@@ -29,6 +29,8 @@ interface Running {
   readonly worker: CoreWorker
   readonly opened: OpenedCluster
   readonly cluster: Cluster
+  /** At the end of the program: what the raylet does not know yet. */
+  readonly tellLast: () => void
 }
 
 /** For the life of the process: what was loaded once stays what it was, whatever is edited. */
@@ -79,7 +81,8 @@ export async function shutdown(): Promise<void> {
   const running = starting
   if (running === undefined) return
   starting = undefined
-  const { worker, opened } = await running
+  const { worker, opened, tellLast } = await running
+  process.off('exit', tellLast)
   registry().currentCoreWorker = undefined
   await worker.close()
   await opened.close()
@@ -117,7 +120,12 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
     namespace: worker.namespace,
     [Symbol.asyncDispose]: shutdown,
   }
-  return { worker, opened, cluster }
+  const tellLast = (): void => {
+    worker.tally.flush()
+    worker.deps.raylet.flush()
+  }
+  process.once('exit', tellLast)
+  return { worker, opened, cluster, tellLast }
 }
 
 function driverNotices(_worker: CoreWorker, spec: InitSpecOptions): ExtraNotices {

@@ -1,4 +1,5 @@
-// Output of workers on the driver's own streams: `(name pid=12) text`. Lines that repeat are folded:
+// Output of workers on the driver's own streams: `(name pid=12) text`. Lines that repeat are
+// folded:
 // the first is shown, then how often it came again. Source: Ray log deduplication (5 s window).
 import type { OutputLine } from '../runtime/core-worker/start.ts'
 

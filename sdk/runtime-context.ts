@@ -4,7 +4,9 @@ import { toResources } from '../runtime/common/resources.ts'
 import type { RuntimeContext } from '../runtime/common/surface.ts'
 import { currentWorker } from './current.ts'
 
-/** What is known of the running task or actor, or of the driver. @throws UsageError before init() */
+/**
+ * What is known of the running task or actor, or of the driver. @throws UsageError before init()
+ */
 export function runtimeContext(): RuntimeContext {
   const worker = currentWorker('runtimeContext()')
   const scope = worker.scope()

@@ -1,4 +1,5 @@
-// The port to the garbage collector: being told that an object is gone, and asking for a collection.
+// The port to the garbage collector: being told that an object is gone, and asking for a
+// collection.
 // Tests and simulation fire it by hand; the machine's own is finalization-system.ts.
 
 export interface Finalization {

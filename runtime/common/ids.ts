@@ -1,6 +1,7 @@
 // Identity. Ids are immutable byte strings held as latin1 text (one char = one byte): cheap map
 // keys, no equality helpers. Shown as hex.
-//   JobId 4 B. ActorId = 8 B hash + JobId. TaskId = 12 B hash + JobId. ObjectId = TaskId + u32 index.
+//   JobId 4 B. ActorId = 8 B hash + JobId. TaskId = 12 B hash + JobId. ObjectId = TaskId + u32
+//   index.
 // Invariants:
 //   D1. A TaskId depends only on its parent's TaskId and its index among the parent's submissions,
 //       so the same program makes the same ids again (lineage replay, resumable jobs).

@@ -18,13 +18,19 @@ export const PIPELINE_BUDGET_MS = 4
 export const STALL_MS = 25
 /** How long an owner keeps an idle lease. Source: Ray worker_lease_timeout_milliseconds = 500. */
 export const LEASE_IDLE_MS = 500
-/** Idle workers above the number of CPUs end after this. Source: Ray idle_worker_killing_time = 1 s. */
+/**
+ * Idle workers above the number of CPUs end after this. Source: Ray idle_worker_killing_time = 1 s.
+ */
 export const WORKER_IDLE_MS = 1000
-/** A worker that has not registered by then is killed. Source: Ray worker_register_timeout = 60 s. */
+/**
+ * A worker that has not registered by then is killed. Source: Ray worker_register_timeout = 60 s.
+ */
 export const WORKER_REGISTER_TIMEOUT_MS = 60_000
 /** Worker processes of one node, at most; each needs ~46 MB. */
 export const WORKERS_MAX = 1024
-/** A worker that was told to exit is killed after this. Source: Ray actor_graceful_shutdown = 30 s. */
+/**
+ * A worker that was told to exit is killed after this. Source: Ray actor_graceful_shutdown = 30 s.
+ */
 export const WORKER_EXIT_GRACE_MS = 5_000
 /** How long a raylet outlives its only driver. */
 export const RAYLET_LINGER_MS = 1_000

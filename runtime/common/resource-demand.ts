@@ -155,7 +155,9 @@ const OPTION_OF = { CPU: 'numCpus', GPU: 'numGpus', memory: 'memoryBytes' } as c
 
 const isBuiltIn = (name: string): name is keyof typeof OPTION_OF => Object.hasOwn(OPTION_OF, name)
 
-/** CPUS, cpu, num_gpus: a built-in resource by a wrong name. TPU and disk are names of their own. */
+/**
+ * CPUS, cpu, num_gpus: a built-in resource by a wrong name. TPU and disk are names of their own.
+ */
 function meantBuiltIn(name: string): keyof typeof OPTION_OF | undefined {
   const core = name
     .toLowerCase()

@@ -148,7 +148,8 @@ export function isAlive(node: Pick<SessionNode, 'pid' | 'startTime'>): boolean {
 /** When the process was started, in a form that only compares; '' where there is no /proc. */
 export function startTimeOf(pid: number): string {
   const stat = readText(`/proc/${String(pid)}/stat`)
-  // The name in parentheses may contain anything: fields are counted after it. starttime is the 22nd.
+  // The name in parentheses may contain anything: fields are counted after it. starttime is the
+  // 22nd.
   const state = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
   if (state?.[0] === 'Z') return 'zombie'
   return state?.[19] ?? ''

@@ -149,7 +149,10 @@ export class ArgumentEncoder {
   }
 }
 
-/** Calls `done` when every part is complete: at once if all are; with the first failure if one failed. */
+/**
+ * Calls `done` when every part is complete: at once if all are; with the first failure if one
+ * failed.
+ */
 export function whenPartsComplete(
   parts: readonly Argument[],
   resolve: (entry: ObjectEntry) => void,

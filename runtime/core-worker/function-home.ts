@@ -71,7 +71,9 @@ function isForeign(scriptName: string): boolean {
   return scriptName.startsWith('node:') || FOREIGN.test(scriptName)
 }
 
-/** `[eval]`, `[stdin]`, `[eval]-wrapper`, `file:///cwd/[eval1]`, `REPL1`, `evalmachine.<anonymous>`. */
+/**
+ * `[eval]`, `[stdin]`, `[eval]-wrapper`, `file:///cwd/[eval1]`, `REPL1`, `evalmachine.<anonymous>`.
+ */
 function isEvaluated(scriptName: string): boolean {
   return /(?:^|\/)(?:\[(?:eval|stdin)[^/]*|REPL\d+|evalmachine\.<anonymous>)$/.test(scriptName)
 }

@@ -1,6 +1,7 @@
 // get and wait: from entries to values.
 // Invariants:
-//   G1. A wait ends: by completion, its time-out, its signal, or a typed error of what it waits for.
+//   G1. A wait ends: by completion, its time-out, its signal, or a typed error of what it waits
+//   for.
 //   G2. get throws the first failure at once; wait keeps the order of its input.
 //   G3. While a task waits for something pending, its worker is reported blocked: its CPU is free.
 // Source: Ray core_worker.cc (Get, Wait, NotifyDirectCallTaskBlocked).
@@ -119,7 +120,8 @@ export class Getter {
         for (const entry of pending) if (entry.pending) entry.forgetWaiter(waiter)
         unblock()
         if (error === undefined) resolve()
-        // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- a signal's reason may be any value
+        // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- a signal's reason may
+        // be any value
         else reject(error)
       }
       const waiter = (entry: ObjectEntry): void => {

@@ -1,7 +1,8 @@
 // What one process knows of one object: pending, here, in the node's store, or failed.
 // An entry is shared by every ObjectRef of the object in this process and by the tasks that wait
 // for it; when nobody holds it any more the collector takes it, and with it the small value inside.
-//   PENDING ─1─► VALUE | BLOB | STORED | FAILED      1. completed, once; later completions are ignored
+//   PENDING ─1─► VALUE | BLOB | STORED | FAILED      1. completed, once; later completions are
+//   ignored
 // Invariants:
 //   O1. An entry completes at most once; waiters run once, in the order they came.
 //   O2. A VALUE is immutable (a primitive); everything else is kept encoded and decoded per get.

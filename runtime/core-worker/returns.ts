@@ -1,4 +1,5 @@
-// What a call hands to the user: one ref, several, nothing, or a stream; and what `run` resolves to.
+// What a call hands to the user: one ref, several, nothing, or a stream; and what `run` resolves
+// to.
 import type { CoreWorker } from './core-worker.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import type { ObjectRef } from './object-ref.ts'

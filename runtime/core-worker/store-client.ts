@@ -1,7 +1,8 @@
 // This process's side of the node's object store: places for large values, mappings of sealed ones.
 // Invariants:
 //   S1. A mapping is pinned at the raylet from before it is made until its buffer is collected.
-//   S2. A pin lingers a moment after its last mapping, so that repeated gets ask nobody; it is given
+//   S2. A pin lingers a moment after its last mapping, so that repeated gets ask nobody; it is
+//   given
 //       up when the raylet runs short.
 import type { Clock, Timer } from '../common/clock.ts'
 import type { ArenaClient, DirectAccess } from '../objects/arena-access.ts'

@@ -1,4 +1,5 @@
-// Values of this process: put, large arguments, values of borrowed objects, and answers to borrowers.
+// Values of this process: put, large arguments, values of borrowed objects, and answers to
+// borrowers.
 import { fromWire, toWire } from '../common/error-wire.ts'
 import { ObjectNotFoundError, OwnerDiedError, VirgaError } from '../common/errors.ts'
 import { toHex, type ObjectId } from '../common/ids.ts'

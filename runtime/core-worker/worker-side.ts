@@ -55,6 +55,7 @@ export class WorkerSide {
   #resources: ScopeParts['resources'] = {}
   #events: TaskEvent[] = []
   #eventsScheduled = false
+  #droppedCount = 0
   #retiring = false
 
   constructor(worker: CoreWorker, deps: WorkerSideDeps) {
@@ -251,7 +252,11 @@ export class WorkerSide {
   }
 
   #finished(task: PushedTask, startMs: number, failed: boolean): void {
-    if (this.#events.length >= EVENTS_MAX) return
+    this.#scheduleEvents()
+    if (this.#events.length >= EVENTS_MAX) {
+      this.#droppedCount += 1
+      return
+    }
     const nowMs = this.#clock.nowMs()
     const endMs = this.#clock.monotonicMs()
     this.#events.push({
@@ -265,14 +270,31 @@ export class WorkerSide {
       attempt: task.attempt,
       pid: this.#worker.options.pid,
     })
+  }
+
+  #scheduleEvents(): void {
     if (this.#eventsScheduled) return
     this.#eventsScheduled = true
     this.#clock.after(EVENTS_EVERY_MS, () => {
       this.#eventsScheduled = false
-      const events = this.#events
-      this.#events = []
-      this.#worker.deps.raylet.notify('taskEvents', { events })
+      this.#tellEvents()
     })
+  }
+
+  #tellEvents(): void {
+    if (this.#events.length === 0) return
+    const events = this.#events
+    const droppedCount = this.#droppedCount
+    this.#events = []
+    this.#droppedCount = 0
+    this.#worker.deps.raylet.notify('taskEvents', { events, droppedCount })
+  }
+
+  /** What the raylet does not know yet, before this process ends. */
+  flush(): void {
+    this.#tellEvents()
+    this.#worker.tally.flush()
+    this.#worker.deps.raylet.flush()
   }
 
   #constructorFailure(className: string, actorId: ActorId, error: unknown): VirgaError {

@@ -18,7 +18,9 @@ const { fromCharCode } = String
 const scratchWords = new Uint32Array(2)
 const scratchDouble = new Float64Array(scratchWords.buffer)
 
-/** Reads little-endian numbers, varints, strings and bytes; little-endian unless the name says be. */
+/**
+ * Reads little-endian numbers, varints, strings and bytes; little-endian unless the name says be.
+ */
 export class ByteReader {
   bytes: Uint8Array
   /** Index in `bytes` of the next byte to read. */

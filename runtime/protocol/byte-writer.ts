@@ -1,5 +1,6 @@
 // An append-only byte buffer for frames, slabs and blobs: the hot path of everything we send.
-// One Buffer and one DataView per growth, none per call; numbers are little-endian, unless the name says be.
+// One Buffer and one DataView per growth, none per call; numbers are little-endian, unless the name
+// says be.
 // Invariants:
 //   W1. 0 <= position <= buffer.length <= bytesMax; bytes before position are never moved.
 //   W2. Reaching bytesMax is a ByteLimitError, thrown before anything is written.
@@ -31,15 +32,21 @@ export class ByteLimitError extends RangeError {
   }
 }
 
-/** Settings of a ByteWriter: `initialBytes` (4,096) allocated at once, `bytesMax` (2 GiB) its cap. */
+/**
+ * Settings of a ByteWriter: `initialBytes` (4,096) allocated at once, `bytesMax` (2 GiB) its cap.
+ */
 export interface ByteWriterOptions {
   readonly initialBytes?: number
   readonly bytesMax?: number
 }
 
-/** Writes little-endian numbers, varints, strings and bytes one after the other, growing as needed. */
+/**
+ * Writes little-endian numbers, varints, strings and bytes one after the other, growing as needed.
+ */
 export class ByteWriter {
-  /** What was written lies in [0, position); see W3. May be written to by those who called ensure. */
+  /**
+   * What was written lies in [0, position); see W3. May be written to by those who called ensure.
+   */
   buffer: Buffer
   /** Where the next byte goes. May be set back to an earlier value to drop what follows it. */
   position = 0
@@ -135,7 +142,9 @@ export class ByteWriter {
     this.bytes(source)
   }
 
-  /** Append a varint with the UTF-8 length in bytes, then the UTF-8. Lone surrogates become U+FFFD. */
+  /**
+   * Append a varint with the UTF-8 length in bytes, then the UTF-8. Lone surrogates become U+FFFD.
+   */
   string(text: string): void {
     const length = text.length
     if (length > SHORT_STRING_CHARS || !this.#shortAscii(text, length)) this.#utf8Prefixed(text)
@@ -168,7 +177,8 @@ export class ByteWriter {
   }
 
   /**
-   * Leave `count` bytes open, to be filled by patchU32 or through `buffer`. Their content is undefined.
+   * Leave `count` bytes open, to be filled by patchU32 or through `buffer`. Their content is
+   * undefined.
    * @returns their offset.
    */
   reserve(count: number): number {

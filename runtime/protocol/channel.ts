@@ -44,7 +44,9 @@ export interface ChannelDeps {
   readonly codec: ValueCodec
 }
 
-/** `Calls` maps request types to [message, reply]; `Notices` maps notification types to messages. */
+/**
+ * `Calls` maps request types to [message, reply]; `Notices` maps notification types to messages.
+ */
 export class Channel<
   Calls extends { [K in keyof Calls]: [message: object, reply: unknown] },
   Notices extends { [K in keyof Notices]: object },

@@ -42,7 +42,9 @@ export interface Welcome {
   readonly jobId: JobId
   readonly namespace: string
   readonly sessionDir: string
-  /** The arena: how to reach it, and its size; empty path = none (inline mode shares it otherwise). */
+  /**
+   * The arena: how to reach it, and its size; empty path = none (inline mode shares it otherwise).
+   */
   readonly arena: {
     readonly kind: 'shm' | 'file' | 'memory'
     readonly path: string
@@ -184,6 +186,17 @@ export interface TaskEvent {
   readonly pid: number
 }
 
+/** How far one owner's tasks of one function have come: absolute counts. */
+export interface FunctionProgress {
+  readonly name: string
+  readonly kind: 'task' | 'actor'
+  /** Submitted, and neither running nor ended. */
+  readonly pending: number
+  readonly running: number
+  readonly done: number
+  readonly failed: number
+}
+
 export interface RayletCalls {
   hello: [Hello, Welcome]
   createActor: [ActorSpec, ActorInfo]
@@ -201,6 +214,8 @@ export interface RayletCalls {
   removeGroup: [{ groupId: string }, undefined]
   state: [{ kind: string; limit?: number; after?: string }, { rows: StateRow[]; dropped: number }]
   stop: [object, undefined]
+  /** Answered when the raylet stops: progress by function as it was in the end. */
+  awaitStop: [object, { rows: StateRow[] }]
 }
 
 export interface GroupSpec {
@@ -232,7 +247,9 @@ export interface RayletNotices {
   storeAbort: { objectId: ObjectId }
   storeUnpin: { objectId: ObjectId; count: number }
   storeFree: { objectIds: readonly ObjectId[] }
-  taskEvents: { events: readonly TaskEvent[] }
+  /** `droppedCount`: ended since the last report, and not among the events. */
+  taskEvents: { events: readonly TaskEvent[]; droppedCount?: number }
+  progress: { functions: readonly FunctionProgress[] }
   running: { count: number; leaseId?: LeaseId }
   /** Asks for `count` more tokens of a limiter; the newest numbers of a name hold for all. */
   takeTokens: { name: string; concurrency?: number; perSecond?: number; count: number }

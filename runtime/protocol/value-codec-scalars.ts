@@ -20,7 +20,7 @@ export function writeNumber(writer: ByteWriter, value: number): void {
     if (integer > 0 && integer < 0x80) writer.u8(integer)
     else if (integer === 0 && 1 / value < 0) writeDouble(writer, value)
     else writeInteger(writer, integer)
-  } else if (value > 0 && value >>> 0 === value) {
+  } else if (value >>> 0 === value) {
     writeHead32(writer, 0xce, value)
   } else {
     writeDouble(writer, value)
