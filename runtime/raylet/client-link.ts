@@ -11,7 +11,7 @@ import {
   type Hello,
   type RayletCalls,
   type RayletNotices,
-  type TaskEvent,
+  type FunctionProgress,
   type Welcome,
 } from '../protocol/messages.ts'
 import type { ObjectStore } from '../objects/store.ts'
@@ -33,7 +33,10 @@ export interface LinkHost {
   /** Ask the brain: resolves when it answers the request number. */
   ask(stimulus: (request: number) => Stimulus): Promise<unknown>
   closed(link: ClientLink): void
-  taskEvents(events: readonly TaskEvent[]): void
+  taskEvents(message: RayletNotices['taskEvents']): void
+  progress(client: WorkerId, functions: readonly FunctionProgress[]): void
+  /** Resolves when the raylet stops. */
+  awaitStop(): Promise<RayletCalls['awaitStop'][1]>
   query(message: RayletCalls['state'][0]): RayletCalls['state'][1]
   stop(): void
 }
@@ -95,6 +98,8 @@ export class ClientLink {
       case 'stop':
         this.#host.stop()
         return undefined
+      case 'awaitStop':
+        return this.#host.awaitStop()
       default:
         return this.#host.ask((request) => requestStimulus(client, request, type, message))
     }
@@ -140,7 +145,10 @@ export class ClientLink {
         this.#host.store().free((message as RayletNotices['storeFree']).objectIds)
         return
       case 'taskEvents':
-        this.#host.taskEvents((message as RayletNotices['taskEvents']).events)
+        this.#host.taskEvents(message as RayletNotices['taskEvents'])
+        return
+      case 'progress':
+        this.#host.progress(client, (message as RayletNotices['progress']).functions)
         return
       default:
         this.#host.tell(noticeStimulus(client, type, message))
@@ -165,7 +173,7 @@ function checkHello(hello: Hello): void {
 
 type BrainCall = Exclude<
   keyof RayletCalls,
-  'hello' | 'state' | 'stop' | 'storeCreate' | 'storeSeal' | 'storePin'
+  'hello' | 'state' | 'stop' | 'awaitStop' | 'storeCreate' | 'storeSeal' | 'storePin'
 >
 
 function requestStimulus(
@@ -191,7 +199,7 @@ function requestStimulus(
 
 type BrainNotice = Exclude<
   keyof RayletNotices,
-  'storeAbort' | 'storeUnpin' | 'storeFree' | 'taskEvents'
+  'storeAbort' | 'storeUnpin' | 'storeFree' | 'taskEvents' | 'progress'
 >
 
 function noticeStimulus(client: WorkerId, type: BrainNotice, message: object): Stimulus {

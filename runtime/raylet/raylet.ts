@@ -21,6 +21,7 @@ import type { ValueCodec } from '../protocol/value-codec.ts'
 import { ClientLink, type LinkHost, type Stimulus } from './client-link.ts'
 import type { MemoryProbe } from './memory-probe.ts'
 import type { NodeStore } from './node-store.ts'
+import { ProgressBook } from './progress.ts'
 import { stateRows } from './state-rows.ts'
 import { createState, type RayletState } from './state.ts'
 import { step } from './step.ts'
@@ -71,6 +72,8 @@ const STOP_KILL_MS = 2_000
 /** Rows of one state query, unless it says otherwise. */
 const STATE_ROWS_DEFAULT = 10_000
 const UNITS = 10_000
+/** Jobs that have ended are listed until there are so many newer ones. */
+const FINISHED_JOBS_MAX = 1_000
 /** Workers whose memory is read at one time; more take turns. */
 const MEMORY_PIDS_MAX = 128
 
@@ -84,6 +87,8 @@ export class Raylet {
   readonly #taskLog: TaskLog
   readonly #inbox: Stimulus[] = []
   readonly #finishedJobs: StateRow[] = []
+  readonly #progress = new ProgressBook()
+  readonly #awaitingStop: ((last: { rows: StateRow[] }) => void)[] = []
   #opening: Promise<NodeStore> | undefined
   #opened: NodeStore | undefined
   #draining = false
@@ -154,11 +159,22 @@ export class Raylet {
     }
     for (const link of this.#links.values()) link.flush()
     await this.#processes.endAll({ graceMs: STOP_GRACE_MS, killMs: STOP_KILL_MS })
+    await this.#tellLast()
     for (const link of this.#links.values()) link.close()
     await this.#listener?.close()
     const opened = await this.#opening
     await opened?.store.close()
     this.onLeft?.()
+  }
+
+  /** Whoever watches hears how far everything came, before the connections close. */
+  async #tellLast(): Promise<void> {
+    if (this.#awaitingStop.length === 0) return
+    const rows = this.#progress.rows()
+    for (const resolve of this.#awaitingStop) resolve({ rows })
+    await new Promise<void>((resolve) => {
+      this.#deps.clock.immediate(resolve)
+    })
   }
 
   #connected(connection: Connection): void {
@@ -175,9 +191,17 @@ export class Raylet {
       closed: (link) => {
         this.#closed(link)
       },
-      taskEvents: (events) => {
-        this.#taskLog.add(events)
+      taskEvents: ({ events, droppedCount }) => {
+        this.#taskLog.add(events, droppedCount)
       },
+      progress: (client, functions) => {
+        const jobId = this.state.clients.get(client)?.jobId
+        if (jobId !== undefined) this.#progress.report(client, jobId, functions)
+      },
+      awaitStop: () =>
+        new Promise((resolve) => {
+          this.#awaitingStop.push(resolve)
+        }),
       query: (message) => this.#query(message),
       stop: () => {
         this.#tell({ kind: 'leave' })
@@ -232,6 +256,7 @@ export class Raylet {
     const { client } = link
     if (client === undefined || this.#links.get(client) !== link) return
     this.#links.delete(client)
+    this.#progress.ownerGone(client)
     // A worker's pins last until its process has exited: it may be mapping still.
     if (!this.state.workers.has(client)) this.#opened?.store.clientExited(client)
     this.#tell({ kind: 'clientClosed', client })
@@ -361,6 +386,7 @@ export class Raylet {
     const limit = message.limit ?? STATE_ROWS_DEFAULT
     if (message.kind === 'tasks') return this.#taskLog.rows(limit)
     if (message.kind === 'objects') return limited(objectRows(this.#openedStore().store), limit)
+    if (message.kind === 'summary') return limited(this.#progress.rows(), limit)
     const nowMs = this.#deps.clock.monotonicMs()
     const rows = stateRows(this.state, message.kind, nowMs)
     if (rows === undefined) throw new ProtocolError(`no rows of kind '${message.kind}' are known`)
@@ -370,7 +396,10 @@ export class Raylet {
 
   /** What the shell knows beside the brain. */
   #completed(kind: string, rows: StateRow[]): StateRow[] {
-    if (kind === 'jobs') return [...this.#finishedJobs, ...rows]
+    if (kind === 'jobs') {
+      const known = new Set(rows.map((row) => row['jobId']))
+      return [...this.#finishedJobs.filter((row) => !known.has(row['jobId'])), ...rows]
+    }
     if (kind !== 'nodes') return rows
     const { address, pid } = this.#options
     const store = this.#openedStore().store.stats()
@@ -380,7 +409,13 @@ export class Raylet {
   #jobEnded(jobId: JobId): void {
     const job = this.state.jobs.get(jobId)
     this.#deps.log.info('a job has ended', { jobId: toHex(jobId) })
-    if (job !== undefined) this.#writeJob(job.spec, 'FINISHED')
+    if (job === undefined) return
+    this.#writeJob(job.spec, 'FINISHED')
+    const { name, namespace } = job.spec
+    const ageMs = Math.round(this.#deps.clock.monotonicMs() - job.startedAtMs)
+    const ended = { state: 'FINISHED', driverPid: null, ageMs }
+    this.#finishedJobs.push({ jobId: toHex(jobId), name, namespace, ...ended })
+    if (this.#finishedJobs.length > FINISHED_JOBS_MAX) this.#finishedJobs.shift()
   }
 
   #writeJob(job: JobSpec, state: string): void {

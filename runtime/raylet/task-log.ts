@@ -17,7 +17,9 @@ export class TaskLog {
     this.#max = max
   }
 
-  add(events: readonly TaskEvent[]): void {
+  /** @param droppedCount  events that never came here: a worker had more than it may keep. */
+  add(events: readonly TaskEvent[], droppedCount = 0): void {
+    this.#totalCount += droppedCount
     for (const event of events) {
       this.#ring[this.#next] = event
       this.#next = (this.#next + 1) % this.#max

@@ -83,6 +83,7 @@ async function main(): Promise<void> {
           running.assigned(message)
         },
         exit: () => {
+          running.flush()
           end(0)
         },
         output: () => undefined,

@@ -1,0 +1,75 @@
+// Progress by function, over all owners of this node: their last word each, and for those that have
+// gone what they had reached (pure).
+// Invariants:
+//   G1. Sums are exact: what an owner counted is counted once, while it lives and after.
+//   G2. What waited or ran for an owner that has gone is no longer counted: it was ended with it.
+//   G3. At most JOBS_MAX jobs are kept; of those that nobody works for any more, the oldest go.
+import { toHex, type JobId, type WorkerId } from '../common/ids.ts'
+import type { FunctionProgress, StateRow } from '../protocol/messages.ts'
+
+const JOBS_MAX = 100
+
+type Functions = Map<string, FunctionProgress>
+
+interface Owner {
+  readonly jobId: JobId
+  functions: readonly FunctionProgress[]
+}
+
+export class ProgressBook {
+  readonly #owners = new Map<WorkerId, Owner>()
+  readonly #left = new Map<JobId, Functions>()
+
+  /** @param functions  absolute counts of that owner: they take the place of its last ones. */
+  report(client: WorkerId, jobId: JobId, functions: readonly FunctionProgress[]): void {
+    this.#owners.set(client, { jobId, functions })
+  }
+
+  ownerGone(client: WorkerId): void {
+    const owner = this.#owners.get(client)
+    if (owner === undefined) return
+    this.#owners.delete(client)
+    const left = this.#left.get(owner.jobId) ?? new Map<string, FunctionProgress>()
+    for (const each of owner.functions) add(left, { ...each, pending: 0, running: 0 })
+    this.#left.delete(owner.jobId)
+    this.#left.set(owner.jobId, left)
+    this.#forgetOldest()
+  }
+
+  rows(): StateRow[] {
+    const jobs = new Map<JobId, Functions>()
+    for (const [jobId, left] of this.#left) jobs.set(jobId, new Map(left))
+    for (const { jobId, functions } of this.#owners.values()) {
+      const sums = jobs.get(jobId) ?? new Map<string, FunctionProgress>()
+      jobs.set(jobId, sums)
+      for (const each of functions) add(sums, each)
+    }
+    return [...jobs].flatMap(([jobId, sums]) =>
+      [...sums.values()].map((each) => ({ jobId: toHex(jobId), ...each })),
+    )
+  }
+
+  #forgetOldest(): void {
+    const inUse = new Set([...this.#owners.values()].map(({ jobId }) => jobId))
+    for (const jobId of this.#left.keys()) {
+      if (this.#left.size <= JOBS_MAX) return
+      if (!inUse.has(jobId)) this.#left.delete(jobId)
+    }
+  }
+}
+
+function add(sums: Functions, each: FunctionProgress): void {
+  const key = `${each.kind} ${each.name}`
+  const sum = sums.get(key)
+  if (sum === undefined) {
+    sums.set(key, each)
+    return
+  }
+  sums.set(key, {
+    ...sum,
+    pending: sum.pending + each.pending,
+    running: sum.running + each.running,
+    done: sum.done + each.done,
+    failed: sum.failed + each.failed,
+  })
+}
