@@ -1,6 +1,6 @@
 // Log files of a session: appended to without waiting, rotated at LOG_BYTES_MAX, LOG_FILES_MAX
 // files at most (name.log, name.1.log ... name.4.log, the oldest last).
-// One write is on its way at a time; `busy` once more than PENDING_BYTES_MAX wait behind it.
+// One write is on its way at a time; busy once more than PENDING_BYTES_MAX wait behind it.
 import { closeSync, openSync, renameSync, write } from 'node:fs'
 import type { LogSink } from './output.ts'
 
@@ -30,12 +30,13 @@ class LogFile implements LogSink {
   #writing = false
   #closing = false
   #failed = false
+  onDrained: (() => void) | undefined
 
   constructor(options: LogFileOptions) {
     this.#options = options
   }
 
-  get busy(): boolean {
+  isBusy(): boolean {
     return this.#pendingBytes > PENDING_BYTES_MAX
   }
 
@@ -76,6 +77,7 @@ class LogFile implements LogSink {
     this.#writing = false
     this.#sizeBytes += sizeBytes
     this.#pendingBytes = this.#pending.reduce((sum, text) => sum + text.length, 0)
+    if (!this.isBusy()) this.onDrained?.()
     if (this.#pending.length > 0) this.#next()
     else if (this.#closing) this.#end()
   }
@@ -98,6 +100,7 @@ class LogFile implements LogSink {
     this.#pending = []
     this.#pendingBytes = 0
     this.#options.onError(error)
+    this.onDrained?.()
     if (this.#closing) this.#end()
   }
 

@@ -17,10 +17,12 @@ import type { OutputLine } from '../protocol/messages.ts'
 
 type Stream = 'stdout' | 'stderr'
 
-/** Where lines go to stay. `busy` says that it cannot keep up; `drained` is told when it can. */
+/** Where lines go to stay. While it is busy it cannot keep up, and should be given no more. */
 export interface LogSink {
   write(text: string): void
-  readonly busy: boolean
+  isBusy(): boolean
+  /** Set by whoever writes: called when it is busy no longer. */
+  onDrained: (() => void) | undefined
   close(): void
 }
 
@@ -73,6 +75,9 @@ export class WorkerOutput {
     this.#deps = deps
     this.#source = source
     this.#budgetAtMs = deps.clock.monotonicMs()
+    deps.log.onDrained = () => {
+      this.#restrain()
+    }
   }
 
   /** The last lines of stderr, for error messages. */
@@ -160,8 +165,7 @@ export class WorkerOutput {
     this.#timer = this.#deps.clock.after(OUTPUT_BATCH_MS, () => {
       this.#timer = undefined
       this.#flush()
-      this.#restrain()
-      if (this.#paused || this.#droppedCount > 0) this.#schedule()
+      if (this.#droppedCount > 0) this.#schedule()
     })
   }
 
@@ -176,15 +180,11 @@ export class WorkerOutput {
 
   /** O1. */
   #restrain(): void {
-    const behind = this.#deps.log.busy
+    const behind = this.#deps.log.isBusy()
     if (behind === this.#paused || this.#closed) return
     this.#paused = behind
-    if (behind) {
-      this.#source.pause()
-      this.#schedule()
-    } else {
-      this.#source.resume()
-    }
+    if (behind) this.#source.pause()
+    else this.#source.resume()
   }
 }
 

@@ -28,7 +28,12 @@ interface Running {
   peakRssBytes: number
 }
 
-const nowhere: LogSink = { write: () => undefined, busy: false, close: () => undefined }
+const nowhere = (): LogSink => ({
+  write: () => undefined,
+  isBusy: () => false,
+  onDrained: undefined,
+  close: () => undefined,
+})
 
 export class WorkerProcesses {
   readonly #deps: ProcessesDeps
@@ -50,7 +55,7 @@ export class WorkerProcesses {
       output: new WorkerOutput(
         {
           clock: this.#deps.clock,
-          log: this.#deps.logSinks?.(`worker-${toHex(workerId).slice(0, 8)}`) ?? nowhere,
+          log: this.#deps.logSinks?.(`worker-${toHex(workerId).slice(0, 8)}`) ?? nowhere(),
           forward: (lines) => this.#events.forward(worker.jobId, lines),
         },
         {

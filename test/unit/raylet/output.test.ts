@@ -1,0 +1,181 @@
+import { describe, expect, test } from 'vitest'
+import type { Clock } from '../../../runtime/common/clock.ts'
+import { OUTPUT_BYTES_PER_SECOND_MAX, OUTPUT_LINE_BYTES_MAX, STDERR_TAIL_LINES } from '../../../runtime/common/limits.ts'
+import type { OutputLine } from '../../../runtime/protocol/messages.ts'
+import { WorkerOutput, type LogSink } from '../../../runtime/raylet/output.ts'
+
+/** A worker's output with a clock, a log and a driver that do as they are told. */
+class Bench {
+  nowMs = 0
+  logBusy = false
+  driverTakes = true
+  paused = false
+  readonly logged: string[] = []
+  readonly lines: OutputLine[] = []
+  readonly batches: number[] = []
+  #timers: { atMs: number; run: () => void }[] = []
+  readonly log: LogSink = {
+    write: (text) => this.logged.push(text),
+    isBusy: () => this.logBusy,
+    onDrained: undefined,
+    close: () => undefined,
+  }
+  readonly output = new WorkerOutput(
+    {
+      clock: this.#clock(),
+      log: this.log,
+      forward: (lines) => {
+        if (!this.driverTakes) return false
+        this.lines.push(...lines)
+        this.batches.push(lines.length)
+        return true
+      },
+    },
+    {
+      pid: () => 7,
+      name: () => 'square',
+      pause: () => {
+        this.paused = true
+      },
+      resume: () => {
+        this.paused = false
+      },
+    },
+  )
+
+  write(text: string | Uint8Array, stream: 'stdout' | 'stderr' = 'stdout'): void {
+    this.output.write(stream, typeof text === 'string' ? Buffer.from(text) : text)
+  }
+
+  pass(ms: number): void {
+    const untilMs = this.nowMs + ms
+    for (;;) {
+      const next = this.#timers.filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0]
+      if (next === undefined) break
+      this.#timers = this.#timers.filter((timer) => timer !== next)
+      this.nowMs = next.atMs
+      next.run()
+    }
+    this.nowMs = untilMs
+  }
+
+  get texts(): string[] {
+    return this.lines.map(({ text }) => text)
+  }
+
+  #clock(): Clock {
+    return {
+      nowMs: () => this.nowMs,
+      monotonicMs: () => this.nowMs,
+      after: (delayMs, run) => {
+        const timer = { atMs: this.nowMs + delayMs, run }
+        this.#timers.push(timer)
+        return {
+          cancel: () => {
+            this.#timers = this.#timers.filter((each) => each !== timer)
+          },
+        }
+      },
+      immediate: (run) => {
+        run()
+      },
+      microtask: (run) => {
+        run()
+      },
+    }
+  }
+}
+
+describe('output of a worker', () => {
+  test('lines travel in batches, with the name and pid of the worker', () => {
+    const bench = new Bench()
+    bench.write('one\ntwo\n')
+    bench.write('oops\n', 'stderr')
+    expect(bench.lines).toEqual([])
+    bench.pass(50)
+    expect(bench.batches).toEqual([3])
+    expect(bench.lines).toEqual([
+      { name: 'square', pid: 7, stream: 'stdout', text: 'one' },
+      { name: 'square', pid: 7, stream: 'stdout', text: 'two' },
+      { name: 'square', pid: 7, stream: 'stderr', text: 'oops' },
+    ])
+  })
+
+  test('a line in pieces, a character in pieces and \\r\\n are whole lines', () => {
+    const bench = new Bench()
+    const bytes = Buffer.from('grün\r\nx')
+    for (const byte of bytes) bench.write(Uint8Array.of(byte))
+    bench.pass(50)
+    expect(bench.texts).toEqual(['grün'])
+    bench.output.close()
+    expect(bench.texts).toEqual(['grün', 'x'])
+  })
+
+  test('what is still on the way when the worker ends is told', () => {
+    const bench = new Bench()
+    bench.write('last words\nno newline')
+    bench.output.close()
+    expect(bench.texts).toEqual(['last words', 'no newline'])
+  })
+
+  test('everything goes to the log file', () => {
+    const bench = new Bench()
+    bench.write('a\nb\n')
+    expect(bench.logged.join('')).toBe('a\nb\n')
+  })
+
+  test('the last lines of stderr are kept for error messages', () => {
+    const bench = new Bench()
+    for (let i = 0; i < STDERR_TAIL_LINES + 5; i += 1) bench.write(`${String(i)}\n`, 'stderr')
+    bench.write('not this\n')
+    expect(bench.output.stderrTail).toHaveLength(STDERR_TAIL_LINES)
+    expect(bench.output.stderrTail.at(-1)).toBe(String(STDERR_TAIL_LINES + 4))
+  })
+
+  test('a long line is cut and marked, and its rest is no line of its own', () => {
+    const bench = new Bench()
+    for (let i = 0; i < 40; i += 1) bench.write('x'.repeat(10_000))
+    bench.write('end\nnext\n')
+    bench.pass(50)
+    expect(bench.texts).toHaveLength(2)
+    expect(bench.texts[0]?.length).toBeLessThan(OUTPUT_LINE_BYTES_MAX + 100)
+    expect(bench.texts[0]).toContain('... cut')
+    expect(bench.texts[1]).toBe('next')
+  })
+
+  test('O2: a flood is thinned to the budget, and what is missing is counted', () => {
+    const bench = new Bench()
+    const line = `${'x'.repeat(999)}\n`
+    const count = Math.ceil((3 * OUTPUT_BYTES_PER_SECOND_MAX) / line.length)
+    for (let i = 0; i < count; i += 1) bench.write(line)
+    bench.pass(2000)
+    const marks = bench.texts.filter((text) => text.startsWith('...'))
+    const dropped = marks.reduce((sum, text) => sum + Number(/(\d+) lines dropped/.exec(text)?.[1]), 0)
+    expect(dropped).toBeGreaterThan(count / 3)
+    expect(bench.texts.length - marks.length + dropped).toBe(count)
+    expect(bench.logged).toHaveLength(count)
+  })
+
+  test('O2: what the driver does not take is counted too, never kept', () => {
+    const bench = new Bench()
+    bench.driverTakes = false
+    bench.write('a\nb\n')
+    bench.pass(50)
+    bench.driverTakes = true
+    bench.write('c\n')
+    bench.pass(100)
+    expect(bench.texts).toEqual(['... 2 lines dropped, see the log files of the session', 'c'])
+  })
+
+  test('O1: while the log file is behind, the worker is not read; it is when the file has caught up', () => {
+    const bench = new Bench()
+    bench.logBusy = true
+    bench.write('a\n')
+    expect(bench.paused).toBe(true)
+    bench.pass(200)
+    expect(bench.paused).toBe(true)
+    bench.logBusy = false
+    bench.log.onDrained?.()
+    expect(bench.paused).toBe(false)
+  })
+})
