@@ -179,6 +179,11 @@ describe('shared memory inside of a value', () => {
     expect(copy.memory.byteLength).toBe(4000)
   })
 
+  test('a small resizable ArrayBuffer stays resizable behind a view of all of it', () => {
+    const { buffer } = roundTrip(new Uint8Array(new ArrayBuffer(10, { maxByteLength: 20 })))
+    expect([buffer.byteLength, buffer.maxByteLength]).toEqual([10, 20])
+  })
+
   test('what lies over a SharedArrayBuffer is copied into memory of its own', () => {
     for (const length of [64, 100_000]) {
       const memory = new SharedArrayBuffer(length, { maxByteLength: length })

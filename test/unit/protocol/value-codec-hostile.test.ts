@@ -202,6 +202,11 @@ describe('B06: fuzzed frames', () => {
 })
 
 describe('bombs', () => {
+  // A buffer starts at a multiple of 64, also one without bytes.
+  const padded = (...list: number[]): number[] => [
+    ...list,
+    ...new Array<number>(64 - list.length).fill(0),
+  ]
   const bytes = (...list: number[]): Uint8Array => new Uint8Array(list)
   const ext = (type: number, ...payload: number[]): number[] => [
     0xc7,
@@ -227,6 +232,7 @@ describe('bombs', () => {
     ['an error of unknown class', ext(10, 40, 0, 0x80)],
     ['an error with an unknown hidden property', ext(10, 0, 1, 9, 1, 0x80)],
     ['an extension that says too little', ext(6, 0xa4, 0x61)],
+    ['an item hidden in an extension', [0x92, ...ext(6, 0xa8, ...Buffer.from('http://a'), 1)]],
     ['an extension that says too much', ext(4, 0, 0, 0, 0, 0, 0, 0, 0, 1)],
     ['an unknown extension', ext(99, 1)],
     ['a view without memory', ext(15, 4, 0, 0, 1)],
@@ -254,7 +260,7 @@ describe('bombs', () => {
     ['unknown flags of a buffer', [1, 1, 8, 0, 1, 1, 1]],
     [
       'a resizable buffer of 2 ** 40 bytes',
-      [1, 1, 4, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 1, 1],
+      padded(1, 1, 4, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 1, 1),
     ],
     ['a resizable buffer below its size', [1, 1, 4, 0, 2, 1, 1, 1]],
     ['a head beyond the end', [1, 0, 100, 1]],

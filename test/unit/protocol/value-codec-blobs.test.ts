@@ -1,0 +1,144 @@
+// Blobs as a whole: appended to slabs, written to targets, marked, limited in size.
+import { describe, expect, test } from 'vitest'
+import { ObjectTooLargeError, SerializationError } from '../../../runtime/common/errors.ts'
+import { DecodeError } from '../../../runtime/protocol/byte-reader.ts'
+import { ByteWriter } from '../../../runtime/protocol/byte-writer.ts'
+import { ValueCodec, isErrorBlob, markErrorBlob } from '../../../runtime/protocol/value-codec.ts'
+import type { HandleCodec } from '../../../runtime/protocol/value-codec.ts'
+import { blobOf, roundTrip } from './value-codec-support.ts'
+
+class Ref {
+  readonly id: string
+
+  constructor(id: string) {
+    this.id = id
+  }
+}
+
+const refCodec: HandleCodec = {
+  tag: 1,
+  matches: (value) => value instanceof Ref,
+  encode: (value) => Buffer.from((value as Ref).id),
+  decode: (bytes) => new Ref(Buffer.from(bytes).toString()),
+}
+
+describe('encodeInto', () => {
+  const codec = new ValueCodec([refCodec])
+
+  test('appends nothing when the value is refused', () => {
+    const writer = new ByteWriter()
+    writer.u32(7)
+    const bad = { large: new Uint8Array(5000), ref: new Ref('a'), cb: () => 0 }
+    expect(() => codec.encodeInto(writer, bad, 'value')).toThrow(SerializationError)
+    expect(writer.position).toBe(4)
+    codec.encodeInto(writer, [1], 'value')
+    expect(codec.decode(writer.take().subarray(4))).toEqual([1])
+  })
+
+  test('gives a blob beyond bytesMax back instead of appending it', () => {
+    for (const value of ['x'.repeat(200), new Float64Array(500), [new Ref('a'), 'y'.repeat(200)]]) {
+      const writer = new ByteWriter()
+      writer.u8(1)
+      const { oversize, handles } = codec.encodeInto(writer, value, 'value', 100)
+      expect(writer.position).toBe(1)
+      const blob = Buffer.alloc(oversize?.sizeBytes ?? 0)
+      oversize?.writeTo(blob)
+      expect(blob.equals(blobOf(value, codec))).toBe(true)
+      expect(handles.length).toBe(Array.isArray(value) ? 1 : 0)
+      const sizeBytes = oversize?.sizeBytes ?? 0
+      expect(codec.encodeInto(writer, value, 'value', sizeBytes).oversize).toBe(undefined)
+      expect(writer.position).toBe(1 + sizeBytes)
+    }
+  })
+
+  test('tells the handles of what it appended', () => {
+    const ref = new Ref('a')
+    expect(codec.encodeInto(new ByteWriter(), { ref }, 'value').handles).toEqual([ref])
+    expect(codec.encodeInto(new ByteWriter(), { n: 1 }, 'value').handles).toEqual([])
+  })
+
+  test('B20: a slab without room for a value refuses it whole', () => {
+    for (const value of [1, 1.5, 'x'.repeat(100), [new Uint8Array(5000)]]) {
+      const writer = new ByteWriter({ initialBytes: 4, bytesMax: 8 })
+      writer.bytes(new Uint8Array(7))
+      expect(() => codec.encodeInto(writer, value, 'value')).toThrow(ObjectTooLargeError)
+      expect(writer.position).toBe(7)
+    }
+  })
+})
+
+describe('blobs', () => {
+  const codec = new ValueCodec()
+
+  test('writeTo may be repeated, into larger targets too, but not into smaller ones', () => {
+    const encoded = codec.encode({ a: new Uint8Array(3000).fill(1), b: 'x' }, 'value')
+    const target = Buffer.alloc(encoded.sizeBytes + 10, 0xee)
+    encoded.writeTo(target)
+    encoded.writeTo(target)
+    expect(codec.decode(target.subarray(0, encoded.sizeBytes))).toEqual({
+      a: new Uint8Array(3000).fill(1),
+      b: 'x',
+    })
+    expect(target.subarray(encoded.sizeBytes).every((byte) => byte === 0xee)).toBe(true)
+    expect(() => encoded.writeTo(Buffer.alloc(encoded.sizeBytes - 1))).toThrow(RangeError)
+  })
+
+  test('a blob can be marked as an error, and its value read all the same', () => {
+    for (const value of [1, ['x'], new Uint8Array(5000)]) {
+      const blob = blobOf(value)
+      expect(isErrorBlob(blob)).toBe(false)
+      markErrorBlob(blob)
+      expect(isErrorBlob(blob)).toBe(true)
+      expect(codec.decode(blob)).toEqual(value)
+    }
+  })
+
+  test('B20: more than 2 GiB is an ObjectTooLargeError that tells the sizes, before any copy', () => {
+    const half = new ArrayBuffer(2 ** 30)
+    const other = new ArrayBuffer(2 ** 30)
+    expect(() => codec.encode([half, new Uint8Array(other)], 'value')).toThrow(
+      expect.objectContaining({
+        code: 'ERR_OBJECT_TOO_LARGE',
+        data: { sizeBytes: expect.any(Number) as unknown, maxBytes: 2 ** 31 },
+      }),
+    )
+    const writer = new ByteWriter()
+    writer.u32(7)
+    expect(() => codec.encodeInto(writer, { half, other }, 'value')).toThrow(ObjectTooLargeError)
+    expect(writer.position).toBe(4)
+    const resizable = [1, 2].map(() => new ArrayBuffer(8, { maxByteLength: 1.5 * 2 ** 30 }))
+    expect(() => codec.encode(resizable, 'value')).toThrow(ObjectTooLargeError)
+    expect(codec.encode(resizable[0], 'value').sizeBytes).toBeLessThan(200)
+    expect(
+      codec.encode([half, new Uint8Array(other, 1000)], 'value').sizeBytes,
+    ).toBeLessThanOrEqual(2 ** 31)
+  })
+
+  test('an encoding that failed leaves nothing behind for the next', () => {
+    const shared = { a: 1 }
+    const bad = [shared, new Uint8Array(5000), { deep: { cb: () => 0 } }]
+    for (let i = 0; i < 3; i++) {
+      expect(() => codec.encode(bad, 'value')).toThrow(SerializationError)
+      expect(roundTrip([shared, 'ok'], codec)).toEqual([{ a: 1 }, 'ok'])
+      expect(() => codec.decode(new Uint8Array([0, 0x91]))).toThrow(DecodeError)
+    }
+  })
+
+  test('a getter may encode and decode meanwhile', () => {
+    const value = {
+      before: [1],
+      get inner() {
+        return roundTrip({ x: [1], y: new Uint8Array(2000) }, codec).x
+      },
+      after: { big: new Uint8Array(3000).fill(3) },
+    }
+    const encoded = codec.encode(value, 'value')
+    const blob = Buffer.alloc(encoded.sizeBytes)
+    encoded.writeTo(blob)
+    expect(codec.decode(blob)).toEqual({
+      before: [1],
+      inner: [1],
+      after: { big: new Uint8Array(3000).fill(3) },
+    })
+  })
+})
