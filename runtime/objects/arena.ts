@@ -14,8 +14,8 @@ import { assert } from '../common/assert.ts'
 export const PAGE_BYTES = 4096
 /** Blocks of this size and more are page-aligned, and may be mapped by readers. */
 export const MAPPED_BYTES_MIN = 64 * 1024
-/** Sizes are counted in units of 64 B in 32 bits. */
-export const ARENA_BYTES_MAX = 2 ** 37
+/** Sizes are counted in units of 64 B in 32 bits: 256 GiB, less a page. */
+export const ARENA_BYTES_MAX = 2 ** 38 - PAGE_BYTES
 
 const UNIT_BYTES = 64
 const STEP_BITS = 4

@@ -6,7 +6,7 @@
 import type { Clock, Timer } from '../common/clock.ts'
 import { StoppedError, VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
-import { PAGE_BYTES } from './arena.ts'
+import { ARENA_BYTES_MAX, PAGE_BYTES } from './arena.ts'
 import type { Arena } from './arena-access.ts'
 import type { SpillPlace, SpillRange } from './spill.ts'
 import { check } from './store-check.ts'
@@ -34,7 +34,7 @@ export interface ObjectStoreDeps {
 }
 
 export interface ObjectStoreOptions {
-  /** Bytes; rounded down to whole pages. At most the arena's. */
+  /** Bytes; rounded down to whole pages. At most the arena's, and 256 GiB. */
   readonly sizeBytes: number
   /** Share of sizeBytes above which objects are spilled. Default 0.8. */
   readonly spillThreshold?: number
@@ -85,7 +85,7 @@ export class ObjectStore {
 
   constructor(deps: ObjectStoreDeps, options: ObjectStoreOptions) {
     this.#deps = deps
-    const wantedBytes = Math.min(options.sizeBytes, deps.arena.sizeBytes)
+    const wantedBytes = Math.min(options.sizeBytes, deps.arena.sizeBytes, ARENA_BYTES_MAX)
     const capacityBytes = Math.floor(wantedBytes / PAGE_BYTES) * PAGE_BYTES
     this.#state = createStoreState(
       {

@@ -50,6 +50,18 @@ describe('the arena in shared memory', () => {
     expect(client.mapped).toEqual({ count: 1, bytes: 65_536 })
   })
 
+  it('B20: maps an object of 3 GiB like any other', async () => {
+    // Only the pages that are touched here take memory.
+    const big = createShmArena({ sizeBytes: 3072 * MIB })
+    const reader = openShmArena(big.path, big.sizeBytes, DEPS)
+    await big.write(3072 * MIB - 1, new Uint8Array([42]))
+    const view = reader.readable(0, 3072 * MIB)
+    expect(view.byteLength).toBe(3072 * MIB)
+    expect([view[0], view[3072 * MIB - 1]]).toEqual([0, 42])
+    reader.close()
+    await big.close()
+  })
+
   it('tells that a mapping is over when its array was collected, not before', async () => {
     fill(0, MIB, 1)
     let releasedCount = 0

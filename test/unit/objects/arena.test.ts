@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
+  ARENA_BYTES_MAX,
   ArenaAllocator,
   MAPPED_BYTES_MIN,
   PAGE_BYTES,
@@ -84,6 +85,22 @@ describe('the arena allocator', () => {
     expect(arena.allocate(1)).toBe(0)
     expect(() => {
       arena.grow(0)
+    }).toThrow('cannot grow')
+  })
+
+  it('lays out as much as 256 GiB', () => {
+    const arena = new ArenaAllocator(ARENA_BYTES_MAX)
+    expect(arena.allocate(ARENA_BYTES_MAX)).toBe(0)
+    arena.free(0)
+    const half = Math.floor(ARENA_BYTES_MAX / PAGE_BYTES / 2) * PAGE_BYTES
+    expect([arena.allocate(half), arena.allocate(half), arena.allocate(half)]).toEqual([
+      0,
+      half,
+      undefined,
+    ])
+    arena.check()
+    expect(() => {
+      arena.grow(ARENA_BYTES_MAX + PAGE_BYTES)
     }).toThrow('cannot grow')
   })
 
