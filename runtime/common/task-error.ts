@@ -58,11 +58,19 @@ export function showUserFrames(error: Error, view: StackView): void {
 
 /** `RangeError: text` for an error; the value itself for anything else. */
 export function describeThrown(thrown: unknown): string {
-  if (thrown instanceof TaskError) return `TaskError: ${clip(thrown.message, THROWN_CHARS_MAX)}`
+  if (thrown instanceof TaskError) return describeChain(thrown)
   if (!(thrown instanceof Error)) return showValue(thrown)
   const name = textOf(thrown, 'name') || classNameOf(thrown)
   const message = textOf(thrown, 'message')
   return message === '' ? name : clip(`${name}: ${message}`, THROWN_CHARS_MAX)
+}
+
+/** A failure that passed through tasks that waited for it: what it was, not each hop again. */
+function describeChain(error: TaskError): string {
+  let hops = 1
+  let root: unknown = error.cause
+  for (; root instanceof TaskError; root = root.cause) hops += 1
+  return `${describeThrown(root)}, through ${hops} ${hops === 1 ? 'task' : 'tasks'} it waited for`
 }
 
 function placeOf(task: TaskInfo): string {
