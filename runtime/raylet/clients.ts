@@ -85,9 +85,11 @@ function endJob(turn: Turn, job: Job): void {
     if (actor.lease?.worker === undefined) endActor(turn, actor, actorGone(actor, 'its job has ended'))
     else retireActor(turn, actor, 'its job has ended', ORPHAN_GRACE_MS)
   }
+  const isMaker = [...state.jobs.values()].every((each) => each.startedAtMs >= job.startedAtMs)
   forgetIfDone(turn, job)
   turn.effects.push({ kind: 'jobEnded', jobId: job.jobId })
-  if (state.config.owned) {
+  // Drivers that joined later come and go; with the one that made it, it leaves.
+  if (state.config.owned && isMaker) {
     state.leaving = true
     turn.effects.push({ kind: 'leave' })
   }

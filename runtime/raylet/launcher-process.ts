@@ -1,8 +1,8 @@
 // Starts workers as processes of this machine.
 //   fd 0 nothing · 1, 2 pipes to the raylet · 3 the strip service's pipe
 // A worker gets the driver's arguments and environment, minus what only one process can have; its
-// working directory is the driver's. It dies with the raylet by PR_SET_PDEATHSIG, which it sets
-// itself, and leaves when its connection closes.
+// working directory is the driver's. It leaves when its connection to the raylet closes; should it
+// be too busy for that, the sentinel ends it.
 // Native libraries read how many threads to make from the environment before the first task runs,
 // so their number is fixed here: one per CPU of the leases this worker is for.
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -35,8 +35,10 @@ export interface ProcessLauncherOptions {
 
 export interface ProcessLauncherDeps {
   readonly log: Log
-  /** Serves one worker's strip requests; undefined closes the pipe. */
+  /** Serves one worker's strip requests. */
   readonly serveStrip: (stream: Duplex) => void
+  /** Ends the workers of a raylet that died without warning. */
+  readonly sentinel: { watch(pid: number): void; forget(pid: number): void }
 }
 
 export function processLauncher(
@@ -106,7 +108,10 @@ function watch(child: ChildProcess, deps: ProcessLauncherDeps, events: WorkerEve
   })
   let code: number | null = null
   let signal: string | null = null
+  const { pid } = child
+  if (pid !== undefined) deps.sentinel.watch(pid)
   child.on('exit', (exitCode, exitSignal) => {
+    if (pid !== undefined) deps.sentinel.forget(pid)
     code = exitCode
     signal = exitSignal
     // A child of the worker may hold the pipes open for ever; the last words come within a moment.

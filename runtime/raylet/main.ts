@@ -27,6 +27,7 @@ import { logFile } from './log-file.ts'
 import { systemMemoryProbe } from './memory-probe-system.ts'
 import type { NodeStore } from './node-store.ts'
 import { Raylet } from './raylet.ts'
+import { Sentinel } from './sentinel-process.ts'
 
 /** VIRGA_RAYLET_OPTIONS. */
 export interface RayletStartOptions {
@@ -123,7 +124,11 @@ function launcher(
   { address, sessionDir }: { readonly address: string; readonly sessionDir: string },
 ): ReturnType<typeof processLauncher> {
   return processLauncher(
-    { log, serveStrip: (stream) => void serveStrip(stream, log) },
+    {
+      log,
+      serveStrip: (stream) => void serveStrip(stream, log),
+      sentinel: new Sentinel(sessionDir),
+    },
     {
       workerMain: workerMain(),
       execPath: process.execPath,

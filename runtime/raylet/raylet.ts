@@ -72,6 +72,8 @@ const STOP_KILL_MS = 2_000
 /** Rows of one state query, unless it says otherwise. */
 const STATE_ROWS_DEFAULT = 10_000
 const UNITS = 10_000
+/** Turns of the event loop in which the connections of ended workers are read to their end. */
+const LAST_TURNS_MAX = 100
 /** Jobs that have ended are listed until there are so many newer ones. */
 const FINISHED_JOBS_MAX = 1_000
 /** Workers whose memory is read at one time; more take turns. */
@@ -170,9 +172,19 @@ export class Raylet {
   /** Whoever watches hears how far everything came, before the connections close. */
   async #tellLast(): Promise<void> {
     if (this.#awaitingStop.length === 0) return
+    // What the workers said last may still be on its way when their processes have ended.
+    for (let turn = 0; turn < LAST_TURNS_MAX && this.#hasWorkers(); turn += 1) await this.#turn()
     const rows = this.#progress.rows()
     for (const resolve of this.#awaitingStop) resolve({ rows })
-    await new Promise<void>((resolve) => {
+    await this.#turn()
+  }
+
+  #hasWorkers(): boolean {
+    return [...this.#links.keys()].some((id) => this.state.clients.get(id)?.role === 'worker')
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
       this.#deps.clock.immediate(resolve)
     })
   }
