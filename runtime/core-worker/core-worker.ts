@@ -93,7 +93,10 @@ export class CoreWorker {
   readonly values = new Values(this)
   readonly blocking = new Blocking(this)
   readonly #creating = new Map<ActorId, Promise<ActorInfo>>()
-  readonly #aliases = new Map<ActorId, ActorId>()
+  /** Handles that getIfExists gave another actor: the id they were made with, and the real one. */
+  readonly #realIds = new Map<ActorId, ActorId>()
+  /** Entries of actors whose creation is not registered yet. */
+  readonly #unregistered = new Set<ObjectEntry>()
 
   constructor(deps: CoreWorkerDeps, options: CoreWorkerOptions) {
     this.deps = deps
@@ -109,7 +112,7 @@ export class CoreWorker {
         raylet.notify('storeFree', { objectIds: [objectId] })
       },
       actorGone: (objectId) => {
-        raylet.notify('actorHandlesGone', { actorId: objectId.slice(0, 12) as ActorId })
+        this.#actorGone(objectId.slice(0, 12) as ActorId)
       },
     })
     this.peers = new Peers(
@@ -193,6 +196,13 @@ export class CoreWorker {
     }
   }
 
+  #actorGone(actorId: ActorId): void {
+    this.#creating.delete(actorId)
+    this.#realIds.delete(actorId)
+    this.actors.forget(actorId)
+    this.deps.raylet.notify('actorHandlesGone', { actorId })
+  }
+
   /** Registers an actor with the raylet once its constructor's arguments are in. */
   createActor(spec: Omit<ActorSpec, 'args'>, args: readonly unknown[], entry: ObjectEntry): void {
     const { actorId } = spec
@@ -202,7 +212,17 @@ export class CoreWorker {
     const creating = ready.then((encoded) =>
       this.deps.raylet.request('createActor', { ...spec, args: encoded }),
     )
-    creating.catch(() => undefined) // told by the first call, through #watch
+    this.#unregistered.add(entry)
+    const registered = (info?: ActorInfo): void => {
+      this.#unregistered.delete(entry)
+      if (info === undefined || info.actorId === actorId) return
+      this.#realIds.set(actorId, info.actorId)
+      // The actor that was found lives as long as this handle does.
+      this.references.share(entry, [...holds, this.borrowActor(info)])
+    }
+    creating.then(registered, () => {
+      registered() // told by the first call, through #watch
+    })
     this.#creating.set(actorId, creating)
   }
 
@@ -250,8 +270,10 @@ export class CoreWorker {
       this.submitter.leaseBroken(message)
     },
     actorChanged: (view: ActorView): void => {
-      const local = this.#aliases.get(view.actorId)
-      this.actors.changed(local === undefined ? view : { ...view, actorId: local })
+      this.actors.changed(view)
+      for (const [actorId, real] of this.#realIds) {
+        if (real === view.actorId) this.actors.changed({ ...view, actorId })
+      }
     },
     tokensGranted: (message: ClientNotices['tokensGranted']): void => {
       this.limiters.granted(message)
@@ -347,15 +369,13 @@ export class CoreWorker {
   }
 
   realActorId(actorId: ActorId): ActorId {
-    for (const [real, local] of this.#aliases) if (local === actorId) return real
-    return actorId
+    return this.#realIds.get(actorId) ?? actorId
   }
 
   async #watch(actorId: ActorId): Promise<ActorView> {
     const info = await (this.#creating.get(actorId) ?? Promise.resolve(undefined))
     this.#creating.delete(actorId)
     const real = info?.actorId ?? actorId
-    if (real !== actorId) this.#aliases.set(real, actorId)
     const view = await this.deps.raylet.request('watchActor', { actorId: real })
     return { ...view, actorId }
   }
@@ -378,6 +398,9 @@ export class CoreWorker {
       },
       reply: (peer, reader) => {
         this.submitter.replies(peer, reader)
+      },
+      closed: (peer) => {
+        this.execution?.executor.ownerGone(peer)
       },
       notified: (peer, type, message) => {
         this.#peerNotified(peer, type, message)

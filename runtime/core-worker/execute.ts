@@ -70,6 +70,8 @@ export class Executor {
   readonly #averageMs = new Map<TaskTemplate, number>()
   #yieldAtMs = 0
   #yielding = false
+  /** Set once no more may start: told when nothing runs. */
+  #onIdle: (() => void) | undefined
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps
@@ -104,6 +106,12 @@ export class Executor {
       })
     }
     this.#pump(group)
+  }
+
+  /** Starts nothing more; `idle` is called once what runs has ended. */
+  stop(idle: () => void): void {
+    this.#onIdle = idle
+    if (this.runningCount === 0) idle()
   }
 
   /** Returns what has not begun to its owner: this worker blocks, or others idle. */
@@ -171,19 +179,24 @@ export class Executor {
 
   #pump(group: Group): void {
     while (group.running < group.limit && group.queue.length > 0) {
-      if (this.#mustYield()) return
+      if (this.#onIdle !== undefined || this.#mustYield()) break
       const task = group.queue.shift() as PushedTask
       group.running += 1
       const pending = this.#start(task)
-      if (pending === undefined) group.running -= 1
+      if (pending === undefined) this.#left(group)
       else {
         void pending.then(() => {
-          group.running -= 1
+          this.#left(group)
           this.#pump(group)
         })
       }
     }
     if (group.queue.length === 0 || group.running > 0) this.#deps.replies.flush()
+  }
+
+  #left(group: Group): void {
+    group.running -= 1
+    if (this.runningCount === 0) this.#onIdle?.()
   }
 
   /** Long runs of short tasks leave room for messages: cancels, pushes, replies. */

@@ -21,7 +21,9 @@ export class Peer {
   closed = false
   /** As owner: tasks pushed and not answered, by seq, in push order; templates it knows. */
   readonly inFlight = new Map<number, TaskRecord>()
-  readonly slots = new Map<TaskKind, number>()
+  /** Weak: a kind holds the handle of its actor, and this peer may live as long as the actor. */
+  readonly slots = new WeakMap<TaskKind, number>()
+  nextSlot = 0
   nextSeq = 0
   /** As executor: the owner's templates by slot. */
   readonly templates: TaskTemplate[] = []
@@ -64,6 +66,7 @@ export interface PeerHandlers {
   reply(peer: Peer, reader: ByteReader): void
   notified(peer: Peer, type: string, message: object): void
   requested(peer: Peer, type: string, message: object): unknown
+  closed(peer: Peer): void
 }
 
 export interface PeersDeps {
@@ -163,6 +166,8 @@ export class Peers {
 
   #closed(peer: Peer): void {
     if (this.#byAddress.get(peer.address) === peer) this.#byAddress.delete(peer.address)
+    if (peer.closed) return
     peer.close()
+    this.#handlers.closed(peer)
   }
 }

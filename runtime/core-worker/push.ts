@@ -64,7 +64,7 @@ function writeArguments(writer: ByteWriter, record: TaskRecord): void {
 function slotOf(peer: Peer, channel: PeerChannel, kind: TaskKind): number {
   const known = peer.slots.get(kind)
   if (known !== undefined) return known
-  const slot = peer.slots.size
+  const slot = peer.nextSlot++
   peer.slots.set(kind, slot)
   channel.notify('template', { slot, template: templateOf(kind) })
   return slot

@@ -3,6 +3,7 @@ import { toWire } from '../common/error-wire.ts'
 import { ActorDiedError, TaskCancelledError, UsageError, VirgaError } from '../common/errors.ts'
 import { taskIdOf, toHex, type ActorId } from '../common/ids.ts'
 import type { Clock } from '../common/clock.ts'
+import { WORKER_EXIT_GRACE_MS } from '../common/limits.ts'
 import { taskErrorOf } from '../common/task-error.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import type {
@@ -232,15 +233,27 @@ export class WorkerSide {
   #failing(task: PushedTask, error: unknown): unknown {
     const actor = this.#actor
     if (!(error instanceof ExitActor) || actor === undefined) return error
-    this.#clock.immediate(() => {
-      this.#worker.deps.raylet.notify('actorExiting', { actorId: actor.actorId })
-      this.#worker.deps.raylet.flush()
-    })
+    const { raylet } = this.#worker.deps
+    raylet.notify('actorExiting', { actorId: actor.actorId })
+    raylet.flush()
+    this.#leaveOnceIdle()
     return asSystemFailure(
       new ActorDiedError(
         `${actor.className} ended itself: ${task.template.name} called exitActor()`,
       ),
     )
+  }
+
+  /** Calls that run may end; those that wait for a place end with this process, and are told so. */
+  #leaveOnceIdle(): void {
+    const leave = (): void => {
+      this.#replies.flush()
+      this.#clock.immediate(() => {
+        this.#deps.exit(0)
+      })
+    }
+    this.#executor.stop(leave)
+    this.#clock.after(WORKER_EXIT_GRACE_MS, leave)
   }
 
   #retire(task: PushedTask): void {

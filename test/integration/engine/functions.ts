@@ -207,3 +207,106 @@ export class Peer {
   }
 }
 export const RemotePeer = remote(Peer)
+
+/** Counts how many of its calls are under way; `open` lets them all go. */
+export class Gate {
+  #opened: (() => void)[] = []
+  running = 0
+  peak = 0
+  async hold(): Promise<number> {
+    this.running += 1
+    this.peak = Math.max(this.peak, this.running)
+    await new Promise<void>((resolve) => this.#opened.push(resolve))
+    this.running -= 1
+    return this.peak
+  }
+  async holdOther(): Promise<number> {
+    return this.hold()
+  }
+  now(): number {
+    return this.running
+  }
+  open(): number {
+    const waiting = this.#opened.splice(0)
+    for (const resolve of waiting) resolve()
+    return waiting.length
+  }
+}
+export const RemoteGate = remote(Gate, {
+  concurrencyGroups: { control: 1 },
+  methods: { open: { concurrencyGroup: 'control' }, now: { concurrencyGroup: 'control' } },
+})
+
+/** Writes down the order in which its calls began. */
+export class Recorder {
+  readonly began: unknown[] = []
+  async add(value: unknown, ms = 0): Promise<void> {
+    this.began.push(value)
+    if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms))
+  }
+  all(): unknown[] {
+    return this.began
+  }
+}
+export const RemoteRecorder = remote(Recorder)
+
+/** Ends its process until its `crashes`th incarnation; counts runs in a file. */
+export class Mortal {
+  readonly file: string
+  constructor(file: string) {
+    this.file = file
+  }
+  async dieUntil(runs: number): Promise<number> {
+    const { appendFileSync, readFileSync } = await import('node:fs')
+    appendFileSync(this.file, '.')
+    const { length } = readFileSync(this.file)
+    if (length < runs) process.kill(process.pid, 'SIGKILL')
+    return length
+  }
+  async failUntil(runs: number): Promise<number> {
+    const { appendFileSync, readFileSync } = await import('node:fs')
+    appendFileSync(this.file, '.')
+    const { length } = readFileSync(this.file)
+    if (length < runs) throw new AppError(`run ${String(length)}`)
+    return length
+  }
+  pid(): number {
+    return process.pid
+  }
+  restarted(): boolean {
+    return runtimeContext().wasRestarted
+  }
+}
+export const RemoteMortal = remote(Mortal)
+
+/** Returns handles and refs: to an actor of its own, and to values that it owns. */
+export const makeCounter = remote((start: number) => RemoteCounter.remote(start))
+export class Holder {
+  #counter = RemoteCounter.remote(100)
+  #ref: ObjectRef<unknown> | undefined
+  counter(): ActorHandle<CounterMethods> {
+    return this.#counter
+  }
+  async make(length: number, fill: number): Promise<{ ref: ObjectRef<Float64Array> }> {
+    const { put } = await import('virga')
+    const ref = await put(new Float64Array(length).fill(fill))
+    this.#ref = ref
+    return { ref }
+  }
+  pid(): number {
+    return process.pid
+  }
+  crash(): void {
+    process.kill(process.pid, 'SIGKILL')
+  }
+}
+export const RemoteHolder = remote(Holder)
+export const SplitCounter = remote(Counter, { methods: { split: { numReturns: 2 } } })
+export const useLater = remote(async (counter: ActorHandle<CounterMethods>, ms: number) => {
+  await new Promise((resolve) => setTimeout(resolve, ms))
+  return counter.inc.run()
+})
+export const makesDetached = remote(async (name: string, start: number) => {
+  await RemoteCounter.options({ name, lifetime: 'detached' }).create(start)
+})
+export const pidOf = remote(() => process.pid)
