@@ -90,7 +90,11 @@ class Reservation implements PlacementGroup {
       const message = { groupId: this.id }
       const done = worker.deps.raylet.request('awaitGroup', message, { holds: false })
       this.#reserving = { worker, done }
-      done.catch(() => undefined) // told to whoever waits
+      const asked = (): void => {
+        this.#reserving = undefined // it may be removed later: who asks then asks anew
+      }
+      done.then(asked, asked)
+      return done
     }
     return this.#reserving.done
   }

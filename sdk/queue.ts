@@ -63,7 +63,7 @@ export class Queue<T = unknown> {
   #closed = false
 
   static {
-    handleOf = (queue) => queue.#actor
+    handleOf = (queue: Queue<unknown>): ActorHandle<QueueMethods> => queue.#actor
   }
 
   /**

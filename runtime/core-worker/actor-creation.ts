@@ -5,7 +5,7 @@ import type { ActorInfo, ActorSpec, MethodSpec } from '../protocol/messages.ts'
 import { actorHandleOf, retryNames } from './actor-calls.ts'
 import { strategyIn } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
-import { wireEnv } from './function-calls.ts'
+import { wireEnv, wireStrategy } from './function-calls.ts'
 import { identify, shownName, type FunctionDescriptor } from './functions.ts'
 
 /** Creates an actor; its handle is there at once, what fails is told by the first call. */
@@ -56,7 +56,7 @@ function specOf(
     methods: info.methods,
     scheduling: {
       demand: options.resources,
-      strategy: strategyIn(worker.scope(), options.strategy),
+      strategy: strategyIn(worker.scope(), wireStrategy(options.strategy)),
       labelSelectors: options.labelSelectors,
       env: wireEnv(options.runtimeEnv),
       name: info.className,

@@ -1,5 +1,7 @@
 // Calls of remote functions: the TaskKind of a function with its options.
 import { UsageError } from '../common/errors.ts'
+import { toHex } from '../common/ids.ts'
+import type { SchedulingStrategy } from '../common/option-values.ts'
 import type { TaskSpecOptions } from '../common/options.ts'
 import type { FunctionIdentity, WireRuntimeEnv, WireStrategy } from '../protocol/messages.ts'
 import { retryNames } from './actor-calls.ts'
@@ -78,7 +80,7 @@ function functionKind(
     resources: spec.resources,
     scheduling: {
       demand: spec.resources,
-      strategy: spec.strategy,
+      strategy: wireStrategy(spec.strategy),
       labelSelectors: spec.labelSelectors,
       env: wireEnv(spec.runtimeEnv),
       name,
@@ -108,6 +110,12 @@ function refuseElsewhere(worker: CoreWorker, spec: TaskSpecOptions): void {
     `${needsProcess} needs a process per worker, and inline mode has none: run with ` +
       "init({ address: 'local' })",
   )
+}
+
+/** Ids of nodes travel as people see them, in hex. */
+export function wireStrategy(strategy: SchedulingStrategy): WireStrategy {
+  if (strategy.kind !== 'NODE_AFFINITY') return strategy
+  return { ...strategy, nodeId: toHex(strategy.nodeId) }
 }
 
 export function wireEnv(env: TaskSpecOptions['runtimeEnv']): WireRuntimeEnv | undefined {

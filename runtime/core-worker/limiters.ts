@@ -104,17 +104,16 @@ export class Limiters {
 
   #tell(limiter: Limiter): void {
     const { name, done, unused } = limiter
-    const { notifyRaylet } = this.#deps
     limiter.done = 0
     limiter.unused = 0
-    if (done > 0) notifyRaylet('returnTokens', { name, count: done, unused: false })
-    if (unused > 0) notifyRaylet('returnTokens', { name, count: unused, unused: true })
+    if (done > 0) this.#deps.notifyRaylet('returnTokens', { name, count: done, unused: false })
+    if (unused > 0) this.#deps.notifyRaylet('returnTokens', { name, count: unused, unused: true })
     const count = Math.min(limiter.waiting.size, ASKED_MAX) - limiter.asked
     const first = limiter.waiting.keys().next().value?.kind.limit
     if (count > 0 && first !== undefined) {
       limiter.asked += count
       const { concurrency, perSecond } = first
-      notifyRaylet('takeTokens', {
+      this.#deps.notifyRaylet('takeTokens', {
         name,
         count,
         ...(concurrency === undefined ? {} : { concurrency }),

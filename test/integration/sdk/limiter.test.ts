@@ -1,0 +1,109 @@
+// Limiters: how many tasks run at once, or start per second, over all drivers of a cluster.
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  Queue,
+  TaskCancelledError,
+  WorkerCrashedError,
+  cancel,
+  get,
+  init,
+  limiter,
+  shutdown,
+  type Cluster,
+  type Limiter,
+} from 'virga'
+import { resultOf, runProgram } from '../shipping/run-program.ts'
+import { crash, sleeper, span, type Span } from './tasks.ts'
+
+const SECOND_DRIVER = new URL('fixtures/second-driver.ts', import.meta.url).pathname
+
+let cluster: Cluster
+
+beforeAll(async () => {
+  cluster = await init({ address: 'local', numCpus: 4 })
+})
+afterAll(shutdown)
+
+function spans(limit: Limiter, count: number, workMs: number): Promise<Span[]> {
+  const limited = span.options({ limit })
+  return get(Array.from({ length: count }, (_, i) => limited.remote(i, workMs)))
+}
+
+/** How many spans were open at once, at most. */
+function atOnce(all: readonly Span[]): number {
+  const changes = all.flatMap(({ startMs, endMs }) => [
+    { atMs: startMs, by: 1 },
+    { atMs: endMs, by: -1 },
+  ])
+  let open = 0
+  return changes
+    .toSorted((a, b) => a.atMs - b.atMs || a.by - b.by)
+    .reduce((most, { by }) => Math.max(most, (open += by)), 0)
+}
+
+test('no more tasks run at once than the limiter allows, in the order of their calls', async () => {
+  const warm = await spans(limiter('warm', { concurrency: 4 }), 4, 20)
+  expect(warm).toHaveLength(4)
+  const all = await spans(limiter('two at once', { concurrency: 2 }), 10, 50)
+  expect(atOnce(all)).toBe(2)
+  const one = await spans(limiter('one at once', { concurrency: 1 }), 6, 10)
+  expect(atOnce(one)).toBe(1)
+  const byStart = one.toSorted((a, b) => a.startMs - b.startMs).map(({ index }) => index)
+  expect(byStart).toEqual([0, 1, 2, 3, 4, 5])
+})
+
+test('no second sees more starts than perSecond', async () => {
+  const all = await spans(limiter('rate', { perSecond: 20 }), 30, 0)
+  const starts = all.map(({ startMs }) => startMs).toSorted((a, b) => a - b)
+  const first = starts[0] ?? 0
+  expect((starts.at(-1) ?? 0) - first).toBeGreaterThan(1300)
+  for (const from of starts) {
+    // One more for the jitter between a token and the start of its task.
+    const within = starts.filter((at) => at >= from && at < from + 1000).length
+    expect(within).toBeLessThanOrEqual(21)
+  }
+})
+
+test('a token comes back when its task crashes, is cancelled, or is never started', async () => {
+  const limit = limiter('frail', { concurrency: 1 })
+  const crashing = crash.options({ limit, maxRetries: 0 }).remote()
+  const started = new Queue<string>()
+  const long = sleeper.options({ limit }).remote(started, 'long')
+  const waiting = sleeper.options({ limit }).remote(started, 'never started')
+  const last = span.options({ limit }).remote(9, 0)
+  await expect(get(crashing)).rejects.toThrow(WorkerCrashedError)
+  expect(await started.get()).toBe('long')
+  await cancel(waiting)
+  await expect(get(waiting)).rejects.toThrow(TaskCancelledError)
+  await cancel(long)
+  await expect(get(long)).rejects.toThrow(TaskCancelledError)
+  expect((await get(last)).index).toBe(9)
+  expect(await started.size()).toBe(0)
+})
+
+test('a retried task keeps its token', async () => {
+  const limit = limiter('retry', { concurrency: 1 })
+  const crashing = crash.options({ limit, maxRetries: 1 }).remote()
+  const after = span.options({ limit }).remote(1, 0)
+  await expect(get(crashing)).rejects.toThrow(WorkerCrashedError)
+  expect((await get(after)).index).toBe(1)
+})
+
+test('several drivers share a limiter by its name', async () => {
+  const name = 'shared by drivers'
+  const args = [cluster.address, name, 'spans']
+  const [theirs, ours] = await Promise.all([
+    resultOf({ file: SECOND_DRIVER, args }) as Promise<{ spans: Span[] }>,
+    spans(limiter(name, { concurrency: 1 }), 12, 100),
+  ])
+  expect(theirs.spans).toHaveLength(4)
+  expect(atOnce([...theirs.spans, ...ours])).toBe(1)
+})
+
+test('the tokens of a driver that dies come back', async () => {
+  const name = 'held by the dead'
+  const end = await runProgram({ file: SECOND_DRIVER, args: [cluster.address, name, 'die'] })
+  expect(end.stdout).toContain('holding')
+  const [after] = await spans(limiter(name, { concurrency: 1 }), 1, 0)
+  expect(after?.index).toBe(0)
+})
