@@ -215,6 +215,7 @@ export class Raylet {
           this.#awaitingStop.push(resolve)
         }),
       query: (message) => this.#query(message),
+      drainOutput: () => this.#processes.drainOutput(),
       stop: () => {
         this.#tell({ kind: 'leave' })
       },
