@@ -27,6 +27,7 @@ const KILLED_WAIT_MS = 2_000
 export function clustersOf(dial: (address: string) => Promise<RayletClient>): Clusters {
   return {
     find,
+    current: findCurrent,
     list: listSessions,
     ownedBy: (pid) =>
       listSessions().filter((node) =>

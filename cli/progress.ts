@@ -27,7 +27,13 @@ interface Sample {
 
 export class Progress {
   readonly #samples = new Map<string, Sample[]>()
+  /** Of the last update: what is new since began after it. */
+  #updatedMs: number
   #functions: readonly FunctionProgress[] = []
+
+  constructor(nowMs: number) {
+    this.#updatedMs = nowMs
+  }
 
   get functions(): readonly FunctionProgress[] {
     return this.#functions
@@ -45,10 +51,11 @@ export class Progress {
       const leftMs = left === 0 ? 0 : rate > 0 ? (left / rate) * 1000 : undefined
       return { name, done, running, pending, failed, rate, leftMs }
     })
+    this.#updatedMs = nowMs
   }
 
   #rateOf(key: string, ended: number, atMs: number): number {
-    const samples = this.#samples.get(key) ?? [{ atMs, ended: 0 }]
+    const samples = this.#samples.get(key) ?? [{ atMs: this.#updatedMs, ended: 0 }]
     samples.push({ atMs, ended })
     while (samples.length > 2 && (samples[1]?.atMs ?? atMs) < atMs - WINDOW_MS) samples.shift()
     this.#samples.set(key, samples)

@@ -13,8 +13,9 @@ import { tableText } from './table.ts'
 import { ProgramWatch } from './watch-program.ts'
 import type { Input, LiveView, ProgramOptions, World } from './world.ts'
 
-/** Between two looks at the cluster. */
+/** Between two looks at the cluster; more often until there is something to see. */
 const LOOK_MS = 500
+const FIRST_LOOK_MS = 50
 /** Between two lines where there is no live view. */
 const LINE_MS = 5000
 /** Functions in the live view; the rest is counted. */
@@ -40,7 +41,11 @@ export async function run(world: World, input: Input): Promise<number> {
     env: input.address === undefined ? {} : { VIRGA_ADDRESS: input.address },
     ...outputOf(world, view),
   })
-  const watch = new ProgramWatch(clusters, { pid: program.pid, address })
+  const watch = new ProgramWatch(clusters, {
+    pid: program.pid,
+    address,
+    sleep: world.sleep,
+  })
   const show = view === undefined ? lines(world, input) : live(world, view)
   const code = await follow(world, { watch, show, ended: program.ended })
   view?.done({ keep: true })
@@ -73,13 +78,13 @@ async function follow(
   parts: { readonly watch: ProgramWatch; readonly show: Show; readonly ended: Promise<number> },
 ): Promise<number> {
   const { watch, show } = parts
-  const progress = new Progress()
+  const progress = new Progress(world.clock.monotonicMs())
   let code: number | undefined
   const ended = parts.ended.then((exit) => {
     code = exit
   })
   while (code === undefined) {
-    await world.sleep(LOOK_MS, ended)
+    await world.sleep(progress.functions.length === 0 ? FIRST_LOOK_MS : LOOK_MS, ended)
     if (code !== undefined) break
     progress.update(await watch.rows(), world.clock.monotonicMs())
     await show(progress.functions, false)

@@ -33,7 +33,8 @@ async function view(name: 'stdout' | 'stderr'): Promise<LiveView> {
   let shown = ''
   const draw = (): void => {
     const open = [tails.stdout, tails.stderr].filter((tail) => tail.length > 0)
-    update([...open.map((tail) => tail.toString()), shown].join('\n'))
+    const lines = [...open.map((tail) => tail.toString()), ...(shown === '' ? [] : [shown])]
+    if (lines.length > 0) update(lines.join('\n'))
   }
   return {
     show: (text) => {
@@ -52,7 +53,7 @@ async function view(name: 'stdout' | 'stderr'): Promise<LiveView> {
       update.clear()
       process.stdout.write(tails.stdout)
       process.stderr.write(tails.stderr)
-      if (keep) update(shown)
+      if (keep && shown !== '') update(shown)
       update.done()
     },
   }

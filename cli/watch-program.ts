@@ -13,8 +13,9 @@ import type { Clusters } from './world.ts'
 
 export interface Watched {
   readonly pid: number
-  /** The cluster that init() would join. */
+  /** Where init() was told to go, if it was. */
   readonly address: string | undefined
+  sleep(this: void, ms: number): Promise<void>
 }
 
 export class ProgramWatch {
@@ -36,24 +37,24 @@ export class ProgramWatch {
 
   /** The last word, once the program has ended. */
   async end(): Promise<readonly Row[]> {
-    const rows = await Promise.all([...this.#links.values()].map((link) => link.end()))
+    const rows = await Promise.all([...this.#links.values()].map((link) => link.end(this.#program.sleep)))
     return rows.flat()
   }
 
   async #find(): Promise<void> {
-    const own = this.#clusters.ownedBy(this.#program.pid)
+    const { pid } = this.#program
+    for (const node of this.#clusters.ownedBy(pid)) await this.#link(node, undefined)
     const joined = this.#joined()
-    await Promise.all([
-      ...own.map((node) => this.#link(node, undefined)),
-      ...(joined === undefined ? [] : [this.#link(joined, this.#program.pid)]),
-    ])
+    if (joined !== undefined) await this.#link(joined, pid)
   }
 
   #joined(): SessionNode | undefined {
+    const { address } = this.#program
+    if (address === undefined || address === '') return this.#clusters.current()
     try {
-      return this.#clusters.find(this.#program.address)
+      return this.#clusters.find(address)
     } catch (error) {
-      // None runs, or it is not to be told which: then it is not joined either.
+      // None answers there, or it is none that can be asked (`local`): then none is joined.
       if (error instanceof ClusterNotReachableError || error instanceof VirgaError) return undefined
       throw error
     }
@@ -65,6 +66,9 @@ export class ProgramWatch {
     if (client !== undefined) this.#links.set(node.address, new Link(client, driverPid))
   }
 }
+
+const LAST_TURN_MS = 50
+const LAST_TURNS_MAX = 20
 
 class Link {
   readonly #client: RayletClient
@@ -93,12 +97,23 @@ class Link {
     return this.#rows
   }
 
-  async end(): Promise<readonly Row[]> {
+  async end(sleep: Watched['sleep']): Promise<readonly Row[]> {
     // A cluster of its own ends with the program, and says its last figures.
     const last = this.#driverPid === undefined ? await this.#last : undefined
+    if (this.#driverPid !== undefined) await this.#workersEnded(sleep)
     const rows = last?.filter((row) => this.#isMeant(row)) ?? (await this.rows())
     this.#client.close()
     return rows
+  }
+
+  /** The workers of a job end with it, and say their last figures then. */
+  async #workersEnded(sleep: Watched['sleep']): Promise<void> {
+    for (let turn = 0; turn < LAST_TURNS_MAX; turn += 1) {
+      const workers = await orGone(this.#client.state('workers'))
+      const some = workers?.rows.some((row) => this.#jobIds.has(textOf(row, 'jobId')))
+      if (some !== true) return
+      await sleep(LAST_TURN_MS)
+    }
   }
 
   #isMeant(row: Row): boolean {

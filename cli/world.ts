@@ -53,6 +53,8 @@ export interface Clusters {
    * @throws UsageError for an address that this version cannot reach; ClusterNotReachableError.
    */
   find(address: string | undefined): SessionNode
+  /** The cluster of `virga start`. */
+  current(): SessionNode | undefined
   list(): SessionNode[]
   /** Clusters that a process started for itself, by its pid. */
   ownedBy(pid: number): SessionNode[]
