@@ -4,7 +4,7 @@ import { fromWire, toWire, type WireError } from '../common/error-wire.ts'
 import { VirgaError } from '../common/errors.ts'
 import { taskErrorOf } from '../common/task-error.ts'
 import { toHex } from '../common/ids.ts'
-import type { ValueCodec } from '../protocol/value-codec.ts'
+import { portableError, type ValueCodec } from '../protocol/value-codec.ts'
 import type { TaskRecord } from './task-record.ts'
 
 export type Failure =
@@ -17,7 +17,7 @@ export type Failure =
     }
   | { readonly kind: 'system'; readonly error: WireError }
 
-/** Encodes what a task threw; a value that cannot be encoded is replaced by the reason. */
+/** Encodes what a task threw; of an error with a socket or a function in it, what can travel. */
 export function encodeFailure(
   codec: ValueCodec,
   thrown: unknown,
@@ -30,7 +30,8 @@ export function encodeFailure(
   try {
     return blobOf(codec, failure)
   } catch (error) {
-    return blobOf(codec, { kind: 'user', cause: error, classes: classesOf(error), where })
+    const cause = thrown instanceof Error ? portableError(thrown) : error
+    return blobOf(codec, { kind: 'user', cause, classes: classesOf(cause), where })
   }
 }
 

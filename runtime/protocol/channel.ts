@@ -103,10 +103,16 @@ export class Channel<
   segment(kind: number, write: (writer: ByteWriter) => void): void {
     if (this.#closed) return
     const writer = this.#writer
+    const before = writer.position
     writer.u8(kind)
     const lengthAt = writer.reserve(4)
     const start = writer.position
-    write(writer)
+    try {
+      write(writer)
+    } catch (error) {
+      writer.position = before // half a segment would corrupt the frame
+      throw error
+    }
     writer.patchU32(lengthAt, writer.position - start)
     this.#scheduleFlush()
   }
