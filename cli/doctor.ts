@@ -124,7 +124,8 @@ function memory(machine: Machine): Check {
   const found = limited
     ? `${bytesText(bytes)} (limit of the cgroup; the machine has ${bytesText(totalBytes)})`
     : bytesText(bytes)
-  if (bytes >= machine.cpuCount * MEMORY_PER_CPU_BYTES) return { name: 'memory', state: 'ok', found }
+  if (bytes >= machine.cpuCount * MEMORY_PER_CPU_BYTES)
+    return { name: 'memory', state: 'ok', found }
   const cpus = Math.max(1, Math.floor(bytes / MEMORY_PER_CPU_BYTES))
   const advice =
     `There is little for ${plural(machine.cpuCount, 'worker')}: give more, or start fewer with ` +

@@ -16,7 +16,9 @@ export function run(world: World, input: Input): Promise<number> {
     const chosen = choose(table, filters, Number(input.options['limit']))
     if (input.json) {
       const { rows, matching, total, dropped } = chosen
-      world.screen.print(JSON.stringify({ kind, rows, shown: rows.length, matching, total, dropped }))
+      world.screen.print(
+        JSON.stringify({ kind, rows, shown: rows.length, matching, total, dropped }),
+      )
     } else await showRows(world, chosen, kind.replace('-', ' '))
     return EXIT.DONE
   })

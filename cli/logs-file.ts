@@ -64,5 +64,4 @@ async function* textOf(path: string, start: number): AsyncIterable<string> {
   }
 }
 
-const inodeOf = (path: string): number | undefined =>
-  statSync(path, { throwIfNoEntry: false })?.ino
+const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino

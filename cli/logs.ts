@@ -13,10 +13,11 @@ export function run(world: World, input: Input): Promise<number> {
     const logs = await world.logs()
     const what = input.args[0]
     if (what === undefined) list(world, input, logs.names(client.sessionDir))
-    else await show(world, input, logs, {
-      sessionDir: client.sessionDir,
-      names: await namesOf(client, logs, what),
-    })
+    else
+      await show(world, input, logs, {
+        sessionDir: client.sessionDir,
+        names: await namesOf(client, logs, what),
+      })
     return EXIT.DONE
   })
 }

@@ -63,8 +63,7 @@ function limitOf(text: string, name: string): number | undefined {
 /** Version 2, then version 1. */
 function cgroupBytes(): number | undefined {
   const text =
-    readText('/sys/fs/cgroup/memory.max') ??
-    readText('/sys/fs/cgroup/memory/memory.limit_in_bytes')
+    readText('/sys/fs/cgroup/memory.max') ?? readText('/sys/fs/cgroup/memory/memory.limit_in_bytes')
   const bytes = Number(text)
   return text === undefined || !Number.isSafeInteger(bytes) ? undefined : bytes
 }

@@ -31,7 +31,7 @@ const world: World = {
         },
         (error: unknown) => {
           clearTimeout(timer)
-          reject(error as Error)
+          reject(error)
         },
       )
     }),

@@ -14,7 +14,11 @@ export function run(options: ProgramOptions): RunningProgram {
   const { file, args, onOutput } = options
   if (!existsSync(file)) throw new UsageError(`there is no program '${file}'`)
   const child = spawn(process.execPath, [...process.execArgv, file, ...args], {
-    stdio: ['inherit', onOutput?.stdout ? 'pipe' : 'inherit', onOutput?.stderr ? 'pipe' : 'inherit'],
+    stdio: [
+      'inherit',
+      onOutput?.stdout ? 'pipe' : 'inherit',
+      onOutput?.stderr ? 'pipe' : 'inherit',
+    ],
     env: { ...process.env, ...options.env },
   })
   child.stdout?.on('data', (chunk: Buffer) => {

@@ -36,7 +36,10 @@ export type Kind = keyof typeof KINDS
 export const KIND_NAMES = Object.keys(KINDS) as Kind[]
 
 /** `task` and `tasks` are one. @throws UsageError for a kind that is none. */
-export function kindOf(text: string, suggest: (name: string, of: readonly string[]) => string): Kind {
+export function kindOf(
+  text: string,
+  suggest: (name: string, of: readonly string[]) => string,
+): Kind {
   const found = KIND_NAMES.find((name) => name === text || name === `${text}s`)
   if (found !== undefined) return found
   throw new UsageError(

@@ -33,13 +33,13 @@ function testOf(filter: string, rows: readonly Row[]): (row: Row) => boolean {
   const match = /^(\w+)(!?=)(.*)$/.exec(filter)
   const [, key = '', operator, wanted = ''] = match ?? []
   if (match === null) {
-    throw new UsageError(`a filter is key=value or key!=value, such as state=FAILED; got '${filter}'`)
+    throw new UsageError(
+      `a filter is key=value or key!=value, such as state=FAILED; got '${filter}'`,
+    )
   }
   const keys = Object.keys(rows[0] ?? {})
   if (keys.length > 0 && !keys.includes(key)) {
-    throw new UsageError(
-      `no row has a '${key}': say ${keys.join(', ')}${didYouMean(key, keys)}`,
-    )
+    throw new UsageError(`no row has a '${key}': say ${keys.join(', ')}${didYouMean(key, keys)}`)
   }
   return (row) => (cellText(row[key]) === wanted) === (operator === '=')
 }
@@ -60,7 +60,8 @@ export function cutText(chosen: Chosen, noun: string): string | undefined {
 /** The row whose id is `id`, or starts with it. @throws UsageError for none, or several. */
 export function findById(rows: readonly Row[], idKey: string, id: string): Row {
   const found = rows.filter((row) => String(row[idKey]).startsWith(id))
-  const exact = found.find((row) => row[idKey] === id) ?? (found.length === 1 ? found[0] : undefined)
+  const exact =
+    found.find((row) => row[idKey] === id) ?? (found.length === 1 ? found[0] : undefined)
   if (exact !== undefined) return exact
   if (found.length === 0) {
     throw new UsageError(`no ${idKey} starts with '${id}'; virga list shows those there are`)
@@ -71,5 +72,6 @@ export function findById(rows: readonly Row[], idKey: string, id: string): Row {
 export function cellText(value: unknown): string {
   if (value === null || value === undefined) return ''
   if (typeof value === 'string') return value
-  return typeof value === 'object' ? JSON.stringify(value) : String(value as number)
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return JSON.stringify(value)
 }

@@ -44,7 +44,7 @@ export async function run(world: World, input: Input): Promise<number> {
   const watch = new ProgramWatch(clusters, {
     pid: program.pid,
     address,
-    sleep: world.sleep,
+    sleep: (ms) => world.sleep(ms),
   })
   const show = view === undefined ? lines(world, input) : live(world, view)
   const code = await follow(world, { watch, show, ended: program.ended })

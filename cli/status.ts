@@ -44,10 +44,7 @@ async function read(client: RayletClient, address: string): Promise<Status> {
   }
 }
 
-export function countBy(
-  rows: readonly Row[],
-  keyOf: (row: Row) => string,
-): Record<string, number> {
+export function countBy(rows: readonly Row[], keyOf: (row: Row) => string): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const row of rows) counts[keyOf(row)] = (counts[keyOf(row)] ?? 0) + 1
   return counts
@@ -76,11 +73,7 @@ async function show(world: World, status: Status, why: boolean): Promise<void> {
   await showWaiting(world, waiting, why)
 }
 
-async function showWaiting(
-  world: World,
-  waiting: readonly Row[],
-  why: boolean,
-): Promise<void> {
+async function showWaiting(world: World, waiting: readonly Row[], why: boolean): Promise<void> {
   const { screen } = world
   if (waiting.length === 0) {
     screen.print(`${screen.paint('bold', 'Waiting')} nothing`)

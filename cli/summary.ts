@@ -4,13 +4,22 @@ import { didYouMean } from '../runtime/common/nearest-name.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
 import { showRows } from './list.ts'
-import { KINDS, kindOf, numberOf, textOf, type Kind, type Row } from './raylet-client.ts'
+import { withOwners } from './memory.ts'
+import {
+  KINDS,
+  kindOf,
+  numberOf,
+  textOf,
+  type Kind,
+  type RayletClient,
+  type Row,
+} from './raylet-client.ts'
 import { cellText } from './rows.ts'
 import type { Input, World } from './world.ts'
 
 const GROUPED: Readonly<Record<Exclude<Kind, 'tasks'>, readonly string[]>> = {
   actors: ['className', 'state'],
-  objects: ['state', 'owner'],
+  objects: ['state', 'owner', 'jobId'],
   workers: ['state', 'name'],
   nodes: ['state'],
   jobs: ['state'],
@@ -21,7 +30,8 @@ export function run(world: World, input: Input): Promise<number> {
   const kind = kindOf(input.args[0] ?? '', didYouMean)
   return connected(world, input, async (client) => {
     const wire = kind === 'tasks' ? 'summary' : KINDS[kind].wire
-    const { rows, dropped } = await client.state(wire)
+    const { rows: plain, dropped } = await client.state(wire)
+    const rows = kind === 'objects' ? await owned(client, plain) : plain
     const groups = kind === 'tasks' ? byFunction(rows) : grouped(rows, GROUPED[kind])
     const total = kind === 'tasks' ? sumOf(groups) : rows.length
     if (input.json) world.screen.print(JSON.stringify({ kind, groups, total, dropped }))
@@ -39,13 +49,25 @@ export function run(world: World, input: Input): Promise<number> {
 
 const COUNTS = ['pending', 'running', 'done', 'failed'] as const
 
+async function owned(client: RayletClient, objects: readonly Row[]): Promise<Row[]> {
+  const [workers, jobs] = await Promise.all([client.state('workers'), client.state('jobs')])
+  return withOwners(objects, workers.rows, jobs.rows)
+}
+
 /** Over all jobs. */
 export function byFunction(rows: readonly Row[]): Row[] {
   const sums = new Map<string, Record<string, string | number>>()
   for (const row of rows) {
     const name = textOf(row, 'name')
     const kind = textOf(row, 'kind')
-    const sum = sums.get(`${kind} ${name}`) ?? { name, kind, pending: 0, running: 0, done: 0, failed: 0 }
+    const sum = sums.get(`${kind} ${name}`) ?? {
+      name,
+      kind,
+      pending: 0,
+      running: 0,
+      done: 0,
+      failed: 0,
+    }
     for (const key of COUNTS) sum[key] = Number(sum[key]) + numberOf(row, key)
     sums.set(`${kind} ${name}`, sum)
   }
@@ -53,10 +75,7 @@ export function byFunction(rows: readonly Row[]): Row[] {
 }
 
 const sumOf = (rows: readonly Row[]): number =>
-  rows.reduce(
-    (total, row) => total + COUNTS.reduce((sum, key) => sum + numberOf(row, key), 0),
-    0,
-  )
+  rows.reduce((total, row) => total + COUNTS.reduce((sum, key) => sum + numberOf(row, key), 0), 0)
 
 function grouped(rows: readonly Row[], keys: readonly string[]): Row[] {
   const groups = new Map<string, { row: Record<string, unknown>; count: number; bytes: number }>()

@@ -5,11 +5,10 @@
 // A program need not know that it is watched, and runs exactly as under `node`.
 // Invariant: the last figures are exact. A raylet that ends tells them before it goes; one that
 // stays is asked once more.
-import type { SessionNode } from '../runtime/common/session-file.ts'
 import { NodeDiedError, ProtocolError, VirgaError } from '../runtime/common/errors.ts'
 import { ClusterNotReachableError } from './exit-codes.ts'
 import { textOf, type RayletClient, type Row } from './raylet-client.ts'
-import type { Clusters } from './world.ts'
+import type { Clusters, ClusterNode } from './world.ts'
 
 export interface Watched {
   readonly pid: number
@@ -37,7 +36,9 @@ export class ProgramWatch {
 
   /** The last word, once the program has ended. */
   async end(): Promise<readonly Row[]> {
-    const rows = await Promise.all([...this.#links.values()].map((link) => link.end(this.#program.sleep)))
+    const rows = await Promise.all(
+      [...this.#links.values()].map((link) => link.end(this.#program.sleep)),
+    )
     return rows.flat()
   }
 
@@ -48,7 +49,7 @@ export class ProgramWatch {
     if (joined !== undefined) await this.#link(joined, pid)
   }
 
-  #joined(): SessionNode | undefined {
+  #joined(): ClusterNode | undefined {
     const { address } = this.#program
     if (address === undefined || address === '') return this.#clusters.current()
     try {
@@ -60,7 +61,7 @@ export class ProgramWatch {
     }
   }
 
-  async #link(node: SessionNode, driverPid: number | undefined): Promise<void> {
+  async #link(node: ClusterNode, driverPid: number | undefined): Promise<void> {
     if (this.#links.has(node.address)) return
     const client = await orGone(this.#clusters.connect(node))
     if (client !== undefined) this.#links.set(node.address, new Link(client, driverPid))

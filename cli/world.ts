@@ -1,7 +1,6 @@
 // What the commands need of the world, as ports. main.ts hands them in, each loaded at first use,
 // so that `virga --help` loads nothing of a cluster and tests can give their own.
 import type { Clock } from '../runtime/common/clock.ts'
-import type { SessionNode } from '../runtime/common/session-file.ts'
 import type { RayletClient } from './raylet-client.ts'
 
 export interface World {
@@ -45,6 +44,19 @@ export interface LiveView {
   done(o: { readonly keep: boolean }): void
 }
 
+/** A raylet of this machine, as its session folder tells. */
+export interface ClusterNode {
+  readonly pid: number
+  readonly startTime: string
+  /** Path of its socket. */
+  readonly address: string
+  readonly sessionDir: string
+  /** Hex. */
+  readonly nodeId: string
+  readonly epoch: number
+  readonly port?: number
+}
+
 /** The clusters of this machine. */
 export interface Clusters {
   /**
@@ -52,16 +64,16 @@ export interface Clusters {
    * only one that runs.
    * @throws UsageError for an address that this version cannot reach; ClusterNotReachableError.
    */
-  find(address: string | undefined): SessionNode
+  find(address: string | undefined): ClusterNode
   /** The cluster of `virga start`. */
-  current(): SessionNode | undefined
-  list(): SessionNode[]
+  current(): ClusterNode | undefined
+  list(): ClusterNode[]
   /** Clusters that a process started for itself, by its pid. */
-  ownedBy(pid: number): SessionNode[]
-  connect(node: Pick<SessionNode, 'address'>): Promise<RayletClient>
+  ownedBy(pid: number): ClusterNode[]
+  connect(node: Pick<ClusterNode, 'address'>): Promise<RayletClient>
   start(options: StartOptions): Promise<StartedCluster>
   /** Waits until the raylet has gone; kills it when it does not. False: it had to be killed. */
-  ended(node: SessionNode, graceMs: number): Promise<boolean>
+  ended(node: ClusterNode, graceMs: number): Promise<boolean>
   leftovers(): { readonly root: string; readonly stale: readonly string[] }
 }
 
@@ -75,11 +87,11 @@ export interface StartOptions {
 }
 
 export interface StartedCluster {
-  readonly node: SessionNode
+  readonly node: ClusterNode
   /** Resolves when the raylet has ended. */
   readonly gone: Promise<void>
   /** Keeps this process open until then. */
-  hold(): void
+  readonly hold: () => void
 }
 
 /** User programs. */
@@ -128,7 +140,11 @@ export interface Logs {
   /** Their names without `.log`: raylet, worker-1a2b3c4d. */
   names(sessionDir: string): readonly string[]
   /** All that is kept of one log, the oldest first, then what comes until `stopped`. */
-  read(sessionDir: string, name: string, o: { readonly follow?: FollowOptions }): AsyncIterable<string>
+  read(
+    sessionDir: string,
+    name: string,
+    o: { readonly follow?: FollowOptions },
+  ): AsyncIterable<string>
 }
 
 export interface FollowOptions {

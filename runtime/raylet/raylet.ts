@@ -426,7 +426,7 @@ export class Raylet {
     this.#writeJob(job.spec, 'FINISHED')
     const { name, namespace } = job.spec
     const ageMs = Math.round(this.#deps.clock.monotonicMs() - job.startedAtMs)
-    const ended = { state: 'FINISHED', driverPid: null, ageMs }
+    const ended = { state: 'FINISHED', driverId: toHex(job.driver), driverPid: null, ageMs }
     this.#finishedJobs.push({ jobId: toHex(jobId), name, namespace, ...ended })
     if (this.#finishedJobs.length > FINISHED_JOBS_MAX) this.#finishedJobs.shift()
   }

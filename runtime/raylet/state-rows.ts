@@ -29,6 +29,7 @@ export function stateRows(state: RayletState, kind: string, nowMs: number): Stat
         name: job.spec.name,
         namespace: job.spec.namespace,
         state: job.endedAtMs === undefined ? 'RUNNING' : 'FINISHED',
+        driverId: toHex(job.driver),
         driverPid: state.clients.get(job.driver)?.pid ?? null,
         ageMs: Math.round(nowMs - job.startedAtMs),
       }))
