@@ -88,9 +88,12 @@ export function shownName(descriptor: FunctionDescriptor, sources: Sources): str
   return variable ?? `${fileName(descriptor.home)}:${line}`
 }
 
-/** Homes that have registered functions, in the order of their first one. */
+/** Modules of Virga's own: imported with the user's, and no order is to be kept with them. */
+const ownHomes = new Set<string>()
+
+/** The user's homes that have registered functions, in the order of their first one. */
 export function registeredHomes(): readonly string[] {
-  return [...registry().homes.keys()]
+  return [...registry().homes.keys()].filter((home) => !ownHomes.has(home))
 }
 
 /**
@@ -203,7 +206,9 @@ function checkBundled(home: string): void {
 }
 
 function ownSite(moduleUrl: string): { home: string; line: number; column: number } {
-  return { home: normalizeHome(moduleUrl) ?? moduleUrl, line: 1, column: 1 }
+  const home = normalizeHome(moduleUrl) ?? moduleUrl
+  ownHomes.add(home)
+  return { home, line: 1, column: 1 }
 }
 
 function called(identity: FunctionIdentity): string {

@@ -1,3 +1,4 @@
+// How limited tasks wait at their owner, for tokens that the raylet grants.
 import { expect, test } from 'vitest'
 import { ASKED_MAX, Limiters } from '../../../runtime/core-worker/limiters.ts'
 import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
