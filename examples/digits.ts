@@ -9,6 +9,7 @@ const B1 = PIXELS * HIDDEN
 const W2 = B1 + HIDDEN
 const B2 = W2 + HIDDEN * DIGITS
 export const WEIGHTS = B2 + DIGITS
+const ONE = Float32Array.of(1)
 
 /** `pixels` holds PIXELS numbers from 0 to 1 for each of `labels`. */
 export interface Digits {
@@ -45,43 +46,26 @@ export function gradient(
   [start, end]: readonly [number, number],
 ): Float32Array {
   const sum = new Float32Array(WEIGHTS)
-  const [hidden, output] = [new Float32Array(HIDDEN), new Float32Array(DIGITS)]
   const hiddenError = new Float32Array(HIDDEN)
   for (let image = start; image < end; image++) {
     const x = pixels.subarray(image * PIXELS, (image + 1) * PIXELS)
-    forward(weights, x, hidden, output)
-    const label = labels[image] ?? 0
-    output[label] = (output[label] ?? 0) - 1 // now the error of the output
+    const { hidden, output } = forward(weights, x)
+    const outputError = output.map((share, digit) => share - (digit === labels[image] ? 1 : 0))
     hiddenError.fill(0)
-    for (let d = 0; d < DIGITS; d++) {
-      const error = output[d] ?? 0
-      sum[B2 + d] = (sum[B2 + d] ?? 0) + error
-      for (let h = 0; h < HIDDEN; h++) {
-        const at = W2 + d * HIDDEN + h
-        sum[at] = (sum[at] ?? 0) + error * (hidden[h] ?? 0)
-        hiddenError[h] = (hiddenError[h] ?? 0) + error * (weights[at] ?? 0)
-      }
-    }
-    for (let h = 0; h < HIDDEN; h++) {
-      if (hidden[h] === 0) hiddenError[h] = 0
-      sum[B1 + h] = (sum[B1 + h] ?? 0) + (hiddenError[h] ?? 0)
-    }
-    for (let p = 0; p < PIXELS; p++) {
-      const ink = x[p] ?? 0
-      if (ink === 0) continue // four pixels of five
-      for (let h = 0, at = p * HIDDEN; h < HIDDEN; h++, at++) {
-        sum[at] = (sum[at] ?? 0) + ink * (hiddenError[h] ?? 0)
-      }
-    }
+    addProduct(hiddenError, outputError, weights, W2)
+    for (let h = 0; h < HIDDEN; h++) if (hidden[h] === 0) hiddenError[h] = 0
+    addOuter(sum, 0, x, hiddenError)
+    addOuter(sum, B1, ONE, hiddenError)
+    addOuter(sum, W2, outputError, hidden)
+    addOuter(sum, B2, ONE, outputError)
   }
   return sum
 }
 
 /** The share of the digits that are read right. */
 export function accuracy(weights: Float32Array, { pixels, labels }: Digits): number {
-  const [hidden, output] = [new Float32Array(HIDDEN), new Float32Array(DIGITS)]
   const right = labels.filter((label, image) => {
-    forward(weights, pixels.subarray(image * PIXELS, (image + 1) * PIXELS), hidden, output)
+    const { output } = forward(weights, pixels.subarray(image * PIXELS, (image + 1) * PIXELS))
     return output.indexOf(Math.max(...output)) === label
   })
   return right.length / labels.length
@@ -91,24 +75,36 @@ export function accuracy(weights: Float32Array, { pixels, labels }: Digits): num
 function forward(
   weights: Float32Array,
   x: Float32Array,
-  hidden: Float32Array,
-  output: Float32Array,
-): void {
-  hidden.set(weights.subarray(B1, W2))
-  for (let p = 0; p < PIXELS; p++) {
-    const ink = x[p] ?? 0
-    if (ink === 0) continue
-    for (let h = 0, at = p * HIDDEN; h < HIDDEN; h++, at++) {
-      hidden[h] = (hidden[h] ?? 0) + ink * (weights[at] ?? 0)
+): { hidden: Float32Array; output: Float32Array } {
+  const hidden = weights.slice(B1, W2)
+  addProduct(hidden, x, weights, 0)
+  for (let h = 0; h < HIDDEN; h++) hidden[h] = Math.max(0, hidden[h] ?? 0)
+  const scores = weights.slice(B2).map((bias, digit) => {
+    const row = weights.subarray(W2 + digit * HIDDEN, W2 + (digit + 1) * HIDDEN)
+    return row.reduce((score, weight, h) => score + weight * (hidden[h] ?? 0), bias)
+  })
+  const largest = Math.max(...scores)
+  const output = scores.map((score) => Math.exp(score - largest))
+  const total = output.reduce((sum, share) => sum + share, 0)
+  return { hidden, output: output.map((share) => share / total) }
+}
+
+/** Adds to `sum` the row vector `left` times the matrix that begins at `at`. */
+function addProduct(sum: Float32Array, left: Float32Array, matrix: Float32Array, at: number): void {
+  for (let i = 0, row = at; i < left.length; i++, row += sum.length) {
+    const factor = left[i] ?? 0
+    if (factor === 0) continue // as are four pixels of five
+    for (let j = 0; j < sum.length; j++) sum[j] = (sum[j] ?? 0) + factor * (matrix[row + j] ?? 0)
+  }
+}
+
+/** Adds to the matrix that begins at `at` the product of a column, `left`, and a row, `right`. */
+function addOuter(sum: Float32Array, at: number, left: Float32Array, right: Float32Array): void {
+  for (let i = 0, row = at; i < left.length; i++, row += right.length) {
+    const factor = left[i] ?? 0
+    if (factor === 0) continue
+    for (let j = 0; j < right.length; j++) {
+      sum[row + j] = (sum[row + j] ?? 0) + factor * (right[j] ?? 0)
     }
   }
-  for (let h = 0; h < HIDDEN; h++) hidden[h] = Math.max(0, hidden[h] ?? 0)
-  for (let d = 0; d < DIGITS; d++) {
-    let sum = weights[B2 + d] ?? 0
-    for (let h = 0; h < HIDDEN; h++) sum += (weights[W2 + d * HIDDEN + h] ?? 0) * (hidden[h] ?? 0)
-    output[d] = sum
-  }
-  const largest = Math.max(...output)
-  const total = output.reduce((sum, score) => sum + Math.exp(score - largest), 0)
-  for (let d = 0; d < DIGITS; d++) output[d] = Math.exp((output[d] ?? 0) - largest) / total
 }

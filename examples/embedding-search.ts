@@ -46,9 +46,7 @@ const cluster = await timed(async () => {
   const modelOf = (i: number): (typeof models)[0] => models[i % models.length] as (typeof models)[0]
   const rows = await get(batches.map((batch, i) => modelOf(i).embed.remote(batch)))
   const index = await put(joined(rows))
-  const answers = QUESTIONS.map((text, i) =>
-    search.remote(index, modelOf(i).embed.remote([text])),
-  )
+  const answers = QUESTIONS.map((text, i) => search.remote(index, modelOf(i).embed.remote([text])))
   return await get(answers)
 })
 for (const [i, rows] of cluster.value.entries()) {

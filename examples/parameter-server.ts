@@ -38,8 +38,8 @@ const shardGradient = remote(gradient)
 
 await init()
 
-const heldBack = digits(0, HELD_BACK_PER_DIGIT)
-const training = digits(HELD_BACK_PER_DIGIT, 700)
+const training = digits(0, 700)
+const heldBack = digits(700, HELD_BACK_PER_DIGIT)
 const stepCount = sized(200)
 
 const cluster = await timed(async () => {

@@ -58,7 +58,9 @@ const cluster = await timed(async () => {
 const heldMax = await gauge.heldMax.run()
 const [a, b, likeness] = mostAlike(cluster.value)
 console.log(`${names.length} texts went through, never more than ${heldMax} at a time`)
-console.log(`most alike: ${names[a]} and ${names[b]}, ${(likeness * 100).toFixed(1)} % of words shared`)
+console.log(
+  `most alike: ${names[a]} and ${names[b]}, ${(likeness * 100).toFixed(1)} % of words shared`,
+)
 ok(heldMax <= HELD_MAX, `${heldMax} texts were held, and ${HELD_MAX} are allowed`)
 
 const single = await timed(() =>
