@@ -23,7 +23,7 @@ import { openCluster, type OpenedCluster } from './cluster-process.ts'
 import { findWorker } from './current.ts'
 import { driverFacts } from './driver-process.ts'
 import { startInline } from './inline/init.ts'
-import { printOutput } from './output-process.ts'
+import { flushRepeated, printOutput } from './output-process.ts'
 
 interface Running {
   readonly worker: CoreWorker
@@ -83,9 +83,16 @@ export async function shutdown(): Promise<void> {
   starting = undefined
   const { worker, opened, tellLast } = await running
   process.off('exit', tellLast)
+  await drainOutput(worker)
   registry().currentCoreWorker = undefined
   await worker.close()
   await opened.close()
+}
+
+/** A cluster that is gone already has nothing more to say. */
+async function drainOutput(worker: CoreWorker): Promise<void> {
+  await worker.deps.raylet.request('drainOutput', {}).catch(() => undefined)
+  flushRepeated()
 }
 
 async function connect(spec: InitSpecOptions): Promise<Running> {
@@ -125,6 +132,8 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
     worker.deps.raylet.flush()
   }
   process.once('exit', tellLast)
+  // The program's end: what its tasks printed last is still on its way.
+  process.once('beforeExit', () => void drainOutput(worker))
   return { worker, opened, cluster, tellLast }
 }
 

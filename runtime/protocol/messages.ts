@@ -213,6 +213,8 @@ export interface RayletCalls {
   awaitGroup: [{ groupId: string }, undefined]
   removeGroup: [{ groupId: string }, undefined]
   state: [{ kind: string; limit?: number; after?: string }, { rows: StateRow[]; dropped: number }]
+  /** Answered when all that the sender's workers printed so far has been sent as `output`. */
+  drainOutput: [object, undefined]
   stop: [object, undefined]
   /** Answered when the raylet stops: progress by function as it was in the end. */
   awaitStop: [object, { rows: StateRow[] }]

@@ -38,6 +38,8 @@ export interface LinkHost {
   /** Resolves when the raylet stops. */
   awaitStop(): Promise<RayletCalls['awaitStop'][1]>
   query(message: RayletCalls['state'][0]): RayletCalls['state'][1]
+  /** Resolves when all that workers printed so far has been forwarded. */
+  drainOutput(): Promise<void>
   stop(): void
 }
 
@@ -95,6 +97,8 @@ export class ClientLink {
         return this.#store(client, type, message)
       case 'state':
         return this.#host.query(message as RayletCalls['state'][0])
+      case 'drainOutput':
+        return this.#host.drainOutput()
       case 'stop':
         this.#host.stop()
         return undefined
@@ -173,7 +177,7 @@ function checkHello(hello: Hello): void {
 
 type BrainCall = Exclude<
   keyof RayletCalls,
-  'hello' | 'state' | 'stop' | 'awaitStop' | 'storeCreate' | 'storeSeal' | 'storePin'
+  'hello' | 'state' | 'drainOutput' | 'stop' | 'awaitStop' | 'storeCreate' | 'storeSeal' | 'storePin'
 >
 
 function requestStimulus(

@@ -25,7 +25,7 @@ class LogFile implements LogSink {
   readonly #options: LogFileOptions
   #fd: number | undefined
   #sizeBytes = 0
-  #pending: string[] = []
+  #pending: Uint8Array[] = []
   #pendingBytes = 0
   #writing = false
   #closing = false
@@ -40,10 +40,10 @@ class LogFile implements LogSink {
     return this.#pendingBytes > PENDING_BYTES_MAX
   }
 
-  write(text: string): void {
+  write(chunk: Uint8Array): void {
     if (this.#failed) return
-    this.#pending.push(text)
-    this.#pendingBytes += text.length
+    this.#pending.push(chunk)
+    this.#pendingBytes += chunk.length
     this.#next()
   }
 
@@ -54,7 +54,8 @@ class LogFile implements LogSink {
 
   #next(): void {
     if (this.#writing || this.#pending.length === 0) return
-    const bytes = Buffer.from(this.#pending.join(''))
+    const bytes = this.#pending.length === 1 ? this.#pending[0] : Buffer.concat(this.#pending)
+    if (bytes === undefined) return
     this.#pending = []
     this.#writing = true
     try {
@@ -65,7 +66,7 @@ class LogFile implements LogSink {
     }
   }
 
-  #writeAll(fd: number, bytes: Buffer, from: number): void {
+  #writeAll(fd: number, bytes: Uint8Array, from: number): void {
     write(fd, bytes, from, bytes.length - from, null, (error, count) => {
       if (error !== null) this.#fail(error)
       else if (from + count < bytes.length) this.#writeAll(fd, bytes, from + count)
@@ -76,7 +77,7 @@ class LogFile implements LogSink {
   #wrote(sizeBytes: number): void {
     this.#writing = false
     this.#sizeBytes += sizeBytes
-    this.#pendingBytes = this.#pending.reduce((sum, text) => sum + text.length, 0)
+    this.#pendingBytes = this.#pending.reduce((sum, chunk) => sum + chunk.length, 0)
     if (!this.isBusy()) this.onDrained?.()
     if (this.#pending.length > 0) this.#next()
     else if (this.#closing) this.#end()

@@ -209,7 +209,7 @@ function sessionLog(sessionDir: string): Log {
     (level: keyof typeof LEVELS): Log['info'] =>
     (msg, fields) => {
       const line = { level: LEVELS[level], time: Date.now(), pid: process.pid, ...fields, msg }
-      sink.write(`${JSON.stringify(line)}\n`)
+      sink.write(Buffer.from(`${JSON.stringify(line)}\n`))
     }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }

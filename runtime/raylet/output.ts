@@ -1,6 +1,7 @@
 // What workers print, on its way to the driver of their job and to the session's log files.
-//   bytes ──split──► lines ──► log file (all of them)
-//                      └─────► driver (as many as the budget allows, batched)
+//   bytes ──► log file, as they are
+//     └─split─► lines ──► driver, as many as the budget of this second allows, in batches
+// What is beyond the budget is not even decoded: a flood costs little more than writing it down.
 // Invariants:
 //   O1. Memory stays flat however much is printed: a worker whose lines are not taken by the log
 //       file or by its driver fast enough is not read on (its pipe fills, its writes wait).
@@ -17,9 +18,10 @@ import type { OutputLine } from '../protocol/messages.ts'
 
 type Stream = 'stdout' | 'stderr'
 
-/** Where lines go to stay. While it is busy it cannot keep up, and should be given no more. */
+/** Where bytes go to stay. While it is busy it cannot keep up, and should be given no more. */
 export interface LogSink {
-  write(text: string): void
+  /** Keeps the chunk until it is written. */
+  write(chunk: Uint8Array): void
   isBusy(): boolean
   /** Set by whoever writes: called when it is busy no longer. */
   onDrained: (() => void) | undefined
@@ -45,36 +47,41 @@ export interface OutputDeps {
 interface StreamState {
   readonly decoder: { decode(bytes?: Uint8Array, options?: { stream: boolean }): string }
   rest: string
-  /** The rest of a line that was cut is skipped. */
-  cutting: boolean
+  /** Everything up to the next line feed is left out. */
+  skipping: boolean
 }
 
 /** Lines of one worker travel together for so long. */
 const OUTPUT_BATCH_MS = 50
 const BATCH_BYTES_MAX = 256 * 1024
+/** Lines cost something beside their text: a flood of empty ones is a flood. */
+const LINE_COST_BYTES = 32
+const WINDOW_MS = 1000
+const TAIL_LINE_CHARS_MAX = 2000
+const LINE_FEED = 10
 
 /** The output of one worker. */
 export class WorkerOutput {
   readonly #deps: OutputDeps
   readonly #source: OutputSource
   readonly #streams: Readonly<Record<Stream, StreamState>> = {
-    stdout: { decoder: new TextDecoder(), rest: '', cutting: false },
-    stderr: { decoder: new TextDecoder(), rest: '', cutting: false },
+    stdout: { decoder: new TextDecoder(), rest: '', skipping: false },
+    stderr: { decoder: new TextDecoder(), rest: '', skipping: false },
   }
   readonly #tail: string[] = []
   #batch: OutputLine[] = []
   #batchBytes = 0
   #timer: { cancel(): void } | undefined
   #paused = false
-  #budgetBytes = OUTPUT_BYTES_PER_SECOND_MAX
-  #budgetAtMs: number
+  #windowAtMs: number
+  #spentBytes = 0
   #droppedCount = 0
   #closed = false
 
   constructor(deps: OutputDeps, source: OutputSource) {
     this.#deps = deps
     this.#source = source
-    this.#budgetAtMs = deps.clock.monotonicMs()
+    this.#windowAtMs = deps.clock.monotonicMs()
     deps.log.onDrained = () => {
       this.#restrain()
     }
@@ -85,19 +92,20 @@ export class WorkerOutput {
     return this.#tail
   }
 
-  /** Bytes as they come; they are read before this returns. */
+  /** Bytes as they come. */
   write(stream: Stream, chunk: Uint8Array): void {
-    const state = this.#streams[stream]
-    const parts = (state.rest + state.decoder.decode(chunk, { stream: true })).split('\n')
-    state.rest = parts.pop() ?? ''
-    for (const part of parts) this.#line(stream, state, part)
-    if (state.rest.length > OUTPUT_LINE_BYTES_MAX) {
-      this.#line(stream, state, state.rest)
-      state.rest = ''
-      state.cutting = true
-    }
+    this.#deps.log.write(chunk)
+    this.#renewWindow()
+    // The last words of a worker matter even when they are not forwarded.
+    if (this.#isSpent() && stream === 'stdout') this.#drop(this.#streams.stdout, chunk)
+    else this.#split(stream, chunk)
     this.#schedule()
     this.#restrain()
+  }
+
+  /** Forward what is there now, without waiting for more. */
+  flush(): void {
+    this.#flush()
   }
 
   /** The process has ended: what is left is a line too. */
@@ -110,28 +118,53 @@ export class WorkerOutput {
       if (rest !== '') this.#line(stream, state, rest)
     }
     this.#closed = true
+    this.#markDropped()
     this.#flush()
     this.#timer?.cancel()
     this.#deps.log.close()
   }
 
+  #split(stream: Stream, chunk: Uint8Array): void {
+    const state = this.#streams[stream]
+    const parts = (state.rest + state.decoder.decode(chunk, { stream: true })).split('\n')
+    state.rest = parts.pop() ?? ''
+    for (const part of parts) this.#line(stream, state, part)
+    if (state.rest.length <= OUTPUT_LINE_BYTES_MAX) return
+    this.#line(stream, state, state.rest)
+    state.rest = ''
+    state.skipping = true
+  }
+
+  /** Counts lines without decoding them; the last one goes on in the next chunk. */
+  #drop(state: StreamState, chunk: Uint8Array): void {
+    if (chunk.length === 0) return
+    let count = 0
+    for (let at = 0; at < chunk.length; at += 1) if (chunk[at] === LINE_FEED) count += 1
+    const inLine = chunk.at(-1) !== LINE_FEED
+    if (inLine) count += 1
+    // The line that is being skipped was counted, or shown cut, where it began.
+    this.#droppedCount += state.skipping ? count - 1 : count
+    state.skipping = inLine
+    state.rest = ''
+    state.decoder.decode()
+  }
+
   #line(stream: Stream, state: StreamState, whole: string): void {
-    if (state.cutting) {
-      state.cutting = false
+    if (state.skipping) {
+      state.skipping = false
       return
     }
     const text = whole.endsWith('\r') ? whole.slice(0, -1) : whole
     const shown = text.length <= OUTPUT_LINE_BYTES_MAX ? text : cut(text)
-    this.#deps.log.write(`${shown}\n`)
     if (stream === 'stderr') {
       this.#tail.push(shown.slice(0, TAIL_LINE_CHARS_MAX))
       if (this.#tail.length > STDERR_TAIL_LINES) this.#tail.shift()
     }
-    if (!this.#spend(shown.length)) {
+    if (this.#isSpent()) {
       this.#droppedCount += 1
       return
     }
-    this.#markDropped(stream)
+    this.#spentBytes += shown.length + LINE_COST_BYTES
     this.#push(stream, shown)
   }
 
@@ -141,36 +174,39 @@ export class WorkerOutput {
     if (this.#batchBytes >= BATCH_BYTES_MAX) this.#flush()
   }
 
+  #isSpent(): boolean {
+    return this.#spentBytes >= OUTPUT_BYTES_PER_SECOND_MAX
+  }
+
+  /** The budget of a second is renewed at its end, with word of what it did not cover. */
+  #renewWindow(): void {
+    const nowMs = this.#deps.clock.monotonicMs()
+    if (nowMs - this.#windowAtMs < WINDOW_MS) return
+    this.#windowAtMs = nowMs
+    this.#spentBytes = 0
+    this.#markDropped()
+  }
+
   /** O2. */
-  #markDropped(stream: Stream): void {
+  #markDropped(): void {
     const count = this.#droppedCount
     if (count === 0) return
     this.#droppedCount = 0
-    this.#push(stream, `... ${String(count)} lines dropped, see the log files of the session`)
-  }
-
-  /** A budget that refills with time: short bursts pass, floods are thinned. */
-  #spend(sizeBytes: number): boolean {
-    const nowMs = this.#deps.clock.monotonicMs()
-    const refill = ((nowMs - this.#budgetAtMs) / 1000) * OUTPUT_BYTES_PER_SECOND_MAX
-    this.#budgetBytes = Math.min(OUTPUT_BYTES_PER_SECOND_MAX, this.#budgetBytes + refill)
-    this.#budgetAtMs = nowMs
-    if (this.#budgetBytes < sizeBytes) return false
-    this.#budgetBytes -= sizeBytes + LINE_COST_BYTES
-    return true
+    const lines = count === 1 ? 'line' : 'lines'
+    this.#push('stderr', `... ${String(count)} ${lines} dropped, see the session's log files`)
   }
 
   #schedule(): void {
-    if (this.#timer !== undefined) return
+    if (this.#timer !== undefined || this.#closed) return
     this.#timer = this.#deps.clock.after(OUTPUT_BATCH_MS, () => {
       this.#timer = undefined
+      this.#renewWindow()
       this.#flush()
       if (this.#droppedCount > 0) this.#schedule()
     })
   }
 
   #flush(): void {
-    if (this.#droppedCount > 0 && (this.#closed || this.#spend(0))) this.#markDropped('stderr')
     if (this.#batch.length === 0) return
     const lines = this.#batch
     this.#batch = []
@@ -187,10 +223,6 @@ export class WorkerOutput {
     else this.#source.resume()
   }
 }
-
-/** Lines cost something beside their text: a flood of empty ones is a flood. */
-const LINE_COST_BYTES = 32
-const TAIL_LINE_CHARS_MAX = 2000
 
 function cut(text: string): string {
   const left = text.length - OUTPUT_LINE_BYTES_MAX

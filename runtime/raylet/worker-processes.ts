@@ -87,6 +87,19 @@ export class WorkerProcesses {
     if (running !== undefined) running.peakRssBytes = Math.max(running.peakRssBytes, peakRssBytes)
   }
 
+  /**
+   * Forward what was printed so far. A worker's writes wait for their reader, so all of it is in
+   * the pipes by now, and two turns of the event loop read them empty.
+   */
+  async drainOutput(): Promise<void> {
+    for (let turn = 0; turn < 2; turn += 1) {
+      await new Promise<void>((resolve) => {
+        this.#deps.clock.immediate(resolve)
+      })
+    }
+    for (const { output } of this.#running.values()) output.flush()
+  }
+
   /** Wait for all to leave; kill what is left after the grace; give up `killMs` after that. */
   async endAll(limits: { readonly graceMs: number; readonly killMs: number }): Promise<void> {
     await this.#emptyWithin(limits.graceMs)

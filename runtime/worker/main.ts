@@ -18,6 +18,7 @@ import { WorkerSide } from '../core-worker/worker-side.ts'
 import { openArenaClient } from '../core-worker/arena-client-file.ts'
 import { udsTransport } from '../protocol/connection-uds.ts'
 import type { FunctionIdentity } from '../protocol/messages.ts'
+import { blockOutput } from './blocking-output-process.ts'
 import { FunctionLoader } from './function-loader.ts'
 import { ModuleLoader } from './module-loader.ts'
 import { installTypeScriptHooks } from './strip-hooks-loader.ts'
@@ -49,6 +50,7 @@ async function main(): Promise<void> {
       sources.noteHash(url, hash)
     },
   })
+  blockOutput()
   captureHomes(sources)
   surviveListenClash()
   let side: WorkerSide | undefined

@@ -21,7 +21,7 @@ const throws = (error: Error): never => {
 function drained(sink: LogSink): Promise<void> {
   return new Promise((resolve) => {
     sink.onDrained = resolve
-    sink.write('\n')
+    sink.write(Buffer.from('\n'))
   })
 }
 
@@ -29,7 +29,7 @@ describe('log files', () => {
   test('there is none before the first line', async () => {
     const sink = logFile({ path: join(folder, 'a'), onError: throws })
     expect(readdirSync(folder)).toEqual([])
-    sink.write('one\n')
+    sink.write(Buffer.from('one\n'))
     await drained(sink)
     expect(readFileSync(join(folder, 'a.log'), 'utf8')).toBe('one\n\n')
     sink.close()
@@ -38,7 +38,7 @@ describe('log files', () => {
   test('they are rotated by size, five at most, the newest without a number', async () => {
     const sink = logFile({ path: join(folder, 'a'), bytesMax: 100, onError: throws })
     for (let i = 0; i < 20; i += 1) {
-      sink.write(`${String(i).padStart(2, '0')}${'x'.repeat(60)}\n`)
+      sink.write(Buffer.from(`${String(i).padStart(2, '0')}${'x'.repeat(60)}\n`))
       await drained(sink)
     }
     const files = readdirSync(folder).sort()
@@ -51,7 +51,7 @@ describe('log files', () => {
 
   test('it is busy while much waits, and says when it is not', async () => {
     const sink = logFile({ path: join(folder, 'a'), onError: throws })
-    sink.write('x'.repeat(3 * 1024 * 1024))
+    sink.write(Buffer.from('x'.repeat(3 * 1024 * 1024)))
     expect(sink.isBusy()).toBe(true)
     await drained(sink)
     expect(sink.isBusy()).toBe(false)
@@ -61,8 +61,8 @@ describe('log files', () => {
   test('a folder that is gone is told once, and does no more harm', () => {
     const errors: Error[] = []
     const sink = logFile({ path: join(folder, 'no', 'a'), onError: (error) => errors.push(error) })
-    sink.write('one\n')
-    sink.write('two\n')
+    sink.write(Buffer.from('one\n'))
+    sink.write(Buffer.from('two\n'))
     expect(errors).toHaveLength(1)
     expect(sink.isBusy()).toBe(false)
     sink.close()

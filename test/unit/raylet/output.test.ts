@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../../runtime/common/clock.ts'
 import { OUTPUT_BYTES_PER_SECOND_MAX, OUTPUT_LINE_BYTES_MAX, STDERR_TAIL_LINES } from '../../../runtime/common/limits.ts'
@@ -15,7 +16,7 @@ class Bench {
   readonly batches: number[] = []
   #timers: { atMs: number; run: () => void }[] = []
   readonly log: LogSink = {
-    write: (text) => this.logged.push(text),
+    write: (chunk) => this.logged.push(Buffer.from(chunk).toString()),
     isBusy: () => this.logBusy,
     onDrained: undefined,
     close: () => undefined,
@@ -149,11 +150,36 @@ describe('output of a worker', () => {
     const count = Math.ceil((3 * OUTPUT_BYTES_PER_SECOND_MAX) / line.length)
     for (let i = 0; i < count; i += 1) bench.write(line)
     bench.pass(2000)
+    bench.output.close()
     const marks = bench.texts.filter((text) => text.startsWith('...'))
     const dropped = marks.reduce((sum, text) => sum + Number(/(\d+) lines dropped/.exec(text)?.[1]), 0)
     expect(dropped).toBeGreaterThan(count / 3)
     expect(bench.texts.length - marks.length + dropped).toBe(count)
     expect(bench.logged).toHaveLength(count)
+  })
+
+  test('O2: every line is shown or counted, wherever chunks begin and end', () => {
+    const lengths = fc.array(fc.nat(3000), { minLength: 200, maxLength: 600 })
+    const cuts = fc.array(fc.integer({ min: 1, max: 200_000 }), { minLength: 5, maxLength: 30 })
+    fc.assert(
+      fc.property(lengths, cuts, (lineLengths, chunkLengths) => {
+        const bench = new Bench()
+        const block = lineLengths.map((length) => `${'x'.repeat(length)}\n`).join('')
+        const repeats = Math.ceil((1.5 * OUTPUT_BYTES_PER_SECOND_MAX) / block.length)
+        const bytes = Buffer.from(block.repeat(repeats))
+        for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
+          const length = chunkLengths[turn % chunkLengths.length] ?? 1
+          bench.write(bytes.subarray(at, at + length))
+          at += length
+          if (turn % 7 === 0) bench.pass(90)
+        }
+        bench.output.close()
+        const marks = bench.texts.filter((text) => text.startsWith('...'))
+        const dropped = marks.reduce((sum, text) => sum + Number(/(\d+) line/.exec(text)?.[1]), 0)
+        expect(bench.texts.length - marks.length + dropped).toBe(lineLengths.length * repeats)
+      }),
+      { numRuns: 15 },
+    )
   })
 
   test('O2: what the driver does not take is counted too, never kept', () => {
@@ -163,8 +189,8 @@ describe('output of a worker', () => {
     bench.pass(50)
     bench.driverTakes = true
     bench.write('c\n')
-    bench.pass(100)
-    expect(bench.texts).toEqual(['... 2 lines dropped, see the log files of the session', 'c'])
+    bench.pass(1000)
+    expect(bench.texts).toEqual(['c', "... 2 lines dropped, see the session's log files"])
   })
 
   test('O1: while the log file is behind, the worker is not read; it is when the file has caught up', () => {
