@@ -27,7 +27,9 @@ export function makeActorHandle(target: ActorTarget): object {
   const handle = new Proxy(new ActorHandleTarget(), {
     get(_, name) {
       if (typeof name === 'symbol') {
-        return name === Symbol.toStringTag ? `ActorHandle(${target.info.className})` : undefined
+        const shown = `ActorHandle(${target.info.className})`
+        if (name === Symbol.toPrimitive) return () => shown
+        return name === Symbol.toStringTag ? shown : undefined
       }
       if (NOT_METHODS.has(name)) return undefined
       let method = methods.get(name)

@@ -13,7 +13,7 @@ import {
 import type { EncodedValue, ValueCodec } from '../protocol/value-codec.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import { sharedEntries } from './handles.ts'
-import { entryOf, isObjectRef } from './object-ref.ts'
+import { isObjectRef, type ObjectRef } from './object-ref.ts'
 
 const SLAB_BYTES = 64 * 1024
 
@@ -31,6 +31,8 @@ export interface EncodedArguments {
 
 export interface ArgumentsDeps {
   readonly codec: ValueCodec
+  /** @throws ForeignRefError, ObjectFreedError */
+  entryOf(this: void, ref: ObjectRef): ObjectEntry
   /** Puts a large argument into the store: an entry that completes as STORED. */
   storeLarge(encoded: EncodedValue): ObjectEntry
 }
@@ -102,7 +104,7 @@ export class ArgumentEncoder {
   }
 
   #part(arg: unknown, path: string, holds: ObjectEntry[]): Argument {
-    if (isObjectRef(arg)) return { kind: 'entry', entry: entryOf(arg) }
+    if (isObjectRef(arg)) return { kind: 'entry', entry: this.#deps.entryOf(arg) }
     const encoded = this.#deps.codec.encode(arg, path)
     if (encoded.handles.length > 0) holds.push(...sharedEntries(encoded.handles))
     if (encoded.sizeBytes > INLINE_BYTES_MAX) {

@@ -29,7 +29,7 @@ import { Getter } from './get.ts'
 import { Leases } from './leases.ts'
 import { Limiters } from './limiters.ts'
 import { ObjectEntry } from './object-entry.ts'
-import { entryOf, refOf, type ObjectRef } from './object-ref.ts'
+import { entryIn, refOf, type ObjectRef } from './object-ref.ts'
 import { Peers, type Peer } from './peers.ts'
 import type { RayletLink } from './raylet-link.ts'
 import { actorObjectId, References } from './references.ts'
@@ -108,6 +108,7 @@ export class CoreWorker {
       finalization,
       dial,
       ownAddress: options.address,
+      jobId: this.jobId,
       storeFree: (objectId) => {
         raylet.notify('storeFree', { objectIds: [objectId] })
       },
@@ -154,6 +155,7 @@ export class CoreWorker {
       clock,
       codec: this.codec,
       store: this.store,
+      entryOf: (ref) => entryIn(ref, this.references),
       resolve: (entry) => {
         this.values.resolve(entry)
       },
@@ -186,7 +188,7 @@ export class CoreWorker {
   }
 
   cancel(ref: ObjectRef, options: { force: boolean; recursive: boolean }): void {
-    const entry = entryOf(ref)
+    const entry = entryIn(ref, this.references)
     if (entry.task !== undefined) this.submitter.cancel(entry.task, options)
     else if (entry.pending && entry.sharing?.ownerAddress !== undefined) {
       const objectId = this.references.idOf(entry)
@@ -311,6 +313,7 @@ export class CoreWorker {
     const { clock, raylet } = this.deps
     const encoder = new ArgumentEncoder({
       codec: this.codec,
+      entryOf: (ref) => entryIn(ref, this.references),
       storeLarge: (encoded) => this.values.storeLarge(encoded),
     })
     const submitter = new Submitter({

@@ -18,6 +18,8 @@ export interface GetterDeps {
   readonly clock: Clock
   readonly codec: ValueCodec
   readonly store: StoreClient
+  /** @throws ForeignRefError, ObjectFreedError */
+  entryOf(this: void, ref: ObjectRef): ObjectEntry
   /** Finishes an error for the user: call site, frames in the user's source. */
   present(error: unknown, site: CallSite): unknown
   /** Asks the owner of a borrowed entry for its value. */
@@ -35,7 +37,7 @@ export class Getter {
   }
 
   async getOne(ref: ObjectRef, options: Partial<GetSpecOptions> = {}): Promise<unknown> {
-    const entry = entryOf(ref)
+    const entry = this.#deps.entryOf(ref)
     if (entry.state === VALUE) return entry.value
     const site = captureCallSite()
     try {
@@ -50,7 +52,7 @@ export class Getter {
     refs: readonly ObjectRef[],
     options: Partial<GetSpecOptions> = {},
   ): Promise<unknown[]> {
-    const entries = refs.map(entryOf)
+    const entries = refs.map(this.#deps.entryOf)
     const site = captureCallSite()
     try {
       for (const entry of entries) if (entry.state === FAILED) throw entry.value
@@ -71,8 +73,8 @@ export class Getter {
     options: Partial<WaitSpecOptions> = {},
   ): Promise<[ready: ObjectRef[], pending: ObjectRef[]]> {
     const numReturns = options.numReturns ?? 1
+    const entries = refs.map(this.#deps.entryOf)
     checkWait(refs, numReturns)
-    const entries = refs.map(entryOf)
     const split = (): [ObjectRef[], ObjectRef[]] => splitReady(refs, entries, numReturns)
     if (options.signal?.aborted === true) throw options.signal.reason
     for (const entry of entries) if (entry.pending) this.#deps.resolve(entry)

@@ -8,7 +8,7 @@ import { actorEntryOf, actorTargetOf, isActorHandle } from './actor-handle.ts'
 import { actorHandleOf } from './actor-calls.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { ObjectEntry } from './object-entry.ts'
-import { entryOf, isObjectRef, refOf, type ObjectRef } from './object-ref.ts'
+import { entryIn, entryOf, isObjectRef, refOf, type ObjectRef } from './object-ref.ts'
 
 const TAG_REF = 1
 const TAG_ACTOR = 2
@@ -37,7 +37,7 @@ export function handleCodecs(worker: CoreWorker): readonly HandleCodec[] {
     {
       tag: TAG_REF,
       matches: isObjectRef,
-      encode: (ref) => worker.references.encode(entryOf(ref as ObjectRef)),
+      encode: (ref) => worker.references.encode(entryIn(ref as ObjectRef, worker.references)),
       decode: (bytes) => refOf(worker.references.decode(bytes), worker.references),
     },
     {

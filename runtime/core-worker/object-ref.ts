@@ -1,16 +1,19 @@
 // ObjectRef: the user's handle to a future value. Not thenable, on purpose: it could not be
 // returned from an async function. Its entry is reached through functions of this file only.
-import { ObjectFreedError, UsageError } from '../common/errors.ts'
-import { toHex, type ObjectId } from '../common/ids.ts'
+import { ForeignRefError, ObjectFreedError, UsageError } from '../common/errors.ts'
+import { toHex, type JobId, type ObjectId } from '../common/ids.ts'
 import { ObjectRef } from '../common/surface.ts'
 import type { ObjectEntry } from './object-entry.ts'
 
 export interface RefHooks {
+  readonly jobId: JobId
   idOf(entry: ObjectEntry): ObjectId
   freed(entry: ObjectEntry): void
 }
 
 let openEntry: (ref: OwnedRef) => ObjectEntry | undefined
+let jobOf: (ref: OwnedRef) => JobId
+let isOwned: (value: object) => value is OwnedRef
 
 class OwnedRef<out T = unknown> extends ObjectRef<T> {
   #entry: ObjectEntry | undefined
@@ -24,6 +27,8 @@ class OwnedRef<out T = unknown> extends ObjectRef<T> {
 
   static {
     openEntry = (ref) => ref.#entry
+    jobOf = (ref) => ref.#hooks.jobId
+    isOwned = (value): value is OwnedRef => #entry in value
   }
 
   /** The object's id in hex: 40 digits. */
@@ -74,6 +79,20 @@ export function entryOf(ref: ObjectRef): ObjectEntry {
   return entry
 }
 
+/** @throws ForeignRefError for a ref of another job; ObjectFreedError. */
+export function entryIn(ref: ObjectRef, { jobId }: RefHooks): ObjectEntry {
+  if (jobOf(ref as OwnedRef) !== jobId) {
+    throw new ForeignRefError(
+      `${String(ref)} belongs to another job, of a cluster this process has left; refs do not ` +
+        'outlive their cluster: pass the value itself',
+      { data: { jobId: toHex(jobOf(ref as OwnedRef)), ownJobId: toHex(jobId) } },
+    )
+  }
+  return entryOf(ref)
+}
+
 export type { ObjectRef }
 
-export const isObjectRef = (value: unknown): value is ObjectRef => value instanceof ObjectRef
+/** Made by Virga: what only looks like a ref, such as a copy, is none. */
+export const isObjectRef = (value: unknown): value is ObjectRef =>
+  typeof value === 'object' && value !== null && isOwned(value)

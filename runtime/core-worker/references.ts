@@ -10,7 +10,7 @@
 // Source: Ray reference_count.h (owner, borrowers, contained refs).
 import { ObjectLostError, ProtocolError } from '../common/errors.ts'
 import type { Finalization } from '../common/finalization.ts'
-import { PUT_INDEX_FIRST, objectIdOf, type ObjectId } from '../common/ids.ts'
+import { PUT_INDEX_FIRST, objectIdOf, type JobId, type ObjectId } from '../common/ids.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
 import { FAILED, ObjectEntry, STORED, type Sharing } from './object-entry.ts'
@@ -25,6 +25,7 @@ export interface ReferencesDeps {
   /** Nobody holds a handle of an actor of ours any more. */
   actorGone(objectId: ObjectId): void
   readonly ownAddress: string
+  readonly jobId: JobId
 }
 
 export class References implements RefHooks {
@@ -36,6 +37,10 @@ export class References implements RefHooks {
 
   constructor(deps: ReferencesDeps) {
     this.#deps = deps
+  }
+
+  get jobId(): JobId {
+    return this.#deps.jobId
   }
 
   idOf(entry: ObjectEntry): ObjectId {

@@ -57,7 +57,7 @@ export class ReplyWriter {
     const { numReturns } = task.template
     if (numReturns === 0) return this.nothing(task, micros)
     if (numReturns !== 1) return this.#many(task, value, micros)
-    if (value === null || (typeof value !== 'object' && typeof value !== 'string')) {
+    if (isPlain(value)) {
       return this.#plain(task, value, micros)
     }
     const encoded = this.#deps.codec.encode(value, 'result')
@@ -217,6 +217,13 @@ export class ReplyWriter {
     writeReplyHead(outgoing.writer, task.seq, status, micros)
     return outgoing.writer
   }
+}
+
+/** What never fails to encode, so that the frame may be written in place, and is never large. */
+function isPlain(value: unknown): boolean {
+  if (value === null) return true
+  const type = typeof value
+  return type === 'number' || type === 'boolean' || type === 'undefined'
 }
 
 function writeResult(writer: ByteWriter, value: Uint8Array | StoredAt): void {

@@ -2,7 +2,12 @@
 // The path is collected while the failure unwinds, so that an encoding that succeeds pays nothing.
 // Source: the bad-input catalogue, rows B15, B16; Ray inspect_serializability (the path).
 import { types } from 'node:util'
-import { SerializationError, VirgaError } from '../common/errors.ts'
+import {
+  ForeignRefError,
+  ObjectFreedError,
+  SerializationError,
+  VirgaError,
+} from '../common/errors.ts'
 import { ByteLimitError } from './byte-writer.ts'
 
 const PATH_CHARS_MAX = 200
@@ -38,11 +43,15 @@ export class EncodeFailure extends Error {
  * Anything but a failure of ours came from the user's code: a getter, a Proxy, an `encode`.
  */
 export function locate(thrown: unknown, segment: string): unknown {
-  if (thrown instanceof ByteLimitError) return thrown
+  if (thrown instanceof ByteLimitError || isOfHandle(thrown)) return thrown
   const failure = thrown instanceof EncodeFailure ? thrown : threw(thrown)
   failure.segments.push(segment)
   return failure
 }
+
+/** A ref that was freed, or is of another job: what is wrong is the ref, not the value. */
+const isOfHandle = (thrown: unknown): boolean =>
+  thrown instanceof ForeignRefError || thrown instanceof ObjectFreedError
 
 function threw(thrown: unknown): EncodeFailure {
   const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : typeof thrown

@@ -10,7 +10,7 @@
 import { ResourceLedger, type Allocation } from '../common/resource-ledger.ts'
 import { InfeasibleError } from '../common/errors.ts'
 import type { JobId } from '../common/ids.ts'
-import type { ResourceSet } from '../common/resources.ts'
+import { toResources, type ResourceSet } from '../common/resources.ts'
 import { placeBundles } from '../scheduling/place-bundles.ts'
 import { endActor } from './actor-end.ts'
 import { endLease, refuseClass } from './leases.ts'
@@ -30,7 +30,8 @@ export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
   const plan = placeBundles(spec.bundles, [nodeView(turn.state)], spec.strategy)
   if (plan.kind === 'INFEASIBLE') {
     const message = `placement group ${spec.name} can never be reserved: ${plan.reason}`
-    refuse(turn, request, new InfeasibleError(message, { data: { requested: spec.bundles } }))
+    const requested = spec.bundles.map(toResources)
+    refuse(turn, request, new InfeasibleError(message, { data: { requested } }))
     return
   }
   if (!groups.has(spec.groupId)) {

@@ -9,7 +9,7 @@ import {
 } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
 import type { Random } from '../common/random.ts'
-import { fits, type ResourceSet } from '../common/resources.ts'
+import { fits, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { NODE_ID_LABEL, type NodeView } from '../scheduling/cluster-view.ts'
 import { place } from '../scheduling/place.ts'
@@ -51,7 +51,7 @@ export function judge(
       return new InfeasibleError(
         `${spec.name} can never run here: ${placement.nearest}. ` +
           'Ask for less, or start the cluster with more.',
-        { data: { requested: spec.demand, nearest: placement.nearest } },
+        { data: { requested: toResources(spec.demand), nearest: placement.nearest } },
       )
     case 'UNSCHEDULABLE':
       return unschedulable(spec, who, placement.reason)
@@ -62,7 +62,7 @@ function unschedulable(spec: ClassSpec, who: 'task' | 'actor', reason: string): 
   const message =
     `${spec.name} is bound to a node that cannot take it: ${reason}. ` +
     'Choose a living node, or give { soft: true } to run elsewhere.'
-  const options = { data: { requested: spec.demand, reason } }
+  const options = { data: { requested: toResources(spec.demand), reason } }
   return who === 'actor'
     ? new ActorUnschedulableError(message, options)
     : new TaskUnschedulableError(message, options)
@@ -84,7 +84,7 @@ function judgeInGroup(
   return new InfeasibleError(
     `${spec.name} does not fit into its placement group: ${where} holds it. ` +
       'Make a bundle at least as large as the demand.',
-    { data: { requested: spec.demand, nearest: bundles } },
+    { data: { requested: toResources(spec.demand), nearest: bundles.map(toResources) } },
   )
 }
 

@@ -310,3 +310,56 @@ export const makesDetached = remote(async (name: string, start: number) => {
   await RemoteCounter.options({ name, lifetime: 'detached' }).create(start)
 })
 export const pidOf = remote(() => process.pid)
+
+export const relay = remote(async (text: string): Promise<never> => throwRange.run(text))
+export const relayTwice = remote(async (text: string): Promise<never> => relay.run(text))
+export class CodedError extends Error {
+  override name = 'CodedError'
+  readonly code = 'E_CODED'
+}
+export const throwCoded = remote(() => {
+  throw new CodedError('outer', { cause: new TypeError('inner') })
+})
+export const rejectsLater = remote(async () => {
+  setTimeout(() => void Promise.reject(new Error('nobody caught this')), 5)
+  await new Promise((resolve) => setTimeout(resolve, 60_000))
+})
+export const throwsLater = remote(async () => {
+  setTimeout(() => {
+    throw new Error('thrown in a timer')
+  }, 5)
+  await new Promise((resolve) => setTimeout(resolve, 60_000))
+})
+export const awaitsItself = remote(async (box: { ref?: ObjectRef<unknown> }) => {
+  const { get } = await import('virga')
+  if (box.ref !== undefined) await get(box.ref)
+  return 1
+})
+export const named = (name: string) => ({ [name]: () => name })[name] as () => string
+export const oddNames = ['__proto__', 'toString', 'constructor'].map((name) =>
+  remote(named(name), { name }),
+)
+
+/** Keeps a ref for a task that asks for it. */
+export class Keeper {
+  #ref: ObjectRef<unknown> | undefined
+  keep(box: { ref: ObjectRef<unknown> }): void {
+    this.#ref = box.ref
+  }
+  kept(): { ref?: ObjectRef<unknown> } {
+    return this.#ref === undefined ? {} : { ref: this.#ref }
+  }
+}
+export const RemoteKeeper = remote(Keeper)
+type KeeperMethods = typeof RemoteKeeper extends {
+  remote(...args: never[]): ActorHandle<infer M>
+}
+  ? M
+  : never
+export const waitsForKept = remote(async (keeper: ActorHandle<KeeperMethods>) => {
+  const { get } = await import('virga')
+  for (;;) {
+    const { ref } = await keeper.kept.run()
+    if (ref !== undefined) return get(ref)
+  }
+})
