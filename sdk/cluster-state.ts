@@ -15,11 +15,16 @@ export async function nodes(): Promise<NodeInfo[]> {
       state,
       isGcsHost,
       resources,
-      available,
+      available: { ...noneOf(resources), ...available },
       labels: { ...labels },
       epoch: row.epoch,
     }
   })
+}
+
+/** What is used up is shown as 0. */
+function noneOf(resources: Resources): Resources {
+  return Object.fromEntries(Object.keys(resources).map((name) => [name, 0]))
 }
 
 /** What all nodes have together: CPU and GPU in units, memory in bytes, custom ones in units. */

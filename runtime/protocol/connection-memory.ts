@@ -9,8 +9,13 @@ import {
   type Transport,
 } from './connection.ts'
 
+/** Told +1 when a connection begins to keep the process alive, -1 when it ends to. */
+export type KeepAlive = (by: 1 | -1) => void
+
 class MemoryConnection implements Connection {
   readonly #clock: Clock
+  readonly #keepAlive: KeepAlive
+  #keeps = false
   #peer: MemoryConnection | undefined
   #events: ConnectionEvents | undefined
   #inbox: Buffer[] = []
@@ -18,13 +23,14 @@ class MemoryConnection implements Connection {
   #closed = false
   bufferedBytes = 0
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, keepAlive: KeepAlive) {
     this.#clock = clock
+    this.#keepAlive = keepAlive
   }
 
-  static pair(clock: Clock): [MemoryConnection, MemoryConnection] {
-    const a = new MemoryConnection(clock)
-    const b = new MemoryConnection(clock)
+  static pair(clock: Clock, keepAlive: KeepAlive): [MemoryConnection, MemoryConnection] {
+    const a = new MemoryConnection(clock, keepAlive)
+    const b = new MemoryConnection(clock, keepAlive)
     a.#peer = b
     b.#peer = a
     return [a, b]
@@ -43,6 +49,7 @@ class MemoryConnection implements Connection {
 
   close(): void {
     if (this.#closed) return
+    this.unref()
     this.#closed = true
     const peer = this.#peer
     this.#clock.immediate(() => {
@@ -54,15 +61,20 @@ class MemoryConnection implements Connection {
   }
 
   ref(): void {
-    // no handle keeps a process alive here
+    if (this.#keeps || this.#closed) return
+    this.#keeps = true
+    this.#keepAlive(1)
   }
 
   unref(): void {
-    // see ref
+    if (!this.#keeps) return
+    this.#keeps = false
+    this.#keepAlive(-1)
   }
 
   #closeByPeer(): void {
     if (this.#closed) return
+    this.unref()
     this.#closed = true
     this.#events?.onClose()
   }
@@ -84,8 +96,11 @@ class MemoryConnection implements Connection {
   }
 }
 
-/** A network of its own: addresses are seen by connections of the same transport only. */
-export function memoryTransport(clock: Clock): Transport {
+/**
+ * A network of its own: addresses are seen by connections of the same transport only.
+ * @param keepAlive  no handle of the system keeps the process alive here; default: nothing does.
+ */
+export function memoryTransport(clock: Clock, keepAlive: KeepAlive = () => undefined): Transport {
   const listeners = new Map<string, (connection: Connection) => void>()
   return {
     listen(address, onConnection): Promise<Listener> {
@@ -103,7 +118,7 @@ export function memoryTransport(clock: Clock): Transport {
       const onConnection = listeners.get(address)
       if (onConnection === undefined)
         return Promise.reject(new Error(`nothing listens at ${address}`))
-      const [near, far] = MemoryConnection.pair(clock)
+      const [near, far] = MemoryConnection.pair(clock, keepAlive)
       onConnection(far)
       return Promise.resolve(near)
     },

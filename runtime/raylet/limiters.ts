@@ -24,6 +24,7 @@ export function takeTokens(turn: Turn, event: EventOf<'takeTokens'>): void {
     limiter.perSecond = event.perSecond ?? Infinity
     limiter.ready = Math.min(limiter.ready, burstOf(limiter))
   }
+  if (limiter.wanted.size === 0) limiter.waitingSinceMs = turn.nowMs
   limiter.wanted.set(client, (limiter.wanted.get(client) ?? 0) + count)
   grantTokens(turn, limiter)
 }
@@ -65,6 +66,7 @@ function limiterOf({ state, nowMs }: Turn, name: string): Limiter {
       perSecond: Infinity,
       ready: Infinity,
       readyAtMs: nowMs,
+      waitingSinceMs: nowMs,
       wanted: new Map(),
       out: new Map(),
     }

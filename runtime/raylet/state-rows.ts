@@ -10,7 +10,7 @@ import {
   type ResourceSet,
 } from '../common/resources.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
-import type { Actor, Group, RayletState, SchedulingClass, Worker } from './state.ts'
+import type { Actor, Group, Limiter, RayletState, SchedulingClass, Worker } from './state.ts'
 
 /** Rows of the kinds that the brain knows; undefined for a kind it does not. */
 export function stateRows(state: RayletState, kind: string, nowMs: number): StateRow[] | undefined {
@@ -59,7 +59,10 @@ function nodeRow(state: RayletState): StateRow {
 
 /** Below zero is how the ledger counts workers that went on while no CPU was free. */
 function freeOf(state: RayletState): ResourceSet {
-  const entries = Object.entries(state.ledger.free).map(([name, units]) => [name, Math.max(0, units)])
+  const entries = Object.entries(state.ledger.free).map(([name, units]) => [
+    name,
+    Math.max(0, units),
+  ])
   return resourceSet(Object.fromEntries(entries) as Record<string, number>)
 }
 
@@ -123,12 +126,14 @@ function whyRows(state: RayletState, nowMs: number): StateRow[] {
       if (candidate !== 'ACTORS') rows.push(...whyClass(state, candidate, nowMs))
     }
     for (const actor of job.pendingActors) {
-      rows.push(whyRow(state, actor.spec.scheduling, {
-        kind: 'actor',
-        name: actor.spec.className,
-        count: 1,
-        waitedMs: nowMs - actor.waitingSinceMs,
-      }))
+      rows.push(
+        whyRow(state, actor.spec.scheduling, {
+          kind: 'actor',
+          name: actor.spec.className,
+          count: 1,
+          waitedMs: nowMs - actor.waitingSinceMs,
+        }),
+      )
     }
   }
   for (const lease of state.workerless) {
@@ -143,7 +148,27 @@ function whyRows(state: RayletState, nowMs: number): StateRow[] {
     const what = { kind: 'group', name: group.spec.name, count: 1 }
     rows.push(whyDemand(state, demand, { ...what, waitedMs: nowMs - group.waitingSinceMs }))
   }
+  for (const limiter of state.limiters.values()) rows.push(...whyLimiter(limiter, nowMs))
   return rows
+}
+
+/** Tasks that wait at their owners for a token, as far as they have asked for one. */
+function whyLimiter(limiter: Limiter, nowMs: number): StateRow[] {
+  const { name, concurrency, perSecond, wanted, waitingSinceMs } = limiter
+  if (wanted.size === 0) return []
+  const out = sumOf(limiter.out)
+  const why =
+    out >= concurrency
+      ? `${String(out)} of its limiter run, and it allows ${String(concurrency)}`
+      : `its limiter starts ${String(perSecond)} per second`
+  const waitedMs = Math.round(nowMs - waitingSinceMs)
+  return [{ kind: 'limiter', name, count: sumOf(wanted), waitedMs, demand: {}, why }]
+}
+
+function sumOf(counts: ReadonlyMap<unknown, number>): number {
+  let sum = 0
+  for (const count of counts.values()) sum += count
+  return sum
 }
 
 interface WaitingShape {

@@ -180,6 +180,7 @@ export interface Limiter {
   /** How many may start now by the rate; a share of one counts. */
   ready: number
   readyAtMs: number
+  waitingSinceMs: number
   /** By owner, in the order of their turns. */
   readonly wanted: Map<WorkerId, number>
   readonly out: Map<WorkerId, number>

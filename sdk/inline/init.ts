@@ -37,9 +37,10 @@ import type { OpenedCluster } from '../cluster-process.ts'
 const RAYLET_ADDRESS = 'inline'
 const OBJECT_STORE_BYTES = 256 * 1024 * 1024
 const MEMORY_BYTES = 4 * 1024 ** 3
+const KEEP_ALIVE_MS = 60_000
 
 export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster> {
-  const transport = memoryTransport(systemClock)
+  const transport = memoryTransport(systemClock, keepAlive())
   const arena = new MemoryArena({ sizeBytes: spec.objectStoreMemoryBytes ?? OBJECT_STORE_BYTES })
   const spill = new MemorySpill({ capacityBytes: OBJECT_STORE_BYTES })
   const store = new ObjectStore(
@@ -83,6 +84,20 @@ export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster>
     transport,
     openMemory,
     close: () => raylet.stop(),
+  }
+}
+
+/** A timer stands for the open connections: while something is awaited, the program does not end. */
+function keepAlive(): (by: 1 | -1) => void {
+  let count = 0
+  let timer: NodeJS.Timeout | undefined
+  return (by) => {
+    count += by
+    if (count > 0) timer ??= setInterval(() => undefined, KEEP_ALIVE_MS)
+    else {
+      clearInterval(timer)
+      timer = undefined
+    }
   }
 }
 

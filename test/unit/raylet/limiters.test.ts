@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { WorkerId } from '../../../runtime/common/ids.ts'
+import { stateRows } from '../../../runtime/raylet/state-rows.ts'
 import { aBusyNode, type Brain } from './brain.ts'
 
 interface Limits {
@@ -89,5 +90,18 @@ describe('limiters', () => {
     giveBack(brain, 'driver1', 1)
     brain.tick(1)
     expect(brain.state.limiters.size).toBe(0)
+  })
+})
+
+describe('what waits for a limiter', () => {
+  test('says why: its concurrency, or its rate', () => {
+    const brain = aBusyNode()
+    const why = (): unknown => stateRows(brain.state, 'why', brain.nowMs)
+    take(brain, 'driver1', 5, { concurrency: 2 })
+    expect(why()).toMatchObject([
+      { kind: 'limiter', name: 'api', count: 3, why: '2 of its limiter run, and it allows 2' },
+    ])
+    take(brain, 'driver1', 1, { perSecond: 1 })
+    expect(why()).toMatchObject([{ kind: 'limiter', why: 'its limiter starts 1 per second' }])
   })
 })
