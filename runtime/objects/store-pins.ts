@@ -103,7 +103,9 @@ export function doom(state: StoreState, entry: Entry): StoreEffect[] {
   entry.phase = 'DYING'
   if (state.sealed.get(entry.id) === entry) state.sealed.delete(entry.id)
   if (state.creating.get(entry.id) === entry) state.creating.delete(entry.id)
-  const effects = refuseWaiters(state, entry, notFound(entry.id))
+  // An error is dear to make, and there is hardly ever anybody to hear it.
+  const isAwaited = entry.waiters.length > 0
+  const effects = isAwaited ? refuseWaiters(state, entry, notFound(entry.id)) : []
   if (entry.io === 'QUEUED') unqueue(state, entry)
   classify(state, entry)
   return [...effects, ...settle(state, entry)]
