@@ -13,7 +13,7 @@
 //   F3. A descriptor never changes. options() makes no new one, so ordinals stay what they are.
 // Source: Ray python/ray/_private/function_manager.py (function id = hash of what is shipped).
 import { FunctionNotFoundError, UsageError } from '../common/errors.ts'
-import type { FunctionIdentity } from '../protocol/messages.ts'
+import { PROTOCOL_VERSION, type FunctionIdentity } from '../protocol/messages.ts'
 import type { FunctionDescriptor, RemoteTarget } from './function-descriptor.ts'
 import { findHome, homePath, normalizeHome } from './function-home.ts'
 import { arityOf, isClass, kindOf, methodsOf } from './function-kind.ts'
@@ -169,7 +169,14 @@ function describe(fn: RemoteTarget, kind: 'task' | 'actor', place: Place): Funct
   }
 }
 
+/**
+ * Virga's own modules are as old as the package, which may be installed anew while a program runs:
+ * there the protocol says who understands whom.
+ */
+const OWN_HASH = `virga protocol ${PROTOCOL_VERSION}`
+
 function hashOf(descriptor: FunctionDescriptor, sources: Sources): string {
+  if (ownHomes.has(descriptor.home)) return OWN_HASH
   return sources.hashOf(descriptor.home, `${descriptor.ownName}\0${descriptor.arity}`)
 }
 

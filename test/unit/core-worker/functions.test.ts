@@ -65,6 +65,15 @@ describe('registering a function', () => {
     })
   })
 
+  test('of a module of Virga itself survives a new build, and keeps no place among the homes', () => {
+    class Own {}
+    const own = registerFunction(Own, 'actor', 'file:///virga/own.js')
+    const built = identify(own, sourcesOf('as the driver loaded it'))
+    expect(lookup(built, sourcesOf('built anew'))).toBe(own)
+    remote(() => 1)
+    expect(registeredHomes()).toEqual([HERE])
+  })
+
   test('refuses an endless number per home, naming options()', () => {
     registry().homes.set(HERE, Array.from<never>({ length: FUNCTIONS_PER_HOME_MAX }))
     expect(() => remote(() => 1)).toThrow(/use \.options\(\)/)

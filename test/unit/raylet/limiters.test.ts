@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import type { WorkerId } from '../../../runtime/common/ids.ts'
 import { stateRows } from '../../../runtime/raylet/state-rows.ts'
 import { aBusyNode, type Brain } from './brain.ts'
 
@@ -10,11 +9,32 @@ interface Limits {
 
 /** Tokens granted by asking, by client. */
 function take(brain: Brain, client: string, count: number, limits: Limits): Record<string, number> {
-  return granted(brain.send({ kind: 'takeTokens', client: brain.id(client), name: 'api', count, concurrency: undefined, perSecond: undefined, ...limits }))
+  return granted(
+    brain.send({
+      kind: 'takeTokens',
+      client: brain.id(client),
+      name: 'api',
+      count,
+      concurrency: undefined,
+      perSecond: undefined,
+      ...limits,
+    }),
+  )
 }
 
-function giveBack(brain: Brain, client: string, count: number, unused = false): Record<string, number> {
-  const effects = brain.send({ kind: 'returnTokens', client: brain.id(client), name: 'api', count, unused })
+function giveBack(
+  brain: Brain,
+  client: string,
+  count: number,
+  unused = false,
+): Record<string, number> {
+  const effects = brain.send({
+    kind: 'returnTokens',
+    client: brain.id(client),
+    name: 'api',
+    count,
+    unused,
+  })
   return granted(effects)
 }
 
@@ -86,7 +106,7 @@ describe('limiters', () => {
 
   test('a limiter that nobody uses is forgotten', () => {
     const brain = aBusyNode()
-    take(brain, 'driver1' as WorkerId, 1, { concurrency: 1 })
+    take(brain, 'driver1', 1, { concurrency: 1 })
     giveBack(brain, 'driver1', 1)
     brain.tick(1)
     expect(brain.state.limiters.size).toBe(0)
