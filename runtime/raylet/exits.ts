@@ -40,6 +40,8 @@ function endLeaseOf(turn: Turn, worker: Worker, exit: WorkerExit): void {
 /** Starting more of what cannot start helps nobody: after some in a row, those who wait hear why. */
 function startFailed(turn: Turn, worker: Worker, exit: WorkerExit): void {
   const { startFailures, workerless } = turn.state
+  // Killed from outside: no fault of what it was started with.
+  if (exit.signal === 'SIGKILL' || exit.signal === 'SIGTERM') return
   const count = (startFailures.get(worker.pool) ?? 0) + 1
   startFailures.set(worker.pool, count)
   if (count < START_FAILURES_MAX) return

@@ -13,15 +13,18 @@ export interface Holding {
   readonly allocation: Allocation
 }
 
-/** Take what the class demands, from the node or from its bundle; undefined when it is not free. */
-export function takeFor(state: RayletState, spec: ClassSpec): Holding | undefined {
-  const bundles = bundlesOf(state, spec)
-  if (bundles === undefined) {
-    const allocation = state.ledger.allocate(spec.demand)
-    return allocation && { bundle: undefined, allocation }
-  }
-  for (const bundle of bundles) {
-    const allocation = bundle.ledger.allocate(spec.demand)
+/**
+ * Take what the class demands, from the node or from its bundle; undefined when it is not free.
+ * @param mayTake  whether it may be taken from that ledger now.
+ */
+export function takeFor(
+  state: RayletState,
+  spec: ClassSpec,
+  mayTake: (ledger: ResourceLedger) => boolean,
+): Holding | undefined {
+  for (const bundle of bundlesOf(state, spec) ?? [undefined]) {
+    const ledger = bundle?.ledger ?? state.ledger
+    const allocation = mayTake(ledger) ? ledger.allocate(spec.demand) : undefined
     if (allocation !== undefined) return { bundle, allocation }
   }
   return undefined

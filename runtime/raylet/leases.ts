@@ -14,6 +14,7 @@ import type { ClassSpec, WorkerExit } from '../protocol/messages.ts'
 import { giveBack, takeFor } from './holdings.ts'
 import { judge } from './placement.ts'
 import { reclaimFor } from './reclaim.ts'
+import { isReserved, reservationsOf, type Reservations } from './reservations.ts'
 import type {
   Actor,
   Client,
@@ -103,12 +104,12 @@ function dropUnneeded(turn: Turn, schedulingClass: SchedulingClass): void {
  * @param startActor  what to do with an actor's lease once it has its worker.
  */
 export function grantAll(turn: Turn, startActor: (actor: Actor, worker: Worker) => void): void {
-  const failed = new Set<string>()
+  const round: Round = { failed: new Set(), reserved: reservationsOf(turn.state, turn.nowMs) }
   let granted = true
   while (granted) {
     granted = false
     for (const job of jobsByHoldings(turn.state)) {
-      if (!grantOne(turn, job, failed)) continue
+      if (!grantOne(turn, job, round)) continue
       granted = true
       turn.state.jobs.delete(job.jobId)
       turn.state.jobs.set(job.jobId, job)
@@ -120,6 +121,13 @@ export function grantAll(turn: Turn, startActor: (actor: Actor, worker: Worker) 
     else tellGranted(turn, lease, worker)
   })
   reclaimFor(turn)
+}
+
+/** What is known while grants are made: resources only become fewer meanwhile. */
+interface Round {
+  /** Shapes that do not fit any more. */
+  readonly failed: Set<string>
+  readonly reserved: Reservations
 }
 
 /** Those that hold the least first; equals stay in the order of their turns. */
@@ -143,12 +151,12 @@ function candidatesOf(job: Job): (SchedulingClass | 'ACTORS')[] {
 }
 
 /** Step 2, for one job: at most one grant. */
-function grantOne(turn: Turn, job: Job, failed: Set<string>): boolean {
+function grantOne(turn: Turn, job: Job, round: Round): boolean {
   for (const candidate of candidatesOf(job)) {
     const lease =
       candidate === 'ACTORS'
-        ? leaseForActor(turn, job, failed)
-        : leaseForClass(turn, candidate, failed)
+        ? leaseForActor(turn, job, round)
+        : leaseForClass(turn, candidate, round)
     if (lease === undefined) continue
     job.turns.delete(candidate)
     job.turns.add(candidate)
@@ -157,14 +165,10 @@ function grantOne(turn: Turn, job: Job, failed: Set<string>): boolean {
   return false
 }
 
-function leaseForClass(
-  turn: Turn,
-  wanting: SchedulingClass,
-  failed: Set<string>,
-): Lease | undefined {
+function leaseForClass(turn: Turn, wanting: SchedulingClass, round: Round): Lease | undefined {
   const { jobId, spec, shape } = wanting
   const wish = { jobId, spec, shape, class: wanting, actor: undefined }
-  const lease = tryLease(turn, wish, failed)
+  const lease = tryLease(turn, wish, round)
   if (lease === undefined) return undefined
   wanting.leases.add(lease)
   wanting.waitingSinceMs = turn.nowMs
@@ -172,11 +176,11 @@ function leaseForClass(
   return lease
 }
 
-function leaseForActor(turn: Turn, job: Job, failed: Set<string>): Lease | undefined {
+function leaseForActor(turn: Turn, job: Job, round: Round): Lease | undefined {
   for (const actor of job.pendingActors) {
     const spec = actor.spec.scheduling
     const wish = { jobId: job.jobId, spec, shape: shapeOf(spec), class: undefined, actor }
-    const lease = tryLease(turn, wish, failed)
+    const lease = tryLease(turn, wish, round)
     if (lease === undefined) continue
     job.pendingActors.delete(actor)
     actor.lease = lease
@@ -189,12 +193,15 @@ interface Wish extends Pick<Lease, 'jobId' | 'spec' | 'class' | 'actor'> {
   readonly shape: string
 }
 
-function tryLease(turn: Turn, wish: Wish, failed: Set<string>): Lease | undefined {
+function tryLease(turn: Turn, wish: Wish, { failed, reserved }: Round): Lease | undefined {
   if (failed.has(wish.shape)) return undefined
   const { state, nowMs } = turn
-  const holding = takeFor(state, wish.spec)
+  const holds = (wish.class?.leases.size ?? 0) > 0
+  const { demand } = wish.spec
+  const holding = takeFor(state, wish.spec, (ledger) => !holds || !isReserved(reserved, ledger, demand))
   if (holding === undefined) {
-    failed.add(wish.shape)
+    // Who holds nothing may still get what was kept from this one.
+    if (!holds) failed.add(wish.shape)
     return undefined
   }
   const lease: Lease = {

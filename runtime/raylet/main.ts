@@ -59,7 +59,7 @@ async function main(): Promise<void> {
     {
       transport: udsTransport,
       launcher: launcher(log, { address, sessionDir }),
-      openStore: () => openStore(log, options),
+      openStore: (askRelease) => openStore({ log, askRelease }, options),
       storage: new MemoryStorage(),
       clock: systemClock,
       random: systemRandom,
@@ -145,10 +145,13 @@ function workerMain(): string {
 }
 
 /** Loaded while the first workers start: their driver's first task rarely needs it. */
-async function openStore(log: Log, options: RayletStartOptions): Promise<NodeStore> {
+async function openStore(
+  deps: { readonly log: Log; readonly askRelease: () => void },
+  options: RayletStartOptions,
+): Promise<NodeStore> {
   const { openNodeStore } = await import('./node-store-file.ts')
   const { sessionDir, objectStoreMemoryBytes: sizeBytes, objectStore: kind = 'shm' } = options
-  return openNodeStore({ log }, { sessionDir, kind, ...(sizeBytes === undefined ? {} : { sizeBytes }) })
+  return openNodeStore(deps, { sessionDir, kind, ...(sizeBytes === undefined ? {} : { sizeBytes }) })
 }
 
 let stripping: Promise<(stream: Duplex, onError: (error: unknown) => void) => void> | undefined

@@ -33,8 +33,8 @@ import { WorkerProcesses, type LogSinks } from './worker-processes.ts'
 export interface RayletDeps {
   readonly transport: Transport
   readonly launcher: WorkerLauncher
-  /** Called once, when the first client says hello. */
-  readonly openStore: () => Promise<NodeStore>
+  /** Called once, when the first client says hello. `askRelease` asks all clients to let go. */
+  readonly openStore: (askRelease: () => void) => Promise<NodeStore>
   readonly storage: Storage
   readonly clock: Clock
   readonly random: Random
@@ -232,7 +232,9 @@ export class Raylet {
     const own = role === 'driver' ? job : undefined
     this.#tell({ kind: 'clientConnected', client, role, pid, address, job: own })
     if (own !== undefined) this.#writeJob(own, 'RUNNING')
-    this.#opening ??= this.#deps.openStore()
+    this.#opening ??= this.#deps.openStore(() => {
+      for (const each of this.#links.values()) each.notify('shedMemory', {})
+    })
     this.#opened ??= await this.#opening
     return {
       nodeId: this.state.config.nodeId,

@@ -2,6 +2,7 @@
 // longest held first. The owner returns it when its running tasks have ended.
 //   A class or actor with nothing may ask any class for a lease; one that has some asks only those
 //   that have at least two more: so that jobs share, and leases do not swing to and fro.
+//   Nobody is asked while all that could come back would not be enough.
 //   Actors and leases that are waiting in `get` are not asked: they could not return anything.
 import { NO_RESOURCES, addResources, type ResourceSet } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
@@ -68,18 +69,24 @@ function reclaimOne(
 ): void {
   const lacking = lackingOf(turn.state, starving.spec)
   const bundles = bundlesOf(turn.state, starving.spec)
+  const chosen: Lease[] = []
   for (const lease of candidates) {
-    if (lacking.size === 0) return
+    if (lacking.size === 0) break
     if (promised.has(lease) || !mayTakeFrom(starving, lease, bundles)) continue
     const helps = [...lacking.keys()].some((name) => (lease.spec.demand[name] ?? 0) > 0)
     if (!helps) continue
-    ask(turn, lease)
-    promised.add(lease)
+    chosen.push(lease)
     for (const [name, amount] of lacking) {
       const left = amount - (lease.spec.demand[name] ?? 0)
       if (left <= 0) lacking.delete(name)
       else lacking.set(name, left)
     }
+  }
+  // What would not be enough is left alone: actors hold the rest, or work that waits in `get`.
+  if (lacking.size > 0) return
+  for (const lease of chosen) {
+    promised.add(lease)
+    ask(turn, lease)
   }
 }
 

@@ -1,0 +1,63 @@
+// Keeps large demands from starving: what one CPU at a time is taken by small tasks as soon as it
+// comes free would never add up to the four that somebody waits for.
+// Whoever has nothing and has waited RESERVE_AFTER_MS reserves the resources that it lacks: those
+// who hold leases already get no more of these until it was served. Those who have nothing are not
+// held back: a task that waits for its children must see them run, or nothing would ever end.
+import type { ResourceLedger } from '../common/resource-ledger.ts'
+import { NO_RESOURCES, addResources, lacking, type ResourceSet } from '../common/resources.ts'
+import { bundlesOf } from './placement.ts'
+import type { RayletState } from './state.ts'
+
+/** Long enough for leases that were asked for to come back. */
+export const RESERVE_AFTER_MS = 100
+
+/** By ledger, the names of what is reserved in it. */
+export type Reservations = ReadonlyMap<ResourceLedger, ReadonlySet<string>>
+
+/** What is reserved now, for all who starve. */
+export function reservationsOf(state: RayletState, nowMs: number): Reservations {
+  const reservations = new Map<ResourceLedger, Set<string>>()
+  const reserve = (ledger: ResourceLedger, demand: ResourceSet): void => {
+    const names = reservations.get(ledger) ?? new Set()
+    for (const name of lacking(demand, ledger.free)) names.add(name)
+    if (names.size > 0) reservations.set(ledger, names)
+  }
+  const starves = (sinceMs: number): boolean => nowMs - sinceMs >= RESERVE_AFTER_MS
+  for (const group of state.groups.values()) {
+    if (group.state !== 'PENDING' || !starves(group.waitingSinceMs)) continue
+    reserve(state.ledger, group.spec.bundles.reduce(addResources, NO_RESOURCES))
+  }
+  for (const job of state.jobs.values()) {
+    for (const candidate of job.turns) {
+      if (candidate === 'ACTORS') continue
+      const { leases, wanted, spec, waitingSinceMs } = candidate
+      if (leases.size > 0 || wanted === 0 || !starves(waitingSinceMs)) continue
+      for (const ledger of ledgersOf(state, spec)) reserve(ledger, spec.demand)
+    }
+    for (const actor of job.pendingActors) {
+      if (!starves(actor.waitingSinceMs)) continue
+      const spec = actor.spec.scheduling
+      for (const ledger of ledgersOf(state, spec)) reserve(ledger, spec.demand)
+    }
+  }
+  return reservations
+}
+
+function ledgersOf(
+  state: RayletState,
+  spec: Parameters<typeof bundlesOf>[1],
+): readonly ResourceLedger[] {
+  const bundles = bundlesOf(state, spec)
+  return bundles === undefined ? [state.ledger] : bundles.map((bundle) => bundle.ledger)
+}
+
+/** Whether somebody who starves waits for part of this demand. */
+export function isReserved(
+  reservations: Reservations,
+  ledger: ResourceLedger,
+  demand: ResourceSet,
+): boolean {
+  const names = reservations.get(ledger)
+  if (names === undefined) return false
+  return Object.keys(demand).some((name) => names.has(name))
+}
