@@ -7,7 +7,17 @@
 import { assert } from '../common/assert.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { ProtocolError } from '../common/errors.ts'
-import { fromHex, newJobId, newNodeId, toHex, type JobId, type WorkerId } from '../common/ids.ts'
+import {
+  fromHex,
+  jobIdOf,
+  newJobId,
+  newNodeId,
+  taskIdOfObject,
+  toHex,
+  type JobId,
+  type ObjectId,
+  type WorkerId,
+} from '../common/ids.ts'
 import { MEMORY_CHECK_MS } from '../common/limits.ts'
 import type { Log } from '../common/log.ts'
 import type { Hash, Random } from '../common/random.ts'
@@ -89,6 +99,8 @@ export class Raylet {
   readonly #taskLog: TaskLog
   readonly #inbox: Stimulus[] = []
   readonly #finishedJobs: StateRow[] = []
+  /** Those that may have objects in the store. */
+  readonly #jobs = new Set<JobId>()
   readonly #progress = new ProgressBook()
   readonly #awaitingStop: ((last: { rows: StateRow[] }) => void)[] = []
   #opening: Promise<NodeStore> | undefined
@@ -231,7 +243,10 @@ export class Raylet {
     this.#links.set(client, link)
     const own = role === 'driver' ? job : undefined
     this.#tell({ kind: 'clientConnected', client, role, pid, address, job: own })
-    if (own !== undefined) this.#writeJob(own, 'RUNNING')
+    if (own !== undefined) {
+      this.#jobs.add(own.jobId)
+      this.#writeJob(own, 'RUNNING')
+    }
     this.#opening ??= this.#deps.openStore(() => {
       for (const each of this.#links.values()) each.notify('shedMemory', {})
     })
@@ -305,7 +320,19 @@ export class Raylet {
     } finally {
       this.#draining = false
     }
+    if (this.#jobs.size > this.state.jobs.size) this.#freeGoneJobs()
     this.#setWake()
+  }
+
+  /** Nobody can reach the objects of a job whose driver and workers are gone. */
+  #freeGoneJobs(): void {
+    for (const jobId of this.#jobs) {
+      if (this.state.jobs.has(jobId)) continue
+      this.#jobs.delete(jobId)
+      const objects = this.#opened?.store.list() ?? []
+      const ids = objects.map(({ objectId }) => objectId as ObjectId)
+      this.#opened?.store.free(ids.filter((id) => jobIdOf(taskIdOfObject(id)) === jobId))
+    }
   }
 
   #setWake(): void {
