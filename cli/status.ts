@@ -86,7 +86,7 @@ async function showWaiting(world: World, waiting: readonly Row[], why: boolean):
     return
   }
   screen.print(screen.paint('bold', `Waiting (${shapes})`))
-  const columns = ['count', 'what', 'name', 'demand', 'waits for', 'why']
+  const columns = ['count', 'what', 'such as', 'demand', 'since', 'why']
   const rows = waiting.map((row) => [
     String(numberOf(row, 'count')),
     textOf(row, 'kind'),

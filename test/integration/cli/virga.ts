@@ -1,0 +1,100 @@
+// Drives the built `virga` command as a user does: a process of its own, in a runtime folder of its
+// own, so that clusters of other tests are not seen and nothing of this one is left behind.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const ROOT = join(import.meta.dirname, '../../..')
+export const CLI = join(ROOT, 'dist/cli.js')
+export const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name)
+
+/** A command that takes longer hangs; it is killed and told as such. */
+const COMMAND_MS_MAX = 25_000
+
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  readonly child: ChildProcess
+  readonly output: { stdout: string; stderr: string }
+  readonly ended: Promise<Ended>
+}
+
+export class Place {
+  /** Of sessions. Sockets lie below it, so it must be short. */
+  readonly runtimeDir = mkdtempSync(join(tmpdir(), 'vt-'))
+  readonly env: NodeJS.ProcessEnv
+
+  constructor() {
+    const { VITEST: _vitest, VIRGA_ADDRESS: _address, FORCE_COLOR: _color, ...env } = process.env
+    this.env = { ...env, XDG_RUNTIME_DIR: this.runtimeDir, NO_COLOR: '1' }
+  }
+
+  /** Runs `virga ARGS` to its end. */
+  virga(...args: readonly string[]): Promise<Ended> {
+    return this.start(...args).ended
+  }
+
+  /** What `virga ARGS --json` printed; fails when its exit code is not 0. */
+  async json(...args: readonly string[]): Promise<Record<string, unknown>> {
+    const { code, stdout, stderr } = await this.virga(...args, '--json')
+    if (code !== 0)
+      throw new Error(`virga ${args.join(' ')} ended with ${code}: ${stdout}${stderr}`)
+    return JSON.parse(stdout) as Record<string, unknown>
+  }
+
+  start(...args: readonly string[]): Running {
+    return this.spawn(process.execPath, [CLI, ...args])
+  }
+
+  /** A program by itself, without the command. */
+  node(...args: readonly string[]): Running {
+    return this.spawn(process.execPath, args)
+  }
+
+  spawn(file: string, args: readonly string[]): Running {
+    const child = spawn(file, args, {
+      env: this.env,
+      cwd: this.runtimeDir,
+      timeout: COMMAND_MS_MAX,
+    })
+    const output = { stdout: '', stderr: '' }
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
+    const ended = new Promise<Ended>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (code) => {
+        resolve({ code, ...output })
+      })
+    })
+    return { child, output, ended }
+  }
+
+  /** Names of what lies in the folder of sessions. */
+  left(): string[] {
+    return readdirSync(join(this.runtimeDir, 'virga'))
+  }
+
+  remove(): void {
+    rmSync(this.runtimeDir, { recursive: true, force: true })
+  }
+}
+
+/** A port that nobody listens on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => {
+        resolve(port)
+      })
+    })
+  })
+}
+
+export type Row = Readonly<Record<string, unknown>>
