@@ -2,7 +2,9 @@
 // on the cluster beside the best that one process does with the same work on the same machine.
 import { availableParallelism } from 'node:os'
 
-/** `count` at the size asked for: `node examples/x.ts 0.1` or VIRGA_TEST_SCALE=0.1; 1 by default. */
+/**
+ * `count` at the size asked for: `node examples/x.ts 0.1` or VIRGA_TEST_SCALE=0.1; 1 by default.
+ */
 export function sized(count: number, countMin = 1): number {
   const scale = Number(process.argv[2] ?? process.env['VIRGA_TEST_SCALE'] ?? 1)
   if (!(scale > 0 && scale <= 1)) throw new Error('The size must be above 0 and at most 1.')

@@ -20,7 +20,7 @@ let reader: Promise<Worker> | undefined
 
 await init()
 
-const printed = printedTexts(sized(60))
+const printed = printedTexts(sized(60, 6))
 
 const cluster = await timed(async () => {
   const texts: string[] = []
@@ -37,7 +37,7 @@ const share = shareRead(printed, texts)
 console.log(`${(share * 100).toFixed(1)} % of the words on ${texts.length} pages read right`)
 console.log(`workers that died over a page and were replaced: ${crashes}`)
 ok(share > 0.95, 'more than 95 % of the words are read right')
-ok(crashes > 0 || texts.length <= DEADLY_PAGE, 'the deadly page was read at its second try')
+ok(crashes > 0, 'the deadly page was read at its second try')
 
 const single = await timed(readInOneProcess)
 deepStrictEqual(texts, single.value)

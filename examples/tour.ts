@@ -1,4 +1,5 @@
-// The tour: `npm start`, or `node examples/tour.ts`. Starts a cluster on this machine, runs tasks, an
+// The tour: `npm start`, or `node examples/tour.ts`. Starts a cluster on this machine, runs tasks,
+// an
 // actor and a real computation on it, compares with one process, and leaves nothing behind.
 import { deepStrictEqual } from 'node:assert/strict'
 import { get, init, put, remote, shutdown } from 'virga'
@@ -34,9 +35,7 @@ say('Shared memory: a million ones', await get([sum.remote(shared), sum.remote(s
 
 const seeds = Array.from({ length: sized(60, 12) }, (_, seed) => seed)
 console.log(`\nThe price of an Asian option by ${seeds.length * PATHS_PER_BATCH} random paths:`)
-const cluster = await timed(() =>
-  Array.fromAsync(price.map(seeds, { inFlight: 4 * cpuCount }, PATHS_PER_BATCH)),
-)
+const cluster = await timed(() => get(price.mapRefs(seeds, PATHS_PER_BATCH)))
 const { arithmetic, geometric, standardError } = priceOf(cluster.value)
 console.log(`${arithmetic.toFixed(3)} ± ${standardError.toFixed(3)}`)
 console.log(`control: ${geometric.toFixed(3)}, by formula ${geometricPrice().toFixed(3)}`)

@@ -13,7 +13,10 @@ export interface WordVectors {
   readonly vectors: Float32Array
 }
 
-/** Vectors of the `wordCount` most frequent words, by their nearness to the first `width` (a multiple of 4). */
+/**
+ * Vectors of the `wordCount` most frequent words, by their nearness to the first `width` (a
+ * multiple of 4).
+ */
 export function wordVectors(texts: string[], wordCount: number, width: number): WordVectors {
   const sequences = texts.map(wordsOf)
   const words = mostFrequent(sequences, wordCount)

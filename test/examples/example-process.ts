@@ -1,0 +1,88 @@
+// Runs an example as a user would, in a process of its own, and finds what it left behind.
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const ROOT = join(import.meta.dirname, '../..')
+
+/** `npm test` asks for a tenth, `npm run test:full` for all. */
+export const SCALE = process.env['VIRGA_TEST_SCALE'] ?? '0.1'
+
+export interface ExampleEnd {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+  /** How many processes it had when it first said something: the search for them does find. */
+  readonly processCount: number
+  /** Processes of it that still live, and files in its runtime and temporary folders. */
+  readonly leftovers: () => string[]
+}
+
+/** Its sockets, sessions and temporary files go to a folder of its own, its processes are marked. */
+export class ExampleProcess implements Disposable {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'virga-example-'))
+  readonly #mark = `VIRGA_EXAMPLE_MARK=${this.#folder}`
+
+  /** @param path  from the root of the project. */
+  async run(path: string, timeoutMs: number): Promise<ExampleEnd> {
+    const folders = {
+      XDG_RUNTIME_DIR: join(this.#folder, 'run'),
+      TMPDIR: join(this.#folder, 'tmp'),
+    }
+    for (const folder of Object.values(folders)) mkdirSync(folder, { mode: 0o700 })
+    const { VITEST: _vitest, VIRGA_ADDRESS: _address, ...env } = process.env
+    const child = spawn(process.execPath, [join(ROOT, path)], {
+      cwd: ROOT,
+      env: {
+        ...env,
+        ...folders,
+        VIRGA_TEST_SCALE: SCALE,
+        VIRGA_EXAMPLE_MARK: this.#folder,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: timeoutMs,
+    })
+    const output = { stdout: '', stderr: '' }
+    let processCount = 0
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (processCount === 0) processCount = this.#processes().length
+      output.stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', resolve)
+    })
+    const leftovers = (): string[] => [...this.#processes(), ...this.#files()]
+    return { code, ...output, processCount, leftovers }
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #processes(): string[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => environmentOf(pid).includes(this.#mark))
+      .map((pid) => `process ${pid}`)
+  }
+
+  /** Empty folders may stay: only what a program wrote counts. */
+  #files(): string[] {
+    return readdirSync(this.#folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => !entry.isDirectory() && !entry.parentPath.includes('node-compile-cache'))
+      .map((entry) => join(entry.parentPath, entry.name))
+  }
+}
+
+/** Nothing for a process that ended meanwhile, and for one of another user. */
+function environmentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return ''
+    throw error
+  }
+}
