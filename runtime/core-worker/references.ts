@@ -39,6 +39,11 @@ export class References implements RefHooks {
     this.#deps = deps
   }
 
+  /** Whether objects or actors that others may hold would be lost with this process. */
+  get isNeeded(): boolean {
+    return this.#lent.size > 0 || this.#tracked.size > 0
+  }
+
   get jobId(): JobId {
     return this.#deps.jobId
   }

@@ -70,11 +70,7 @@ export class MemoryStorage implements Storage {
     return Promise.resolve(true)
   }
 
-  #write(
-    key: RowKey,
-    expected: Expected,
-    valueOf: (before: RowValue) => RowValue,
-  ): WriteOutcome {
+  #write(key: RowKey, expected: Expected, valueOf: (before: RowValue) => RowValue): WriteOutcome {
     const current = this.#find(key)
     if (!this.#holds(key, expected)) return { won: false, current: copy(current) }
     return { won: true, version: this.#put(key, valueOf(current?.value ?? {})) }
@@ -112,7 +108,9 @@ const partitionKey = (table: TableName, pk: string): string => JSON.stringify([t
 function refusalOf(items: readonly TransactItem[]): RangeError | undefined {
   if (items.length > TRANSACT_ITEMS_MAX) {
     const count = `${String(items.length)} items`
-    return new RangeError(`a transaction has at most ${String(TRANSACT_ITEMS_MAX)} items, got ${count}`)
+    return new RangeError(
+      `a transaction has at most ${String(TRANSACT_ITEMS_MAX)} items, got ${count}`,
+    )
   }
   const keys = new Set(items.map(({ key }) => JSON.stringify([key.table, key.pk, key.sk])))
   if (keys.size < items.length) return new RangeError('a transaction names a row twice')

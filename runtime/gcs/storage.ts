@@ -31,13 +31,20 @@ export interface Row {
 /** ABSENT: the row must not exist. A number: it must have exactly that version. */
 export type Expected = 'ABSENT' | number
 
-/** What came of a conditional write; `current` is the row that stood in the way, if there is one. */
+/**
+ * What came of a conditional write; `current` is the row that stood in the way, if there is one.
+ */
 export type WriteOutcome =
   | { readonly won: true; readonly version: number }
   | { readonly won: false; readonly current: Row | undefined }
 
 export type TransactItem =
-  | { readonly kind: 'putIf'; readonly key: RowKey; readonly value: RowValue; readonly expected: Expected }
+  | {
+      readonly kind: 'putIf'
+      readonly key: RowKey
+      readonly value: RowValue
+      readonly expected: Expected
+    }
   | { readonly kind: 'delete'; readonly key: RowKey; readonly expected: number }
   | { readonly kind: 'check'; readonly key: RowKey; readonly expected: Expected }
 

@@ -183,7 +183,9 @@ export function actorFailed(turn: Turn, event: EventOf<'actorFailed'>): void {
   if (worker !== undefined) askToExit(turn, worker, 'RETIRED')
 }
 
-/** Arrow 4 to come, by exitActor(): the worker leaves by itself once its running calls have ended. */
+/**
+ * Arrow 4 to come, by exitActor(): the worker leaves by itself once its running calls have ended.
+ */
 export function actorExiting(turn: Turn, event: EventOf<'actorExiting'>): void {
   const actor = ownActor(turn, event.client, event.actorId)
   if (actor !== undefined) {
@@ -227,7 +229,11 @@ export function watchActor(turn: Turn, event: EventOf<'watchActor'>): void {
     if (watchers === undefined) state.watchers.set(event.actorId, (watchers = new Set()))
     watchers.add(event.client)
   }
-  answer(turn, event.request, actor === undefined ? unknownView(turn, event.actorId) : viewOf(actor))
+  answer(
+    turn,
+    event.request,
+    actor === undefined ? unknownView(turn, event.actorId) : viewOf(actor),
+  )
 }
 
 /** An actor that was not made yet (its arguments are not ready), or one that died long ago. */

@@ -55,7 +55,8 @@ function checkLedgers(state: RayletState): void {
 function checkWorker(state: RayletState, worker: Worker): void {
   const { phase, lease } = worker
   if (phase === 'LEASED') assert(lease !== undefined, 'R2: a leased worker has no lease')
-  if (phase === 'STARTING' || phase === 'IDLE') assert(lease === undefined, `R2: ${phase} has a lease`)
+  if (phase === 'STARTING' || phase === 'IDLE')
+    assert(lease === undefined, `R2: ${phase} has a lease`)
   if (lease === undefined) return
   assert(lease.worker === worker, `R2: lease ${String(lease.leaseId)} has another worker`)
   assert(state.leases.has(lease.leaseId), `R2: lease ${String(lease.leaseId)} has ended`)
@@ -63,7 +64,10 @@ function checkWorker(state: RayletState, worker: Worker): void {
 
 function checkLease(state: RayletState, lease: Lease): void {
   const id = String(lease.leaseId)
-  assert((lease.class === undefined) !== (lease.actor === undefined), `R3: lease ${id} has two holders`)
+  assert(
+    (lease.class === undefined) !== (lease.actor === undefined),
+    `R3: lease ${id} has two holders`,
+  )
   if (lease.class !== undefined) {
     assert(lease.class.leases.has(lease), `R3: the class of lease ${id} does not know it`)
     const client = state.clients.get(lease.class.client)
@@ -76,7 +80,10 @@ function checkLease(state: RayletState, lease: Lease): void {
   assert(waits === (lease.worker === undefined), `R4: lease ${id} has a worker and waits for one`)
   if (lease.worker === undefined) return
   assert(lease.worker.lease === lease, `R2: the worker of lease ${id} has another lease`)
-  assert(state.workers.get(lease.worker.workerId) === lease.worker, `R2: the worker of lease ${id} is gone`)
+  assert(
+    state.workers.get(lease.worker.workerId) === lease.worker,
+    `R2: the worker of lease ${id} is gone`,
+  )
 }
 
 function checkClass(state: RayletState, each: SchedulingClass): void {

@@ -19,7 +19,11 @@ import type { ValueCodec } from '../protocol/value-codec.ts'
 import type { RayletEvent } from './turn.ts'
 
 /** An event without its time. */
-export type Stimulus = RayletEvent extends infer E ? (E extends E ? Omit<E, 'nowMs'> : never) : never
+export type Stimulus = RayletEvent extends infer E
+  ? E extends E
+    ? Omit<E, 'nowMs'>
+    : never
+  : never
 
 /** What a link needs of its raylet. */
 export interface LinkHost {
@@ -126,7 +130,11 @@ export class ClientLink {
     return this.#client
   }
 
-  #store(client: WorkerId, type: 'storeCreate' | 'storeSeal' | 'storePin', message: object): unknown {
+  #store(
+    client: WorkerId,
+    type: 'storeCreate' | 'storeSeal' | 'storePin',
+    message: object,
+  ): unknown {
     const store = this.#host.store()
     const { objectId, sizeBytes } = message as RayletCalls['storeCreate'][0]
     if (type === 'storeCreate') return store.create(client, objectId, sizeBytes)
@@ -177,7 +185,14 @@ function checkHello(hello: Hello): void {
 
 type BrainCall = Exclude<
   keyof RayletCalls,
-  'hello' | 'state' | 'drainOutput' | 'stop' | 'awaitStop' | 'storeCreate' | 'storeSeal' | 'storePin'
+  | 'hello'
+  | 'state'
+  | 'drainOutput'
+  | 'stop'
+  | 'awaitStop'
+  | 'storeCreate'
+  | 'storeSeal'
+  | 'storePin'
 >
 
 function requestStimulus(

@@ -8,7 +8,13 @@ import { endLease } from './leases.ts'
 import { forgetTokensOf } from './limiters.ts'
 import type { Client, Job, Lease } from './state.ts'
 import type { RayletEvent, Turn } from './turn.ts'
-import { ORPHAN_GRACE_MS, askToExit, connectionLost, prestart, workerRegistered } from './workers.ts'
+import {
+  ORPHAN_GRACE_MS,
+  askToExit,
+  connectionLost,
+  prestart,
+  workerRegistered,
+} from './workers.ts'
 
 type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 
@@ -82,7 +88,8 @@ function endJob(turn: Turn, job: Job): void {
   endGroupsOf(turn, job.jobId)
   for (const actor of [...state.actors.values()]) {
     if (actor.spec.jobId !== job.jobId || actor.spec.detached || actor.phase === 'DEAD') continue
-    if (actor.lease?.worker === undefined) endActor(turn, actor, actorGone(actor, 'its job has ended'))
+    if (actor.lease?.worker === undefined)
+      endActor(turn, actor, actorGone(actor, 'its job has ended'))
     else retireActor(turn, actor, 'its job has ended', ORPHAN_GRACE_MS)
   }
   const isMaker = [...state.jobs.values()].every((each) => each.startedAtMs >= job.startedAtMs)

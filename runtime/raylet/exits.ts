@@ -37,7 +37,9 @@ function endLeaseOf(turn: Turn, worker: Worker, exit: WorkerExit): void {
   }
 }
 
-/** Starting more of what cannot start helps nobody: after some in a row, those who wait hear why. */
+/**
+ * Starting more of what cannot start helps nobody: after some in a row, those who wait hear why.
+ */
 function startFailed(turn: Turn, worker: Worker, exit: WorkerExit): void {
   const { startFailures, workerless } = turn.state
   // Killed from outside: no fault of what it was started with.

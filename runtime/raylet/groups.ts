@@ -75,10 +75,7 @@ export function reserveGroups(turn: Turn): void {
 }
 
 /** Phase one: take every bundle, or none. */
-function prepare(
-  state: RayletState,
-  bundles: readonly ResourceSet[],
-): Allocation[] | undefined {
+function prepare(state: RayletState, bundles: readonly ResourceSet[]): Allocation[] | undefined {
   const taken: Allocation[] = []
   for (const demand of bundles) {
     const allocation = state.ledger.allocate(demand)
@@ -162,4 +159,3 @@ export function endGroupsOf(turn: Turn, jobId: JobId): void {
     if (group.spec.jobId === jobId && !group.spec.detached) endGroup(turn, group)
   }
 }
-

@@ -133,10 +133,7 @@ function watch(child: ChildProcess, deps: ProcessLauncherDeps, events: WorkerEve
 /** How long output is read after the process has exited, when the pipes stay open. */
 const LAST_WORDS_MS = 100
 
-function workerEnv(
-  options: ProcessLauncherOptions,
-  worker: WorkerStart,
-): Record<string, string> {
+function workerEnv(options: ProcessLauncherOptions, worker: WorkerStart): Record<string, string> {
   const { job } = worker
   const threads = Object.fromEntries(
     THREAD_COUNTS.map((name) => [name, String(Math.max(1, worker.cpus))]),

@@ -15,15 +15,7 @@ import { giveBack, takeFor } from './holdings.ts'
 import { judge } from './placement.ts'
 import { reclaimFor } from './reclaim.ts'
 import { isReserved, reservationsOf, type Reservations } from './reservations.ts'
-import type {
-  Actor,
-  Client,
-  Job,
-  Lease,
-  RayletState,
-  SchedulingClass,
-  Worker,
-} from './state.ts'
+import type { Actor, Client, Job, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 import { notify, type Turn } from './turn.ts'
 import { askToExit, attachWorkers, becomeIdle, kill, poolOf } from './workers.ts'
 
@@ -31,7 +23,11 @@ import { askToExit, attachWorkers, becomeIdle, kill, poolOf } from './workers.ts
 export function wantLeases(
   turn: Turn,
   client: Client,
-  message: { readonly classId: number; readonly count: number; readonly spec: ClassSpec | undefined },
+  message: {
+    readonly classId: number
+    readonly count: number
+    readonly spec: ClassSpec | undefined
+  },
 ): void {
   const schedulingClass = classOf(turn, client, message.classId, message.spec)
   if (schedulingClass === undefined) return
@@ -77,9 +73,7 @@ function classOf(
 function shapeOf(spec: ClassSpec): string {
   const { strategy } = spec
   const where =
-    strategy.kind === 'PLACEMENT_GROUP'
-      ? `${strategy.groupId}#${String(strategy.bundleIndex)}`
-      : ''
+    strategy.kind === 'PLACEMENT_GROUP' ? `${strategy.groupId}#${String(strategy.bundleIndex)}` : ''
   return `${resourceKey(spec.demand)}@${where}`
 }
 
@@ -198,7 +192,11 @@ function tryLease(turn: Turn, wish: Wish, { failed, reserved }: Round): Lease | 
   const { state, nowMs } = turn
   const holds = (wish.class?.leases.size ?? 0) > 0
   const { demand } = wish.spec
-  const holding = takeFor(state, wish.spec, (ledger) => !holds || !isReserved(reserved, ledger, demand))
+  const holding = takeFor(
+    state,
+    wish.spec,
+    (ledger) => !holds || !isReserved(reserved, ledger, demand),
+  )
   if (holding === undefined) {
     // Who holds nothing may still get what was kept from this one.
     if (!holds) failed.add(wish.shape)

@@ -151,7 +151,11 @@ async function openStore(
 ): Promise<NodeStore> {
   const { openNodeStore } = await import('./node-store-file.ts')
   const { sessionDir, objectStoreMemoryBytes: sizeBytes, objectStore: kind = 'shm' } = options
-  return openNodeStore(deps, { sessionDir, kind, ...(sizeBytes === undefined ? {} : { sizeBytes }) })
+  return openNodeStore(deps, {
+    sessionDir,
+    kind,
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+  })
 }
 
 let stripping: Promise<(stream: Duplex, onError: (error: unknown) => void) => void> | undefined
@@ -227,6 +231,8 @@ function sinkOf(path: string, log: Log): ReturnType<typeof logFile> {
 }
 
 void main().catch((error: unknown) => {
-  process.stderr.write(`the raylet could not start: ${error instanceof Error ? (error.stack ?? '') : String(error)}\n`)
+  process.stderr.write(
+    `the raylet could not start: ${error instanceof Error ? (error.stack ?? '') : String(error)}\n`,
+  )
   process.exit(1)
 })

@@ -110,7 +110,9 @@ function mayTakeFrom(
   const holder = lease.class
   if (holder === undefined || holder === starving.class) return false
   const samePlace =
-    bundles === undefined ? lease.bundle === undefined : bundles.some((each) => each === lease.bundle)
+    bundles === undefined
+      ? lease.bundle === undefined
+      : bundles.some((each) => each === lease.bundle)
   if (!samePlace) return false
   const held = starving.class?.leases.size ?? 0
   return held === 0 || holder.leases.size >= held + 2

@@ -54,7 +54,10 @@ function findIdle(state: RayletState, pool: Pool): Worker | undefined {
 }
 
 /** Give every lease that has none a worker, and start the workers that are missing. */
-export function attachWorkers(turn: Turn, onAttached: (lease: Lease, worker: Worker) => void): void {
+export function attachWorkers(
+  turn: Turn,
+  onAttached: (lease: Lease, worker: Worker) => void,
+): void {
   const { state } = turn
   for (const lease of state.workerless) {
     const worker = findIdle(state, lease.pool)
@@ -95,7 +98,9 @@ function startingByPool(state: RayletState): Map<string, number> {
   return counts
 }
 
-/** Whether one more worker may be started; at the cap, an idle one of another pool must go first. */
+/**
+ * Whether one more worker may be started; at the cap, an idle one of another pool must go first.
+ */
 function makeRoom(turn: Turn): boolean {
   const { workers, config } = turn.state
   if (workers.size < config.workersMax) return true

@@ -84,7 +84,9 @@ async function main(): Promise<void> {
         assigned: (message) => {
           running.assigned(message)
         },
-        exit: () => {
+        exit: ({ reason }) => {
+          // Merely idle: it stays for the sake of what it owns, and serves again.
+          if (reason === 'IDLE' && made.references.isNeeded) return
           running.flush()
           end(0)
         },

@@ -62,7 +62,9 @@ export class ModuleLoader {
     this.#entryFirst = options.entryFirst === true && options.entry !== undefined
   }
 
-  /** @throws FunctionNotFoundError when the home is here and has another version of the function. */
+  /**
+   * @throws FunctionNotFoundError when the home is here and has another version of the function.
+   */
   find(identity: FunctionIdentity): FunctionDescriptor | undefined {
     const key = keyOf(identity)
     const known = this.#found.get(key)

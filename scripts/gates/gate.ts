@@ -31,7 +31,9 @@ export function foldersOf(root: string): string[] {
   return FOLDERS.filter((folder) => existsSync(join(root, folder)))
 }
 
-/** Paths of all files below `folder`, relative to `root`, sorted; node_modules and dist left out. */
+/**
+ * Paths of all files below `folder`, relative to `root`, sorted; node_modules and dist left out.
+ */
 export function filesUnder(root: string, folder: string): string[] {
   const found: string[] = []
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {

@@ -40,7 +40,9 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
 
     test('S2: of many writers with one version, one wins', async () => {
       await storage.putIf(key('a'), { count: 0 }, 'ABSENT')
-      const writers = Array.from({ length: 20 }, (_, index) => storage.putIf(key('a'), { index }, 1))
+      const writers = Array.from({ length: 20 }, (_, index) =>
+        storage.putIf(key('a'), { index }, 1),
+      )
       expect((await Promise.all(writers)).filter((outcome) => outcome.won)).toHaveLength(1)
       expect((await storage.get(key('a')))?.version).toBe(2)
     })
@@ -48,7 +50,10 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
     test('S2: a stale version loses and changes nothing', async () => {
       await storage.putIf(key('a'), { n: 1 }, 'ABSENT')
       await storage.putIf(key('a'), { n: 2 }, 1)
-      expect(await storage.putIf(key('a'), { n: 3 }, 1)).toMatchObject({ won: false, current: { version: 2 } })
+      expect(await storage.putIf(key('a'), { n: 3 }, 1)).toMatchObject({
+        won: false,
+        current: { version: 2 },
+      })
       expect((await storage.get(key('a')))?.value).toEqual({ n: 2 })
     })
 
@@ -58,14 +63,20 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
 
     test('update sets the fields given and keeps the others', async () => {
       await storage.putIf(key('a'), { kept: 1, changed: 1 }, 'ABSENT')
-      expect(await storage.update(key('a'), { changed: 2, added: 3 }, 1)).toEqual({ won: true, version: 2 })
+      expect(await storage.update(key('a'), { changed: 2, added: 3 }, 1)).toEqual({
+        won: true,
+        version: 2,
+      })
       expect((await storage.get(key('a')))?.value).toEqual({ kept: 1, changed: 2, added: 3 })
       expect(await storage.update(key('a'), { changed: 9 }, 1)).toMatchObject({ won: false })
     })
 
     test('delete needs the version, and a row made again starts at 1', async () => {
       await storage.putIf(key('a'), {}, 'ABSENT')
-      expect(await storage.delete(key('a'), 7)).toMatchObject({ won: false, current: { version: 1 } })
+      expect(await storage.delete(key('a'), 7)).toMatchObject({
+        won: false,
+        current: { version: 1 },
+      })
       expect(await storage.delete(key('a'), 1)).toMatchObject({ won: true })
       expect(await storage.get(key('a'))).toBeUndefined()
       expect(await storage.delete(key('a'), 1)).toEqual({ won: false, current: undefined })
@@ -148,7 +159,8 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
     })
 
     test('a transaction of too many items, or of one row twice, is refused', async () => {
-      const item = (sk: string) => ({ kind: 'putIf', key: key(sk), value: {}, expected: 'ABSENT' }) as const
+      const item = (sk: string) =>
+        ({ kind: 'putIf', key: key(sk), value: {}, expected: 'ABSENT' }) as const
       const many = Array.from({ length: TRANSACT_ITEMS_MAX + 1 }, (_, index) => item(String(index)))
       await expect(storage.transact(many)).rejects.toThrow(RangeError)
       await expect(storage.transact([item('a'), item('a')])).rejects.toThrow(RangeError)

@@ -1,3 +1,4 @@
+// Every storage keeps the contract of the port: here, the one in memory.
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { storageContract } from './storage-contract.ts'
 

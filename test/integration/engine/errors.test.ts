@@ -266,12 +266,15 @@ describe.each(['local', 'inline'])('errors, address %s', (address) => {
     ['A=B', 'x'],
     ['', 'x'],
     ['VIRGA_WORKER_ID', 'x'],
-  ])('B34 the variable %j is an InvalidEnvError that names it and hides its value', (name, text) => {
-    const error = thrownBy(() => fn.env.options({ runtimeEnv: { envVars: { [name]: text } } }))
-    expect(error).toBeInstanceOf(InvalidEnvError)
-    expect((error as VirgaError).data).toMatchObject({ name })
-    expect((error as Error).message).not.toContain('/x.so')
-  })
+  ])(
+    'B34 the variable %j is an InvalidEnvError that names it and hides its value',
+    (name, text) => {
+      const error = thrownBy(() => fn.env.options({ runtimeEnv: { envVars: { [name]: text } } }))
+      expect(error).toBeInstanceOf(InvalidEnvError)
+      expect((error as VirgaError).data).toMatchObject({ name })
+      expect((error as Error).message).not.toContain('/x.so')
+    },
+  )
 
   it('B34 more than 128 KiB of variables are refused', () => {
     const envVars = { A: 'x'.repeat(80_000), B: 'y'.repeat(80_000) }
@@ -366,10 +369,7 @@ describe('errors over processes', () => {
   })
 
   it('B47 an unhandled rejection ends the attempt, and its text is told', async () => {
-    const error = await caught(
-      fn.rejectsLater.options({ maxRetries: 0 }).run(),
-      WorkerCrashedError,
-    )
+    const error = await caught(fn.rejectsLater.options({ maxRetries: 0 }).run(), WorkerCrashedError)
     expect(error.message).toContain('nobody caught this')
     expect(error.data).toMatchObject({ exitCode: 1 })
   })
@@ -397,6 +397,8 @@ describe('errors over processes', () => {
     const crash = fn.exits.options({ maxRetries: 0 }).remote(9, 7)
     const behind = Array.from({ length: 50 }, (_, i) => fn.square.remote(i))
     await caught(get(crash), WorkerCrashedError)
-    await until(async () => (await wait(behind, { numReturns: 50, timeoutMs: 100 }))[1].length === 0)
+    await until(
+      async () => (await wait(behind, { numReturns: 50, timeoutMs: 100 }))[1].length === 0,
+    )
   })
 })

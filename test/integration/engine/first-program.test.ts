@@ -1,4 +1,5 @@
-// The first program of the README, as a user runs it: node app.ts, no loader. It must leave nothing.
+// The first program of the README, as a user runs it: node app.ts, no loader. It must leave
+// nothing.
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

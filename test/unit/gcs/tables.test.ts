@@ -1,3 +1,4 @@
+// Rows of the GCS: names are claimed once, whoever races.
 import { describe, expect, test } from 'vitest'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { claimName, findName, nodeKey, releaseName } from '../../../runtime/gcs/tables.ts'
@@ -37,6 +38,8 @@ describe('names', () => {
 })
 
 test('nodes are spread over the eight partitions by their id', () => {
-  const partitions = new Set(Array.from({ length: 64 }, (_, i) => nodeKey(i.toString(16).padStart(2, '0')).pk))
+  const partitions = new Set(
+    Array.from({ length: 64 }, (_, i) => nodeKey(i.toString(16).padStart(2, '0')).pk),
+  )
   expect(partitions.size).toBe(8)
 })

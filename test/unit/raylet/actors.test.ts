@@ -17,7 +17,9 @@ function ready(brain: Brain, worker: string, actorId: ActorId, incarnation = 0):
 
 function watch(brain: Brain, client: string, actorId: ActorId): string[] {
   const request = brain.nextRequest()
-  return brain.show(brain.send({ kind: 'watchActor', client: client as WorkerId, request, actorId }))
+  return brain.show(
+    brain.send({ kind: 'watchActor', client: client as WorkerId, request, actorId }),
+  )
 }
 
 function kill(brain: Brain, actorId: ActorId, noRestart = true): string[] {
@@ -50,7 +52,11 @@ describe('an actor', () => {
   test('holds the resources that were asked for explicitly', () => {
     const brain = aBusyNode({ resources: { CPU: 2, GPU: 1 } })
     const scheduling = { ...anyClass(), demand: units({ CPU: 1, GPU: 1 }) }
-    const effects = brain.createActor('driver1', { actorId: A, scheduling, defaultResources: false })
+    const effects = brain.createActor('driver1', {
+      actorId: A,
+      scheduling,
+      defaultResources: false,
+    })
     expect(brain.show(effects)[1]).toBe('→ w1: startActor actorA #0 {"CPU":1,"GPU":1} GPUs 0')
     ready(brain, 'w1', A)
     expect(brain.free()).toEqual(units({ CPU: 1 }))
@@ -76,7 +82,10 @@ describe('an actor', () => {
   test('arrow 4: hard affinity to another node is ActorUnschedulableError', () => {
     const brain = aBusyNode()
     const strategy = { kind: 'NODE_AFFINITY', nodeId: 'ff', soft: false } as const
-    const effects = brain.createActor('driver1', { actorId: A, scheduling: { ...anyClass(), strategy } })
+    const effects = brain.createActor('driver1', {
+      actorId: A,
+      scheduling: { ...anyClass(), strategy },
+    })
     expect(brain.show(effects)[0]).toContain('refuse #1 ActorUnschedulableError')
   })
 
@@ -85,7 +94,9 @@ describe('an actor', () => {
     brain.createActor('driver1', { actorId: A, maxRestarts: 5 })
     watch(brain, 'driver1', A)
     const client = brain.id('w1')
-    expect(brain.show(brain.send({ kind: 'actorFailed', client, actorId: A, error: boom }))).toEqual([
+    expect(
+      brain.show(brain.send({ kind: 'actorFailed', client, actorId: A, error: boom })),
+    ).toEqual([
       '→ driver1: actorChanged actorA DEAD #0, ERR_ACTOR_DIED: boom',
       '→ w1: exit RETIRED',
     ])
@@ -137,7 +148,12 @@ describe('an actor', () => {
   test('arrow 4: kill is told at once and leaves no lease once the process is gone', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
     const scheduling = anyClass()
-    brain.createActor('driver1', { actorId: A, scheduling, defaultResources: false, maxRestarts: -1 })
+    brain.createActor('driver1', {
+      actorId: A,
+      scheduling,
+      defaultResources: false,
+      maxRestarts: -1,
+    })
     ready(brain, 'w1', A)
     watch(brain, 'driver1', A)
     const effects = kill(brain, A)
@@ -184,7 +200,9 @@ describe('an actor', () => {
     const brain = aBusyNode({ resources: { CPU: 2 } })
     brain.createActor('driver1', { actorId: A, detached: true })
     brain.createActor('driver1', { actorId: B })
-    expect(brain.send({ kind: 'actorHandlesGone', client: brain.id('driver1'), actorId: A })).toEqual([])
+    expect(
+      brain.send({ kind: 'actorHandlesGone', client: brain.id('driver1'), actorId: A }),
+    ).toEqual([])
     expect(brain.send({ kind: 'actorHandlesGone', client: brain.id('w1'), actorId: B })).toEqual([])
   })
 
@@ -204,7 +222,9 @@ describe('an actor', () => {
     const scheduling = anyClass()
     brain.createActor('driver1', { actorId: A, scheduling, defaultResources: false })
     ready(brain, 'w1', A)
-    expect(brain.show(brain.createActor('driver1', { actorId: B, scheduling }))).toEqual(['answer #2 actorB'])
+    expect(brain.show(brain.createActor('driver1', { actorId: B, scheduling }))).toEqual([
+      'answer #2 actorB',
+    ])
     kill(brain, A)
     brain.exit('w1')
     expect(brain.state.actors.get(B)?.lease).toBeDefined()
@@ -234,7 +254,9 @@ describe('a named actor', () => {
     brain.createActor('driver1', { actorId: B, name: 'c' })
     const holder = { actorId: A, owner: 'd1', sinceMs: 5 }
     const effects = brain.send({ kind: 'nameClaimed', actorId: B, holder })
-    expect(brain.show(effects)[0]).toContain("refuse #2 ActorAlreadyExistsError: an actor named 'c'")
+    expect(brain.show(effects)[0]).toContain(
+      "refuse #2 ActorAlreadyExistsError: an actor named 'c'",
+    )
     const refusal = effects.find((effect) => effect.kind === 'refuse')
     expect(refusal?.error.data).toMatchObject({ name: 'c', owner: 'd1', since: 5 })
   })
@@ -243,7 +265,9 @@ describe('a named actor', () => {
     const brain = named()
     brain.createActor('driver1', { actorId: B, name: 'c', getIfExists: true })
     const holder = { actorId: A, owner: 'd1', sinceMs: 5 }
-    expect(brain.show(brain.send({ kind: 'nameClaimed', actorId: B, holder }))).toEqual(['answer #2 actorA'])
+    expect(brain.show(brain.send({ kind: 'nameClaimed', actorId: B, holder }))).toEqual([
+      'answer #2 actorA',
+    ])
     expect(brain.state.actors.has(B)).toBe(false)
   })
 

@@ -1,22 +1,47 @@
 // A brain to experiment on: short names for clients, classes, workers and actors, a clock that
 // moves when told, and every effect as one line of text. check() runs after every step.
-import { fromHex, type ActorId, type JobId, type LeaseId, type NodeId, type TaskId, type WorkerId } from '../../../runtime/common/ids.ts'
-import { resourceSet, UNITS_PER_ONE, unitsPerOne, type ResourceSet } from '../../../runtime/common/resources.ts'
-import type { ActorSpec, ClassSpec, GroupSpec, JobSpec, WorkerExit } from '../../../runtime/protocol/messages.ts'
+import {
+  fromHex,
+  type ActorId,
+  type JobId,
+  type LeaseId,
+  type NodeId,
+  type TaskId,
+  type WorkerId,
+} from '../../../runtime/common/ids.ts'
+import {
+  resourceSet,
+  UNITS_PER_ONE,
+  unitsPerOne,
+  type ResourceSet,
+} from '../../../runtime/common/resources.ts'
+import type {
+  ActorSpec,
+  ClassSpec,
+  GroupSpec,
+  JobSpec,
+  WorkerExit,
+} from '../../../runtime/protocol/messages.ts'
 import { check } from '../../../runtime/raylet/check.ts'
 import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
 import type { RayletEffect, RayletEvent } from '../../../runtime/raylet/turn.ts'
 import { showEffect, type Names } from './show-effect.ts'
 
-export type Stimulus = RayletEvent extends infer E ? (E extends E ? Omit<E, 'nowMs'> : never) : never
+export type Stimulus = RayletEvent extends infer E
+  ? E extends E
+    ? Omit<E, 'nowMs'>
+    : never
+  : never
 
 export const NODE_ID = 'node-id-bytes.' as NodeId
 
 /** `{ CPU: 1, GPU: 0.5 }` in units. */
 export function units(amounts: Readonly<Record<string, number>>): ResourceSet {
   return resourceSet(
-    Object.fromEntries(Object.entries(amounts).map(([name, n]) => [name, Math.round(n * unitsPerOne(name))])),
+    Object.fromEntries(
+      Object.entries(amounts).map(([name, n]) => [name, Math.round(n * unitsPerOne(name))]),
+    ),
   )
 }
 
@@ -127,14 +152,28 @@ export class Brain {
   driver(name: string, jobId: string): RayletEffect[] {
     const client = name as WorkerId
     const job = aJob(jobId)
-    return this.send({ kind: 'clientConnected', client, role: 'driver', pid: 1, address: `@${name}`, job })
+    return this.send({
+      kind: 'clientConnected',
+      client,
+      role: 'driver',
+      pid: 1,
+      address: `@${name}`,
+      job,
+    })
   }
 
   /** The process of that worker has started and said hello. */
   hello(name: string): RayletEffect[] {
     const client = this.id(name)
     const pid = 100 + Number(name.slice(1))
-    return this.send({ kind: 'clientConnected', client, role: 'worker', pid, address: `@${name}`, job: undefined })
+    return this.send({
+      kind: 'clientConnected',
+      client,
+      role: 'worker',
+      pid,
+      address: `@${name}`,
+      job: undefined,
+    })
   }
 
   want(client: string, classId: number, count: number, spec?: Partial<ClassSpec>): RayletEffect[] {
@@ -165,12 +204,23 @@ export class Brain {
     return this.send({ kind: 'clientClosed', client: this.id(name) })
   }
 
-  createActor(client: string, changes: Partial<ActorSpec> & { readonly actorId: ActorId }): RayletEffect[] {
+  createActor(
+    client: string,
+    changes: Partial<ActorSpec> & { readonly actorId: ActorId },
+  ): RayletEffect[] {
     const spec = anActor({ owner: this.id(client), ...changes })
-    return this.send({ kind: 'createActor', client: this.id(client), request: this.nextRequest(), spec })
+    return this.send({
+      kind: 'createActor',
+      client: this.id(client),
+      request: this.nextRequest(),
+      spec,
+    })
   }
 
-  createGroup(client: string, spec: Partial<GroupSpec> & Pick<GroupSpec, 'groupId' | 'bundles'>): RayletEffect[] {
+  createGroup(
+    client: string,
+    spec: Partial<GroupSpec> & Pick<GroupSpec, 'groupId' | 'bundles'>,
+  ): RayletEffect[] {
     const whole: GroupSpec = {
       jobId: 'job1' as JobId,
       name: spec.groupId,
@@ -185,7 +235,12 @@ export class Brain {
   block(
     client: string,
     waitId: number,
-    wait: { taskId: string; name?: string; actorId?: string; on: readonly { taskId: string; actorId?: string }[] },
+    wait: {
+      taskId: string
+      name?: string
+      actorId?: string
+      on: readonly { taskId: string; actorId?: string }[]
+    },
   ): RayletEffect[] {
     return this.send({
       kind: 'blocked',

@@ -1,3 +1,4 @@
+// Rings of tasks and actors that wait for each other, found by the pure brain.
 import { describe, expect, test } from 'vitest'
 import type { ActorId } from '../../../runtime/common/ids.ts'
 import { aBusyNode, type Brain } from './brain.ts'
@@ -38,17 +39,37 @@ describe('deadlock', () => {
 
   test('actors in a ring: none of the calls can start, because every actor waits', () => {
     const brain = threeActors()
-    brain.block('w1', 1, { taskId: 'a1', actorId: 'A', name: 'A.run', on: [{ taskId: 'b1', actorId: 'B' }] })
-    brain.block('w2', 1, { taskId: 'b1', actorId: 'B', name: 'B.run', on: [{ taskId: 'c1', actorId: 'C' }] })
+    brain.block('w1', 1, {
+      taskId: 'a1',
+      actorId: 'A',
+      name: 'A.run',
+      on: [{ taskId: 'b1', actorId: 'B' }],
+    })
+    brain.block('w2', 1, {
+      taskId: 'b1',
+      actorId: 'B',
+      name: 'B.run',
+      on: [{ taskId: 'c1', actorId: 'C' }],
+    })
     brain.nowMs += 1
-    brain.block('w3', 1, { taskId: 'c1', actorId: 'C', name: 'C.run', on: [{ taskId: 'a2', actorId: 'A' }] })
+    brain.block('w3', 1, {
+      taskId: 'c1',
+      actorId: 'C',
+      name: 'C.run',
+      on: [{ taskId: 'a2', actorId: 'A' }],
+    })
     brain.tick(199)
     expect(reports(brain)).toEqual(['→ w3: deadlock of wait 1: C.run → A.run → B.run → C.run'])
   })
 
   test('an actor that calls itself and waits', () => {
     const brain = threeActors()
-    brain.block('w1', 1, { taskId: 'a1', actorId: 'A', name: 'A.run', on: [{ taskId: 'a2', actorId: 'A' }] })
+    brain.block('w1', 1, {
+      taskId: 'a1',
+      actorId: 'A',
+      name: 'A.run',
+      on: [{ taskId: 'a2', actorId: 'A' }],
+    })
     expect(reports(brain)).toEqual(['→ w1: deadlock of wait 1: A.run → A.run'])
   })
 
@@ -119,7 +140,12 @@ describe('deadlock', () => {
   test('while its constructor waits, calls of an actor cannot start', () => {
     const brain = aBusyNode({ resources: { CPU: 2 } })
     brain.createActor('driver1', { actorId: 'A' as ActorId, maxConcurrency: 100 })
-    brain.block('w1', 1, { taskId: 'new', actorId: 'A', name: 'new A', on: [{ taskId: 'a1', actorId: 'A' }] })
+    brain.block('w1', 1, {
+      taskId: 'new',
+      actorId: 'A',
+      name: 'new A',
+      on: [{ taskId: 'a1', actorId: 'A' }],
+    })
     expect(reports(brain)).toEqual(['→ w1: deadlock of wait 1: new A → new A'])
   })
 })

@@ -1,3 +1,4 @@
+// Placement groups on one node: reserved whole, refused at once, removed with their users.
 import { describe, expect, test } from 'vitest'
 import type { ActorId, JobId } from '../../../runtime/common/ids.ts'
 import { aBusyNode, aClass, grantsOf, units, type Brain } from './brain.ts'
@@ -6,7 +7,9 @@ const inGroup = (bundleIndex = -1) =>
   ({ kind: 'PLACEMENT_GROUP', groupId: 'g1', bundleIndex, captureChildTasks: false }) as const
 
 function remove(brain: Brain): string[] {
-  return brain.show(brain.send({ kind: 'removeGroup', request: brain.nextRequest(), groupId: 'g1' }))
+  return brain.show(
+    brain.send({ kind: 'removeGroup', request: brain.nextRequest(), groupId: 'g1' }),
+  )
 }
 
 function wait(brain: Brain): string[] {
@@ -37,7 +40,11 @@ describe('a placement group', () => {
     brain.nowMs += 10
     const bundles = [units({ CPU: 1 }), units({ CPU: 1 })]
     const effects = brain.show(brain.createGroup('driver1', { groupId: 'g1', bundles }))
-    expect(effects).toEqual(['answer #1 done', '→ driver1: reclaimLease 1', '→ driver1: reclaimLease 2'])
+    expect(effects).toEqual([
+      'answer #1 done',
+      '→ driver1: reclaimLease 1',
+      '→ driver1: reclaimLease 2',
+    ])
   })
 
   test('that can never fit is refused at once', () => {
@@ -51,7 +58,9 @@ describe('a placement group', () => {
         }),
       )
     expect(create('PACK', 3)[0]).toContain('refuse #1 InfeasibleError')
-    expect(create('STRICT_SPREAD', 2)[0]).toContain('STRICT_SPREAD needs a node for each of 2 bundles')
+    expect(create('STRICT_SPREAD', 2)[0]).toContain(
+      'STRICT_SPREAD needs a node for each of 2 bundles',
+    )
     expect(create('STRICT_SPREAD', 1)[0]).toBe('answer #3 done')
   })
 
@@ -104,7 +113,9 @@ describe('a placement group', () => {
     brain.exit('w1')
     brain.exit('w2')
     expect(brain.free()).toEqual(units({ CPU: 3 }))
-    expect(brain.state.actors.get('actorA' as ActorId)?.error?.code).toBe('ERR_PLACEMENT_GROUP_REMOVED')
+    expect(brain.state.actors.get('actorA' as ActorId)?.error?.code).toBe(
+      'ERR_PLACEMENT_GROUP_REMOVED',
+    )
   })
 
   test('work for a removed group is refused, and so is waiting for it', () => {

@@ -1,3 +1,4 @@
+// Leases: who gets a worker, in which turn, and what is asked back.
 import { describe, expect, test } from 'vitest'
 import { aBusyNode, Brain, grantsOf, hexNodeId, units } from './brain.ts'
 
@@ -90,13 +91,21 @@ describe('leases', () => {
     for (const name of ['w1', 'w2', 'w3', 'w4']) brain.hello(name)
     const held = { driver1: 0, driver2: 0 }
     for (let turn = 0; turn < 40; turn += 1) {
-      const oldest = [...brain.state.leases.values()].find((lease) => lease.worker?.phase === 'LEASED')
+      const oldest = [...brain.state.leases.values()].find(
+        (lease) => lease.worker?.phase === 'LEASED',
+      )
       if (oldest?.class === undefined) continue
       brain.giveBack(oldest.class.client, oldest.leaseId)
       for (const name of brain.state.workers.keys()) {
-        if (brain.state.workers.get(name)?.phase === 'STARTING') brain.send({
-          kind: 'clientConnected', client: name, role: 'worker', pid: 9, address: '@', job: undefined,
-        })
+        if (brain.state.workers.get(name)?.phase === 'STARTING')
+          brain.send({
+            kind: 'clientConnected',
+            client: name,
+            role: 'worker',
+            pid: 9,
+            address: '@',
+            job: undefined,
+          })
       }
     }
     for (const lease of brain.state.leases.values()) {
@@ -138,7 +147,9 @@ describe('leases', () => {
   test('GPU ids are given per lease, and shares of one GPU share its id', () => {
     const brain = aBusyNode({ resources: { CPU: 4, GPU: 2 } })
     const effects = brain.want('driver1', 0, 3, { demand: units({ CPU: 1, GPU: 0.5 }) })
-    const ids = effects.flatMap((e) => (e.kind === 'notify' && e.type === 'leaseGranted' ? [e.message.gpuIds] : []))
+    const ids = effects.flatMap((e) =>
+      e.kind === 'notify' && e.type === 'leaseGranted' ? [e.message.gpuIds] : [],
+    )
     expect(ids).toEqual([[0], [0], [1]])
     expect(grantsOf(brain.want('driver1', 1, 1, { demand: units({ CPU: 1, GPU: 1 }) }))).toEqual([])
   })
@@ -147,7 +158,9 @@ describe('leases', () => {
 describe('what can never be placed', () => {
   test('a demand that the node never holds is refused, with the nearest miss named', () => {
     const brain = aBusyNode({ resources: { CPU: 2 } })
-    const effects = brain.show(brain.want('driver1', 0, 1, { demand: units({ GPU: 1 }), name: 'train' }))
+    const effects = brain.show(
+      brain.want('driver1', 0, 1, { demand: units({ GPU: 1 }), name: 'train' }),
+    )
     expect(effects).toEqual([
       '→ driver1: classRefused class 0, ERR_INFEASIBLE: train can never run here: needs GPU: 1, ' +
         'this node has 0. Ask for less, or start the cluster with more.',
@@ -175,9 +188,13 @@ describe('what can never be placed', () => {
     const brain = aBusyNode({ resources: { CPU: 2 }, labels: { zone: 'a' } })
     const never = brain.want('driver1', 0, 1, { labelSelectors: [{ zone: 'b' }] })
     expect(brain.show(never)[0]).toContain('ERR_INFEASIBLE')
-    const fallback = brain.want('driver1', 1, 1, { labelSelectors: [{ zone: 'b' }, { zone: '!b' }] })
+    const fallback = brain.want('driver1', 1, 1, {
+      labelSelectors: [{ zone: 'b' }, { zone: '!b' }],
+    })
     expect(grantsOf(fallback)).toHaveLength(1)
-    const byId = brain.want('driver1', 2, 1, { labelSelectors: [{ 'virga.io/node-id': hexNodeId() }] })
+    const byId = brain.want('driver1', 2, 1, {
+      labelSelectors: [{ 'virga.io/node-id': hexNodeId() }],
+    })
     expect(grantsOf(byId)).toHaveLength(1)
   })
 
@@ -187,7 +204,9 @@ describe('what can never be placed', () => {
     brain.want('driver1', 0, 1, {})
     brain.exit('w1', { code: 1, signal: null, stderrTail: ['no such option'] })
     brain.exit('w2', { code: 1, signal: null })
-    const effects = brain.show(brain.exit('w3', { code: 9, signal: null, stderrTail: ['bad option: --x'] }))
+    const effects = brain.show(
+      brain.exit('w3', { code: 9, signal: null, stderrTail: ['bad option: --x'] }),
+    )
     expect(effects[0]).toContain('ERR_WORKER_CRASHED')
     expect(effects[0]).toContain('bad option: --x')
     expect(brain.free()).toEqual(units({ CPU: 1 }))
@@ -289,10 +308,20 @@ describe('blocked workers', () => {
     for (let level = 1; level < 200; level += 1) {
       const name = workerOfNewestLease(brain)
       brain.want(name, 0, 1, {})
-      brain.block(name, 1, { taskId: `t${String(level)}`, on: [{ taskId: `t${String(level + 1)}` }] })
+      brain.block(name, 1, {
+        taskId: `t${String(level)}`,
+        on: [{ taskId: `t${String(level + 1)}` }],
+      })
       for (const worker of brain.state.workers.values()) {
         if (worker.phase === 'STARTING') {
-          brain.send({ kind: 'clientConnected', client: worker.workerId, role: 'worker', pid: 9, address: '@', job: undefined })
+          brain.send({
+            kind: 'clientConnected',
+            client: worker.workerId,
+            role: 'worker',
+            pid: 9,
+            address: '@',
+            job: undefined,
+          })
         }
       }
     }

@@ -1,3 +1,4 @@
+// Tokens of limiters: first come, first served, and back when their holder dies.
 import { describe, expect, test } from 'vitest'
 import { stateRows } from '../../../runtime/raylet/state-rows.ts'
 import { aBusyNode, type Brain } from './brain.ts'

@@ -1,3 +1,4 @@
+// Log files of a session: rotated, bounded, and honest about being behind.
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// Whom the memory monitor ends: the one above its own limit, then the newest that may retry.
 import { describe, expect, test } from 'vitest'
 import { MEMORY_THRESHOLD } from '../../../runtime/common/limits.ts'
 import { aBusyNode, units, type Brain } from './brain.ts'
@@ -5,10 +6,16 @@ import { aBusyNode, units, type Brain } from './brain.ts'
 const GIB = 2 ** 30
 
 /** What a sample brings about: the node's use as a share, and the workers' in GiB. */
-function sample(brain: Brain, usedShare: number, gib: Readonly<Record<string, number>> = {}): string[] {
+function sample(
+  brain: Brain,
+  usedShare: number,
+  gib: Readonly<Record<string, number>> = {},
+): string[] {
   const rssBytes = new Map(Object.entries(gib).map(([name, size]) => [brain.id(name), size * GIB]))
   const usedBytes = usedShare * 100 * GIB
-  return brain.show(brain.send({ kind: 'memory', sample: { usedBytes, totalBytes: 100 * GIB, rssBytes } }))
+  return brain.show(
+    brain.send({ kind: 'memory', sample: { usedBytes, totalBytes: 100 * GIB, rssBytes } }),
+  )
 }
 
 describe('memory', () => {

@@ -1,7 +1,12 @@
+// Lines of workers: split, cut, counted when dropped, kept in order.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../../runtime/common/clock.ts'
-import { OUTPUT_BYTES_PER_SECOND_MAX, OUTPUT_LINE_BYTES_MAX, STDERR_TAIL_LINES } from '../../../runtime/common/limits.ts'
+import {
+  OUTPUT_BYTES_PER_SECOND_MAX,
+  OUTPUT_LINE_BYTES_MAX,
+  STDERR_TAIL_LINES,
+} from '../../../runtime/common/limits.ts'
 import type { OutputLine } from '../../../runtime/protocol/messages.ts'
 import { WorkerOutput, type LogSink } from '../../../runtime/raylet/output.ts'
 
@@ -51,7 +56,9 @@ class Bench {
   pass(ms: number): void {
     const untilMs = this.nowMs + ms
     for (;;) {
-      const next = this.#timers.filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0]
+      const next = this.#timers
+        .filter(({ atMs }) => atMs <= untilMs)
+        .sort((a, b) => a.atMs - b.atMs)[0]
       if (next === undefined) break
       this.#timers = this.#timers.filter((timer) => timer !== next)
       this.nowMs = next.atMs
@@ -152,7 +159,10 @@ describe('output of a worker', () => {
     bench.pass(2000)
     bench.output.close()
     const marks = bench.texts.filter((text) => text.startsWith('...'))
-    const dropped = marks.reduce((sum, text) => sum + Number(/(\d+) lines dropped/.exec(text)?.[1]), 0)
+    const dropped = marks.reduce(
+      (sum, text) => sum + Number(/(\d+) lines dropped/.exec(text)?.[1]),
+      0,
+    )
     expect(dropped).toBeGreaterThan(count / 3)
     expect(bench.texts.length - marks.length + dropped).toBe(count)
     expect(bench.logged).toHaveLength(count)

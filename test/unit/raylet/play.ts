@@ -16,17 +16,20 @@ const LINE = '----'
 export function play(script: string): string {
   let brain = new Brain()
   const scenes = script.split(/\n\n+/).map((scene) => scene.trim())
-  const played = scenes.filter((scene) => scene !== '').map((scene) => {
-    const commands = scene.split(`\n${LINE}`)[0]?.split('\n') ?? []
-    const effects: string[] = []
-    for (const command of commands) {
-      if (command.startsWith('#')) continue
-      if (command.startsWith('node')) brain = new Brain({ resources: wordsOf(command).amounts })
-      else effects.push(...brain.show(run(brain, command)))
-    }
-    if (commands.every((command) => command.startsWith('#') || command.startsWith('node'))) return scene
-    return [...commands, LINE, ...effects].join('\n')
-  })
+  const played = scenes
+    .filter((scene) => scene !== '')
+    .map((scene) => {
+      const commands = scene.split(`\n${LINE}`)[0]?.split('\n') ?? []
+      const effects: string[] = []
+      for (const command of commands) {
+        if (command.startsWith('#')) continue
+        if (command.startsWith('node')) brain = new Brain({ resources: wordsOf(command).amounts })
+        else effects.push(...brain.show(run(brain, command)))
+      }
+      if (commands.every((command) => command.startsWith('#') || command.startsWith('node')))
+        return scene
+      return [...commands, LINE, ...effects].join('\n')
+    })
   return `${played.join('\n\n')}\n`
 }
 
@@ -121,7 +124,12 @@ function want(brain: Brain, { args, amounts, options }: Words): RayletEffect[] {
     groupId === undefined
       ? {}
       : {
-          strategy: { kind: 'PLACEMENT_GROUP', groupId, bundleIndex: -1, captureChildTasks: false } as const,
+          strategy: {
+            kind: 'PLACEMENT_GROUP',
+            groupId,
+            bundleIndex: -1,
+            captureChildTasks: false,
+          } as const,
         }
   return brain.want(client, Number(classId), Number(count), { ...demand, ...strategy })
 }
@@ -138,7 +146,10 @@ function actor(brain: Brain, { args, amounts, options }: Words): RayletEffect[] 
   })
 }
 
-function group(brain: Brain, { args: [client = '', groupId = ''], options }: Words): RayletEffect[] {
+function group(
+  brain: Brain,
+  { args: [client = '', groupId = ''], options }: Words,
+): RayletEffect[] {
   const count = Number(options['bundles'] ?? 1)
   const bundles = Array.from({ length: count }, () => units({ CPU: Number(options['each'] ?? 1) }))
   return brain.createGroup(client, { groupId, bundles })

@@ -8,7 +8,14 @@ import { aClass, Brain, units } from './brain.ts'
 
 type Op = readonly [verb: number, a: number, b: number]
 
-const DEMANDS = [{ CPU: 1 }, { CPU: 2 }, { GPU: 0.5 }, { CPU: 1, GPU: 1 }, { CPU: 0.5 }, {}] as const
+const DEMANDS = [
+  { CPU: 1 },
+  { CPU: 2 },
+  { GPU: 0.5 },
+  { CPU: 1, GPU: 1 },
+  { CPU: 0.5 },
+  {},
+] as const
 
 /** Picks one of the things that are there, if any. */
 function pick<T>(from: Iterable<T>, index: number): T | undefined {
@@ -37,7 +44,9 @@ class World {
   connectDriver(): void {
     if (this.#driverCount >= 4) return
     this.#driverCount += 1
-    this.send(this.brain.driver(`driver${String(this.#driverCount)}`, `job${String(this.#driverCount)}`))
+    this.send(
+      this.brain.driver(`driver${String(this.#driverCount)}`, `job${String(this.#driverCount)}`),
+    )
   }
 
   register(index: number): void {
@@ -55,9 +64,17 @@ class World {
     if (state.clients.has(workerId) && index % 2 === 0) {
       this.send(this.brain.send({ kind: 'clientClosed', client: workerId }))
     }
-    const exit = { workerId, pid: 1, code: null, signal: 'SIGKILL', peakRssBytes: 0, stderrTail: [] }
+    const exit = {
+      workerId,
+      pid: 1,
+      code: null,
+      signal: 'SIGKILL',
+      peakRssBytes: 0,
+      stderrTail: [],
+    }
     this.send(this.brain.send({ kind: 'workerExited', exit }))
-    if (state.clients.has(workerId)) this.send(this.brain.send({ kind: 'clientClosed', client: workerId }))
+    if (state.clients.has(workerId))
+      this.send(this.brain.send({ kind: 'clientClosed', client: workerId }))
   }
 
   createActor(client: WorkerId, shape: number): void {
@@ -72,7 +89,10 @@ class World {
         maxRestarts: shape % 3,
         detached: shape % 5 === 0,
         defaultResources: !explicit,
-        scheduling: aClass({ name: 'A', demand: explicit ? units(demandOf(shape)) : units({ CPU: 1 }) }),
+        scheduling: aClass({
+          name: 'A',
+          demand: explicit ? units(demandOf(shape)) : units({ CPU: 1 }),
+        }),
       }),
     )
   }
@@ -92,10 +112,18 @@ class World {
   }
 }
 
-const demandOf = (index: number): Readonly<Record<string, number>> => DEMANDS[index % DEMANDS.length] ?? {}
+const demandOf = (index: number): Readonly<Record<string, number>> =>
+  DEMANDS[index % DEMANDS.length] ?? {}
 
 const helloOf = (client: WorkerId) =>
-  ({ kind: 'clientConnected', client, role: 'worker', pid: 9, address: '@', job: undefined }) as const
+  ({
+    kind: 'clientConnected',
+    client,
+    role: 'worker',
+    pid: 9,
+    address: '@',
+    job: undefined,
+  }) as const
 
 const ACTIONS: readonly ((world: World, a: number, b: number) => void)[] = [
   (world) => {
@@ -114,10 +142,19 @@ const ACTIONS: readonly ((world: World, a: number, b: number) => void)[] = [
     const strategy =
       inGroup === undefined
         ? {}
-        : { strategy: { kind: 'PLACEMENT_GROUP', groupId: inGroup, bundleIndex: -1, captureChildTasks: false } as const }
+        : {
+            strategy: {
+              kind: 'PLACEMENT_GROUP',
+              groupId: inGroup,
+              bundleIndex: -1,
+              captureChildTasks: false,
+            } as const,
+          }
     // A class keeps its demand, as it does in a core-worker.
-    const classId = b % 6 + (inGroup === undefined ? 0 : 10 + Number(inGroup.slice(1)) * 10)
-    world.send(world.brain.want(client, classId, a % 4, { demand: units(demandOf(b)), ...strategy }))
+    const classId = (b % 6) + (inGroup === undefined ? 0 : 10 + Number(inGroup.slice(1)) * 10)
+    world.send(
+      world.brain.want(client, classId, a % 4, { demand: units(demandOf(b)), ...strategy }),
+    )
   },
   (world, a, b) => {
     const held = [...world.brain.state.leases.values()].filter((each) => each.class !== undefined)
@@ -140,7 +177,8 @@ const ACTIONS: readonly ((world: World, a: number, b: number) => void)[] = [
   },
   (world, a) => {
     const starting = [...world.brain.state.actors.values()].filter(
-      (actor) => actor.lease?.worker !== undefined && actor.phase !== 'ALIVE' && actor.phase !== 'DEAD',
+      (actor) =>
+        actor.lease?.worker !== undefined && actor.phase !== 'ALIVE' && actor.phase !== 'DEAD',
     )
     const actor = pick(starting, a)
     const client = actor?.lease?.worker?.workerId
@@ -154,7 +192,8 @@ const ACTIONS: readonly ((world: World, a: number, b: number) => void)[] = [
     if (actor === undefined) return
     const { actorId, owner } = actor.spec
     const noRestart = b % 2 === 0
-    if (b % 3 === 0) world.send(world.brain.send({ kind: 'actorHandlesGone', client: owner, actorId }))
+    if (b % 3 === 0)
+      world.send(world.brain.send({ kind: 'actorHandlesGone', client: owner, actorId }))
     else world.send(world.brain.send({ kind: 'killActor', request: 0, actorId, noRestart }))
   },
   (world, a, b) => {
@@ -171,10 +210,13 @@ const ACTIONS: readonly ((world: World, a: number, b: number) => void)[] = [
   },
   (world, a) => {
     const groupId = pick(world.brain.state.groups.keys(), a)
-    if (groupId !== undefined) world.send(world.brain.send({ kind: 'removeGroup', request: 0, groupId }))
+    if (groupId !== undefined)
+      world.send(world.brain.send({ kind: 'removeGroup', request: 0, groupId }))
   },
   (world, a) => {
-    const drivers = [...world.brain.state.clients.values()].filter((client) => client.role === 'driver')
+    const drivers = [...world.brain.state.clients.values()].filter(
+      (client) => client.role === 'driver',
+    )
     const driver = a % 3 === 0 ? pick(drivers, a) : undefined
     if (driver !== undefined) world.send(world.brain.close(driver.id))
   },

@@ -1,3 +1,4 @@
+// Resources kept for whoever waits longest, so that large demands are not starved.
 import { describe, expect, test } from 'vitest'
 import type { ActorId } from '../../../runtime/common/ids.ts'
 import { aBusyNode, aClass, grantsOf, units, type Brain } from './brain.ts'

@@ -1,3 +1,4 @@
+// What a killed raylet leaves behind is ended by its sentinel.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'

@@ -82,6 +82,10 @@ const gpus = (ids: readonly number[]): string => (ids.length === 0 ? '' : ` GPUs
 
 function showValue(value: unknown): string {
   if (value === undefined) return 'done'
-  const { actorId, phase, incarnation } = value as { actorId: string; phase?: string; incarnation?: number }
+  const { actorId, phase, incarnation } = value as {
+    actorId: string
+    phase?: string
+    incarnation?: number
+  }
   return phase === undefined ? actorId : `${actorId} ${phase} #${String(incarnation)}`
 }

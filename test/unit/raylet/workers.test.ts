@@ -1,3 +1,4 @@
+// The pool of workers: started ahead, reused, ended when idle.
 import { describe, expect, test } from 'vitest'
 import { aBusyNode, Brain, grantsOf } from './brain.ts'
 
@@ -30,7 +31,10 @@ describe('workers', () => {
     brain.giveBack('driver1', 1)
     brain.tick(1_000)
     expect(brain.show(brain.tick(5_000))).toEqual([])
-    expect([...brain.state.workers.values()].map((worker) => worker.phase)).toEqual(['IDLE', 'IDLE'])
+    expect([...brain.state.workers.values()].map((worker) => worker.phase)).toEqual([
+      'IDLE',
+      'IDLE',
+    ])
   })
 
   test('one that does not register in time is killed', () => {

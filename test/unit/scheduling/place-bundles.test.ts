@@ -1,6 +1,13 @@
+// Bundles on nodes by the four strategies, all or nothing.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { addResources, fits, NO_RESOURCES, resourceSet, type ResourceSet } from '../../../runtime/common/resources.ts'
+import {
+  addResources,
+  fits,
+  NO_RESOURCES,
+  resourceSet,
+  type ResourceSet,
+} from '../../../runtime/common/resources.ts'
 import type { NodeView } from '../../../runtime/scheduling/cluster-view.ts'
 import { placeBundles, type BundleStrategy } from '../../../runtime/scheduling/place-bundles.ts'
 
@@ -53,7 +60,12 @@ describe('placement of bundles', () => {
   })
 
   test('a plan never asks more of a node than it has free', () => {
-    const strategies = fc.constantFrom<BundleStrategy>('PACK', 'SPREAD', 'STRICT_PACK', 'STRICT_SPREAD')
+    const strategies = fc.constantFrom<BundleStrategy>(
+      'PACK',
+      'SPREAD',
+      'STRICT_PACK',
+      'STRICT_SPREAD',
+    )
     fc.assert(
       fc.property(
         fc.array(fc.nat(5), { maxLength: 6 }),

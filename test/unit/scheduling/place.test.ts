@@ -1,3 +1,4 @@
+// Where a demand goes: feasible, available, spread, by affinity and by label.
 import { describe, expect, test } from 'vitest'
 import { resourceSet, unitsPerOne, type ResourceSet } from '../../../runtime/common/resources.ts'
 import type { NodeView } from '../../../runtime/scheduling/cluster-view.ts'
@@ -6,11 +7,19 @@ import { place, type Demand, type Strategy } from '../../../runtime/scheduling/p
 type Amounts = Readonly<Record<string, number>>
 
 const units = (amounts: Amounts): ResourceSet =>
-  resourceSet(Object.fromEntries(Object.entries(amounts).map(([name, n]) => [name, n * unitsPerOne(name)])))
+  resourceSet(
+    Object.fromEntries(Object.entries(amounts).map(([name, n]) => [name, n * unitsPerOne(name)])),
+  )
 
-function aNode(nodeId: string, totals: Amounts, changes: Partial<NodeView> & { used?: Amounts } = {}): NodeView {
+function aNode(
+  nodeId: string,
+  totals: Amounts,
+  changes: Partial<NodeView> & { used?: Amounts } = {},
+): NodeView {
   const { used = {}, ...rest } = changes
-  const free = Object.fromEntries(Object.entries(totals).map(([name, n]) => [name, n - (used[name] ?? 0)]))
+  const free = Object.fromEntries(
+    Object.entries(totals).map(([name, n]) => [name, n - (used[name] ?? 0)]),
+  )
   return { nodeId, totals: units(totals), free: units(free), labels: {}, ...rest }
 }
 
@@ -23,7 +32,12 @@ const first = { next: () => 0 }
 const last = { next: () => 0.999 }
 const DEFAULT: Strategy = { kind: 'DEFAULT' }
 
-function chosen(wanted: Demand, nodes: readonly NodeView[], strategy = DEFAULT, random = first): string {
+function chosen(
+  wanted: Demand,
+  nodes: readonly NodeView[],
+  strategy = DEFAULT,
+  random = first,
+): string {
   const placement = place(wanted, nodes, strategy, random)
   if (placement.kind !== 'PLACE' && placement.kind !== 'WAIT') return placement.kind
   return `${placement.kind} ${placement.node.nodeId}`
@@ -126,7 +140,10 @@ describe('labels', () => {
   }
 
   test('fallbacks are tried in order, and an available fallback beats waiting for the first', () => {
-    const busy = [aNode('a', { CPU: 1 }, { labels: { zone: 'x' }, used: { CPU: 1 } }), ...nodes.slice(1)]
+    const busy = [
+      aNode('a', { CPU: 1 }, { labels: { zone: 'x' }, used: { CPU: 1 } }),
+      ...nodes.slice(1),
+    ]
     expect(chosen(demand({ CPU: 1 }, [{ zone: 'x' }, { zone: 'y' }]), busy)).toBe('PLACE b')
     expect(chosen(demand({ CPU: 1 }, [{ zone: 'x' }, { zone: 'z' }]), busy)).toBe('WAIT a')
   })
