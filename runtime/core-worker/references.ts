@@ -114,7 +114,7 @@ export class References implements RefHooks {
     if (counts === undefined) {
       counts = new Map()
       this.#borrowedBy.set(peer, counts)
-      peer.onClosed.push(() => {
+      peer.whenClosed(() => {
         this.#peerGone(peer)
       })
     }
@@ -190,10 +190,11 @@ export class References implements RefHooks {
     this.#track(entry, id)
     const peer = this.#deps.dial(ownerAddress)
     const registered = new Promise<void>((resolve) => {
-      peer.whenClosed(resolve)
+      const forget = peer.whenClosed(resolve)
       peer.with((channel) => {
         channel.request('borrow', { objectId: id }).then(
           () => {
+            forget()
             resolve()
           },
           () => {
