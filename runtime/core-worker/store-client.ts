@@ -102,6 +102,7 @@ export class StoreClient {
 
   /** Gives up pins that nothing maps any more, when the store runs short. */
   shed(): void {
+    this.#deps.memory.client.collect()
     for (const [objectId, pin] of this.#pins) if (pin.mappings === 0) this.#unpin(objectId, pin)
   }
 

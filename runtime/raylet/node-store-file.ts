@@ -66,9 +66,18 @@ async function openArena(
   return { arena: await createFileArena({ path, sizeBytes: size }), kind: 'file' }
 }
 
+/** @throws CapacityError where there is no /dev/shm, so that a file serves */
 function defaultShm(): number {
-  const { bavail, bsize } = statfsSync('/dev/shm')
+  const { bavail, bsize } = shmRoom()
   return Math.min(totalmem() * MEMORY_SHARE, bavail * bsize * SHM_SHARE)
+}
+
+function shmRoom(): { readonly bavail: number; readonly bsize: number } {
+  try {
+    return statfsSync('/dev/shm')
+  } catch (cause) {
+    throw new CapacityError('This machine has no /dev/shm.', { cause, data: { reason: 'no-shm' } })
+  }
 }
 
 const wholePages = (sizeBytes: number): number =>

@@ -65,7 +65,9 @@ function unusedProblems(root: string, manifest: Manifest): string[] {
     .join('\n')
   const mentions = (text: string, name: string): boolean =>
     text.includes(`'${name}`) || text.includes(`${name}/`)
-  const dead = Object.keys(manifest.dependencies ?? {}).filter((name) => !mentions(product, name))
+  const dead = Object.keys(manifest.dependencies ?? {}).filter(
+    (name) => !AMBIENT.has(name) && !mentions(product, name),
+  )
   const idle = Object.keys(manifest.devDependencies ?? {}).filter(
     (name) => !AMBIENT.has(name) && !mentions(other, name),
   )
