@@ -168,8 +168,11 @@ export class Raylet {
     this.state.leaving = true
     this.#wake?.cancel()
     this.#memoryTimer?.cancel()
-    for (const worker of this.state.workers.values()) {
-      this.#links.get(worker.workerId)?.notify('exit', { reason: 'the cluster stops' })
+    for (const { workerId } of this.state.workers.values()) {
+      const link = this.#links.get(workerId)
+      // Whoever has not said hello yet has nothing to finish.
+      if (link === undefined) this.#processes.signal(workerId, 'SIGKILL')
+      else link.notify('exit', { reason: 'the cluster stops' })
     }
     for (const link of this.#links.values()) link.flush()
     await this.#processes.endAll({ graceMs: STOP_GRACE_MS, killMs: STOP_KILL_MS })
