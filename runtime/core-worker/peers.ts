@@ -27,7 +27,7 @@ export class Peer {
   nextSeq = 0
   /** As executor: the owner's templates by slot. */
   readonly templates: TaskTemplate[] = []
-  readonly onClosed: (() => void)[] = []
+  readonly #onClosed = new Set<() => void>()
   #queue: ((channel: PeerChannel) => void)[] = []
 
   constructor(address: string) {
@@ -47,17 +47,22 @@ export class Peer {
     for (const use of queue) use(channel)
   }
 
-  /** Calls `listener` once when it closes; at once if it has. */
-  whenClosed(listener: () => void): void {
+  /** Calls `listener` once when it closes; at once if it has. @returns what forgets it */
+  whenClosed(listener: () => void): () => void {
     if (this.closed) listener()
-    else this.onClosed.push(listener)
+    else this.#onClosed.add(listener)
+    return () => {
+      this.#onClosed.delete(listener)
+    }
   }
 
   close(): void {
     if (this.closed) return
     this.closed = true
     this.#queue = []
-    for (const listener of this.onClosed.splice(0)) listener()
+    const listeners = [...this.#onClosed]
+    this.#onClosed.clear()
+    for (const listener of listeners) listener()
   }
 }
 

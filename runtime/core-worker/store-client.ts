@@ -100,6 +100,11 @@ export class StoreClient {
     }
   }
 
+  /** Whether this process keeps objects in their place. */
+  get pinsSome(): boolean {
+    return this.#pins.size > 0
+  }
+
   /** Gives up pins that nothing maps any more, when the store runs short. */
   shed(): void {
     this.#deps.memory.client.collect()

@@ -75,7 +75,8 @@ export class Values {
     const died = (): void => {
       entry.complete(FAILED, ownerDied(objectId))
     }
-    peer.whenClosed(died)
+    const forget = peer.whenClosed(died) // it must not hold the entry once that is complete
+    entry.whenComplete(forget)
     peer.with((channel) => {
       channel.request('getObject', { objectId }).then(
         (resolution) => {

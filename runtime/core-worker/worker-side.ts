@@ -2,7 +2,7 @@
 import { toWire } from '../common/error-wire.ts'
 import { ActorDiedError, TaskCancelledError, UsageError, VirgaError } from '../common/errors.ts'
 import { taskIdOf, toHex, type ActorId } from '../common/ids.ts'
-import type { Clock } from '../common/clock.ts'
+import type { Clock, Timer } from '../common/clock.ts'
 import { WORKER_EXIT_GRACE_MS } from '../common/limits.ts'
 import { taskErrorOf } from '../common/task-error.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
@@ -23,12 +23,18 @@ import { StreamProducer } from './stream-producer.ts'
 
 const EVENTS_EVERY_MS = 1000
 const EVENTS_MAX = 10_000
+/** A worker that holds objects of others collects its garbage once idle for so long. */
+const COLLECT_IDLE_MS = 1000
+/** Collecting takes at most this share of the time. */
+const COLLECT_SHARE = 1 / 100
 
 export interface WorkerSideDeps {
   /** The function or class of an identity: at once if it is loaded. */
   load(identity: FunctionIdentity): Runnable | Promise<Runnable>
   /** Environment of the lease: CUDA_VISIBLE_DEVICES. */
   setGpus(gpuIds: readonly number[]): void
+  /** Whether garbage is collected when nothing runs: this process has no other use. */
+  readonly collectsWhenIdle?: boolean
   /** Ends this process (or this in-process worker). */
   exit(code: number): void
 }
@@ -58,6 +64,8 @@ export class WorkerSide {
   #eventsScheduled = false
   #droppedCount = 0
   #retiring = false
+  #collecting: Timer | undefined
+  #collectNotBeforeMs = 0
 
   constructor(worker: CoreWorker, deps: WorkerSideDeps) {
     this.#worker = worker
@@ -265,6 +273,7 @@ export class WorkerSide {
   }
 
   #finished(task: PushedTask, startMs: number, failed: boolean): void {
+    this.#collectWhenIdle()
     this.#scheduleEvents()
     if (this.#events.length >= EVENTS_MAX) {
       this.#droppedCount += 1
@@ -308,6 +317,22 @@ export class WorkerSide {
     this.#tellEvents()
     this.#worker.tally.flush()
     this.#worker.deps.raylet.flush()
+  }
+
+  /** An idle worker makes no garbage, so what it holds of others would stay with it for ever. */
+  #collectWhenIdle(): void {
+    const { references, store, deps } = this.#worker
+    if (this.#deps.collectsWhenIdle !== true || this.#collecting !== undefined) return
+    if (!store.pinsSome && references.counts().tracked === 0) return
+    const waitMs = Math.max(COLLECT_IDLE_MS, this.#collectNotBeforeMs - this.#clock.monotonicMs())
+    this.#collecting = this.#clock.after(waitMs, () => {
+      this.#collecting = undefined
+      if (this.#executor.runningCount > 0) return // the end of that task comes here again
+      const startMs = this.#clock.monotonicMs()
+      deps.finalization.collect()
+      const endMs = this.#clock.monotonicMs()
+      this.#collectNotBeforeMs = endMs + (endMs - startMs) / COLLECT_SHARE
+    })
   }
 
   #constructorFailure(className: string, actorId: ActorId, error: unknown): VirgaError {

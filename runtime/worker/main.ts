@@ -117,6 +117,7 @@ function workerSide(worker: CoreWorker, sources: Sources): WorkerSide {
       process.env['CUDA_VISIBLE_DEVICES'] = gpuIds.join(',')
     },
     exit: end,
+    collectsWhenIdle: true,
   })
 }
 

@@ -363,3 +363,19 @@ export const waitsForKept = remote(async (keeper: ActorHandle<KeeperMethods>) =>
     if (ref !== undefined) return get(ref)
   }
 })
+
+export const sumLater = remote((array: Float64Array, _after: number) =>
+  array.reduce((sum, x) => sum + x, 0),
+)
+export const firstByte = remote((bytes: Uint8Array) => bytes[0])
+export class ArrayHolder {
+  #held: Float64Array | undefined
+  hold(array: Float64Array): number {
+    this.#held = array
+    return this.#held.length
+  }
+  crash(): void {
+    process.kill(process.pid, 'SIGKILL')
+  }
+}
+export const RemoteArrayHolder = remote(ArrayHolder)
