@@ -26,6 +26,7 @@ import { ObjectStore } from '../../runtime/objects/store.ts'
 import { memoryTransport } from '../../runtime/protocol/connection-memory.ts'
 import type { Transport } from '../../runtime/protocol/connection.ts'
 import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
+import type { NodeStore } from '../../runtime/raylet/node-store.ts'
 import { Raylet } from '../../runtime/raylet/raylet.ts'
 import type {
   WorkerEvents,
@@ -43,10 +44,14 @@ export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster>
   const transport = memoryTransport(systemClock, keepAlive())
   const arena = new MemoryArena({ sizeBytes: spec.objectStoreMemoryBytes ?? OBJECT_STORE_BYTES })
   const spill = new MemorySpill({ capacityBytes: OBJECT_STORE_BYTES })
-  const store = new ObjectStore(
-    { arena, spill, clock: systemClock, log: silentLog },
-    { sizeBytes: arena.sizeBytes },
-  )
+  const openStore = (askRelease: () => void): Promise<NodeStore> => {
+    const store = new ObjectStore(
+      { arena, spill, clock: systemClock, log: silentLog, askRelease },
+      { sizeBytes: arena.sizeBytes },
+    )
+    const place = { kind: 'memory', path: '', sizeBytes: arena.sizeBytes } as const
+    return Promise.resolve({ store, arena: place })
+  }
   const openMemory: StartDeps['openMemory'] = () => ({ client: arena.open(), direct: spill.direct })
   const totals = nodeResourcesOf(spec.resources, {
     numCpus: availableParallelism(),
@@ -57,8 +62,7 @@ export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster>
     {
       transport,
       launcher: inlineLauncher(transport, openMemory),
-      openStore: () =>
-        Promise.resolve({ store, arena: { kind: 'memory', path: '', sizeBytes: arena.sizeBytes } }),
+      openStore,
       storage: new MemoryStorage(),
       clock: systemClock,
       random: systemRandom,
