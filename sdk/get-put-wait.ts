@@ -43,10 +43,10 @@ export async function get(
 ): Promise<unknown> {
   const { getter } = currentWorker('get()')
   const options = parseGetOptions(o)
-  if (isObjectRef(refs)) return getter.getOne(refs, options)
+  if (isObjectRef(refs)) return await getter.getOne(refs, options)
   if (!Array.isArray(refs)) throw notRef('get()', refs)
   for (const ref of refs) if (!isObjectRef(ref)) throw notRef('get()', ref)
-  return getter.getMany(refs as ObjectRef[], options)
+  return await getter.getMany(refs as ObjectRef[], options)
 }
 
 /**

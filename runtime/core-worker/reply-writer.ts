@@ -57,9 +57,7 @@ export class ReplyWriter {
     const { numReturns } = task.template
     if (numReturns === 0) return this.nothing(task, micros)
     if (numReturns !== 1) return this.#many(task, value, micros)
-    if (isPlain(value)) {
-      return this.#plain(task, value, micros)
-    }
+    if (isPlain(value)) return this.#plain(task, value, micros)
     const encoded = this.#deps.codec.encode(value, 'result')
     if (encoded.sizeBytes <= INLINE_BYTES_MAX && encoded.handles.length === 0) {
       return this.#whenSettled(() => {
@@ -223,8 +221,11 @@ export class ReplyWriter {
 function isPlain(value: unknown): boolean {
   if (value === null) return true
   const type = typeof value
+  if (type === 'string') return (value as string).length <= PLAIN_TEXT_CHARS_MAX
   return type === 'number' || type === 'boolean' || type === 'undefined'
 }
+/** Longer texts are rare, and in place they would be moved for their length's sake. */
+const PLAIN_TEXT_CHARS_MAX = 4096
 
 function writeResult(writer: ByteWriter, value: Uint8Array | StoredAt): void {
   if (value instanceof Uint8Array) writeInlineArgument(writer, value)

@@ -26,7 +26,7 @@ import {
   writeFront,
 } from './value-codec-layout.ts'
 import { serializationError } from './value-codec-refusal.ts'
-import { writeNumber } from './value-codec-scalars.ts'
+import { writeNumber, writeText } from './value-codec-scalars.ts'
 
 export type { AnyClass, HandleCodec, TypeCodec } from './value-codec-classes.ts'
 export { portableError } from './value-codec-error.ts'
@@ -35,6 +35,9 @@ export { FLAG_ERROR } from './value-codec-layout.ts'
 // An own buffer that grew beyond this is not kept for the next value.
 const KEPT_BYTES_MAX = 1024 * 1024
 const NUMBER_BLOB_BYTES_MAX = 10
+const SHORT_TEXT_CHARS_MAX = 1024
+/** Flags, kind and length of a text. */
+const SHORT_TEXT_FRONT_BYTES = 16
 const FRONT_BYTES = 128
 const NO_BYTES = new Uint8Array(0)
 
@@ -151,10 +154,19 @@ export class ValueCodec {
     bytesMax = Number.POSITIVE_INFINITY,
   ): EncodeOutcome {
     const start = writer.position
+    // The values that tasks take and return most often need no encoder.
     if (typeof value === 'number' && start + NUMBER_BLOB_BYTES_MAX <= writer.bytesMax) {
       writer.u8(0)
       writeNumber(writer, value)
       return APPENDED
+    }
+    if (typeof value === 'string' && value.length <= SHORT_TEXT_CHARS_MAX) {
+      const mostBytes = SHORT_TEXT_FRONT_BYTES + 3 * value.length
+      if (mostBytes <= Math.min(bytesMax, writer.bytesMax - start)) {
+        writer.u8(0)
+        writeText(writer, value)
+        return APPENDED
+      }
     }
     const tables = this.#encodeHead(writer, value, path)
     const hasTables = tables.buffers.length + tables.handles.length > 0
