@@ -74,7 +74,7 @@ export class ClientLink {
     return this.#client
   }
 
-  notify<K extends keyof ClientNotices & string>(type: K, message: ClientNotices[K]): void {
+  notify<K extends keyof ClientNotices>(type: K, message: ClientNotices[K]): void {
     this.#channel.notify(type, message)
   }
 

@@ -23,7 +23,15 @@ import type { Log } from '../common/log.ts'
 import type { Hash, Random } from '../common/random.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type { Storage } from '../gcs/storage.ts'
-import { claimName, findName, jobKey, nodeKey, putFact, releaseName, type NameRow } from '../gcs/tables.ts'
+import {
+  claimName,
+  findName,
+  jobKey,
+  nodeKey,
+  putFact,
+  releaseName,
+  type NameRow,
+} from '../gcs/tables.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { Connection, Listener, Transport } from '../protocol/connection.ts'
 import type { Hello, JobSpec, RayletCalls, StateRow, Welcome } from '../protocol/messages.ts'
@@ -95,7 +103,10 @@ export class Raylet {
   readonly #options: RayletOptions
   readonly #links = new Map<WorkerId, ClientLink>()
   readonly #processes: WorkerProcesses
-  readonly #requests = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
+  readonly #requests = new Map<
+    number,
+    { resolve(value: unknown): void; reject(error: Error): void }
+  >()
   readonly #taskLog: TaskLog
   readonly #inbox: Stimulus[] = []
   readonly #finishedJobs: StateRow[] = []
@@ -353,7 +364,7 @@ export class Raylet {
   #perform(effect: RayletEffect): void {
     switch (effect.kind) {
       case 'notify':
-        this.#links.get(effect.to)?.notify(effect.type, effect.message as never)
+        this.#links.get(effect.to)?.notify(effect.type, effect.message)
         return
       case 'answer':
         this.#take(effect.request)?.resolve(effect.value)
@@ -384,7 +395,9 @@ export class Raylet {
     }
   }
 
-  #take(request: number): { resolve(value: unknown): void; reject(error: Error): void } | undefined {
+  #take(
+    request: number,
+  ): { resolve(value: unknown): void; reject(error: Error): void } | undefined {
     const waiting = this.#requests.get(request)
     this.#requests.delete(request)
     return waiting
@@ -523,10 +536,7 @@ function objectRows(store: ObjectStore): StateRow[] {
   }))
 }
 
-function outputTo(
-  link: ClientLink,
-  lines: Parameters<WorkerProcessesForward>[1],
-): boolean {
+function outputTo(link: ClientLink, lines: Parameters<WorkerProcessesForward>[1]): boolean {
   if (!link.takesOutput) return false
   link.notify('output', { lines })
   return true

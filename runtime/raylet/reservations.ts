@@ -5,8 +5,9 @@
 // held back: a task that waits for its children must see them run, or nothing would ever end.
 import type { ResourceLedger } from '../common/resource-ledger.ts'
 import { NO_RESOURCES, addResources, lacking, type ResourceSet } from '../common/resources.ts'
+import type { ClassSpec } from '../protocol/messages.ts'
 import { bundlesOf } from './placement.ts'
-import type { RayletState } from './state.ts'
+import type { Job, RayletState } from './state.ts'
 
 /** Long enough for leases that were asked for to come back. */
 export const RESERVE_AFTER_MS = 100
@@ -22,31 +23,34 @@ export function reservationsOf(state: RayletState, nowMs: number): Reservations 
     for (const name of lacking(demand, ledger.free)) names.add(name)
     if (names.size > 0) reservations.set(ledger, names)
   }
-  const starves = (sinceMs: number): boolean => nowMs - sinceMs >= RESERVE_AFTER_MS
+  const starvesSince = nowMs - RESERVE_AFTER_MS
   for (const group of state.groups.values()) {
-    if (group.state !== 'PENDING' || !starves(group.waitingSinceMs)) continue
+    if (group.state !== 'PENDING' || group.waitingSinceMs > starvesSince) continue
     reserve(state.ledger, group.spec.bundles.reduce(addResources, NO_RESOURCES))
   }
   for (const job of state.jobs.values()) {
-    for (const candidate of job.turns) {
-      if (candidate === 'ACTORS') continue
-      const { leases, wanted, spec, waitingSinceMs } = candidate
-      if (leases.size > 0 || wanted === 0 || !starves(waitingSinceMs)) continue
-      for (const ledger of ledgersOf(state, spec)) reserve(ledger, spec.demand)
-    }
-    for (const actor of job.pendingActors) {
-      if (!starves(actor.waitingSinceMs)) continue
-      const spec = actor.spec.scheduling
+    for (const spec of starvingOf(job, starvesSince)) {
       for (const ledger of ledgersOf(state, spec)) reserve(ledger, spec.demand)
     }
   }
   return reservations
 }
 
-function ledgersOf(
-  state: RayletState,
-  spec: Parameters<typeof bundlesOf>[1],
-): readonly ResourceLedger[] {
+/** What the classes and actors of a job demand that have nothing and wait since then. */
+function starvingOf(job: Job, sinceMs: number): ClassSpec[] {
+  const specs: ClassSpec[] = []
+  for (const candidate of job.turns) {
+    if (candidate === 'ACTORS') continue
+    const { leases, wanted, spec, waitingSinceMs } = candidate
+    if (leases.size === 0 && wanted > 0 && waitingSinceMs <= sinceMs) specs.push(spec)
+  }
+  for (const { spec, waitingSinceMs } of job.pendingActors) {
+    if (waitingSinceMs <= sinceMs) specs.push(spec.scheduling)
+  }
+  return specs
+}
+
+function ledgersOf(state: RayletState, spec: ClassSpec): readonly ResourceLedger[] {
   const bundles = bundlesOf(state, spec)
   return bundles === undefined ? [state.ledger] : bundles.map((bundle) => bundle.ledger)
 }

@@ -40,7 +40,10 @@ export function poolOf(state: RayletState, jobId: JobId, spec: ClassSpec | undef
 function envKey(spec: ClassSpec | undefined): string {
   const env = spec?.env
   if (env === undefined) return ''
-  return JSON.stringify([env.workingDir ?? '', Object.entries(env.envVars).sort()])
+  return JSON.stringify([
+    env.workingDir ?? '',
+    Object.entries(env.envVars).sort(([a], [b]) => (a < b ? -1 : 1)),
+  ])
 }
 
 /** A worker of that pool that has nothing to do, the one used last first: its caches are warm. */

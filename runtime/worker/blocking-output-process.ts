@@ -12,12 +12,11 @@ interface PipeStream {
 export function blockOutput(): void {
   for (const name of ['stdout', 'stderr'] as const) {
     const original = Object.getOwnPropertyDescriptor(process, name)
-    const make = original?.get
-    if (original === undefined || make === undefined) continue
+    if (original?.get === undefined) continue
     Object.defineProperty(process, name, {
       ...original,
       get() {
-        const stream = make.call(process) as PipeStream
+        const stream = original.get?.call(process) as PipeStream
         stream._handle?.setBlocking?.(true)
         Object.defineProperty(process, name, original)
         return stream

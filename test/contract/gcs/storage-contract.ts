@@ -173,7 +173,8 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
       await storage.putIf(key('a'), value, 'ABSENT')
       value.list.push(2)
       const row = await storage.get(key('a'))
-      ;(row?.value['list'] as number[]).push(3)
+      const list = row?.value['list'] as number[] | undefined
+      list?.push(3)
       expect((await storage.get(key('a')))?.value).toEqual({ list: [1] })
     })
   })

@@ -125,7 +125,7 @@ export class Brain {
 
   /** One step, then check(). */
   send(stimulus: Stimulus): RayletEffect[] {
-    const effects = step(this.state, { ...stimulus, nowMs: this.nowMs } as RayletEvent)
+    const effects = step(this.state, { ...stimulus, nowMs: this.nowMs })
     for (const effect of effects) {
       if (effect.kind !== 'spawn') continue
       this.#names.workers.set(effect.start.workerId, `w${String(this.#names.workers.size + 1)}`)

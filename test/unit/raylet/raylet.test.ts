@@ -1,7 +1,7 @@
 // The shell over memory connections, with workers that are only a channel: no process, no socket.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
-import type { ActorId, JobId, ObjectId, WorkerId } from '../../../runtime/common/ids.ts'
+import type { ActorId, ObjectId, WorkerId } from '../../../runtime/common/ids.ts'
 import { ProtocolError, UsageError } from '../../../runtime/common/errors.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { systemHash, systemRandom } from '../../../runtime/common/random-system.ts'
@@ -11,7 +11,12 @@ import { ObjectStore } from '../../../runtime/objects/store.ts'
 import { Channel } from '../../../runtime/protocol/channel.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
 import type { Transport } from '../../../runtime/protocol/connection.ts'
-import type { Hello, RayletCalls, RayletNotices, Welcome } from '../../../runtime/protocol/messages.ts'
+import type {
+  Hello,
+  RayletCalls,
+  RayletNotices,
+  Welcome,
+} from '../../../runtime/protocol/messages.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
 import { Raylet } from '../../../runtime/raylet/raylet.ts'
 import type { WorkerStart } from '../../../runtime/raylet/turn.ts'
@@ -36,7 +41,8 @@ class Peer {
   constructor(channel: Channel<RayletCalls, RayletNotices>) {
     this.channel = channel
     channel.start({
-      notified: (type, message) => this.seen.push({ type, message: message as Record<string, unknown> }),
+      notified: (type, message) =>
+        this.seen.push({ type, message: message as Record<string, unknown> }),
       requested: () => undefined,
       closed: () => {
         this.closed = true
@@ -124,7 +130,10 @@ async function startRaylet(owned = false): Promise<void> {
       launcher,
       openStore: () =>
         Promise.resolve({
-          store: new ObjectStore({ arena, spill: undefined, clock: systemClock, log: silentLog }, { sizeBytes }),
+          store: new ObjectStore(
+            { arena, spill: undefined, clock: systemClock, log: silentLog },
+            { sizeBytes },
+          ),
           arena: { kind: 'memory', path: '', sizeBytes },
         }),
       storage: new MemoryStorage(),
@@ -175,7 +184,10 @@ describe('hello', () => {
 
   test('B11: another protocol, or none, is refused with both versions named', async () => {
     const peer = await Peer.connect(transport)
-    const error = await caught(peer.hello({ workerId: 'x', protocolMin: 8, protocolMax: 9 }), ProtocolError)
+    const error = await caught(
+      peer.hello({ workerId: 'x', protocolMin: 8, protocolMax: 9 }),
+      ProtocolError,
+    )
     expect(error.message).toContain('speaks 1, the other side 8 to 9')
     const stranger = await Peer.connect(transport)
     await caught(stranger.hello({ workerId: 'x', magic: 'http' as 'virga' }), ProtocolError)
@@ -226,14 +238,19 @@ describe('actors', () => {
     const driver = await aDriver()
     const owner = 'driver-1-of-test' as WorkerId
     const spec = anActor({ actorId: 'a1' as ActorId, name: 'counter', owner })
-    const find = () => driver.channel.request('findActor', { name: 'counter', namespace: 'default' })
+    const find = () =>
+      driver.channel.request('findActor', { name: 'counter', namespace: 'default' })
     expect(await find()).toBeUndefined()
     await driver.channel.request('createActor', spec)
     expect(await find()).toMatchObject({ actorId: 'a1' })
     const second = anActor({ actorId: 'a2' as ActorId, name: 'counter', owner })
     const refusal = await caught(driver.channel.request('createActor', second), UsageError)
     expect(refusal.code).toBe('ERR_ACTOR_ALREADY_EXISTS')
-    const existing = await driver.channel.request('createActor', { ...second, actorId: 'a3' as ActorId, getIfExists: true })
+    const existing = await driver.channel.request('createActor', {
+      ...second,
+      actorId: 'a3' as ActorId,
+      getIfExists: true,
+    })
     expect(existing).toMatchObject({ actorId: 'a1' })
     await driver.channel.request('killActor', { actorId: 'a1' as ActorId, noRestart: true })
     expect(await find()).toBeUndefined()
@@ -248,7 +265,10 @@ describe('objects', () => {
     const objectId = 'object-id-of-20-byte' as ObjectId
     const { offset } = await driver.channel.request('storeCreate', { objectId, sizeBytes: 100 })
     await driver.channel.request('storeSeal', { objectId })
-    expect(await driver.channel.request('storePin', { objectId })).toMatchObject({ offset, sizeBytes: 100 })
+    expect(await driver.channel.request('storePin', { objectId })).toMatchObject({
+      offset,
+      sizeBytes: 100,
+    })
     const { rows } = await driver.channel.request('state', { kind: 'objects' })
     expect(rows).toMatchObject([{ sizeBytes: 100, state: 'SEALED', pinnerCount: 1 }])
   })
@@ -324,7 +344,7 @@ describe('the end', () => {
   test('one that serves several drivers goes on without one of them', async () => {
     const first = await aDriver()
     const second = await Peer.connect(transport)
-    await second.hello({ workerId: 'driver-2-of-test', job: aJob('job2' as JobId) })
+    await second.hello({ workerId: 'driver-2-of-test', job: aJob('job2') })
     first.channel.close()
     await until(() => raylet.state.jobs.size === 1)
     const { rows } = await second.channel.request('state', { kind: 'jobs' })
