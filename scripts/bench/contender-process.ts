@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 
 export interface ContenderProcess {
+  readonly pid: number
   /** The contender has nothing like this row. */
   readonly missing: boolean
   /** Runs for about `seconds`; what was measured counts only for 'round'. */
@@ -62,6 +63,7 @@ export async function startContender(
   const first = await answer()
   if (first.error !== undefined) throw new Error(first.error)
   return {
+    pid: child.pid ?? 0,
     missing: first.missing === true,
     ask: async (op, seconds) => {
       child.stdin?.write(`${JSON.stringify({ op, seconds })}\n`)

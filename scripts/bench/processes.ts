@@ -6,7 +6,7 @@ const TICKS_PER_SECOND = 100 // USER_HZ, the same on every Linux that Node runs 
 const PAGE_BYTES = 4096
 const SETTLE_MS = 2000
 
-interface ProcessRow {
+export interface ProcessRow {
   readonly pid: number
   readonly parentPid: number
   readonly cpuSeconds: number
@@ -36,7 +36,7 @@ const cpuSecondsOf = (pid: number): number =>
   processTree(pid).reduce((sum, row) => sum + row.cpuSeconds, 0)
 
 /** `pid` and all its descendants. */
-function processTree(pid: number): ProcessRow[] {
+export function processTree(pid: number): ProcessRow[] {
   const rows = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => readProcess(Number(name)))
