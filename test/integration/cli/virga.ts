@@ -1,7 +1,7 @@
 // Drives the built `virga` command as a user does: a process of its own, in a runtime folder of its
 // own, so that clusters of other tests are not seen and nothing of this one is left behind.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -77,7 +77,8 @@ export class Place {
 
   /** Names of what lies in the folder of sessions. */
   left(): string[] {
-    return readdirSync(join(this.runtimeDir, 'virga'))
+    const root = join(this.runtimeDir, 'virga')
+    return existsSync(root) ? readdirSync(root) : []
   }
 
   remove(): void {
