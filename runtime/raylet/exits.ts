@@ -14,7 +14,7 @@ type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 export function workerExited(turn: Turn, event: EventOf<'workerExited'>): void {
   const worker = turn.state.workers.get(event.exit.workerId)
   if (worker === undefined) return
-  const exit: WorkerExit = { ...event.exit, cause: worker.cause ?? 'CRASHED' }
+  const exit: WorkerExit = { ...event.exit, cause: worker.cause ?? causeOf(event.exit) }
   turn.state.workers.delete(worker.workerId)
   endLeaseOf(turn, worker, exit)
   if (worker.phase === 'STARTING') startFailed(turn, worker, exit)
@@ -23,6 +23,13 @@ export function workerExited(turn: Turn, event: EventOf<'workerExited'>): void {
       notify(turn, client.id, 'workerDied', exit)
     }
   }
+}
+
+/** V8 gives up with an abort and these words when its heap is full. */
+function causeOf(exit: EventOf<'workerExited'>['exit']): WorkerExit['cause'] {
+  const aborted = exit.signal === 'SIGABRT' || exit.code === 134
+  const outOfHeap = exit.stderrTail.some((line) => line.includes('heap out of memory'))
+  return aborted && outOfHeap ? 'MEMORY_LIMIT' : 'CRASHED'
 }
 
 function endLeaseOf(turn: Turn, worker: Worker, exit: WorkerExit): void {

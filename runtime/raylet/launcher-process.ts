@@ -6,6 +6,7 @@
 // Native libraries read how many threads to make from the environment before the first task runs,
 // so their number is fixed here: one per CPU of the leases this worker is for.
 import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { toHex } from '../common/ids.ts'
 import type { Log } from '../common/log.ts'
@@ -59,19 +60,20 @@ function startProcess(
   { worker, events }: Starting,
 ): WorkerHandle {
   const { job } = worker
+  const cwd = worker.env?.workingDir ?? job.cwd
   const isInspected = worker.inspect || job.env['VIRGA_INSPECT'] === '1'
   const inspect = isInspected ? ['--inspect=0'] : []
   const child = spawn(
     options.execPath,
     [...job.execArgv, ...inspect, options.workerMain, ...job.argv.slice(1)],
     {
-      cwd: worker.env?.workingDir ?? job.cwd,
+      cwd,
       env: workerEnv(options, worker),
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       windowsHide: true,
     },
   )
-  watch(child, deps, events)
+  watch(child, deps, { events, cwd })
   return {
     pid: child.pid ?? 0,
     signal: (signal) => {
@@ -88,7 +90,12 @@ function startProcess(
   }
 }
 
-function watch(child: ChildProcess, deps: ProcessLauncherDeps, events: WorkerEvents): void {
+interface Started {
+  readonly events: WorkerEvents
+  readonly cwd: string
+}
+
+function watch(child: ChildProcess, deps: ProcessLauncherDeps, { events, cwd }: Started): void {
   let told = false
   const exited = (code: number | null, signal: string | null): void => {
     if (told) return
@@ -102,8 +109,9 @@ function watch(child: ChildProcess, deps: ProcessLauncherDeps, events: WorkerEve
     if (!told) events.output('stderr', chunk)
   })
   child.on('error', (error) => {
-    deps.log.error('a worker could not be started', { error: error.message })
-    events.output('stderr', Buffer.from(`${error.message}\n`))
+    const why = whyNotStarted(error, cwd)
+    deps.log.error('a worker could not be started', { error: why })
+    events.output('stderr', Buffer.from(`${why}\n`))
     exited(null, null)
   })
   let code: number | null = null
@@ -128,6 +136,12 @@ function watch(child: ChildProcess, deps: ProcessLauncherDeps, events: WorkerEve
   })
   const stripPipe = child.stdio[3]
   if (stripPipe !== null && stripPipe !== undefined) deps.serveStrip(stripPipe as Duplex)
+}
+
+/** Node blames the executable for a folder that is not there. */
+function whyNotStarted(error: Error, cwd: string): string {
+  if (existsSync(cwd)) return `a worker could not be started: ${error.message}`
+  return `a worker could not be started: its working directory ${cwd} does not exist`
 }
 
 /** How long output is read after the process has exited, when the pipes stay open. */

@@ -9,7 +9,9 @@ export interface MemoryReading {
 }
 
 export interface ProcessMemory {
+  /** Of its own: objects that it maps from the store are not counted. */
   readonly rssBytes: number
+  /** The most it ever had, all included. */
   readonly peakRssBytes: number
 }
 

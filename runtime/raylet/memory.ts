@@ -1,5 +1,6 @@
 // Which worker must go when memory runs out; decided on samples that the shell takes.
-//   1. A worker that uses more than its own lease demands goes at once (MEMORY_LIMIT).
+//   1. A worker that uses more than its own lease demands, beside what every worker needs, goes at
+//      once (MEMORY_LIMIT).
 //   2. While the node uses more than MEMORY_THRESHOLD, one worker at a time (MEMORY_PRESSURE): idle
 //      ones first, the largest of them; then the newest lease whose work may be run again; then
 //      the newest of the rest. The next one only after the last has gone: its memory may suffice.
@@ -9,6 +10,9 @@ import { MEMORY, unitsOf } from '../common/resources.ts'
 import type { Worker } from './state.ts'
 import type { MemorySample, Turn } from './turn.ts'
 import { kill } from './workers.ts'
+
+/** What a worker needs before it runs anything: 46 MB, measured, and some air. */
+const WORKER_BASE_BYTES = 64 * 1024 * 1024
 
 export function memorySampled(turn: Turn, sample: MemorySample): void {
   const workers = [...turn.state.workers.values()]
@@ -26,7 +30,7 @@ export function memorySampled(turn: Turn, sample: MemorySample): void {
 function isOverLimit(worker: Worker): boolean {
   if (worker.phase === 'EXITING' || worker.lease === undefined) return false
   const limitBytes = unitsOf(worker.lease.spec.demand, MEMORY)
-  return limitBytes > 0 && worker.rssBytes > limitBytes
+  return limitBytes > 0 && worker.rssBytes > limitBytes + WORKER_BASE_BYTES
 }
 
 const isMemoryCause = (worker: Worker): boolean =>

@@ -69,6 +69,7 @@ export class WorkerOutput {
     stderr: { decoder: new TextDecoder(), rest: '', skipping: false },
   }
   readonly #tail: string[] = []
+  #fatalLine: string | undefined
   #batch: OutputLine[] = []
   #batchBytes = 0
   #timer: { cancel(): void } | undefined
@@ -87,9 +88,10 @@ export class WorkerOutput {
     }
   }
 
-  /** The last lines of stderr, for error messages. */
+  /** The last lines of stderr, for error messages; V8's last word first, whatever follows it. */
   get stderrTail(): readonly string[] {
-    return this.#tail
+    const fatal = this.#fatalLine
+    return fatal === undefined || this.#tail.includes(fatal) ? this.#tail : [fatal, ...this.#tail]
   }
 
   /** Bytes as they come. */
@@ -157,6 +159,7 @@ export class WorkerOutput {
     const text = whole.endsWith('\r') ? whole.slice(0, -1) : whole
     const shown = text.length <= OUTPUT_LINE_BYTES_MAX ? text : cut(text)
     if (stream === 'stderr') {
+      if (shown.startsWith('FATAL ERROR')) this.#fatalLine = shown.slice(0, TAIL_LINE_CHARS_MAX)
       this.#tail.push(shown.slice(0, TAIL_LINE_CHARS_MAX))
       if (this.#tail.length > STDERR_TAIL_LINES) this.#tail.shift()
     }

@@ -140,6 +140,15 @@ describe('output of a worker', () => {
     expect(bench.output.stderrTail.at(-1)).toBe(String(STDERR_TAIL_LINES + 4))
   })
 
+  test('F64: the reason V8 gives is kept, however long the stack below it', () => {
+    const bench = new Bench()
+    bench.write('FATAL ERROR: JavaScript heap out of memory\n', 'stderr')
+    expect(bench.output.stderrTail).toHaveLength(1)
+    for (let i = 0; i < 50; i += 1) bench.write(` ${String(i)}: 0x1234\n`, 'stderr')
+    expect(bench.output.stderrTail[0]).toContain('heap out of memory')
+    expect(bench.output.stderrTail.at(-1)).toBe(' 49: 0x1234')
+  })
+
   test('a long line is cut and marked, and its rest is no line of its own', () => {
     const bench = new Bench()
     for (let i = 0; i < 40; i += 1) bench.write('x'.repeat(10_000))
