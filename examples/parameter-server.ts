@@ -2,14 +2,13 @@
 // tasks compute gradients on shards of the images, which lie in shared memory. The whole training
 // is submitted as refs that depend on each other, so no step waits for the driver.
 import { deepStrictEqual, ok } from 'node:assert/strict'
-import { availableParallelism } from 'node:os'
 import { get, init, put, remote } from 'virga'
-import { compare, sized, timed } from './compare.ts'
+import { compare, cpuCount, sized, timed } from './compare.ts'
 import { accuracy, digits, firstWeights, gradient } from './digits.ts'
 
-const SHARDS = availableParallelism()
-const BATCH = 400
-const LEARNING_RATE = 0.2
+const SHARDS = cpuCount
+const BATCH = 1000
+const LEARNING_RATE = 0.4
 const MOMENTUM = 0.9
 const HELD_BACK_PER_DIGIT = 160
 
@@ -23,12 +22,14 @@ class Weights {
 
   /** Takes the gradients of all shards of a batch, and returns the new weights. */
   apply(...gradients: Float32Array[]): Float32Array {
-    for (let i = 0; i < this.#weights.length; i++) {
-      const sum = gradients.reduce((total, shard) => total + (shard[i] ?? 0), 0)
-      const velocity = MOMENTUM * (this.#velocity[i] ?? 0) - (LEARNING_RATE * sum) / BATCH
-      this.#velocity[i] = velocity
-      this.#weights[i] = (this.#weights[i] ?? 0) + velocity
+    const [weights, velocity] = [this.#weights, this.#velocity]
+    for (let i = 0; i < weights.length; i++) velocity[i] = MOMENTUM * (velocity[i] ?? 0)
+    for (const shard of gradients) {
+      for (let i = 0; i < weights.length; i++) {
+        velocity[i] = (velocity[i] ?? 0) - (LEARNING_RATE / BATCH) * (shard[i] ?? 0)
+      }
     }
+    for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] ?? 0) + (velocity[i] ?? 0)
     return this.#weights
   }
 }
@@ -40,7 +41,7 @@ await init()
 
 const training = digits(0, 700)
 const heldBack = digits(700, HELD_BACK_PER_DIGIT)
-const stepCount = sized(200, 100)
+const stepCount = sized(100, 80)
 
 const cluster = await timed(async () => {
   const images = await put(training)

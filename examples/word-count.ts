@@ -2,11 +2,10 @@
 // tasks add two counts to one, pair by pair, until one is left. The driver never waits in between:
 // it passes refs on, and what can run at the same time does.
 import { deepStrictEqual } from 'node:assert/strict'
-import { availableParallelism } from 'node:os'
 import { get, init, remote } from 'virga'
 import type { ObjectRef } from 'virga'
 import { brownTexts, wordsOf } from './brown-corpus.ts'
-import { compare, sized, timed } from './compare.ts'
+import { compare, cpuCount, sized, timed } from './compare.ts'
 
 type Counts = Map<string, number>
 
@@ -16,7 +15,7 @@ const add = remote(addCounts)
 await init()
 
 const texts = brownTexts(sized(500, 50))
-const batches = split(texts, availableParallelism() * 2)
+const batches = split(texts, cpuCount)
 
 const cluster = await timed(async () => {
   let counts: ObjectRef<Counts>[] = batches.map((batch) => count.remote(batch))
