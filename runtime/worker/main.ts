@@ -54,6 +54,7 @@ async function main(): Promise<void> {
   captureHomes(sources)
   surviveListenClash()
   let side: WorkerSide | undefined
+  let leaving = false
   const socketDir = join(sessionDir, 'workers')
   mkdirSync(socketDir, { recursive: true, mode: 0o700 })
   const worker = await startCoreWorker(
@@ -87,8 +88,10 @@ async function main(): Promise<void> {
         exit: ({ reason }) => {
           // Merely idle: it stays for the sake of what it owns, and serves again.
           if (reason === 'IDLE' && made.references.isNeeded) return
+          leaving = true
           running.flush()
-          end(0)
+          // Ends when all is sent, below: the last events may be more than a socket takes at once.
+          made.deps.raylet.close()
         },
         output: () => undefined,
         workerDied: () => undefined,
@@ -97,6 +100,7 @@ async function main(): Promise<void> {
   )
   const { onClosed } = worker.deps.raylet
   worker.deps.raylet.onClosed = (error) => {
+    if (leaving) end(0)
     onClosed?.(error)
     end(1) // without a raylet nobody accounts for this process
   }
