@@ -145,7 +145,8 @@ if (existsSync(SCRIPT)) {
       const program = place.node(fixture('signal.mts'))
       await until(() => program.output.stdout.includes('ready'))
       const top = onTerminal('top --interval-ms 100')
-      await until(() => top.output.stdout.split('CPU %').length > 3)
+      // Each change of the screen is one synchronized update.
+      await until(() => top.output.stdout.split('\u001B[?2026h').length > 3)
       top.child.stdin?.write('\u0003')
       expect((await top.ended).code).toBe(0)
       expect(screenText(top.output.stdout)).toContain('1 worker, object store')
