@@ -36,8 +36,12 @@ export class ObjectEntry {
   task: TaskRecord | undefined
   /** Set once somebody asked for the id, or when the entry came with one. */
   id: ObjectId | undefined
+  /** Refs of this process on which free() was not called; collected ones stay counted. */
+  handles = 0
   /** Set for entries known to other processes or to the store. */
   sharing: Sharing | undefined
+  /** The last wait() that looked at it: get.ts. */
+  waitMark = 0
   #waiters: Waiter[] | undefined
 
   constructor(scope: Scope | undefined, index: number, returnIndex: number) {
@@ -83,9 +87,7 @@ export interface Sharing {
   borrowerCount: number
   /** Entries of the refs and handles inside the value, held as long as the value is. */
   contained: readonly ObjectEntry[]
-  /** Handles of this process on which free() was not called. */
-  handles: number
-  /** Pending tasks that need the object, whatever the handles do. */
+  /** Pending tasks and values that need the object, whatever the handles do. */
   uses: number
   freed: boolean
 }

@@ -64,7 +64,7 @@ class OwnedRef<out T = unknown> extends ObjectRef<T> {
 }
 
 export function refOf(entry: ObjectEntry, hooks: RefHooks): ObjectRef {
-  if (entry.sharing !== undefined) entry.sharing.handles += 1
+  entry.handles += 1
   return new OwnedRef(entry, hooks)
 }
 

@@ -62,11 +62,12 @@ export class References implements RefHooks {
   /** From now on other processes or the store may know this entry: count it. */
   share(entry: ObjectEntry, contained: readonly ObjectEntry[] = []): Sharing {
     if (entry.sharing !== undefined) {
-      if (contained.length > 0) entry.sharing.contained = contained
+      if (contained.length > 0) this.#contain(entry.sharing, contained)
       return entry.sharing
     }
     const id = this.idOf(entry)
-    entry.sharing = owned(contained)
+    entry.sharing = owned()
+    this.#contain(entry.sharing, contained)
     this.#track(entry, id)
     return entry.sharing
   }
@@ -133,20 +134,30 @@ export class References implements RefHooks {
 
   /** free() of one handle: releases at once when it was the last and nothing else needs it. */
   freed(entry: ObjectEntry): void {
-    const { sharing } = entry
-    if (sharing === undefined) return
-    sharing.handles -= 1
+    entry.handles -= 1
     this.releaseUnused(entry)
+  }
+
+  /** What a value refers to is needed as long as the value is. */
+  #contain(sharing: Sharing, contained: readonly ObjectEntry[]): void {
+    const before = sharing.contained
+    sharing.contained = contained
+    for (const entry of contained) if (entry.sharing !== undefined) entry.sharing.uses += 1
+    for (const entry of before) {
+      if (entry.sharing === undefined) continue
+      entry.sharing.uses -= 1
+      this.releaseUnused(entry)
+    }
   }
 
   releaseUnused(entry: ObjectEntry): void {
     const { sharing } = entry
-    if (sharing === undefined || sharing.handles > 0 || sharing.uses > 0 || sharing.freed) return
+    if (sharing === undefined || entry.handles > 0 || sharing.uses > 0 || sharing.freed) return
     if (sharing.borrowerCount > 0 || entry.pending) return
     sharing.freed = true
     this.#deps.finalization.forget(entry)
     this.#gone(this.idOf(entry), sharing.ownerAddress, entry.state === STORED)
-    sharing.contained = []
+    this.#contain(sharing, [])
   }
 
   counts(): { tracked: number; lent: number } {
@@ -186,7 +197,7 @@ export class References implements RefHooks {
   #borrow(id: ObjectId, ownerAddress: string): ObjectEntry {
     const entry = new ObjectEntry(undefined, 0, 0)
     entry.id = id
-    entry.sharing = { ...owned([]), ownerAddress }
+    entry.sharing = { ...owned(), ownerAddress }
     this.#track(entry, id)
     const peer = this.#deps.dial(ownerAddress)
     const registered = new Promise<void>((resolve) => {
@@ -234,8 +245,8 @@ function indexOf(entry: ObjectEntry): number {
   return entry.returnIndex < 0 ? PUT_INDEX_FIRST + entry.index : entry.returnIndex
 }
 
-function owned(contained: readonly ObjectEntry[]): Sharing {
-  return { ownerAddress: undefined, borrowerCount: 0, contained, handles: 1, uses: 0, freed: false }
+function owned(): Sharing {
+  return { ownerAddress: undefined, borrowerCount: 0, contained: [], uses: 0, freed: false }
 }
 
 function lost(id: ObjectId): ObjectEntry {
