@@ -14,6 +14,7 @@ import {
   OUTPUT_LINE_BYTES_MAX,
   STDERR_TAIL_LINES,
 } from '../common/limits.ts'
+import { nameOfMark } from '../protocol/output-mark.ts'
 import type { OutputLine } from '../protocol/messages.ts'
 
 type Stream = 'stdout' | 'stderr'
@@ -49,6 +50,8 @@ interface StreamState {
   rest: string
   /** Everything up to the next line feed is left out. */
   skipping: boolean
+  /** Whose output it is, as the worker said last. */
+  name: string | undefined
 }
 
 /** Lines of one worker travel together for so long. */
@@ -65,8 +68,8 @@ export class WorkerOutput {
   readonly #deps: OutputDeps
   readonly #source: OutputSource
   readonly #streams: Readonly<Record<Stream, StreamState>> = {
-    stdout: { decoder: new TextDecoder(), rest: '', skipping: false },
-    stderr: { decoder: new TextDecoder(), rest: '', skipping: false },
+    stdout: { decoder: new TextDecoder(), rest: '', skipping: false, name: undefined },
+    stderr: { decoder: new TextDecoder(), rest: '', skipping: false, name: undefined },
   }
   readonly #tail: string[] = []
   #fatalLine: string | undefined
@@ -148,12 +151,19 @@ export class WorkerOutput {
     this.#droppedCount += state.skipping ? count - 1 : count
     state.skipping = inLine
     state.rest = ''
+    // A new name may have been among it.
+    state.name = undefined
     state.decoder.decode()
   }
 
   #line(stream: Stream, state: StreamState, whole: string): void {
     if (state.skipping) {
       state.skipping = false
+      return
+    }
+    const name = nameOfMark(whole)
+    if (name !== undefined) {
+      state.name = name
       return
     }
     const text = whole.endsWith('\r') ? whole.slice(0, -1) : whole
@@ -172,7 +182,8 @@ export class WorkerOutput {
   }
 
   #push(stream: Stream, text: string): void {
-    this.#batch.push({ name: this.#source.name(), pid: this.#source.pid(), stream, text })
+    const name = this.#streams[stream].name ?? this.#source.name()
+    this.#batch.push({ name, pid: this.#source.pid(), stream, text })
     this.#batchBytes += text.length
     if (this.#batchBytes >= BATCH_BYTES_MAX) this.#flush()
   }

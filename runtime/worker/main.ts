@@ -35,6 +35,12 @@ function env(name: string): string {
   return value
 }
 
+/** Of an actor its class, of a task its function. */
+function printingName(): string | undefined {
+  const parts = systemContext.current()?.parts
+  return parts?.actorId === undefined ? parts?.name : parts.name.split('.')[0]
+}
+
 function end(code: number): void {
   process.exit(code)
 }
@@ -50,7 +56,7 @@ async function main(): Promise<void> {
       sources.noteHash(url, hash)
     },
   })
-  blockOutput()
+  blockOutput(printingName)
   captureHomes(sources)
   surviveListenClash()
   let side: WorkerSide | undefined

@@ -8,6 +8,7 @@ import {
   STDERR_TAIL_LINES,
 } from '../../../runtime/common/limits.ts'
 import type { OutputLine } from '../../../runtime/protocol/messages.ts'
+import { outputMark } from '../../../runtime/protocol/output-mark.ts'
 import { WorkerOutput, type LogSink } from '../../../runtime/raylet/output.ts'
 
 /** A worker's output with a clock, a log and a driver that do as they are told. */
@@ -124,6 +125,20 @@ describe('output of a worker', () => {
     bench.write('last words\nno newline')
     bench.output.close()
     expect(bench.texts).toEqual(['last words', 'no newline'])
+  })
+
+  test('a worker says in its output whose lines follow, per stream', () => {
+    const bench = new Bench()
+    bench.write(`first\n${outputMark('Counter')}one\n`)
+    bench.write('two\n', 'stderr')
+    bench.write(`${outputMark('a\nb')}three\n`)
+    bench.pass(50)
+    expect(bench.lines.map(({ name, text }) => `${name}: ${text}`)).toEqual([
+      'square: first',
+      'Counter: one',
+      'square: two',
+      'a b: three',
+    ])
   })
 
   test('everything goes to the log file', () => {
