@@ -2,6 +2,7 @@
 import { didYouMean } from '../runtime/common/nearest-name.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
+import { tableOf } from './objects.ts'
 import { KINDS, kindOf } from './raylet-client.ts'
 import { cellText, findById } from './rows.ts'
 import type { Input, World } from './world.ts'
@@ -10,7 +11,7 @@ export function run(world: World, input: Input): Promise<number> {
   const [kindText = '', id = ''] = input.args
   const kind = kindOf(kindText, didYouMean)
   return connected(world, input, async (client) => {
-    const { rows } = await client.state(KINDS[kind].wire)
+    const { rows } = await tableOf(client, kind)
     const row = findById(rows, KINDS[kind].id, id)
     if (input.json) world.screen.print(JSON.stringify(row))
     else {

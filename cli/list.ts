@@ -3,7 +3,8 @@ import { didYouMean } from '../runtime/common/nearest-name.ts'
 import { bytesText, durationText, plural } from './amounts.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
-import { KINDS, kindOf, type Row } from './raylet-client.ts'
+import { tableOf } from './objects.ts'
+import { kindOf, type Row } from './raylet-client.ts'
 import { cellText, choose, cutText, type Chosen } from './rows.ts'
 import { tableText } from './table.ts'
 import type { Input, World } from './world.ts'
@@ -11,7 +12,7 @@ import type { Input, World } from './world.ts'
 export function run(world: World, input: Input): Promise<number> {
   const kind = kindOf(input.args[0] ?? '', didYouMean)
   return connected(world, input, async (client) => {
-    const table = await client.state(KINDS[kind].wire)
+    const table = await tableOf(client, kind)
     const filters = input.options['filter'] as readonly string[]
     const chosen = choose(table, filters, Number(input.options['limit']))
     if (input.json) {

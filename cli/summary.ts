@@ -3,17 +3,9 @@
 import { didYouMean } from '../runtime/common/nearest-name.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
+import { tableOf } from './objects.ts'
 import { showRows } from './list.ts'
-import { withOwners } from './memory.ts'
-import {
-  KINDS,
-  kindOf,
-  numberOf,
-  textOf,
-  type Kind,
-  type RayletClient,
-  type Row,
-} from './raylet-client.ts'
+import { kindOf, numberOf, textOf, type Kind, type Row } from './raylet-client.ts'
 import { cellText } from './rows.ts'
 import type { Input, World } from './world.ts'
 
@@ -29,9 +21,8 @@ const GROUPED: Readonly<Record<Exclude<Kind, 'tasks'>, readonly string[]>> = {
 export function run(world: World, input: Input): Promise<number> {
   const kind = kindOf(input.args[0] ?? '', didYouMean)
   return connected(world, input, async (client) => {
-    const wire = kind === 'tasks' ? 'summary' : KINDS[kind].wire
-    const { rows: plain, dropped } = await client.state(wire)
-    const rows = kind === 'objects' ? await owned(client, plain) : plain
+    const { rows, dropped } =
+      kind === 'tasks' ? await client.state('summary') : await tableOf(client, kind)
     const groups = kind === 'tasks' ? byFunction(rows) : grouped(rows, GROUPED[kind])
     const total = kind === 'tasks' ? sumOf(groups) : rows.length
     if (input.json) world.screen.print(JSON.stringify({ kind, groups, total, dropped }))
@@ -48,11 +39,6 @@ export function run(world: World, input: Input): Promise<number> {
 }
 
 const COUNTS = ['pending', 'running', 'done', 'failed'] as const
-
-async function owned(client: RayletClient, objects: readonly Row[]): Promise<Row[]> {
-  const [workers, jobs] = await Promise.all([client.state('workers'), client.state('jobs')])
-  return withOwners(objects, workers.rows, jobs.rows)
-}
 
 /** Over all jobs. */
 export function byFunction(rows: readonly Row[]): Row[] {

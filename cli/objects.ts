@@ -1,0 +1,50 @@
+// Rows of the objects in the store, with who made each: the raylet knows its id, people know pids.
+import {
+  KINDS,
+  numberOf,
+  textOf,
+  type Kind,
+  type RayletClient,
+  type Row,
+  type StateTable,
+} from './raylet-client.ts'
+
+/** Rows of any kind. */
+export function tableOf(client: RayletClient, kind: Kind): Promise<StateTable> {
+  return kind === 'objects' ? objectsOf(client) : client.state(KINDS[kind].wire)
+}
+
+export async function objectsOf(client: RayletClient): Promise<StateTable> {
+  const [objects, workers, jobs] = await Promise.all([
+    client.state('objects'),
+    client.state('workers'),
+    client.state('jobs'),
+  ])
+  const { rows, dropped } = objects
+  return { rows: withOwners(rows, workers.rows, jobs.rows), dropped }
+}
+
+/** An ObjectId is the id of its task, which ends in that of its job, and four bytes of an index. */
+const JOB_ID_AT = [24, 32] as const
+
+/** @returns the rows with the process that made each object, and the job it belongs to. */
+export function withOwners(
+  objects: readonly Row[],
+  workers: readonly Row[],
+  jobs: readonly Row[],
+): Row[] {
+  const owners = new Map<string, string>()
+  for (const worker of workers) {
+    owners.set(textOf(worker, 'workerId'), `worker ${String(numberOf(worker, 'pid'))}`)
+  }
+  for (const job of jobs) {
+    const pid = numberOf(job, 'driverPid')
+    const what = pid === 0 ? 'ended driver' : `driver ${String(pid)}`
+    owners.set(textOf(job, 'driverId'), `${what} (${textOf(job, 'name')})`)
+  }
+  return objects.map(({ creator, ...row }) => ({
+    ...row,
+    owner: owners.get(String(creator)) ?? 'ended worker',
+    jobId: textOf(row, 'objectId').slice(...JOB_ID_AT),
+  }))
+}

@@ -1,0 +1,30 @@
+// Objects with the processes that made them.
+import { describe, expect, it } from 'vitest'
+import { withOwners } from '../../../cli/objects.ts'
+
+describe('withOwners', () => {
+  it('names the worker or driver that made an object, and its job', () => {
+    const object = (creator: string) => ({
+      objectId: `${'0'.repeat(24)}0a0b0c0d01000080`,
+      creator,
+      sizeBytes: 1,
+    })
+    const rows = withOwners(
+      ['w1', 'd1', 'd2', 'x'].map(object),
+      [{ workerId: 'w1', pid: 7 }],
+      [
+        { driverId: 'd1', driverPid: 9, name: 'app.ts' },
+        { driverId: 'd2', driverPid: null, name: 'old.ts' },
+      ],
+    )
+    expect(rows.map((row) => row['owner'])).toEqual([
+      ...['worker 7', 'driver 9 (app.ts)', 'ended driver (old.ts)', 'ended worker'],
+    ])
+    expect(rows[0]).toEqual({
+      objectId: object('').objectId,
+      sizeBytes: 1,
+      owner: 'worker 7',
+      jobId: '0a0b0c0d',
+    })
+  })
+})
