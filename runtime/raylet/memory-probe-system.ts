@@ -47,7 +47,7 @@ function cgroupMemory(): Omit<MemoryReading, 'processes'> | undefined {
 function processMemory(pid: number): ProcessMemory | undefined {
   const text = readText(`/proc/${String(pid)}/status`)
   if (text === undefined) return undefined
-  // Without what it merely reads of the object store, which is shared. Kernels before 4.5 do not tell.
+  // Without what it merely reads of the object store. Kernels before 4.5 do not tell.
   const rssBytes = fieldOf(text, 'RssAnon') || fieldOf(text, 'VmRSS')
   return { rssBytes, peakRssBytes: fieldOf(text, 'VmHWM') }
 }

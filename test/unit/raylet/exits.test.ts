@@ -1,3 +1,4 @@
+// How the end of a worker's process is told: by what it said last.
 import { expect, test } from 'vitest'
 import { aBusyNode } from './brain.ts'
 
