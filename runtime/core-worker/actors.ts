@@ -13,6 +13,7 @@ import {
   PendingCallsLimitError,
   type VirgaError,
 } from '../common/errors.ts'
+import type { Clock } from '../common/clock.ts'
 import { toHex, type ActorId } from '../common/ids.ts'
 import type { ActorInfo, ActorView } from '../protocol/messages.ts'
 import { Fifo } from './fifo.ts'
@@ -21,11 +22,14 @@ import { pushTasks } from './push.ts'
 import type { Submitter } from './submit.ts'
 import { DONE, type TaskRecord } from './task-record.ts'
 
+/** How long a closed connection waits for the raylet to say what became of the actor. */
+const REDIAL_MS = 200
+
 export interface ActorsDeps {
   dial(address: string): Peer
   watch(actorId: ActorId): Promise<ActorView>
   submitter(): Submitter
-  microtask(run: () => void): void
+  readonly clock: Clock
 }
 
 interface ActorClient {
@@ -167,7 +171,7 @@ export class Actors {
   #pumpSoon(client: ActorClient): void {
     if (client.scheduled) return
     client.scheduled = true
-    this.#deps.microtask(() => {
+    this.#deps.clock.microtask(() => {
       client.scheduled = false
       this.#pump(client)
     })
@@ -204,14 +208,26 @@ export class Actors {
   }
 
   #disconnected(client: ActorClient, peer: Peer): void {
-    for (const record of peer.inFlight.values()) {
-      if (record.phase !== DONE && record.kind.actorId === client.actorId) client.limbo.push(record)
-    }
-    peer.inFlight.clear()
-    if (client.peer === peer) client.peer = undefined
+    client.limbo.push(...peer.takeInFlight())
     const { view } = client
+    if (client.peer !== peer) {
+      // Its next life is known already.
+      this.#sortOut(client)
+      this.#pumpSoon(client)
+      return
+    }
+    client.peer = undefined
     if (view?.phase === 'DEAD') this.#dead(client, view)
     else if (view?.phase === 'RESTARTING') this.#sortOut(client)
+    else this.#redialSoon(client, view)
+  }
+
+  /** The word of its death is on its way; if none comes, only the connection broke. */
+  #redialSoon(client: ActorClient, view: ActorView | undefined): void {
+    this.#deps.clock.after(REDIAL_MS, () => {
+      if (view === undefined || client.view !== view || client.peer !== undefined) return
+      this.#alive(client, view)
+    })
   }
 
   /** What was in flight at a lost incarnation: retry, or tell. */
@@ -235,10 +251,7 @@ export class Actors {
   }
 
   #dead(client: ActorClient, view: ActorView): void {
-    for (const record of client.peer?.inFlight.values() ?? []) {
-      if (record.kind.actorId === client.actorId) client.limbo.push(record)
-    }
-    client.peer?.inFlight.clear()
+    client.limbo.push(...(client.peer?.takeInFlight() ?? []))
     client.peer = undefined
     this.#settled(client, view)
     this.#failAll(client, deathOf(client, view))

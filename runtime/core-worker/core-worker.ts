@@ -3,7 +3,14 @@
 import type { Clock } from '../common/clock.ts'
 import type { NodeDiedError } from '../common/errors.ts'
 import type { Finalization } from '../common/finalization.ts'
-import { driverTaskId, type ActorId, type JobId, type WorkerId } from '../common/ids.ts'
+import {
+  TASK_ID_BYTES,
+  driverTaskId,
+  type ActorId,
+  type JobId,
+  type TaskId,
+  type WorkerId,
+} from '../common/ids.ts'
 import type { Hash, Random } from '../common/random.ts'
 import type { StackView } from '../common/stack.ts'
 import type { Transport } from '../protocol/connection.ts'
@@ -147,9 +154,7 @@ export class CoreWorker {
       dial,
       watch: (actorId) => this.#watch(actorId),
       submitter: () => this.submitter,
-      microtask: (run) => {
-        clock.microtask(run)
-      },
+      clock,
     })
     this.getter = new Getter({
       clock,
@@ -299,7 +304,11 @@ export class CoreWorker {
     return new Scope({
       jobId,
       hash: this.deps.hash,
-      taskId: driverTaskId(jobId),
+      // What a worker does outside of any task must not make the driver's ids.
+      taskId:
+        options.mode === 'driver'
+          ? driverTaskId(jobId)
+          : ((options.workerId.slice(0, TASK_ID_BYTES - jobId.length) + jobId) as TaskId),
       name: options.mode,
       attempt: 0,
       resources: {},
@@ -330,6 +339,9 @@ export class CoreWorker {
             channel.notify('streamAck', { seq, consumed })
           })
         },
+      },
+      storeFree: (objectId) => {
+        raylet.notify('storeFree', { objectIds: [objectId] })
       },
       resolve: (entry) => {
         this.values.resolve(entry)

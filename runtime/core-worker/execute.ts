@@ -169,6 +169,8 @@ export class Executor {
       task.producer?.stop()
       task.scope?.abort.abort(task.cancelled)
     }
+    this.#running.delete(peer)
+    this.#deps.replies.forget(peer)
   }
 
   #groupOf(template: TaskTemplate): Group {
@@ -196,13 +198,15 @@ export class Executor {
 
   #left(group: Group): void {
     group.running -= 1
-    if (this.runningCount === 0) this.#onIdle?.()
+    if (this.runningCount > 0) return
+    if (group.queue.length === 0) this.#yieldAtMs = 0
+    this.#onIdle?.()
   }
 
   /** Long runs of short tasks leave room for messages: cancels, pushes, replies. */
   #mustYield(): boolean {
-    const nowMs = this.#deps.clock.monotonicMs()
     if (this.#yielding) return true
+    const nowMs = this.#deps.clock.monotonicMs()
     if (this.#yieldAtMs === 0) this.#yieldAtMs = nowMs + YIELD_AFTER_MS
     if (nowMs < this.#yieldAtMs) return false
     this.#yielding = true

@@ -1,7 +1,7 @@
 // How a failure travels: as the result of its task, on the same road as a value.
 // What the user threw is carried by the value codec; what Virga reports goes by its code.
 import { fromWire, toWire, type WireError } from '../common/error-wire.ts'
-import { VirgaError } from '../common/errors.ts'
+import { SerializationError, VirgaError } from '../common/errors.ts'
 import { taskErrorOf } from '../common/task-error.ts'
 import { toHex } from '../common/ids.ts'
 import { portableError, type ValueCodec } from '../protocol/value-codec.ts'
@@ -32,6 +32,16 @@ export function encodeFailure(
   } catch (error) {
     const cause = thrown instanceof Error ? portableError(thrown) : error
     return blobOf(codec, { kind: 'user', cause, classes: classesOf(cause), where })
+  }
+}
+
+/** What a reply says; a failure that cannot be decoded here is a failure too. */
+export function decodeFailure(codec: ValueCodec, blob: Uint8Array): Failure {
+  try {
+    return codec.decode(blob) as Failure
+  } catch (cause) {
+    const error = new SerializationError('what the task threw cannot be decoded here', { cause })
+    return { kind: 'system', error: toWire(error) }
   }
 }
 

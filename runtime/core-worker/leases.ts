@@ -18,7 +18,7 @@ import type { ClassSpec, ClientNotices, RayletNotices } from '../protocol/messag
 import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
 import { pushTasks } from './push.ts'
-import type { TaskRecord } from './task-record.ts'
+import { DONE, type TaskRecord } from './task-record.ts'
 
 export interface Lease {
   readonly leaseId: LeaseId
@@ -29,6 +29,7 @@ export interface Lease {
   idleSinceMs: number
   /** When its worker last answered, or was given work while idle. */
   progressAtMs: number
+  forgetClose: (() => void) | undefined
   /** Runs something that others must not wait behind. */
   exclusive: boolean
   /** Its worker ends after this lease (maxCalls reached, or it was told so). */
@@ -90,7 +91,7 @@ export class Leases {
   /** Gives waiting tasks to leases with room, then asks for what is still missing. */
   pump(cls: SchedulingClass): void {
     const nowMs = this.#deps.clock.monotonicMs()
-    while (cls.queue.length > 0) {
+    for (dropEnded(cls.queue); cls.queue.length > 0; dropEnded(cls.queue)) {
       const lease = leastLoaded(cls, nowMs)
       if (lease === undefined) break
       this.#push(lease, nowMs)
@@ -110,11 +111,16 @@ export class Leases {
       idleSinceMs: this.#deps.clock.monotonicMs(),
       progressAtMs: 0,
       exclusive: false,
+      forgetClose: undefined,
       retiring: false,
     }
     cls.leases.add(lease)
     this.#byLease.set(lease.leaseId, lease)
     this.#byPeer.set(peer, lease)
+    // Without a connection the lease is of no use: its end, told by the raylet, settles its tasks.
+    lease.forgetClose = peer.whenClosed(() => {
+      this.#deps.notifyRaylet('killLease', { leaseId: lease.leaseId })
+    })
     this.pump(cls)
     if (peer.inFlight.size === 0) this.#idle(lease)
   }
@@ -185,6 +191,7 @@ export class Leases {
       if (record === undefined) break
       if (i > 0 && !mayFollow(record, lease)) break
       queue.shift()
+      if (record.phase === DONE) continue
       records.push(record)
       if (depthOf(record) > 1) continue
       lease.exclusive = true
@@ -213,7 +220,9 @@ export class Leases {
     const busy = cls.leases.size
     const count = cls.queue.length === 0 ? busy : busy + cls.queue.length
     // Told again only when it says something new: growth beyond a factor, or that nothing waits.
-    const grows = count > cls.wanted && (cls.wanted < 64 || count > cls.wanted * 2)
+    const grows =
+      count > cls.wanted &&
+      (cls.wanted < 64 || count > cls.wanted * 2 || cls.leases.size >= cls.wanted)
     const shrinks = count < cls.wanted && cls.queue.length === 0
     if (!grows && !shrinks) return
     cls.wanted = count
@@ -261,6 +270,7 @@ export class Leases {
     lease.cls.leases.delete(lease)
     this.#byLease.delete(lease.leaseId)
     this.#byPeer.delete(lease.peer)
+    lease.forgetClose?.()
   }
 }
 
@@ -278,6 +288,11 @@ function openLeases(cls: SchedulingClass): number {
   let count = 0
   for (const lease of cls.leases) if (!lease.draining && !lease.peer.closed) count += 1
   return count
+}
+
+/** Tasks that were cancelled or failed while they waited. */
+function dropEnded(queue: Fifo<TaskRecord>): void {
+  while (queue.peek()?.phase === DONE) queue.shift()
 }
 
 /** Its worker has not answered for longer than what was pushed ahead should take. */

@@ -23,7 +23,8 @@ export class Peer {
   readonly inFlight = new Map<number, TaskRecord>()
   /** Weak: a kind holds the handle of its actor, and this peer may live as long as the actor. */
   readonly slots = new WeakMap<TaskKind, number>()
-  nextSlot = 0
+  /** Kinds made again (a handle decoded per task, options per call) share the slot of their like. */
+  readonly slotsByContent = new Map<string, number>()
   nextSeq = 0
   /** As executor: the owner's templates by slot. */
   readonly templates: TaskTemplate[] = []
@@ -36,8 +37,9 @@ export class Peer {
 
   /** Runs `use` with the channel: now, or in order once connected; never after it closed. */
   with(use: (channel: PeerChannel) => void): void {
+    if (this.closed) return
     if (this.channel !== undefined && this.#queue.length === 0) use(this.channel)
-    else if (!this.closed) this.#queue.push(use)
+    else this.#queue.push(use)
   }
 
   opened(channel: PeerChannel): void {
@@ -45,6 +47,14 @@ export class Peer {
     const queue = this.#queue
     this.#queue = []
     for (const use of queue) use(channel)
+  }
+
+  /** Takes what is in flight and still awaited from here; superseded attempts are not. */
+  takeInFlight(): TaskRecord[] {
+    const records: TaskRecord[] = []
+    for (const [seq, record] of this.inFlight) if (record.isAt(this, seq)) records.push(record)
+    this.inFlight.clear()
+    return records
   }
 
   /** Calls `listener` once when it closes; at once if it has. @returns what forgets it */

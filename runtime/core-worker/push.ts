@@ -64,9 +64,15 @@ function writeArguments(writer: ByteWriter, record: TaskRecord): void {
 function slotOf(peer: Peer, channel: PeerChannel, kind: TaskKind): number {
   const known = peer.slots.get(kind)
   if (known !== undefined) return known
-  const slot = peer.nextSlot++
+  const template = templateOf(kind)
+  const content = JSON.stringify(template)
+  let slot = peer.slotsByContent.get(content)
+  if (slot === undefined) {
+    slot = peer.slotsByContent.size
+    peer.slotsByContent.set(content, slot)
+    channel.notify('template', { slot, template })
+  }
   peer.slots.set(kind, slot)
-  channel.notify('template', { slot, template: templateOf(kind) })
   return slot
 }
 

@@ -14,14 +14,14 @@ import {
   type StoredValue,
 } from '../protocol/task-frames.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
-import { errorOf, type Failure } from './failure.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry } from './object-entry.ts'
 import type { References } from './references.ts'
 import type { TaskRecord } from './task-record.ts'
 
 export type Outcome =
   | { readonly kind: 'values'; readonly values: readonly (Uint8Array | StoredValue)[] }
-  | { readonly kind: 'failed'; readonly failure: Failure }
+  /** Of a Failure; decoded for its task alone, as the user's types may refuse to. */
+  | { readonly kind: 'failed'; readonly blob: Uint8Array }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'ended' }
 
@@ -32,16 +32,16 @@ export interface Reply {
   readonly handoff: { readonly id: number; readonly handles: readonly Uint8Array[] } | undefined
 }
 
-export function readReply(reader: ByteReader, codec: ValueCodec): Reply {
+export function readReply(reader: ByteReader): Reply {
   const seq = reader.varint()
   const head = reader.u8()
   const runMs = reader.varint() / 1000
-  const outcome = readOutcome(reader, head & ~REPLY_HANDOFF, codec)
+  const outcome = readOutcome(reader, head & ~REPLY_HANDOFF)
   const handoff = (head & REPLY_HANDOFF) === 0 ? undefined : readHandoff(reader)
   return { seq, runMs, outcome, handoff }
 }
 
-function readOutcome(reader: ByteReader, status: number, codec: ValueCodec): Outcome {
+function readOutcome(reader: ByteReader, status: number): Outcome {
   switch (status) {
     case REPLY_VALUE:
       return { kind: 'values', values: [reader.view(reader.varint())] }
@@ -53,10 +53,7 @@ function readOutcome(reader: ByteReader, status: number, codec: ValueCodec): Out
       return { kind: 'values', values }
     }
     case REPLY_FAILED:
-      return {
-        kind: 'failed',
-        failure: codec.decode(copyOf(reader.view(reader.varint()))) as Failure,
-      }
+      return { kind: 'failed', blob: copyOf(reader.view(reader.varint())) }
     case REPLY_CANCELLED:
       return { kind: 'cancelled' }
     case REPLY_NOTHING:
@@ -95,10 +92,7 @@ export function completeTask(
     for (const entry of record.entries()) entry.complete(VALUE, undefined)
     return
   }
-  failTask(
-    record,
-    outcome.kind === 'cancelled' ? cancelledError(record) : errorOf(outcome.failure, record),
-  )
+  failTask(record, cancelledError(record))
 }
 
 export function failTask(record: TaskRecord, error: Error): void {

@@ -69,11 +69,11 @@ export class StoreClient {
         encoded.writeTo(bytes)
         await memory.direct.write(path, bytes)
       }
+      await link.seal(objectId)
     } catch (error) {
       link.abort(objectId)
       throw error
     }
-    await link.seal(objectId)
     return { objectId, sizeBytes }
   }
 
@@ -87,7 +87,14 @@ export class StoreClient {
     const unmapped = (): void => {
       this.#unmapped(objectId, pin)
     }
-    if (path === undefined) return this.#deps.memory.client.readable(offset, sizeBytes, unmapped)
+    if (path === undefined) {
+      try {
+        return this.#deps.memory.client.readable(offset, sizeBytes, unmapped)
+      } catch (error) {
+        unmapped()
+        throw error
+      }
+    }
     try {
       return await this.#deps.memory.direct.read({
         path,

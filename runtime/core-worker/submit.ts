@@ -8,13 +8,14 @@
 import { fromWire } from '../common/error-wire.ts'
 import { TaskTimeoutError, type VirgaError } from '../common/errors.ts'
 import type { Clock } from '../common/clock.ts'
+import type { ObjectId } from '../common/ids.ts'
 import { OOM_RETRIES_MAX } from '../common/limits.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
 import type { ClientNotices, PeerNotices, WorkerExit } from '../protocol/messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { whenPartsComplete, type ArgumentEncoder, type EncodedArguments } from './arguments.ts'
 import { crashError, isOutOfMemory } from './crash.ts'
-import { mayRetryFailure } from './failure.ts'
+import { decodeFailure, errorOf, mayRetryFailure } from './failure.ts'
 import type { Leases, SchedulingClass } from './leases.ts'
 import { ObjectEntry } from './object-entry.ts'
 import type { Peer } from './peers.ts'
@@ -44,6 +45,7 @@ export interface SubmitterDeps {
   readonly tally: Tally
   readonly encoder: ArgumentEncoder
   readonly streamHooks: StreamHooks
+  storeFree(objectId: ObjectId): void
   /** Fetches the value of a borrowed entry, so that a dependency on it can complete. */
   resolve(entry: ObjectEntry): void
   killWorker(peer: Peer): void
@@ -131,7 +133,7 @@ export class Submitter {
 
   /** A frame of replies arrived. */
   replies(peer: Peer, reader: ByteReader): void {
-    while (reader.remaining > 0) this.#reply(peer, readReply(reader, this.#deps.codec))
+    while (reader.remaining > 0) this.#reply(peer, readReply(reader))
     this.#deps.leases.replied(peer)
   }
 
@@ -140,7 +142,7 @@ export class Submitter {
     for (const seq of seqs) {
       const record = peer.inFlight.get(seq)
       peer.inFlight.delete(seq)
-      if (record !== undefined && record.phase !== DONE) records.push(record)
+      if (record?.isAt(peer, seq) === true) records.push(record)
     }
     this.#requeue(records)
     this.#deps.leases.replied(peer)
@@ -150,12 +152,13 @@ export class Submitter {
   leaseBroken(message: ClientNotices['leaseBroken']): void {
     const lease = this.#deps.leases.broken(message.leaseId)
     if (lease === undefined) return
-    const records = [...lease.peer.inFlight.values()]
-    lease.peer.inFlight.clear()
-    const [begun, ...unstarted] = records
-    this.#requeue(unstarted.filter((record) => record.phase !== DONE))
-    if (begun !== undefined && begun.phase !== DONE) this.crashed(begun, message.exit)
-    this.#pumpSoon(lease.cls)
+    const { peer, cls } = lease
+    const [first] = peer.inFlight.keys()
+    const records = peer.takeInFlight()
+    const begun = records[0]?.seq === first ? records.shift() : undefined
+    this.#requeue(records)
+    if (begun !== undefined) this.crashed(begun, message.exit)
+    this.#pumpSoon(cls)
   }
 
   crashed(record: TaskRecord, exit: WorkerExit): void {
@@ -193,8 +196,9 @@ export class Submitter {
   ): void {
     if (record.phase === DONE) return
     const { peer, seq, phase } = record
-    if (phase === QUEUED) this.#classOf(record.kind).queue.remove(record)
     this.fail(record, options.error ?? cancelledError(record))
+    // A queued one is dropped when its turn comes.
+    if (phase === QUEUED) this.#pumpSoon(this.#classOf(record.kind))
     if (phase !== PUSHED || peer === undefined) return
     peer.with((channel) => {
       channel.notify('cancelTask', { seq, force: options.force, recursive: options.recursive })
@@ -219,7 +223,7 @@ export class Submitter {
   }
 
   #timedOut(peer: Peer, record: TaskRecord, timeoutMs: number): void {
-    if (record.phase !== PUSHED || record.peer !== peer) return
+    if (!record.isAt(peer, record.seq)) return
     const error = new TaskTimeoutError(
       `${record.kind.name} ran longer than its timeoutMs of ${String(timeoutMs)}`,
       { data: { name: record.kind.name, timeoutMs } },
@@ -245,17 +249,27 @@ export class Submitter {
     if (record === undefined) return
     record.kind.timing.add(reply.runMs)
     const contained = this.#takeOver(peer, reply)
-    if (record.phase === DONE || record.seq !== reply.seq || record.peer !== peer) return
+    if (record.phase === DONE) this.#discard(reply)
+    if (!record.isAt(peer, reply.seq)) return
     const { outcome } = reply
-    if (outcome.kind === 'failed' && record.retriesLeft !== 0) {
-      if (mayRetryFailure(outcome.failure, record)) {
-        record.retriesLeft -= 1
-        this.retry(record)
-        return
-      }
+    const failure =
+      outcome.kind === 'failed' ? decodeFailure(this.#deps.codec, outcome.blob) : undefined
+    if (failure !== undefined && record.retriesLeft !== 0 && mayRetryFailure(failure, record)) {
+      record.retriesLeft -= 1
+      this.retry(record)
+      return
     }
-    this.#end(record, outcome.kind === 'failed')
-    completeTask(record, outcome, contained, this.#deps)
+    this.#end(record, failure !== undefined)
+    if (failure === undefined) completeTask(record, outcome, contained, this.#deps)
+    else failTask(record, errorOf(failure, record))
+  }
+
+  /** Nobody waits for this result any more: what it put into the store goes. */
+  #discard({ outcome }: Reply): void {
+    if (outcome.kind !== 'values') return
+    for (const value of outcome.values) {
+      if (!(value instanceof Uint8Array)) this.#deps.storeFree(value.objectId)
+    }
   }
 
   /** Registers refs inside results with their owners; the worker holds them until then (B1). */

@@ -49,6 +49,11 @@ export class TaskRecord {
     this.retriesLeft = kind.maxRetries
   }
 
+  /** Whether its current attempt is the one pushed to `peer` as `seq`: not retried, not done. */
+  isAt(peer: Peer, seq: number): boolean {
+    return this.phase === PUSHED && this.peer === peer && this.seq === seq
+  }
+
   entries(): readonly ObjectEntry[] {
     const { returns } = this
     if (returns === undefined) return []

@@ -80,7 +80,11 @@ export class Values {
     peer.with((channel) => {
       channel.request('getObject', { objectId }).then(
         (resolution) => {
-          this.#resolved(entry, resolution)
+          try {
+            this.#resolved(entry, resolution)
+          } catch (error) {
+            entry.complete(FAILED, error) // a value that the types of this process refuse
+          }
         },
         (error: unknown) => {
           if (!peer.closed) entry.complete(FAILED, error)

@@ -1,4 +1,5 @@
 // Connections over Unix sockets: between the processes of one machine.
+import { VirgaError } from '../common/errors.ts'
 import { createConnection, createServer, type Socket } from 'node:net'
 import type { Connection, ConnectionEvents, Listener, Transport } from './connection.ts'
 import { FrameSplitter, sealFrame } from './framing.ts'
@@ -29,7 +30,8 @@ class SocketConnection implements Connection {
       try {
         splitter.push(chunk)
       } catch (error) {
-        cause = error as Error
+        if (!(error instanceof VirgaError)) throw error // a bug of ours ends the process, loudly
+        cause = error
         this.#socket.destroy()
       }
     })
