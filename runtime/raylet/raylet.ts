@@ -85,6 +85,8 @@ export interface RayletOptions {
 
 /** How long workers may take to leave by themselves when the raylet stops. */
 const STOP_GRACE_MS = 300
+/** The same while somebody watches, who is to hear how far they came. */
+const WATCHED_STOP_GRACE_MS = 2_000
 /** How long it waits for processes that were killed. */
 const STOP_KILL_MS = 2_000
 /** Rows of one state query, unless it says otherwise. */
@@ -186,7 +188,8 @@ export class Raylet {
       else link.notify('exit', { reason: 'the cluster stops' })
     }
     for (const link of this.#links.values()) link.flush()
-    await this.#processes.endAll({ graceMs: STOP_GRACE_MS, killMs: STOP_KILL_MS })
+    const graceMs = this.#awaitingStop.length > 0 ? WATCHED_STOP_GRACE_MS : STOP_GRACE_MS
+    await this.#processes.endAll({ graceMs, killMs: STOP_KILL_MS })
     await this.#tellLast()
     for (const link of this.#links.values()) link.close()
     await this.#listener?.close()
