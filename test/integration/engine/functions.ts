@@ -379,3 +379,8 @@ export class ArrayHolder {
   }
 }
 export const RemoteArrayHolder = remote(ArrayHolder)
+
+export const slowStep = remote(async (x: number) => {
+  await new Promise((resolve) => setTimeout(resolve, 3))
+  return x + 1
+})
