@@ -14,5 +14,12 @@ export function currentWorker(call: string): CoreWorker {
   if (worker === undefined) {
     throw new UsageError(`${call} was called before init(): write \`await init()\` above it`)
   }
+  const imports = worker.options.mode === 'worker' && worker.deps.context.current() === undefined
+  if (imports) {
+    throw new UsageError(
+      `${call} was called outside of any task while a worker imports the module: what only the ` +
+        'driver should do belongs below `await init()`',
+    )
+  }
   return worker
 }

@@ -4,6 +4,8 @@
 //   P3. When the consumer leaves, or the first error ends a map, what is under way is cancelled.
 import type { MapSpecOptions } from '../runtime/common/call-options.ts'
 import type { ObjectRef } from '../runtime/core-worker/object-ref.ts'
+import { UsageError } from '../runtime/common/errors.ts'
+import { showValue } from '../runtime/common/show-value.ts'
 import { toResources } from '../runtime/common/resources.ts'
 import { currentWorker } from './current.ts'
 
@@ -92,7 +94,17 @@ function settle(value: Promise<unknown>, index: number): Promise<Outcome> {
 }
 
 function iteratorOf(inputs: Inputs): AsyncIterator<unknown> | Iterator<unknown> {
+  if (!isIterable(inputs, Symbol.asyncIterator) && !isIterable(inputs, Symbol.iterator)) {
+    throw new UsageError(
+      `map() takes an iterable or async iterable of inputs, got ${showValue(inputs)}`,
+    )
+  }
   return Symbol.asyncIterator in inputs ? inputs[Symbol.asyncIterator]() : inputs[Symbol.iterator]()
+}
+
+export function isIterable(value: unknown, by: symbol): boolean {
+  if (value === null || value === undefined) return false
+  return typeof (Object(value) as Record<symbol, unknown>)[by] === 'function'
 }
 
 function defaultInFlight(): number {

@@ -1,11 +1,13 @@
 // Remote functions: remote, run, options, map.
 import { parseMapOptions } from '../runtime/common/call-options.ts'
+import { UsageError } from '../runtime/common/errors.ts'
+import { showValue } from '../runtime/common/show-value.ts'
 import { parseTaskOptions } from '../runtime/common/options.ts'
 import { FunctionKinds } from '../runtime/core-worker/function-calls.ts'
 import type { FunctionDescriptor } from '../runtime/core-worker/functions.ts'
 import { returnsOf, runOf } from '../runtime/core-worker/returns.ts'
 import { currentWorker } from './current.ts'
-import { mapSettled, mapValues } from './map.ts'
+import { isIterable, mapSettled, mapValues } from './map.ts'
 
 interface Callable {
   remote(...args: unknown[]): unknown
@@ -32,7 +34,11 @@ export function remoteFunction(descriptor: FunctionDescriptor, options: object):
       mapValues(callable, inputs, parseMapOptions(o), rest),
     mapSettled: (inputs: Iterable<unknown>, o?: object, ...rest: unknown[]) =>
       mapSettled(callable, inputs, parseMapOptions(o), rest),
-    mapRefs: (inputs: Iterable<unknown>, ...rest: unknown[]) =>
-      Array.from(inputs, (input) => callable.remote(input, ...rest)),
+    mapRefs: (inputs: Iterable<unknown>, ...rest: unknown[]) => {
+      if (!isIterable(inputs, Symbol.iterator)) {
+        throw new UsageError(`mapRefs() takes an iterable of inputs, got ${showValue(inputs)}`)
+      }
+      return Array.from(inputs, (input) => callable.remote(input, ...rest))
+    },
   })
 }

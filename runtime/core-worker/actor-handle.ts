@@ -1,6 +1,6 @@
 // ActorHandle: how user code holds an actor. A proxy, so that a misspelt or private method is a
 // typed error at the call and not "undefined is not a function". Not thenable.
-import { MethodNotFoundError } from '../common/errors.ts'
+import { MethodNotFoundError, UsageError } from '../common/errors.ts'
 import type { ActorInfo } from '../protocol/messages.ts'
 import type { ObjectEntry } from './object-entry.ts'
 
@@ -26,11 +26,8 @@ export function makeActorHandle(target: ActorTarget): object {
   const methods = new Map<string, RemoteMethodParts>()
   const handle = new Proxy(new ActorHandleTarget(), {
     get(_, name) {
-      if (typeof name === 'symbol') {
-        const shown = `ActorHandle(${target.info.className})`
-        if (name === Symbol.toPrimitive) return () => shown
-        return name === Symbol.toStringTag ? shown : undefined
-      }
+      if (typeof name === 'symbol') return shownBy(name, target)
+      if (name === 'toJSON') return refuseJson
       if (NOT_METHODS.has(name)) return undefined
       let method = methods.get(name)
       if (method === undefined) {
@@ -61,15 +58,22 @@ export function actorTargetOf(handle: object): ActorTarget {
 
 export const actorEntryOf = (handle: object): ObjectEntry => actorTargetOf(handle).entry
 
+/** How a handle looks in logs and templates. */
+function shownBy(name: symbol, { info }: ActorTarget): unknown {
+  const shown = `ActorHandle(${info.className})`
+  if (name === Symbol.toStringTag) return shown
+  const asText = name === Symbol.toPrimitive || name === Symbol.for('nodejs.util.inspect.custom')
+  return asText ? () => shown : undefined
+}
+
+function refuseJson(): never {
+  throw new UsageError(
+    'an actor handle cannot be written as JSON: pass the handle itself to a task',
+  )
+}
+
 /** What runtimes look for on any object; never a method of an actor. */
-const NOT_METHODS = new Set([
-  'then',
-  'toJSON',
-  'constructor',
-  'asymmetricMatch',
-  '$$typeof',
-  'nodeType',
-])
+const NOT_METHODS = new Set(['then', 'constructor', 'asymmetricMatch', '$$typeof', 'nodeType'])
 
 function missing({ info }: ActorTarget, name: string): RemoteMethodParts {
   const fail = (): never => {

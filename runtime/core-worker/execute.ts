@@ -4,12 +4,13 @@
 //   X1. Every pushed task is answered once: reply, failure, cancellation, or handed back unstarted.
 //   X2. Calls of one owner start in the order they were pushed, within a concurrency group.
 //   X3. Replies never wait for a task that may take long: they are flushed before it runs.
-import { TaskCancelledError, TaskTimeoutError } from '../common/errors.ts'
+import { TaskCancelledError, TaskTimeoutError, UsageError } from '../common/errors.ts'
 import type { Clock } from '../common/clock.ts'
 import type { ActorId, TaskId } from '../common/ids.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
 import type { PeerNotices, TaskTemplate } from '../protocol/messages.ts'
 import { readPushHeader } from '../protocol/task-frames.ts'
+import { asSystemFailure } from './failure.ts'
 import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
 import type { ReplyWriter } from './reply-writer.ts'
@@ -173,6 +174,17 @@ export class Executor {
     this.#deps.replies.forget(peer)
   }
 
+  #checkGroup({ concurrencyGroup, name }: TaskTemplate): void {
+    if (concurrencyGroup === undefined || this.#groups.has(concurrencyGroup)) return
+    const known = [...this.#groups.keys()].filter((group) => group !== '')
+    throw asSystemFailure(
+      new UsageError(
+        `${name} was called in the concurrency group '${concurrencyGroup}', which the actor does ` +
+          `not declare; it has ${known.join(', ') || 'none'}`,
+      ),
+    )
+  }
+
   #groupOf(template: TaskTemplate): Group {
     const group = this.#groups.get(template.concurrencyGroup ?? '') ?? this.#groups.get('')
     if (group === undefined) throw new Error('a worker without concurrency groups was given a task')
@@ -256,6 +268,7 @@ export class Executor {
     const scope = new Scope(this.#deps.scopeParts(task))
     task.scope = scope
     if (task.cancelled !== undefined) throw task.cancelled
+    this.#checkGroup(task.template)
     if (task.template.reportStart) {
       task.peer.with((channel) => {
         channel.notify('started', { seq: task.seq })

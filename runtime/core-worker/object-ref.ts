@@ -52,6 +52,11 @@ class OwnedRef<out T = unknown> extends ObjectRef<T> {
     this.free()
   }
 
+  /** What console.log shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+
   toJSON(): never {
     throw new UsageError(
       'an ObjectRef cannot be written as JSON: get() its value, or pass the ref itself to a task',
@@ -62,6 +67,9 @@ class OwnedRef<out T = unknown> extends ObjectRef<T> {
     return 'ObjectRef'
   }
 }
+
+// Users know one class: this is how theirs is called in messages.
+Object.defineProperty(OwnedRef, 'name', { value: 'ObjectRef' })
 
 export function refOf(entry: ObjectEntry, hooks: RefHooks): ObjectRef {
   entry.handles += 1
