@@ -22,7 +22,7 @@ import {
 import type { EncodedValue, ValueCodec } from '../protocol/value-codec.ts'
 import type { PushedTask } from './execute.ts'
 import { encodeFailure } from './failure.ts'
-import type { StoredAt } from './object-entry.ts'
+import type { ObjectEntry, StoredAt } from './object-entry.ts'
 import { sharedEntries } from './handles.ts'
 import type { Peer } from './peers.ts'
 import type { References } from './references.ts'
@@ -36,6 +36,13 @@ export interface ReplyWriterDeps {
   readonly where: { readonly nodeId: string; readonly pid: number; readonly workerId: string }
 }
 
+/** Refs of a result on their way to its owner, which registers them and says so. */
+interface Handoff {
+  readonly peer: Peer
+  readonly entries: readonly ObjectEntry[]
+  readonly refs: readonly Uint8Array[]
+}
+
 interface Outgoing {
   readonly peer: Peer
   readonly writer: ByteWriter
@@ -45,7 +52,7 @@ export class ReplyWriter {
   readonly #deps: ReplyWriterDeps
   readonly #outgoing = new Map<Peer, Outgoing>()
   /** Refs inside results, held until the owner has registered them (B1). */
-  readonly #handoffs = new Map<number, readonly object[]>()
+  readonly #handoffs = new Map<number, Handoff>()
   #nextHandoff = 1
 
   constructor(deps: ReplyWriterDeps) {
@@ -82,7 +89,10 @@ export class ReplyWriter {
 
   failed(task: PushedTask, error: unknown, micros: number): void {
     const blob = encodeFailure(this.#deps.codec, error, this.#deps.where)
-    this.#head(task, REPLY_FAILED, micros).lengthPrefixed(blob)
+    // Also an actor that failed may have kept refs of its arguments: registered first (B1).
+    void this.#whenSettled(() => {
+      this.#head(task, REPLY_FAILED, micros).lengthPrefixed(blob)
+    })
   }
 
   /** Stores or inlines one encoded value under an id derived from its task. */
@@ -120,8 +130,12 @@ export class ReplyWriter {
     }
   }
 
+  /** The owner is gone: nobody takes over what was handed to it. */
   forget(peer: Peer): void {
     this.#outgoing.delete(peer)
+    for (const [id, handoff] of this.#handoffs) {
+      if (handoff.peer === peer) this.#handoffs.delete(id)
+    }
   }
 
   #plain(task: PushedTask, value: unknown, micros: number): Promise<void> | undefined {
@@ -161,37 +175,40 @@ export class ReplyWriter {
     micros: number,
     many: boolean,
   ): Promise<void> {
-    const handles = encoded.flatMap((each) => each.handles)
+    // Before anything is awaited: user code may free a handle meanwhile.
+    const entries = sharedEntries(encoded.flatMap((each) => each.handles))
+    const refs = entries.map((entry) => this.#deps.references.encode(entry))
+    const handoff: Handoff = { peer: task.peer, entries, refs }
     const placed: (Uint8Array | StoredAt)[] = []
     for (const [i, each] of encoded.entries()) placed.push(await this.place(task, i, each))
     await this.#deps.references.settled()
-    const flag = handles.length === 0 ? 0 : REPLY_HANDOFF
+    const flag = refs.length === 0 ? 0 : REPLY_HANDOFF
     const only = placed[0]
     if (many || only === undefined) {
       const writer = this.#head(task, REPLY_MANY | flag, micros)
       writer.varint(placed.length)
       for (const each of placed) writeResult(writer, each)
-      this.#handoff(writer, handles)
+      this.#handoff(writer, handoff)
     } else if (only instanceof Uint8Array) {
       const writer = this.#head(task, REPLY_VALUE | flag, micros)
       writer.lengthPrefixed(only)
-      this.#handoff(writer, handles)
+      this.#handoff(writer, handoff)
     } else {
       const writer = this.#head(task, REPLY_STORED | flag, micros)
       writeStored(writer, only)
-      this.#handoff(writer, handles)
+      this.#handoff(writer, handoff)
     }
     this.flush()
   }
 
-  #handoff(writer: ByteWriter, handles: readonly object[]): void {
-    if (handles.length === 0) return
+  #handoff(writer: ByteWriter, handoff: Handoff): void {
+    const { refs } = handoff
+    if (refs.length === 0) return
     const id = this.#nextHandoff++
-    this.#handoffs.set(id, handles)
-    const entries = sharedEntries(handles)
+    this.#handoffs.set(id, handoff)
     writer.varint(id)
-    writer.varint(entries.length)
-    for (const entry of entries) writer.lengthPrefixed(this.#deps.references.encode(entry))
+    writer.varint(refs.length)
+    for (const ref of refs) writer.lengthPrefixed(ref)
   }
 
   #whenSettled(write: () => void): Promise<void> | undefined {

@@ -51,6 +51,8 @@ export interface LinkHost {
 const FORWARD_BUFFER_BYTES_MAX = 4 * 1024 * 1024
 
 export class ClientLink {
+  /** Of the process behind it, once it has said hello. */
+  pid = 0
   readonly #host: LinkHost
   readonly #channel: Channel<object & Record<never, never>, ClientNotices>
   #client: WorkerId | undefined
@@ -117,6 +119,7 @@ export class ClientLink {
     checkHello(hello)
     if (this.#client !== undefined) throw new ProtocolError('hello was said twice')
     this.#client = hello.workerId
+    this.pid = hello.pid
     try {
       return await this.#host.welcome(this, hello)
     } catch (error) {

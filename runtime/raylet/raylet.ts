@@ -124,6 +124,8 @@ export class Raylet {
   #wakeAtMs = Infinity
   #memoryTimer: Timer | undefined
   #memoryFrom = 0
+  /** Drivers that have left by their socket, and the processes that may still map objects. */
+  readonly #leaving = new Map<WorkerId, number>()
   #listener: Listener | undefined
   #stopping: Promise<void> | undefined
   #names: Promise<unknown> = Promise.resolve()
@@ -304,9 +306,23 @@ export class Raylet {
     if (client === undefined || this.#links.get(client) !== link) return
     this.#links.delete(client)
     this.#progress.ownerGone(client)
-    // A worker's pins last until its process has exited: it may be mapping still.
-    if (!this.state.workers.has(client)) this.#opened?.store.clientExited(client)
+    // Pins last until the process has exited, not merely its socket: it may be mapping still.
+    if (!this.state.workers.has(client)) {
+      this.#leaving.set(client, link.pid)
+      this.#letLeaversGo()
+    }
     this.#tell({ kind: 'clientClosed', client })
+  }
+
+  /** Voids the pins of drivers whose process is gone. */
+  #letLeaversGo(): void {
+    if (this.#leaving.size === 0) return
+    const alive = this.#deps.memory?.read([...this.#leaving.values()])?.processes
+    for (const [client, pid] of this.#leaving) {
+      if (alive?.has(pid) === true) continue
+      this.#leaving.delete(client)
+      this.#opened?.store.clientExited(client)
+    }
   }
 
   #exited(exit: Extract<Stimulus, { kind: 'workerExited' }>['exit']): void {
@@ -513,6 +529,7 @@ export class Raylet {
     const from = workers.length <= MEMORY_PIDS_MAX ? 0 : this.#memoryFrom % workers.length
     const watched = [...workers.slice(from), ...workers.slice(0, from)].slice(0, MEMORY_PIDS_MAX)
     this.#memoryFrom = from + MEMORY_PIDS_MAX
+    this.#letLeaversGo()
     const reading = this.#deps.memory?.read(watched.map((worker) => worker.pid))
     if (reading === undefined) return
     const rssBytes = new Map<WorkerId, number>()
