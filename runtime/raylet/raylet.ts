@@ -524,12 +524,12 @@ export class Raylet {
     this.#memoryTimer = this.#deps.clock.after(MEMORY_CHECK_MS, () => {
       this.#checkMemory()
     })
+    this.#letLeaversGo()
     const workers = [...this.state.workers.values()].filter((worker) => worker.pid > 0)
     if (workers.length === 0) return
     const from = workers.length <= MEMORY_PIDS_MAX ? 0 : this.#memoryFrom % workers.length
     const watched = [...workers.slice(from), ...workers.slice(0, from)].slice(0, MEMORY_PIDS_MAX)
     this.#memoryFrom = from + MEMORY_PIDS_MAX
-    this.#letLeaversGo()
     const reading = this.#deps.memory?.read(watched.map((worker) => worker.pid))
     if (reading === undefined) return
     const rssBytes = new Map<WorkerId, number>()
