@@ -11,6 +11,7 @@ import { ByteReader, DecodeError, DecodeLimitError } from './byte-reader.ts'
 import { Span, SpanTable } from './value-codec-buffers.ts'
 import { READERS } from './value-codec-classes.ts'
 import type { ClassTable } from './value-codec-classes.ts'
+import { readIntegers } from './value-codec-integers.ts'
 import { readShortKey } from './value-codec-keys.ts'
 import * as kinds from './value-codec-kinds.ts'
 import type { ValueSource } from './value-codec-kinds.ts'
@@ -185,25 +186,22 @@ export class Decoder implements ValueSource {
       this.#depth--
       return single
     }
-    if (count > PREALLOCATED_ITEMS_MAX) return this.#longArray(count)
-    const items = this.keep(new Array<unknown>(count))
-    const { reader } = this
-    for (let i = 0; i < count; i++) {
-      const small = reader.position < reader.end ? (reader.bytes[reader.position] ?? 0xff) : 0xff
-      if (small < 0x80) {
-        reader.position++
-        items[i] = small
-      } else {
-        items[i] = this.value()
-      }
-    }
-    this.#depth--
-    return items
+    // A long one grows as it is read: a forged count must not cost memory.
+    if (count > PREALLOCATED_ITEMS_MAX) return this.#items(this.keep([]), count)
+    return this.#items(this.keep(new Array<unknown>(count)), count)
   }
 
-  #longArray(count: number): unknown[] {
-    const items: unknown[] = this.keep([])
-    for (let i = 0; i < count; i++) items.push(this.value())
+  #items(items: unknown[], count: number): unknown[] {
+    let inRuns = true
+    for (let i = 0; i < count; i++) {
+      if (inRuns) {
+        const end = readIntegers(this.reader, items, i, count)
+        inRuns = end > i // not tried again where it did not pay
+        i = end
+        if (i === count) break
+      }
+      items[i] = this.value()
+    }
     this.#depth--
     return items
   }

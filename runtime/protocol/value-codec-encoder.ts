@@ -14,6 +14,7 @@ import {
   isForeignObjectPrototype,
 } from './value-codec-classes.ts'
 import type { ClassTable, HandleCodec, RegisteredType } from './value-codec-classes.ts'
+import { writeIntegers } from './value-codec-integers.ts'
 import * as kinds from './value-codec-kinds.ts'
 import type { ValueSink } from './value-codec-kinds.ts'
 import type { StoredHandle } from './value-codec-layout.ts'
@@ -216,10 +217,18 @@ export class Encoder implements ValueSink {
     writeCount(writer, 0x90, 0xdc, count)
     let i = 0
     try {
+      let inRuns = true
       for (; i < count; i++) {
         const item = items[i]
-        if (typeof item === 'number') writeNumber(writer, item)
-        else this.value(item)
+        if (typeof item !== 'number') {
+          this.value(item)
+          continue
+        }
+        writeNumber(writer, item)
+        if (!inRuns) continue
+        const end = writeIntegers(writer, items, i + 1, count)
+        inRuns = end > i + 1 // not tried again where it did not pay
+        i = end - 1
       }
     } catch (error) {
       throw locate(error, `[${i}]`)
