@@ -384,3 +384,31 @@ export const slowStep = remote(async (x: number) => {
   await new Promise((resolve) => setTimeout(resolve, 3))
   return x + 1
 })
+
+/** One of a ring of actors: passes a call on to the next. */
+export class Link {
+  #next: { pass: { run(hops: number): Promise<number> } } | undefined
+  link(next: unknown): void {
+    this.#next = next as { pass: { run(hops: number): Promise<number> } }
+  }
+  async pass(hops: number): Promise<number> {
+    if (hops === 0 || this.#next === undefined) return 42
+    return this.#next.pass.run(hops - 1)
+  }
+}
+export const RemoteLink = remote(Link)
+/** Waits for what another task of the same kind was given. */
+export const waitsAt = remote(async (keeper: ActorHandle<KeeperMethods>) => {
+  const { get } = await import('virga')
+  for (;;) {
+    const { ref } = await keeper.kept.run()
+    if (ref !== undefined) return get(ref)
+  }
+})
+export const waitsWithLimit = remote(async (keeper: ActorHandle<KeeperMethods>) => {
+  const { get } = await import('virga')
+  for (;;) {
+    const { ref } = await keeper.kept.run()
+    if (ref !== undefined) return get(ref, { timeoutMs: 1500 })
+  }
+})
