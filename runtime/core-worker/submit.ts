@@ -64,6 +64,8 @@ export class Submitter {
   readonly #dirty = new Set<SchedulingClass>()
   readonly #classes = new WeakMap<TaskKind, SchedulingClass>()
   readonly #live = new Set<TaskRecord>()
+  /** Set once the cluster is gone: what is submitted after that fails as well. */
+  #over: Error | undefined
   readonly #resolve = (entry: ObjectEntry): void => {
     this.#deps.resolve(entry)
   }
@@ -128,6 +130,7 @@ export class Submitter {
 
   /** The cluster is gone. */
   failAll(error: Error): void {
+    this.#over = error
     for (const record of [...this.#live]) this.fail(record, error)
   }
 
@@ -289,6 +292,14 @@ export class Submitter {
     return contained
   }
 
+  #failIfOver(record: TaskRecord): void {
+    const error = this.#over
+    if (error === undefined) return
+    this.#deps.clock.microtask(() => {
+      this.fail(record, error)
+    })
+  }
+
   #makeReturns(record: TaskRecord): void {
     const { kind } = record
     if (kind.streaming) {
@@ -310,6 +321,7 @@ export class Submitter {
     this.#deps.tally.submitted(record.kind)
     if (this.#live.size === 1) this.onPending?.(true)
     record.scope.children?.add(record)
+    this.#failIfOver(record)
     const { signal } = record.kind
     if (signal === undefined) return
     const abort = (): void => {

@@ -135,6 +135,8 @@ describe('nothing is left behind', () => {
     process.kill(raylet, 'SIGKILL')
     expect(await ended).toEqual({ code: 7, signal: null })
     expect(output.text).toContain('"error":"NodeDiedError"')
+    const told = Array.from({ length: 4 }, () => 'NodeDiedError')
+    expect(output.text).toContain(JSON.stringify({ later: told }).slice(1))
     await expectNothingLeft()
   })
 
