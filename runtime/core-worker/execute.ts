@@ -35,6 +35,9 @@ export interface PushedTask {
   producer: StreamProducer | undefined
 }
 
+/** Thrown by `load`: the module waits in init() before it has registered the function. */
+export class NeedsEntryFirst extends Error {}
+
 /** What runs: a function of a module, or a method of this worker's actor. */
 export type Runnable = (...args: unknown[]) => unknown
 
@@ -53,6 +56,8 @@ export interface ExecutorDeps {
   /** Where this process runs tasks of an actor: its concurrency groups. */
   readonly groups: ReadonlyMap<string, number>
   readonly actorId: ActorId | undefined
+  /** This worker cannot run it, nor what else it has: another must import the entry first. */
+  needsEntryFirst(task: PushedTask): void
   /** Ends this worker once it has run a function maxCalls times. */
   retire(task: PushedTask): void
 }
@@ -312,10 +317,25 @@ export class Executor {
   }
 
   #fail(task: PushedTask, error: unknown, startMs: number): void {
+    if (error instanceof NeedsEntryFirst && task.cancelled === undefined) {
+      this.#moveAway(task)
+      return
+    }
     const micros = this.#micros(task, startMs)
     if (task.cancelled !== undefined) this.#deps.replies.cancelled(task)
     else this.#deps.replies.failed(task, this.#deps.failing(task, error), micros)
     this.#end(task, startMs, true)
+  }
+
+  /** It has not begun, so it is handed back uncharged, and with it whatever waits here. */
+  #moveAway(task: PushedTask): void {
+    this.#running.get(task.peer)?.delete(task.seq)
+    this.#deps.needsEntryFirst(task)
+    this.#deps.replies.flush()
+    task.peer.with((channel) => {
+      channel.notify('handedBack', { seqs: [task.seq] })
+    })
+    this.handBack()
   }
 
   #end(task: PushedTask, startMs: number, failed: boolean): void {

@@ -15,7 +15,7 @@ import type {
 import { readArgument } from '../protocol/task-frames.ts'
 import { capturedBy } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
-import { Executor, type PushedTask, type Runnable } from './execute.ts'
+import { Executor, NeedsEntryFirst, type PushedTask, type Runnable } from './execute.ts'
 import { asSystemFailure } from './failure.ts'
 import { ReplyWriter } from './reply-writer.ts'
 import { Scope, type ScopeParts } from './scope.ts'
@@ -118,10 +118,11 @@ export class WorkerSide {
       this.#install()
       raylet.notify('actorReady', { actorId, incarnation, address: this.#worker.options.address })
     } catch (error) {
-      raylet.notify('actorFailed', {
-        actorId,
-        error: toWire(this.#constructorFailure(spec.className, actorId, error)),
-      })
+      if (error instanceof NeedsEntryFirst) raylet.notify('entryFirst', { actorId })
+      else {
+        const failure = this.#constructorFailure(spec.className, actorId, error)
+        raylet.notify('actorFailed', { actorId, error: toWire(failure) })
+      }
     }
   }
 
@@ -149,6 +150,11 @@ export class WorkerSide {
       failing: (task, error) => this.#failing(task, error),
       groups,
       actorId: this.#actor?.actorId,
+      needsEntryFirst: (task) => {
+        this.#worker.deps.raylet.notify('entryFirst', {})
+        this.#worker.deps.raylet.flush() // before its owner asks for another worker
+        this.#retire(task)
+      },
       retire: (task) => {
         this.#retire(task)
       },

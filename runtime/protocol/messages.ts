@@ -238,6 +238,9 @@ export interface RayletNotices {
   actorReady: { actorId: ActorId; incarnation: number; address: string }
   actorFailed: { actorId: ActorId; error: WireError }
   actorExiting: { actorId: ActorId; error?: WireError }
+  /** This worker imported modules in an order in which one waits in init() before it is complete:
+   *  it is of no use, and later ones must import the entry first. `actorId`: it was to be that. */
+  entryFirst: { actorId?: ActorId }
   blocked: {
     waitId: number
     taskId: TaskId

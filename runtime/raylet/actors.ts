@@ -30,6 +30,7 @@ import {
   willEnd,
 } from './actor-end.ts'
 import { giveCpuBack } from './holdings.ts'
+import { endLease } from './leases.ts'
 import { judge } from './placement.ts'
 import type { Actor, Worker } from './state.ts'
 import { answer, notify, refuse, type NameHolder, type RayletEvent, type Turn } from './turn.ts'
@@ -191,6 +192,25 @@ export function actorExiting(turn: Turn, event: EventOf<'actorExiting'>): void {
   if (actor !== undefined) {
     willEnd(turn, actor, event.error ?? actorGone(actor, 'it called exitActor()'))
   }
+}
+
+/**
+ * A worker that cannot import what it needs is replaced by one that imports the entry first; an
+ * actor it was to be waits for the next, uncharged. Tasks are handed back by the worker itself.
+ */
+export function entryFirst(turn: Turn, event: EventOf<'entryFirst'>): void {
+  const worker = turn.state.workers.get(event.client)
+  const job = worker === undefined ? undefined : turn.state.jobs.get(worker.jobId)
+  if (worker === undefined || job === undefined) return
+  job.entryFirst = true
+  if (event.actorId === undefined) return
+  const actor = ownActor(turn, event.client, event.actorId)
+  if (actor?.lease === undefined || actor.phase === 'DEAD') return
+  endLease(turn, actor.lease)
+  askToExit(turn, worker, 'RETIRED')
+  actor.waitingSinceMs = turn.nowMs
+  job.pendingActors.add(actor)
+  job.turns.add('ACTORS')
 }
 
 /** A1: only the worker that runs it may speak for an actor. */

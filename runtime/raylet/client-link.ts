@@ -236,6 +236,7 @@ function noticeStimulus(client: WorkerId, type: BrainNotice, message: object): S
     }
     case 'blocked':
     case 'actorExiting':
+    case 'entryFirst':
     case 'killLease':
     case 'actorHandlesGone':
     case 'actorReady':

@@ -43,6 +43,7 @@ export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): 
       startedAtMs: turn.nowMs,
       endedAtMs: undefined,
       over: false,
+      entryFirst: false,
       turns: new Set(),
       pendingActors: new Set(),
     }

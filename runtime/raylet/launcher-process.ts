@@ -160,5 +160,6 @@ function workerEnv(options: ProcessLauncherOptions, worker: WorkerStart): Record
     VIRGA_RAYLET_ADDRESS: options.rayletAddress,
     VIRGA_SESSION_DIR: options.sessionDir,
     VIRGA_JOB_ID: toHex(worker.jobId),
+    ...(worker.entryFirst === true ? { VIRGA_ENTRY_FIRST: '1' } : {}),
   }
 }

@@ -9,6 +9,7 @@ import { unreachable } from '../common/assert.ts'
 import {
   actorFailed,
   actorExiting,
+  entryFirst,
   actorHandlesGone,
   actorReady,
   createActor,
@@ -150,6 +151,7 @@ type ActorEvent = EventOf<
   | 'actorReady'
   | 'actorFailed'
   | 'actorExiting'
+  | 'entryFirst'
 >
 
 function applyToActor(turn: Turn, event: ActorEvent): void {
@@ -183,6 +185,9 @@ function applyToActor(turn: Turn, event: ActorEvent): void {
       return
     case 'actorExiting':
       actorExiting(turn, event)
+      return
+    case 'entryFirst':
+      entryFirst(turn, event)
       return
     default:
       unreachable(event)

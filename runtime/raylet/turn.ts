@@ -132,6 +132,11 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly error: WireError | undefined
     }
   | {
+      readonly kind: 'entryFirst'
+      readonly client: WorkerId
+      readonly actorId: ActorId | undefined
+    }
+  | {
       readonly kind: 'createGroup'
       readonly client: WorkerId
       readonly request: number
@@ -162,6 +167,8 @@ export interface WorkerStart {
   readonly cpus: number
   readonly inspect: boolean
   readonly name: string
+  /** Set when it must import the entry before any other module. */
+  readonly entryFirst?: true
 }
 
 export type NoticeEffect = {

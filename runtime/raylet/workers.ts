@@ -15,7 +15,7 @@ import {
 } from '../common/limits.ts'
 import type { JobId, WorkerId } from '../common/ids.ts'
 import type { ClassSpec, WorkerExit } from '../protocol/messages.ts'
-import { notify, wakeBy, type Turn } from './turn.ts'
+import { notify, wakeBy, type Turn, type WorkerStart } from './turn.ts'
 import type { Job, Lease, Pool, RayletState, Worker } from './state.ts'
 
 const UNITS = 10_000
@@ -145,7 +145,16 @@ function spawn(turn: Turn, pool: Pool, name: string): void {
   })
   wakeBy(turn, deadlineMs)
   const { env, cpus, inspect } = pool
-  const start = { workerId, jobId: pool.jobId, job: job.spec, env, cpus, inspect, name }
+  const start: WorkerStart = {
+    workerId,
+    jobId: pool.jobId,
+    job: job.spec,
+    env,
+    cpus,
+    inspect,
+    name,
+    ...(job.entryFirst ? { entryFirst: true } : {}),
+  }
   turn.effects.push({ kind: 'spawn', start })
 }
 

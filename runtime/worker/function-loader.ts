@@ -1,7 +1,7 @@
 // From a function's identity to something to run, loading its module at first need.
 import { FunctionNotFoundError } from '../common/errors.ts'
 import { asSystemFailure } from '../core-worker/failure.ts'
-import type { Runnable } from '../core-worker/execute.ts'
+import { NeedsEntryFirst, type Runnable } from '../core-worker/execute.ts'
 import type { FunctionIdentity } from '../protocol/messages.ts'
 import type { ModuleLoader } from './module-loader.ts'
 
@@ -46,7 +46,3 @@ export class FunctionLoader {
 function asTold(error: unknown): unknown {
   return error instanceof FunctionNotFoundError ? asSystemFailure(error) : error
 }
-
-/** The module waits in init() before it registered the function: another worker must import the
- *  entry first. */
-export class NeedsEntryFirst extends Error {}

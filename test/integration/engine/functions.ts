@@ -283,14 +283,14 @@ export const RemoteMortal = remote(Mortal)
 export const makeCounter = remote((start: number) => RemoteCounter.remote(start))
 export class Holder {
   #counter = RemoteCounter.remote(100)
-  #ref: ObjectRef<unknown> | undefined
+  readonly #made: ObjectRef<unknown>[] = []
   counter(): ActorHandle<CounterMethods> {
     return this.#counter
   }
   async make(length: number, fill: number): Promise<{ ref: ObjectRef<Float64Array> }> {
     const { put } = await import('virga')
     const ref = await put(new Float64Array(length).fill(fill))
-    this.#ref = ref
+    this.#made.push(ref)
     return { ref }
   }
   pid(): number {

@@ -57,8 +57,14 @@ describe.each(['local', 'inline'])('placement on one node, address %s', (address
 
   it('what fits only alone waits, and runs', async () => {
     const wide = fn.sleep.options({ numCpus: 2 })
-    expect(await get([fn.sleep.remote(100), wide.remote(1), fn.sleep.remote(2)])).toEqual([100, 1, 2])
-    expect(await get(Array.from({ length: 4 }, () => fn.square.options({ resources: { license: 3 } }).remote(2)))).toEqual([4, 4, 4, 4])
+    expect(await get([fn.sleep.remote(100), wide.remote(1), fn.sleep.remote(2)])).toEqual([
+      100, 1, 2,
+    ])
+    expect(
+      await get(
+        Array.from({ length: 4 }, () => fn.square.options({ resources: { license: 3 } }).remote(2)),
+      ),
+    ).toEqual([4, 4, 4, 4])
   })
 
   it('fractions of a CPU run side by side', async () => {

@@ -51,7 +51,11 @@ describe.each(['local', 'inline'])('objects, address %s', (address) => {
   })
 
   it('gets many refs in their order, mixed', async () => {
-    const refs = [await put(1), fn.square.remote(3), await put(new Uint8Array(MIB).fill(2))] as const
+    const refs = [
+      await put(1),
+      fn.square.remote(3),
+      await put(new Uint8Array(MIB).fill(2)),
+    ] as const
     const [one, nine, bytes] = await get(refs)
     expect([one, nine, bytes.length, bytes[5]]).toEqual([1, 9, MIB, 2])
   })
@@ -91,7 +95,9 @@ describe.each(['local', 'inline'])('objects, address %s', (address) => {
     const ref = await put(new Float64Array(LARGE).fill(1))
     const copied = await get(ref, { copy: true })
     expect(copied.buffer).toBeInstanceOf(ArrayBuffer)
-    expect(structuredClone(copied, { transfer: [copied.buffer as ArrayBuffer] })).toHaveLength(LARGE)
+    expect(structuredClone(copied, { transfer: [copied.buffer as ArrayBuffer] })).toHaveLength(
+      LARGE,
+    )
     expect(await fn.sumArray.run(ref)).toBe(LARGE)
   })
 
@@ -301,7 +307,9 @@ async function readAll(refs: readonly ObjectRef<Uint8Array>[]): Promise<void> {
 }
 
 /** Fills a store with arrays that this process maps, so that they cannot be spilled. */
-async function fill(sizeMib: number): Promise<{ held: Uint8Array[]; refs: ObjectRef<Uint8Array>[] }> {
+async function fill(
+  sizeMib: number,
+): Promise<{ held: Uint8Array[]; refs: ObjectRef<Uint8Array>[] }> {
   const held: Uint8Array[] = []
   const refs: ObjectRef<Uint8Array>[] = []
   for (let i = 0; i < sizeMib - 1; i += 1) {

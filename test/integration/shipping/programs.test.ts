@@ -101,14 +101,34 @@ async function bundled({ minify }: { minify: boolean }): Promise<TemporaryProjec
 const CYCLE = {
   entry: `
     import { init } from 'virga'
-    import { scale } from './tasks.ts'
+    import { Scaler, scale } from './tasks.ts'
     export const FACTOR = 10
     await init({ address: 'local', numCpus: 1 })
-    console.log(JSON.stringify({ scaled: await scale.run(4) }))`,
+    const scaler = Scaler.remote(3)
+    const [first, ...others] = [1, 2, 3, 4].map((x) => scale.run(x))
+    console.log(JSON.stringify({
+      scaled: await first,
+      others: await Promise.all(others),
+      actor: await scaler.scale.run(4),
+      restarted: await scaler.restarted.run(),
+    }))`,
   tasks: `
-    import { remote } from 'virga'
+    import { remote, runtimeContext } from 'virga'
     import { FACTOR } from './cycle.ts'
-    export const scale = remote((x: number): number => x * FACTOR)`,
+    export const scale = remote((x: number): number => x * FACTOR)
+    class LocalScaler {
+      by: number
+      constructor(by: number) {
+        this.by = by * FACTOR
+      }
+      scale(x: number): number {
+        return x * this.by
+      }
+      restarted(): boolean {
+        return runtimeContext().wasRestarted
+      }
+    }
+    export const Scaler = remote(LocalScaler)`,
 }
 
 describe('a program of several modules', () => {
@@ -120,7 +140,12 @@ describe('a program of several modules', () => {
     project = new TemporaryProject()
     project.write('cycle.ts', CYCLE.entry)
     project.write('tasks.ts', CYCLE.tasks)
-    expect(await resultOf({ file: project.path('cycle.ts') })).toEqual({ scaled: 40 })
+    expect(await resultOf({ file: project.path('cycle.ts') })).toEqual({
+      scaled: 10,
+      others: [20, 30, 40],
+      actor: 120,
+      restarted: false,
+    })
   })
 
   test('finds functions that a helper made for it', async () => {
