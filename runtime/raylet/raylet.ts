@@ -32,7 +32,6 @@ import {
   releaseName,
   type NameRow,
 } from '../gcs/tables.ts'
-import type { ObjectStore } from '../objects/store.ts'
 import type { Connection, Listener, Transport } from '../protocol/connection.ts'
 import type { Hello, JobSpec, RayletCalls, StateRow, Welcome } from '../protocol/messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
@@ -40,7 +39,7 @@ import { ClientLink, type LinkHost, type Stimulus } from './client-link.ts'
 import type { MemoryProbe } from './memory-probe.ts'
 import type { NodeStore } from './node-store.ts'
 import { ProgressBook } from './progress.ts'
-import { stateRows } from './state-rows.ts'
+import { objectRows, stateRows } from './state-rows.ts'
 import { createState, type RayletState } from './state.ts'
 import { step } from './step.ts'
 import { TaskLog } from './task-log.ts'
@@ -546,14 +545,6 @@ export class Raylet {
 
 function limited(rows: readonly StateRow[], limit: number): RayletCalls['state'][1] {
   return { rows: rows.slice(0, limit), dropped: Math.max(0, rows.length - limit) }
-}
-
-function objectRows(store: ObjectStore): StateRow[] {
-  return store.list().map(({ objectId, creator, ...rest }) => ({
-    objectId: toHex(objectId),
-    creator: toHex(creator),
-    ...rest,
-  }))
 }
 
 function outputTo(link: ClientLink, lines: Parameters<WorkerProcessesForward>[1]): boolean {

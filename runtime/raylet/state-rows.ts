@@ -9,6 +9,7 @@ import {
   toResources,
   type ResourceSet,
 } from '../common/resources.ts'
+import type { ObjectStore } from '../objects/store.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
 import type { Actor, Group, Limiter, RayletState, SchedulingClass, Worker } from './state.ts'
 
@@ -203,4 +204,13 @@ function whyDemand(state: RayletState, demand: ResourceSet, shape: WaitingShape)
     .map(([name, amount]) => `needs ${name}: ${String(amount)}, ${String(free[name] ?? 0)} free`)
   const why = lacking.length > 0 ? lacking.join('; ') : 'it is next in turn'
   return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: needs, why }
+}
+
+/** Every object of this node's store. */
+export function objectRows(store: ObjectStore): StateRow[] {
+  return store.list().map(({ objectId, creator, ...rest }) => ({
+    objectId: toHex(objectId),
+    creator: toHex(creator),
+    ...rest,
+  }))
 }

@@ -73,7 +73,7 @@ describe.each(['local', 'inline'])('errors, address %s', (address) => {
     expect(() => counter['__proto__']?.run()).toThrow(MethodNotFoundError)
     expect(() => counter['toString']?.run()).toThrow(MethodNotFoundError)
     expect(counter['constructor']).toBeUndefined()
-    expect(String(counter)).toBe('ActorHandle(Counter)')
+    expect(String(counter as unknown)).toBe('ActorHandle(Counter)')
   })
 
   it.each([

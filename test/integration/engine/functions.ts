@@ -335,7 +335,7 @@ export const awaitsItself = remote(async (box: { ref?: ObjectRef<unknown> }) => 
   if (box.ref !== undefined) await get(box.ref)
   return 1
 })
-export const named = (name: string) => ({ [name]: () => name })[name] as () => string
+const named = (name: string): (() => string) => ({ [name]: () => name })[name] as () => string
 export const oddNames = ['__proto__', 'toString', 'constructor'].map((name) =>
   remote(named(name), { name }),
 )

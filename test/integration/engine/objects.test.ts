@@ -95,9 +95,7 @@ describe.each(['local', 'inline'])('objects, address %s', (address) => {
     const ref = await put(new Float64Array(LARGE).fill(1))
     const copied = await get(ref, { copy: true })
     expect(copied.buffer).toBeInstanceOf(ArrayBuffer)
-    expect(structuredClone(copied, { transfer: [copied.buffer as ArrayBuffer] })).toHaveLength(
-      LARGE,
-    )
+    expect(structuredClone(copied, { transfer: [copied.buffer] })).toHaveLength(LARGE)
     expect(await fn.sumArray.run(ref)).toBe(LARGE)
   })
 
