@@ -31,6 +31,8 @@ interface Running {
   readonly cluster: Cluster
   /** At the end of the program: what the raylet does not know yet. */
   readonly tellLast: () => void
+  /** When the program has nothing more to do: prints what is on its way. */
+  readonly drain: () => void
 }
 
 /** For the life of the process: what was loaded once stays what it was, whatever is edited. */
@@ -81,8 +83,9 @@ export async function shutdown(): Promise<void> {
   const running = starting
   if (running === undefined) return
   starting = undefined
-  const { worker, opened, tellLast } = await running
+  const { worker, opened, tellLast, drain } = await running
   process.off('exit', tellLast)
+  process.off('beforeExit', drain)
   await drainOutput(worker)
   registry().currentCoreWorker = undefined
   await worker.close()
@@ -133,8 +136,9 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
   }
   process.once('exit', tellLast)
   // The program's end: what its tasks printed last is still on its way.
-  process.once('beforeExit', () => void drainOutput(worker))
-  return { worker, opened, cluster, tellLast }
+  const drain = (): void => void drainOutput(worker)
+  process.once('beforeExit', drain)
+  return { worker, opened, cluster, tellLast, drain }
 }
 
 function driverNotices(_worker: CoreWorker, spec: InitSpecOptions): ExtraNotices {

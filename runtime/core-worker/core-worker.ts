@@ -117,6 +117,7 @@ export class CoreWorker {
       ownAddress: options.address,
       jobId: this.jobId,
       storeFree: (objectId) => {
+        this.store.freed(objectId)
         raylet.notify('storeFree', { objectIds: [objectId] })
       },
       actorGone: (objectId) => {

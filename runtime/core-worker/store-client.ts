@@ -36,6 +36,8 @@ type Place = RayletCalls['storePin'][1]
 interface Pin {
   readonly place: Place
   mappings: number
+  /** Nobody will ask for it again. */
+  freed: boolean
   timer: Timer | undefined
 }
 
@@ -118,13 +120,21 @@ export class StoreClient {
     for (const [objectId, pin] of this.#pins) if (pin.mappings === 0) this.#unpin(objectId, pin)
   }
 
+  /** This object is freed: its pin goes with its last mapping, without lingering. */
+  freed(objectId: ObjectId): void {
+    const pin = this.#pins.get(objectId)
+    if (pin === undefined) return
+    pin.freed = true
+    if (pin.mappings === 0) this.#unpin(objectId, pin)
+  }
+
   #pin(objectId: ObjectId): Promise<Pin> {
     const running = this.#pinning.get(objectId)
     if (running !== undefined) return running
     const pinning = this.#deps.link
       .pin(objectId)
       .then((place) => {
-        const pin: Pin = { place, mappings: 0, timer: undefined }
+        const pin: Pin = { place, mappings: 0, freed: false, timer: undefined }
         this.#pins.set(objectId, pin)
         return pin
       })
@@ -136,6 +146,10 @@ export class StoreClient {
   #unmapped(objectId: ObjectId, pin: Pin): void {
     pin.mappings -= 1
     if (pin.mappings > 0) return
+    if (pin.freed) {
+      this.#unpin(objectId, pin)
+      return
+    }
     pin.timer = this.#deps.clock.after(PIN_LINGER_MS, () => {
       this.#unpin(objectId, pin)
     })
