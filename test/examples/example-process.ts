@@ -1,6 +1,6 @@
 // Runs an example as a user would, in a process of its own, and finds what it left behind.
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, type Dirent } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -71,9 +71,20 @@ export class ExampleProcess implements Disposable {
 
   /** Empty folders may stay: only what a program wrote counts. */
   #files(): string[] {
-    return readdirSync(this.#folder, { recursive: true, withFileTypes: true })
+    return this.#entries()
       .filter((entry) => !entry.isDirectory() && !entry.parentPath.includes('node-compile-cache'))
       .map((entry) => join(entry.parentPath, entry.name))
+  }
+
+  /** A folder may go while it is read: then it is read again. */
+  #entries(): Dirent[] {
+    for (;;) {
+      try {
+        return readdirSync(this.#folder, { recursive: true, withFileTypes: true })
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      }
+    }
   }
 }
 
