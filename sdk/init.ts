@@ -17,7 +17,7 @@ import { registry } from '../runtime/core-worker/registry-system.ts'
 import { startCoreWorker, type ExtraNotices } from '../runtime/core-worker/start.ts'
 import { systemStackView } from '../runtime/core-worker/stack-view-loader.ts'
 import { openArenaClient } from '../runtime/core-worker/arena-client-file.ts'
-import { udsTransport } from '../runtime/protocol/connection-uds.ts'
+import { workerTransport } from '../runtime/protocol/polling-uds.ts'
 import type { JobSpec } from '../runtime/protocol/messages.ts'
 import { openCluster, type OpenedCluster } from './cluster-process.ts'
 import { findWorker } from './current.ts'
@@ -103,7 +103,7 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
   const workerId = newWorkerId(systemRandom)
   const worker = await startCoreWorker(
     {
-      transport: opened.transport ?? udsTransport,
+      transport: opened.transport ?? workerTransport(),
       clock: systemClock,
       random: systemRandom,
       hash: systemHash,

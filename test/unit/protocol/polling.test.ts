@@ -1,0 +1,142 @@
+// When the event loop is kept turning, and above all when not.
+import { describe, expect, test } from 'vitest'
+import type { Clock } from '../../../runtime/common/clock.ts'
+import type { Connection } from '../../../runtime/protocol/connection.ts'
+import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
+import { Polling, pollingTransport } from '../../../runtime/protocol/polling.ts'
+
+class HandClock implements Clock {
+  now = 1000
+  readonly waiting: (() => void)[] = []
+
+  nowMs = (): number => this.now
+  monotonicMs = (): number => this.now
+  after = (): never => {
+    throw new Error('polling sets no timers')
+  }
+  immediate = (run: () => void): void => void this.waiting.push(run)
+  microtask = (run: () => void): void => {
+    run()
+  }
+
+  /** One turn of the event loop, `ms` later. */
+  turn(ms: number): void {
+    this.now += ms
+    for (const run of this.waiting.splice(0)) run()
+  }
+}
+
+function machine(options: { cores?: number; runnable?: number | undefined } = {}) {
+  const clock = new HandClock()
+  const state = { runnable: 'runnable' in options ? options.runnable : 1, looks: 0 }
+  const polling = new Polling({
+    clock,
+    coreCount: options.cores ?? 2,
+    runnableCount: () => {
+      state.looks += 1
+      return state.runnable
+    },
+  })
+  return {
+    clock,
+    state,
+    polling,
+    isPolling: () => clock.waiting.length > 0,
+    /** Messages `gapMs` after each other, turns in between. */
+    messages: (count: number, gapMs: number): void => {
+      for (let i = 0; i < count; i += 1) {
+        clock.turn(gapMs)
+        polling.arrived()
+      }
+    },
+  }
+}
+
+describe('the gate of busy polling', () => {
+  test('opens once messages follow each other closely', () => {
+    const { messages, isPolling } = machine()
+    messages(3, 0.08)
+    expect(isPolling()).toBe(false)
+    messages(20, 0.08)
+    expect(isPolling()).toBe(true)
+  })
+
+  test('Y1: closes 200 us after the last message, and is asked nothing more', () => {
+    const { messages, isPolling, clock } = machine()
+    messages(30, 0.08)
+    clock.turn(0.15)
+    expect(isPolling()).toBe(true)
+    clock.turn(0.1)
+    expect(isPolling()).toBe(false)
+    clock.turn(1000)
+    expect(isPolling()).toBe(false)
+  })
+
+  test('Y2: stays closed between messages that come slowly, and after one pause', () => {
+    const { messages, isPolling } = machine()
+    messages(100, 0.5)
+    expect(isPolling()).toBe(false)
+    messages(30, 0.05)
+    expect(isPolling()).toBe(true)
+    messages(1, 60_000)
+    expect(isPolling()).toBe(false)
+  })
+
+  test('Y3: closes within 50 ms of one process too many, for a second', () => {
+    const { messages, isPolling, state } = machine()
+    messages(30, 0.08)
+    state.runnable = 3
+    messages(600, 0.1)
+    expect(isPolling()).toBe(false)
+    state.runnable = 1
+    messages(9000, 0.1)
+    expect(isPolling()).toBe(false)
+    messages(1500, 0.1)
+    expect(isPolling()).toBe(true)
+  })
+
+  test('Y3: never opens where nobody says how many are runnable', () => {
+    const { messages, isPolling } = machine({ runnable: undefined })
+    messages(1000, 0.05)
+    expect(isPolling()).toBe(false)
+  })
+
+  test('Y3: never opens on one core, where the other end could not run meanwhile', () => {
+    const { messages, isPolling } = machine({ cores: 1, runnable: 2 })
+    messages(1000, 0.05)
+    expect(isPolling()).toBe(false)
+  })
+
+  test('looks at the machine every 50 ms, not at every message', () => {
+    const { messages, state } = machine()
+    messages(10_000, 0.05)
+    expect(state.looks).toBeLessThanOrEqual(11)
+  })
+})
+
+test('a polling transport tells of each frame, and hands on frames and closing', async () => {
+  const { polling, messages, isPolling, clock } = machine()
+  messages(30, 0.08)
+  clock.turn(1)
+  expect(isPolling()).toBe(false)
+
+  const transport = pollingTransport(memoryTransport(clock), polling)
+  let far: Connection | undefined
+  await transport.listen('here', (accepted) => {
+    far = accepted
+  })
+  const connection = await transport.connect('here')
+  clock.turn(0)
+  const seen: string[] = []
+  connection.start({
+    onFrame: (body) => seen.push(body.toString('latin1')),
+    onClose: () => seen.push('closed'),
+  })
+  far?.start({ onFrame: () => undefined, onClose: () => undefined })
+  far?.send(Buffer.from('--------hello'))
+  clock.turn(0)
+  expect(seen).toEqual(['hello'])
+  far?.close()
+  clock.turn(0)
+  expect(seen).toEqual(['hello', 'closed'])
+})
