@@ -95,7 +95,7 @@ describe('virga run', () => {
     const other = place.node(fixture('work.mts')).ended
     const { code, stderr } = await place.virga('run', fixture('work.mts'))
     expect(code).toBe(0)
-    expect(stderr).toMatch(/^virga: square: 43 done, 0 running, 0 waiting/m)
+    expect(stderr).toMatch(/^virga: square: 4[0-3] done, 0 running, 0 waiting/m)
     expect((await other).code).toBe(0)
     const jobs = (await place.json('list', 'jobs'))['rows'] as Row[]
     expect(jobs.map((job) => job['name'])).toEqual(['work.mts', 'work.mts'])
