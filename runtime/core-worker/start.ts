@@ -78,15 +78,10 @@ export async function startCoreWorker(
     codec: plainCodec,
   })
   raylet.start(lateHandlers(ready, early))
-  const welcome = await raylet.request('hello', {
-    magic: 'virga',
-    protocolMin: PROTOCOL_VERSION,
-    protocolMax: PROTOCOL_VERSION,
-    role: options.role,
-    workerId: options.workerId,
-    pid: options.pid,
-    address: options.address,
-    ...(options.job === undefined ? {} : { job: options.job }),
+  const welcome = await hello(raylet, options).catch(async (error: unknown) => {
+    raylet.close() // who was refused keeps no cluster open
+    await listener.close()
+    throw error
   })
   const worker = new CoreWorker(
     {
@@ -109,6 +104,19 @@ export async function startCoreWorker(
   ready.notices = { ...worker.notices, ...extra(worker) }
   for (const run of early.splice(0)) run()
   return worker
+}
+
+function hello(raylet: RayletLink, options: StartOptions): Promise<Welcome> {
+  return raylet.request('hello', {
+    magic: 'virga',
+    protocolMin: PROTOCOL_VERSION,
+    protocolMax: PROTOCOL_VERSION,
+    role: options.role,
+    workerId: options.workerId,
+    pid: options.pid,
+    address: options.address,
+    ...(options.job === undefined ? {} : { job: options.job }),
+  })
 }
 
 /** Notices that came with the welcome wait until there is a core-worker to take them. */

@@ -123,6 +123,7 @@ export class ClientLink {
     try {
       return await this.#host.welcome(this, hello)
     } catch (error) {
+      this.#host.closed(this) // what was registered of it before it failed
       this.#client = undefined
       throw error
     }

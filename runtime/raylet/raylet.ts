@@ -18,7 +18,7 @@ import {
   type ObjectId,
   type WorkerId,
 } from '../common/ids.ts'
-import { MEMORY_CHECK_MS } from '../common/limits.ts'
+import { MEMORY_CHECK_MS, OWNER_HELLO_MS } from '../common/limits.ts'
 import type { Log } from '../common/log.ts'
 import type { Hash, Random } from '../common/random.ts'
 import type { ResourceSet } from '../common/resources.ts'
@@ -39,7 +39,7 @@ import { ClientLink, type LinkHost, type Stimulus } from './client-link.ts'
 import type { MemoryProbe } from './memory-probe.ts'
 import type { NodeStore } from './node-store.ts'
 import { ProgressBook } from './progress.ts'
-import { objectRows, stateRows } from './state-rows.ts'
+import { limited, objectRows, stateRows } from './state-rows.ts'
 import { createState, type RayletState } from './state.ts'
 import { step } from './step.ts'
 import { TaskLog } from './task-log.ts'
@@ -167,6 +167,11 @@ export class Raylet {
     if (this.#deps.memory !== undefined) {
       this.#memoryTimer = clock.after(MEMORY_CHECK_MS, () => {
         this.#checkMemory()
+      })
+    }
+    if (this.#options.owned) {
+      clock.after(OWNER_HELLO_MS, () => {
+        if (this.#jobs.size === 0) this.#tell({ kind: 'leave' })
       })
     }
     this.#writeNode('ALIVE')
@@ -541,10 +546,6 @@ export class Raylet {
     const { usedBytes, totalBytes } = reading
     this.#tell({ kind: 'memory', sample: { usedBytes, totalBytes, rssBytes } })
   }
-}
-
-function limited(rows: readonly StateRow[], limit: number): RayletCalls['state'][1] {
-  return { rows: rows.slice(0, limit), dropped: Math.max(0, rows.length - limit) }
 }
 
 function outputTo(link: ClientLink, lines: Parameters<WorkerProcessesForward>[1]): boolean {

@@ -10,7 +10,7 @@ import {
   type ResourceSet,
 } from '../common/resources.ts'
 import type { ObjectStore } from '../objects/store.ts'
-import type { ClassSpec, StateRow } from '../protocol/messages.ts'
+import type { ClassSpec, RayletCalls, StateRow } from '../protocol/messages.ts'
 import type { Actor, Group, Limiter, RayletState, SchedulingClass, Worker } from './state.ts'
 
 /** Rows of the kinds that the brain knows; undefined for a kind it does not. */
@@ -213,4 +213,8 @@ export function objectRows(store: ObjectStore): StateRow[] {
     creator: toHex(creator),
     ...rest,
   }))
+}
+
+export function limited(rows: readonly StateRow[], limit: number): RayletCalls['state'][1] {
+  return { rows: rows.slice(0, limit), dropped: Math.max(0, rows.length - limit) }
 }

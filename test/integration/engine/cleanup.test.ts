@@ -130,6 +130,22 @@ describe('nothing is left behind', () => {
     await expectNothingLeft()
   })
 
+  it('F70 after a SIGKILL of the driver before it said hello to its raylet', async () => {
+    const { VITEST: _vitest, ...env } = process.env
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'fixtures/dies-early.ts')], {
+      env: { ...env, XDG_RUNTIME_DIR: runtimeDir },
+      stdio: 'inherit',
+    })
+    const signal = await new Promise((resolve) => {
+      child.on('close', (_, by) => {
+        resolve(by)
+      })
+    })
+    expect(signal).toBe('SIGKILL')
+    expect(processes().length).toBeGreaterThan(0) // the raylet still waits for it
+    await expectNothingLeft()
+  })
+
   it('F05 after a SIGKILL of the raylet; what the driver awaits fails with NodeDiedError', async () => {
     const { ended, raylet, output } = await start('wait')
     process.kill(raylet, 'SIGKILL')
