@@ -4,10 +4,13 @@
 //   S2. A pin lingers a moment after its last mapping, so that repeated gets ask nobody; it is
 //   given
 //       up when the raylet runs short.
+//   S3. A loop of gets on pinned objects waits for nothing, so no finalizer would run and mappings
+//   would pile up until large objects had to be copied: it gives up its turn now and then.
 import type { Clock, Timer } from '../common/clock.ts'
 import type { ArenaClient, DirectAccess } from '../objects/arena-access.ts'
 import type { ObjectId } from '../common/ids.ts'
 import { PIN_LINGER_MS } from '../common/limits.ts'
+import type { Copy } from '../protocol/value-codec.ts'
 import type { RayletCalls } from '../protocol/messages.ts'
 import type { StoredAt } from './object-entry.ts'
 
@@ -20,7 +23,7 @@ export interface ObjectMemory {
 /** An encoded value on its way into the store. */
 export interface Storable {
   readonly sizeBytes: number
-  writeTo(target: Uint8Array): void
+  writeTo(target: Uint8Array, copy?: Copy): void
 }
 
 export interface StoreLink {
@@ -47,9 +50,13 @@ export interface StoreClientDeps {
   readonly link: StoreLink
 }
 
+const READS_PER_TURN = 256
+
 export class StoreClient {
   readonly #deps: StoreClientDeps
   readonly #pins = new Map<ObjectId, Pin>()
+  #readsInTurn = 0
+  #turn: Promise<void> | undefined
   readonly #pinning = new Map<ObjectId, Promise<Pin>>()
 
   constructor(deps: StoreClientDeps) {
@@ -63,9 +70,10 @@ export class StoreClient {
     const { offset, path } = await link.create(objectId, sizeBytes)
     try {
       if (path === undefined) {
-        const target = memory.client.writable(offset, sizeBytes)
-        encoded.writeTo(target)
-        memory.client.written(offset, target)
+        const { client } = memory
+        const target = client.writable(offset, sizeBytes)
+        encoded.writeTo(target, client.copy?.bind(client))
+        client.written(offset, target)
       } else {
         const bytes = Buffer.allocUnsafe(sizeBytes)
         encoded.writeTo(bytes)
@@ -81,6 +89,7 @@ export class StoreClient {
 
   /** The blob of a stored object; `view` says whether it may be read in place. */
   async read({ objectId }: StoredAt): Promise<Uint8Array> {
+    if (++this.#readsInTurn >= READS_PER_TURN) await this.#nextTurn()
     const pin = this.#pins.get(objectId) ?? (await this.#pin(objectId))
     pin.timer?.cancel()
     pin.timer = undefined
@@ -107,6 +116,18 @@ export class StoreClient {
     } finally {
       unmapped()
     }
+  }
+
+  /** S3. */
+  #nextTurn(): Promise<void> {
+    this.#turn ??= new Promise((resolve) => {
+      this.#deps.clock.immediate(() => {
+        this.#readsInTurn = 0
+        this.#turn = undefined
+        resolve()
+      })
+    })
+    return this.#turn
   }
 
   /** Whether this process keeps objects in their place. */

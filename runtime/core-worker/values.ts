@@ -47,8 +47,9 @@ export class Values {
     const blob = bytesOf(encoded)
     const copy: Storable = {
       sizeBytes: encoded.sizeBytes,
-      writeTo: (target) => {
-        target.set(blob)
+      writeTo: (target, copy) => {
+        if (copy === undefined) target.set(blob)
+        else copy(target, blob)
       },
     }
     store.put(references.idOf(entry), copy).then(

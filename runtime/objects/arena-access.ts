@@ -32,6 +32,8 @@ export interface Arena {
 export interface ArenaClient {
   /** A place to write the object that was created at `offset`, by the one who created it. */
   writable(offset: number, sizeBytes: number): Uint8Array
+  /** Copies large bytes into what `writable` gave. Absent: `target.set(source)` is as good. */
+  copy?(target: Uint8Array, source: Uint8Array): void
   /** To be called when `target`, as `writable` gave it, was filled: before the seal. */
   written(offset: number, target: Uint8Array): void
   /**

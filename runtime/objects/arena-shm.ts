@@ -20,6 +20,8 @@ export { MAPPINGS_MAX } from './mappings-shm.ts'
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
 /** Page tables are filled ahead for ranges from here on; the unit in which that is remembered. */
 const GRANULE_BYTES = 256 * 1024
+/** From here on a call out of V8 costs less than it gains. */
+const NATIVE_COPY_BYTES_MIN = 64 * 1024
 /** Collections are not asked for below an eighth of the arena, within these. */
 const COLLECT_BYTES_MIN = 64 * 1024 * 1024
 const COLLECT_BYTES_MAX = 1024 * 1024 * 1024
@@ -134,6 +136,12 @@ export class ShmArenaClient implements ArenaClient {
     const shared = this.#map()
     shared.warm(offset, sizeBytes)
     return shared.range(offset, sizeBytes)
+  }
+
+  /** V8 copies into shared buffers word by word, because others may race; nobody does here yet. */
+  copy(target: Uint8Array, source: Uint8Array): void {
+    if (source.byteLength < NATIVE_COPY_BYTES_MIN) target.set(source)
+    else libc().memcpy(target, source, source.byteLength)
   }
 
   written(): void {

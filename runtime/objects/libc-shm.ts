@@ -20,6 +20,7 @@ type Async<A extends readonly unknown[]> = (
 
 interface Libc {
   readonly mmap: (...args: [Uint8Array, number, number, number, number, number]) => number
+  readonly memcpy: (target: Uint8Array, source: Uint8Array, sizeBytes: number) => unknown
   readonly mincore: (address: number, sizeBytes: number, into: Uint8Array) => number
   readonly madvise: (at: Uint8Array, sizeBytes: number, advice: number) => number
   readonly fallocate: Async<[number, number, number]>
@@ -45,6 +46,7 @@ function load(): Libc {
   // Offsets and lengths are doubles in JavaScript; every arena is far below 2 ** 53 bytes.
   return {
     mmap: library.func('intptr_t mmap(void *, size_t, int, int, int, int64_t)') as Libc['mmap'],
+    memcpy: library.func('void *memcpy(void *, const void *, size_t)') as Libc['memcpy'],
     mincore: library.func('int mincore(uintptr_t, size_t, void *)') as Libc['mincore'],
     madvise: library.func('int madvise(void *, size_t, int)') as Libc['madvise'],
     fallocate: library.func('int posix_fallocate(int, int64_t, int64_t)')

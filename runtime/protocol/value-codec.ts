@@ -62,9 +62,10 @@ export class EncodedValue {
   /**
    * Write the blob to the start of `target`, every byte of it, each large buffer copied once.
    * May be repeated. See V1 for until when.
+   * @param copy  how large buffers get there, when something is faster than `target.set(source)`.
    * @throws RangeError when target has less than sizeBytes.
    */
-  writeTo(target: Uint8Array): void {
+  writeTo(target: Uint8Array, copy = set): void {
     if (target.length < this.sizeBytes) {
       throw new RangeError(`${this.sizeBytes} bytes do not fit into ${target.length}`)
     }
@@ -74,10 +75,17 @@ export class EncodedValue {
     for (const entry of this.#buffers) {
       const start = alignBuffer(end)
       target.fill(0, end, start)
-      target.set(entry.bytes(), start)
+      copy(target.subarray(start), entry.bytes())
       end = start + entry.byteLength
     }
   }
+}
+
+/** Copies bytes to the start of `target`. */
+export type Copy = (target: Uint8Array, source: Uint8Array) => void
+
+const set: Copy = (target, source) => {
+  target.set(source)
 }
 
 /** What encodeInto did beside appending. */
