@@ -4,6 +4,9 @@ import { createConnection, createServer, type Socket } from 'node:net'
 import type { Connection, ConnectionEvents, Listener, Transport } from './connection.ts'
 import { FrameSplitter, sealFrame } from './framing.ts'
 
+/** A peer that does not close in turn is stuck: it is not waited for any longer. */
+const CLOSE_LIMIT_MS = 1000
+
 class SocketConnection implements Connection {
   readonly #socket: Socket
 
@@ -46,9 +49,15 @@ class SocketConnection implements Connection {
     })
   }
 
+  /**
+   * Half-closes: the peer reads all that was sent, then closes in turn. Closing at once would make
+   * a write of the peer fail, and with it what it has not read yet would be lost.
+   */
   close(): void {
     this.#socket.end()
-    this.#socket.destroySoon()
+    setTimeout(() => {
+      this.#socket.destroy()
+    }, CLOSE_LIMIT_MS).unref()
   }
 
   ref(): void {

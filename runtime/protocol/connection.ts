@@ -1,5 +1,5 @@
 // The port between processes: whole frames, in order, both ways, until closed.
-// Invariants every adapter keeps (test/contract/connection):
+// Invariants every adapter keeps (test/contract/protocol):
 //   N1. Frames arrive whole, once, in the order sent.
 //   N2. onClose fires exactly once per side; no frame arrives after it; send is then ignored.
 //   N3. A frame that breaks the framing closes this connection only.

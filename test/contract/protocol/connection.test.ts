@@ -1,0 +1,149 @@
+// Every transport keeps the contract of protocol/connection.ts (N1 to N3): here, Unix sockets and
+// the one inside a process.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../../runtime/common/clock-system.ts'
+import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
+import { udsTransport } from '../../../runtime/protocol/connection-uds.ts'
+import {
+  FRAME_HEADER_BYTES,
+  type Connection,
+  type Listener,
+  type Transport,
+} from '../../../runtime/protocol/connection.ts'
+import { until } from '../../support/waiting.ts'
+
+interface End {
+  readonly connection: Connection
+  readonly frames: string[]
+  closes: number
+  error: Error | undefined
+}
+
+let folder: string
+let listener: Listener | undefined
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'virga-test-'))
+})
+afterEach(async () => {
+  await listener?.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const transports: readonly [name: string, make: () => Transport][] = [
+  ['uds', () => udsTransport],
+  ['memory', () => memoryTransport(systemClock)],
+]
+
+describe.each(transports)('transport %s', (_, make) => {
+  it('N1 hands out whole frames, once, in the order sent, both ways', async () => {
+    const { near, far } = await pair(make())
+    const texts = Array.from({ length: 500 }, (_, i) => `${i} ${'x'.repeat((i * 997) % 9000)}`)
+    for (const text of texts) {
+      near.connection.send(frame(text))
+      far.connection.send(frame(text))
+    }
+    await until(() => far.frames.length === texts.length && near.frames.length === texts.length)
+    expect(far.frames).toEqual(texts)
+    expect(near.frames).toEqual(texts)
+  })
+
+  it('N1 what was sent before a close arrives, also when the peer is writing meanwhile', async () => {
+    const { near, far } = await pair(make())
+    for (let i = 0; i < 100; i += 1) near.connection.send(frame(`last words ${i}`))
+    near.connection.close()
+    // The peer does not know yet, and goes on sending.
+    for (let i = 0; i < 100; i += 1) {
+      far.connection.send(frame('stop'))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await until(() => far.closes === 1)
+    expect(far.frames).toHaveLength(100)
+  })
+
+  it('N2 tells a close once on each side, hands out nothing after it, ignores sends', async () => {
+    const { near, far } = await pair(make())
+    near.connection.close()
+    near.connection.close()
+    await until(() => near.closes === 1 && far.closes === 1)
+    near.connection.send(frame('too late'))
+    far.connection.send(frame('too late'))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect([near.closes, far.closes, near.frames.length, far.frames.length]).toEqual([1, 1, 0, 0])
+    expect([near.error, far.error]).toEqual([undefined, undefined])
+  })
+
+  it('refuses to connect where nobody listens', async () => {
+    await expect(make().connect(join(folder, 'nobody.sock'))).rejects.toThrow()
+  })
+})
+
+describe('transport uds', () => {
+  it('N3 a frame that breaks the framing closes that connection only', async () => {
+    const { near, far } = await pair(udsTransport)
+    const ends: End[] = [far]
+    await listener?.close()
+    listener = await udsTransport.listen(join(folder, 'b.sock'), (connection) => {
+      ends.push(watch(connection))
+    })
+    const stranger = createConnection(join(folder, 'b.sock'))
+    stranger.on('error', () => undefined) // the other side hangs up
+    stranger.write(Buffer.from([9, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]))
+    await until(() => ends[1]?.closes === 1)
+    expect(ends[1]?.error?.message).toContain('checksum')
+    expect(ends[1]?.frames).toEqual([])
+    const other = await udsTransport.connect(join(folder, 'b.sock'))
+    other.start({ onFrame: () => undefined, onClose: () => undefined })
+    other.send(frame('still served'))
+    await until(() => ends[2]?.frames.length === 1)
+    expect(near.frames).toEqual([])
+    other.close()
+  })
+
+  it('a peer that does not close in turn is given up', async () => {
+    const { createServer } = await import('node:net')
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.resume()
+    })
+    const path = join(folder, 'stuck.sock')
+    await new Promise<void>((resolve) => {
+      server.listen(path, resolve)
+    })
+    const near = watch(await udsTransport.connect(path))
+    near.connection.close()
+    await until(() => near.closes === 1)
+    server.close()
+  })
+})
+
+async function pair(transport: Transport): Promise<{ near: End; far: End }> {
+  let far: End | undefined
+  listener = await transport.listen(join(folder, 'a.sock'), (connection) => {
+    far = watch(connection)
+  })
+  const near = watch(await transport.connect(join(folder, 'a.sock')))
+  await until(() => far !== undefined)
+  return { near, far: far as End }
+}
+
+function watch(connection: Connection): End {
+  const end: End = { connection, frames: [], closes: 0, error: undefined }
+  connection.start({
+    onFrame: (body) => {
+      end.frames.push(body.toString())
+    },
+    onClose: (error) => {
+      end.closes += 1
+      end.error = error
+    },
+  })
+  return end
+}
+
+function frame(text: string): Buffer {
+  return Buffer.concat([Buffer.alloc(FRAME_HEADER_BYTES), Buffer.from(text)])
+}
