@@ -7,8 +7,6 @@ const MIB = 1024 * KIB
 export const INLINE_BYTES_MAX = 100 * KIB
 /** Largest frame between processes of one cluster; larger ones are refused before allocation. */
 export const FRAME_BYTES_MAX = 256 * MIB
-/** A connection that has this much unsent data stops reading its submitter (back-pressure). */
-export const SEND_BUFFER_BYTES_MAX = 64 * MIB
 /** Tasks pushed ahead to one leased worker, at most; the time budget usually binds first. */
 export const PIPELINE_DEPTH_MAX = 2048
 /** How much measured work may wait at one worker, in milliseconds. */
@@ -34,8 +32,6 @@ export const WORKERS_MAX = 1024
 export const WORKER_EXIT_GRACE_MS = 5_000
 /** A raylet made for a driver that never said hello (it was killed meanwhile) leaves after this. */
 export const OWNER_HELLO_MS = 10_000
-/** How long a raylet outlives its only driver. */
-export const RAYLET_LINGER_MS = 1_000
 /** The last stderr lines kept per worker, for WorkerCrashedError. */
 export const STDERR_TAIL_LINES = 20
 /** Output forwarded to drivers per worker and second; the rest is counted and marked. */

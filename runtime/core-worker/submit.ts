@@ -2,7 +2,9 @@
 //   call ─► encode ─► wait for dependencies ─► class queue ─► lease ─► push ─► reply ─► complete
 // Invariants:
 //   U1. Every submitted task completes its entries exactly once: value, failure or cancellation.
-//   U2. A retry is charged for what may have run; a task handed back unstarted is not charged.
+//   U2. When a worker dies, the first task in flight there is charged; those behind it go back as
+//       they were, though short ones whose replies were not sent may have run. A task that must
+//       not run twice has nothing behind it (leases.ts), and one handed back is never charged.
 //   U3. A cancelled task is never run again.
 // Source: Ray task_manager.cc (retries), normal_task_submitter.cc.
 import { fromWire } from '../common/error-wire.ts'
