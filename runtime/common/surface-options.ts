@@ -86,7 +86,7 @@ export interface TaskOptions<N extends number = number> extends Placed {
   streamBufferSize?: number
   /** How many run at once, or start per second, in the whole cluster. */
   limit?: Limiter
-  /** Open the worker's inspector, so that a debugger stops in the task. Default false. */
+  /** Open the worker's inspector, so that a breakpoint in the task is hit. Default false. */
   inspect?: boolean
 }
 
