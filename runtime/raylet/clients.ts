@@ -130,6 +130,7 @@ export function forgetIfDone(turn: Turn, job: Job): void {
   if (!job.over) windDown(turn, job)
   for (const worker of turn.state.workers.values()) if (worker.jobId === job.jobId) return
   turn.state.jobs.delete(job.jobId)
+  turn.effects.push({ kind: 'jobForgotten', jobId: job.jobId })
   for (const [key, pool] of turn.state.pools) {
     if (pool.jobId === job.jobId) turn.state.pools.delete(key)
   }

@@ -190,7 +190,6 @@ export type RayletEffect =
       readonly worker: WorkerId
       readonly signal: 'SIGTERM' | 'SIGKILL'
     }
-  | { readonly kind: 'disconnect'; readonly client: WorkerId }
   | {
       readonly kind: 'claimName'
       readonly name: string
@@ -210,6 +209,8 @@ export type RayletEffect =
       readonly namespace: string
     }
   | { readonly kind: 'jobEnded'; readonly jobId: JobId }
+  /** Nothing of it is left: no driver, no worker. */
+  | { readonly kind: 'jobForgotten'; readonly jobId: JobId }
   /** Nobody needs this raylet any more. */
   | { readonly kind: 'leave' }
 

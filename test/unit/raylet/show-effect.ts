@@ -29,8 +29,8 @@ export function showEffect(effect: RayletEffect, names: Names): string {
       return `find name '${effect.name}' for #${String(effect.request)}`
     case 'jobEnded':
       return `job ${effect.jobId} ended`
-    case 'disconnect':
-      return `disconnect ${nameOf(effect.client, names)}`
+    case 'jobForgotten':
+      return `${effect.jobId} is forgotten`
     case 'leave':
       return 'leave'
   }

@@ -1,0 +1,102 @@
+// What the raylet writes into the GCS and reads from it: names of actors, its job rows, its own
+// node row. Each write comes after the one before, so that names are freed and taken in the order
+// the brain decided.
+import type { Clock } from '../common/clock.ts'
+import { fromHex, toHex } from '../common/ids.ts'
+import type { Log } from '../common/log.ts'
+import type { Storage } from '../gcs/storage.ts'
+import {
+  claimName,
+  findName,
+  jobKey,
+  nodeKey,
+  putFact,
+  releaseName,
+  type NameRow,
+} from '../gcs/tables.ts'
+import type { JobSpec } from '../protocol/messages.ts'
+import type { Stimulus } from './client-link.ts'
+import type { NodeConfig } from './state.ts'
+import type { NameHolder, RayletEffect } from './turn.ts'
+
+export interface GcsWriterDeps {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly log: Log
+}
+
+type NameEffect = Extract<RayletEffect, { kind: 'claimName' | 'releaseName' | 'findName' }>
+
+export class GcsWriter {
+  readonly #deps: GcsWriterDeps
+  readonly #tell: (stimulus: Stimulus) => void
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** @param tell  takes what came of an effect back to the brain. */
+  constructor(deps: GcsWriterDeps, tell: (stimulus: Stimulus) => void) {
+    this.#deps = deps
+    this.#tell = tell
+  }
+
+  perform(effect: NameEffect): void {
+    const { storage } = this.#deps
+    const { name, namespace } = effect
+    switch (effect.kind) {
+      case 'claimName': {
+        const { actorId } = effect.holder
+        const row = this.#rowOf(effect.holder)
+        this.#inOrder(async () => {
+          const holder = holderOf(await claimName(storage, { name, namespace }, row))
+          this.#tell({ kind: 'nameClaimed', actorId, holder })
+        })
+        return
+      }
+      case 'releaseName':
+        this.#inOrder(() => releaseName(storage, { name, namespace }, toHex(effect.actorId)))
+        return
+      case 'findName': {
+        const { request } = effect
+        this.#inOrder(async () => {
+          const holder = holderOf(await findName(storage, { name, namespace }))
+          this.#tell({ kind: 'nameFound', request, name, namespace, holder })
+        })
+        return
+      }
+    }
+  }
+
+  job(job: JobSpec, state: 'RUNNING' | 'FINISHED'): void {
+    const { name, namespace, jobId } = job
+    const value = { name, namespace, state, atMs: this.#deps.clock.nowMs() }
+    this.#inOrder(() => putFact(this.#deps.storage, jobKey(toHex(jobId)), value))
+  }
+
+  node(
+    config: NodeConfig,
+    where: { readonly address: string; readonly pid: number },
+    state: 'ALIVE' | 'DRAINING',
+  ): void {
+    const { epoch, totals, labels, nodeId } = config
+    const value = { epoch, ...where, totals, labels, state }
+    this.#inOrder(() => putFact(this.#deps.storage, nodeKey(toHex(nodeId)), value))
+  }
+
+  /** The brain's time becomes that of the calendar. */
+  #rowOf({ actorId, owner, sinceMs }: NameHolder): NameRow {
+    const { clock } = this.#deps
+    const since = clock.nowMs() - (clock.monotonicMs() - sinceMs)
+    return { actorId: toHex(actorId), owner, sinceMs: Math.round(since) }
+  }
+
+  #inOrder(run: () => Promise<void>): void {
+    this.#last = this.#last.then(run).catch((error: unknown) => {
+      this.#deps.log.error('the GCS could not be written', { error: String(error) })
+    })
+  }
+}
+
+function holderOf(row: NameRow | undefined): NameHolder | undefined {
+  if (row === undefined) return undefined
+  const { actorId, owner, sinceMs } = row
+  return { actorId: fromHex(actorId) as NameHolder['actorId'], owner, sinceMs }
+}

@@ -1,0 +1,88 @@
+// Looks at the memory of this node and of its workers every MEMORY_CHECK_MS, and tells the brain.
+// It also knows when the process of a driver that has left is gone: until then it may still map
+// objects, so its pins stay.
+import type { Clock, Timer } from '../common/clock.ts'
+import { MEMORY_CHECK_MS } from '../common/limits.ts'
+import type { WorkerId } from '../common/ids.ts'
+import type { MemoryProbe } from './memory-probe.ts'
+import type { RayletState } from './state.ts'
+import type { MemorySample } from './turn.ts'
+
+/** Workers whose memory is read at one time; more take turns. */
+const MEMORY_PIDS_MAX = 128
+
+export interface MemoryWatchDeps {
+  readonly state: RayletState
+  readonly clock: Clock
+  /** Absent: memory is not watched, and who leaves is taken to be gone. */
+  readonly memory?: MemoryProbe
+}
+
+export interface MemoryWatchEvents {
+  sampled(sample: MemorySample): void
+  sawPeak(workerId: WorkerId, peakRssBytes: number): void
+  /** The process of a driver that had left is gone. */
+  gone(client: WorkerId): void
+}
+
+export class MemoryWatch {
+  readonly #deps: MemoryWatchDeps
+  readonly #events: MemoryWatchEvents
+  /** Drivers that have left by their socket, and their processes. */
+  readonly #leaving = new Map<WorkerId, number>()
+  #timer: Timer | undefined
+  #from = 0
+
+  constructor(deps: MemoryWatchDeps, events: MemoryWatchEvents) {
+    this.#deps = deps
+    this.#events = events
+  }
+
+  start(): void {
+    if (this.#deps.memory === undefined) return
+    this.#timer = this.#deps.clock.after(MEMORY_CHECK_MS, () => {
+      this.start()
+      this.#check()
+    })
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+  }
+
+  /** A driver's socket has closed. */
+  left(client: WorkerId, pid: number): void {
+    this.#leaving.set(client, pid)
+    this.#letLeaversGo()
+  }
+
+  #letLeaversGo(): void {
+    if (this.#leaving.size === 0) return
+    const alive = this.#deps.memory?.read([...this.#leaving.values()])?.processes
+    for (const [client, pid] of this.#leaving) {
+      if (alive?.has(pid) === true) continue
+      this.#leaving.delete(client)
+      this.#events.gone(client)
+    }
+  }
+
+  #check(): void {
+    this.#letLeaversGo()
+    const workers = [...this.#deps.state.workers.values()].filter((worker) => worker.pid > 0)
+    if (workers.length === 0) return
+    const from = workers.length <= MEMORY_PIDS_MAX ? 0 : this.#from % workers.length
+    const watched = [...workers.slice(from), ...workers.slice(0, from)].slice(0, MEMORY_PIDS_MAX)
+    this.#from = from + MEMORY_PIDS_MAX
+    const reading = this.#deps.memory?.read(watched.map((worker) => worker.pid))
+    if (reading === undefined) return
+    const rssBytes = new Map<WorkerId, number>()
+    for (const { pid, workerId } of watched) {
+      const memory = reading.processes.get(pid)
+      if (memory === undefined) continue
+      rssBytes.set(workerId, memory.rssBytes)
+      this.#events.sawPeak(workerId, memory.peakRssBytes)
+    }
+    const { usedBytes, totalBytes } = reading
+    this.#events.sampled({ usedBytes, totalBytes, rssBytes })
+  }
+}

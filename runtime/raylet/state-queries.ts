@@ -1,0 +1,68 @@
+// Answers state queries: the brain's rows, and what the shell alone knows (ended tasks and jobs,
+// progress, the object store, where this raylet listens).
+// Invariants:
+//   V1. What has ended is kept up to a cap, the newest; a query says how many rows it left out.
+import type { Clock } from '../common/clock.ts'
+import { ProtocolError } from '../common/errors.ts'
+import { toHex } from '../common/ids.ts'
+import type { ObjectStore } from '../objects/store.ts'
+import type { RayletCalls, StateRow } from '../protocol/messages.ts'
+import type { ProgressBook } from './progress.ts'
+import { limited, objectRows, stateRows } from './state-rows.ts'
+import type { Job, RayletState } from './state.ts'
+import type { TaskLog } from './task-log.ts'
+
+/** Rows of one state query, unless it says otherwise. */
+const STATE_ROWS_DEFAULT = 10_000
+/** Jobs that have ended are listed until there are so many newer ones. */
+const FINISHED_JOBS_MAX = 1_000
+
+export interface StateQueriesDeps {
+  readonly state: RayletState
+  readonly clock: Clock
+  readonly taskLog: TaskLog
+  readonly progress: ProgressBook
+  /** Open by the time anybody can ask. */
+  readonly store: () => ObjectStore
+  readonly where: { readonly address: string; readonly pid: number }
+}
+
+export class StateQueries {
+  readonly #deps: StateQueriesDeps
+  readonly #finishedJobs: StateRow[] = []
+
+  constructor(deps: StateQueriesDeps) {
+    this.#deps = deps
+  }
+
+  /** @throws ProtocolError for a kind that is not known. */
+  answer(message: RayletCalls['state'][0]): RayletCalls['state'][1] {
+    const { taskLog, progress, store, state, clock } = this.#deps
+    const limit = message.limit ?? STATE_ROWS_DEFAULT
+    if (message.kind === 'tasks') return taskLog.rows(limit)
+    if (message.kind === 'objects') return limited(objectRows(store()), limit)
+    if (message.kind === 'summary') return limited(progress.rows(), limit)
+    const rows = stateRows(state, message.kind, clock.monotonicMs())
+    if (rows === undefined) throw new ProtocolError(`no rows of kind '${message.kind}' are known`)
+    return limited(this.#completed(message.kind, rows), limit)
+  }
+
+  /** V1. */
+  jobEnded(job: Job): void {
+    const { name, namespace, jobId } = job.spec
+    const ageMs = Math.round(this.#deps.clock.monotonicMs() - job.startedAtMs)
+    const ended = { state: 'FINISHED', driverId: toHex(job.driver), driverPid: null, ageMs }
+    this.#finishedJobs.push({ jobId: toHex(jobId), name, namespace, ...ended })
+    if (this.#finishedJobs.length > FINISHED_JOBS_MAX) this.#finishedJobs.shift()
+  }
+
+  #completed(kind: string, rows: StateRow[]): StateRow[] {
+    if (kind === 'jobs') {
+      const known = new Set(rows.map((row) => row['jobId']))
+      return [...this.#finishedJobs.filter((row) => !known.has(row['jobId'])), ...rows]
+    }
+    if (kind !== 'nodes') return rows
+    const store = this.#deps.store().stats()
+    return rows.map((row) => ({ ...row, ...this.#deps.where, store }))
+  }
+}
