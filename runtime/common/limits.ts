@@ -43,6 +43,9 @@ export const MEMORY_CHECK_MS = 250
 export const MEMORY_THRESHOLD = 0.95
 /** Kills of a task by the memory monitor before it surfaces. Ray retries without end. */
 export const OOM_RETRIES_MAX = 15
+/** Dead actors that are remembered whole, so that late callers hear why, and ids after that. */
+export const DEAD_ACTORS_MAX = 10_000
+export const DEAD_ACTOR_IDS_MAX = 100_000
 export const TASK_EVENTS_MAX = 100_000
 /** A deadlock is reported once a ring stood this long. */
 export const DEADLOCK_SETTLE_MS = 200

@@ -255,7 +255,6 @@ export interface RayletNotices {
   /** `droppedCount`: ended since the last report, and not among the events. */
   taskEvents: { events: readonly TaskEvent[]; droppedCount?: number }
   progress: { functions: readonly FunctionProgress[] }
-  running: { count: number; leaseId?: LeaseId }
   /** Asks for `count` more tokens of a limiter; the newest numbers of a name hold for all. */
   takeTokens: { name: string; concurrency?: number; perSecond?: number; count: number }
   /** `unused`: nothing was started with them. */

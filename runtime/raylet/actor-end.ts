@@ -17,10 +17,7 @@ import type { Actor, RayletState } from './state.ts'
 import { notify, refuse, type Turn } from './turn.ts'
 import { askToExit } from './workers.ts'
 
-/** Dead actors that are remembered whole, so that late callers hear why. */
-const DEAD_ACTORS_MAX = 10_000
-/** Ids of dead actors that are remembered after that. */
-const DEAD_ACTOR_IDS_MAX = 100_000
+const NOTHING = new Uint8Array()
 
 /** Arrow 4: final. Its worker, if any, is for the caller to end. */
 export function endActor(turn: Turn, actor: Actor, error: VirgaError | WireError): void {
@@ -39,6 +36,7 @@ export function endActor(turn: Turn, actor: Actor, error: VirgaError | WireError
   releaseName(turn, actor)
   tellWatchers(turn, actor)
   state.watchers.delete(actor.spec.actorId)
+  actor.spec = { ...actor.spec, args: NOTHING }
   remember(state, actor)
 }
 
@@ -150,19 +148,9 @@ export function viewOf(actor: Actor): ActorView {
   }
 }
 
-function remember(state: RayletState, actor: Actor): void {
-  const { deadActors } = state
-  deadActors.add(actor.spec.actorId)
-  // Sets keep their order: the first ones died first.
-  if (deadActors.size > DEAD_ACTORS_MAX) {
-    let surplus = deadActors.size - DEAD_ACTORS_MAX
-    for (const actorId of deadActors) {
-      if (surplus-- <= 0) break
-      state.actors.delete(actorId)
-    }
-  }
-  for (const actorId of deadActors) {
-    if (deadActors.size <= DEAD_ACTOR_IDS_MAX) break
-    deadActors.delete(actorId)
-  }
+function remember({ actors, deadActors, forgottenActors }: RayletState, actor: Actor): void {
+  const oldest = deadActors.add(actor.spec.actorId)
+  if (oldest === undefined) return
+  actors.delete(oldest)
+  forgottenActors.add(oldest)
 }

@@ -245,7 +245,7 @@ export function watchActor(turn: Turn, event: EventOf<'watchActor'>): void {
   const { state } = turn
   const actor = state.actors.get(event.actorId)
   let watchers = state.watchers.get(event.actorId)
-  if (actor?.phase !== 'DEAD' && !state.deadActors.has(event.actorId)) {
+  if (actor?.phase !== 'DEAD' && !state.forgottenActors.has(event.actorId)) {
     if (watchers === undefined) state.watchers.set(event.actorId, (watchers = new Set()))
     watchers.add(event.client)
   }
@@ -259,7 +259,7 @@ export function watchActor(turn: Turn, event: EventOf<'watchActor'>): void {
 /** An actor that was not made yet (its arguments are not ready), or one that died long ago. */
 function unknownView(turn: Turn, actorId: ActorId): ActorView {
   const base = { actorId, incarnation: 0, address: '', workerId: undefined }
-  if (!turn.state.deadActors.has(actorId)) return { ...base, phase: 'DEPENDENCIES_UNREADY' }
+  if (!turn.state.forgottenActors.has(actorId)) return { ...base, phase: 'DEPENDENCIES_UNREADY' }
   const error = new ActorNotFoundError(`actor ${toHex(actorId)} died long ago`)
   return { ...base, phase: 'DEAD', error: toWire(error) }
 }

@@ -243,7 +243,6 @@ function noticeStimulus(client: WorkerId, type: BrainNotice, message: object): S
     case 'actorReady':
     case 'actorFailed':
     case 'unblocked':
-    case 'running':
     case 'takeTokens':
     case 'returnTokens':
       return { ...ABSENT, ...message, kind: type, client } as unknown as Stimulus

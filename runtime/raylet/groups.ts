@@ -21,9 +21,6 @@ import { kill } from './workers.ts'
 
 type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 
-/** Ids of removed groups that are remembered. */
-const REMOVED_GROUPS_MAX = 100_000
-
 export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
   const { spec, request, client } = event
   const { groups } = turn.state
@@ -104,7 +101,6 @@ export function endGroup(turn: Turn, group: Group): void {
   const { groupId, name } = group.spec
   const wasCreated = group.state === 'CREATED'
   state.groups.delete(groupId)
-  rememberRemoved(state, groupId)
   // Classes hear before their leases break, so that their tasks are not tried again.
   refuseClasses(turn, groupId)
   endUsers(turn, groupId)
@@ -143,14 +139,6 @@ function drawsFrom(
   groupId: string,
 ): boolean {
   return strategy.kind === 'PLACEMENT_GROUP' && strategy.groupId === groupId
-}
-
-function rememberRemoved(state: RayletState, groupId: string): void {
-  state.removedGroups.add(groupId)
-  for (const oldest of state.removedGroups) {
-    if (state.removedGroups.size <= REMOVED_GROUPS_MAX) return
-    state.removedGroups.delete(oldest)
-  }
 }
 
 /** A group ends with its job, unless it is detached. */

@@ -82,7 +82,6 @@ function workerRow(worker: Worker, nowMs: number): StateRow {
     state: lease === undefined ? worker.phase : lease.actor === undefined ? 'LEASED' : 'ACTOR',
     name: lease?.actor?.spec.className ?? lease?.spec.name ?? '',
     blocked: (lease?.waits.size ?? 0) > 0,
-    running: worker.runningCount,
     gpuIds: lease?.allocation.gpuIds ?? [],
     rssBytes: worker.rssBytes,
     ageMs: Math.round(nowMs - worker.startedAtMs),

@@ -6,6 +6,8 @@
 // Source: Dask worker_state_machine.py (shape); Ray local_lease_manager.h (steps of a lease).
 import type { VirgaError } from '../common/errors.ts'
 import type { ActorId, JobId, LeaseId, NodeId, TaskId, WorkerId } from '../common/ids.ts'
+import { DEAD_ACTOR_IDS_MAX, DEAD_ACTORS_MAX } from '../common/limits.ts'
+import { RecentSet } from '../common/recent-set.ts'
 import { ResourceLedger, type Allocation } from '../common/resource-ledger.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type {
@@ -94,7 +96,6 @@ export interface Worker {
   /** Set when it was asked to leave because it was idle: it may stay, if it owns objects. */
   mayStay: boolean
   rssBytes: number
-  runningCount: number
 }
 
 /** What a worker must be: workers of one pool replace each other. */
@@ -125,7 +126,8 @@ export interface Lease {
 }
 
 export interface Actor {
-  readonly spec: ActorSpec
+  /** Without its arguments once it is dead. */
+  spec: ActorSpec
   phase: ActorPhase
   incarnation: number
   restartsLeft: number
@@ -203,9 +205,11 @@ export interface RayletState {
   readonly workerless: Set<Lease>
   readonly actors: Map<ActorId, Actor>
   readonly watchers: Map<ActorId, Set<WorkerId>>
-  readonly deadActors: Set<ActorId>
+  /** The newest dead ones, which are still among `actors`: late callers hear why. */
+  readonly deadActors: RecentSet<ActorId>
+  /** Those that died before them, by their ids alone. */
+  readonly forgottenActors: RecentSet<ActorId>
   readonly groups: Map<string, Group>
-  readonly removedGroups: Set<string>
   readonly limiters: Map<string, Limiter>
   /** By client and waitId. */
   readonly waits: Map<string, Wait>
@@ -230,9 +234,9 @@ export function createState(config: NodeConfig): RayletState {
     workerless: new Set(),
     actors: new Map(),
     watchers: new Map(),
-    deadActors: new Set(),
+    deadActors: new RecentSet(DEAD_ACTORS_MAX),
+    forgottenActors: new RecentSet(DEAD_ACTOR_IDS_MAX),
     groups: new Map(),
-    removedGroups: new Set(),
     limiters: new Map(),
     waits: new Map(),
     nextLeaseId: 1,

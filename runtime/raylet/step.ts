@@ -73,7 +73,6 @@ function apply(turn: Turn, event: RayletEvent): void {
     case 'wantLeases':
     case 'returnLease':
     case 'killLease':
-    case 'running':
     case 'blocked':
     case 'unblocked':
     case 'takeTokens':
@@ -98,7 +97,6 @@ type LeaseNotice = EventOf<
   | 'wantLeases'
   | 'returnLease'
   | 'killLease'
-  | 'running'
   | 'blocked'
   | 'unblocked'
   | 'takeTokens'
@@ -118,11 +116,6 @@ function applyNotice(turn: Turn, event: LeaseNotice): void {
     case 'killLease':
       killLease(turn, client, event.leaseId)
       return
-    case 'running': {
-      const worker = turn.state.workers.get(event.client)
-      if (worker !== undefined) worker.runningCount = event.count
-      return
-    }
     case 'blocked':
       blocked(turn, event)
       return

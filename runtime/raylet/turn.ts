@@ -63,7 +63,6 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly count: number
       readonly unused: boolean
     }
-  | { readonly kind: 'running'; readonly client: WorkerId; readonly count: number }
   | {
       readonly kind: 'blocked'
       readonly client: WorkerId

@@ -141,7 +141,6 @@ function spawn(turn: Turn, pool: Pool, name: string): void {
     cause: undefined,
     mayStay: false,
     rssBytes: 0,
-    runningCount: 0,
   })
   wakeBy(turn, deadlineMs)
   const { env, cpus, inspect } = pool
