@@ -24,6 +24,8 @@ interface Libc {
   readonly mincore: (address: number, sizeBytes: number, into: Uint8Array) => number
   readonly madvise: (at: Uint8Array, sizeBytes: number, advice: number) => number
   readonly fallocate: Async<[number, number, number]>
+  readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number
+  readonly errno: () => number
   readonly address: (bytes: Uint8Array) => bigint
 }
 
@@ -51,6 +53,9 @@ function load(): Libc {
     madvise: library.func('int madvise(void *, size_t, int)') as Libc['madvise'],
     fallocate: library.func('int posix_fallocate(int, int64_t, int64_t)')
       .async as Libc['fallocate'],
+    // It is variadic, which makes no difference to a pointer on Linux.
+    ioctl: library.func('int ioctl(int, unsigned long, void *)') as Libc['ioctl'],
+    errno: () => koffi.errno(),
     address: (bytes) => koffi.address(bytes),
   }
 }
@@ -81,6 +86,11 @@ export function mapOver(
 export function populate(bytes: Uint8Array): void {
   // A hint: a kernel before 5.14 refuses it, and the copy that follows faults page by page.
   libc().madvise(bytes, bytes.byteLength, MADV_POPULATE_WRITE)
+}
+
+/** @returns 0 or the errno. */
+export function ioctl(fd: number, request: number, argument: Uint8Array): number {
+  return libc().ioctl(fd, request, argument) === -1 ? libc().errno() : 0
 }
 
 /** False: nothing is mapped at that address. True: something is, maybe something else by now. */

@@ -9,10 +9,11 @@
 //   M3. V8 does not see the weight of mappings. It is asked to collect when the objects that they
 //       hold have doubled in sum since the last time, so that garbage does not keep the store
 //       full, and for at most half of the time.
-import { fstatSync, readFileSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import type { Clock, Timer } from '../common/clock.ts'
 import type { Finalization } from '../common/finalization.ts'
-import { MAP_PRIVATE, isMapped, libc, mapOver } from './libc-shm.ts'
+import { MAP_PRIVATE, libc, mapOver } from './libc-shm.ts'
+import { type MappedPage, stillMapped } from './mapped-pages-shm.ts'
 
 export const MAPPINGS_MAX = 32_000
 
@@ -20,10 +21,8 @@ const COLLECT_COUNT_MIN = 4096
 const LOOK_AGAIN_MIN_MS = 5
 const LOOK_AGAIN_MAX_MS = 1000
 
-interface Mapping {
-  readonly address: number
+interface Mapping extends MappedPage {
   readonly sizeBytes: number
-  readonly fileOffset: number
   readonly released: (() => void) | undefined
 }
 
@@ -53,6 +52,7 @@ export class Mappings {
   #collectAtCount = COLLECT_COUNT_MIN
   #isCollecting = false
   #collectNotBeforeMs = 0
+  #isLookingSoon = false
   #lookAgainMs = LOOK_AGAIN_MIN_MS
   #lookAgainTimer: Timer | undefined
 
@@ -126,35 +126,29 @@ export class Mappings {
     this.#collectNotBeforeMs = endedAtMs + (endedAtMs - startedAtMs)
   }
 
+  /** V8 tells of many at a time, and unmaps meanwhile: they are looked at together, after. */
   #collected(mapping: Mapping): void {
     if (this.#byAddress.get(mapping.address) !== mapping) return // its address was given again
-    if (!isMapped(mapping.address)) {
-      this.#release(mapping)
-      return
-    }
     this.#leaving.add(mapping)
     this.#lookAgainMs = LOOK_AGAIN_MIN_MS
-    this.#lookAgainLater()
-  }
-
-  #lookAgainLater(): void {
-    if (this.#lookAgainTimer !== undefined) return
-    this.#lookAgainTimer = this.#deps.clock.after(this.#lookAgainMs, () => {
-      this.#lookAgainTimer = undefined
+    if (this.#isLookingSoon) return
+    this.#isLookingSoon = true
+    this.#deps.clock.immediate(() => {
+      this.#isLookingSoon = false
       this.#lookAgain()
     })
   }
 
   #lookAgain(): void {
-    for (const mapping of this.#leaving) if (!isMapped(mapping.address)) this.#release(mapping)
     if (this.#leaving.size === 0) return
-    // What is mapped there may be something else: only the kernel's own list tells. It takes
-    // milliseconds to read when long, so it is read ever more rarely.
-    const ranges = readRangesOf(this.#inode)
-    for (const mapping of this.#leaving) if (!isAmong(ranges, mapping)) this.#release(mapping)
-    if (this.#leaving.size === 0) return
+    const staying = new Set(stillMapped(this.#inode, this.#leaving))
+    for (const mapping of this.#leaving) if (!staying.has(mapping)) this.#release(mapping)
+    if (staying.size === 0 || this.#lookAgainTimer !== undefined) return
+    this.#lookAgainTimer = this.#deps.clock.after(this.#lookAgainMs, () => {
+      this.#lookAgainTimer = undefined
+      this.#lookAgain()
+    })
     this.#lookAgainMs = Math.min(2 * this.#lookAgainMs, LOOK_AGAIN_MAX_MS)
-    this.#lookAgainLater()
   }
 
   #release(mapping: Mapping): void {
@@ -172,36 +166,4 @@ export class Mappings {
     this.#collectAtCount = Math.min(this.#collectAtCount, lowerCount)
     mapping.released?.()
   }
-}
-
-interface Range {
-  readonly start: number
-  readonly end: number
-  readonly fileOffset: number
-}
-
-const RANGE = /^([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ (\d+)/
-
-/** Where this process maps the file of that inode. */
-function readRangesOf(inode: number): Range[] {
-  const ranges: Range[] = []
-  for (const line of readFileSync('/proc/self/maps', 'latin1').split('\n')) {
-    const [, start, end, fileOffset, owner] = RANGE.exec(line) ?? []
-    if (start === undefined || end === undefined || fileOffset === undefined) continue
-    if (Number(owner) !== inode) continue
-    ranges.push({
-      start: Number.parseInt(start, 16),
-      end: Number.parseInt(end, 16),
-      fileOffset: Number.parseInt(fileOffset, 16),
-    })
-  }
-  return ranges
-}
-
-/** The kernel joins neighbouring ranges, so a mapping may lie in the middle of one. */
-function isAmong(ranges: readonly Range[], { address, fileOffset }: Mapping): boolean {
-  return ranges.some(
-    ({ start, end, fileOffset: from }) =>
-      start <= address && address < end && from + (address - start) === fileOffset,
-  )
 }
