@@ -1,11 +1,10 @@
 // This process's side of the node's object store: places for large values, mappings of sealed ones.
 // Invariants:
 //   S1. A mapping is pinned at the raylet from before it is made until its buffer is collected.
-//   S2. A pin lingers a moment after its last mapping, so that repeated gets ask nobody; it is
-//   given
-//       up when the raylet runs short.
+//   S2. A pin lingers a moment after its last mapping, so that repeated gets ask nobody; when the
+//       raylet runs short it is given up, and for a while pins go with their last mapping.
 //   S3. A loop of gets on pinned objects waits for nothing, so no finalizer would run and mappings
-//   would pile up until large objects had to be copied: it gives up its turn now and then.
+//       would pile up until large objects had to be copied: it gives up its turn now and then.
 import type { Clock, Timer } from '../common/clock.ts'
 import type { ArenaClient, DirectAccess } from '../objects/arena-access.ts'
 import type { ObjectId } from '../common/ids.ts'
@@ -57,6 +56,7 @@ export class StoreClient {
   readonly #pins = new Map<ObjectId, Pin>()
   #readsInTurn = 0
   #turn: Promise<void> | undefined
+  #isShortUntilMs = -Infinity
   readonly #pinning = new Map<ObjectId, Promise<Pin>>()
 
   constructor(deps: StoreClientDeps) {
@@ -137,7 +137,10 @@ export class StoreClient {
 
   /** Gives up pins that nothing maps any more, when the store runs short. */
   shed(): void {
-    this.#deps.memory.client.collect()
+    const { clock, memory } = this.#deps
+    // What the collection finds is unmapped a little later.
+    this.#isShortUntilMs = clock.monotonicMs() + PIN_LINGER_MS
+    memory.client.collect()
     for (const [objectId, pin] of this.#pins) if (pin.mappings === 0) this.#unpin(objectId, pin)
   }
 
@@ -167,11 +170,12 @@ export class StoreClient {
   #unmapped(objectId: ObjectId, pin: Pin): void {
     pin.mappings -= 1
     if (pin.mappings > 0) return
-    if (pin.freed) {
+    const { clock } = this.#deps
+    if (pin.freed || clock.monotonicMs() < this.#isShortUntilMs) {
       this.#unpin(objectId, pin)
       return
     }
-    pin.timer = this.#deps.clock.after(PIN_LINGER_MS, () => {
+    pin.timer = clock.after(PIN_LINGER_MS, () => {
       this.#unpin(objectId, pin)
     })
   }

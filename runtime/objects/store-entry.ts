@@ -86,6 +86,8 @@ export interface StoreOptions {
   readonly fullTimeoutMs: number
   /** False: there is no spill place. */
   readonly canSpill: boolean
+  /** Names a client for a person to read. Default: its id. */
+  readonly describeClient?: (clientId: string) => string
 }
 
 export interface StoreState {

@@ -2,13 +2,10 @@
 // elsewhere, and spills, in this order, until the first in line can be served.
 // Invariants (see store-state.ts): T5, T6, T7.
 // Source: Ray local_object_manager.h (fused spilling), create_request_queue.h (the line).
-import { CapacityError, ObjectStoreFullError } from '../common/errors.ts'
 import { PAGE_BYTES, blockBytesOf } from './arena.ts'
 import type { CreateRequest, Entry, RoomRequest, StoreEffect, StoreState } from './store-entry.ts'
+import { fullError, tooLarge } from './store-full.ts'
 import { classify, dropFromArena, grantWaiters, refuseWaiters } from './store-pins.ts'
-
-/** Requests that wait for room, at most; each has a waiting client. */
-export const ROOM_QUEUE_MAX = 10_000
 
 /** One fused file. Source: Ray min_spilling_size = 100 MB, max_fused_object_count = 2000. */
 const BATCH_BYTES_MIN = 8 * 1024 * 1024
@@ -106,11 +103,7 @@ function evict(state: StoreState, entry: Entry, effects: StoreEffect[]): void {
 function createDirect(state: StoreState, request: CreateRequest): StoreEffect {
   const { requestId, sizeBytes } = request
   if (!state.options.canSpill) {
-    const error = new ObjectStoreFullError(
-      `An object of ${sizeBytes} B is larger than the object store of ${state.capacityBytes} B, ` +
-        'and there is no place to spill it to. Make it smaller, or the store larger.',
-      { data: { sizeBytes, capacityBytes: state.capacityBytes } },
-    )
+    const error = tooLarge(sizeBytes, state.capacityBytes)
     return { type: 'refused', requestId, error }
   }
   const { key } = addEntry(state, request, { io: 'OPENING', offset: undefined })
@@ -258,28 +251,4 @@ export function nextTimerAtMs(state: StoreState): number | undefined {
   const askAtMs = state.askedAtMs + ASK_INTERVAL_MS
   if (head !== undefined && askAtMs > state.nowMs) times.push(askAtMs)
   return times.length === 0 ? undefined : Math.min(...times)
-}
-
-function fullError(state: StoreState, sizeBytes: number): ObjectStoreFullError {
-  const { capacityBytes, pinnedBytes, options, spillError, arena } = state
-  const waitedS = options.fullTimeoutMs / 1000
-  const why =
-    spillError instanceof CapacityError
-      ? `It cannot spill: ${spillError.message}`
-      : `${pinnedBytes} B are in use by gets and arguments.`
-  return new ObjectStoreFullError(
-    `The object store is full: ${sizeBytes} B were asked for, ${arena.freeBytes} of ` +
-      `${capacityBytes} B are free, and nothing was freed or spilled for ${waitedS} s. ${why} ` +
-      'Drop refs and arrays that you no longer need, or make the store larger.',
-    { cause: spillError, data: { sizeBytes, capacityBytes, pinnedBytes } },
-  )
-}
-
-/** Refuses a request for room because too many wait already. */
-export function lineFull(sizeBytes: number, capacityBytes: number): ObjectStoreFullError {
-  return new ObjectStoreFullError(
-    `The object store is full, and ${ROOM_QUEUE_MAX} requests for room wait already. Put less at ` +
-      'a time.',
-    { data: { sizeBytes, capacityBytes } },
-  )
 }

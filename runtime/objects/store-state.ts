@@ -25,6 +25,7 @@ import type {
   StoreOptions,
   StoreState,
 } from './store-entry.ts'
+import { ROOM_QUEUE_MAX, lineFull } from './store-full.ts'
 import {
   classify,
   doom,
@@ -38,15 +39,7 @@ import {
   unpinAll,
   unqueue,
 } from './store-pins.ts'
-import {
-  ROOM_QUEUE_MAX,
-  backOff,
-  endBatch,
-  expire,
-  lineFull,
-  makeRoom,
-  nextTimerAtMs,
-} from './store-room.ts'
+import { backOff, endBatch, expire, makeRoom, nextTimerAtMs } from './store-room.ts'
 
 export { nextTimerAtMs }
 

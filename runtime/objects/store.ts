@@ -27,10 +27,18 @@ export interface ObjectStoreDeps {
   readonly spill: SpillPlace | undefined
   readonly clock: Clock
   readonly log: Log
-  /** Asks all clients to collect garbage and to give up idle pins: ArenaClient.collect. */
-  readonly askRelease?: () => void
+  /** Absent: nobody is asked to let go, and clients are named by their ids. */
+  readonly clients?: StoreClients
   /** A copy of another node's object was dropped. */
   readonly evicted?: (objectId: string) => void
+}
+
+/** What the store asks of, and about, its clients. */
+export interface StoreClients {
+  /** Asks all of them to collect garbage and to give up idle pins: ArenaClient.collect. */
+  askRelease(): void
+  /** Names one for a person to read. */
+  describe(clientId: string): string
 }
 
 export interface ObjectStoreOptions {
@@ -93,6 +101,7 @@ export class ObjectStore {
         spillThreshold: options.spillThreshold ?? 0.8,
         fullTimeoutMs: options.fullTimeoutMs ?? 30_000,
         canSpill: deps.spill !== undefined,
+        describeClient: (clientId) => deps.clients?.describe(clientId) ?? clientId,
       },
       Math.min(capacityBytes, deps.arena.committedBytes),
     )
@@ -256,7 +265,7 @@ export class ObjectStore {
         this.#take(effect.requestId)?.reject(effect.error)
         return
       case 'askRelease':
-        this.#tell(this.#deps.askRelease)
+        this.#tell(() => this.#deps.clients?.askRelease())
         return
       case 'evicted':
         this.#tell(() => this.#deps.evicted?.(effect.id))
@@ -267,8 +276,8 @@ export class ObjectStore {
   }
 
   /** O2. The listener may well call the store. */
-  #tell(listener: (() => void) | undefined): void {
-    if (listener !== undefined) this.#deps.clock.microtask(listener)
+  #tell(listener: () => void): void {
+    this.#deps.clock.microtask(listener)
   }
 
   #take(requestId: number): Pending | undefined {

@@ -25,6 +25,7 @@ import { ValueCodec } from '../protocol/value-codec.ts'
 import { processLauncher } from './launcher-process.ts'
 import { logFile } from './log-file.ts'
 import { systemMemoryProbe } from './memory-probe-system.ts'
+import type { StoreClients } from '../objects/store.ts'
 import type { NodeStore } from './node-store.ts'
 import { Raylet } from './raylet.ts'
 import { Sentinel } from './sentinel-process.ts'
@@ -59,7 +60,7 @@ async function main(): Promise<void> {
     {
       transport: udsTransport,
       launcher: launcher(log, { address, sessionDir }),
-      openStore: (askRelease) => openStore({ log, askRelease }, options),
+      openStore: (clients) => openStore({ log, clients }, options),
       storage: new MemoryStorage(),
       clock: systemClock,
       random: systemRandom,
@@ -146,7 +147,7 @@ function workerMain(): string {
 
 /** Loaded while the first workers start: their driver's first task rarely needs it. */
 async function openStore(
-  deps: { readonly log: Log; readonly askRelease: () => void },
+  deps: { readonly log: Log; readonly clients: StoreClients },
   options: RayletStartOptions,
 ): Promise<NodeStore> {
   const { openNodeStore } = await import('./node-store-file.ts')

@@ -11,7 +11,7 @@ import type { Arena } from '../objects/arena-access.ts'
 import { createFileArena } from '../objects/arena-file.ts'
 import { createShmArena } from '../objects/arena-shm.ts'
 import { FileSpill } from '../objects/spill-file.ts'
-import { ObjectStore } from '../objects/store.ts'
+import { ObjectStore, type StoreClients } from '../objects/store.ts'
 import type { NodeStore } from './node-store.ts'
 
 export interface NodeStoreOptions {
@@ -23,8 +23,7 @@ export interface NodeStoreOptions {
 
 export interface NodeStoreDeps {
   readonly log: Log
-  /** Clients hold memory that nobody refers to: ask them to let go. */
-  readonly askRelease?: () => void
+  readonly clients?: StoreClients
 }
 
 /** Source: Ray object_store_memory, 30 % of memory. */

@@ -5,6 +5,7 @@ import type { Hash, Random } from '../common/random.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type { Storage } from '../gcs/storage.ts'
 import type { Transport } from '../protocol/connection.ts'
+import type { StoreClients } from '../objects/store.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import type { MemoryProbe } from './memory-probe.ts'
 import type { NodeStore } from './node-store.ts'
@@ -14,8 +15,8 @@ import type { LogSinks } from './worker-processes.ts'
 export interface RayletDeps {
   readonly transport: Transport
   readonly launcher: WorkerLauncher
-  /** Called once, when the first client says hello. `askRelease` asks all clients to let go. */
-  readonly openStore: (askRelease: () => void) => Promise<NodeStore>
+  /** Called once, when the first client says hello. */
+  readonly openStore: (clients: StoreClients) => Promise<NodeStore>
   readonly storage: Storage
   readonly clock: Clock
   readonly random: Random

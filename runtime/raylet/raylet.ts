@@ -70,7 +70,8 @@ export class Raylet {
     const askRelease = (): void => {
       for (const each of this.#links.values()) each.notify('shedMemory', {})
     }
-    this.#objects = new JobStore(() => deps.openStore(askRelease))
+    const describe = (client: string): string => this.#describe(client as WorkerId)
+    this.#objects = new JobStore(() => deps.openStore({ askRelease, describe }))
     this.#processes = new WorkerProcesses(deps, {
       nameOf: (workerId) => this.#nameOf(workerId),
       forward: (jobId, lines) => this.#forward(jobId, lines),
@@ -104,6 +105,12 @@ export class Raylet {
         },
       },
     )
+  }
+
+  #describe(client: WorkerId): string {
+    const pid = this.#links.get(client)?.pid
+    if (this.state.workers.has(client)) return `a worker (pid ${pid ?? 'unknown'})`
+    return pid === undefined ? 'a driver that is leaving' : `a driver (pid ${pid})`
   }
 
   get address(): string {

@@ -22,7 +22,7 @@ import { WorkerSide } from '../../runtime/core-worker/worker-side.ts'
 import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import { MemoryArena } from '../../runtime/objects/arena-memory.ts'
 import { MemorySpill } from '../../runtime/objects/spill-memory.ts'
-import { ObjectStore } from '../../runtime/objects/store.ts'
+import { ObjectStore, type StoreClients } from '../../runtime/objects/store.ts'
 import { memoryTransport } from '../../runtime/protocol/connection-memory.ts'
 import type { Transport } from '../../runtime/protocol/connection.ts'
 import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
@@ -44,9 +44,9 @@ export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster>
   const transport = memoryTransport(systemClock, keepAlive())
   const arena = new MemoryArena({ sizeBytes: spec.objectStoreMemoryBytes ?? OBJECT_STORE_BYTES })
   const spill = new MemorySpill({ capacityBytes: OBJECT_STORE_BYTES })
-  const openStore = (askRelease: () => void): Promise<NodeStore> => {
+  const openStore = (clients: StoreClients): Promise<NodeStore> => {
     const store = new ObjectStore(
-      { arena, spill, clock: systemClock, log: silentLog, askRelease },
+      { arena, spill, clock: systemClock, log: silentLog, clients },
       { sizeBytes: arena.sizeBytes },
     )
     const place = { kind: 'memory', path: '', sizeBytes: arena.sizeBytes } as const

@@ -37,12 +37,15 @@ describe('the object store of a node', () => {
           })
     const spill = new FileSpill({ folder, disk })
     const clock = options.clock ?? systemClock
-    const askRelease = (): void => {
-      client.collect()
+    const clients = {
+      askRelease: (): void => {
+        client.collect()
+      },
+      describe: (clientId: string): string => `the ${clientId}`,
     }
     const log: Log = { ...silentLog, warn: (message) => warnings.push(message) }
     warnings = []
-    store = new ObjectStore({ arena, spill, clock, log, askRelease }, options)
+    store = new ObjectStore({ arena, spill, clock, log, clients }, options)
   }
 
   beforeEach(() => {
@@ -162,6 +165,31 @@ describe('the object store of a node', () => {
     for (let index = 0; index < 4; index++) {
       expect(Buffer.compare(await get(`${index}`), pattern(MIB, index))).toBe(0)
     }
+  })
+
+  it('names who holds what when it stays full', async () => {
+    const clock = manualClock()
+    open({ sizeBytes: 4 * MIB, clock })
+    for (let index = 0; index < 3; index++) await put(`${index}`, pattern(MIB, index))
+    for (const index of [0, 1]) await store.pin('reader', `${index}`)
+    await store.pin('other', '1')
+    const { offset } = await store.create('maker', 'unsealed', MIB)
+    expect(offset).toBeGreaterThan(0)
+    await store.pin('reader', '2')
+    const refused = put('more', pattern(MIB, 9)).catch((error: unknown) => error)
+    await expect.poll(() => store.stats().waitingCount).toBe(1)
+    clock.advance(30_000)
+    expect(await refused).toMatchObject({
+      code: 'ERR_OBJECT_STORE_FULL',
+      message: expect.stringContaining(`${3 * MIB} B in 3 by the reader, `) as string,
+      data: {
+        holders: [
+          { client: 'the reader', objectCount: 3, heldBytes: 3 * MIB },
+          { client: 'the other', objectCount: 1, heldBytes: MIB },
+          { client: 'the maker', objectCount: 1, heldBytes: MIB },
+        ],
+      },
+    })
   })
 
   it('lives with the memory it gets when there is less than it wanted', async () => {

@@ -1,0 +1,113 @@
+// This process's pins: kept a moment for the next get, given up when the store runs short.
+import { describe, expect, it } from 'vitest'
+import type { Clock } from '../../../runtime/common/clock.ts'
+import { systemClock } from '../../../runtime/common/clock-system.ts'
+import type { ObjectId } from '../../../runtime/common/ids.ts'
+import { PIN_LINGER_MS } from '../../../runtime/common/limits.ts'
+import { StoreClient } from '../../../runtime/core-worker/store-client.ts'
+
+const OBJECT = 'object' as ObjectId
+const AT = { objectId: OBJECT, sizeBytes: 4 }
+
+/** A store whose mappings end when the test says so. */
+class World {
+  nowMs = 0
+  readonly asked: string[] = []
+  readonly #unmaps: (() => void)[] = []
+  readonly #timers = new Set<{ atMs: number; run: () => void }>()
+  readonly client: StoreClient
+
+  constructor() {
+    const clock: Clock = {
+      ...systemClock,
+      monotonicMs: () => this.nowMs,
+      after: (delayMs, run) => {
+        const timer = { atMs: this.nowMs + delayMs, run }
+        this.#timers.add(timer)
+        return { cancel: () => this.#timers.delete(timer) }
+      },
+    }
+    const refuse = (): Promise<never> => Promise.reject(new TypeError('nobody writes here'))
+    this.client = new StoreClient({
+      clock,
+      memory: {
+        client: {
+          writable: (_offset, sizeBytes) => new Uint8Array(sizeBytes),
+          written: () => undefined,
+          readable: (_offset, sizeBytes, released) => {
+            this.#unmaps.push(() => released?.())
+            return new Uint8Array(sizeBytes)
+          },
+          collect: () => this.asked.push('collect'),
+          close: () => undefined,
+        },
+        direct: { write: refuse, read: refuse },
+      },
+      link: {
+        create: refuse,
+        seal: refuse,
+        pin: async () => {
+          this.asked.push('pin')
+          return { offset: 0, sizeBytes: 4 }
+        },
+        abort: () => undefined,
+        unpin: () => this.asked.push('unpin'),
+      },
+    })
+  }
+
+  /** The oldest mapping is gone. */
+  unmap(): void {
+    this.#unmaps.shift()?.()
+  }
+
+  wait(durationMs: number): void {
+    this.nowMs += durationMs
+    for (const timer of [...this.#timers]) {
+      if (timer.atMs > this.nowMs) continue
+      this.#timers.delete(timer)
+      timer.run()
+    }
+  }
+}
+
+describe('the pins of a process', () => {
+  it('outlive the last mapping a moment, so that the next get asks nobody', async () => {
+    const world = new World()
+    await world.client.read(AT)
+    world.unmap()
+    world.wait(PIN_LINGER_MS - 1)
+    await world.client.read(AT)
+    expect(world.asked).toEqual(['pin'])
+    world.unmap()
+    world.wait(PIN_LINGER_MS)
+    expect(world.asked).toEqual(['pin', 'unpin'])
+  })
+
+  it('are given up when the store runs short: the idle at once, others with their mapping', async () => {
+    const world = new World()
+    await world.client.read(AT)
+    world.client.shed()
+    expect(world.asked).toEqual(['pin', 'collect'])
+    world.wait(20) // the collector has found it, and V8 has unmapped it
+    world.unmap()
+    expect(world.asked).toEqual(['pin', 'collect', 'unpin'])
+    await world.client.read(AT)
+    world.wait(PIN_LINGER_MS)
+    world.unmap()
+    expect(world.asked).toEqual(['pin', 'collect', 'unpin', 'pin'])
+    world.client.shed()
+    expect(world.asked.slice(4)).toEqual(['collect', 'unpin'])
+  })
+
+  it('go with the last mapping of a freed object', async () => {
+    const world = new World()
+    await world.client.read(AT)
+    await world.client.read(AT)
+    world.client.freed(OBJECT)
+    world.unmap()
+    expect(world.asked).toEqual(['pin'])
+    world.unmap()
+    expect(world.asked).toEqual(['pin', 'unpin'])
+  })
+})
