@@ -33,6 +33,7 @@ import type { ContextStorage } from './context.ts'
 import type { Sources } from './function-sources.ts'
 import type { Executor } from './execute.ts'
 import { Getter } from './get.ts'
+import { Handoffs } from './handoffs.ts'
 import { Leases } from './leases.ts'
 import { Limiters } from './limiters.ts'
 import { ObjectEntry } from './object-entry.ts'
@@ -87,6 +88,7 @@ export class CoreWorker {
   readonly options: CoreWorkerOptions
   readonly codec: ValueCodec
   readonly references: References
+  readonly handoffs: Handoffs
   readonly peers: Peers
   readonly store: StoreClient
   readonly submitter: Submitter
@@ -124,6 +126,7 @@ export class CoreWorker {
         this.#actorGone(objectId.slice(0, 12) as ActorId)
       },
     })
+    this.handoffs = new Handoffs(this.references)
     this.peers = new Peers(
       { transport: deps.transport, clock, codec: deps.plainCodec },
       { workerId: options.workerId, address: options.address, jobId: this.jobId },
@@ -330,6 +333,7 @@ export class CoreWorker {
       clock,
       codec: this.codec,
       references: this.references,
+      handoffs: this.handoffs,
       leases: this.leases,
       tally: this.tally,
       encoder,
@@ -417,6 +421,7 @@ export class CoreWorker {
       },
       closed: (peer) => {
         this.execution?.executor.ownerGone(peer)
+        this.submitter.peerClosed(peer)
       },
       notified: (peer, type, message) => {
         this.#peerNotified(peer, type, message)
@@ -463,7 +468,7 @@ export class CoreWorker {
       this.submitter.started(peer, seq)
     },
     streamItem: (peer, message) => {
-      this.submitter.streamItem(peer, message, (blob) => this.values.containedOf(blob))
+      this.submitter.streamItem(peer, message)
     },
     streamAck: (peer, message) => {
       this.#execute().executor.streamAck(peer, message)
@@ -474,8 +479,8 @@ export class CoreWorker {
     retiring: (peer) => {
       this.leases.retiring(peer)
     },
-    handoffDone: (_, { handoffId }) => {
-      this.execution?.replies.handoffDone(handoffId)
+    handoffDone: (peer, { handoffId }) => {
+      this.handoffs.done(peer, handoffId)
     },
   }
 }

@@ -22,16 +22,16 @@ export function encodeFailure(
   codec: ValueCodec,
   thrown: unknown,
   where: { nodeId: string; pid: number; workerId: string },
-): Uint8Array {
+): { readonly blob: Uint8Array; readonly handles: readonly object[] } {
   const failure: Failure =
     thrown instanceof VirgaError && thrown.code !== 'ERR_TASK' && systemFailures.has(thrown)
       ? { kind: 'system', error: toWire(thrown) }
       : { kind: 'user', cause: thrown, classes: classesOf(thrown), where }
   try {
-    return blobOf(codec, failure)
+    return withHandles(codec, failure)
   } catch (error) {
     const cause = thrown instanceof Error ? portableError(thrown) : error
-    return blobOf(codec, { kind: 'user', cause, classes: classesOf(cause), where })
+    return withHandles(codec, { kind: 'user', cause, classes: classesOf(cause), where })
   }
 }
 
@@ -74,11 +74,17 @@ export function mayRetryFailure(failure: Failure, record: TaskRecord): boolean {
   return retryExceptions.some((name) => failure.classes.includes(name))
 }
 
-export function blobOf(codec: ValueCodec, value: unknown): Uint8Array {
+export const blobOf = (codec: ValueCodec, value: unknown): Uint8Array =>
+  withHandles(codec, value).blob
+
+function withHandles(
+  codec: ValueCodec,
+  value: unknown,
+): { readonly blob: Uint8Array; readonly handles: readonly object[] } {
   const encoded = codec.encode(value, 'error')
   const blob = new Uint8Array(encoded.sizeBytes)
   encoded.writeTo(blob)
-  return blob
+  return { blob, handles: encoded.handles }
 }
 
 function classesOf(thrown: unknown): readonly string[] {

@@ -38,6 +38,8 @@ export class ObjectEntry {
   id: ObjectId | undefined
   /** Refs of this process on which free() was not called; collected ones stay counted. */
   handles = 0
+  /** Pending tasks, values and messages that need the object, whatever the handles do. */
+  uses = 0
   /** Set for entries known to other processes or to the store. */
   sharing: Sharing | undefined
   /** The last wait() that looked at it: get.ts. */
@@ -87,7 +89,5 @@ export interface Sharing {
   borrowerCount: number
   /** Entries of the refs and handles inside the value, held as long as the value is. */
   contained: readonly ObjectEntry[]
-  /** Pending tasks and values that need the object, whatever the handles do. */
-  uses: number
   freed: boolean
 }

@@ -4,7 +4,8 @@
 //   borrower  one entry per object, registered by `borrow`, given up by `release`
 // Invariants:
 //   B1. A ref that travels is held by its sender until the receiver has registered it: arguments
-//       until the reply, results until handoffDone. The receiver replies only once registered.
+//       until the reply, which comes only once they are registered; what is inside results,
+//       failures and stream items until handoffDone (handoffs.ts).
 //   B2. A stored object is freed once: when its entry is gone and nobody borrows it.
 //   B3. A borrower that dies gives up everything it borrowed.
 // Source: Ray reference_count.h (owner, borrowers, contained refs).
@@ -142,17 +143,21 @@ export class References implements RefHooks {
   #contain(sharing: Sharing, contained: readonly ObjectEntry[]): void {
     const before = sharing.contained
     sharing.contained = contained
-    for (const entry of contained) if (entry.sharing !== undefined) entry.sharing.uses += 1
-    for (const entry of before) {
-      if (entry.sharing === undefined) continue
-      entry.sharing.uses -= 1
-      this.releaseUnused(entry)
+    this.use(contained, 1)
+    this.use(before, -1)
+  }
+
+  /** Counts who needs these besides their handles; the last one gone releases what is unused. */
+  use(entries: readonly ObjectEntry[], by: 1 | -1): void {
+    for (const entry of entries) {
+      entry.uses += by
+      if (by < 0) this.releaseUnused(entry)
     }
   }
 
   releaseUnused(entry: ObjectEntry): void {
     const { sharing } = entry
-    if (sharing === undefined || entry.handles > 0 || sharing.uses > 0 || sharing.freed) return
+    if (sharing === undefined || entry.handles > 0 || entry.uses > 0 || sharing.freed) return
     if (sharing.borrowerCount > 0 || entry.pending) return
     sharing.freed = true
     this.#deps.finalization.forget(entry)
@@ -246,7 +251,7 @@ function indexOf(entry: ObjectEntry): number {
 }
 
 function owned(): Sharing {
-  return { ownerAddress: undefined, borrowerCount: 0, contained: [], uses: 0, freed: false }
+  return { ownerAddress: undefined, borrowerCount: 0, contained: [], freed: false }
 }
 
 function lost(id: ObjectId): ObjectEntry {

@@ -13,6 +13,7 @@ import {
   readStored,
   type StoredValue,
 } from '../protocol/task-frames.ts'
+import type { HandoffMessage } from '../protocol/messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry } from './object-entry.ts'
 import type { References } from './references.ts'
@@ -29,7 +30,7 @@ export interface Reply {
   readonly seq: number
   readonly runMs: number
   readonly outcome: Outcome
-  readonly handoff: { readonly id: number; readonly handles: readonly Uint8Array[] } | undefined
+  readonly handoff: HandoffMessage | undefined
 }
 
 export function readReply(reader: ByteReader): Reply {
@@ -63,13 +64,13 @@ function readOutcome(reader: ByteReader, status: number): Outcome {
   }
 }
 
-function readHandoff(reader: ByteReader): { id: number; handles: Uint8Array[] } {
+function readHandoff(reader: ByteReader): HandoffMessage {
   const id = reader.varint()
-  const handles: Uint8Array[] = []
+  const refs: Uint8Array[] = []
   for (let left = reader.varint(); left > 0; left -= 1) {
-    handles.push(copyOf(reader.view(reader.varint())))
+    refs.push(copyOf(reader.view(reader.varint())))
   }
-  return { id, handles }
+  return { id, refs }
 }
 
 /** Completes the entries of a task with what its last attempt gave. */

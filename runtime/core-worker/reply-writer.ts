@@ -6,6 +6,7 @@ import { INLINE_BYTES_MAX } from '../common/limits.ts'
 import type { Hash } from '../common/random.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
 import { SEGMENT_REPLY } from '../protocol/channel.ts'
+import type { HandoffMessage } from '../protocol/messages.ts'
 import {
   REPLY_CANCELLED,
   REPLY_FAILED,
@@ -22,8 +23,8 @@ import {
 import type { EncodedValue, ValueCodec } from '../protocol/value-codec.ts'
 import type { PushedTask } from './execute.ts'
 import { encodeFailure } from './failure.ts'
-import type { ObjectEntry, StoredAt } from './object-entry.ts'
-import { sharedEntries } from './handles.ts'
+import type { StoredAt } from './object-entry.ts'
+import type { Handoffs } from './handoffs.ts'
 import type { Peer } from './peers.ts'
 import type { References } from './references.ts'
 import type { StoreClient } from './store-client.ts'
@@ -33,14 +34,8 @@ export interface ReplyWriterDeps {
   readonly hash: Hash
   readonly store: StoreClient
   readonly references: References
+  readonly handoffs: Handoffs
   readonly where: { readonly nodeId: string; readonly pid: number; readonly workerId: string }
-}
-
-/** Refs of a result on their way to its owner, which registers them and says so. */
-interface Handoff {
-  readonly peer: Peer
-  readonly entries: readonly ObjectEntry[]
-  readonly refs: readonly Uint8Array[]
 }
 
 interface Outgoing {
@@ -51,9 +46,6 @@ interface Outgoing {
 export class ReplyWriter {
   readonly #deps: ReplyWriterDeps
   readonly #outgoing = new Map<Peer, Outgoing>()
-  /** Refs inside results, held until the owner has registered them (B1). */
-  readonly #handoffs = new Map<number, Handoff>()
-  #nextHandoff = 1
 
   constructor(deps: ReplyWriterDeps) {
     this.#deps = deps
@@ -83,15 +75,20 @@ export class ReplyWriter {
     })
   }
 
+  /** Also an actor whose call was cancelled may have kept refs of its arguments (B1). */
   cancelled(task: PushedTask): void {
-    this.#head(task, REPLY_CANCELLED, 0)
+    void this.#whenSettled(() => {
+      this.#head(task, REPLY_CANCELLED, 0)
+    })
   }
 
   failed(task: PushedTask, error: unknown, micros: number): void {
-    const blob = encodeFailure(this.#deps.codec, error, this.#deps.where)
-    // Also an actor that failed may have kept refs of its arguments: registered first (B1).
+    const { blob, handles } = encodeFailure(this.#deps.codec, error, this.#deps.where)
+    const handoff = this.#deps.handoffs.offer(task.peer, handles)
     void this.#whenSettled(() => {
-      this.#head(task, REPLY_FAILED, micros).lengthPrefixed(blob)
+      const writer = this.#head(task, REPLY_FAILED | flagOf(handoff), micros)
+      writer.lengthPrefixed(blob)
+      writeHandoff(writer, handoff)
     })
   }
 
@@ -113,10 +110,6 @@ export class ReplyWriter {
     return objectIdOf(taskIdOf(this.#deps.hash, task.parent, task.index), returnIndex)
   }
 
-  handoffDone(handoffId: number): void {
-    this.#handoffs.delete(handoffId)
-  }
-
   flush(): void {
     for (const { peer, writer } of this.#outgoing.values()) {
       if (writer.position === 0) continue
@@ -133,9 +126,6 @@ export class ReplyWriter {
   /** The owner is gone: nobody takes over what was handed to it. */
   forget(peer: Peer): void {
     this.#outgoing.delete(peer)
-    for (const [id, handoff] of this.#handoffs) {
-      if (handoff.peer === peer) this.#handoffs.delete(id)
-    }
   }
 
   #plain(task: PushedTask, value: unknown, micros: number): Promise<void> | undefined {
@@ -176,39 +166,36 @@ export class ReplyWriter {
     many: boolean,
   ): Promise<void> {
     // Before anything is awaited: user code may free a handle meanwhile.
-    const entries = sharedEntries(encoded.flatMap((each) => each.handles))
-    const refs = entries.map((entry) => this.#deps.references.encode(entry))
-    const handoff: Handoff = { peer: task.peer, entries, refs }
+    const { handoffs, references } = this.#deps
+    const handoff = handoffs.offer(
+      task.peer,
+      encoded.flatMap((each) => each.handles),
+    )
     const placed: (Uint8Array | StoredAt)[] = []
-    for (const [i, each] of encoded.entries()) placed.push(await this.place(task, i, each))
-    await this.#deps.references.settled()
-    const flag = refs.length === 0 ? 0 : REPLY_HANDOFF
+    try {
+      for (const [i, each] of encoded.entries()) placed.push(await this.place(task, i, each))
+    } catch (error) {
+      if (handoff !== undefined) handoffs.done(task.peer, handoff.id)
+      throw error
+    }
+    await references.settled()
+    const flag = flagOf(handoff)
     const only = placed[0]
     if (many || only === undefined) {
       const writer = this.#head(task, REPLY_MANY | flag, micros)
       writer.varint(placed.length)
       for (const each of placed) writeResult(writer, each)
-      this.#handoff(writer, handoff)
+      writeHandoff(writer, handoff)
     } else if (only instanceof Uint8Array) {
       const writer = this.#head(task, REPLY_VALUE | flag, micros)
       writer.lengthPrefixed(only)
-      this.#handoff(writer, handoff)
+      writeHandoff(writer, handoff)
     } else {
       const writer = this.#head(task, REPLY_STORED | flag, micros)
       writeStored(writer, only)
-      this.#handoff(writer, handoff)
+      writeHandoff(writer, handoff)
     }
     this.flush()
-  }
-
-  #handoff(writer: ByteWriter, handoff: Handoff): void {
-    const { refs } = handoff
-    if (refs.length === 0) return
-    const id = this.#nextHandoff++
-    this.#handoffs.set(id, handoff)
-    writer.varint(id)
-    writer.varint(refs.length)
-    for (const ref of refs) writer.lengthPrefixed(ref)
   }
 
   #whenSettled(write: () => void): Promise<void> | undefined {
@@ -243,6 +230,16 @@ function isPlain(value: unknown): boolean {
 }
 /** Longer texts are rare, and in place they would be moved for their length's sake. */
 const PLAIN_TEXT_CHARS_MAX = 4096
+
+const flagOf = (handoff: HandoffMessage | undefined): number =>
+  handoff === undefined ? 0 : REPLY_HANDOFF
+
+function writeHandoff(writer: ByteWriter, handoff: HandoffMessage | undefined): void {
+  if (handoff === undefined) return
+  writer.varint(handoff.id)
+  writer.varint(handoff.refs.length)
+  for (const ref of handoff.refs) writer.lengthPrefixed(ref)
+}
 
 function writeResult(writer: ByteWriter, value: Uint8Array | StoredAt): void {
   if (value instanceof Uint8Array) writeInlineArgument(writer, value)

@@ -3,6 +3,7 @@
 import { TaskCancelledError } from '../common/errors.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import type { PushedTask } from './execute.ts'
+import type { Handoffs } from './handoffs.ts'
 import type { References } from './references.ts'
 import type { ReplyWriter } from './reply-writer.ts'
 
@@ -10,6 +11,7 @@ export interface ProducerDeps {
   readonly codec: ValueCodec
   readonly replies: ReplyWriter
   readonly references: References
+  readonly handoffs: Handoffs
 }
 
 export class StreamProducer {
@@ -45,21 +47,28 @@ export class StreamProducer {
   }
 
   async #send(item: unknown): Promise<void> {
-    const { codec, replies, references } = this.#deps
+    const { codec, replies, references, handoffs } = this.#deps
+    const { peer, seq } = this.#task
     const index = this.#sent++
     const encoded = codec.encode(item, `item[${String(index)}]`)
-    const placed = await replies.place(this.#task, index + 1, encoded)
-    await references.settled()
-    // Refs inside items are held until the task is answered: the consumer registers on arrival.
-    if (encoded.handles.length > 0) this.#held.push(...encoded.handles)
-    const { peer, seq } = this.#task
-    peer.with((channel) => {
-      if (placed instanceof Uint8Array) channel.notify('streamItem', { seq, index, blob: placed })
-      else channel.notify('streamItem', { seq, index, stored: placed })
-    })
+    const handoff = handoffs.offer(peer, encoded.handles)
+    try {
+      const placed = await replies.place(this.#task, index + 1, encoded)
+      await references.settled()
+      const value = placed instanceof Uint8Array ? { blob: placed } : { stored: placed }
+      peer.with((channel) => {
+        channel.notify('streamItem', {
+          seq,
+          index,
+          ...value,
+          ...(handoff === undefined ? {} : { handoff }),
+        })
+      })
+    } catch (error) {
+      if (handoff !== undefined) handoffs.done(peer, handoff.id)
+      throw error
+    }
   }
-
-  readonly #held: object[] = []
 
   async #room(): Promise<void> {
     const { streamBufferSize } = this.#task.template

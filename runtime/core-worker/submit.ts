@@ -18,6 +18,7 @@ import type { ValueCodec } from '../protocol/value-codec.ts'
 import { whenPartsComplete, type ArgumentEncoder, type EncodedArguments } from './arguments.ts'
 import { crashError, isOutOfMemory } from './crash.ts'
 import { decodeFailure, errorOf, mayRetryFailure } from './failure.ts'
+import type { Handoffs } from './handoffs.ts'
 import type { Leases, SchedulingClass } from './leases.ts'
 import { ObjectEntry } from './object-entry.ts'
 import type { Peer } from './peers.ts'
@@ -43,6 +44,7 @@ export interface SubmitterDeps {
   readonly clock: Clock
   readonly codec: ValueCodec
   readonly references: References
+  readonly handoffs: Handoffs
   readonly leases: Leases
   readonly tally: Tally
   readonly encoder: ArgumentEncoder
@@ -57,9 +59,6 @@ export interface SubmitterDeps {
   limit(record: TaskRecord, start: () => void): void
   limitDone(record: TaskRecord): void
 }
-
-/** The entries of the counted handles inside an encoded value. */
-export type ContainedOf = (blob: Uint8Array) => readonly ObjectEntry[]
 
 export class Submitter {
   readonly #deps: SubmitterDeps
@@ -86,7 +85,7 @@ export class Submitter {
     record.oomRetriesLeft = kind.maxRetries === 0 ? 0 : OOM_RETRIES_MAX
     record.args = encoded.record
     record.holds = encoded.holds.length > 0 ? encoded.holds : undefined
-    this.#use(record, 1)
+    if (record.holds !== undefined) this.#deps.references.use(record.holds, 1)
     this.#makeReturns(record)
     this.#begin(record)
     if (encoded.record === undefined) this.#await(record, encoded)
@@ -116,9 +115,13 @@ export class Submitter {
   }
 
   /** An item of a stream arrived. */
-  streamItem(peer: Peer, message: PeerNotices['streamItem'], contained: ContainedOf): void {
+  streamItem(peer: Peer, message: PeerNotices['streamItem']): void {
+    const contained = this.#deps.handoffs.take(peer, message.handoff)
     const record = peer.inFlight.get(message.seq)
-    if (record?.stream === undefined || record.phase === DONE) return
+    if (record?.stream === undefined || record.phase === DONE) {
+      if (message.stored !== undefined) this.#deps.storeFree(message.stored.objectId)
+      return
+    }
     // A producer starts at nothing consumed: tell it what was taken or lifted before it began.
     if (message.index === 0 && record.stream.consumed > 0) {
       this.#deps.streamHooks.consumed(record, record.stream.consumed)
@@ -126,8 +129,14 @@ export class Submitter {
     const entry = record.stream.item(message.index)
     if (entry === undefined) return
     const value = message.stored ?? copyOf(message.blob ?? new Uint8Array(0))
-    const entries = value instanceof Uint8Array ? contained(value) : []
-    completeEntry(entry, value, entries, this.#deps)
+    completeEntry(entry, value, contained, this.#deps)
+  }
+
+  /** A worker is gone, and with it what cancelled tasks were still held for. */
+  peerClosed(peer: Peer): void {
+    for (const record of peer.inFlight.values()) {
+      if (record.phase === DONE) this.#releaseHolds(record)
+    }
   }
 
   /** The cluster is gone. */
@@ -253,8 +262,8 @@ export class Submitter {
     peer.inFlight.delete(reply.seq)
     if (record === undefined) return
     record.kind.timing.add(reply.runMs)
-    const contained = this.#takeOver(peer, reply)
-    if (record.phase === DONE) this.#discard(reply)
+    const contained = this.#deps.handoffs.take(peer, reply.handoff)
+    if (record.phase === DONE) this.#discard(record, reply)
     if (!record.isAt(peer, reply.seq)) return
     const { outcome } = reply
     const failure =
@@ -269,29 +278,14 @@ export class Submitter {
     else failTask(record, errorOf(failure, record))
   }
 
-  /** Nobody waits for this result any more: what it put into the store goes. */
-  #discard({ outcome }: Reply): void {
+  /** Nobody waits for this result any more: what it put into the store goes, as does what its
+   *  arguments held (B1: the worker has registered what it kept of them). */
+  #discard(record: TaskRecord, { outcome }: Reply): void {
+    this.#releaseHolds(record)
     if (outcome.kind !== 'values') return
     for (const value of outcome.values) {
       if (!(value instanceof Uint8Array)) this.#deps.storeFree(value.objectId)
     }
-  }
-
-  /** Registers refs inside results with their owners; the worker holds them until then (B1). */
-  #takeOver(peer: Peer, reply: Reply): readonly ObjectEntry[] {
-    const { handoff } = reply
-    if (handoff === undefined) return []
-    const { references } = this.#deps
-    const contained = handoff.handles.map((bytes) => references.decode(bytes))
-    const done = (): void => {
-      peer.with((channel) => {
-        channel.notify('handoffDone', { handoffId: handoff.id })
-      })
-    }
-    const settling = references.settled()
-    if (settling === undefined) done()
-    else settling.then(done, done)
-    return contained
   }
 
   #failIfOver(record: TaskRecord): void {
@@ -340,8 +334,9 @@ export class Submitter {
     this.#deps.tally.ended(record.kind, failed)
     record.timer?.cancel()
     record.args = undefined
-    this.#use(record, -1)
-    record.holds = undefined
+    // A worker that still runs it may be about to register what it keeps of the arguments.
+    const runs = record.peer?.inFlight.get(record.seq) === record && !record.peer.closed
+    if (!runs) this.#releaseHolds(record)
     record.scope.children?.delete(record)
     record.onEnd?.()
     if (record.kind.limit !== undefined) this.#deps.limitDone(record)
@@ -349,12 +344,10 @@ export class Submitter {
     if (this.#live.size === 0) this.onPending?.(false)
   }
 
-  #use(record: TaskRecord, by: number): void {
-    for (const entry of record.holds ?? []) {
-      if (entry.sharing === undefined) continue
-      entry.sharing.uses += by
-      if (by < 0) this.#deps.references.releaseUnused(entry)
-    }
+  #releaseHolds(record: TaskRecord): void {
+    const { holds } = record
+    record.holds = undefined
+    if (holds !== undefined) this.#deps.references.use(holds, -1)
   }
 
   #await(record: TaskRecord, { parts }: EncodedArguments): void {

@@ -33,9 +33,15 @@ export class Values {
     const contained = sharedEntries(encoded.handles)
     if (encoded.sizeBytes > INLINE_BYTES_MAX) {
       this.#collectNow(encoded.sizeBytes)
-      const stored = await worker.store.put(worker.references.idOf(entry), encoded)
+      // Held from now on: user code may free its handles while there is no room yet.
       worker.references.share(entry, contained)
-      entry.complete(STORED, stored)
+      try {
+        entry.complete(STORED, await worker.store.put(worker.references.idOf(entry), encoded))
+      } catch (error) {
+        entry.complete(FAILED, error)
+        worker.references.releaseUnused(entry)
+        throw error
+      }
     } else completeEntry(entry, bytesOf(encoded), contained, worker)
     return worker.ref(entry)
   }
@@ -52,13 +58,15 @@ export class Values {
         else copy(target, blob)
       },
     }
+    references.share(entry, sharedEntries(encoded.handles))
     store.put(references.idOf(entry), copy).then(
       (stored) => {
-        references.share(entry, sharedEntries(encoded.handles))
         entry.complete(STORED, stored)
+        references.releaseUnused(entry) // its task may have been cancelled meanwhile
       },
       (error: Error) => {
         entry.complete(FAILED, error)
+        references.releaseUnused(entry)
       },
     )
     return entry

@@ -77,6 +77,7 @@ export class WorkerSide {
       hash: worker.deps.hash,
       store: worker.store,
       references: worker.references,
+      handoffs: worker.handoffs,
       where: { nodeId: toHex(welcome.nodeId), pid, workerId: toHex(workerId) },
     })
     this.#executor = this.#makeExecutor(new Map([['', 1]]))
@@ -239,6 +240,7 @@ export class WorkerSide {
       codec: this.#worker.codec,
       replies: this.#replies,
       references: this.#worker.references,
+      handoffs: this.#worker.handoffs,
     })
     task.producer = producer
     await producer.run(items as AsyncIterable<unknown>)

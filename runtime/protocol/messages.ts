@@ -310,6 +310,12 @@ export interface PeerCalls {
   borrow: [{ objectId: ObjectId }, undefined]
 }
 
+/** Refs inside a value on its way, held by the sender until it hears handoffDone. */
+export interface HandoffMessage {
+  readonly id: number
+  readonly refs: readonly Uint8Array[]
+}
+
 export interface PeerNotices {
   template: { slot: number; template: TaskTemplate }
   handBack: { below: number }
@@ -321,6 +327,7 @@ export interface PeerNotices {
     index: number
     blob?: Uint8Array
     stored?: { objectId: ObjectId; sizeBytes: number }
+    handoff?: HandoffMessage
   }
   streamAck: { seq: number; consumed: number }
   release: { objectId: ObjectId }

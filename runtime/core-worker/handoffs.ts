@@ -1,0 +1,69 @@
+// Refs that travel inside results, failures and stream items, held by their sender until the
+// receiver has registered them with their owners and said so (B1 of references.ts).
+//   sender    offer ─► the message carries id and refs ─► done, or the receiver's end
+//   receiver  take ─► registered ─► handoffDone
+// Arguments need no receipt: their sender holds them until the reply, which the receiver sends only
+// once it has registered them. Bounded by the messages not yet acknowledged.
+import type { HandoffMessage } from '../protocol/messages.ts'
+import { sharedEntries } from './handles.ts'
+import type { ObjectEntry } from './object-entry.ts'
+import type { Peer } from './peers.ts'
+import type { References } from './references.ts'
+
+export class Handoffs {
+  readonly #references: References
+  readonly #open = new Map<Peer, Map<number, readonly ObjectEntry[]>>()
+  #nextId = 1
+
+  constructor(references: References) {
+    this.#references = references
+  }
+
+  /** Holds the refs and actor handles inside a value from now on; undefined if it has none. */
+  offer(peer: Peer, handles: readonly object[]): HandoffMessage | undefined {
+    if (handles.length === 0) return undefined
+    const entries = sharedEntries(handles)
+    const refs = entries.map((entry) => this.#references.encode(entry))
+    const id = this.#nextId++
+    if (peer.closed) return { id, refs } // nobody will take it
+    this.#references.use(entries, 1)
+    this.#openAt(peer).set(id, entries)
+    return { id, refs }
+  }
+
+  /** The receiver has registered them, or the message was never sent. */
+  done(peer: Peer, id: number): void {
+    const open = this.#open.get(peer)
+    const entries = open?.get(id)
+    if (open === undefined || entries === undefined) return
+    open.delete(id)
+    this.#references.use(entries, -1)
+  }
+
+  /** Registers refs that arrived; the sender is told when that is done. */
+  take(peer: Peer, handoff: HandoffMessage | undefined): readonly ObjectEntry[] {
+    if (handoff === undefined) return []
+    const entries = handoff.refs.map((ref) => this.#references.decode(ref))
+    const done = (): void => {
+      peer.with((channel) => {
+        channel.notify('handoffDone', { handoffId: handoff.id })
+      })
+    }
+    const settling = this.#references.settled()
+    if (settling === undefined) done()
+    else settling.then(done, done)
+    return entries
+  }
+
+  #openAt(peer: Peer): Map<number, readonly ObjectEntry[]> {
+    const known = this.#open.get(peer)
+    if (known !== undefined) return known
+    const open = new Map<number, readonly ObjectEntry[]>()
+    this.#open.set(peer, open)
+    peer.whenClosed(() => {
+      this.#open.delete(peer)
+      for (const entries of open.values()) this.#references.use(entries, -1)
+    })
+    return open
+  }
+}

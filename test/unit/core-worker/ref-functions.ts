@@ -1,0 +1,60 @@
+// Tasks and an actor that pass refs on in every way there is: the programs of reference-programs
+// and of every-message are made of them.
+import { get, put } from '../../../sdk/get-put-wait.ts'
+import { remote } from '../../../sdk/remote.ts'
+import type { ObjectRef } from '../../../runtime/common/surface.ts'
+
+/** A value with refs inside: those of the model. */
+export interface Node {
+  readonly id: number
+  readonly refs: readonly ObjectRef<Node>[]
+  readonly pad?: Uint8Array
+}
+
+/** Above the limit of what is inlined: such a value is stored. */
+const LARGE_BYTES = 150 * 1024
+
+export const nodeOf = (id: number, refs: readonly ObjectRef<Node>[], large: boolean): Node =>
+  large ? { id, refs, pad: new Uint8Array(LARGE_BYTES).fill(id % 256) } : { id, refs }
+
+/** Returns it: the result has the refs of the argument. */
+export const build = remote((node: Node): Node => node)
+/** Takes a value in place of its ref, and returns it under another id. */
+export const relabel = remote((node: Node, id: number): Node => ({ ...node, id }))
+/** Owns what it puts: the driver borrows it. */
+export const putThere = remote(async (node: Node, outer: number): Promise<Node> => ({
+  id: outer,
+  refs: [await put(node)],
+}))
+/** Submits in turn, and returns the ref of a task that may still run. */
+export const nest = remote((node: Node, outer: number): Node => ({
+  id: outer,
+  refs: [build.remote(node)],
+}))
+export const items = remote(async function* (nodes: readonly Node[]) {
+  for (const node of nodes) {
+    // Owned by the producer, and known to nobody else until the item has arrived.
+    yield { ...node, refs: [...node.refs, await put(nodeOf(-node.id, [], false))] }
+  }
+})
+export const fails = remote((node: Node): Node => {
+  throw Object.assign(new Error('with refs'), { node })
+})
+
+class Holder {
+  readonly #kept = new Map<number, Node>()
+  keep(node: Node): void {
+    this.#kept.set(node.id, node)
+  }
+  give(id: number): Node | undefined {
+    return this.#kept.get(id)
+  }
+  drop(id: number): void {
+    this.#kept.delete(id)
+  }
+  async idsBelow(id: number): Promise<number[]> {
+    const nodes = await get([...(this.#kept.get(id)?.refs ?? [])])
+    return nodes.map((node) => node.id)
+  }
+}
+export const RemoteHolder = remote(Holder, { maxConcurrency: 4 })
