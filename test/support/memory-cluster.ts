@@ -48,7 +48,6 @@ export interface MemoryWorker {
 
 export class MemoryCluster {
   readonly network: FaultyNetwork
-  readonly store: ObjectStore
   /** Living workers by name. */
   readonly workers = new Map<string, MemoryWorker>()
   /** What `setGpus` was told, by worker. */
@@ -59,20 +58,11 @@ export class MemoryCluster {
   readonly #killed = new Map<string, (signal: string) => void>()
   #driver: CoreWorker | undefined
   #raylet: Raylet | undefined
+  #store: ObjectStore | undefined
 
   private constructor(options: MemoryClusterOptions) {
     this.#clock = fastClock(options.speed ?? 1)
     this.network = new FaultyNetwork({ ...options, clock: this.#clock })
-    const parts = { arena: this.#arena, spill: this.#spill, clock: this.#clock, log: silentLog }
-    this.store = new ObjectStore(
-      {
-        ...parts,
-        askRelease: () => {
-          systemFinalization.collect()
-        },
-      },
-      { sizeBytes: STORE_BYTES },
-    )
   }
 
   static async start(options: MemoryClusterOptions = {}): Promise<MemoryCluster> {
@@ -87,6 +77,11 @@ export class MemoryCluster {
   get driver(): CoreWorker {
     if (this.#driver === undefined) throw new Error('the cluster has no driver yet')
     return this.#driver
+  }
+
+  get store(): ObjectStore {
+    if (this.#store === undefined) throw new Error('the cluster has no store yet')
+    return this.#store
   }
 
   /** Runs a program as this cluster's driver. */
@@ -112,11 +107,14 @@ export class MemoryCluster {
       {
         transport: this.network.transportOf('raylet'),
         launcher: { start: ({ workerId }, events) => this.#startWorker(workerId, events) },
-        openStore: () =>
-          Promise.resolve({
-            store: this.store,
-            arena: { kind: 'memory', path: '', sizeBytes: STORE_BYTES } as const,
-          }),
+        openStore: (clients) => {
+          this.#store = new ObjectStore(
+            { arena: this.#arena, spill: this.#spill, clock: this.#clock, log: silentLog, clients },
+            { sizeBytes: STORE_BYTES },
+          )
+          const arena = { kind: 'memory', path: '', sizeBytes: STORE_BYTES } as const
+          return Promise.resolve({ store: this.#store, arena })
+        },
         storage: new MemoryStorage(),
         clock: this.#clock,
         random: systemRandom,
