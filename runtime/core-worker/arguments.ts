@@ -2,7 +2,7 @@
 //   a top-level ref   a dependency: its value takes its place once it is complete
 //   a large value     put into the store first, then passed by place
 //   anything else     encoded here and now
-// The finished record (task-frames.ts) is one run of bytes, cut from a slab.
+// The finished record (task-frames.ts) is one run of bytes in a slab.
 import { INLINE_BYTES_MAX } from '../common/limits.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
 import {
@@ -16,14 +16,30 @@ import { sharedEntries } from './handles.ts'
 import { isObjectRef, type ObjectRef } from './object-ref.ts'
 
 const SLAB_BYTES = 64 * 1024
+/** A larger record has a buffer of its own. */
+const RECORD_BYTES_MAX = SLAB_BYTES / 4
+/** A scratch buffer that grew beyond this is not kept. */
+const SCRATCH_BYTES_KEPT = 1024 * 1024
+/** Of a length up to INLINE_BYTES_MAX, patched in once it is known. */
+const WIDE_VARINT_BYTES = 3
 
 export type Argument =
-  | { readonly kind: 'inline'; readonly blob: Buffer }
+  /** One or more encoded arguments, side by side. */
+  | { readonly kind: 'inline'; readonly bytes: Buffer }
   | { readonly kind: 'entry'; readonly entry: ObjectEntry }
+
+/** A finished record: `sizeBytes` bytes of `slab`, from `at` on; never changed again. */
+export interface PackedArguments {
+  readonly slab: Buffer
+  readonly at: number
+  readonly sizeBytes: number
+}
 
 export interface EncodedArguments {
   /** The whole record when no argument has to be waited for. */
-  readonly record: Buffer | undefined
+  readonly packed: PackedArguments | undefined
+  /** How many arguments the parts are. */
+  readonly count: number
   readonly parts: readonly Argument[]
   /** Entries that must live until the task is done. */
   readonly holds: readonly ObjectEntry[]
@@ -39,9 +55,11 @@ export interface ArgumentsDeps {
 
 export class ArgumentEncoder {
   readonly #deps: ArgumentsDeps
-  readonly #scratch = new ByteWriter()
-  #slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
-  #slabAt = 0
+  #slab = new ByteWriter({ initialBytes: SLAB_BYTES })
+  /** Bytes of the slab that records have; what a failed call left behind them is overwritten. */
+  #slabUsed = 0
+  /** Set aside while in use: a getter of an argument may submit a task itself. */
+  #scratch: ByteWriter | undefined
 
   constructor(deps: ArgumentsDeps) {
     this.#deps = deps
@@ -53,77 +71,97 @@ export class ArgumentEncoder {
   }
 
   /** The record of arguments whose entries are all complete. */
-  assemble(parts: readonly Argument[]): Buffer {
-    const writer = this.#scratch
-    writer.reset()
-    writer.varint(parts.length)
+  assemble({ count, parts }: Pick<EncodedArguments, 'count' | 'parts'>): PackedArguments {
+    const inlineBytes = parts.reduce(
+      (sum, part) => sum + (part.kind === 'inline' ? part.bytes.length : 0),
+      0,
+    )
+    const writer = this.#open(inlineBytes)
+    writer.varint(count)
     for (const part of parts) {
-      if (part.kind === 'inline') writeInlineArgument(writer, part.blob)
+      if (part.kind === 'inline') writer.bytes(part.bytes)
       else this.#writeEntry(writer, part.entry)
     }
-    return this.#cut(writer)
+    return this.#pack(writer)
   }
 
-  /** Numbers, strings, booleans, null, undefined: no tables, no handles, the common case. */
+  /** Numbers, strings, booleans, null, undefined: no tables, no handles, the common case. They are
+   *  written where they stay. */
   #plain(args: readonly unknown[]): EncodedArguments {
-    const writer = this.#scratch
+    const writer = this.#open(0)
+    const start = writer.position
+    writer.varint(args.length)
+    for (const arg of args) this.#writePlain(writer, arg)
+    if (writer.position - start > INLINE_BYTES_MAX) return this.#general(args)
+    return { packed: this.#pack(writer), count: args.length, parts: NO_PARTS, holds: NO_ENTRIES }
+  }
+
+  #writePlain(writer: ByteWriter, value: unknown): void {
+    writer.u8(ARGUMENT_INLINE)
+    // One byte of length is enough for almost every plain value; longer ones are moved up.
+    const at = writer.reserve(1)
+    this.#deps.codec.encodeInto(writer, value, 'args')
+    const length = writer.position - at - 1
+    if (length < 0x80) writer.buffer[at] = length
+    else {
+      const blob = Buffer.from(writer.buffer.subarray(at + 1, writer.position))
+      writer.position = at
+      writer.lengthPrefixed(blob)
+    }
+  }
+
+  /** Arguments side by side in one buffer, cut only where a dependency stands between them: ten
+   *  thousand arguments are encoded into the place that they are sent from. */
+  #general(args: readonly unknown[]): EncodedArguments {
+    const writer = this.#scratch ?? new ByteWriter()
+    this.#scratch = undefined
     writer.reset()
     writer.varint(args.length)
-    for (const arg of args) {
-      writer.u8(ARGUMENT_INLINE)
-      // One byte of length is enough for almost every plain value; longer ones are moved up.
-      const at = writer.reserve(1)
-      this.#deps.codec.encodeInto(writer, arg, 'args')
-      this.#patchLength(writer, at)
-    }
-    if (writer.position > INLINE_BYTES_MAX) return this.#general(args)
-    return { record: this.#cut(writer), parts: [], holds: [] }
-  }
-
-  #patchLength(writer: ByteWriter, at: number): void {
-    const length = writer.position - at - 1
-    if (length < 0x80) {
-      writer.buffer[at] = length
-      return
-    }
-    const blob = Buffer.from(writer.buffer.subarray(at + 1, writer.position))
-    writer.position = at
-    writer.lengthPrefixed(blob)
-  }
-
-  #general(args: readonly unknown[]): EncodedArguments {
     const parts: Argument[] = []
     const holds: ObjectEntry[] = []
+    let cutAt = writer.position
     for (const [i, arg] of args.entries()) {
-      const part = this.#part(arg, `args[${String(i)}]`, holds)
-      if (part.kind === 'entry') holds.push(part.entry)
-      parts.push(part)
+      const entry = this.#part(writer, arg, `args[${String(i)}]`, holds)
+      if (entry === undefined) continue
+      if (writer.position > cutAt) parts.push(inline(writer, cutAt))
+      cutAt = writer.position
+      parts.push({ kind: 'entry', entry })
+      holds.push(entry)
     }
-    const ready = parts.every((part) => part.kind === 'inline')
-    return { record: ready ? this.assemble(parts) : undefined, parts, holds }
+    const record = { count: args.length, parts, holds }
+    if (parts.length === 0) return { ...record, packed: this.#packAll(writer) }
+    if (writer.position > cutAt) parts.push(inline(writer, cutAt))
+    if (writer.buffer.length <= SCRATCH_BYTES_KEPT) this.#scratch = writer
+    return { ...record, packed: undefined }
   }
 
-  #part(arg: unknown, path: string, holds: ObjectEntry[]): Argument {
-    if (isObjectRef(arg)) return { kind: 'entry', entry: this.#deps.entryOf(arg) }
-    const encoded = this.#deps.codec.encode(arg, path)
-    if (encoded.handles.length > 0) holds.push(...sharedEntries(encoded.handles))
-    if (encoded.sizeBytes > INLINE_BYTES_MAX) {
-      return { kind: 'entry', entry: this.#deps.storeLarge(encoded) }
+  /** Writes one argument; or gives the entry that stands for it. */
+  #part(
+    writer: ByteWriter,
+    arg: unknown,
+    path: string,
+    holds: ObjectEntry[],
+  ): ObjectEntry | undefined {
+    if (isObjectRef(arg)) return this.#deps.entryOf(arg)
+    const start = writer.position
+    writer.u8(ARGUMENT_INLINE)
+    const lengthAt = writer.reserve(WIDE_VARINT_BYTES)
+    const { codec } = this.#deps
+    const { handles, oversize } = codec.encodeInto(writer, arg, path, INLINE_BYTES_MAX)
+    if (handles.length > 0) holds.push(...sharedEntries(handles))
+    if (oversize === undefined) {
+      writer.patchVarint(lengthAt, writer.position - lengthAt - WIDE_VARINT_BYTES)
+      return undefined
     }
-    const blob = Buffer.allocUnsafe(encoded.sizeBytes)
-    encoded.writeTo(blob)
-    return { kind: 'inline', blob }
+    writer.position = start
+    return this.#deps.storeLarge(oversize)
   }
 
   #writeEntry(writer: ByteWriter, entry: ObjectEntry): void {
     switch (entry.state) {
-      case VALUE: {
-        writer.u8(ARGUMENT_INLINE)
-        const at = writer.reserve(1)
-        this.#deps.codec.encodeInto(writer, entry.value, 'args')
-        this.#patchLength(writer, at)
+      case VALUE:
+        this.#writePlain(writer, entry.value)
         return
-      }
       case BLOB:
         writeInlineArgument(writer, entry.value as Uint8Array)
         return
@@ -137,18 +175,47 @@ export class ArgumentEncoder {
     }
   }
 
-  #cut(writer: ByteWriter): Buffer {
-    const length = writer.position
-    if (length > SLAB_BYTES / 4) return Buffer.from(writer.written())
-    if (this.#slabAt + length > SLAB_BYTES) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
-      this.#slabAt = 0
-    }
-    const record = this.#slab.subarray(this.#slabAt, this.#slabAt + length)
-    writer.written().copy(record)
-    this.#slabAt += length
-    return record
+  /** The slab, where the next record begins; one of its own for a record that is large. */
+  #open(sizeBytes: number): ByteWriter {
+    if (sizeBytes > RECORD_BYTES_MAX) return new ByteWriter({ initialBytes: sizeBytes })
+    if (this.#slabUsed > SLAB_BYTES - RECORD_BYTES_MAX) this.#newSlab()
+    this.#slab.position = this.#slabUsed
+    return this.#slab
   }
+
+  /** What was written since `open`. A slab that grew keeps this record as its last. */
+  #pack(writer: ByteWriter): PackedArguments {
+    const { buffer, position } = writer
+    if (writer !== this.#slab) return { slab: buffer, at: 0, sizeBytes: position }
+    const at = this.#slabUsed
+    if (buffer.length > SLAB_BYTES) this.#newSlab()
+    else this.#slabUsed = position
+    return { slab: buffer, at, sizeBytes: position - at }
+  }
+
+  /** All of `writer`, copied when small; a large record keeps the buffer it was written into. */
+  #packAll(writer: ByteWriter): PackedArguments {
+    const sizeBytes = writer.position
+    if (sizeBytes > RECORD_BYTES_MAX) return { slab: writer.take(), at: 0, sizeBytes }
+    this.#scratch = writer
+    const slab = this.#open(sizeBytes)
+    slab.range(writer.buffer, 0, sizeBytes)
+    return this.#pack(slab)
+  }
+
+  #newSlab(): void {
+    this.#slab = new ByteWriter({ initialBytes: SLAB_BYTES })
+    this.#slabUsed = 0
+  }
+}
+
+/** A record as bytes of its own. */
+export function bytesOf({ slab, at, sizeBytes }: PackedArguments): Buffer {
+  return slab.subarray(at, at + sizeBytes)
+}
+
+function inline(writer: ByteWriter, from: number): Argument {
+  return { kind: 'inline', bytes: Buffer.from(writer.buffer.subarray(from, writer.position)) }
 }
 
 /**
@@ -173,6 +240,9 @@ export function whenPartsComplete(
   }
   arrived()
 }
+
+const NO_PARTS: readonly Argument[] = []
+const NO_ENTRIES: readonly ObjectEntry[] = []
 
 /** The error of the first failed dependency, if one failed. */
 function failedDependency(parts: readonly Argument[]): Error | undefined {

@@ -14,7 +14,7 @@ import { asSystemFailure } from './failure.ts'
 import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
 import type { ReplyWriter } from './reply-writer.ts'
-import { Scope, type ScopeParts } from './scope.ts'
+import { Scope, type ScopeParts, type ScopeSource } from './scope.ts'
 import type { StreamProducer } from './stream-producer.ts'
 
 /** Above this a task counts as long: replies are flushed before it starts. */
@@ -22,17 +22,71 @@ const LONG_RUN_MS = 0.5
 /** The event loop gets a turn after this much uninterrupted work. */
 const YIELD_AFTER_MS = 3
 
-export interface PushedTask {
+/** What the tasks of one push have in common. */
+interface PushedRun {
   readonly peer: Peer
-  readonly seq: number
   readonly template: TaskTemplate
+  readonly timing: RunTiming
   readonly parent: TaskId
-  readonly index: number
   readonly attempt: number
-  readonly record: Buffer
-  scope: Scope | undefined
-  cancelled: TaskCancelledError | TaskTimeoutError | undefined
-  producer: StreamProducer | undefined
+  readonly bytes: Uint8Array
+  readonly scopeParts: ExecutorDeps['scopeParts']
+}
+
+/** How long tasks of a template take here. */
+interface RunTiming {
+  averageMs: number | undefined
+}
+
+/** One task as it came; a class, because hundreds of thousands are made in a second. */
+export class PushedTask implements ScopeSource {
+  readonly #run: PushedRun
+  readonly seq: number
+  readonly index: number
+  /** Its record is bytes[recordAt] to bytes[recordEnd - 1] of what was pushed. */
+  readonly recordAt: number
+  readonly recordEnd: number
+  scope: Scope | undefined = undefined
+  cancelled: TaskCancelledError | TaskTimeoutError | undefined = undefined
+  producer: StreamProducer | undefined = undefined
+  /** True once it outlives the call that started it: messages may then be about it. */
+  isTracked = false
+
+  constructor(run: PushedRun, seq: number, index: number, record: { at: number; end: number }) {
+    this.#run = run
+    this.seq = seq
+    this.index = index
+    this.recordAt = record.at
+    this.recordEnd = record.end
+  }
+
+  get peer(): Peer {
+    return this.#run.peer
+  }
+
+  get template(): TaskTemplate {
+    return this.#run.template
+  }
+
+  get timing(): RunTiming {
+    return this.#run.timing
+  }
+
+  get parent(): TaskId {
+    return this.#run.parent
+  }
+
+  get attempt(): number {
+    return this.#run.attempt
+  }
+
+  get bytes(): Uint8Array {
+    return this.#run.bytes
+  }
+
+  scopeParts(): ScopeParts {
+    return this.#run.scopeParts(this)
+  }
 }
 
 /** Thrown by `load`: the module waits in init() before it has registered the function. */
@@ -46,11 +100,11 @@ export interface ExecutorDeps {
   readonly replies: ReplyWriter
   /** The function of a template; loads its module at first need. */
   load(template: TaskTemplate): Runnable | Promise<Runnable>
-  decodeArguments(record: Buffer): unknown[] | Promise<unknown[]>
+  decodeArguments(task: PushedTask): unknown[] | Promise<unknown[]>
   runIn<T>(scope: Scope, run: () => T): T
   scopeParts(task: PushedTask): ScopeParts
   stream(task: PushedTask, items: unknown): Promise<void>
-  finished(task: PushedTask, startMs: number, failed: boolean): void
+  finished(task: PushedTask, times: RunTimes, failed: boolean): void
   /** What to report for something thrown: exitActor() is no failure of the user's. */
   failing(task: PushedTask, error: unknown): unknown
   /** Where this process runs tasks of an actor: its concurrency groups. */
@@ -60,6 +114,12 @@ export interface ExecutorDeps {
   needsEntryFirst(task: PushedTask): void
   /** Ends this worker once it has run a function maxCalls times. */
   retire(task: PushedTask): void
+}
+
+/** When a task began and ended, on the monotonic clock. */
+export interface RunTimes {
+  readonly startMs: number
+  readonly endMs: number
 }
 
 interface Group {
@@ -73,7 +133,8 @@ export class Executor {
   readonly #groups = new Map<string, Group>()
   readonly #running = new Map<Peer, Map<number, PushedTask>>()
   readonly #calls = new Map<string, number>()
-  readonly #averageMs = new Map<TaskTemplate, number>()
+  readonly #timings = new WeakMap<TaskTemplate, RunTiming>()
+  #endedAtMs = 0
   #yieldAtMs = 0
   #yielding = false
   /** Set once no more may start: told when nothing runs. */
@@ -97,19 +158,17 @@ export class Executor {
     const template = peer.templates[header.slot]
     if (template === undefined) throw new Error('tasks of an unknown template were pushed')
     const group = this.#groupOf(template)
-    for (let i = 0; i < header.count; i += 1) {
-      group.queue.push({
-        peer,
-        seq: header.firstSeq + i,
-        template,
-        parent: header.parent,
-        index: header.firstIndex + i,
-        attempt: header.attempt,
-        record: reader.view(reader.varint()) as Buffer,
-        scope: undefined,
-        cancelled: undefined,
-        producer: undefined,
-      })
+    const scopeParts: PushedRun['scopeParts'] = (task) => this.#deps.scopeParts(task)
+    const { bytes } = reader
+    const { parent, attempt, firstSeq, count } = header
+    const timing = this.#timingOf(template)
+    const run: PushedRun = { peer, template, timing, parent, attempt, bytes, scopeParts }
+    let index = header.firstIndex
+    for (let i = 0; i < count; i += 1, index += 1) {
+      index += reader.varint()
+      const sizeBytes = reader.varint()
+      const at = reader.skip(sizeBytes)
+      group.queue.push(new PushedTask(run, firstSeq + i, index, { at, end: at + sizeBytes }))
     }
     this.#pump(group)
   }
@@ -190,20 +249,36 @@ export class Executor {
     )
   }
 
+  #timingOf(template: TaskTemplate): RunTiming {
+    let timing = this.#timings.get(template)
+    if (timing === undefined) {
+      timing = { averageMs: undefined }
+      this.#timings.set(template, timing)
+    }
+    return timing
+  }
+
   #groupOf(template: TaskTemplate): Group {
     const group = this.#groups.get(template.concurrencyGroup ?? '') ?? this.#groups.get('')
     if (group === undefined) throw new Error('a worker without concurrency groups was given a task')
     return group
   }
 
+  /** A task that ends within its call costs one look at the clock, and is known to nothing else:
+   *  no message can come meanwhile that asks for it. */
   #pump(group: Group): void {
+    let nowMs = this.#deps.clock.monotonicMs()
     while (group.running < group.limit && group.queue.length > 0) {
-      if (this.#onIdle !== undefined || this.#mustYield()) break
+      if (this.#onIdle !== undefined || this.#mustYield(nowMs)) break
       const task = group.queue.shift() as PushedTask
       group.running += 1
-      const pending = this.#start(task)
-      if (pending === undefined) this.#left(group)
-      else {
+      const pending = this.#start(task, nowMs)
+      if (pending === undefined) {
+        nowMs = this.#endedAtMs
+        this.#left(group)
+      } else {
+        this.#track(task)
+        nowMs = this.#deps.clock.monotonicMs()
         void pending.then(() => {
           this.#left(group)
           this.#pump(group)
@@ -221,9 +296,8 @@ export class Executor {
   }
 
   /** Long runs of short tasks leave room for messages: cancels, pushes, replies. */
-  #mustYield(): boolean {
+  #mustYield(nowMs: number): boolean {
     if (this.#yielding) return true
-    const nowMs = this.#deps.clock.monotonicMs()
     if (this.#yieldAtMs === 0) this.#yieldAtMs = nowMs + YIELD_AFTER_MS
     if (nowMs < this.#yieldAtMs) return false
     this.#yielding = true
@@ -237,24 +311,22 @@ export class Executor {
   }
 
   /** Starts one task; undefined when it ended within the call. */
-  #start(task: PushedTask): Promise<void> | undefined {
-    const { deps, startMs } = { deps: this.#deps, startMs: this.#deps.clock.monotonicMs() }
-    const expectedMs = this.#averageMs.get(task.template)
+  #start(task: PushedTask, startMs: number): Promise<void> | undefined {
+    const deps = this.#deps
+    const expectedMs = task.timing.averageMs
     if (expectedMs === undefined || expectedMs > LONG_RUN_MS) deps.replies.flush()
-    this.#track(task)
-    this.#count(task)
+    if (task.template.maxCalls !== undefined) this.#count(task, task.template.maxCalls)
     try {
       const loaded = deps.load(task.template)
       // Decoded once the module is there: it registers the classes that the arguments may have.
       const args =
         loaded instanceof Promise
-          ? loaded.then(() => deps.decodeArguments(task.record))
-          : deps.decodeArguments(task.record)
+          ? loaded.then(() => deps.decodeArguments(task))
+          : deps.decodeArguments(task)
       if (!(loaded instanceof Promise) && !(args instanceof Promise)) {
         const result = this.#run(task, loaded, args)
         if (!isThenable(result) && !task.template.streaming) {
-          const encoding = this.#succeed(task, result, startMs)
-          return encoding
+          return this.#succeed(task, result, startMs)
         }
         return this.#settle(task, Promise.resolve(result), startMs)
       }
@@ -270,10 +342,10 @@ export class Executor {
   }
 
   #run(task: PushedTask, run: Runnable, args: unknown[]): unknown {
-    const scope = new Scope(this.#deps.scopeParts(task))
+    const scope = new Scope(undefined, task)
     task.scope = scope
     if (task.cancelled !== undefined) throw task.cancelled
-    this.#checkGroup(task.template)
+    if (task.template.concurrencyGroup !== undefined) this.#checkGroup(task.template)
     if (task.template.reportStart) {
       task.peer.with((channel) => {
         channel.notify('started', { seq: task.seq })
@@ -295,25 +367,23 @@ export class Executor {
   }
 
   #succeed(task: PushedTask, value: unknown, startMs: number): Promise<void> | undefined {
-    const ended = (): void => {
-      this.#end(task, startMs, false)
-    }
-    const micros = this.#micros(task, startMs)
-    if (task.cancelled !== undefined) {
-      this.#deps.replies.cancelled(task)
-      ended()
-      return undefined
-    }
-    const replying = task.template.streaming
-      ? this.#deps.replies.nothing(task, micros)
-      : this.#deps.replies.value(task, value, micros)
+    const micros = this.#measure(task, startMs)
+    let replying: Promise<void> | undefined
+    if (task.cancelled !== undefined) this.#deps.replies.cancelled(task)
+    else if (task.template.streaming) replying = this.#deps.replies.nothing(task, micros)
+    else replying = this.#deps.replies.value(task, value, micros)
     if (replying === undefined) {
-      ended()
+      this.#end(task, startMs, false)
       return undefined
     }
-    return replying.then(ended, (error: unknown) => {
-      this.#fail(task, error, startMs)
-    })
+    return replying.then(
+      () => {
+        this.#end(task, startMs, false)
+      },
+      (error: unknown) => {
+        this.#fail(task, error, startMs)
+      },
+    )
   }
 
   #fail(task: PushedTask, error: unknown, startMs: number): void {
@@ -321,7 +391,7 @@ export class Executor {
       this.#moveAway(task)
       return
     }
-    const micros = this.#micros(task, startMs)
+    const micros = this.#measure(task, startMs)
     if (task.cancelled !== undefined) this.#deps.replies.cancelled(task)
     else this.#deps.replies.failed(task, this.#deps.failing(task, error), micros)
     this.#end(task, startMs, true)
@@ -329,7 +399,8 @@ export class Executor {
 
   /** It has not begun, so it is handed back uncharged, and with it whatever waits here. */
   #moveAway(task: PushedTask): void {
-    this.#running.get(task.peer)?.delete(task.seq)
+    this.#untrack(task)
+    this.#endedAtMs = this.#deps.clock.monotonicMs()
     this.#deps.needsEntryFirst(task)
     this.#deps.replies.flush()
     task.peer.with((channel) => {
@@ -339,14 +410,13 @@ export class Executor {
   }
 
   #end(task: PushedTask, startMs: number, failed: boolean): void {
-    this.#running.get(task.peer)?.delete(task.seq)
-    this.#deps.finished(task, startMs, failed)
+    if (task.isTracked) this.#untrack(task)
+    this.#deps.finished(task, { startMs, endMs: this.#endedAtMs }, failed)
   }
 
   /** Told before the reply of the last call, so that the owner pushes nothing more. */
-  #count(task: PushedTask): void {
-    const { maxCalls, fn } = task.template
-    if (maxCalls === undefined) return
+  #count(task: PushedTask, maxCalls: number): void {
+    const { fn } = task.template
     const key = `${fn.home}#${String(fn.ordinal)}`
     const calls = (this.#calls.get(key) ?? 0) + 1
     this.#calls.set(key, calls)
@@ -360,12 +430,19 @@ export class Executor {
       this.#running.set(task.peer, tasks)
     }
     tasks.set(task.seq, task)
+    task.isTracked = true
   }
 
-  #micros(task: PushedTask, startMs: number): number {
-    const runMs = this.#deps.clock.monotonicMs() - startMs
-    const before = this.#averageMs.get(task.template)
-    this.#averageMs.set(task.template, before === undefined ? runMs : before * 0.8 + runMs * 0.2)
+  #untrack(task: PushedTask): void {
+    this.#running.get(task.peer)?.delete(task.seq)
+  }
+
+  /** Notes that a task has run until now. @returns how long, in microseconds */
+  #measure({ timing }: PushedTask, startMs: number): number {
+    this.#endedAtMs = this.#deps.clock.monotonicMs()
+    const runMs = this.#endedAtMs - startMs
+    const before = timing.averageMs
+    timing.averageMs = before === undefined ? runMs : before * 0.8 + runMs * 0.2
     return Math.max(0, Math.round(runMs * 1000))
   }
 }

@@ -154,7 +154,7 @@ export class Leases {
   /** Asks the worker for the tasks that it has not begun. */
   askBack(lease: Lease): void {
     lease.peer.with((channel) => {
-      channel.notify('handBack', { below: lease.peer.nextSeq })
+      channel.notify('handBack', { below: lease.peer.inFlight.nextSeq })
     })
   }
 

@@ -8,6 +8,7 @@ import { Channel } from '../protocol/channel.ts'
 import type { Connection, Transport } from '../protocol/connection.ts'
 import type { PeerCalls, PeerNotices, TaskTemplate } from '../protocol/messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
+import { InFlight } from './in-flight.ts'
 import type { TaskKind } from './task-kind.ts'
 import type { TaskRecord } from './task-record.ts'
 
@@ -20,12 +21,11 @@ export class Peer {
   workerId: WorkerId | undefined
   closed = false
   /** As owner: tasks pushed and not answered, by seq, in push order; templates it knows. */
-  readonly inFlight = new Map<number, TaskRecord>()
+  readonly inFlight = new InFlight<TaskRecord>()
   /** Weak: a kind holds the handle of its actor, and this peer may live as long as the actor. */
   readonly slots = new WeakMap<TaskKind, number>()
   /** Kinds made again (a handle decoded per task, options per call) share the slot of their like. */
   readonly slotsByContent = new Map<string, number>()
-  nextSeq = 0
   /** As executor: the owner's templates by slot. */
   readonly templates: TaskTemplate[] = []
   readonly #onClosed = new Set<() => void>()
@@ -52,8 +52,9 @@ export class Peer {
   /** Takes what is in flight and still awaited from here; superseded attempts are not. */
   takeInFlight(): TaskRecord[] {
     const records: TaskRecord[] = []
-    for (const [seq, record] of this.inFlight) if (record.isAt(this, seq)) records.push(record)
-    this.inFlight.clear()
+    for (const [seq, record] of this.inFlight.drain()) {
+      if (record.isAt(this, seq)) records.push(record)
+    }
     return records
   }
 
@@ -142,7 +143,8 @@ export class Peers {
   /** What each peer was given first and has not answered: it runs, what came after it waits. */
   *running(): Iterable<TaskRecord> {
     for (const peer of this.#byAddress.values()) {
-      const [first] = peer.inFlight.values()
+      const seq = peer.inFlight.firstSeq()
+      const first = seq === undefined ? undefined : peer.inFlight.get(seq)
       if (first !== undefined) yield first
     }
   }

@@ -1,5 +1,5 @@
-// Pushing tasks to a worker: one segment per run of tasks with the same kind, scope, attempt and
-// consecutive indices, so that a batch of calls of one function is one header and one copy.
+// Pushing tasks to a worker: one segment per run of tasks with the same kind, scope and attempt and
+// with rising indices, so that a batch of calls of one function is one header and one copy.
 import type { ByteWriter } from '../protocol/byte-writer.ts'
 import { SEGMENT_PUSH } from '../protocol/channel.ts'
 import type { TaskTemplate } from '../protocol/messages.ts'
@@ -13,8 +13,7 @@ export function pushTasks(peer: Peer, records: readonly TaskRecord[]): void {
   for (const record of records) {
     record.phase = PUSHED
     record.peer = peer
-    record.seq = peer.nextSeq++
-    peer.inFlight.set(record.seq, record)
+    record.seq = peer.inFlight.push(record)
   }
   peer.with((channel) => {
     for (let from = 0; from < records.length;) from = pushRun(peer, channel, records, from)
@@ -30,7 +29,9 @@ function pushRun(
 ): number {
   const first = records[from] as TaskRecord
   let to = from + 1
-  while (to < records.length && continues(first, records[to] as TaskRecord, to - from)) to += 1
+  while (to < records.length && follows(records[to - 1] as TaskRecord, records[to] as TaskRecord)) {
+    to += 1
+  }
   const slot = slotOf(peer, channel, first.kind)
   channel.segment(SEGMENT_PUSH, (writer) => {
     writePushHeader(writer, {
@@ -41,24 +42,33 @@ function pushRun(
       firstIndex: first.index,
       count: to - from,
     })
-    for (let at = from; at < to; at += 1) writeArguments(writer, records[at] as TaskRecord)
+    let expected = first.index
+    for (let at = from; at < to; at += 1) {
+      const record = records[at] as TaskRecord
+      writer.varint(record.index - expected)
+      expected = record.index + 1
+      writeArguments(writer, record)
+    }
   })
   return to
 }
 
-function continues(first: TaskRecord, next: TaskRecord, distance: number): boolean {
+/** Indices may skip what the scope submitted elsewhere: calls of several actors in turn. */
+function follows(before: TaskRecord, next: TaskRecord): boolean {
   return (
-    next.kind === first.kind &&
-    next.index === first.index + distance &&
-    next.attempt === first.attempt &&
-    next.scope === first.scope &&
-    next.seq === first.seq + distance
+    next.kind === before.kind &&
+    next.index > before.index &&
+    next.attempt === before.attempt &&
+    next.scope === before.scope &&
+    next.seq === before.seq + 1
   )
 }
 
 function writeArguments(writer: ByteWriter, record: TaskRecord): void {
-  if (record.args === undefined) throw new Error('a task was pushed before its arguments were in')
-  writer.lengthPrefixed(record.args)
+  const { args, argsAt, argsBytes } = record
+  if (args === undefined) throw new Error('a task was pushed before its arguments were in')
+  writer.varint(argsBytes)
+  writer.range(args, argsAt, argsAt + argsBytes)
 }
 
 function slotOf(peer: Peer, channel: PeerChannel, kind: TaskKind): number {

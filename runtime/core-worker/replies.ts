@@ -11,6 +11,7 @@ import {
   REPLY_VALUE,
   readArgument,
   readStored,
+  type ReplyHead,
   type StoredValue,
 } from '../protocol/task-frames.ts'
 import type { HandoffMessage } from '../protocol/messages.ts'
@@ -33,13 +34,11 @@ export interface Reply {
   readonly handoff: HandoffMessage | undefined
 }
 
-export function readReply(reader: ByteReader): Reply {
-  const seq = reader.varint()
-  const head = reader.u8()
-  const runMs = reader.varint() / 1000
-  const outcome = readOutcome(reader, head & ~REPLY_HANDOFF)
-  const handoff = (head & REPLY_HANDOFF) === 0 ? undefined : readHandoff(reader)
-  return { seq, runMs, outcome, handoff }
+/** What follows the head of a reply. */
+export function readReply(reader: ByteReader, { seq, status, runMicros }: ReplyHead): Reply {
+  const outcome = readOutcome(reader, status & ~REPLY_HANDOFF)
+  const handoff = (status & REPLY_HANDOFF) === 0 ? undefined : readHandoff(reader)
+  return { seq, runMs: runMicros / 1000, outcome, handoff }
 }
 
 function readOutcome(reader: ByteReader, status: number): Outcome {
@@ -118,15 +117,25 @@ export function completeEntry(
     entry.id ??= value.objectId
     references.share(entry, contained)
     if (!entry.complete(STORED, value)) references.releaseUnused(entry)
-  } else if (isPrimitive(value)) entry.complete(VALUE, codec.decode(value))
+  } else if (isPrimitive(value, 0)) entry.complete(VALUE, codec.decode(value))
   else entry.complete(BLOB, copyOf(value))
+}
+
+/** Completes an entry with the blob that follows: without handles, and read where it lies. */
+export function completeInline(entry: ObjectEntry, reader: ByteReader, codec: ValueCodec): void {
+  const sizeBytes = reader.varint()
+  const { bytes } = reader
+  const at = reader.skip(sizeBytes)
+  const end = at + sizeBytes
+  if (isPrimitive(bytes, at)) entry.complete(VALUE, codec.decodeRange(bytes, at, end))
+  else entry.complete(BLOB, copyOf(bytes.subarray(at, end)))
 }
 
 /** Small immutable values are decoded at once and kept as they are (O2): MessagePack tags of nil,
  *  booleans, numbers and short strings, behind a flags byte of 0. */
-function isPrimitive(blob: Uint8Array): boolean {
-  const tag = blob[1] ?? 0xc1
-  if (blob[0] !== 0) return false
+function isPrimitive(bytes: Uint8Array, start: number): boolean {
+  const tag = bytes[start + 1] ?? 0xc1
+  if (bytes[start] !== 0) return false
   return tag < 0x80 || (tag >= 0xcc && tag <= 0xd3) || tag >= 0xe0 || isSmallTag(tag)
 }
 

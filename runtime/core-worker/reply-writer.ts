@@ -56,7 +56,16 @@ export class ReplyWriter {
     const { numReturns } = task.template
     if (numReturns === 0) return this.nothing(task, micros)
     if (numReturns !== 1) return this.#many(task, value, micros)
-    if (isPlain(value)) return this.#plain(task, value, micros)
+    if (isPlain(value)) {
+      // Most results: written at once, with no promise and no closure.
+      if (this.#deps.references.settled() === undefined) {
+        this.#plain(task, value, micros)
+        return undefined
+      }
+      return this.#whenSettled(() => {
+        this.#plain(task, value, micros)
+      })
+    }
     const encoded = this.#deps.codec.encode(value, 'result')
     if (encoded.sizeBytes <= INLINE_BYTES_MAX && encoded.handles.length === 0) {
       return this.#whenSettled(() => {
@@ -128,19 +137,17 @@ export class ReplyWriter {
     this.#outgoing.delete(peer)
   }
 
-  #plain(task: PushedTask, value: unknown, micros: number): Promise<void> | undefined {
-    return this.#whenSettled(() => {
-      const writer = this.#head(task, REPLY_VALUE, micros)
-      const at = writer.reserve(1)
-      this.#deps.codec.encodeInto(writer, value, 'result')
-      const length = writer.position - at - 1
-      if (length < 0x80) writer.buffer[at] = length
-      else {
-        const blob = Buffer.from(writer.buffer.subarray(at + 1, writer.position))
-        writer.position = at
-        writer.lengthPrefixed(blob)
-      }
-    })
+  #plain(task: PushedTask, value: unknown, micros: number): void {
+    const writer = this.#head(task, REPLY_VALUE, micros)
+    const at = writer.reserve(1)
+    this.#deps.codec.encodeInto(writer, value, 'result')
+    const length = writer.position - at - 1
+    if (length < 0x80) writer.buffer[at] = length
+    else {
+      const blob = Buffer.from(writer.buffer.subarray(at + 1, writer.position))
+      writer.position = at
+      writer.lengthPrefixed(blob)
+    }
   }
 
   #many(task: PushedTask, value: unknown, micros: number): Promise<void> {

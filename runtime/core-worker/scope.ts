@@ -27,20 +27,45 @@ export interface ScopeParts {
   readonly captured?: WireStrategy
 }
 
+/** A running task: what its scope tells is gathered when somebody asks. */
+export interface ScopeSource {
+  scopeParts(): ScopeParts
+}
+
+/** One is made per task, and most tasks end before anybody has looked at more than its identity:
+ *  everything but the counters is made at first need. */
 export class Scope {
-  readonly parts: ScopeParts
-  readonly abort = new LazyAbort()
   /** Pending tasks submitted here: what a recursive cancel reaches. Only kept inside tasks. */
-  readonly children: Set<TaskRecord> | undefined
+  children: Set<TaskRecord> | undefined
   nextTask = 0
   nextPut = 0
   nextActor = 0
+  #parts: ScopeParts | undefined
+  readonly #source: ScopeSource | undefined
   #taskId: TaskId | undefined
+  #abort: LazyAbort | undefined
 
-  constructor(parts: ScopeParts) {
-    this.parts = parts
-    this.#taskId = parts.taskId
-    this.children = parts.mode === 'worker' ? new Set() : undefined
+  constructor(parts: ScopeParts | undefined, source?: ScopeSource) {
+    this.#parts = parts
+    this.#source = source
+    this.#taskId = parts?.taskId
+  }
+
+  get parts(): ScopeParts {
+    this.#parts ??= this.#source?.scopeParts()
+    if (this.#parts === undefined) throw new Error('a scope was made of nothing')
+    return this.#parts
+  }
+
+  get abort(): LazyAbort {
+    return (this.#abort ??= new LazyAbort())
+  }
+
+  /** A task was submitted here. */
+  adopt(record: TaskRecord): void {
+    if (this.#source === undefined && this.parts.mode !== 'worker') return
+    this.children ??= new Set()
+    this.children.add(record)
   }
 
   childTaskId(index: number): TaskId {
@@ -56,8 +81,7 @@ export class Scope {
   }
 }
 
-/** An AbortController made when somebody looks at its signal. A class: one is made per task, and
- *  an object literal with a getter and closures costs ten times as much. */
+/** An AbortController made when somebody looks at its signal. */
 class LazyAbort {
   #controller: AbortController | undefined
 

@@ -13,19 +13,27 @@ import type { Clock } from '../common/clock.ts'
 import type { ObjectId } from '../common/ids.ts'
 import { OOM_RETRIES_MAX } from '../common/limits.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
+import { REPLY_VALUE, readReplyHead } from '../protocol/task-frames.ts'
 import type { ClientNotices, PeerNotices, WorkerExit } from '../protocol/messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
-import { whenPartsComplete, type ArgumentEncoder, type EncodedArguments } from './arguments.ts'
+import {
+  bytesOf,
+  whenPartsComplete,
+  type ArgumentEncoder,
+  type EncodedArguments,
+} from './arguments.ts'
 import { crashError, isOutOfMemory } from './crash.ts'
 import { decodeFailure, errorOf, mayRetryFailure } from './failure.ts'
 import type { Handoffs } from './handoffs.ts'
 import type { Leases, SchedulingClass } from './leases.ts'
+import { LiveTasks } from './live-tasks.ts'
 import { ObjectEntry } from './object-entry.ts'
 import type { Peer } from './peers.ts'
 import type { References } from './references.ts'
 import {
   cancelledError,
   completeEntry,
+  completeInline,
   completeTask,
   copyOf,
   failTask,
@@ -64,7 +72,7 @@ export class Submitter {
   readonly #deps: SubmitterDeps
   readonly #dirty = new Set<SchedulingClass>()
   readonly #classes = new WeakMap<TaskKind, SchedulingClass>()
-  readonly #live = new Set<TaskRecord>()
+  readonly #live = new LiveTasks()
   /** Set once the cluster is gone: what is submitted after that fails as well. */
   #over: Error | undefined
   readonly #resolve = (entry: ObjectEntry): void => {
@@ -83,12 +91,12 @@ export class Submitter {
     const encoded = this.#deps.encoder.encode(args)
     const record = new TaskRecord(kind, scope, scope.nextTask++)
     record.oomRetriesLeft = kind.maxRetries === 0 ? 0 : OOM_RETRIES_MAX
-    record.args = encoded.record
+    if (encoded.packed !== undefined) record.take(encoded.packed)
     record.holds = encoded.holds.length > 0 ? encoded.holds : undefined
     if (record.holds !== undefined) this.#deps.references.use(record.holds, 1)
     this.#makeReturns(record)
     this.#begin(record)
-    if (encoded.record === undefined) this.#await(record, encoded)
+    if (encoded.packed === undefined) this.#await(record, encoded)
     return record
   }
 
@@ -103,11 +111,13 @@ export class Submitter {
     ready: Promise<Buffer>
     holds: readonly ObjectEntry[]
   } {
-    const { record, parts, holds } = this.#deps.encoder.encode(args)
-    if (record !== undefined) return { ready: Promise.resolve(record), holds }
+    const { encoder } = this.#deps
+    const encoded = encoder.encode(args)
+    const { packed, parts, holds } = encoded
+    if (packed !== undefined) return { ready: Promise.resolve(bytesOf(packed)), holds }
     const ready = new Promise<Buffer>((resolve, reject) => {
       whenPartsComplete(parts, this.#resolve, (error) => {
-        if (error === undefined) resolve(this.#deps.encoder.assemble(parts))
+        if (error === undefined) resolve(bytesOf(encoder.assemble(encoded)))
         else reject(error)
       })
     })
@@ -142,20 +152,19 @@ export class Submitter {
   /** The cluster is gone. */
   failAll(error: Error): void {
     this.#over = error
-    for (const record of [...this.#live]) this.fail(record, error)
+    for (const record of this.#live.all()) this.fail(record, error)
   }
 
   /** A frame of replies arrived. */
   replies(peer: Peer, reader: ByteReader): void {
-    while (reader.remaining > 0) this.#reply(peer, readReply(reader))
+    while (reader.remaining > 0) this.#reply(peer, reader)
     this.#deps.leases.replied(peer)
   }
 
   handedBack(peer: Peer, seqs: readonly number[]): void {
     const records: TaskRecord[] = []
     for (const seq of seqs) {
-      const record = peer.inFlight.get(seq)
-      peer.inFlight.delete(seq)
+      const record = peer.inFlight.take(seq)
       if (record?.isAt(peer, seq) === true) records.push(record)
     }
     this.#requeue(records)
@@ -167,7 +176,7 @@ export class Submitter {
     const lease = this.#deps.leases.broken(message.leaseId)
     if (lease === undefined) return
     const { peer, cls } = lease
-    const [first] = peer.inFlight.keys()
+    const first = peer.inFlight.firstSeq()
     const records = peer.takeInFlight()
     const begun = records[0]?.seq === first ? records.shift() : undefined
     this.#requeue(records)
@@ -248,7 +257,8 @@ export class Submitter {
     })
     this.#deps.clock.after(TIMEOUT_GRACE_MS, () => {
       // It did not stop: its worker is ended. Actors are left alone, they hold state.
-      if (peer.inFlight.has(seq) && record.kind.kind === 'task') this.#deps.killWorker(peer)
+      if (peer.inFlight.get(seq) !== undefined && record.kind.kind === 'task')
+        this.#deps.killWorker(peer)
     })
     const retriable = record.kind.retryExceptions === true
     if (retriable && record.retriesLeft !== 0) {
@@ -257,9 +267,24 @@ export class Submitter {
     } else this.fail(record, error)
   }
 
-  #reply(peer: Peer, reply: Reply): void {
-    const record = peer.inFlight.get(reply.seq)
-    peer.inFlight.delete(reply.seq)
+  /** One value for the one return of a task still awaited is the common case: it allocates nothing
+   *  but that value. Everything else is told by a Reply. */
+  #reply(peer: Peer, reader: ByteReader): void {
+    const head = readReplyHead(reader)
+    const record = peer.inFlight.take(head.seq)
+    const entry = record?.returns
+    if (
+      head.status === REPLY_VALUE &&
+      entry instanceof ObjectEntry &&
+      record?.isAt(peer, head.seq) === true
+    ) {
+      record.kind.timing.add(head.runMicros / 1000)
+      this.#end(record, false)
+      completeInline(entry, reader, this.#deps.codec)
+    } else this.#replied(peer, record, readReply(reader, head))
+  }
+
+  #replied(peer: Peer, record: TaskRecord | undefined, reply: Reply): void {
     if (record === undefined) return
     record.kind.timing.add(reply.runMs)
     const contained = this.#deps.handoffs.take(peer, reply.handoff)
@@ -316,7 +341,7 @@ export class Submitter {
     this.#live.add(record)
     this.#deps.tally.submitted(record.kind)
     if (this.#live.size === 1) this.onPending?.(true)
-    record.scope.children?.add(record)
+    record.scope.adopt(record)
     this.#failIfOver(record)
     const { signal } = record.kind
     if (signal === undefined) return
@@ -350,11 +375,11 @@ export class Submitter {
     if (holds !== undefined) this.#deps.references.use(holds, -1)
   }
 
-  #await(record: TaskRecord, { parts }: EncodedArguments): void {
-    whenPartsComplete(parts, this.#resolve, (error) => {
+  #await(record: TaskRecord, encoded: EncodedArguments): void {
+    whenPartsComplete(encoded.parts, this.#resolve, (error) => {
       if (record.phase === DONE) return
       if (error === undefined) {
-        record.args = this.#deps.encoder.assemble(parts)
+        record.take(this.#deps.encoder.assemble(encoded))
         if (record.awaited) this.#ready(record)
       } else if (record.awaited) this.fail(record, error)
       else {

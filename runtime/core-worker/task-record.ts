@@ -4,6 +4,7 @@
 //   1. dependencies complete   2. pushed to a leased worker or actor   3. reply, failure or cancel
 //   4. handed back (uncharged) or retried (attempt + 1)
 import type { Timer } from '../common/clock.ts'
+import type { PackedArguments } from './arguments.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import type { Peer } from './peers.ts'
 import type { Scope } from './scope.ts'
@@ -20,12 +21,17 @@ export class TaskRecord {
   readonly scope: Scope
   readonly index: number
   phase = WAITING
-  /** The record of task-frames.ts, once the dependencies are in; lives in a slab. */
+  /** The slab with its record (task-frames.ts) once the dependencies are in, and where it lies:
+   *  a view of its own would take longer to make than the record, and 100 B. */
   args: Buffer | undefined
+  argsAt = 0
+  argsBytes = 0
   /** What the arguments need until the task is done: dependencies, refs inside values. */
   holds: readonly ObjectEntry[] | undefined
   /** True once the call has returned while arguments were still awaited. */
   awaited = false
+  /** Its place among the live tasks: live-tasks.ts. */
+  liveAt = -1
   attempt = 0
   retriesLeft: number
   oomRetriesLeft = 0
@@ -52,6 +58,12 @@ export class TaskRecord {
   /** Whether its current attempt is the one pushed to `peer` as `seq`: not retried, not done. */
   isAt(peer: Peer, seq: number): boolean {
     return this.phase === PUSHED && this.peer === peer && this.seq === seq
+  }
+
+  take({ slab, at, sizeBytes }: PackedArguments): void {
+    this.args = slab
+    this.argsAt = at
+    this.argsBytes = sizeBytes
   }
 
   entries(): readonly ObjectEntry[] {

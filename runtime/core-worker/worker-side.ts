@@ -12,10 +12,16 @@ import type {
   TaskEvent,
   TaskTemplate,
 } from '../protocol/messages.ts'
-import { readArgument } from '../protocol/task-frames.ts'
+import { ARGUMENT_INLINE, readStored } from '../protocol/task-frames.ts'
 import { capturedBy } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
-import { Executor, NeedsEntryFirst, type PushedTask, type Runnable } from './execute.ts'
+import {
+  Executor,
+  NeedsEntryFirst,
+  type PushedTask,
+  type Runnable,
+  type RunTimes,
+} from './execute.ts'
 import { asSystemFailure } from './failure.ts'
 import { ReplyWriter } from './reply-writer.ts'
 import { Scope, type ScopeParts } from './scope.ts'
@@ -101,7 +107,7 @@ export class WorkerSide {
       const Class = (await this.#deps.load(spec.fn)) as unknown as new (
         ...args: unknown[]
       ) => object
-      const args = await this.#decodeArguments(Buffer.from(spec.args))
+      const args = await this.#decodeArguments(new ByteReader(Buffer.from(spec.args)))
       const captured = capturedBy(spec.scheduling.strategy)
       const scope = new Scope({
         ...this.#actorScope(spec.className, actorId, incarnation),
@@ -141,12 +147,13 @@ export class WorkerSide {
       clock: this.#clock,
       replies: this.#replies,
       load: (template) => this.#load(template),
-      decodeArguments: (record) => this.#decodeArguments(record),
+      decodeArguments: (task) =>
+        this.#decodeArguments(new ByteReader(task.bytes, task.recordAt, task.recordEnd)),
       runIn: (scope, run) => this.#worker.deps.context.run(scope, run),
       scopeParts: (task) => this.#scopeParts(task),
       stream: (task, items) => this.#stream(task, items),
-      finished: (task, startMs, failed) => {
-        this.#finished(task, startMs, failed)
+      finished: (task, times, failed) => {
+        this.#finished(task, times, failed)
       },
       failing: (task, error) => this.#failing(task, error),
       groups,
@@ -172,25 +179,28 @@ export class WorkerSide {
     return (...args) => (method as Runnable).apply(actor.instance, args)
   }
 
-  #decodeArguments(record: Buffer): unknown[] | Promise<unknown[]> {
-    const reader = new ByteReader(record)
+  /** Inline arguments are decoded where they lie. */
+  #decodeArguments(reader: ByteReader): unknown[] | Promise<unknown[]> {
+    const { codec, store } = this.#worker
     const args: unknown[] = []
-    const fetching: Promise<void>[] = []
+    let fetching: Promise<void>[] | undefined
     const count = reader.varint()
     for (let i = 0; i < count; i += 1) {
-      const argument = readArgument(reader)
-      if (argument instanceof Uint8Array) {
-        args.push(this.#worker.codec.decode(argument))
+      if (reader.u8() === ARGUMENT_INLINE) {
+        const sizeBytes = reader.varint()
+        const at = reader.skip(sizeBytes)
+        args.push(codec.decodeRange(reader.bytes, at, at + sizeBytes))
         continue
       }
       args.push(undefined)
+      fetching ??= []
       fetching.push(
-        this.#worker.store.read(argument).then((blob) => {
-          args[i] = this.#worker.codec.decode(blob, { view: true })
+        store.read(readStored(reader)).then((blob) => {
+          args[i] = codec.decode(blob, { view: true })
         }),
       )
     }
-    return fetching.length === 0 ? args : Promise.all(fetching).then(() => args)
+    return fetching === undefined ? args : Promise.all(fetching).then(() => args)
   }
 
   #scopeParts(task: PushedTask): ScopeParts {
@@ -280,7 +290,7 @@ export class WorkerSide {
     })
   }
 
-  #finished(task: PushedTask, startMs: number, failed: boolean): void {
+  #finished(task: PushedTask, { startMs, endMs }: RunTimes, failed: boolean): void {
     this.#collectWhenIdle()
     this.#scheduleEvents()
     if (this.#events.length >= EVENTS_MAX) {
@@ -288,7 +298,6 @@ export class WorkerSide {
       return
     }
     const nowMs = this.#clock.nowMs()
-    const endMs = this.#clock.monotonicMs()
     this.#events.push({
       parent: task.parent,
       index: task.index,

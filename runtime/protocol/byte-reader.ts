@@ -156,9 +156,9 @@ export class ByteReader {
     return this.#textBuffer().toString('latin1', at, at + count)
   }
 
-  /** Pass over the next `count` bytes. */
-  skip(count: number): void {
-    this.#advance(count)
+  /** Pass over the next `count` bytes. @returns where they begin in `bytes` */
+  skip(count: number): number {
+    return this.#advance(count)
   }
 
   #advance(count: number): number {

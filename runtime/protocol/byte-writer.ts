@@ -136,6 +136,20 @@ export class ByteWriter {
     this.position = at + length
   }
 
+  /** Append source[from] to source[to - 1]: `bytes` without a view of them. */
+  range(source: Buffer, from: number, to: number): void {
+    const length = to - from
+    const at = this.position
+    if (at + length > this.buffer.length) this.#grow(at + length)
+    const buffer = this.buffer
+    if (length <= SHORT_COPY_BYTES) {
+      for (let i = 0; i < length; i++) buffer[at + i] = source[from + i] ?? 0
+    } else {
+      source.copy(buffer, at, from, to)
+    }
+    this.position = at + length
+  }
+
   /** Append a varint with their number, then these bytes. */
   lengthPrefixed(source: Uint8Array): void {
     this.varint(source.length)
@@ -195,6 +209,17 @@ export class ByteWriter {
     buffer[offset + 1] = value >>> 8
     buffer[offset + 2] = value >>> 16
     buffer[offset + 3] = value >>> 24
+  }
+
+  /**
+   * Overwrite three bytes at `offset` by a varint of that width, whatever its value.
+   * @param value  below 2 ** 21.
+   */
+  patchVarint(offset: number, value: number): void {
+    const buffer = this.buffer
+    buffer[offset] = (value & 0x7f) | 0x80
+    buffer[offset + 1] = ((value >>> 7) & 0x7f) | 0x80
+    buffer[offset + 2] = value >>> 14
   }
 
   /** What was written so far, not copied: good until the next write. */

@@ -1,8 +1,8 @@
 // The hot segments between an owner and a worker, by hand and columnar: one push carries many tasks
-// of one template with consecutive indices, so that what they share is written once.
+// of one template with rising indices, so that what they share is written once.
 //   push   varint slot · varint attempt · varint firstSeq · 16 B parent · varint firstIndex ·
-//          varint count · count × record
-//   record varint byteLength · varint argCount · argCount × argument
+//          varint count · count × (varint indices skipped before it · varint byteLength · record)
+//   record varint argCount · argCount × argument
 //   argument  u8 0 · varint byteLength · blob      |  u8 1 · 20 B ObjectId · f64 sizeBytes (stored)
 //   reply  repeated: varint seq · u8 status · varint runMicros · payload by status
 // `seq` counts the tasks pushed over one connection; replies name it. Ids are derived only when
@@ -94,6 +94,10 @@ export function writeReplyHead(
   writer.varint(seq)
   writer.u8(status)
   writer.varint(micros)
+}
+
+export function readReplyHead(reader: ByteReader): ReplyHead {
+  return { seq: reader.varint(), status: reader.u8(), runMicros: reader.varint() }
 }
 
 export function readStored(reader: ByteReader): StoredValue {

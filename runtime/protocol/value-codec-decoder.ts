@@ -47,6 +47,17 @@ export class Decoder implements ValueSource {
     if (flags !== 0 && flags !== FLAG_ERROR) this.#start(blob, mayView)
     else if (mayView) reader.reset(ownCopy(blob, 1, blob.length))
     else reader.reset(blob, 1, blob.length)
+    return this.#whole()
+  }
+
+  /** The head in bytes[start] to bytes[end - 1]: of a blob without tables, behind its flags. */
+  decodeSimple(bytes: Uint8Array, start: number, end: number): unknown {
+    this.reader.reset(bytes, start, end)
+    return this.#whole()
+  }
+
+  #whole(): unknown {
+    const { reader } = this
     const value = this.value()
     if (reader.remaining !== 0) {
       throw new DecodeError(`${reader.remaining} bytes follow the value`)

@@ -199,16 +199,29 @@ export class ValueCodec {
    *   that is not registered here, and what the decode of a HandleCodec throws.
    */
   decode(blob: Uint8Array, options?: DecodeOptions): unknown {
+    return this.#decode((decoder) =>
+      decoder.decode(blob, options?.view === true && options.copy !== true),
+    )
+  }
+
+  #decode(run: (decoder: Decoder) => unknown): unknown {
     const decoder = this.#decoder ?? new Decoder(this.#classes)
     this.#decoder = undefined
     try {
-      return decoder.decode(blob, options?.view === true && options.copy !== true)
+      return run(decoder)
     } catch (error) {
       throw decodeError(error)
     } finally {
       decoder.clear()
       this.#decoder = decoder
     }
+  }
+
+  /** The value of the blob in bytes[start] to bytes[end - 1], without a view of a small one. */
+  decodeRange(bytes: Uint8Array, start: number, end: number): unknown {
+    const isSimple = bytes[start] === 0 && end > start
+    if (!isSimple) return this.decode(bytes.subarray(start, end))
+    return this.#decode((decoder) => decoder.decodeSimple(bytes, start + 1, end))
   }
 
   /**

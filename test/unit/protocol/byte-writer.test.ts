@@ -148,3 +148,26 @@ test('reset forgets the content and keeps the room', () => {
   expect(writer.buffer).toBe(buffer)
   expect([...writer.written()]).toEqual([9])
 })
+
+test.each([0, 1, 24, 25, 5000])(
+  'a range of %i bytes is copied, and nothing beside it',
+  (length) => {
+    const source = Buffer.from(Array.from({ length: length + 20 }, (_, i) => i % 251))
+    const writer = new ByteWriter({ initialBytes: 1 })
+    writer.u8(7)
+    writer.range(source, 10, 10 + length)
+    expect([...writer.take()]).toEqual([7, ...source.subarray(10, 10 + length)])
+  },
+)
+
+test.each([0, 1, 127, 128, 16_383, 16_384, 2 ** 21 - 1])(
+  '%i patched in is read as a varint',
+  (n) => {
+    const writer = new ByteWriter()
+    const at = writer.reserve(3)
+    writer.u8(9)
+    writer.patchVarint(at, n)
+    const reader = new ByteReader(writer.take())
+    expect([reader.varint(), reader.u8(), reader.remaining]).toEqual([n, 9, 0])
+  },
+)
