@@ -66,13 +66,17 @@ export class InFlight<T> {
     return this.#oldestSeq
   }
 
-  /** Removes and returns everything. */
-  drain(): [seq: number, task: T][] {
-    const all = [...this.#stragglers]
+  *entries(): Iterable<[seq: number, task: T]> {
+    yield* this.#stragglers
     for (let seq = this.#ringStart(); seq < this.#nextSeq; seq += 1) {
       const task = this.get(seq)
-      if (task !== undefined) all.push([seq, task])
+      if (task !== undefined) yield [seq, task]
     }
+  }
+
+  /** Removes and returns everything. */
+  drain(): [seq: number, task: T][] {
+    const all = [...this.entries()]
     this.#stragglers.clear()
     this.#ring.fill(undefined)
     this.#ringSize = 0

@@ -144,7 +144,7 @@ export class Submitter {
 
   /** A worker is gone, and with it what cancelled tasks were still held for. */
   peerClosed(peer: Peer): void {
-    for (const record of peer.inFlight.values()) {
+    for (const [, record] of peer.inFlight.entries()) {
       if (record.phase === DONE) this.#releaseHolds(record)
     }
   }
