@@ -19,6 +19,7 @@ import * as kinds from './value-codec-kinds.ts'
 import type { ValueSink } from './value-codec-kinds.ts'
 import type { StoredHandle } from './value-codec-layout.ts'
 import { MetObjects } from './value-codec-objects.ts'
+import { checkArray, checkObject } from './value-codec-own.ts'
 import { EncodeFailure, keySegment, locate, refuse } from './value-codec-refusal.ts'
 import {
   patchU32be,
@@ -191,7 +192,7 @@ export class Encoder implements ValueSink {
     }
     const prototype: unknown = Object.getPrototypeOf(value)
     if (Array.isArray(value)) this.#array(value, prototype as object, index)
-    else if (prototype === Object.prototype) this.fields(value, Object.keys(value))
+    else if (prototype === Object.prototype) this.#plain(value)
     else if (prototype === null) this.#nullObject(value)
     else this.#instance(value, prototype as object, index)
     this.#depth--
@@ -214,6 +215,7 @@ export class Encoder implements ValueSink {
     }
     const { writer } = this
     const count = checkItems(items.length)
+    checkArray(items)
     writeCount(writer, 0x90, 0xdc, count)
     let i = 0
     try {
@@ -235,7 +237,13 @@ export class Encoder implements ValueSink {
     }
   }
 
+  #plain(value: object): void {
+    checkObject(value)
+    this.fields(value, Object.keys(value))
+  }
+
   #nullObject(value: object): void {
+    checkObject(value)
     const at = this.beginExt(kinds.EXT_NULL_OBJECT)
     this.fields(value, Object.keys(value))
     this.endExt(at)
@@ -260,7 +268,7 @@ export class Encoder implements ValueSink {
   #foreign(value: object, prototype: object): void {
     const write = findForeignWriter(value, prototype)
     if (write !== undefined) write(this, value)
-    else if (isForeignObjectPrototype(prototype)) this.fields(value, Object.keys(value))
+    else if (isForeignObjectPrototype(prototype)) this.#plain(value)
     else throw refuse(value)
   }
 

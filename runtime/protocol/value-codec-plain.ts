@@ -3,7 +3,8 @@
 // Source: HTML standard, structured clone (what of each kind is kept).
 import { DecodeError } from './byte-reader.ts'
 import * as kinds from './value-codec-kinds.ts'
-import type { KindReader, KindWriter, ValueSink, ValueSource } from './value-codec-kinds.ts'
+import type { KindReader, KindWriter, ValueSink, ValueSource, WriteKind } from './value-codec-kinds.ts'
+import { checkBare } from './value-codec-own.ts'
 import { EncodeFailure, callSegment, locate } from './value-codec-refusal.ts'
 import { readCount, writeCount, writeText } from './value-codec-scalars.ts'
 
@@ -12,11 +13,11 @@ const FIXEXT8 = 0xd7
 const DateOfValue = Date
 
 export const PLAIN_WRITERS: readonly KindWriter[] = [
-  [DateOfValue.prototype, writeDate],
-  [RegExp.prototype, writeRegExp],
-  [URL.prototype, writeUrl],
-  [Map.prototype, writeMap],
-  [Set.prototype, writeSet],
+  [DateOfValue.prototype, bare(writeDate)],
+  [RegExp.prototype, bare(writeRegExp)],
+  [URL.prototype, bare(writeUrl)],
+  [Map.prototype, bare(writeMap)],
+  [Set.prototype, bare(writeSet)],
 ]
 
 export const PLAIN_READERS: readonly KindReader[] = [
@@ -26,6 +27,14 @@ export const PLAIN_READERS: readonly KindReader[] = [
   [kinds.EXT_MAP, readMap],
   [kinds.EXT_SET, readSet],
 ]
+
+/** The kind has room for its content only. */
+function bare(write: WriteKind): WriteKind {
+  return (sink, value) => {
+    checkBare(value)
+    write(sink, value)
+  }
+}
 
 /** The milliseconds as a double; NaN for an invalid date. */
 function writeDate({ writer }: ValueSink, value: object): void {

@@ -143,6 +143,12 @@ function refuseInstance(object: object): EncodeFailure {
       'Send its content, or open it inside of the task or an actor.',
     )
   }
+  if (name === 'Object') {
+    return new EncodeFailure(
+      'it is an object with a prototype of its own, which would be lost',
+      'Send a plain copy: { ...value }.',
+    )
+  }
   return new EncodeFailure(
     `it is an instance of ${name}, whose prototype would be lost`,
     `Call registerType(${name}, { name, encode, decode }) in a module that both sides import, ` +

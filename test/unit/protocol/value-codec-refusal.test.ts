@@ -25,6 +25,11 @@ function* numbers(): Generator<number> {
   yield 1
 }
 
+function argumentsOf(..._values: unknown[]): object {
+  // oxlint-disable-next-line prefer-rest-params -- that is what is tested
+  return arguments
+}
+
 describe('B15: what is no data', () => {
   test.each<[string, unknown, string, string]>([
     ['a function', () => 0, 'function', 'remote()'],
@@ -53,6 +58,38 @@ describe('B15: what is no data', () => {
     expect(error.retryable).toBe(false)
   })
 
+  const mark = Symbol('mark')
+  test.each<[string, object, string, string]>([
+    ['a property under a symbol', { [mark]: 1 }, 'Symbol(mark)', 'under a string'],
+    ['a symbol beside null', Object.assign(Object.create(null), { [mark]: 1 }), 'mark', 'string'],
+    ['a symbol on an array', Object.assign([1], { [mark]: 1 }), 'Symbol(mark)', 'under a string'],
+    ['a name on an array', Object.assign([1], { total: 1 }), '.total', '[...array]'],
+    ['a name on a long array', Object.assign(Array(500).fill(1), { sum: 1 }), '.sum', '[...array]'],
+    ['a name on holes', Object.assign(Array(3), { total: 1 }), '.total', '[...array]'],
+    ['what match() gives', 'abc'.match(/b/)!, '.groups', '[...array]'],
+    ['a Map with a property', Object.assign(new Map(), { size2: 1 }), '.size2', 'holds both'],
+    ['a Date with a property', Object.assign(new Date(0), { zone: 1 }), '.zone', 'holds both'],
+    ['arguments', argumentsOf(1, 2), 'arguments object', '[...arguments]'],
+    ['an inherited property', Object.create({ a: 1 }) as object, 'prototype of its own', 'copy'],
+    ['the environment', process.env, 'prototype of its own', '{ ...value }'],
+  ])('%s would be lost, so it is refused', (_, value, what, hint) => {
+    const error = refusal({ opts: { list: value } })
+    expect(error.data['path']).toBe('args[1].opts.list')
+    expect(error.message).toContain(what)
+    expect(error.message).toContain(hint)
+  })
+
+  test.each<[string, object]>([
+    ['an empty array', []],
+    ['holes', [1, , 3]], // oxlint-disable-line no-sparse-arrays -- that is what is tested
+    ['a long array', Array(500).fill(0)],
+    ['a long array of holes', Array(500)],
+    ['what matchAll gives, copied', [...'abc'.match(/b/)!]],
+    ['a hidden symbol', Object.defineProperty({}, mark, { value: 1 })],
+  ])('%s loses nothing, so it is accepted', (_, value) => {
+    expect(() => codec.encode(value, 'value')).not.toThrow()
+  })
+
   test('a revoked Proxy is refused', () => {
     const { proxy, revoke } = Proxy.revocable({}, {})
     revoke()
@@ -73,7 +110,6 @@ describe('B16: instances of classes', () => {
     ['Rows', new Rows()],
     ['Day', new Day()],
     ['Bytes', new Bytes(3)],
-    ['Object', Object.create({ inherited: 1 }) as object],
   ])('an instance of %s is refused and told of registerType', (name, value) => {
     const error = refusal([value])
     expect(error.data['path']).toBe('args[1][0]')
