@@ -8,18 +8,25 @@ export function findWorker(): CoreWorker | undefined {
   return worker?.deps.context.current()?.parts.coreWorker ?? worker
 }
 
-/** @throws UsageError before init(). */
-export function currentWorker(call: string): CoreWorker {
+/**
+ * @param call  what was called, for the error: `get()`.
+ * @throws UsageError before init().
+ */
+export function currentWorker(call: string | (() => string)): CoreWorker {
   const worker = findWorker()
   if (worker === undefined) {
-    throw new UsageError(`${call} was called before init(): write \`await init()\` above it`)
+    throw new UsageError(
+      `${textOf(call)} was called before init(): write \`await init()\` above it`,
+    )
   }
   const imports = worker.options.mode === 'worker' && worker.deps.context.current() === undefined
   if (imports) {
     throw new UsageError(
-      `${call} was called outside of any task while a worker imports the module: what only the ` +
+      `${textOf(call)} was called outside of any task while a worker imports the module: what only the ` +
         'driver should do belongs below `await init()`',
     )
   }
   return worker
 }
+
+const textOf = (call: string | (() => string)): string => (typeof call === 'string' ? call : call())

@@ -1,6 +1,8 @@
 // What a driver is, as its workers need to know: its program, arguments, environment and folder.
+import { statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { UsageError } from '../runtime/common/errors.ts'
 import { workerArgs } from '../runtime/core-worker/function-argv.ts'
 import { findEntry } from '../runtime/core-worker/function-source-file.ts'
 
@@ -12,7 +14,8 @@ export interface DriverFacts {
   readonly execArgv: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly cwd: string
-  toUrl(this: void, module: string): string
+  /** @throws UsageError for a module of `init({ modules })` that is no file. */
+  moduleUrl(this: void, module: string): string
 }
 
 export function driverFacts(): DriverFacts {
@@ -30,6 +33,18 @@ export function driverFacts(): DriverFacts {
     execArgv,
     env,
     cwd: process.cwd(),
-    toUrl: (module) => (module.startsWith('file:') ? module : pathToFileURL(resolve(module)).href),
+    moduleUrl,
   }
+}
+
+function moduleUrl(module: string): string {
+  const path = module.startsWith('file:') ? fileURLToPath(module) : resolve(module)
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
+    throw new UsageError(
+      `init({ modules }) names '${module}', and there is no file ${path}: give a path from ` +
+        `${process.cwd()}, with its extension, or a file URL (new URL('./x.ts', import.meta.url).href)`,
+      { data: { module, path } },
+    )
+  }
+  return pathToFileURL(path).href
 }

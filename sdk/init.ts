@@ -12,7 +12,7 @@ import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
 import { systemContext } from '../runtime/core-worker/context-system.ts'
 import { readHomeFile } from '../runtime/core-worker/function-source-file.ts'
 import { Sources } from '../runtime/core-worker/function-sources.ts'
-import { captureHomes, park, registeredHomes } from '../runtime/core-worker/functions.ts'
+import { captureHomes, park, registeredHomes, shownName } from '../runtime/core-worker/functions.ts'
 import { registry } from '../runtime/core-worker/registry-system.ts'
 import { startCoreWorker, type ExtraNotices } from '../runtime/core-worker/start.ts'
 import { systemStackView } from '../runtime/core-worker/stack-view-loader.ts'
@@ -24,6 +24,7 @@ import { findWorker } from './current.ts'
 import { driverFacts } from './driver-process.ts'
 import { startInline } from './inline/init.ts'
 import { flushRepeated, printOutput } from './output-process.ts'
+import { showNamesBy } from './shown-name.ts'
 
 interface Running {
   readonly worker: CoreWorker
@@ -37,6 +38,7 @@ interface Running {
 
 /** For the life of the process: what was loaded once stays what it was, whatever is edited. */
 const sources = new Sources({ read: readHomeFile, hash: systemHash })
+showNamesBy((descriptor) => shownName(descriptor, sources))
 
 let capturing: (() => void) | undefined
 
@@ -88,6 +90,7 @@ export async function shutdown(): Promise<void> {
   process.off('beforeExit', drain)
   await drainOutput(worker)
   registry().currentCoreWorker = undefined
+  registry().limits.clear()
   await worker.close()
   await opened.close()
 }
@@ -165,7 +168,7 @@ function jobSpec(spec: InitSpecOptions): JobSpec {
     execArgv: facts.execArgv,
     env: { ...facts.env, ...spec.runtimeEnv?.envVars },
     cwd: spec.runtimeEnv?.workingDir ?? facts.cwd,
-    modules: [...new Set([...registeredHomes(), ...spec.modules.map(facts.toUrl)])],
+    modules: [...new Set([...registeredHomes(), ...spec.modules.map(facts.moduleUrl)])],
     logToDriver: spec.logToDriver,
   }
 }

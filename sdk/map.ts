@@ -4,7 +4,8 @@
 //   P3. When the consumer leaves, or the first error ends a map, what is under way is cancelled.
 import type { MapSpecOptions } from '../runtime/common/call-options.ts'
 import type { ObjectRef } from '../runtime/core-worker/object-ref.ts'
-import { UsageError } from '../runtime/common/errors.ts'
+import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
+import { SerializationError, UsageError } from '../runtime/common/errors.ts'
 import { showValue } from '../runtime/common/show-value.ts'
 import { toResources } from '../runtime/common/resources.ts'
 import { currentWorker } from './current.ts'
@@ -17,7 +18,8 @@ type Inputs = Iterable<unknown> | AsyncIterable<unknown>
 
 interface Running {
   readonly index: number
-  readonly ref: ObjectRef
+  /** Undefined for an input that could not be sent. */
+  readonly ref: ObjectRef | undefined
   readonly done: Promise<Outcome>
 }
 
@@ -55,8 +57,7 @@ export async function* mapSettled(
   let index = 0
   const aborted = abortPromise(options.signal)
   const start = (input: unknown): void => {
-    const ref = fn.remote(input, ...rest) as ObjectRef
-    running.push({ index, ref, done: settle(worker.getter.getOne(ref), index) })
+    running.push(submit(index, () => fn.remote(input, ...rest) as ObjectRef, worker))
     index += 1
   }
   try {
@@ -76,8 +77,21 @@ export async function* mapSettled(
     }
   } finally {
     aborted.stop()
-    for (const { ref } of running) worker.cancel(ref, { force: false, recursive: true })
+    for (const { ref } of running) {
+      if (ref !== undefined) worker.cancel(ref, { force: false, recursive: true })
+    }
     if (!ended) await source.return?.()
+  }
+}
+
+/** An input that cannot be sent is that input's failure, not the end of the others. */
+function submit(index: number, call: () => ObjectRef, worker: CoreWorker): Running {
+  try {
+    const ref = call()
+    return { index, ref, done: settle(worker.getter.getOne(ref), index) }
+  } catch (reason) {
+    if (!(reason instanceof SerializationError)) throw reason
+    return { index, ref: undefined, done: Promise.resolve({ index, status: 'rejected', reason }) }
   }
 }
 

@@ -1,17 +1,22 @@
 // Remote classes: remote, create, options, get. The handle of a new actor is there at once.
 import { parseActorName } from '../runtime/common/call-options.ts'
-import { parseActorOptions } from '../runtime/common/options.ts'
+import { parseActorOptions, refuseNumReturns } from '../runtime/common/options.ts'
 import { makeActor } from '../runtime/core-worker/actor-creation.ts'
 import { actorTargetOf } from '../runtime/core-worker/actor-handle.ts'
 import type { FunctionDescriptor } from '../runtime/core-worker/functions.ts'
 import { findActor } from './actors.ts'
 import { currentWorker } from './current.ts'
+import { nameOf } from './shown-name.ts'
 
 export function remoteClass(descriptor: FunctionDescriptor, options: object): object {
   const names = [...descriptor.methods.keys()]
-  const spec = parseActorOptions(options, `options of ${descriptor.name}`, names)
+  const calling = (): string => `${nameOf(descriptor)}.remote()`
+  const spec = parseActorOptions(options, () => `options of ${nameOf(descriptor)}`, names)
+  for (const [name, { kind }] of descriptor.methods) {
+    if (kind === 'stream') refuseNumReturns(name, spec.methods[name]?.numReturns)
+  }
   const make = (args: readonly unknown[]): object =>
-    makeActor(currentWorker(`${descriptor.name}.remote()`), descriptor, spec, args)
+    makeActor(currentWorker(calling), descriptor, spec, args)
   return Object.freeze({
     remote: (...args: unknown[]) => make(args),
     create: async (...args: unknown[]) => {

@@ -2,12 +2,14 @@
 import { parseMapOptions } from '../runtime/common/call-options.ts'
 import { UsageError } from '../runtime/common/errors.ts'
 import { showValue } from '../runtime/common/show-value.ts'
-import { parseTaskOptions } from '../runtime/common/options.ts'
+import { parseTaskOptions, refuseNumReturns } from '../runtime/common/options.ts'
+import { atCaller } from '../runtime/core-worker/call-site.ts'
 import { FunctionKinds } from '../runtime/core-worker/function-calls.ts'
 import type { FunctionDescriptor } from '../runtime/core-worker/functions.ts'
 import { returnsOf, runOf } from '../runtime/core-worker/returns.ts'
 import { currentWorker } from './current.ts'
 import { isIterable, mapSettled, mapValues } from './map.ts'
+import { nameOf } from './shown-name.ts'
 
 interface Callable {
   remote(...args: unknown[]): unknown
@@ -16,17 +18,41 @@ interface Callable {
 }
 
 export function remoteFunction(descriptor: FunctionDescriptor, options: object): object {
-  const kinds = new FunctionKinds(descriptor, parseTaskOptions(options))
-  const callable: Callable = {
-    remote(...args) {
-      const worker = currentWorker(`${descriptor.name}.remote()`)
+  const spec = parseTaskOptions(options, () => `remote(${nameOf(descriptor)})`)
+  const isStream = descriptor.isGenerator || descriptor.isAsyncGenerator
+  if (isStream && spec.numReturns !== 1) refuseNumReturns(nameOf(descriptor), spec.numReturns)
+  const kinds = new FunctionKinds(descriptor, spec)
+  const calling = (method: string) => () => `${nameOf(descriptor)}.${method}()`
+  const [callingRemote, callingRun] = [calling('remote'), calling('run')]
+  const remote = (...args: unknown[]): unknown => {
+    try {
+      const worker = currentWorker(callingRemote)
       return returnsOf(worker, worker.submit(kinds.kindFor(worker), args))
-    },
-    run(...args) {
-      const worker = currentWorker(`${descriptor.name}.run()`)
+    } catch (error) {
+      throw atCaller(error, remote)
+    }
+  }
+  const run = (...args: unknown[]): unknown => {
+    try {
+      const worker = currentWorker(callingRun)
       return runOf(worker, worker.submit(kinds.kindFor(worker), args))
-    },
+    } catch (error) {
+      throw atCaller(error, run)
+    }
+  }
+  const callable: Callable = {
+    remote,
+    run,
     options: (more) => remoteFunction(descriptor, { ...options, ...more }) as Callable,
+  }
+  if (isStream) {
+    const refuse = (): never => {
+      throw new UsageError(
+        `${nameOf(descriptor)} is a generator function, which has no map: call remote() or run() ` +
+          'for each input',
+      )
+    }
+    return Object.freeze({ ...callable, map: refuse, mapSettled: refuse, mapRefs: refuse })
   }
   return Object.freeze({
     ...callable,

@@ -2,7 +2,6 @@
 import { UsageError } from '../runtime/common/errors.ts'
 import { isClass } from '../runtime/core-worker/function-kind.ts'
 import { registerFunction } from '../runtime/core-worker/functions.ts'
-import { parseActorOptions, parseTaskOptions } from '../runtime/common/options.ts'
 import type {
   RemoteFunction,
   RemoteClass,
@@ -41,11 +40,9 @@ export function remote<C extends AnyClass, const MO extends MethodOptions<C> = {
 export function remote(target: AnyFn | AnyClass, options: object = {}): unknown {
   if (typeof target === 'function' && isClass(target)) {
     const descriptor = registerFunction(target, 'actor', 1)
-    parseActorOptions(options, `remote(${descriptor.name})`, [...descriptor.methods.keys()])
     return remoteClass(descriptor, options)
   }
   const descriptor = registerFunction(target, 'task', 1)
-  parseTaskOptions(options, `remote(${descriptor.name})`)
   explainPlain(target as AnyFn)
   return remoteFunction(descriptor, options)
 }

@@ -16,6 +16,9 @@ export const NAME_CHARS_MAX = 256
 /** Largest count of anything in options: retries, calls, restarts. */
 export const COUNT_MAX = 2_147_483_647
 
+/** Whose options they are, for messages: `remote()`, `init()`; made only when one is wrong. */
+export type Where = string | (() => string)
+
 export type Check<T> = (label: string, value: unknown) => T
 
 /** Options as given, known to have no unknown names. */
@@ -30,18 +33,19 @@ export function refuse(label: string, must: string, value: unknown): never {
 
 /**
  * Take options apart (O1, O2).
- * @param where  whose options they are, for the message: `remote()`, `init()`.
  * @param names  a property for each option there is.
  */
 export function readOptions<N extends string>(
   options: unknown,
-  where: string,
+  where: Where,
   names: Readonly<Record<N, unknown>>,
 ): Given<N> {
   const given: Partial<Record<N, unknown>> = {}
   if (options === undefined) return given
-  for (const [name, value] of Object.entries(plainObject(`the options of ${where}`, options))) {
-    if (!Object.hasOwn(names, name)) refuseUnknown(name, where, Object.keys(names))
+  for (const [name, value] of Object.entries(
+    plainObject(() => `the options of ${whereText(where)}`, options),
+  )) {
+    if (!Object.hasOwn(names, name)) refuseUnknown(name, whereText(where), Object.keys(names))
     if (value !== undefined) given[name as N] = value
   }
   return given
@@ -52,6 +56,8 @@ function refuseUnknown(name: string, where: string, names: readonly string[]): n
   const shown = clip(name, NAME_CHARS_MAX)
   throw new UsageError(`${where} has no option ${shown}${hint}`, { data: { option: shown } })
 }
+
+const whereText = (where: Where): string => (typeof where === 'string' ? where : where())
 
 /** The value of one option, checked, or undefined when it is not given. */
 export function option<N extends string, T>(
@@ -64,14 +70,15 @@ export function option<N extends string, T>(
 }
 
 /** An object that is no array, Map or instance of another class. */
-export function plainObject(label: string, value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) return refuse(label, 'an object', value)
+export function plainObject(label: Where, value: unknown): Readonly<Record<string, unknown>> {
+  const refused = (): never => refuse(whereText(label), 'an object', value)
+  if (typeof value !== 'object' || value === null) return refused()
   const prototype: unknown = Object.getPrototypeOf(value)
   // A plain object of another realm (node:vm, a test runner) has a prototype without a prototype.
   const plain =
     prototype === null ||
     (typeof prototype === 'object' && Object.getPrototypeOf(prototype) === null)
-  if (!plain || Array.isArray(value)) return refuse(label, 'an object', value)
+  if (!plain || Array.isArray(value)) return refused()
   return value as Readonly<Record<string, unknown>>
 }
 

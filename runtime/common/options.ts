@@ -25,7 +25,7 @@ import {
   refuse,
   wholeNumber,
 } from './option-checks.ts'
-import type { Check, Given } from './option-checks.ts'
+import type { Check, Given, Where } from './option-checks.ts'
 import { DEFAULT_STRATEGY, limitOf, strategyOf } from './option-values.ts'
 import type { LimitSpec, SchedulingStrategy } from './option-values.ts'
 import { demandOf } from './resource-demand.ts'
@@ -167,10 +167,9 @@ const pendingCalls = countOrForEver(1, 'for no limit')
 const concurrency = wholeNumber(1, CONCURRENCY_MAX)
 
 /**
- * @param where  whose options they are, for messages: `remote()`, `square.options()`.
  * @throws UsageError for an option that is unknown or out of range; InvalidEnvError.
  */
-export function parseTaskOptions(options: unknown, where = 'remote()'): TaskSpecOptions {
+export function parseTaskOptions(options: unknown, where: Where = 'remote()'): TaskSpecOptions {
   const given = readOptions(options, where, TASK)
   const resources = demandOf(given, 1)
   const callsDefault = resources[GPU] === undefined ? undefined : 1
@@ -199,7 +198,7 @@ export function parseTaskOptions(options: unknown, where = 'remote()'): TaskSpec
  */
 export function parseActorOptions(
   options: unknown,
-  where = 'remote()',
+  where: Where = 'remote()',
   methodNames?: readonly string[],
 ): ActorSpecOptions {
   const given = readOptions(options, where, ACTOR)
@@ -217,10 +216,34 @@ export function parseActorOptions(
     methods: option(given, 'methods', methodsOf(Object.keys(groups), methodNames)) ?? {},
     maxPendingCalls: option(given, 'maxPendingCalls', pendingCalls) ?? -1,
   }
-  if (spec.getIfExists && spec.name === undefined) {
+  checkFindable(spec)
+  return spec
+}
+
+/** What is looked up by its name needs one. */
+function checkFindable(spec: ActorSpecOptions): void {
+  if (spec.name !== undefined) return
+  if (spec.detached) {
+    throw new UsageError(
+      "lifetime: 'detached' needs a name: nobody could find the actor again to use or end it",
+    )
+  }
+  if (spec.getIfExists) {
     throw new UsageError('getIfExists needs a name: it gives the living actor of that name')
   }
-  return spec
+}
+
+/**
+ * A generator's results are its items, however many.
+ * @param name  of the function or method, as shown.
+ * @throws UsageError when numReturns is given for one.
+ */
+export function refuseNumReturns(name: string, numReturnsGiven: number | undefined): void {
+  if (numReturnsGiven === undefined || numReturnsGiven === 1) return
+  throw new UsageError(
+    `${name} is a generator function, which gives a stream of refs: leave numReturns out`,
+    { data: { option: 'numReturns' } },
+  )
 }
 
 /**

@@ -47,8 +47,23 @@ export function addCallSite(
   setStack(error, joinStacks(headerOf(error), remote, local, label))
 }
 
-/** Trim and map the stack of an error of the user's, such as the cause of a TaskError. */
-export function showUserFrames(error: Error, view: StackView): void {
+/**
+ * Trim and map the stacks of an error of the user's, its cause and the errors that it holds.
+ * @param shown  errors that are finished already; those finished now are added.
+ */
+export function showErrors(thrown: unknown, view: StackView, shown: WeakSet<Error>): void {
+  const left = [thrown]
+  for (let next = left.pop(); left.length > 0 || next !== undefined; next = left.pop()) {
+    if (!(next instanceof Error) || shown.has(next)) continue
+    shown.add(next)
+    if (!(next instanceof TaskError)) showUserFrames(next, view)
+    left.push(next.cause)
+    const errors: unknown = next instanceof AggregateError ? next.errors : undefined
+    if (Array.isArray(errors)) left.push(...(errors as unknown[]))
+  }
+}
+
+function showUserFrames(error: Error, view: StackView): void {
   const stack = stackOf(error)
   const frames = framesOf(stack)
   if (frames.length === 0) return

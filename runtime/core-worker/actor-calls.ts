@@ -2,10 +2,12 @@
 import type { ActorInfo, MethodSpec } from '../protocol/messages.ts'
 import {
   parseCallOptions,
+  refuseNumReturns,
   STREAM_BUFFER_SIZE_DEFAULT,
   type CallSpecOptions,
 } from '../common/options.ts'
 import type { RemoteMethodParts } from './actor-handle.ts'
+import { atCaller } from './call-site.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import { returnsOf, runOf } from './returns.ts'
@@ -22,9 +24,23 @@ export function actorHandleOf(worker: CoreWorker, info: ActorInfo, entry: Object
 function remoteMethod(worker: CoreWorker, info: ActorInfo, kind: TaskKind): RemoteMethodParts {
   const call = (args: readonly unknown[]): TaskRecord =>
     worker.actors.call(info, () => worker.submitter.record(kind, worker.scope(), args))
+  const remote = (...args: unknown[]): unknown => {
+    try {
+      return returnsOf(worker, call(args))
+    } catch (error) {
+      throw atCaller(error, remote)
+    }
+  }
+  const run = (...args: unknown[]): unknown => {
+    try {
+      return runOf(worker, call(args))
+    } catch (error) {
+      throw atCaller(error, run)
+    }
+  }
   return {
-    remote: (...args) => returnsOf(worker, call(args)),
-    run: (...args) => runOf(worker, call(args)),
+    remote,
+    run,
     options: (options) => remoteMethod(worker, info, withOptions(kind, parseCallOptions(options))),
   }
 }
@@ -67,6 +83,7 @@ export function retryNames(retry: CallSpecOptions['retryExceptions']): RetryExce
 }
 
 function withOptions(kind: TaskKind, options: CallSpecOptions): TaskKind {
+  if (kind.streaming) refuseNumReturns(kind.name, options.numReturns)
   return {
     ...kind,
     numReturns: options.numReturns ?? kind.numReturns,

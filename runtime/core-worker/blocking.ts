@@ -34,7 +34,7 @@ export class Blocking {
     }
     const waitId = this.#nextWait++
     const { taskId } = scope
-    const { actorId, name } = scope.parts
+    const { actorId, name, limit } = scope.parts
     if (fail !== undefined) this.#failing.set(waitId, fail)
     this.#worker.execution?.executor.handBack()
     raylet.notify('blocked', {
@@ -43,6 +43,7 @@ export class Blocking {
       name,
       on: fail === undefined ? [] : this.#waitingOn(entries),
       ...(actorId === undefined ? {} : { actorId }),
+      ...(limit === undefined ? {} : { limit }),
     })
     return () => {
       raylet.hold(-1)
@@ -55,7 +56,8 @@ export class Blocking {
     this.#failing.get(waitId)?.(
       new DeadlockError(
         `these wait for each other and would for ever: ${chain.join(' → ')}. Return the ref ` +
-          'instead of awaiting it, or give the actor a higher maxConcurrency.',
+          'instead of awaiting it, or give the actor a higher maxConcurrency, the limiter more ' +
+          'concurrency.',
         { data: { chain } },
       ),
     )
@@ -69,7 +71,8 @@ export class Blocking {
     return entries.slice(0, WAITING_ON_MAX).map((entry) => {
       const kind = entry.task?.kind
       const taskId = this.#worker.references.idOf(entry).slice(0, 16) as TaskId
-      const waiting = { taskId, name: kind?.name ?? 'a borrowed object' }
+      const limit = kind?.limit === undefined ? {} : { limit: kind.limit.name }
+      const waiting = { taskId, name: kind?.name ?? 'a borrowed object', ...limit }
       if (kind?.actorId === undefined) return waiting
       return { ...waiting, actorId: this.#worker.realActorId(kind.actorId) }
     })

@@ -1,9 +1,9 @@
 // Where the user's program asked for a value: shown below the frames of the task that failed.
 // Captured when a get begins to wait, because afterwards the stack is gone; formatted only when an
 // error is shown.
-import { TaskError, VirgaError } from '../common/errors.ts'
+import { VirgaError } from '../common/errors.ts'
 import type { StackView } from '../common/stack.ts'
-import { addCallSite, showUserFrames } from '../common/task-error.ts'
+import { addCallSite, showErrors } from '../common/task-error.ts'
 
 export interface CallSite {
   readonly stack?: string
@@ -14,6 +14,16 @@ export function captureCallSite(): CallSite {
   const site: { stack?: string } = {}
   Error.captureStackTrace(site, captureCallSite)
   return site
+}
+
+/**
+ * What a call throws at once, with the stack of who called: the frames of Virga in between would
+ * leave no room for the user's.
+ * @param call  the function that the user called.
+ */
+export function atCaller(error: unknown, call: (...args: never[]) => unknown): unknown {
+  if (error instanceof VirgaError) Error.captureStackTrace(error, call)
+  return error
 }
 
 const shown = new WeakSet<Error>()
@@ -28,9 +38,6 @@ export function withCallSite(
   if (!(error instanceof VirgaError) || shown.has(error)) return error
   shown.add(error)
   addCallSite(error, site.stack ?? '', label, view)
-  for (let cause = error.cause; cause instanceof Error && !shown.has(cause); cause = cause.cause) {
-    shown.add(cause)
-    if (!(cause instanceof TaskError)) showUserFrames(cause, view)
-  }
+  showErrors(error.cause, view, shown)
   return error
 }

@@ -152,6 +152,9 @@ export class CoreWorker {
       notifyRaylet: (type, message) => {
         raylet.notify(type, message)
       },
+      fail: (record, error) => {
+        this.submitter.fail(record, error)
+      },
     })
     this.submitter = this.#makeSubmitter()
     this.actors = new Actors({
@@ -288,6 +291,9 @@ export class CoreWorker {
     },
     tokensGranted: (message: ClientNotices['tokensGranted']): void => {
       this.limiters.granted(message)
+    },
+    tokensRefused: (message: ClientNotices['tokensRefused']): void => {
+      this.limiters.refused(message)
     },
     shedMemory: (): void => {
       this.deps.finalization.collect()

@@ -4,13 +4,13 @@
 //   X1. Every pushed task is answered once: reply, failure, cancellation, or handed back unstarted.
 //   X2. Calls of one owner start in the order they were pushed, within a concurrency group.
 //   X3. Replies never wait for a task that may take long: they are flushed before it runs.
-import { TaskCancelledError, TaskTimeoutError, UsageError } from '../common/errors.ts'
+import { TaskCancelledError, UsageError, type TaskTimeoutError } from '../common/errors.ts'
 import type { Clock } from '../common/clock.ts'
 import type { ActorId, TaskId } from '../common/ids.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
 import type { PeerNotices, TaskTemplate } from '../protocol/messages.ts'
 import { readPushHeader } from '../protocol/task-frames.ts'
-import { asSystemFailure } from './failure.ts'
+import { asSystemFailure, timeoutError } from './failure.ts'
 import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
 import type { ReplyWriter } from './reply-writer.ts'
@@ -49,6 +49,8 @@ export class PushedTask implements ScopeSource {
   scope: Scope | undefined = undefined
   cancelled: TaskCancelledError | TaskTimeoutError | undefined = undefined
   producer: StreamProducer | undefined = undefined
+  /** When its code began to run, where that is timed. */
+  beganMs = Infinity
   /** True once it outlives the call that started it: messages may then be about it. */
   isTracked = false
 
@@ -211,7 +213,7 @@ export class Executor {
     }
     const task = this.#running.get(peer)?.get(seq)
     if (task === undefined) return
-    task.cancelled = message.timedOut === true ? timedOut(task) : cancelledRun(task)
+    task.cancelled = message.timedOut === true ? timedOut(task.template) : cancelledRun(task)
     task.producer?.stop()
     if (message.recursive) this.onRecursiveCancel?.(task, message.force)
     task.scope?.abort.abort(task.cancelled)
@@ -347,6 +349,7 @@ export class Executor {
     if (task.cancelled !== undefined) throw task.cancelled
     if (task.template.concurrencyGroup !== undefined) this.#checkGroup(task.template)
     if (task.template.reportStart) {
+      task.beganMs = this.#deps.clock.monotonicMs()
       task.peer.with((channel) => {
         channel.notify('started', { seq: task.seq })
         channel.flush() // a task that blocks the event loop must still be timed
@@ -369,6 +372,11 @@ export class Executor {
   #succeed(task: PushedTask, value: unknown, startMs: number): Promise<void> | undefined {
     const micros = this.#measure(task, startMs)
     let replying: Promise<void> | undefined
+    const late = task.template.timeoutMs === undefined ? undefined : this.#overrun(task)
+    if (late !== undefined) {
+      this.#fail(task, late, startMs)
+      return undefined
+    }
     if (task.cancelled !== undefined) this.#deps.replies.cancelled(task)
     else if (task.template.streaming) replying = this.#deps.replies.nothing(task, micros)
     else replying = this.#deps.replies.value(task, value, micros)
@@ -393,8 +401,19 @@ export class Executor {
     }
     const micros = this.#measure(task, startMs)
     if (task.cancelled !== undefined) this.#deps.replies.cancelled(task)
-    else this.#deps.replies.failed(task, this.#deps.failing(task, error), micros)
+    else this.#deps.replies.failed(task, this.#failure(task, error), micros)
     this.#end(task, startMs, true)
+  }
+
+  #failure(task: PushedTask, error: unknown): unknown {
+    return this.#overrun(task) ?? this.#deps.failing(task, error)
+  }
+
+  /** Its owner's timer may not have fired: in inline mode it cannot while a function runs. */
+  #overrun({ template, beganMs }: PushedTask): TaskTimeoutError | undefined {
+    const { timeoutMs = Infinity } = template
+    if (this.#deps.clock.monotonicMs() - beganMs <= timeoutMs) return undefined
+    return asSystemFailure(timedOut(template))
   }
 
   /** It has not begun, so it is handed back uncharged, and with it whatever waits here. */
@@ -456,6 +475,6 @@ function cancelledRun(task: PushedTask): TaskCancelledError {
   return new TaskCancelledError(`${task.template.name} was cancelled`)
 }
 
-function timedOut(task: PushedTask): TaskTimeoutError {
-  return new TaskTimeoutError(`${task.template.name} ran longer than its timeoutMs`)
+function timedOut({ name, timeoutMs = Infinity }: TaskTemplate): TaskTimeoutError {
+  return timeoutError(name, timeoutMs)
 }

@@ -1,7 +1,7 @@
 // How a failure travels: as the result of its task, on the same road as a value.
 // What the user threw is carried by the value codec; what Virga reports goes by its code.
 import { fromWire, toWire, type WireError } from '../common/error-wire.ts'
-import { SerializationError, VirgaError } from '../common/errors.ts'
+import { SerializationError, TaskTimeoutError, VirgaError } from '../common/errors.ts'
 import { taskErrorOf } from '../common/task-error.ts'
 import { toHex } from '../common/ids.ts'
 import { portableError, type ValueCodec } from '../protocol/value-codec.ts'
@@ -68,10 +68,23 @@ export function errorOf(failure: Failure, record: TaskRecord): Error {
 
 /** Whether a failed task may run again under its retryExceptions. */
 export function mayRetryFailure(failure: Failure, record: TaskRecord): boolean {
-  const { retryExceptions } = record.kind
-  if (failure.kind !== 'user' || retryExceptions === false) return false
-  if (retryExceptions === true) return true
-  return retryExceptions.some((name) => failure.classes.includes(name))
+  if (failure.kind === 'user') return mayRetry(failure.classes, record)
+  return failure.error.code === 'ERR_TASK_TIMEOUT' && mayRetryTimeout(record)
+}
+
+export function timeoutError(name: string, timeoutMs: number): TaskTimeoutError {
+  const text = `${name} ran longer than its timeoutMs of ${String(timeoutMs)}`
+  return new TaskTimeoutError(text, { data: { name, timeoutMs } })
+}
+
+/** Whether a task that ran longer than its timeoutMs may run again. */
+export function mayRetryTimeout(record: TaskRecord): boolean {
+  return mayRetry(classesOf(TaskTimeoutError.prototype), record)
+}
+
+function mayRetry(classes: readonly string[], { kind: { retryExceptions } }: TaskRecord): boolean {
+  if (typeof retryExceptions === 'boolean') return retryExceptions
+  return retryExceptions.some((name) => classes.includes(name))
 }
 
 export const blobOf = (codec: ValueCodec, value: unknown): Uint8Array =>

@@ -5,9 +5,11 @@
 //   T2. Every token granted is returned once: by the end of its task, at once when nobody waits
 //       any more, or by the raylet itself when this process ends.
 //   T3. At most ASKED_MAX tokens of a limiter are asked for at a time, however many tasks wait.
-// A task that waits for another one under the same limiter can wait for ever: both need a token.
+// A task that waits for another one under the same limiter may wait for ever, since both need a
+// token: the raylet finds that as it finds other rings (raylet/deadlock.ts).
+import { fromWire } from '../common/error-wire.ts'
 import type { Clock } from '../common/clock.ts'
-import type { RayletNotices } from '../protocol/messages.ts'
+import type { ClientNotices, RayletNotices } from '../protocol/messages.ts'
 import type { TaskRecord } from './task-record.ts'
 
 export const ASKED_MAX = 256
@@ -15,6 +17,7 @@ export const ASKED_MAX = 256
 export interface LimitersDeps {
   readonly clock: Pick<Clock, 'microtask'>
   notifyRaylet<K extends 'takeTokens' | 'returnTokens'>(type: K, message: RayletNotices[K]): void
+  fail(record: TaskRecord, error: Error): void
 }
 
 interface Limiter {
@@ -72,6 +75,16 @@ export class Limiters {
       limiter.holding.add(record)
       start()
     }
+    this.#tellSoon(limiter)
+  }
+
+  /** Others use that name with other numbers: what waits here will get no token. */
+  refused({ name, error }: ClientNotices['tokensRefused']): void {
+    const limiter = this.#limiters.get(name)
+    if (limiter === undefined) return
+    limiter.asked = 0
+    const failure = fromWire(error)
+    for (const record of [...limiter.waiting.keys()]) this.#deps.fail(record, failure)
     this.#tellSoon(limiter)
   }
 

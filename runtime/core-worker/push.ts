@@ -101,6 +101,7 @@ function templateOf(kind: TaskKind): TaskTemplate {
     ...(kind.actorId === undefined ? {} : { actorId: kind.actorId }),
     ...(kind.timeoutMs === undefined ? {} : { timeoutMs: kind.timeoutMs }),
     ...(kind.maxCalls === undefined ? {} : { maxCalls: kind.maxCalls }),
+    ...(kind.limit === undefined ? {} : { limit: kind.limit.name }),
     ...(kind.concurrencyGroup === undefined ? {} : { concurrencyGroup: kind.concurrencyGroup }),
     ...capturedBy(kind.scheduling?.strategy),
   }

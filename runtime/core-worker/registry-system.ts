@@ -6,10 +6,11 @@
 //   R1. Names and homes are keys of Maps, never of objects: `__proto__` is a name like any other.
 //   R2. A copy of the package with another layout is told so; it never writes into a strange one.
 import { UsageError } from '../common/errors.ts'
+import type { LimitSpec } from '../common/option-values.ts'
 import type { FunctionDescriptor } from './function-descriptor.ts'
 
 const KEY = Symbol.for('virga')
-const LAYOUT = 1
+const LAYOUT = 2
 
 export interface Registry {
   readonly layout: number
@@ -23,6 +24,8 @@ export interface Registry {
   currentCoreWorker: unknown
   /** registerType() calls so far, to be applied to each value codec that is made. */
   readonly types: unknown[]
+  /** What limiter() was given so far, by name. */
+  readonly limits: Map<string, LimitSpec>
 }
 
 /**
@@ -54,6 +57,7 @@ function install(shared: Record<symbol, Registry | undefined>): Registry {
     watchers: new Set(),
     currentCoreWorker: undefined,
     types: [],
+    limits: new Map(),
   }
   Object.defineProperty(shared, KEY, { value: made, enumerable: false })
   return made

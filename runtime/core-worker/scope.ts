@@ -23,6 +23,8 @@ export interface ScopeParts {
   readonly gpuIds: readonly number[]
   readonly mode: 'driver' | 'worker'
   readonly coreWorker: CoreWorker
+  /** The limiter whose token it holds. */
+  readonly limit?: string
   /** Set in tasks of a group that captures its children. */
   readonly captured?: WireStrategy
 }

@@ -8,7 +8,7 @@
 //   U3. A cancelled task is never run again.
 // Source: Ray task_manager.cc (retries), normal_task_submitter.cc.
 import { fromWire } from '../common/error-wire.ts'
-import { TaskTimeoutError, type VirgaError } from '../common/errors.ts'
+import type { VirgaError } from '../common/errors.ts'
 import type { Clock } from '../common/clock.ts'
 import type { ObjectId } from '../common/ids.ts'
 import { OOM_RETRIES_MAX } from '../common/limits.ts'
@@ -23,7 +23,13 @@ import {
   type EncodedArguments,
 } from './arguments.ts'
 import { crashError, isOutOfMemory } from './crash.ts'
-import { decodeFailure, errorOf, mayRetryFailure } from './failure.ts'
+import {
+  decodeFailure,
+  errorOf,
+  mayRetryFailure,
+  mayRetryTimeout,
+  timeoutError,
+} from './failure.ts'
 import type { Handoffs } from './handoffs.ts'
 import type { Leases, SchedulingClass } from './leases.ts'
 import { LiveTasks } from './live-tasks.ts'
@@ -87,7 +93,6 @@ export class Submitter {
 
   /** Encodes a call into a record with its entries; it is not queued yet. */
   record(kind: TaskKind, scope: Scope, args: readonly unknown[]): TaskRecord {
-    if (kind.signal?.aborted === true) throw kind.signal.reason
     const encoded = this.#deps.encoder.encode(args)
     const record = new TaskRecord(kind, scope, scope.nextTask++)
     record.oomRetriesLeft = kind.maxRetries === 0 ? 0 : OOM_RETRIES_MAX
@@ -247,10 +252,7 @@ export class Submitter {
 
   #timedOut(peer: Peer, record: TaskRecord, timeoutMs: number): void {
     if (!record.isAt(peer, record.seq)) return
-    const error = new TaskTimeoutError(
-      `${record.kind.name} ran longer than its timeoutMs of ${String(timeoutMs)}`,
-      { data: { name: record.kind.name, timeoutMs } },
-    )
+    const error = timeoutError(record.kind.name, timeoutMs)
     const { seq } = record
     peer.with((channel) => {
       channel.notify('cancelTask', { seq, force: false, recursive: true, timedOut: true })
@@ -260,8 +262,7 @@ export class Submitter {
       if (peer.inFlight.get(seq) !== undefined && record.kind.kind === 'task')
         this.#deps.killWorker(peer)
     })
-    const retriable = record.kind.retryExceptions === true
-    if (retriable && record.retriesLeft !== 0) {
+    if (mayRetryTimeout(record) && record.retriesLeft !== 0) {
       record.retriesLeft -= 1
       this.retry(record)
     } else this.fail(record, error)
@@ -348,7 +349,8 @@ export class Submitter {
     const abort = (): void => {
       this.cancel(record, { force: false, recursive: true })
     }
-    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) this.#deps.clock.microtask(abort)
+    else signal.addEventListener('abort', abort, { once: true })
     record.onEnd = () => {
       signal.removeEventListener('abort', abort)
     }

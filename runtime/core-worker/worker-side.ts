@@ -217,6 +217,7 @@ export class WorkerSide {
       coreWorker: this.#worker,
       ...this.#ofActor(),
       ...capturedOf(task.template),
+      ...limitOf(task.template),
     }
   }
 
@@ -369,6 +370,10 @@ export class WorkerSide {
       data: { actorId: toHex(actorId), mayHaveRun: false },
     })
   }
+}
+
+function limitOf({ limit }: TaskTemplate): Pick<ScopeParts, 'limit'> {
+  return limit === undefined ? {} : { limit }
 }
 
 function capturedOf({ captured }: TaskTemplate): Pick<ScopeParts, 'captured'> {

@@ -166,6 +166,8 @@ export interface Waiting {
   readonly taskId: TaskId
   /** Set when the awaited task is a call of that actor. */
   readonly actorId?: ActorId
+  /** Set when the awaited task needs a token of that limiter to run. */
+  readonly limit?: string
   readonly name: string
 }
 
@@ -245,6 +247,8 @@ export interface RayletNotices {
     waitId: number
     taskId: TaskId
     actorId?: ActorId
+    /** The limiter whose token the waiting task holds. */
+    limit?: string
     on: readonly Waiting[]
     name: string
   }
@@ -255,7 +259,7 @@ export interface RayletNotices {
   /** `droppedCount`: ended since the last report, and not among the events. */
   taskEvents: { events: readonly TaskEvent[]; droppedCount?: number }
   progress: { functions: readonly FunctionProgress[] }
-  /** Asks for `count` more tokens of a limiter; the newest numbers of a name hold for all. */
+  /** Asks for `count` more tokens of a limiter; its users must agree on the numbers. */
   takeTokens: { name: string; concurrency?: number; perSecond?: number; count: number }
   /** `unused`: nothing was started with them. */
   returnTokens: { name: string; count: number; unused: boolean }
@@ -288,6 +292,8 @@ export interface ClientNotices {
   exit: { reason: string }
   output: { lines: readonly OutputLine[] }
   tokensGranted: { name: string; count: number }
+  /** Others use a limiter of that name with other numbers. */
+  tokensRefused: { name: string; error: WireError }
 }
 
 export interface OutputLine {
@@ -351,6 +357,8 @@ export interface TaskTemplate {
   readonly timeoutMs?: number
   readonly maxCalls?: number
   readonly concurrencyGroup?: string
+  /** The limiter whose token the task holds while it runs. */
+  readonly limit?: string
   /** Tells the owner when the task starts (tasks with a time-out). */
   readonly reportStart: boolean
   readonly resources: ResourceSet

@@ -3,7 +3,13 @@
 // Source: HTML standard, structured clone (what of each kind is kept).
 import { DecodeError } from './byte-reader.ts'
 import * as kinds from './value-codec-kinds.ts'
-import type { KindReader, KindWriter, ValueSink, ValueSource, WriteKind } from './value-codec-kinds.ts'
+import type {
+  KindReader,
+  KindWriter,
+  ValueSink,
+  ValueSource,
+  WriteKind,
+} from './value-codec-kinds.ts'
 import { checkBare } from './value-codec-own.ts'
 import { EncodeFailure, callSegment, locate } from './value-codec-refusal.ts'
 import { readCount, writeCount, writeText } from './value-codec-scalars.ts'

@@ -255,6 +255,7 @@ function noticeStimulus(client: WorkerId, type: BrainNotice, message: object): S
 const ABSENT = {
   actorId: undefined,
   error: undefined,
+  limit: undefined,
   concurrency: undefined,
   perSecond: undefined,
 }

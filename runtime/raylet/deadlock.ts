@@ -3,7 +3,8 @@
 //   A wait is stuck when a task it waits for is stuck. A task is stuck when
 //     - it is itself waiting, and all of its waits are stuck; or
 //     - it is a call of an actor all of whose places are taken by calls that are stuck, so that
-//       it can never start.
+//       it can never start; or
+//     - it needs a token of a limiter all of whose tokens are held by tasks that are stuck.
 // The stuck ones are what is left after all that can go on were taken away, again and again (the
 // greatest fixed point). Waits for things that still run are never stuck.
 // Invariants:
@@ -30,6 +31,7 @@ export function blocked(turn: Turn, event: EventOf<'blocked'>): void {
     waitId,
     taskId: event.taskId,
     actorId,
+    limit: event.limit,
     name,
     on,
     sinceMs: turn.nowMs,
@@ -95,7 +97,9 @@ function chainFrom(ring: readonly Wait[], newest: Wait): string[] {
 interface Graph {
   readonly byTask: ReadonlyMap<TaskId, readonly Wait[]>
   readonly byActor: ReadonlyMap<ActorId, readonly Wait[]>
+  readonly byLimiter: ReadonlyMap<string, readonly Wait[]>
   readonly placesOf: (actorId: ActorId) => number
+  readonly tokensOf: (limiter: string) => number
   readonly stuck: Set<Wait>
 }
 
@@ -104,8 +108,10 @@ export function findRing(state: RayletState): Wait[] | undefined {
   const waits = [...state.waits.values()].filter((wait) => !wait.reported)
   const graph: Graph = {
     byTask: Map.groupBy(waits, (wait) => wait.taskId),
-    byActor: groupByActor(waits),
+    byActor: groupBy(waits, (wait) => wait.actorId),
+    byLimiter: groupBy(waits, (wait) => wait.limit),
     placesOf: (actorId) => placesOf(state, actorId),
+    tokensOf: (name) => state.limiters.get(name)?.concurrency ?? Infinity,
     stuck: new Set(waits),
   }
   takeAwayLoose(graph)
@@ -116,15 +122,14 @@ export function findRing(state: RayletState): Wait[] | undefined {
   return newest && walk(graph, newest)
 }
 
-function groupByActor(waits: readonly Wait[]): Map<ActorId, Wait[]> {
-  const byActor = new Map<ActorId, Wait[]>()
-  for (const wait of waits) {
-    if (wait.actorId === undefined) continue
-    const of = byActor.get(wait.actorId)
-    if (of === undefined) byActor.set(wait.actorId, [wait])
-    else of.push(wait)
-  }
-  return byActor
+/** Waits by what they have in common; those that have no such thing are left out. */
+function groupBy<K>(
+  waits: readonly Wait[],
+  keyOfWait: (wait: Wait) => K | undefined,
+): Map<K, Wait[]> {
+  const groups = Map.groupBy(waits, keyOfWait)
+  groups.delete(undefined)
+  return groups as Map<K, Wait[]>
 }
 
 /** How many calls the actor may run at once; while it is constructed, that is its one task. */
@@ -152,10 +157,22 @@ function takeAwayLoose(graph: Graph): void {
 function blockersOf(graph: Graph, target: Waiting): readonly Wait[] | undefined {
   const own = graph.byTask.get(target.taskId)
   if (own !== undefined) return own.every((wait) => graph.stuck.has(wait)) ? own : undefined
-  if (target.actorId === undefined) return undefined
-  const holding = graph.byActor.get(target.actorId) ?? []
+  const { actorId, limit } = target
+  if (actorId !== undefined) {
+    return stuckHolders(graph, graph.byActor.get(actorId), graph.placesOf(actorId))
+  }
+  if (limit === undefined) return undefined
+  return stuckHolders(graph, graph.byLimiter.get(limit), graph.tokensOf(limit))
+}
+
+/** Those who hold all places, when none of them can go on. */
+function stuckHolders(
+  graph: Graph,
+  holding: readonly Wait[] = [],
+  places: number,
+): readonly Wait[] | undefined {
   const running = new Set(holding.map((wait) => wait.taskId))
-  if (running.size < graph.placesOf(target.actorId)) return undefined
+  if (running.size < places) return undefined
   return holding.every((wait) => graph.stuck.has(wait)) ? holding : undefined
 }
 

@@ -5,9 +5,12 @@
 //                    │ while concurrency and rate allow
 //                    └──► tokensGranted ──► returnTokens
 // Invariants:
-//   Q1. Tokens out never exceed concurrency; lowering it takes effect as they come back.
+//   Q1. Tokens out never exceed concurrency.
 //   Q2. In any second at most perSecond + its burst (a fiftieth of it, at least 1) are granted.
 //   Q3. The tokens of an owner that is gone come back with it.
+//   Q4. The numbers of a name stand as long as one of its users lives; others are refused.
+import { toWire } from '../common/error-wire.ts'
+import { UsageError } from '../common/errors.ts'
 import type { WorkerId } from '../common/ids.ts'
 import type { Limiter } from './state.ts'
 import { notify, wakeBy, type RayletEvent, type Turn } from './turn.ts'
@@ -18,12 +21,13 @@ const BURST_SHARE = 0.02
 
 export function takeTokens(turn: Turn, event: EventOf<'takeTokens'>): void {
   const { name, client, count } = event
-  const limiter = limiterOf(turn, name)
-  limiter.concurrency = event.concurrency ?? Infinity
-  if (limiter.perSecond !== (event.perSecond ?? Infinity)) {
-    limiter.perSecond = event.perSecond ?? Infinity
-    limiter.ready = Math.min(limiter.ready, burstOf(limiter))
+  const { concurrency = Infinity, perSecond = Infinity } = event
+  const limiter = limiterOf(turn, { name, concurrency, perSecond })
+  if (limiter.concurrency !== concurrency || limiter.perSecond !== perSecond) {
+    notify(turn, client, 'tokensRefused', { name, error: toWire(otherNumbers(limiter)) })
+    return
   }
+  limiter.users.add(client)
   if (limiter.wanted.size === 0) limiter.waitingSinceMs = turn.nowMs
   limiter.wanted.set(client, (limiter.wanted.get(client) ?? 0) + count)
   grantTokens(turn, limiter)
@@ -43,6 +47,7 @@ export function returnTokens(turn: Turn, event: EventOf<'returnTokens'>): void {
 export function forgetTokensOf(turn: Turn, client: WorkerId): void {
   for (const limiter of turn.state.limiters.values()) {
     limiter.wanted.delete(client)
+    limiter.users.delete(client)
     if (limiter.out.delete(client)) grantTokens(turn, limiter)
   }
 }
@@ -51,28 +56,42 @@ export function forgetTokensOf(turn: Turn, client: WorkerId): void {
 export function tendLimiters(turn: Turn): void {
   for (const limiter of turn.state.limiters.values()) {
     grantTokens(turn, limiter)
-    if (limiter.wanted.size > 0 || limiter.out.size > 0) continue
+    if (limiter.users.size > 0) continue
     if (limiter.ready >= burstOf(limiter)) turn.state.limiters.delete(limiter.name)
     else wakeBy(turn, turn.nowMs + 1000)
   }
 }
 
-function limiterOf({ state, nowMs }: Turn, name: string): Limiter {
-  let limiter = state.limiters.get(name)
-  if (limiter === undefined) {
-    limiter = {
-      name,
-      concurrency: Infinity,
-      perSecond: Infinity,
-      ready: Infinity,
-      readyAtMs: nowMs,
-      waitingSinceMs: nowMs,
-      wanted: new Map(),
-      out: new Map(),
-    }
-    state.limiters.set(name, limiter)
+function limiterOf(
+  { state, nowMs }: Turn,
+  spec: Pick<Limiter, 'name' | 'concurrency' | 'perSecond'>,
+): Limiter {
+  const known = state.limiters.get(spec.name)
+  if (known !== undefined) return known
+  const limiter: Limiter = {
+    ...spec,
+    ready: Infinity,
+    readyAtMs: nowMs,
+    waitingSinceMs: nowMs,
+    wanted: new Map(),
+    users: new Set(),
+    out: new Map(),
   }
+  limiter.ready = burstOf(limiter)
+  state.limiters.set(spec.name, limiter)
   return limiter
+}
+
+function otherNumbers({ name, concurrency, perSecond }: Limiter): UsageError {
+  const numbers = [
+    concurrency === Infinity ? '' : `concurrency ${String(concurrency)}`,
+    perSecond === Infinity ? '' : `perSecond ${String(perSecond)}`,
+  ].filter((text) => text !== '')
+  return new UsageError(
+    `limiter '${name}' is in use in this cluster with ${numbers.join(' and ')}: give it the same ` +
+      'everywhere, or another name',
+    { data: { name } },
+  )
 }
 
 /** One token at a time to each owner in turn, so that nobody takes all. */

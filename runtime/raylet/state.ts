@@ -170,6 +170,8 @@ export interface Wait {
   readonly waitId: number
   readonly taskId: TaskId
   readonly actorId: ActorId | undefined
+  /** The limiter whose token the waiting task holds. */
+  readonly limit: string | undefined
   readonly name: string
   readonly on: readonly Waiting[]
   readonly sinceMs: number
@@ -179,14 +181,16 @@ export interface Wait {
 
 export interface Limiter {
   readonly name: string
-  concurrency: number
-  perSecond: number
+  readonly concurrency: number
+  readonly perSecond: number
   /** How many may start now by the rate; a share of one counts. */
   ready: number
   readyAtMs: number
   waitingSinceMs: number
   /** By owner, in the order of their turns. */
   readonly wanted: Map<WorkerId, number>
+  /** Its numbers stand as long as one of them lives. */
+  readonly users: Set<WorkerId>
   readonly out: Map<WorkerId, number>
 }
 

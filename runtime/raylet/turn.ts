@@ -69,6 +69,7 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly waitId: number
       readonly taskId: TaskId
       readonly actorId: ActorId | undefined
+      readonly limit: string | undefined
       readonly on: readonly Waiting[]
       readonly name: string
     }

@@ -5,6 +5,8 @@
 // registered: like an import that throws then, that is no failure (M3 of module-loader.ts), so the
 // worker says what it means and goes on. Everything else ends the worker, as it would any program.
 import { inspect } from 'node:util'
+import { showErrors } from '../common/task-error.ts'
+import { systemStackView } from '../core-worker/stack-view-loader.ts'
 import { explainUncaught } from './module-loader.ts'
 
 export function surviveListenClash(): void {
@@ -14,6 +16,7 @@ export function surviveListenClash(): void {
       return
     }
     if (process.listenerCount('uncaughtException') > 1) return // the user's own handler decides
+    showErrors(error, systemStackView(), new WeakSet())
     process.stderr.write(`Uncaught ${inspect(error)}\n`, () => process.exit(1))
   })
 }

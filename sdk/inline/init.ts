@@ -34,6 +34,7 @@ import type {
   WorkerLauncher,
 } from '../../runtime/raylet/worker-launcher.ts'
 import type { OpenedCluster } from '../cluster-process.ts'
+import { failTasksThatExit } from './exit-process.ts'
 
 const RAYLET_ADDRESS = 'inline'
 const OBJECT_STORE_BYTES = 256 * 1024 * 1024
@@ -82,12 +83,16 @@ export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster>
     },
   )
   await raylet.start()
+  const restoreExit = failTasksThatExit()
   return {
     rayletAddress: RAYLET_ADDRESS,
     sessionDir: 'inline',
     transport,
     openMemory,
-    close: () => raylet.stop(),
+    close: async () => {
+      restoreExit()
+      await raylet.stop()
+    },
   }
 }
 

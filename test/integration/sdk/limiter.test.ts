@@ -100,6 +100,13 @@ test('several drivers share a limiter by its name', async () => {
   expect(atOnce([...theirs.spans, ...ours])).toBe(1)
 })
 
+test('a driver that gives a limiter other numbers is told', async () => {
+  const name = 'numbers of ours'
+  await spans(limiter(name, { concurrency: 2 }), 1, 0)
+  const end = await runProgram({ file: SECOND_DRIVER, args: [cluster.address, name, 'spans'] })
+  expect(end.stderr).toContain(`UsageError: limiter '${name}' is in use in this cluster with`)
+})
+
 test('the tokens of a driver that dies come back', async () => {
   const name = 'held by the dead'
   const end = await runProgram({ file: SECOND_DRIVER, args: [cluster.address, name, 'die'] })

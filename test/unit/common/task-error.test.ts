@@ -8,7 +8,7 @@ import type { StackView } from '../../../runtime/common/stack.ts'
 import {
   addCallSite,
   describeThrown,
-  showUserFrames,
+  showErrors,
   taskErrorOf,
 } from '../../../runtime/common/task-error.ts'
 
@@ -114,10 +114,19 @@ test('frames of bundled code are mapped to the sources', () => {
 
 test('the stack of the user error itself can be trimmed, with its message whole', () => {
   const error = thrownInWorker()
-  showUserFrames(error, view)
+  showErrors(error, view, new WeakSet())
   expect(error.stack).toBe(
     'RangeError: too big:\n  9\n    at square (file:///app/main.ts:3:9)\n    at async Promise.all (index 0)',
   )
+})
+
+test('so are its cause and the errors of an AggregateError, also in a cycle', () => {
+  const parts = [thrownInWorker(), thrownInWorker()]
+  const many = new AggregateError(parts, 'many', { cause: thrownInWorker() })
+  const [first] = parts
+  if (first !== undefined) first.cause = many
+  showErrors(many, view, new WeakSet())
+  for (const part of [...parts, many.cause as Error]) expect(part.stack).not.toContain('/virga/')
 })
 
 describe('frames', () => {

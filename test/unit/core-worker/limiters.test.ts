@@ -1,5 +1,7 @@
 // How limited tasks wait at their owner, for tokens that the raylet grants.
 import { expect, test } from 'vitest'
+import { toWire } from '../../../runtime/common/error-wire.ts'
+import { UsageError } from '../../../runtime/common/errors.ts'
 import { ASKED_MAX, Limiters } from '../../../runtime/core-worker/limiters.ts'
 import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
 
@@ -7,7 +9,12 @@ import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
 function aLimiters() {
   const told: string[] = []
   let turn: (() => void)[] = []
+  const failed: string[] = []
   const limiters = new Limiters({
+    fail: (record, error) => {
+      failed.push(error.message)
+      limiters.release(record)
+    },
     clock: {
       microtask: (run) => {
         turn.push(run)
@@ -24,7 +31,7 @@ function aLimiters() {
     for (const run of runs) run()
     return told.splice(0)
   }
-  return { limiters, endTurn }
+  return { limiters, endTurn, failed }
 }
 
 function aRecord(name = 'api'): TaskRecord {
@@ -98,4 +105,14 @@ test('limiters of other names do not wait for each other', () => {
   expect(endTurn()).toEqual(['takeTokens a 1', 'takeTokens b 1'])
   limiters.granted({ name: 'b', count: 1 })
   expect(started).toEqual(['b'])
+})
+
+test('tasks of a limiter that others use with other numbers fail', () => {
+  const { limiters, endTurn, failed } = aLimiters()
+  limiters.acquire(aRecord(), () => undefined)
+  limiters.acquire(aRecord(), () => undefined)
+  endTurn()
+  limiters.refused({ name: 'api', error: toWire(new UsageError('other numbers')) })
+  expect(failed).toEqual(['other numbers', 'other numbers'])
+  expect(endTurn()).toEqual([])
 })

@@ -239,7 +239,8 @@ export class Brain {
       taskId: string
       name?: string
       actorId?: string
-      on: readonly { taskId: string; actorId?: string }[]
+      limit?: string
+      on: readonly { taskId: string; actorId?: string; limit?: string }[]
     },
   ): RayletEffect[] {
     return this.send({
@@ -248,11 +249,13 @@ export class Brain {
       waitId,
       taskId: wait.taskId as TaskId,
       actorId: wait.actorId as ActorId | undefined,
+      limit: wait.limit,
       name: wait.name ?? wait.taskId,
-      on: wait.on.map(({ taskId, actorId }) => ({
+      on: wait.on.map(({ taskId, actorId, limit }) => ({
         taskId: taskId as TaskId,
         name: taskId,
         ...(actorId === undefined ? {} : { actorId: actorId as ActorId }),
+        ...(limit === undefined ? {} : { limit }),
       })),
     })
   }

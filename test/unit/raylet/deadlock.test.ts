@@ -137,6 +137,28 @@ describe('deadlock', () => {
     ])
   })
 
+  test('a task that holds the only token and waits for one that needs it', () => {
+    const brain = aBusyNode()
+    brain.want('driver1', 0, 2, {})
+    const client = brain.id('driver1')
+    const tokens = { name: 'api', concurrency: 1, perSecond: undefined, count: 2 }
+    brain.send({ kind: 'takeTokens', client, ...tokens })
+    const on = [{ taskId: 'child', limit: 'api' }]
+    brain.block('w1', 1, { taskId: 't1', name: 'parent', limit: 'api', on })
+    expect(reports(brain)).toEqual(['→ w1: deadlock of wait 1: parent → parent'])
+  })
+
+  test('a limiter with a token left, or with a holder that runs, is no ring', () => {
+    const brain = aBusyNode()
+    brain.want('driver1', 0, 2, {})
+    const client = brain.id('driver1')
+    const tokens = { name: 'api', concurrency: 2, perSecond: undefined, count: 3 }
+    brain.send({ kind: 'takeTokens', client, ...tokens })
+    const on = [{ taskId: 'child', limit: 'api' }]
+    brain.block('w1', 1, { taskId: 't1', name: 'parent', limit: 'api', on })
+    expect(reports(brain)).toEqual([])
+  })
+
   test('while its constructor waits, calls of an actor cannot start', () => {
     const brain = aBusyNode({ resources: { CPU: 2 } })
     brain.createActor('driver1', { actorId: 'A' as ActorId, maxConcurrency: 100 })

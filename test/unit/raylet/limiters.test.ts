@@ -105,10 +105,25 @@ describe('limiters', () => {
     expect(take(brain, 'driver1', 9, { concurrency: 1 })).toEqual({ driver1: 1 })
   })
 
-  test('a limiter that nobody uses is forgotten', () => {
+  test('Q4: other numbers for the same name are refused while one of its users lives', () => {
     const brain = aBusyNode()
+    brain.driver('driver2', 'job2')
     take(brain, 'driver1', 1, { concurrency: 1 })
     giveBack(brain, 'driver1', 1)
+    const other = { kind: 'takeTokens', name: 'api', count: 1, perSecond: undefined } as const
+    const effects = brain.send({ ...other, client: brain.id('driver2'), concurrency: 2 })
+    expect(effects).toMatchObject([
+      { kind: 'notify', to: 'driver2', type: 'tokensRefused', message: { name: 'api' } },
+    ])
+    brain.close('driver1')
+    brain.tick(1)
+    expect(take(brain, 'driver2', 3, { concurrency: 2 })).toEqual({ driver2: 2 })
+  })
+
+  test('a limiter whose users are gone is forgotten', () => {
+    const brain = aBusyNode()
+    take(brain, 'driver1', 1, { concurrency: 1 })
+    brain.close('driver1')
     brain.tick(1)
     expect(brain.state.limiters.size).toBe(0)
   })
@@ -122,7 +137,10 @@ describe('what waits for a limiter', () => {
     expect(why()).toMatchObject([
       { kind: 'limiter', name: 'api', count: 3, why: '2 of its limiter run, and it allows 2' },
     ])
-    take(brain, 'driver1', 1, { perSecond: 1 })
+    brain.close('driver1')
+    brain.driver('driver2', 'job2')
+    brain.tick(1)
+    take(brain, 'driver2', 3, { perSecond: 1 })
     expect(why()).toMatchObject([{ kind: 'limiter', why: 'its limiter starts 1 per second' }])
   })
 })

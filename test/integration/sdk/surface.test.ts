@@ -1,0 +1,128 @@
+// What sdk.md promises of calls and their options, where nothing is to be ignored in silence.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  DeadlockError,
+  SerializationError,
+  TaskCancelledError,
+  type TaskError,
+  TaskTimeoutError,
+  UsageError,
+  WorkerCrashedError,
+  get,
+  init,
+  limiter,
+  remote,
+  runtimeContext,
+  shutdown,
+} from 'virga'
+
+const count = remote(function* count(n: number): Generator<number> {
+  for (let i = 0; i < n; i += 1) yield i
+})
+const Steps = remote(
+  class Steps {
+    *steps(n: number): Generator<number> {
+      for (let i = 0; i < n; i += 1) yield i
+    }
+  },
+)
+const one = remote(function one(_: unknown) {
+  return 1
+})
+const arrow = remote((x: number) => x)
+const spin = remote(function spin(ms: number) {
+  const endMs = performance.now() + ms
+  while (performance.now() < endMs);
+  return runtimeContext().attempt
+})
+const leave = remote(function leave() {
+  process.exit(7)
+})
+const many = remote(function many() {
+  throw new AggregateError([new TypeError('one')], 'many')
+})
+const single = limiter('one at a time', { concurrency: 1 })
+const inner = remote(async () => 'done', { limit: single })
+const outer = remote(async () => inner.run(), { limit: single })
+
+test('before init() the error names the function as it is shown', () => {
+  expect(() => arrow.remote(1)).toThrow('arrow.remote() was called before init()')
+})
+
+test('a module of init() that is no file is told, with the path that was looked at', async () => {
+  const starting = init({ address: 'inline', modules: ['./nope'] })
+  await expect(starting).rejects.toThrow(UsageError)
+  await expect(starting).rejects.toThrow(/names '.\/nope', and there is no file \/.*\/nope/)
+})
+
+describe('inline', () => {
+  beforeAll(() => init({ address: 'inline', numCpus: 4 }))
+  afterAll(shutdown)
+
+  test('numReturns of a generator is refused, of functions and methods', () => {
+    const options = { numReturns: 2 }
+    expect(() => count.options(options)).toThrow('count is a generator function')
+    expect(() => Steps.options({ methods: { steps: options } })).toThrow('steps is a generator')
+    expect(() => Steps.remote().steps.options(options)).toThrow('Steps.steps is a generator')
+  })
+
+  test('a generator function has no map', () => {
+    const mapped = count as unknown as { map(inputs: number[]): unknown }
+    expect(() => mapped.map([1])).toThrow(UsageError)
+  })
+
+  test('mapSettled tells of an input that cannot be sent and goes on', async () => {
+    const inputs = [1, () => 0, 2]
+    const outcomes = await Array.fromAsync(one.mapSettled(inputs))
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    const [, refused] = outcomes
+    expect(refused?.status === 'rejected' && refused.reason).toBeInstanceOf(SerializationError)
+  })
+
+  test('an error thrown at the call shows the line of the call first', () => {
+    const call = (): unknown => one.remote({ deep: { cb: () => 0 } })
+    let stack = ''
+    try {
+      call()
+    } catch (error) {
+      stack = (error as Error).stack ?? ''
+    }
+    expect(stack.split('\n')[1]).toContain('surface.test.ts')
+  })
+
+  test('a signal that is aborted already cancels what is submitted under it', async () => {
+    const cancelled = one.options({ signal: AbortSignal.abort() })
+    await expect(get(cancelled.remote(1))).rejects.toThrow(TaskCancelledError)
+  })
+
+  test('a synchronous function past its timeoutMs has timed out when it returns', async () => {
+    const limited = spin.options({ timeoutMs: 20 })
+    await expect(limited.run(60)).rejects.toThrow(TaskTimeoutError)
+    const listed = limited.options({ retryExceptions: [TaskTimeoutError], maxRetries: 1 })
+    await expect(listed.run(60)).rejects.toThrow(TaskTimeoutError)
+    expect(await limited.run(0)).toBe(0)
+  })
+
+  test('process.exit() fails the task, not the program', async () => {
+    const error = await leave.run().catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(WorkerCrashedError)
+    expect(error).toMatchObject({ data: { exitCode: 7 } })
+  })
+
+  test('the errors inside an AggregateError show the frames of the user only', async () => {
+    const error = (await many.run().catch((thrown: unknown) => thrown)) as TaskError
+    const [first] = (error.cause as AggregateError).errors as Error[]
+    expect(first?.stack).toContain('surface.test.ts')
+    expect(first?.stack).not.toMatch(/dist\/|node:/)
+  })
+
+  test('one name is one limit', () => {
+    expect(() => limiter('one at a time', { concurrency: 2 })).toThrow(UsageError)
+    expect(() => limiter('one at a time', { concurrency: 1 })).not.toThrow()
+  })
+
+  test('B24: a task that waits for another one under its limiter is a ring', async () => {
+    const error = (await outer.run().catch((thrown: unknown) => thrown)) as TaskError
+    expect(error.cause).toBeInstanceOf(DeadlockError)
+  })
+})
