@@ -128,6 +128,8 @@ module.exports = {
       severity: 'error',
       from: { path: PRODUCT },
       to: {
+        // Optional peers (D41): only world files import them, and roots load those on demand.
+        pathNot: 'node_modules/@aws-sdk/client-(dynamodb|s3)/',
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'npm-peer', 'undetermined'],
         dependencyTypesNot: ['type-only'],
       },

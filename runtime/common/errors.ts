@@ -252,7 +252,23 @@ export class QueueEmptyError extends CapacityError {
   }
 }
 
+/** The tables of the GCS do not answer, or throttle. Nothing was written. */
+export class GcsUnavailableError extends CapacityError {
+  declare readonly code: 'ERR_GCS_UNAVAILABLE'
+  static {
+    define(this, 'GcsUnavailableError', 'ERR_GCS_UNAVAILABLE')
+  }
+}
+
 // ---- UnknownOutcomeError: Maybe applied. ----
+
+/** A write to the GCS may have been applied: read the row before writing again. */
+export class GcsWriteUnknownError extends UnknownOutcomeError {
+  declare readonly code: 'ERR_GCS_WRITE_UNKNOWN'
+  static {
+    define(this, 'GcsWriteUnknownError', 'ERR_GCS_WRITE_UNKNOWN')
+  }
+}
 
 /** The actor cannot be reached now and may come back; the call may have run. */
 export class ActorUnavailableError extends UnknownOutcomeError {

@@ -1,9 +1,14 @@
 // Storage in this process: hosted by the first raylet of a cluster on one machine, and in tests.
 // Calls are decided in the order they were made.
+import { checkKey, copyValue } from './row-value.ts'
 import {
   QUERY_ROWS_MAX,
-  TRANSACT_ITEMS_MAX,
+  checkTransaction,
+  holds,
+  type AppendedRow,
+  type DeleteOutcome,
   type Expected,
+  type Present,
   type QueryOptions,
   type Row,
   type RowKey,
@@ -21,76 +26,86 @@ export class MemoryStorage implements Storage {
   readonly #partitions = new Map<string, Partition>()
 
   get(key: RowKey): Promise<Row | undefined> {
-    return Promise.resolve(copy(this.#find(key)))
+    return promised(() => {
+      checkKey(key)
+      return copy(this.#find(key))
+    })
   }
 
-  putIf(key: RowKey, value: RowValue, expected: Expected): Promise<WriteOutcome> {
-    return Promise.resolve(this.#write(key, expected, () => value))
+  putIf(key: RowKey, value: RowValue, expected: 'ABSENT' | number): Promise<WriteOutcome> {
+    return promised(() => this.#write(key, expected, () => value))
   }
 
-  update(key: RowKey, fields: RowValue, expected: number): Promise<WriteOutcome> {
-    return Promise.resolve(this.#write(key, expected, (value) => ({ ...value, ...fields })))
+  update(key: RowKey, fields: RowValue, expected: Present): Promise<WriteOutcome> {
+    return promised(() => this.#write(key, expected, (value) => ({ ...value, ...fields })))
   }
 
-  delete(key: RowKey, expected: number): Promise<WriteOutcome> {
-    const current = this.#find(key)
-    if (current?.version !== expected) {
-      return Promise.resolve({ won: false, current: copy(current) })
-    }
-    this.#remove(key)
-    return Promise.resolve({ won: true, version: expected })
+  delete(key: RowKey, expected: Present): Promise<DeleteOutcome> {
+    return promised(() => {
+      checkKey(key)
+      const current = this.#find(key)
+      if (!holds(current, expected)) return { won: false, current: copy(current) }
+      this.#remove(key)
+      return { won: true }
+    })
   }
 
   query(table: TableName, pk: string, options: QueryOptions = {}): Promise<readonly Row[]> {
     const { prefix = '', after, limit = QUERY_ROWS_MAX } = options
-    const partition: Partition = this.#partitions.get(partitionKey(table, pk)) ?? new Map()
-    const sortKeys = [...partition.keys()]
-      .filter((sk) => sk.startsWith(prefix) && (after === undefined || sk > after))
-      .sort()
-      .slice(0, Math.min(limit, QUERY_ROWS_MAX))
-    const rows = sortKeys.flatMap((sk) => copy(partition.get(sk)) ?? [])
-    return Promise.resolve(rows)
+    return promised(() => {
+      const partition: Partition = this.#partitions.get(partitionKey(table, pk)) ?? new Map()
+      const sortKeys = [...partition.keys()]
+        .filter((sk) => sk.startsWith(prefix) && (after === undefined || byUtf8(sk, after) > 0))
+        .sort(byUtf8)
+        .slice(0, Math.min(limit, QUERY_ROWS_MAX))
+      return sortKeys.flatMap((sk) => copy(partition.get(sk)) ?? [])
+    })
   }
 
-  append(rows: readonly { readonly key: RowKey; readonly value: RowValue }[]): Promise<void> {
-    for (const { key, value } of rows) this.#put(key, value)
-    return Promise.resolve()
+  append(rows: readonly AppendedRow[]): Promise<void> {
+    return promised(() => {
+      for (const { key } of rows) checkKey(key)
+      for (const { key, value } of rows) this.#put(key, value)
+    })
   }
 
   transact(items: readonly TransactItem[]): Promise<boolean> {
-    const refusal = refusalOf(items)
-    if (refusal !== undefined) return Promise.reject(refusal)
-    if (!items.every(({ key, expected }) => this.#holds(key, expected))) {
-      return Promise.resolve(false)
+    return promised(() => {
+      checkTransaction(items)
+      for (const { key } of items) checkKey(key)
+      if (!items.every(({ key, expected }) => holds(this.#find(key), expected))) return false
+      for (const item of items) this.#apply(item)
+      return true
+    })
+  }
+
+  #apply(item: TransactItem): void {
+    if (item.kind === 'putIf') this.#put(item.key, item.value)
+    else if (item.kind === 'delete') this.#remove(item.key)
+    else if (item.kind === 'update') {
+      this.#put(item.key, { ...this.#find(item.key)?.value, ...item.fields })
     }
-    for (const item of items) {
-      if (item.kind === 'putIf') this.#put(item.key, item.value)
-      else if (item.kind === 'delete') this.#remove(item.key)
-    }
-    return Promise.resolve(true)
   }
 
   #write(key: RowKey, expected: Expected, valueOf: (before: RowValue) => RowValue): WriteOutcome {
+    checkKey(key)
     const current = this.#find(key)
-    if (!this.#holds(key, expected)) return { won: false, current: copy(current) }
-    return { won: true, version: this.#put(key, valueOf(current?.value ?? {})) }
-  }
-
-  #holds(key: RowKey, expected: Expected): boolean {
-    const current = this.#find(key)
-    return expected === 'ABSENT' ? current === undefined : current?.version === expected
+    if (!holds(current, expected)) return { won: false, current: copy(current) }
+    return { won: true, row: structuredClone(this.#put(key, valueOf(current?.value ?? {}))) }
   }
 
   #find(key: RowKey): Row | undefined {
     return this.#partitions.get(partitionKey(key.table, key.pk))?.get(key.sk)
   }
 
-  #put(key: RowKey, value: RowValue): number {
+  #put(key: RowKey, value: RowValue): Row {
     const version = (this.#find(key)?.version ?? 0) + 1
     const partition = this.#partitions.get(partitionKey(key.table, key.pk)) ?? new Map()
+    const { table, pk, sk } = key
+    const row: Row = { key: { table, pk, sk }, version, value: copyValue(value) }
     this.#partitions.set(partitionKey(key.table, key.pk), partition)
-    partition.set(key.sk, structuredClone({ key, version, value }))
-    return version
+    partition.set(key.sk, row)
+    return row
   }
 
   #remove(key: RowKey): void {
@@ -105,14 +120,13 @@ const copy = (row: Row | undefined): Row | undefined => row && structuredClone(r
 
 const partitionKey = (table: TableName, pk: string): string => JSON.stringify([table, pk])
 
-function refusalOf(items: readonly TransactItem[]): RangeError | undefined {
-  if (items.length > TRANSACT_ITEMS_MAX) {
-    const count = `${String(items.length)} items`
-    return new RangeError(
-      `a transaction has at most ${String(TRANSACT_ITEMS_MAX)} items, got ${count}`,
-    )
+const byUtf8 = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
+
+/** A throw becomes a rejection, as in the implementations that ask another machine. */
+function promised<T>(run: () => T): Promise<T> {
+  try {
+    return Promise.resolve(run())
+  } catch (error) {
+    return Promise.reject(error)
   }
-  const keys = new Set(items.map(({ key }) => JSON.stringify([key.table, key.pk, key.sk])))
-  if (keys.size < items.length) return new RangeError('a transaction names a row twice')
-  return undefined
 }

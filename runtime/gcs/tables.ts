@@ -1,80 +1,107 @@
-// Where things lie in the GCS tables, and the decisions made on their rows. Only what one machine
-// needs so far: nodes, jobs and names.
-//   cluster  N#0..7   | nodeId        node: epoch, address, pid, totals, labels, state
-//            JOBS     | jobId         job: name, namespace, state, times
-//            NAME#ns  | name          the actor that has the name: a decision, on its own row
-import type { Row, RowKey, RowValue, Storage } from './storage.ts'
+// Where things lie in the GCS: the tables as they are created in the cloud, and the key of every
+// kind of row. Nothing else makes a key.
+//   cluster    N#0..7    | nodeId          node: epoch, heartbeat, address, totals, state, commands
+//              M         | V               membership: cluster epoch, version, its latest changes
+//              JOBS      | submissionId    job; JOBQ | submissionId while it is still pending
+//              J#job#0..7| A#actor         actor: incarnation, holder, epoch
+//                        | P#group         placement group: bundles, state
+//                        | C#node          counts for the state API
+//              NAME#ns   | name            the actor that has the name: written once
+//              O#owner   | -               who adopted the owner's objects, epoch
+//              D#0..7    | nodeId          demand shapes waiting there
+//              PLAN      | -               generation of the plan; I | intentId launch intents
+//              K#ns      | key             key-value
+//   lineage    node#epoch| sequence        segment of task specs: lineage.ts
+//   locations  objectId  | -               where a large object lies
+// No secondary index, no streams. Expiry is garbage collection only, never a lease.
+import type { RowKey, TableName } from './storage.ts'
 
-const NODE_SHARDS = 8
+/** One table as it is created: what the CDK app and the emulators are given. */
+export interface TableDefinition {
+  readonly name: TableName
+  readonly partitionKey: 'pk'
+  readonly sortKey: 'sk'
+  /** The attribute, in seconds since 1970, after which an item may be dropped. */
+  readonly expiryAttribute: 'x'
+  /** Decisions can be restored; facts are made again. */
+  readonly pointInTimeRecovery: boolean
+}
 
-/** @param nodeId  hex. */
-export const nodeKey = (nodeId: string): RowKey => ({
-  table: 'cluster',
-  pk: `N#${String(shardOf(nodeId))}`,
-  sk: nodeId,
+const table = (name: TableName, pointInTimeRecovery: boolean): TableDefinition => ({
+  name,
+  partitionKey: 'pk',
+  sortKey: 'sk',
+  expiryAttribute: 'x',
+  pointInTimeRecovery,
 })
 
-/** @param jobId  hex. */
-export const jobKey = (jobId: string): RowKey => ({ table: 'cluster', pk: 'JOBS', sk: jobId })
+export const TABLES: readonly TableDefinition[] = [
+  table('cluster', true),
+  table('lineage', false),
+  table('locations', false),
+]
 
-export const nameKey = (namespace: string, name: string): RowKey => ({
-  table: 'cluster',
-  pk: `NAME#${namespace}`,
-  sk: name,
+/** The name a table has in an account: one set of tables per cluster. */
+export const tableNameOf = (cluster: string, name: TableName): string => `virga-${cluster}-${name}`
+
+/** Rows that would make one partition hot are spread over this many. */
+export const SHARDS = 8
+/** The sort key of a row that stands alone in its partition. */
+const ALONE = '-'
+
+const inCluster = (pk: string, sk: string): RowKey => ({ table: 'cluster', pk, sk })
+
+/** The partitions of a sharded kind, `N` or `D`. */
+export const shardsOf = (kind: 'N' | 'D'): readonly string[] =>
+  Array.from({ length: SHARDS }, (_, shard) => `${kind}#${String(shard)}`)
+
+/** @param nodeId  hex. */
+export const nodeKey = (nodeId: string): RowKey => inCluster(`N#${String(shardOf(nodeId))}`, nodeId)
+
+export const membershipKey: RowKey = inCluster('M', 'V')
+
+export const JOBS = 'JOBS'
+export const PENDING_JOBS = 'JOBQ'
+/** @param submissionId  or, for an interactive driver, its JobId in hex. */
+export const jobKey = (submissionId: string): RowKey => inCluster(JOBS, submissionId)
+export const pendingJobKey = (submissionId: string): RowKey => inCluster(PENDING_JOBS, submissionId)
+
+/** @param actorId  hex; the job is in its last four bytes. */
+export const actorKey = (actorId: string): RowKey =>
+  inCluster(jobPartition(actorId.slice(-8), actorId), `A#${actorId}`)
+
+/** @param groupId  hex. */
+export const groupKey = (jobId: string, groupId: string): RowKey =>
+  inCluster(jobPartition(jobId, groupId), `P#${groupId}`)
+
+/** The partitions that hold a job's actors, groups and counts. */
+export const jobPartitions = (jobId: string): readonly string[] =>
+  Array.from({ length: SHARDS }, (_, shard) => `J#${jobId}#${String(shard)}`)
+
+/** Actors of one job end in the same bytes: their first ones spread them. */
+const jobPartition = (jobId: string, id: string): string =>
+  `J#${jobId}#${String(shardOf(id.slice(0, 2)))}`
+
+export const namePartition = (namespace: string): string => `NAME#${namespace}`
+export const nameKey = (namespace: string, name: string): RowKey =>
+  inCluster(namePartition(namespace), name)
+
+/** @param owner  WorkerId in hex. */
+export const ownerKey = (owner: string): RowKey => inCluster(`O#${owner}`, ALONE)
+
+export const demandKey = (nodeId: string): RowKey =>
+  inCluster(`D#${String(shardOf(nodeId))}`, nodeId)
+
+export const segmentPartition = (nodeId: string, epoch: number): string =>
+  `${nodeId}#${String(epoch)}`
+
+/** @param objectId  hex. */
+export const locationKey = (objectId: string): RowKey => ({
+  table: 'locations',
+  pk: objectId,
+  sk: ALONE,
 })
 
 function shardOf(hex: string): number {
-  return (Number.parseInt(hex.slice(-2), 16) || 0) % NODE_SHARDS
+  return (Number.parseInt(hex.slice(-2), 16) || 0) % SHARDS
 }
-
-/** What a name's row says of its holder; ids in hex. */
-export interface NameRow {
-  readonly actorId: string
-  readonly owner: string
-  readonly sinceMs: number
-}
-
-/**
- * Take a name, unless somebody has it.
- * @returns the row in the way, or undefined when the name is ours now. Repeating it with the same
- *   actorId finds our own row and counts as won: a write whose answer was lost does no harm.
- */
-export async function claimName(
-  storage: Storage,
-  key: { readonly namespace: string; readonly name: string },
-  row: NameRow,
-): Promise<NameRow | undefined> {
-  const outcome = await storage.putIf(nameKey(key.namespace, key.name), { ...row }, 'ABSENT')
-  const current = outcome.won || outcome.current === undefined ? undefined : asName(outcome.current)
-  return current?.actorId === row.actorId ? undefined : current
-}
-
-export async function findName(
-  storage: Storage,
-  key: { readonly namespace: string; readonly name: string },
-): Promise<NameRow | undefined> {
-  const row = await storage.get(nameKey(key.namespace, key.name))
-  return row && asName(row)
-}
-
-/** Free a name, if that actor still has it. */
-export async function releaseName(
-  storage: Storage,
-  key: { readonly namespace: string; readonly name: string },
-  actorId: string,
-): Promise<void> {
-  const row = await storage.get(nameKey(key.namespace, key.name))
-  if (row !== undefined && asName(row).actorId === actorId) {
-    // A lost race means that somebody else released it: as good.
-    await storage.delete(row.key, row.version)
-  }
-}
-
-function asName(row: Row): NameRow {
-  const { actorId, owner, sinceMs } = row.value
-  return { actorId: String(actorId), owner: String(owner), sinceMs: Number(sinceMs) }
-}
-
-/** Facts about nodes and jobs: the last word counts. */
-export const putFact = (storage: Storage, key: RowKey, value: RowValue): Promise<void> =>
-  storage.append([{ key, value }])

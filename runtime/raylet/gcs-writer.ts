@@ -4,16 +4,9 @@
 import type { Clock } from '../common/clock.ts'
 import { fromHex, toHex } from '../common/ids.ts'
 import type { Log } from '../common/log.ts'
+import { claimName, findName, releaseName, type NameRow } from '../gcs/names.ts'
 import type { Storage } from '../gcs/storage.ts'
-import {
-  claimName,
-  findName,
-  jobKey,
-  nodeKey,
-  putFact,
-  releaseName,
-  type NameRow,
-} from '../gcs/tables.ts'
+import { jobKey, nodeKey } from '../gcs/tables.ts'
 import type { JobSpec } from '../protocol/messages.ts'
 import type { Stimulus } from './client-link.ts'
 import type { NodeConfig } from './state.ts'
@@ -68,7 +61,7 @@ export class GcsWriter {
   job(job: JobSpec, state: 'RUNNING' | 'FINISHED'): void {
     const { name, namespace, jobId } = job
     const value = { name, namespace, state, atMs: this.#deps.clock.nowMs() }
-    this.#inOrder(() => putFact(this.#deps.storage, jobKey(toHex(jobId)), value))
+    this.#inOrder(() => this.#deps.storage.append([{ key: jobKey(toHex(jobId)), value }]))
   }
 
   node(
@@ -78,7 +71,7 @@ export class GcsWriter {
   ): void {
     const { epoch, totals, labels, nodeId } = config
     const value = { epoch, ...where, totals, labels, state }
-    this.#inOrder(() => putFact(this.#deps.storage, nodeKey(toHex(nodeId)), value))
+    this.#inOrder(() => this.#deps.storage.append([{ key: nodeKey(toHex(nodeId)), value }]))
   }
 
   /** The brain's time becomes that of the calendar. */

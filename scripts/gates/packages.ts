@@ -17,6 +17,7 @@ interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>
   readonly devDependencies?: Readonly<Record<string, string>>
   readonly optionalDependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
 }
 
 export function packages(root: string): string[] {
@@ -65,11 +66,10 @@ function unusedProblems(root: string, manifest: Manifest): string[] {
     .join('\n')
   const mentions = (text: string, name: string): boolean =>
     text.includes(`'${name}`) || text.includes(`${name}/`)
-  const dead = Object.keys(manifest.dependencies ?? {}).filter(
-    (name) => !AMBIENT.has(name) && !mentions(product, name),
-  )
+  const shipped = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })
+  const dead = shipped.filter((name) => !AMBIENT.has(name) && !mentions(product, name))
   const idle = Object.keys(manifest.devDependencies ?? {}).filter(
-    (name) => !AMBIENT.has(name) && !mentions(other, name),
+    (name) => !AMBIENT.has(name) && !shipped.includes(name) && !mentions(other, name),
   )
   return [...dead, ...idle].map((name) => `package.json: [unused-dependency] remove ${name}`)
 }

@@ -77,6 +77,7 @@ test.each<[rule: string, files: Files]>([
   ['no-registry-host', { 'package-lock.json': '{ "resolved": "http://host/a.tgz" }' }],
   ['unused-dependency', inPackage({ dependencies: { koffi: '3.3.4', idle: '1.0.0' } })],
   ['unused-dependency', inPackage({ devDependencies: { idle: '1.0.0' } })],
+  ['unused-dependency', inPackage({ peerDependencies: { idle: '1.0.0' } })],
   ['dependency-needs-decision', { 'DECISIONS.md': '# Decisions\n' }],
 ])('tidy refuses %s in what describes the packages', async (rule, files) => {
   const root = plant({ ...LEGAL, ...files })

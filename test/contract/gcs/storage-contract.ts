@@ -1,7 +1,8 @@
 // What every Storage keeps: S1 to S4 of runtime/gcs/storage.ts. Each implementation runs it whole;
 // nothing in it may be skipped.
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { RowKey, Storage } from '../../../runtime/gcs/storage.ts'
+import { UsageError } from '../../../runtime/common/errors.ts'
+import type { Row, RowKey, Storage, WriteOutcome } from '../../../runtime/gcs/storage.ts'
 import { TRANSACT_ITEMS_MAX } from '../../../runtime/gcs/storage.ts'
 
 export function storageContract(name: string, make: () => Promise<Storage> | Storage): void {
@@ -9,18 +10,14 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
     let storage: Storage
     beforeEach(async () => {
       storage = await make()
+      partition = `pk-${String(partitions++)}`
     })
 
     test('S1: a row is read as it was written, its version is 1', async () => {
-      expect(await storage.putIf(key('a'), { text: 'x', list: [1, 2] }, 'ABSENT')).toEqual({
-        won: true,
-        version: 1,
-      })
-      expect(await storage.get(key('a'))).toEqual({
-        key: key('a'),
-        version: 1,
-        value: { text: 'x', list: [1, 2] },
-      })
+      const row = { key: key('a'), version: 1, value: { text: 'x', list: [1, 2] } }
+      expect(await storage.putIf(key('a'), row.value, 'ABSENT')).toEqual({ won: true, row })
+      expect(await storage.get(key('a'))).toEqual(row)
+      expect(await storage.get(key('a'), { stale: true })).toEqual(row)
     })
 
     test('a row that is not there is undefined', async () => {
@@ -63,12 +60,105 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
 
     test('update sets the fields given and keeps the others', async () => {
       await storage.putIf(key('a'), { kept: 1, changed: 1 }, 'ABSENT')
-      expect(await storage.update(key('a'), { changed: 2, added: 3 }, 1)).toEqual({
-        won: true,
-        version: 2,
+      const row = { key: key('a'), version: 2, value: { kept: 1, changed: 2, added: 3 } }
+      const outcome = await storage.update(key('a'), { changed: 2, added: 3 }, 1)
+      expect(outcome).toEqual({ won: true, row })
+      expect(await storage.get(key('a'))).toEqual(row)
+      expect(await storage.update(key('a'), { changed: 9 }, 1)).toEqual({
+        won: false,
+        current: row,
       })
-      expect((await storage.get(key('a')))?.value).toEqual({ kept: 1, changed: 2, added: 3 })
-      expect(await storage.update(key('a'), { changed: 9 }, 1)).toMatchObject({ won: false })
+      expect(await storage.update(key('b'), { changed: 9 }, 1)).toEqual({
+        won: false,
+        current: undefined,
+      })
+    })
+
+    test('update by fields: whatever the version, if the row holds them; it answers the row', async () => {
+      await storage.putIf(key('a'), { epoch: 3, alive: true, commands: ['drain'] }, 'ABSENT')
+      const holding = { fields: { epoch: 3, alive: true } }
+      expect(rowOf(await storage.update(key('a'), { heartbeat: 1 }, holding)).value).toEqual({
+        epoch: 3,
+        alive: true,
+        commands: ['drain'],
+        heartbeat: 1,
+      })
+      expect(rowOf(await storage.update(key('a'), { heartbeat: 2 }, holding)).version).toBe(3)
+      await storage.update(key('a'), { alive: false }, { fields: { epoch: 3 } })
+      expect(await storage.update(key('a'), { heartbeat: 3 }, holding)).toMatchObject({
+        won: false,
+        current: { value: { alive: false, heartbeat: 2 } },
+      })
+      expect(await storage.update(key('b'), { heartbeat: 3 }, holding)).toEqual({
+        won: false,
+        current: undefined,
+      })
+    })
+
+    test('delete by fields: if the row holds them', async () => {
+      await storage.putIf(key('a'), { actorId: 'x' }, 'ABSENT')
+      expect(await storage.delete(key('a'), { fields: { actorId: 'y' } })).toMatchObject({
+        won: false,
+        current: { value: { actorId: 'x' } },
+      })
+      expect(await storage.delete(key('a'), { fields: { actorId: 'x' } })).toEqual({ won: true })
+      expect(await storage.get(key('a'))).toBeUndefined()
+    })
+
+    test('values of every kind come back as they were; undefined fields are left out', async () => {
+      const value = {
+        text: 'ä\u{1F600}',
+        empty: '',
+        numbers: [0, -1.5, 2 ** 53, 1e-100, 1.7976931348623157e100],
+        flags: [true, false, null],
+        bytes: Uint8Array.from([0, 255, 7]),
+        nested: { 'a.b': { c: [[], {}] }, v: 1, ['__proto__']: 2 },
+      }
+      await storage.putIf(key('a'), { ...value, gone: undefined }, 'ABSENT')
+      const read = (await storage.get(key('a')))?.value
+      expect(read).toEqual(value)
+      expect(Object.keys(read ?? {})).not.toContain('gone')
+      const bytes = read?.['bytes'] as Uint8Array | undefined
+      expect(bytes?.constructor).toBe(Uint8Array)
+    })
+
+    test('what a row cannot hold is refused with its path, and nothing is written', async () => {
+      const refused = [{ f: () => 1 }, { f: NaN }, { f: 1e300 }, { f: new Date(0) }, { f: 1n }]
+      for (const value of refused) {
+        await expect(storage.putIf(key('a'), value, 'ABSENT')).rejects.toThrow(/at f\)/)
+      }
+      await expect(storage.putIf(key(''), {}, 'ABSENT')).rejects.toThrow(UsageError)
+      await expect(storage.get(key('x'.repeat(1025)))).rejects.toThrow(UsageError)
+      expect(await storage.get(key('a'))).toBeUndefined()
+    })
+
+    test('F38: a value far above 400 KB is written, updated, appended and read whole', async () => {
+      const large = { args: new Uint8Array(600_000).fill(7), text: 'y'.repeat(500_000), n: 1 }
+      await storage.putIf(key('a'), large, 'ABSENT')
+      expect((await storage.get(key('a')))?.value).toEqual(large)
+      const text = 'z'.repeat(450_000)
+      const updated = rowOf(await storage.update(key('a'), { text, n: 2 }, { fields: { n: 1 } }))
+      expect(updated.value).toEqual({ ...large, text, n: 2 })
+      const small = rowOf(await storage.update(key('a'), { args: 1, text: 'short' }, 2))
+      expect(small.value).toEqual({ args: 1, text: 'short', n: 2 })
+      await storage.append([{ key: key('b'), value: large }])
+      expect((await storage.query('cluster', partition)).map((row) => row.value)).toEqual([
+        small.value,
+        large,
+      ])
+    })
+
+    test('F38: fields that outgrow an item together, update by update, are no error', async () => {
+      await storage.putIf(key('a'), { epoch: 1 }, 'ABSENT')
+      const names = Array.from({ length: 9 }, (_, index) => `f${String(index)}`)
+      for (const name of names) {
+        const fields = { [name]: name.repeat(25_000) }
+        expect(await storage.update(key('a'), fields, { fields: { epoch: 1 } })).toMatchObject({
+          won: true,
+        })
+      }
+      const value = (await storage.get(key('a')))?.value
+      expect(names.map((name) => value?.[name])).toEqual(names.map((name) => name.repeat(25_000)))
     })
 
     test('delete needs the version, and a row made again starts at 1', async () => {
@@ -80,7 +170,7 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
       expect(await storage.delete(key('a'), 1)).toMatchObject({ won: true })
       expect(await storage.get(key('a'))).toBeUndefined()
       expect(await storage.delete(key('a'), 1)).toEqual({ won: false, current: undefined })
-      expect(await storage.putIf(key('a'), {}, 'ABSENT')).toEqual({ won: true, version: 1 })
+      expect(rowOf(await storage.putIf(key('a'), {}, 'ABSENT')).version).toBe(1)
     })
 
     test('query gives one pk in the order of sk, by prefix, page by page', async () => {
@@ -89,12 +179,46 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
       await storage.putIf({ ...key('A#9'), pk: 'other' }, {}, 'ABSENT')
       await storage.putIf({ ...key('A#9'), table: 'lineage' }, {}, 'ABSENT')
       const keysOf = async (options: Parameters<Storage['query']>[2]): Promise<string[]> =>
-        (await storage.query('cluster', 'pk', options)).map((row) => row.key.sk)
+        (await storage.query('cluster', partition, options)).map((row) => row.key.sk)
       expect(await keysOf({})).toEqual(['A#1', 'A#10', 'A#2', 'B#1', 'C#3'])
       expect(await keysOf({ prefix: 'A#' })).toEqual(['A#1', 'A#10', 'A#2'])
       expect(await keysOf({ prefix: 'A#', limit: 2 })).toEqual(['A#1', 'A#10'])
       expect(await keysOf({ prefix: 'A#', after: 'A#10' })).toEqual(['A#2'])
+      expect(await keysOf({ prefix: 'A#', after: 'A' })).toEqual(['A#1', 'A#10', 'A#2'])
+      expect(await keysOf({ prefix: 'A#', after: 'B' })).toEqual([])
+      expect(await keysOf({ after: 'A#2', limit: 1, stale: true })).toEqual(['B#1'])
       expect(await keysOf({ prefix: 'Z' })).toEqual([])
+    })
+
+    test('query orders by UTF-8 bytes, as DynamoDB does', async () => {
+      const names = ['z', '\u{1F600}', '\u{FF5E}', 'A', 'a']
+      for (const sk of names) await storage.putIf(key(sk), {}, 'ABSENT')
+      const rows = await storage.query('cluster', partition)
+      expect(rows.map((row) => row.key.sk)).toEqual(['A', 'a', 'z', '\u{FF5E}', '\u{1F600}'])
+    })
+
+    test('query reads on where one page of the service ends', async () => {
+      const text = 'x'.repeat(60_000)
+      const rows = Array.from({ length: 30 }, (_, index) => ({
+        key: key(String(index).padStart(2, '0')),
+        value: { index, text },
+      }))
+      await storage.append(rows) // 1.8 MB, where a page of DynamoDB has 1 MB
+      const read = await storage.query('cluster', partition)
+      expect(read.map((row) => row.value['index'])).toEqual(rows.map(({ value }) => value.index))
+    })
+
+    test('append takes more rows than a batch of the service; of one key the last counts', async () => {
+      const rows = Array.from({ length: 60 }, (_, index) => ({
+        key: key(String(index % 55).padStart(2, '0')),
+        value: { index },
+        expiresAtMs: Date.now() + 86_400_000,
+      }))
+      await storage.append(rows)
+      const read = await storage.query('cluster', partition)
+      expect(read).toHaveLength(55)
+      expect(read[0]?.value).toEqual({ index: 55 })
+      await storage.append([])
     })
 
     test('append writes whatever stood there, and may be repeated', async () => {
@@ -125,6 +249,29 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
       expect(applied).toBe(true)
       expect(await storage.get(key('name'))).toBeDefined()
       expect(await storage.get(key('old'))).toBeUndefined()
+    })
+
+    test('S3: an update and a delete by fields in a transaction', async () => {
+      await storage.putIf(key('actor'), { state: 'ALIVE', incarnation: 2 }, 'ABSENT')
+      await storage.putIf(key('name'), { actorId: 'x' }, 'ABSENT')
+      const die = (incarnation: number) =>
+        storage.transact([
+          {
+            kind: 'update',
+            key: key('actor'),
+            fields: { state: 'DEAD' },
+            expected: { fields: { incarnation } },
+          },
+          { kind: 'delete', key: key('name'), expected: { fields: { actorId: 'x' } } },
+        ])
+      expect(await die(1)).toBe(false)
+      expect(await storage.get(key('name'))).toBeDefined()
+      expect(await die(2)).toBe(true)
+      expect(await storage.get(key('actor'))).toMatchObject({
+        version: 2,
+        value: { state: 'DEAD', incarnation: 2 },
+      })
+      expect(await storage.get(key('name'))).toBeUndefined()
     })
 
     test('S3: or not at all, when one condition fails', async () => {
@@ -180,4 +327,12 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
   })
 }
 
-const key = (sk: string): RowKey => ({ table: 'cluster', pk: 'pk', sk })
+// Every test has a partition of its own, as implementations may keep what earlier ones wrote.
+let partitions = 0
+let partition = ''
+const key = (sk: string): RowKey => ({ table: 'cluster', pk: partition, sk })
+
+function rowOf(outcome: WriteOutcome): Row {
+  if (!outcome.won) throw new Error('the write lost its race')
+  return outcome.row
+}

@@ -54,8 +54,9 @@ const MEMBERS: Readonly<Record<keyof typeof KINDS, readonly string[]>> = {
     'PendingCallsLimitError',
     'QueueFullError',
     'QueueEmptyError',
+    'GcsUnavailableError',
   ],
-  UnknownOutcomeError: ['ActorUnavailableError'],
+  UnknownOutcomeError: ['ActorUnavailableError', 'GcsWriteUnknownError'],
   StoppedError: [
     'TaskCancelledError',
     'GetTimeoutError',

@@ -1,0 +1,113 @@
+// Bodies in S3, under one prefix of the cluster's bucket. Repeated by `attempts` like every call to
+// the GCS: a body is written under a key of its own, so writing it twice does no harm.
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import { Attempts, type AttemptsDeps } from './attempts.ts'
+import { explainAws } from './aws-failure.ts'
+import type { BodyInfo, BodyStore } from './body-store.ts'
+
+const CONNECT_TIMEOUT_MS = 1_000
+const REQUEST_TIMEOUT_MS = 30_000
+
+export interface S3BodyOptions {
+  readonly bucket: string
+  /** Ends in a slash. Default: `gcs/`. */
+  readonly prefix?: string
+  /** An emulator, reached by paths instead of host names. Default: AWS. */
+  readonly endpoint?: string
+  readonly region?: string
+  readonly requestTimeoutMs?: number
+  readonly deadlineMs?: number
+}
+
+export class S3BodyStore implements BodyStore {
+  readonly #client: S3Client
+  readonly #bucket: string
+  readonly #prefix: string
+  readonly #deps: AttemptsDeps
+  readonly #attempts: Attempts
+
+  constructor(deps: AttemptsDeps, options: S3BodyOptions) {
+    const { endpoint, region, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options
+    this.#deps = deps
+    this.#bucket = options.bucket
+    this.#prefix = options.prefix ?? 'gcs/'
+    this.#attempts = new Attempts(deps, explainAws, options.deadlineMs)
+    this.#client = new S3Client({
+      ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
+      ...(region === undefined ? {} : { region }),
+      maxAttempts: 1, // attempts.ts repeats
+      requestHandler: {
+        connectionTimeout: CONNECT_TIMEOUT_MS,
+        requestTimeout: requestTimeoutMs,
+        throwOnRequestTimeout: true,
+      },
+    })
+  }
+
+  async put(key: string, bytes: Uint8Array): Promise<void> {
+    const Body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    await this.#run('put', key, true, () =>
+      this.#client.send(
+        new PutObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key, Body }),
+      ),
+    )
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    return await this.#run('get', key, false, async () => {
+      try {
+        const answer = await this.#client.send(
+          new GetObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key }),
+        )
+        return await answer.Body?.transformToByteArray()
+      } catch (error) {
+        if (error instanceof Error && error.name === 'NoSuchKey') return undefined
+        throw error
+      }
+    })
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#run('delete', key, true, () =>
+      this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key })),
+    )
+  }
+
+  async list(
+    prefix: string,
+    { after, limit }: { after?: string; limit: number },
+  ): Promise<readonly BodyInfo[]> {
+    const startAfter =
+      after === undefined || after === '' ? {} : { StartAfter: this.#prefix + after }
+    const answer = await this.#run('list', prefix, false, () =>
+      this.#client.send(
+        new ListObjectsV2Command({
+          Bucket: this.#bucket,
+          Prefix: this.#prefix + prefix,
+          MaxKeys: limit,
+          ...startAfter,
+        }),
+      ),
+    )
+    const nowMs = this.#deps.clock.nowMs()
+    return (answer.Contents ?? []).map(({ Key = '', Size = 0, LastModified }) => ({
+      key: Key.slice(this.#prefix.length),
+      sizeBytes: Size,
+      ageMs: LastModified === undefined ? 0 : nowMs - LastModified.getTime(),
+    }))
+  }
+
+  close(): void {
+    this.#client.destroy()
+  }
+
+  #run<T>(call: string, key: string, writes: boolean, attempt: () => Promise<T>): Promise<T> {
+    return this.#attempts.run({ name: `${call} of the body ${key}`, writes, attempt })
+  }
+}

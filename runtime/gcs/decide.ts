@@ -1,0 +1,86 @@
+// A decision: a conditional write whose outcome is certain in the end, also when its answer was
+// lost. Every decision row holds who decided (holder, epoch, incarnation), so it can be recognised
+// by reading it again.
+//   D1. A write that may have been applied is repeated only while its condition still holds: a late
+//       arrival of the first one then either did the same or fails.
+// Source: faults.md F30; Amazon KCL (a lease is read back after an ambiguous write).
+import { GcsWriteUnknownError } from '../common/errors.ts'
+import {
+  holds,
+  keyText,
+  type Expected,
+  type Present,
+  type Row,
+  type RowKey,
+  type RowValue,
+  type Storage,
+  type TransactItem,
+  type WriteOutcome,
+} from './storage.ts'
+
+const REPEATS_MAX = 5
+
+interface Decision {
+  readonly key: RowKey
+  /** Whether a row says what this decision would have it say: by holder or token. */
+  readonly isOurs: (value: RowValue) => boolean
+}
+
+/** A row written whole, if it is as expected. */
+export async function decidePut(
+  storage: Storage,
+  decision: Decision & { readonly value: RowValue; readonly expected: 'ABSENT' | number },
+): Promise<WriteOutcome> {
+  const { key, value, expected } = decision
+  return await settle(storage, decision, () => storage.putIf(key, value, expected))
+}
+
+/** Fields of a row, set if it is as expected. */
+export async function decideUpdate(
+  storage: Storage,
+  decision: Decision & { readonly fields: RowValue; readonly expected: Present },
+): Promise<WriteOutcome> {
+  const { key, fields, expected } = decision
+  return await settle(storage, decision, () => storage.update(key, fields, expected))
+}
+
+/** Several rows at once; `key` is the one that tells whose decision it was. */
+export async function decideTogether(
+  storage: Storage,
+  decision: Decision & { readonly items: readonly TransactItem[] },
+): Promise<WriteOutcome> {
+  const { key, items, isOurs } = decision
+  const told = items.find((item) => keyText(item.key) === keyText(key))
+  const settling = { key, isOurs, expected: told?.expected ?? 'ABSENT' }
+  return await settle(storage, settling, async () => {
+    const applied = await storage.transact(items)
+    const row = await storage.get(key)
+    if (row !== undefined && (applied || isOurs(row.value))) return { won: true, row }
+    return { won: false, current: row }
+  })
+}
+
+async function settle(
+  storage: Storage,
+  decision: Decision & { readonly expected: Expected },
+  write: () => Promise<WriteOutcome>,
+): Promise<WriteOutcome> {
+  const { key, expected, isOurs } = decision
+  for (let repeats = 0; ; repeats++) {
+    try {
+      const outcome = await write()
+      return asOurs(outcome, isOurs)
+    } catch (error) {
+      if (!(error instanceof GcsWriteUnknownError) || repeats >= REPEATS_MAX) throw error
+      const row = await storage.get(key)
+      if (!holds(row, expected)) return asOurs({ won: false, current: row }, isOurs) // D1
+    }
+  }
+}
+
+/** A row in the way that says what we wanted is ours: an earlier try whose answer was lost. */
+function asOurs(outcome: WriteOutcome, isOurs: (value: RowValue) => boolean): WriteOutcome {
+  if (outcome.won || outcome.current === undefined) return outcome
+  const row: Row = outcome.current
+  return isOurs(row.value) ? { won: true, row } : outcome
+}

@@ -1,0 +1,64 @@
+// Names of actors: one row per name, written once and released by its holder alone.
+import { GcsWriteUnknownError } from '../common/errors.ts'
+import { decidePut } from './decide.ts'
+import type { RowValue, Storage } from './storage.ts'
+import { nameKey } from './tables.ts'
+
+export interface ActorName {
+  readonly namespace: string
+  readonly name: string
+}
+
+/** What a name's row says of its holder; ids in hex. */
+export interface NameRow {
+  readonly actorId: string
+  readonly owner: string
+  readonly sinceMs: number
+}
+
+/**
+ * Take a name, unless somebody has it.
+ * @returns the row in the way, or undefined when the name is ours now. Repeating it with the same
+ *   actorId finds our own row and counts as won: a write whose answer was lost does no harm.
+ */
+export async function claimName(
+  storage: Storage,
+  { namespace, name }: ActorName,
+  row: NameRow,
+): Promise<NameRow | undefined> {
+  const outcome = await decidePut(storage, {
+    key: nameKey(namespace, name),
+    value: { ...row },
+    expected: 'ABSENT',
+    isOurs: (value) => value['actorId'] === row.actorId,
+  })
+  return outcome.won || outcome.current === undefined ? undefined : asName(outcome.current.value)
+}
+
+export async function findName(
+  storage: Storage,
+  { namespace, name }: ActorName,
+): Promise<NameRow | undefined> {
+  const row = await storage.get(nameKey(namespace, name))
+  return row && asName(row.value)
+}
+
+/** Free a name, if that actor still has it. A lost race means that somebody else released it. */
+export async function releaseName(
+  storage: Storage,
+  { namespace, name }: ActorName,
+  actorId: string,
+): Promise<void> {
+  try {
+    await storage.delete(nameKey(namespace, name), { fields: { actorId } })
+  } catch (error) {
+    // Actor ids are never used twice, so that one more try cannot take another's name.
+    if (!(error instanceof GcsWriteUnknownError)) throw error
+    await storage.delete(nameKey(namespace, name), { fields: { actorId } })
+  }
+}
+
+export function asName(value: RowValue): NameRow {
+  const { actorId, owner, sinceMs } = value
+  return { actorId: String(actorId), owner: String(owner), sinceMs: Number(sinceMs) }
+}

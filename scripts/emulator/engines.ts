@@ -1,0 +1,108 @@
+// The emulators of AWS that the tests run against, each installed once into the user's cache folder.
+//   ministack       PyPI; DynamoDB, S3, EC2, Lambda …: the one most tests use
+//   moto            PyPI; a second opinion, for small tables
+//   dynamodb-local  Maven; AWS's own, the arbiter of what DynamoDB means; needs Java and mvn
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { withLock } from './lock.ts'
+
+const run = promisify(execFile)
+
+export type EngineName = 'ministack' | 'moto' | 'dynamodb-local'
+
+export interface Launch {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+}
+
+interface Engine {
+  /** Installs into `folder`; may be repeated. */
+  readonly install: (folder: string) => Promise<void>
+  readonly launch: (folder: string, port: number) => Launch
+}
+
+const MINISTACK = 'ministack==1.5.33'
+const MOTO = 'moto[server]==5.2.5'
+const DYNAMODB_LOCAL = '2.6.1'
+
+export const ENGINES: Readonly<Record<EngineName, Engine>> = {
+  ministack: {
+    install: (folder) => makeVenv(folder, MINISTACK),
+    launch: (folder, port) => ({
+      command: join(folder, 'bin', 'ministack'),
+      args: [],
+      env: { GATEWAY_PORT: String(port), BIND_HOST: '127.0.0.1' },
+    }),
+  },
+  moto: {
+    install: (folder) => makeVenv(folder, MOTO),
+    launch: (folder, port) => ({
+      command: join(folder, 'bin', 'moto_server'),
+      args: ['--host', '127.0.0.1', '--port', String(port)],
+      env: {},
+    }),
+  },
+  'dynamodb-local': {
+    install: fetchDynamoDbLocal,
+    launch: (folder, port) => ({
+      command: 'java',
+      args: [
+        `-Djava.library.path=${join(folder, 'lib')}`,
+        '-Xmx512m',
+        '-cp',
+        join(folder, 'lib', '*'),
+        'com.amazonaws.services.dynamodbv2.local.main.ServerRunner',
+        '-inMemory',
+        '-disableTelemetry',
+        '-port',
+        String(port),
+      ],
+      env: {},
+    }),
+  },
+}
+
+/** @returns where the engine is, or in one sentence why it cannot be had. */
+export async function installEngine(
+  name: EngineName,
+): Promise<{ folder: string } | { missing: string }> {
+  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'virga-emulator')
+  const folder = join(cache, name)
+  mkdirSync(cache, { recursive: true })
+  try {
+    await withLock(`${folder}.lock`, async () => {
+      // Half an installation would be taken for a whole one the next time.
+      if (existsSync(join(folder, 'complete'))) return
+      rmSync(folder, { recursive: true, force: true })
+      await ENGINES[name].install(folder)
+      writeFileSync(join(folder, 'complete'), '')
+    })
+    return { folder }
+  } catch (error) {
+    const { stderr = '', message } = error as Error & { stderr?: string }
+    const reason = stderr.trim().split('\n').at(-1) ?? ''
+    return { missing: `${name} cannot be installed: ${reason === '' ? message : reason}` }
+  }
+}
+
+async function makeVenv(folder: string, requirement: string): Promise<void> {
+  await run('python3', ['-m', 'venv', folder])
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check']
+  await run(join(folder, 'bin', 'python'), [...pip, requirement])
+}
+
+async function fetchDynamoDbLocal(folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true })
+  await run('java', ['-version'])
+  const pom = `<project><modelVersion>4.0.0</modelVersion>
+<groupId>virga</groupId><artifactId>emulator</artifactId><version>1</version><dependencies>
+<dependency><groupId>com.amazonaws</groupId><artifactId>DynamoDBLocal</artifactId>
+<version>${DYNAMODB_LOCAL}</version></dependency></dependencies></project>\n`
+  writeFileSync(join(folder, 'pom.xml'), pom)
+  const copy = ['--quiet', '--file', join(folder, 'pom.xml'), 'dependency:copy-dependencies']
+  await run('mvn', [...copy, `-DoutputDirectory=${join(folder, 'lib')}`])
+}
