@@ -212,6 +212,7 @@ function tryLease(turn: Turn, wish: Wish, { failed, reserved }: Round): Lease | 
     actor: wish.actor,
     worker: undefined,
     grantedAtMs: nowMs,
+    foundNoWorker: false,
     reclaimed: false,
     waits: new Set(),
   }

@@ -106,6 +106,8 @@ export interface Pool {
   /** Threads that native libraries may use. */
   readonly cpus: number
   readonly inspect: boolean
+  /** How many are started ahead of demand: spares.ts. */
+  sparesWanted: number
 }
 
 export interface Lease {
@@ -120,6 +122,8 @@ export interface Lease {
   readonly allocation: Allocation
   worker: Worker | undefined
   grantedAtMs: number
+  /** There was no idle worker for it when it was made. */
+  foundNoWorker: boolean
   reclaimed: boolean
   /** Its tasks that wait in `get`: while there are any, its CPUs are given back. */
   readonly waits: Set<Wait>

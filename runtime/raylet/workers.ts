@@ -4,7 +4,8 @@
 //            │          ▲ │  4      │           ▲
 //            │ 6        └─┼─────────┘           │
 //            └──────────► └─────────────────────┘
-//   1 spawned, at most max(2, CPUs) at a time   2 said hello      3 a lease is attached
+//   1 spawned, at most max(2, CPUs) at a time,
+//     also ahead of demand (spares.ts)         2 said hello      3 a lease is attached
 //   4 its lease was returned                    5 its process ended
 //   6 told to leave: idle too long, retired, its job ended, or it never registered
 // Any phase may jump to gone: processes die.
@@ -15,6 +16,7 @@ import {
 } from '../common/limits.ts'
 import type { JobId, WorkerId } from '../common/ids.ts'
 import type { ClassSpec, WorkerExit } from '../protocol/messages.ts'
+import { foundNoWorker, sparesByPool, startsMaxOf, wantsSpares, wasNotNeeded } from './spares.ts'
 import { notify, wakeBy, type Turn, type WorkerStart } from './turn.ts'
 import type { Job, Lease, Pool, RayletState, Worker } from './state.ts'
 
@@ -31,7 +33,7 @@ export function poolOf(state: RayletState, jobId: JobId, spec: ClassSpec | undef
   const key = `${jobId}|${String(cpus)}|${inspect ? 'i' : ''}|${envKey(spec)}`
   let pool = state.pools.get(key)
   if (pool === undefined) {
-    pool = { key, jobId, env: spec?.env, cpus, inspect }
+    pool = { key, jobId, env: spec?.env, cpus, inspect, sparesWanted: 0 }
     state.pools.set(key, pool)
   }
   return pool
@@ -64,7 +66,11 @@ export function attachWorkers(
   const { state } = turn
   for (const lease of state.workerless) {
     const worker = findIdle(state, lease.pool)
-    if (worker === undefined) continue
+    if (worker === undefined) {
+      if (!lease.foundNoWorker) foundNoWorker(state, lease.pool)
+      lease.foundNoWorker = true
+      continue
+    }
     state.workerless.delete(lease)
     worker.phase = 'LEASED'
     worker.lease = lease
@@ -77,26 +83,44 @@ export function attachWorkers(
 
 function startMissing(turn: Turn): void {
   const { state } = turn
-  const starting = startingByPool(state)
+  const starting = countByPool(state, 'STARTING')
   let startingCount = 0
   for (const count of starting.values()) startingCount += count
-  const startsMax = Math.max(2, state.config.cpuCount)
   for (const lease of state.workerless) {
     const { key } = lease.pool
     const ready = starting.get(key) ?? 0
     if (ready > 0) {
       starting.set(key, ready - 1)
-    } else if (startingCount < startsMax && makeRoom(turn)) {
+    } else if (startingCount < startsMaxOf(state) && makeRoom(turn)) {
       spawn(turn, lease.pool, lease.spec.name)
       startingCount += 1
     }
   }
+  startSpares(turn, starting, startingCount)
 }
 
-function startingByPool(state: RayletState): Map<string, number> {
+/** @param starting  by pool, those that no lease waits for. */
+function startSpares(turn: Turn, starting: Map<string, number>, startingCount: number): void {
+  const { state } = turn
+  if (!wantsSpares(state)) return
+  const idle = countByPool(state, 'IDLE')
+  let room = Math.min(
+    startsMaxOf(state) - startingCount,
+    state.config.workersMax - state.workers.size,
+  )
+  for (const [pool, wanted] of sparesByPool(state)) {
+    const ready = (starting.get(pool.key) ?? 0) + (idle.get(pool.key) ?? 0)
+    for (let count = ready; count < wanted && room > 0; count += 1) {
+      spawn(turn, pool, '')
+      room -= 1
+    }
+  }
+}
+
+function countByPool(state: RayletState, phase: Worker['phase']): Map<string, number> {
   const counts = new Map<string, number>()
   for (const worker of state.workers.values()) {
-    if (worker.phase === 'STARTING') counts.set(worker.pool, (counts.get(worker.pool) ?? 0) + 1)
+    if (worker.phase === phase) counts.set(worker.pool, (counts.get(worker.pool) ?? 0) + 1)
   }
   return counts
 }
@@ -237,8 +261,12 @@ export function tendWorkers(turn: Turn): void {
   idle.sort((a, b) => a.idleSinceMs - b.idleSinceMs)
   for (const worker of idle.slice(0, surplus)) {
     const endsAtMs = worker.idleSinceMs + WORKER_IDLE_MS
-    if (endsAtMs <= turn.nowMs) askToExit(turn, worker, 'IDLE')
-    else wakeBy(turn, endsAtMs)
+    if (endsAtMs > turn.nowMs) {
+      wakeBy(turn, endsAtMs)
+      continue
+    }
+    wasNotNeeded(turn.state, worker.pool)
+    askToExit(turn, worker, 'IDLE')
   }
 }
 

@@ -1,6 +1,20 @@
 // The pool of workers: started ahead, reused, ended when idle.
 import { describe, expect, test } from 'vitest'
+import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
 import { aBusyNode, Brain, grantsOf } from './brain.ts'
+
+const spawnsOf = (effects: readonly RayletEffect[]): number =>
+  effects.filter((effect) => effect.kind === 'spawn').length
+
+const startingOf = (brain: Brain): number =>
+  [...brain.state.workers.values()].filter((worker) => worker.phase === 'STARTING').length
+
+/** The task on that worker submits another one and waits for it. */
+function recurse(brain: Brain, index: number): RayletEffect[] {
+  const worker = `w${String(index)}`
+  const waits = { taskId: `t${String(index)}`, on: [{ taskId: `t${String(index + 1)}` }] }
+  return [...brain.block(worker, 1, waits), ...brain.want(worker, 0, 1, {})]
+}
 
 describe('workers', () => {
   test('idle ones above the number of CPUs end after a second', () => {
@@ -18,6 +32,47 @@ describe('workers', () => {
     expect(brain.show(brain.tick(1))).toEqual(['→ w2: exit IDLE'])
     brain.exit('w2', { code: 0, signal: null })
     expect(brain.tick(60_000)).toEqual([])
+  })
+
+  test('P1: while fewer than two wait, nothing is started ahead', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 } })
+    brain.want('driver1', 0, 1, {})
+    expect(spawnsOf(recurse(brain, 1))).toBe(1)
+  })
+
+  test('P2: in a recursion workers are started ahead, as many as may start at one time', () => {
+    const brain = aBusyNode({ resources: { CPU: 4 }, prestart: 4 })
+    brain.want('driver1', 0, 1, {})
+    for (let worker = 1; worker < 4; worker += 1) expect(spawnsOf(recurse(brain, worker))).toBe(0)
+    const starting: number[] = []
+    for (let worker = 4; worker < 9; worker += 1) {
+      if (worker > 4) brain.hello(`w${String(worker)}`)
+      recurse(brain, worker)
+      starting.push(startingOf(brain))
+    }
+    // One for the next level and one ahead, then two, then as many as may start at one time.
+    expect(starting).toEqual([2, 3, 4, 4, 4])
+  })
+
+  test('spares that nobody needs end after a second, and no more are started', () => {
+    const brain = aBusyNode({ resources: { CPU: 2 } })
+    brain.want('driver1', 0, 1, {})
+    for (const worker of [1, 2]) recurse(brain, worker)
+    for (const name of ['w3', 'w4']) brain.hello(name)
+    const spare = [...brain.state.workers.values()].filter((worker) => worker.phase === 'IDLE')
+    expect(spare).toHaveLength(1)
+    for (const wait of ['w1', 'w2']) brain.unblock(wait, 1)
+    for (const [client, lease] of [
+      ['w2', 3],
+      ['w1', 2],
+      ['driver1', 1],
+    ] as const) {
+      brain.want(client, 0, 0)
+      brain.giveBack(client, lease)
+    }
+    const ended = brain.show(brain.tick(1000)).filter((line) => line.endsWith('exit IDLE'))
+    expect(ended).toHaveLength(2)
+    expect(startingOf(brain)).toBe(0)
   })
 
   test('one that owns objects may ignore that, and serves again', () => {
