@@ -15,6 +15,7 @@ import {
   type SessionNode,
 } from '../runtime/common/session-file.ts'
 import type { StartDeps } from '../runtime/core-worker/start.ts'
+import { rayletEnv } from './raylet-env.ts'
 
 /** A cluster that a driver can say hello to. */
 export interface OpenedCluster {
@@ -61,7 +62,7 @@ export async function startRaylet(options: RayletStartOptions): Promise<{ child:
   const child = spawn(process.execPath, [rayletMain()], {
     detached: true,
     stdio: ['ignore', 'pipe', log],
-    env: { ...process.env, VIRGA_RAYLET_OPTIONS: JSON.stringify(options) },
+    env: { ...rayletEnv(process.env), VIRGA_RAYLET_OPTIONS: JSON.stringify(options) },
   })
   try {
     await ready(child, options.sessionDir)

@@ -158,6 +158,12 @@ describe('a program of several modules', () => {
 })
 
 describe('a worker is started like its driver', () => {
+  test('also by NODE_OPTIONS, which its raylet is started without', async () => {
+    const env = { NODE_OPTIONS: `--require ${FIXTURES}/preload.cjs --max-old-space-size=300` }
+    const result = await resultOf({ file: 'preloaded.mjs', env })
+    expect(result).toEqual({ driver: 'yes', worker: 'yes', raylet: false })
+  })
+
   test('except that it loads no TypeScript stripper: the raylet strips for it', async () => {
     expect(await resultOf({ file: 'strippers.ts' })).toEqual({ driver: 1, worker: [] })
   })
