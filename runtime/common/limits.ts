@@ -30,6 +30,11 @@ export const WORKERS_MAX = 1024
  * A worker that was told to exit is killed after this. Source: Ray actor_graceful_shutdown = 30 s.
  */
 export const WORKER_EXIT_GRACE_MS = 5_000
+/**
+ * How long running tasks may take to end when the raylet gets a SIGTERM. Below the 10 s after which
+ * `docker stop` kills.
+ */
+export const DRAIN_GRACE_MS = 8_000
 /** A raylet made for a driver that never said hello (it was killed meanwhile) leaves after this. */
 export const OWNER_HELLO_MS = 10_000
 /** The last stderr lines kept per worker, for WorkerCrashedError. */

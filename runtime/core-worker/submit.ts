@@ -31,7 +31,7 @@ import {
   timeoutError,
 } from './failure.ts'
 import type { Handoffs } from './handoffs.ts'
-import type { Leases, SchedulingClass } from './leases.ts'
+import type { Lease, Leases, SchedulingClass } from './leases.ts'
 import { LiveTasks } from './live-tasks.ts'
 import { ObjectEntry } from './object-entry.ts'
 import type { Peer } from './peers.ts'
@@ -180,12 +180,21 @@ export class Submitter {
   leaseBroken(message: ClientNotices['leaseBroken']): void {
     const lease = this.#deps.leases.broken(message.leaseId)
     if (lease === undefined) return
-    const { peer, cls } = lease
+    // What its worker said last is read first; its connection ends with it.
+    lease.peer.whenClosed(() => {
+      this.#settle(lease, message)
+    })
+  }
+
+  #settle({ peer, cls }: Lease, message: ClientNotices['leaseBroken']): void {
     const first = peer.inFlight.firstSeq()
     const records = peer.takeInFlight()
     const begun = records[0]?.seq === first ? records.shift() : undefined
     this.#requeue(records)
-    if (begun !== undefined) this.crashed(begun, message.exit)
+    if (begun !== undefined) {
+      if (message.error === undefined) this.crashed(begun, message.exit)
+      else this.fail(begun, fromWire(message.error))
+    }
     this.#pumpSoon(cls)
   }
 

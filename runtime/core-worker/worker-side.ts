@@ -263,7 +263,7 @@ export class WorkerSide {
     const { raylet } = this.#worker.deps
     raylet.notify('actorExiting', { actorId: actor.actorId })
     raylet.flush()
-    this.#leaveOnceIdle()
+    this.#leaveOnceIdle(WORKER_EXIT_GRACE_MS)
     return asSystemFailure(
       new ActorDiedError(
         `${actor.className} ended itself: ${task.template.name} called exitActor()`,
@@ -271,8 +271,18 @@ export class WorkerSide {
     )
   }
 
+  /**
+   * The node is being shut down: what runs may end, tasks that have not begun go back. The raylet
+   * ends this process when the time is up.
+   */
+  drain(): void {
+    this.#executor.handBack()
+    this.flush()
+    this.#leaveOnceIdle(Infinity)
+  }
+
   /** Calls that run may end; those that wait for a place end with this process, and are told so. */
-  #leaveOnceIdle(): void {
+  #leaveOnceIdle(graceMs: number): void {
     const leave = (): void => {
       this.#replies.flush()
       this.#clock.immediate(() => {
@@ -280,7 +290,7 @@ export class WorkerSide {
       })
     }
     this.#executor.stop(leave)
-    this.#clock.after(WORKER_EXIT_GRACE_MS, leave)
+    if (graceMs < Infinity) this.#clock.after(graceMs, leave)
   }
 
   #retire(task: PushedTask): void {

@@ -92,7 +92,14 @@ export interface WorkerExit {
   readonly peakRssBytes: number
   readonly stderrTail: readonly string[]
   /** Why the raylet ended it, if it did. */
-  readonly cause: 'CRASHED' | 'MEMORY_LIMIT' | 'MEMORY_PRESSURE' | 'KILLED' | 'IDLE' | 'RETIRED'
+  readonly cause:
+    | 'CRASHED'
+    | 'MEMORY_LIMIT'
+    | 'MEMORY_PRESSURE'
+    | 'KILLED'
+    | 'IDLE'
+    | 'RETIRED'
+    | 'DRAINED'
 }
 
 export interface ActorSpec {
@@ -276,7 +283,8 @@ export interface ClientNotices {
   }
   classRefused: { classId: number; error: WireError }
   reclaimLease: { leaseId: LeaseId }
-  leaseBroken: { leaseId: LeaseId; exit: WorkerExit }
+  /** `error`: what the task that ran there fails with; without it, it may be tried again. */
+  leaseBroken: { leaseId: LeaseId; exit: WorkerExit; error?: WireError }
   actorChanged: ActorView
   workerDied: WorkerExit
   /** The store is short of room: give up what nobody uses. */

@@ -33,7 +33,7 @@ export function check(state: RayletState): void {
     const count = group.state === 'CREATED' ? group.spec.bundles.length : 0
     assert(group.bundles.length === count, `R7: group ${group.spec.groupId} is ${group.state}`)
   }
-  if (!state.leaving) checkNothingFits(state)
+  if (!state.leaving && !state.draining) checkNothingFits(state)
 }
 
 function checkLedgers(state: RayletState): void {

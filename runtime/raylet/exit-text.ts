@@ -8,6 +8,7 @@ const CAUSES: Readonly<Record<WorkerExit['cause'], string>> = {
   KILLED: 'was killed',
   IDLE: 'was idle and ended',
   RETIRED: 'was retired',
+  DRAINED: 'ended with its node, which was shut down',
 }
 
 /** `crashed (pid 4711, SIGSEGV)`. */

@@ -8,13 +8,13 @@
 //   G2. A removed group ends the leases and actors that drew from it; their owners hear why.
 // Source: Ray placement_group_resource_manager.h (prepare, commit, return).
 import { ResourceLedger, type Allocation } from '../common/resource-ledger.ts'
-import { InfeasibleError } from '../common/errors.ts'
+import { InfeasibleError, type VirgaError } from '../common/errors.ts'
 import type { JobId } from '../common/ids.ts'
 import { toResources, type ResourceSet } from '../common/resources.ts'
 import { placeBundles } from '../scheduling/place-bundles.ts'
 import { endActor } from './actor-end.ts'
 import { endLease, refuseClass } from './leases.ts'
-import { groupRemoved, nodeView } from './placement.ts'
+import { groupRemoved, nodeDrains, nodeView } from './placement.ts'
 import type { Bundle, Group, RayletState } from './state.ts'
 import { answer, refuse, type RayletEvent, type Turn } from './turn.ts'
 import { kill } from './workers.ts'
@@ -24,6 +24,10 @@ type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
   const { spec, request, client } = event
   const { groups } = turn.state
+  if (turn.state.draining) {
+    refuse(turn, request, nodeDrains(spec.name))
+    return
+  }
   const plan = placeBundles(spec.bundles, [nodeView(turn.state)], spec.strategy)
   if (plan.kind === 'INFEASIBLE') {
     const message = `placement group ${spec.name} can never be reserved: ${plan.reason}`
@@ -95,8 +99,11 @@ function commit(turn: Turn, group: Group, prepared: readonly Allocation[]): void
   for (const request of group.awaiting.splice(0)) answer(turn, request, undefined)
 }
 
-/** G2, then the reservation is given back. */
-export function endGroup(turn: Turn, group: Group): void {
+/**
+ * G2, then the reservation is given back.
+ * @param error  what who waits for it hears. Default: that it was removed.
+ */
+export function endGroup(turn: Turn, group: Group, error?: VirgaError): void {
   const { state } = turn
   const { groupId, name } = group.spec
   const wasCreated = group.state === 'CREATED'
@@ -107,7 +114,8 @@ export function endGroup(turn: Turn, group: Group): void {
   group.state = 'REMOVED'
   if (wasCreated) for (const bundle of group.bundles) state.ledger.release(bundle.allocation)
   group.bundles = []
-  for (const request of group.awaiting.splice(0)) refuse(turn, request, groupRemoved(name, groupId))
+  const why = error ?? groupRemoved(name, groupId)
+  for (const request of group.awaiting.splice(0)) refuse(turn, request, why)
 }
 
 function refuseClasses(turn: Turn, groupId: string): void {
@@ -129,6 +137,7 @@ function endUsers(turn: Turn, groupId: string): void {
   }
   for (const lease of [...state.leases.values()]) {
     if (lease.bundle?.group.spec.groupId !== groupId) continue
+    lease.endsWith = groupRemoved(lease.spec.name, groupId)
     if (lease.worker === undefined) endLease(turn, lease)
     else kill(turn, lease.worker, 'KILLED')
   }

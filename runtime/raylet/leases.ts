@@ -213,6 +213,7 @@ function tryLease(turn: Turn, wish: Wish, { failed, reserved }: Round): Lease | 
     worker: undefined,
     grantedAtMs: nowMs,
     foundNoWorker: false,
+    endsWith: undefined,
     reclaimed: false,
     waits: new Set(),
   }
@@ -271,5 +272,7 @@ export function endLease(turn: Turn, lease: Lease): void {
 export function breakLease(turn: Turn, lease: Lease, exit: WorkerExit): void {
   const owner: WorkerId | undefined = lease.class?.client
   endLease(turn, lease)
-  if (owner !== undefined) notify(turn, owner, 'leaseBroken', { leaseId: lease.leaseId, exit })
+  if (owner === undefined) return
+  const error = lease.endsWith === undefined ? {} : { error: toWire(lease.endsWith) }
+  notify(turn, owner, 'leaseBroken', { leaseId: lease.leaseId, exit, ...error })
 }

@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../common/clock-system.ts'
 import { toHex } from '../common/ids.ts'
-import { WORKERS_MAX } from '../common/limits.ts'
+import { DRAIN_GRACE_MS, WORKERS_MAX } from '../common/limits.ts'
 import type { Log } from '../common/log.ts'
 import { systemHash, systemRandom } from '../common/random-system.ts'
 import { nodeResourcesOf, type ResourceOptions } from '../common/resource-demand.ts'
@@ -185,7 +185,13 @@ function leaveCleanly(raylet: Raylet, sessionDir: string, log: Log): void {
     process.exit(0)
   }
   process.on('exit', remove)
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  // Like `docker stop`: asked nicely it drains; asked again, or by hand, it stops.
+  process.once('SIGTERM', () => {
+    log.info('asked to stop', { signal: 'SIGTERM' })
+    raylet.drain(DRAIN_GRACE_MS)
+    process.on('SIGTERM', () => void raylet.stop())
+  })
+  for (const signal of ['SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
       log.info('asked to stop', { signal })
       void raylet.stop()

@@ -3,6 +3,7 @@
 import {
   ActorUnschedulableError,
   InfeasibleError,
+  NodeDiedError,
   PlacementGroupRemovedError,
   TaskUnschedulableError,
   type VirgaError,
@@ -31,7 +32,7 @@ export function nodeView(state: RayletState): NodeView {
 }
 
 /**
- * Why this demand can never be placed, or undefined when it can.
+ * Why this demand cannot be placed, now or later, or undefined when it can.
  * @param who  an actor's error for hard affinity is another one than a task's.
  */
 export function judge(
@@ -39,6 +40,7 @@ export function judge(
   spec: ClassSpec,
   who: 'task' | 'actor',
 ): VirgaError | undefined {
+  if (state.draining) return nodeDrains(spec.name)
   const { strategy } = spec
   if (strategy.kind === 'PLACEMENT_GROUP') return judgeInGroup(state, spec, strategy)
   const demand = { resources: spec.demand, labelSelectors: spec.labelSelectors }
@@ -92,6 +94,15 @@ export function groupRemoved(name: string, groupId: string): PlacementGroupRemov
   return new PlacementGroupRemovedError(
     `${name} belongs to a placement group that was removed; make a new group and submit it again`,
     { data: { groupId } },
+  )
+}
+
+/** What work fails with that a draining node does not take. */
+export function nodeDrains(name: string): NodeDiedError {
+  return new NodeDiedError(
+    `${name} cannot run: its node is being shut down and takes no more work. ` +
+      'Start a cluster again and submit it there.',
+    { data: { draining: true } },
   )
 }
 

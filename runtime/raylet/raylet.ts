@@ -132,6 +132,14 @@ export class Raylet {
     this.#gcs.node(this.state.config, whereOf(this.#options), 'ALIVE')
   }
 
+  /**
+   * Takes nothing new, lets what runs end within `graceMs`, then stops; see onLeft.
+   */
+  drain(graceMs: number): void {
+    this.#gcs.node(this.state.config, whereOf(this.#options), 'DRAINING')
+    this.#brain.tell({ kind: 'drain', graceMs })
+  }
+
   /** End all workers, close all connections and the store. May be repeated. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()

@@ -126,6 +126,12 @@ function ask(turn: Turn, lease: Lease): void {
     wakeBy(turn, readyAtMs)
     return
   }
+  askBack(turn, lease)
+}
+
+/** Once per lease. */
+export function askBack(turn: Turn, lease: Lease): void {
+  if (lease.reclaimed) return
   lease.reclaimed = true
   const owner = lease.class?.client
   if (owner !== undefined) notify(turn, owner, 'reclaimLease', { leaseId: lease.leaseId })

@@ -49,7 +49,7 @@ function nodeRow(state: RayletState): StateRow {
     nodeId: toHex(config.nodeId),
     epoch: config.epoch,
     alive: true,
-    state: state.leaving ? 'DRAINING' : 'ALIVE',
+    state: state.leaving || state.draining ? 'DRAINING' : 'ALIVE',
     isGcsHost: true,
     resources: toResources(config.totals),
     available: toResources(freeOf(state)),

@@ -125,6 +125,8 @@ export interface Lease {
   /** There was no idle worker for it when it was made. */
   foundNoWorker: boolean
   reclaimed: boolean
+  /** What its running task fails with when its worker has ended; it is not tried again. */
+  endsWith: VirgaError | undefined
   /** Its tasks that wait in `get`: while there are any, its CPUs are given back. */
   readonly waits: Set<Wait>
 }
@@ -226,6 +228,8 @@ export interface RayletState {
   /** When step wants a tick, at the latest; Infinity for never. */
   wakeAtMs: number
   deadlockCheckAtMs: number | undefined
+  /** Nothing new is taken; leaving follows when what runs has ended: drain.ts. */
+  draining: boolean
   leaving: boolean
 }
 
@@ -251,6 +255,7 @@ export function createState(config: NodeConfig): RayletState {
     nextWorkerIndex: 1,
     wakeAtMs: Infinity,
     deadlockCheckAtMs: undefined,
+    draining: false,
     leaving: false,
   }
 }

@@ -22,6 +22,7 @@ import {
 } from './actors.ts'
 import { clientClosed, clientConnected, forgetIfDone } from './clients.ts'
 import { blocked, reportDeadlocks, unblocked } from './deadlock.ts'
+import { drain, leaveIfDrained } from './drain.ts'
 import { workerExited } from './exits.ts'
 import { awaitGroup, createGroup, removeGroup, reserveGroups } from './groups.ts'
 import { grantAll, killLease, returnLease, wantLeases } from './leases.ts'
@@ -35,7 +36,8 @@ import { tendWorkers } from './workers.ts'
 export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
   const turn: Turn = { state, nowMs: event.nowMs, effects: [] }
   apply(turn, event)
-  if (state.leaving) return turn.effects
+  leaveIfDrained(turn)
+  if (state.leaving || state.draining) return turn.effects
   reserveGroups(turn)
   grantAll(turn, (actor, worker) => {
     startActor(turn, actor, worker)
@@ -65,6 +67,9 @@ function apply(turn: Turn, event: RayletEvent): void {
       return
     case 'memory':
       memorySampled(turn, event.sample)
+      return
+    case 'drain':
+      drain(turn, event)
       return
     case 'leave':
       turn.state.leaving = true

@@ -148,6 +148,7 @@ export type RayletEvent = { readonly nowMs: number } & (
   | { readonly kind: 'workerExited'; readonly exit: Omit<WorkerExit, 'cause'> }
   | { readonly kind: 'memory'; readonly sample: MemorySample }
   | { readonly kind: 'tick' }
+  | { readonly kind: 'drain'; readonly graceMs: number }
   | { readonly kind: 'leave' }
 )
 

@@ -24,7 +24,8 @@ const NO_JOB: Omit<JobSpec, 'jobId'> = {
  * @throws ProtocolError when nobody may join, or this worker was not started here.
  */
 export function jobOfHello(state: RayletState, hello: Hello, random: Random): JobSpec {
-  if (state.leaving) throw new ProtocolError('this cluster is stopping; start a new one')
+  if (state.leaving || (state.draining && hello.role === 'driver'))
+    throw new ProtocolError('this cluster is stopping; start a new one')
   if (hello.role === 'worker') {
     const worker = state.workers.get(hello.workerId)
     const job = worker && state.jobs.get(worker.jobId)

@@ -272,7 +272,7 @@ export function tendWorkers(turn: Turn): void {
 
 function missedDeadline(turn: Turn, worker: Worker): void {
   worker.deadlineMs = undefined
-  if (worker.phase === 'EXITING' && worker.mayStay) {
+  if (worker.phase === 'EXITING' && worker.mayStay && !turn.state.draining) {
     // It owns objects that others need, so it did not leave: it serves again.
     worker.cause = undefined
     worker.mayStay = false

@@ -92,6 +92,10 @@ async function main(): Promise<void> {
           running.assigned(message)
         },
         exit: ({ reason }) => {
+          if (reason === 'DRAINED') {
+            running.drain()
+            return
+          }
           // Merely idle: it stays for the sake of what it owns, and serves again.
           if (reason === 'IDLE' && made.references.isNeeded) return
           leaving = true

@@ -1,13 +1,14 @@
 // Nothing is left behind, however a program ends: no process, no file in /dev/shm, no socket, no
 // folder. Each program has a runtime folder of its own, by which its processes are told.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, existsSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, existsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { until } from '../../support/waiting.ts'
 
 const PROGRAM = join(import.meta.dirname, 'fixtures/leaves.ts')
+const DRAINS = join(import.meta.dirname, 'fixtures/drains.ts')
 
 let runtimeDir = ''
 let shmBefore = new Set<string>()
@@ -28,9 +29,9 @@ interface Started {
   readonly output: { text: string }
 }
 
-async function start(how: string): Promise<Started> {
+async function start(how: string, program = PROGRAM): Promise<Started> {
   const { VITEST: _vitest, ...env } = process.env
-  const child = spawn(process.execPath, [PROGRAM, how], {
+  const child = spawn(process.execPath, [program, how], {
     env: { ...env, XDG_RUNTIME_DIR: runtimeDir },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -156,7 +157,27 @@ describe('nothing is left behind', () => {
     await expectNothingLeft()
   })
 
-  it('after a SIGTERM of the raylet', async () => {
+  it('F06 after a SIGTERM of the raylet: what runs ends, the rest fails with NodeDiedError', async () => {
+    const folder = mkdtempSync(join(runtimeDir, 'drains-'))
+    const { ended, raylet, output } = await start(folder, DRAINS)
+    await until(() => readdirSync(folder).length === 2)
+    process.kill(raylet, 'SIGTERM')
+    await until(() => output.text.includes('"waiting"'))
+    writeFileSync(join(folder, 'go'), '')
+    expect(await ended).toEqual({ code: 0, signal: null })
+    const lines = output.text.split('\n').filter((line) => line.startsWith('{"what"'))
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(
+      expect.arrayContaining([
+        { what: 'running', value: 'in-task' },
+        { what: 'called', value: 'in-actor' },
+        { what: 'waiting', error: 'NodeDiedError' },
+        { what: 'later', error: 'NodeDiedError' },
+      ]),
+    )
+    await expectNothingLeft()
+  })
+
+  it('after a SIGTERM of the raylet with a task that never ends', async () => {
     const { ended, raylet } = await start('wait')
     process.kill(raylet, 'SIGTERM')
     expect(await ended).toEqual({ code: 7, signal: null })

@@ -92,7 +92,7 @@ test('work in a removed group ends with PlacementGroupRemovedError, running or w
   const one = group([{ slot: 1 }])
   const started = new Queue<string>()
   const options = { schedulingStrategy: inPlacementGroup(one), numCpus: 0, resources: { slot: 1 } }
-  const running = sleeper.options(options).remote(started, 'first')
+  const running = sleeper.options({ ...options, maxRetries: 0 }).remote(started, 'first')
   const waiting = sleeper.options(options).remote(started, 'second')
   expect(await started.get()).toBe('first')
   await one.remove()
@@ -100,6 +100,18 @@ test('work in a removed group ends with PlacementGroupRemovedError, running or w
   await expect(get(waiting)).rejects.toThrow(PlacementGroupRemovedError)
   const after = square.options({ schedulingStrategy: inPlacementGroup(one) })
   await expect(after.run(2)).rejects.toThrow(PlacementGroupRemovedError)
+})
+
+test('a call that runs in an actor of a removed group ends with it, and so do later ones', async () => {
+  const one = group([{ slot: 1 }])
+  const started = new Queue<string>()
+  const options = { schedulingStrategy: inPlacementGroup(one), numCpus: 0, resources: { slot: 1 } }
+  const actor = RemotePlace.options(options).remote()
+  const running = actor.stays.remote(started)
+  expect(await started.get()).toBe('stays')
+  await one.remove()
+  await expect(get(running)).rejects.toThrow(PlacementGroupRemovedError)
+  await expect(actor.own.run()).rejects.toThrow(PlacementGroupRemovedError)
 })
 
 test('a group travels in values, and is waited for where it arrives', async () => {

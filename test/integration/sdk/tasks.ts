@@ -57,6 +57,11 @@ export class Place {
     return runtimeContext().resources
   }
 
+  async stays(started: Queue<string>): Promise<void> {
+    await started.put('stays')
+    await new Promise(() => undefined)
+  }
+
   child(): Promise<Resources> {
     return resources.options({ resources: { slot: 1 } }).run()
   }

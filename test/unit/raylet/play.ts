@@ -5,7 +5,7 @@
 //   actor C ID [CPU=1 ...] [name=N] [restarts=N] · claimed ID · ready W ID INCARNATION
 //   failed W ID · kill ID · gone C ID · watch C ID
 //   group C ID CPU=1,CPU=1 · await G · remove G
-//   block C WAIT TASK ON[@ACTOR] [in=ACTOR] · unblock C WAIT
+//   drain MS · block C WAIT TASK ON[@ACTOR] [in=ACTOR] · unblock C WAIT
 import type { ActorId } from '../../../runtime/common/ids.ts'
 import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
 import { aClass, Brain, units } from './brain.ts'
@@ -112,6 +112,8 @@ const RUNNERS: Readonly<Record<string, Runner>> = {
     brain.send({ kind: 'awaitGroup', request: brain.nextRequest(), groupId }),
   remove: (brain, { args: [groupId = ''] }) =>
     brain.send({ kind: 'removeGroup', request: brain.nextRequest(), groupId }),
+  drain: (brain, { args: [graceMs = '0'] }) =>
+    brain.send({ kind: 'drain', graceMs: Number(graceMs) }),
   block,
   unblock: (brain, { args: [client = '', wait = ''] }) => brain.unblock(client, Number(wait)),
 }

@@ -51,8 +51,9 @@ function showNotice(effect: Notice, names: Names): string {
     case 'reclaimLease':
       return `reclaimLease ${String(effect.message.leaseId)}`
     case 'leaseBroken': {
-      const { leaseId, exit } = effect.message
-      return `leaseBroken ${String(leaseId)}, ${exit.cause} ${exit.signal ?? String(exit.code)}`
+      const { leaseId, exit, error } = effect.message
+      const fails = error === undefined ? '' : `, ${error.code}`
+      return `leaseBroken ${String(leaseId)}, ${exit.cause} ${exit.signal ?? String(exit.code)}${fails}`
     }
     case 'actorChanged': {
       const { actorId, phase, incarnation, error } = effect.message

@@ -1,0 +1,55 @@
+// Leaving on request, without losing what runs: SIGTERM, a spot notice.
+//        drain                       last worker gone, or no time left
+//   serving ───► draining ───────────────────────────────────────────► leaving
+//   What runs may end within the grace time, and its results reach their owners; what its worker
+//   had not begun is handed back. What waits, and what is asked for later, fails: NodeDiedError.
+// Invariants:
+//   D1. Once draining, no lease is granted, no worker started, no actor or group made.
+//   D2. What runs is not charged: it ends, or fails as its node does.
+// Source: faults.md F06; Ray node drain (a draining node takes no leases).
+import { actorGone, endActor, willEnd } from './actor-end.ts'
+import { endGroup } from './groups.ts'
+import { endLease, refuseClass } from './leases.ts'
+import { nodeDrains } from './placement.ts'
+import { askBack } from './reclaim.ts'
+import type { RayletEvent, Turn } from './turn.ts'
+import { askToExit } from './workers.ts'
+
+export function drain(turn: Turn, event: Extract<RayletEvent, { kind: 'drain' }>): void {
+  const { state } = turn
+  if (state.draining) return
+  state.draining = true
+  refuseWhatWaits(turn)
+  for (const lease of state.leases.values()) {
+    lease.endsWith = nodeDrains(lease.spec.name)
+    // Its owner pushes nothing more.
+    if (lease.class !== undefined) askBack(turn, lease)
+  }
+  for (const worker of state.workers.values()) askToExit(turn, worker, 'DRAINED', event.graceMs)
+  leaveIfDrained(turn)
+}
+
+/** To be called after every step. */
+export function leaveIfDrained({ state, effects }: Turn): void {
+  if (!state.draining || state.leaving || state.workers.size > 0) return
+  state.leaving = true
+  effects.push({ kind: 'leave' })
+}
+
+function refuseWhatWaits(turn: Turn): void {
+  const { state } = turn
+  for (const client of state.clients.values()) {
+    for (const each of client.classes.values()) {
+      if (each.wanted > 0) refuseClass(turn, each, nodeDrains(each.spec.name))
+    }
+  }
+  for (const actor of [...state.actors.values()]) {
+    if (actor.phase === 'DEAD') continue
+    if (actor.lease?.worker === undefined) endActor(turn, actor, nodeDrains(actor.spec.className))
+    else willEnd(turn, actor, actorGone(actor, 'its node was shut down'))
+  }
+  for (const group of [...state.groups.values()]) {
+    if (group.state === 'PENDING') endGroup(turn, group, nodeDrains(group.spec.name))
+  }
+  for (const lease of [...state.workerless]) endLease(turn, lease)
+}
