@@ -13,6 +13,7 @@ import {
 import type { EncodedValue, ValueCodec } from '../protocol/value-codec.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import { sharedEntries } from './handles.ts'
+import { appendValue, expectMore } from './many-values.ts'
 import { isObjectRef, type ObjectRef } from './object-ref.ts'
 
 const SLAB_BYTES = 64 * 1024
@@ -20,8 +21,6 @@ const SLAB_BYTES = 64 * 1024
 const RECORD_BYTES_MAX = SLAB_BYTES / 4
 /** A scratch buffer that grew beyond this is not kept. */
 const SCRATCH_BYTES_KEPT = 1024 * 1024
-/** Of a length up to INLINE_BYTES_MAX, patched in once it is known. */
-const WIDE_VARINT_BYTES = 3
 
 export type Argument =
   /** One or more encoded arguments, side by side. */
@@ -121,6 +120,7 @@ export class ArgumentEncoder {
     const holds: ObjectEntry[] = []
     let cutAt = writer.position
     for (const [i, arg] of args.entries()) {
+      expectMore(writer, i, args.length)
       const entry = this.#part(writer, arg, `args[${String(i)}]`, holds)
       if (entry === undefined) continue
       if (writer.position > cutAt) parts.push(inline(writer, cutAt))
@@ -143,18 +143,9 @@ export class ArgumentEncoder {
     holds: ObjectEntry[],
   ): ObjectEntry | undefined {
     if (isObjectRef(arg)) return this.#deps.entryOf(arg)
-    const start = writer.position
-    writer.u8(ARGUMENT_INLINE)
-    const lengthAt = writer.reserve(WIDE_VARINT_BYTES)
-    const { codec } = this.#deps
-    const { handles, oversize } = codec.encodeInto(writer, arg, path, INLINE_BYTES_MAX)
+    const { handles, oversize } = appendValue(this.#deps.codec, writer, arg, path)
     if (handles.length > 0) holds.push(...sharedEntries(handles))
-    if (oversize === undefined) {
-      writer.patchVarint(lengthAt, writer.position - lengthAt - WIDE_VARINT_BYTES)
-      return undefined
-    }
-    writer.position = start
-    return this.#deps.storeLarge(oversize)
+    return oversize === undefined ? undefined : this.#deps.storeLarge(oversize)
   }
 
   #writeEntry(writer: ByteWriter, entry: ObjectEntry): void {

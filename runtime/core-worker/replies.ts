@@ -121,6 +121,12 @@ export function completeEntry(
   else entry.complete(BLOB, copyOf(value))
 }
 
+/** Completes an entry with a blob that nothing else keeps or changes: it is not copied. */
+export function completeOwned(entry: ObjectEntry, blob: Uint8Array, codec: ValueCodec): void {
+  if (isPrimitive(blob, 0)) entry.complete(VALUE, codec.decode(blob))
+  else entry.complete(BLOB, blob)
+}
+
 /** Completes an entry with the blob that follows: without handles, and read where it lies. */
 export function completeInline(entry: ObjectEntry, reader: ByteReader, codec: ValueCodec): void {
   const sizeBytes = reader.varint()

@@ -15,7 +15,6 @@ import {
   REPLY_NOTHING,
   REPLY_STORED,
   REPLY_VALUE,
-  writeInlineArgument,
   writeReplyHead,
   writeStored,
   writeStoredArgument,
@@ -25,6 +24,7 @@ import type { PushedTask } from './execute.ts'
 import { encodeFailure } from './failure.ts'
 import type { StoredAt } from './object-entry.ts'
 import type { Handoffs } from './handoffs.ts'
+import { appendValue, expectMore } from './many-values.ts'
 import type { Peer } from './peers.ts'
 import type { References } from './references.ts'
 import type { StoreClient } from './store-client.ts'
@@ -41,6 +41,20 @@ export interface ReplyWriterDeps {
 interface Outgoing {
   readonly peer: Peer
   readonly writer: ByteWriter
+}
+
+/** Several results, encoded: the large ones stand where `at` says between the others. */
+interface Encoded {
+  readonly count: number
+  readonly inline: ByteWriter
+  readonly large: readonly Large[]
+  readonly handles: readonly object[]
+}
+
+interface Large {
+  readonly index: number
+  readonly at: number
+  readonly encoded: EncodedValue
 }
 
 export class ReplyWriter {
@@ -75,7 +89,7 @@ export class ReplyWriter {
         encoded.writeTo(writer.buffer.subarray(at, at + encoded.sizeBytes))
       })
     }
-    return this.#careful(task, [encoded], micros, false)
+    return this.#careful(task, encoded, micros)
   }
 
   nothing(task: PushedTask, micros: number): Promise<void> | undefined {
@@ -110,9 +124,7 @@ export class ReplyWriter {
     if (encoded.sizeBytes > INLINE_BYTES_MAX) {
       return this.#deps.store.put(this.objectId(task, returnIndex), encoded)
     }
-    const blob = Buffer.allocUnsafe(encoded.sizeBytes)
-    encoded.writeTo(blob)
-    return blob
+    return encoded.toBytes()
   }
 
   objectId(task: PushedTask, returnIndex: number): ObjectId {
@@ -161,48 +173,87 @@ export class ReplyWriter {
         { data: { expected: numReturns, got: values?.length ?? null } },
       )
     }
-    const encoded = values.map((each, i) => this.#deps.codec.encode(each, `result[${String(i)}]`))
-    return this.#careful(task, encoded, micros, true)
+    return this.#written(task, this.#encodeMany(values), micros)
   }
 
-  /** Large results and results with refs inside: stored first, handed over with a receipt. */
-  async #careful(
-    task: PushedTask,
-    encoded: readonly EncodedValue[],
-    micros: number,
-    many: boolean,
-  ): Promise<void> {
-    // Before anything is awaited: user code may free a handle meanwhile.
-    const { handoffs, references } = this.#deps
-    const handoff = handoffs.offer(
-      task.peer,
-      encoded.flatMap((each) => each.handles),
+  #encodeMany(values: readonly unknown[]): Encoded {
+    const inline = new ByteWriter()
+    const large: Large[] = []
+    const handles: object[] = []
+    for (const [i, value] of values.entries()) {
+      expectMore(inline, i, values.length)
+      const path = `result[${String(i)}]`
+      const outcome = appendValue(this.#deps.codec, inline, value, path)
+      if (outcome.handles.length > 0) handles.push(...outcome.handles)
+      const { oversize } = outcome
+      if (oversize !== undefined) large.push({ index: i, at: inline.position, encoded: oversize })
+    }
+    return { count: values.length, inline, large, handles }
+  }
+
+  /** Several results: large ones are stored first, refs inside handed over with a receipt. */
+  async #written(task: PushedTask, encoded: Encoded, micros: number): Promise<void> {
+    const { count, inline, large, handles } = encoded
+    const { handoff, placed } = await this.#handedOver(task, handles, () =>
+      this.#placeAll(task, large),
     )
-    const placed: (Uint8Array | StoredAt)[] = []
+    const writer = this.#head(task, REPLY_MANY | flagOf(handoff), micros)
+    writer.varint(count)
+    let from = 0
+    for (const [i, { at }] of large.entries()) {
+      writer.range(inline.buffer, from, at)
+      from = at
+      const { objectId, sizeBytes } = placed[i] as StoredAt
+      writeStoredArgument(writer, objectId, sizeBytes)
+    }
+    writer.range(inline.buffer, from, inline.position)
+    writeHandoff(writer, handoff)
+    this.flush()
+  }
+
+  async #placeAll(task: PushedTask, large: readonly Large[]): Promise<StoredAt[]> {
+    const placed: StoredAt[] = []
+    for (const { index, encoded } of large) {
+      placed.push(await this.#deps.store.put(this.objectId(task, index), encoded))
+    }
+    return placed
+  }
+
+  /** One result that is large or has refs inside. */
+  async #careful(task: PushedTask, encoded: EncodedValue, micros: number): Promise<void> {
+    const { handoff, placed } = await this.#handedOver(task, encoded.handles, () =>
+      this.place(task, 0, encoded),
+    )
+    if (placed instanceof Uint8Array) {
+      const writer = this.#head(task, REPLY_VALUE | flagOf(handoff), micros)
+      writer.lengthPrefixed(placed)
+      writeHandoff(writer, handoff)
+    } else {
+      const writer = this.#head(task, REPLY_STORED | flagOf(handoff), micros)
+      writeStored(writer, placed)
+      writeHandoff(writer, handoff)
+    }
+    this.flush()
+  }
+
+  /** Offers the refs before anything is awaited, as user code may free one meanwhile; then stores
+   *  what is large, and waits until refs that came are registered. */
+  async #handedOver<T>(
+    task: PushedTask,
+    handles: readonly object[],
+    place: () => Promise<T>,
+  ): Promise<{ handoff: HandoffMessage | undefined; placed: T }> {
+    const { handoffs, references } = this.#deps
+    const handoff = handoffs.offer(task.peer, handles)
+    let placed: T
     try {
-      for (const [i, each] of encoded.entries()) placed.push(await this.place(task, i, each))
+      placed = await place()
     } catch (error) {
       if (handoff !== undefined) handoffs.done(task.peer, handoff.id)
       throw error
     }
     await references.settled()
-    const flag = flagOf(handoff)
-    const only = placed[0]
-    if (many || only === undefined) {
-      const writer = this.#head(task, REPLY_MANY | flag, micros)
-      writer.varint(placed.length)
-      for (const each of placed) writeResult(writer, each)
-      writeHandoff(writer, handoff)
-    } else if (only instanceof Uint8Array) {
-      const writer = this.#head(task, REPLY_VALUE | flag, micros)
-      writer.lengthPrefixed(only)
-      writeHandoff(writer, handoff)
-    } else {
-      const writer = this.#head(task, REPLY_STORED | flag, micros)
-      writeStored(writer, only)
-      writeHandoff(writer, handoff)
-    }
-    this.flush()
+    return { handoff, placed }
   }
 
   #whenSettled(write: () => void): Promise<void> | undefined {
@@ -246,9 +297,4 @@ function writeHandoff(writer: ByteWriter, handoff: HandoffMessage | undefined): 
   writer.varint(handoff.id)
   writer.varint(handoff.refs.length)
   for (const ref of handoff.refs) writer.lengthPrefixed(ref)
-}
-
-function writeResult(writer: ByteWriter, value: Uint8Array | StoredAt): void {
-  if (value instanceof Uint8Array) writeInlineArgument(writer, value)
-  else writeStoredArgument(writer, value.objectId, value.sizeBytes)
 }

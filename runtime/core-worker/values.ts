@@ -11,7 +11,7 @@ import { blobOf } from './failure.ts'
 import { handleEntriesOf, sharedEntries } from './handles.ts'
 import { BLOB, FAILED, ObjectEntry, STORED, VALUE, type StoredAt } from './object-entry.ts'
 import type { ObjectRef } from './object-ref.ts'
-import { completeEntry, copyOf } from './replies.ts'
+import { completeEntry, completeOwned, copyOf } from './replies.ts'
 import type { Storable } from './store-client.ts'
 
 const COLLECT_SHARE = 1 / 8
@@ -42,7 +42,10 @@ export class Values {
         worker.references.releaseUnused(entry)
         throw error
       }
-    } else completeEntry(entry, bytesOf(encoded), contained, worker)
+    } else {
+      if (contained.length > 0) worker.references.share(entry, contained)
+      completeOwned(entry, encoded.toBytes(), worker.codec)
+    }
     return worker.ref(entry)
   }
 
@@ -50,7 +53,7 @@ export class Values {
   storeLarge(encoded: EncodedValue): ObjectEntry {
     const { references, store } = this.#worker
     const entry = this.#newEntry()
-    const blob = bytesOf(encoded)
+    const blob = encoded.toBytes()
     const copy: Storable = {
       sizeBytes: encoded.sizeBytes,
       writeTo: (target, copy) => {
@@ -171,12 +174,6 @@ export class Values {
   #failed(error: unknown): Resolution {
     return { kind: 'failed', blob: blobOf(this.#worker.codec, toWire(asVirgaError(error))) }
   }
-}
-
-function bytesOf(encoded: EncodedValue): Buffer {
-  const bytes = Buffer.allocUnsafe(encoded.sizeBytes)
-  encoded.writeTo(bytes)
-  return bytes
 }
 
 function asVirgaError(error: unknown): VirgaError {

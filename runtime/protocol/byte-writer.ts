@@ -16,6 +16,8 @@ const SHORT_STRING_CHARS = 40
 const COUNTED_STRING_CHARS = 16_384
 // Up to this many bytes a loop beats TypedArray.prototype.set.
 const SHORT_COPY_BYTES = 24
+// After a buffer was handed over, the next begins with at most this much.
+const NEXT_BYTES_MAX = 64 * 1024
 const SAFE_INTEGER_LIMIT = 2 ** 53
 
 /** Thrown when a write would pass `bytesMax`; `code` is ERR_BYTE_LIMIT, nothing was written. */
@@ -229,7 +231,8 @@ export class ByteWriter {
 
   /**
    * What was written, for the caller to keep, and an empty writer. A buffer that is more than half
-   * full is handed over as it is, else its content is copied and the buffer kept.
+   * full is handed over as it is, else its content is copied and the buffer kept. What follows is
+   * expected to be of like size: the next buffer does not begin to grow anew.
    */
   take(): Buffer {
     const length = this.position
@@ -240,7 +243,8 @@ export class ByteWriter {
       return copy
     }
     const taken = this.buffer.subarray(0, length)
-    this.buffer = Buffer.allocUnsafeSlow(this.#initialBytes)
+    const nextBytes = Math.max(Math.min(this.buffer.length, NEXT_BYTES_MAX), this.#initialBytes)
+    this.buffer = Buffer.allocUnsafeSlow(nextBytes)
     this.#view = viewOf(this.buffer)
     return taken
   }

@@ -19,7 +19,7 @@ import { FLAG_ERROR, FLAG_REFERENCES, readParts } from './value-codec-layout.ts'
 import type { StoredHandle } from './value-codec-layout.ts'
 import { readBigint, readCount, readText16 } from './value-codec-scalars.ts'
 
-// Arrays are made at full length up to this; longer ones grow with what really arrives.
+// Arrays are made at full length up to this, whatever is claimed.
 const PREALLOCATED_ITEMS_MAX = 1024
 const FIXEXT1 = 0xd4
 const NO_BYTES = Buffer.alloc(0)
@@ -35,6 +35,9 @@ export class Decoder implements ValueSource {
   #handleValues: unknown[] = []
   #kept: (object | undefined)[] = []
   #depth = 0
+  /** Items that long arrays may still be made for at once: as many as the head has bytes, because
+   *  that is what an honest blob needs at most. */
+  #itemBudget = 0
 
   constructor(classes: ClassTable) {
     this.#classes = classes
@@ -58,6 +61,7 @@ export class Decoder implements ValueSource {
 
   #whole(): unknown {
     const { reader } = this
+    this.#itemBudget = reader.remaining
     const value = this.value()
     if (reader.remaining !== 0) {
       throw new DecodeError(`${reader.remaining} bytes follow the value`)
@@ -197,8 +201,12 @@ export class Decoder implements ValueSource {
       this.#depth--
       return single
     }
-    // A long one grows as it is read: a forged count must not cost memory.
-    if (count > PREALLOCATED_ITEMS_MAX) return this.#items(this.keep([]), count)
+    // Growing a long one would copy it several times; but forged counts, one inside the other, must
+    // not cost more memory than their bytes: beyond the budget an array grows as it is read.
+    if (count > PREALLOCATED_ITEMS_MAX) {
+      if (count > this.#itemBudget) return this.#items(this.keep([]), count)
+      this.#itemBudget -= count
+    }
     return this.#items(this.keep(new Array<unknown>(count)), count)
   }
 

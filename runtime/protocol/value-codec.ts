@@ -59,6 +59,14 @@ export class EncodedValue {
     this.sizeBytes = blobBytes(front.length + head.length, tables.buffers)
   }
 
+  /** The blob, for the caller to keep. A value without tables is one piece already. */
+  toBytes(): Uint8Array {
+    if (this.#front.length + this.#buffers.length === 0) return this.#head
+    const blob = Buffer.allocUnsafe(this.sizeBytes)
+    this.writeTo(blob)
+    return blob
+  }
+
   /**
    * Write the blob to the start of `target`, every byte of it, each large buffer copied once.
    * May be repeated. See V1 for until when.

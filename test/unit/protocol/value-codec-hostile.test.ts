@@ -325,3 +325,24 @@ describe('bombs', () => {
     expect(() => codec.decode(blob)).toThrow('only parts')
   })
 })
+
+test('B07 counts forged one inside the other take no more memory than their bytes stand for', () => {
+  const depth = 900
+  const blob = Buffer.alloc(8 * 1024 * 1024, 0xc1) // 0xc1 starts no value
+  blob[0] = 0
+  for (let i = 0; i < depth; i += 1) {
+    blob[1 + 5 * i] = 0xdd
+    blob.writeUInt32BE(blob.length - 1 - 5 * (i + 1), 2 + 5 * i) // as many items as bytes are left
+  }
+  const before = process.memoryUsage().heapUsed
+  expect(() => codec.decode(blob)).toThrow(DecodeError)
+  // 64 MiB for the budget; all at full length would be 900 times that.
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(256 * 1024 * 1024)
+})
+
+test('long arrays of all kinds of items are read back, beyond any budget for making them', () => {
+  const numbers = Array.from({ length: 5000 }, (_, i) => (i % 7 === 0 ? -i : i * 1.5))
+  const texts = Array.from({ length: 3000 }, (_, i) => `text ${i}`)
+  const value = [numbers, texts, [numbers, new Array(2000).fill(null)], numbers.slice(0, 1025)]
+  expect(codec.decode(blobOf(value, codec))).toEqual(value)
+})
