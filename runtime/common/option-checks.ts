@@ -10,9 +10,9 @@ import { didYouMean } from './nearest-name.ts'
 import { clip, showValue } from './show-value.ts'
 
 /** The longest delay that a timer of Node takes; a longer one would fire at once. */
-export const TIMEOUT_MS_MAX = 2_147_483_647
+const TIMEOUT_MS_MAX = 2_147_483_647
 /** Longest name of a task, actor, group, job or namespace. */
-export const NAME_CHARS_MAX = 256
+const NAME_CHARS_MAX = 256
 /** Largest count of anything in options: retries, calls, restarts. */
 export const COUNT_MAX = 2_147_483_647
 

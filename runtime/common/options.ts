@@ -43,11 +43,11 @@ import type {
 } from './surface-options.ts'
 
 /** Attempts after the first. Source: Ray DEFAULT_TASK_MAX_RETRIES. */
-export const MAX_RETRIES_DEFAULT = 3
+const MAX_RETRIES_DEFAULT = 3
 /** Items a generator may be ahead of its reader. Ray sets no bound; an endless one needs one. */
 export const STREAM_BUFFER_SIZE_DEFAULT = 64
 /** Results of one call. */
-export const NUM_RETURNS_MAX = 100_000
+const NUM_RETURNS_MAX = 100_000
 const STREAM_BUFFER_SIZE_MAX = 1_000_000
 const CONCURRENCY_MAX = 100_000
 const CONCURRENCY_GROUPS_MAX = 1000

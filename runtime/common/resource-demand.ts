@@ -10,12 +10,12 @@ import type { ResourceSet } from './resources.ts'
 import { showValue } from './show-value.ts'
 
 /** Largest amount of one resource. Ray allows a thousand times as much, in 64-bit integers. */
-export const RESOURCE_AMOUNT_MAX = 100_000_000_000
+const RESOURCE_AMOUNT_MAX = 100_000_000_000
 /** Largest amount of memory in bytes: 1 PB. */
 export const RESOURCE_BYTES_MAX = 1_000_000_000_000_000
-export const RESOURCE_NAME_CHARS_MAX = 128
+const RESOURCE_NAME_CHARS_MAX = 128
 /** Different resources that one demand may name. */
-export const RESOURCE_NAMES_MAX = 64
+const RESOURCE_NAMES_MAX = 64
 
 /** What one task asks of `accelerator_type:X`, of which a node with such a GPU has 1. */
 const ACCELERATOR_SHARE = 0.001
@@ -89,7 +89,7 @@ export function bundleOf(bundle: unknown, label: string): ResourceSet {
  * One amount in units (P1, P2).
  * @param label  what the user calls it: `numCpus`, `resources.disk`, `bundles[0].CPU`.
  */
-export function parseAmount(label: string, name: string, amount: unknown): number {
+function parseAmount(label: string, name: string, amount: unknown): number {
   if (typeof amount !== 'number' || !Number.isFinite(amount) || amount < 0) {
     throw new UsageError(`${label} must be a finite number ≥ 0, got ${showValue(amount)}`)
   }

@@ -36,17 +36,8 @@ export function resourceSet(amounts: Readonly<Record<string, number>>): Resource
 export const unitsOf = (set: ResourceSet, name: string): number => set[name] ?? 0
 
 export function addResources(a: ResourceSet, b: ResourceSet): ResourceSet {
-  return combine(a, b, 1)
-}
-
-/** May go below zero: a worker that resumes takes its CPU back whether one is free or not. */
-export function subtractResources(a: ResourceSet, b: ResourceSet): ResourceSet {
-  return combine(a, b, -1)
-}
-
-function combine(a: ResourceSet, b: ResourceSet, sign: 1 | -1): ResourceSet {
   const sum: Record<string, number> = { ...a }
-  for (const name of Object.keys(b)) sum[name] = unitsOf(sum, name) + sign * unitsOf(b, name)
+  for (const name of Object.keys(b)) sum[name] = unitsOf(sum, name) + unitsOf(b, name)
   return resourceSet(sum)
 }
 
@@ -61,11 +52,6 @@ export function fits(demand: ResourceSet, available: ResourceSet): boolean {
 /** The names of which `available` has less than `demand`. */
 export function lacking(demand: ResourceSet, available: ResourceSet): string[] {
   return Object.keys(demand).filter((name) => unitsOf(demand, name) > unitsOf(available, name))
-}
-
-export function isZero(set: ResourceSet): boolean {
-  for (const name in set) if (unitsOf(set, name) !== 0) return false
-  return true
 }
 
 /** Equal sets have equal keys: what scheduling classes are known by. */

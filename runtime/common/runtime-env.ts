@@ -55,20 +55,6 @@ export const runtimeEnvOf: Check<RuntimeEnvSpec | undefined> = (label, value) =>
   return asks === 0 && env.workingDir === undefined ? undefined : env
 }
 
-/** The environment of a task within that of its job: its own words win. */
-export function mergeRuntimeEnv(
-  job: RuntimeEnvSpec | undefined,
-  own: RuntimeEnvSpec | undefined,
-): RuntimeEnvSpec | undefined {
-  if (job === undefined || own === undefined) return own ?? job
-  return {
-    envVars: sorted({ ...job.envVars, ...own.envVars }),
-    workingDir: own.workingDir ?? job.workingDir,
-    npm: own.npm.length > 0 ? own.npm : job.npm,
-    excludes: own.excludes.length > 0 ? own.excludes : job.excludes,
-  }
-}
-
 function envVarsOf(label: string, value: unknown): Readonly<Record<string, string>> {
   const vars: Record<string, string> = {}
   let sizeBytes = 0

@@ -41,11 +41,6 @@ export function framesOf(stack: string): string[] {
 
 const isFrame = (line: string): boolean => FRAME.test(line) || SEPARATOR.test(line)
 
-/** The place of a frame, or undefined for one without (`<anonymous>`, `native`, a separator). */
-export function positionOf(frame: string): Position | undefined {
-  return parse(frame)?.position
-}
-
 /** The frames of the user's code, mapped to its sources; separators stay where frames do. */
 export function userFrames(frames: readonly string[], view: StackView): string[] {
   const kept = frames
@@ -85,7 +80,7 @@ function parse(frame: string): Parsed | undefined {
 }
 
 /** What stands between the frames of one process and those of the process that called it. */
-export const separator = (label: string): string => `    --- ${label} ---`
+const separator = (label: string): string => `    --- ${label} ---`
 
 /**
  * A stack of several processes: the message, the remote frames, a separator, the local frames.

@@ -34,7 +34,7 @@ export function crashError(record: TaskRecord, exit: WorkerExit): VirgaError {
 }
 
 /** `(pid 12) was ended by SIGKILL after 2 attempts; peak memory 80 MB; last lines of stderr: …` */
-export function describeExit(exit: WorkerExit): string {
+function describeExit(exit: WorkerExit): string {
   const how =
     exit.signal === null ? `exited with code ${String(exit.code)}` : `was ended by ${exit.signal}`
   const tail =
@@ -43,7 +43,7 @@ export function describeExit(exit: WorkerExit): string {
   return `(pid ${String(exit.pid)}) ${how}${hint}; peak memory ${megabytes(exit.peakRssBytes)}${tail}`
 }
 
-export function exitData(exit: WorkerExit): Record<string, unknown> {
+function exitData(exit: WorkerExit): Record<string, unknown> {
   return {
     workerId: toHex(exit.workerId),
     pid: exit.pid,

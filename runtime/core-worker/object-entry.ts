@@ -10,7 +10,7 @@ import type { ObjectId } from '../common/ids.ts'
 import type { Scope } from './scope.ts'
 import type { TaskRecord } from './task-record.ts'
 
-export const PENDING = 0
+const PENDING = 0
 export const VALUE = 1
 export const BLOB = 2
 export const STORED = 3

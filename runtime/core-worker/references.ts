@@ -244,7 +244,7 @@ const ACTOR_MARK = '\xff'.repeat(8)
 
 /** An actor is counted like an object: its handles are refs to this id. */
 export const actorObjectId = (actorId: string): ObjectId => (actorId + ACTOR_MARK) as ObjectId
-export const isActorObject = (id: ObjectId): boolean => id.endsWith(ACTOR_MARK)
+const isActorObject = (id: ObjectId): boolean => id.endsWith(ACTOR_MARK)
 
 function indexOf(entry: ObjectEntry): number {
   return entry.returnIndex < 0 ? PUT_INDEX_FIRST + entry.index : entry.returnIndex

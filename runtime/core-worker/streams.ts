@@ -6,7 +6,7 @@ import { FAILED, ObjectEntry, VALUE } from './object-entry.ts'
 import type { TaskRecord } from './task-record.ts'
 
 /** More than any stream yields: lifts the back-pressure. */
-export const STREAM_UNLIMITED = Number.MAX_SAFE_INTEGER
+const STREAM_UNLIMITED = Number.MAX_SAFE_INTEGER
 
 export interface StreamHooks {
   /** Tells the producer of the current attempt that `consumed` items were taken. */

@@ -52,7 +52,7 @@ import type { Tally } from './tally.ts'
 import type { TaskKind } from './task-kind.ts'
 import { DONE, PUSHED, QUEUED, TaskRecord } from './task-record.ts'
 
-export const TIMEOUT_GRACE_MS = 1000
+const TIMEOUT_GRACE_MS = 1000
 
 export interface SubmitterDeps {
   readonly clock: Clock

@@ -11,7 +11,7 @@ import type { Scope } from './scope.ts'
 import type { StreamState } from './streams.ts'
 import type { TaskKind } from './task-kind.ts'
 
-export const WAITING = 0
+const WAITING = 0
 export const QUEUED = 1
 export const PUSHED = 2
 export const DONE = 3

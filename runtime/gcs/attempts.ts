@@ -17,7 +17,7 @@ const BACKOFF_MS_MIN = 25
 const BACKOFF_MS_MAX = 2_000
 const LOG_EVERY_MS = 60_000
 /** Well above a heartbeat's period and below DynamoDB's ten minutes for a transaction's token. */
-export const CALL_DEADLINE_MS = 20_000
+const CALL_DEADLINE_MS = 20_000
 
 /** What a failed attempt means. */
 export type FailureKind =

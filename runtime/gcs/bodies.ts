@@ -15,9 +15,9 @@ import { fieldBytes, valueBytes, type Field } from './row-value.ts'
 import { keyText, type RowKey, type TableName } from './storage.ts'
 
 /** Above this a field is a body. Rows are for small things: a unit is paid per KiB written. */
-export const FIELD_BYTES_MAX = 64 * 1024
+const FIELD_BYTES_MAX = 64 * 1024
 /** All fields of a row together. DynamoDB takes 400 KB; the rest is for its key and pointers. */
-export const FIELDS_BYTES_MAX = 390 * 1024
+const FIELDS_BYTES_MAX = 390 * 1024
 /** S3 takes 1,024 bytes. */
 const BODY_KEY_BYTES_MAX = 1000
 const SWEEP_PAGE = 500
@@ -117,7 +117,7 @@ export class Bodies {
 }
 
 /** The row a body was written for. */
-export function rowOfBody(bodyKey: string): RowKey | undefined {
+function rowOfBody(bodyKey: string): RowKey | undefined {
   const [, table, pk, sk] = bodyKey.split('/').map((part) => decodeURIComponent(part))
   if (table === undefined || pk === undefined || sk === undefined) return undefined
   return { table: table as TableName, pk, sk }

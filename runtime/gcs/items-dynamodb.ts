@@ -74,7 +74,7 @@ function mapOf(fields: Readonly<Record<string, Field>>): Item {
   )
 }
 
-export function toAttribute(field: Field): AttributeValue {
+function toAttribute(field: Field): AttributeValue {
   if (field === null) return { NULL: true }
   if (typeof field === 'string') return { S: field }
   if (typeof field === 'boolean') return { BOOL: field }
@@ -86,7 +86,7 @@ export function toAttribute(field: Field): AttributeValue {
   return { M: mapOf(field as Readonly<Record<string, Field>>) }
 }
 
-export function fromAttribute(attribute: AttributeValue): Field {
+function fromAttribute(attribute: AttributeValue): Field {
   if (attribute.S !== undefined) return attribute.S
   if (attribute.N !== undefined) return Number(attribute.N)
   if (attribute.BOOL !== undefined) return attribute.BOOL

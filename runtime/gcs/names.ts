@@ -58,7 +58,7 @@ export async function releaseName(
   }
 }
 
-export function asName(value: RowValue): NameRow {
+function asName(value: RowValue): NameRow {
   const { actorId, owner, sinceMs } = value
   return { actorId: String(actorId), owner: String(owner), sinceMs: Number(sinceMs) }
 }

@@ -45,7 +45,7 @@ export const TABLES: readonly TableDefinition[] = [
 export const tableNameOf = (cluster: string, name: TableName): string => `virga-${cluster}-${name}`
 
 /** Rows that would make one partition hot are spread over this many. */
-export const SHARDS = 8
+const SHARDS = 8
 /** The sort key of a row that stands alone in its partition. */
 const ALONE = '-'
 
@@ -60,8 +60,8 @@ export const nodeKey = (nodeId: string): RowKey => inCluster(`N#${String(shardOf
 
 export const membershipKey: RowKey = inCluster('M', 'V')
 
-export const JOBS = 'JOBS'
-export const PENDING_JOBS = 'JOBQ'
+const JOBS = 'JOBS'
+const PENDING_JOBS = 'JOBQ'
 /** @param submissionId  or, for an interactive driver, its JobId in hex. */
 export const jobKey = (submissionId: string): RowKey => inCluster(JOBS, submissionId)
 export const pendingJobKey = (submissionId: string): RowKey => inCluster(PENDING_JOBS, submissionId)
@@ -82,7 +82,7 @@ export const jobPartitions = (jobId: string): readonly string[] =>
 const jobPartition = (jobId: string, id: string): string =>
   `J#${jobId}#${String(shardOf(id.slice(0, 2)))}`
 
-export const namePartition = (namespace: string): string => `NAME#${namespace}`
+const namePartition = (namespace: string): string => `NAME#${namespace}`
 export const nameKey = (namespace: string, name: string): RowKey =>
   inCluster(namePartition(namespace), name)
 

@@ -18,7 +18,7 @@ export interface Holder {
 }
 
 /** Who keeps objects in the arena, by mapping them or by making them; most bytes first. */
-export function holdersOf(state: StoreState): Holder[] {
+function holdersOf(state: StoreState): Holder[] {
   const held = new Map<string, { objectCount: number; heldBytes: number }>()
   const add = (clientId: string, sizeBytes: number): void => {
     const sum = held.get(clientId) ?? { objectCount: 0, heldBytes: 0 }

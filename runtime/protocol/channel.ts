@@ -14,7 +14,7 @@ import { ByteWriter } from './byte-writer.ts'
 import { FRAME_HEADER_BYTES, type Connection } from './connection.ts'
 import type { ValueCodec } from './value-codec.ts'
 
-export const SEGMENT_CONTROL = 0
+const SEGMENT_CONTROL = 0
 export const SEGMENT_PUSH = 1
 export const SEGMENT_REPLY = 2
 const FLUSH_BYTES = 256 * 1024

@@ -47,7 +47,7 @@ export function readPushHeader(reader: ByteReader): PushHeader {
 }
 
 export const ARGUMENT_INLINE = 0
-export const ARGUMENT_STORED = 1
+const ARGUMENT_STORED = 1
 
 export function writeInlineArgument(writer: ByteWriter, blob: Uint8Array): void {
   writer.u8(ARGUMENT_INLINE)

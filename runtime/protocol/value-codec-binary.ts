@@ -11,7 +11,7 @@ import type { KindReader, KindWriter, ValueSink, ValueSource } from './value-cod
 import { writeExtHead } from './value-codec-scalars.ts'
 
 /** From this size on, bytes travel out of band: 64 bytes of gap and a table entry pay off. */
-export const INLINE_BYTES_MAX = 1024
+const INLINE_BYTES_MAX = 1024
 
 const BUFFER_CODE = 1
 

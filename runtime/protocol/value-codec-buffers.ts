@@ -14,7 +14,7 @@ import { EncodeFailure } from './value-codec-refusal.ts'
 /** Buffers start at multiples of this from the start of the blob: a cache line. */
 export const BUFFER_ALIGN_BYTES = 64
 /** Smaller views are copied even where they could be mapped: a copy is cheaper than a pin. */
-export const VIEW_BYTES_MIN = 64 * 1024
+const VIEW_BYTES_MIN = 64 * 1024
 
 /** The ArrayBuffer itself is in the value, so that it must arrive as one. */
 const ENTRY_WHOLE = 1

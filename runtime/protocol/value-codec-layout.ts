@@ -20,9 +20,9 @@ import type { BufferEntry, StoredBuffer } from './value-codec-buffers.ts'
 import { OBJECT_BYTES_MAX } from './value-codec-kinds.ts'
 
 /** Byte 0 of a blob: a table of buffers follows. */
-export const FLAG_BUFFERS = 1
+const FLAG_BUFFERS = 1
 /** Byte 0 of a blob: a table of handles follows. */
-export const FLAG_HANDLES = 2
+const FLAG_HANDLES = 2
 /** Byte 0 of a blob: the value is an error that get() throws. Set and read by callers. */
 export const FLAG_ERROR = 4
 /** Byte 0 of a blob: the head has REFERENCEs, so that the decoder must count its objects. */

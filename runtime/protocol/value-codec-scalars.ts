@@ -45,7 +45,7 @@ function writeDouble(writer: ByteWriter, value: number): void {
 }
 
 /** A head byte and an unsigned number of one byte. */
-export function writeHead8(writer: ByteWriter, head: number, value: number): void {
+function writeHead8(writer: ByteWriter, head: number, value: number): void {
   const at = writer.reserve(2)
   const { buffer } = writer
   buffer[at] = head
@@ -53,7 +53,7 @@ export function writeHead8(writer: ByteWriter, head: number, value: number): voi
 }
 
 /** A head byte and a number of two bytes, big-endian. */
-export function writeHead16(writer: ByteWriter, head: number, value: number): void {
+function writeHead16(writer: ByteWriter, head: number, value: number): void {
   const at = writer.reserve(3)
   const { buffer } = writer
   buffer[at] = head
@@ -62,7 +62,7 @@ export function writeHead16(writer: ByteWriter, head: number, value: number): vo
 }
 
 /** A head byte and a number of four bytes, big-endian. */
-export function writeHead32(writer: ByteWriter, head: number, value: number): void {
+function writeHead32(writer: ByteWriter, head: number, value: number): void {
   const at = writer.reserve(5)
   writer.buffer[at] = head
   patchU32be(writer, at + 1, value)

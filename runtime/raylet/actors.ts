@@ -275,7 +275,7 @@ export function nameFound(turn: Turn, event: EventOf<'nameFound'>): void {
   answer(turn, event.request, living ? infoOf(turn, actor) : undefined)
 }
 
-export function infoOf(turn: Turn, actor: Actor): ActorInfo {
+function infoOf(turn: Turn, actor: Actor): ActorInfo {
   const { spec } = actor
   return {
     actorId: spec.actorId,

@@ -104,7 +104,7 @@ interface Graph {
 }
 
 /** One ring among all waits, or undefined: pure, exported for its tests. */
-export function findRing(state: RayletState): Wait[] | undefined {
+function findRing(state: RayletState): Wait[] | undefined {
   const waits = [...state.waits.values()].filter((wait) => !wait.reported)
   const graph: Graph = {
     byTask: Map.groupBy(waits, (wait) => wait.taskId),

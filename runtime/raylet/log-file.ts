@@ -4,7 +4,7 @@
 import { closeSync, openSync, renameSync, write } from 'node:fs'
 import type { LogSink } from './output.ts'
 
-export const LOG_BYTES_MAX = 100 * 1024 * 1024
+const LOG_BYTES_MAX = 100 * 1024 * 1024
 export const LOG_FILES_MAX = 5
 const PENDING_BYTES_MAX = 1024 * 1024
 

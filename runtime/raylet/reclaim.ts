@@ -11,7 +11,7 @@ import type { Bundle, Lease, RayletState, SchedulingClass } from './state.ts'
 import { notify, wakeBy, type Turn } from './turn.ts'
 
 /** How long an owner may keep a lease before it is asked for it: long enough to be worth it. */
-export const RECLAIM_AFTER_MS = 5
+const RECLAIM_AFTER_MS = 5
 
 interface Starving {
   readonly spec: ClassSpec

@@ -10,7 +10,7 @@ import { bundlesOf } from './placement.ts'
 import type { Job, RayletState } from './state.ts'
 
 /** Long enough for leases that were asked for to come back. */
-export const RESERVE_AFTER_MS = 100
+const RESERVE_AFTER_MS = 100
 
 /** By ledger, the names of what is reserved in it. */
 export type Reservations = ReadonlyMap<ResourceLedger, ReadonlySet<string>>

@@ -18,14 +18,13 @@ import { WorkerSide } from '../core-worker/worker-side.ts'
 import { openArenaClient } from '../core-worker/arena-client-file.ts'
 import { workerTransport } from '../protocol/polling-uds.ts'
 import type { FunctionIdentity } from '../protocol/messages.ts'
+import { STRIP_FD } from '../protocol/strip-message.ts'
 import { blockOutput } from './blocking-output-process.ts'
 import { FunctionLoader } from './function-loader.ts'
 import { ModuleLoader } from './module-loader.ts'
 import { installTypeScriptHooks } from './strip-hooks-loader.ts'
 import { stripOverPipe } from './strip-pipe-file.ts'
 import { surviveListenClash } from './uncaught-process.ts'
-
-const STRIP_FD = 3
 
 /** Taken out of the environment: programs that a task starts are no workers. */
 function env(name: string): string {

@@ -54,11 +54,6 @@ export function inUnit(row: Row, answered: number): number {
   return row.measure === 'period' ? (PER_SECOND[row.unit] ?? 1) / answered : answered
 }
 
-/** How many times better than `other` a value is: above 1 is faster, or smaller. */
-export function ratio(row: Row, value: number, other: number): number {
-  return row.better === 'higher' ? value / other : other / value
-}
-
 function rate(name: string, unit: string, floor: Floor): Row {
   return { name, unit, measure: 'rate', better: 'higher', floor }
 }

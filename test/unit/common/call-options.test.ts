@@ -12,12 +12,8 @@ import {
   parseReadyTimeout,
   parseWaitOptions,
 } from '../../../runtime/common/call-options.ts'
-import { matchesLabels } from '../../../runtime/common/label-selector.ts'
-import {
-  ENV_BYTES_MAX,
-  mergeRuntimeEnv,
-  runtimeEnvOf,
-} from '../../../runtime/common/runtime-env.ts'
+import { matchesLabels } from '../../../runtime/scheduling/labels.ts'
+import { ENV_BYTES_MAX, runtimeEnvOf } from '../../../runtime/common/runtime-env.ts'
 
 const messageOf = (run: () => unknown): string => {
   try {
@@ -204,19 +200,10 @@ test.each([
   expect(messageOf(run)).toContain('runtimeEnv.npm[0] must be a package of the registry')
 })
 
-test('a runtime environment is sorted, empty ones are none, and a task wins over its job', () => {
+test('a runtime environment is sorted, and an empty one is none', () => {
   expect(runtimeEnvOf('runtimeEnv', { envVars: {} })).toBeUndefined()
   const job = runtimeEnvOf('runtimeEnv', { envVars: { B: '1', A: '1' }, npm: ['@a/b@^1.2.3', 'c'] })
   expect(JSON.stringify(job?.envVars)).toBe('{"A":"1","B":"1"}')
-  const own = runtimeEnvOf('runtimeEnv', { envVars: { B: '2' }, workingDir: '/x' })
-  expect(mergeRuntimeEnv(job, own)).toEqual({
-    envVars: { A: '1', B: '2' },
-    workingDir: '/x',
-    npm: ['@a/b@^1.2.3', 'c'],
-    excludes: [],
-  })
-  expect(mergeRuntimeEnv(undefined, own)).toBe(own)
-  expect(mergeRuntimeEnv(job, undefined)).toBe(job)
 })
 
 test.each([
@@ -231,5 +218,5 @@ test.each([
   [{ toString: 'x' }, false],
   [{}, true],
 ])('a node in zone a is selected by %o: %s', (selector, selected) => {
-  expect(matchesLabels(selector as Record<string, string>, { zone: 'a' })).toBe(selected)
+  expect(matchesLabels({ zone: 'a' }, selector as Record<string, string>)).toBe(selected)
 })

@@ -6,13 +6,11 @@ import { bundleOf, demandOf, nodeResourcesOf } from '../../../runtime/common/res
 import {
   addResources,
   fits,
-  isZero,
   lacking,
   resourceKey,
   resourceSet,
   showBytes,
   showResources,
-  subtractResources,
   toResources,
 } from '../../../runtime/common/resources.ts'
 
@@ -122,15 +120,12 @@ const sets = fc
   .dictionary(fc.constantFrom('CPU', 'GPU', 'memory', 'a', 'b'), fc.integer({ min: 0, max: 1e15 }))
   .map(resourceSet)
 
-test('adding and subtracting are exact inverses; fits and lacking agree', () => {
+test('adding is exact in any order; fits and lacking agree', () => {
   fc.assert(
     fc.property(sets, sets, (a, b) => {
-      expect(subtractResources(addResources(a, b), b)).toEqual(a)
       expect(resourceKey(addResources(a, b))).toBe(resourceKey(addResources(b, a)))
       expect(fits(a, addResources(a, b))).toBe(true)
       expect(fits(a, b)).toBe(lacking(a, b).length === 0)
-      expect(isZero(subtractResources(a, a))).toBe(true)
-      expect(isZero(a)).toBe(Object.keys(a).length === 0)
     }),
   )
 })
