@@ -15,6 +15,7 @@ export const systemFinalization: Finalization = {
   forget(target) {
     registry.unregister(target)
   },
+  weak: (target) => new WeakRef(target),
   collect() {
     if (collectNow === undefined) {
       setFlagsFromString('--expose-gc')

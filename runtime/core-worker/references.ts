@@ -10,7 +10,7 @@
 //   B3. A borrower that dies gives up everything it borrowed.
 // Source: Ray reference_count.h (owner, borrowers, contained refs).
 import { ObjectLostError, ProtocolError } from '../common/errors.ts'
-import type { Finalization } from '../common/finalization.ts'
+import type { Finalization, Weak } from '../common/finalization.ts'
 import { PUT_INDEX_FIRST, objectIdOf, type JobId, type ObjectId } from '../common/ids.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
@@ -31,7 +31,7 @@ export interface ReferencesDeps {
 
 export class References implements RefHooks {
   readonly #deps: ReferencesDeps
-  readonly #tracked = new Map<ObjectId, WeakRef<ObjectEntry>>()
+  readonly #tracked = new Map<ObjectId, Weak<ObjectEntry>>()
   readonly #lent = new Map<ObjectId, ObjectEntry>()
   readonly #registering = new Set<Promise<void>>()
   readonly #borrowedBy = new Map<Peer, Map<ObjectId, number>>()
@@ -171,7 +171,7 @@ export class References implements RefHooks {
 
   #track(entry: ObjectEntry, id: ObjectId): void {
     const { ownerAddress } = entry.sharing as Sharing
-    this.#tracked.set(id, new WeakRef(entry))
+    this.#tracked.set(id, this.#deps.finalization.weak(entry))
     this.#deps.finalization.watch(entry, () => {
       this.#gone(id, ownerAddress, true)
     })

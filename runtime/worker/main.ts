@@ -21,6 +21,7 @@ import type { FunctionIdentity } from '../protocol/messages.ts'
 import { STRIP_FD } from '../protocol/strip-message.ts'
 import { blockOutput } from './blocking-output-process.ts'
 import { FunctionLoader } from './function-loader.ts'
+import { liveUntilTold } from './life.ts'
 import { ModuleLoader } from './module-loader.ts'
 import { installTypeScriptHooks } from './strip-hooks-loader.ts'
 import { stripOverPipe } from './strip-pipe-file.ts'
@@ -58,11 +59,9 @@ async function main(): Promise<void> {
   blockOutput(printingName)
   captureHomes(sources)
   surviveListenClash()
-  let side: WorkerSide | undefined
-  let leaving = false
   const socketDir = join(sessionDir, 'workers')
   mkdirSync(socketDir, { recursive: true, mode: 0o700 })
-  const worker = await startCoreWorker(
+  await startCoreWorker(
     {
       transport: workerTransport(),
       clock: systemClock,
@@ -83,37 +82,9 @@ async function main(): Promise<void> {
     },
     (made) => {
       registry().currentCoreWorker = made
-      side = workerSide(made, sources)
-      const running = side
-      return {
-        startActor: (message) => void running.startActor(message),
-        assigned: (message) => {
-          running.assigned(message)
-        },
-        exit: ({ reason }) => {
-          if (reason === 'DRAINED') {
-            running.drain()
-            return
-          }
-          // Merely idle: it stays for the sake of what it owns, and serves again.
-          if (reason === 'IDLE' && made.references.isNeeded) return
-          leaving = true
-          running.flush()
-          // Ends when all is sent, below: the last events may be more than a socket takes at once.
-          made.deps.raylet.close()
-        },
-        output: () => undefined,
-        workerDied: () => undefined,
-      }
+      return liveUntilTold(made, workerSide(made, sources), end)
     },
   )
-  const { onClosed } = worker.deps.raylet
-  worker.deps.raylet.onClosed = (error) => {
-    if (leaving) end(0)
-    onClosed?.(error)
-    end(1) // without a raylet nobody accounts for this process
-  }
-  worker.deps.raylet.hold(1) // a worker lives until it is told to end
 }
 
 function workerSide(worker: CoreWorker, sources: Sources): WorkerSide {
