@@ -493,7 +493,10 @@ export class CoreWorker {
 
 function storeLink(raylet: RayletLink): ConstructorParameters<typeof StoreClient>[0]['link'] {
   return {
-    create: (objectId, sizeBytes) => raylet.request('storeCreate', { objectId, sizeBytes }),
+    create: (objectId, sizeBytes, owner) => {
+      const object = { objectId, sizeBytes, ...(owner === undefined ? {} : { owner }) }
+      return raylet.request('storeCreate', object)
+    },
     seal: (objectId) => raylet.request('storeSeal', { objectId }),
     pin: (objectId) => raylet.request('storePin', { objectId }),
     abort: (objectId) => {

@@ -122,7 +122,7 @@ export class ReplyWriter {
     encoded: EncodedValue,
   ): Promise<Uint8Array | StoredAt> {
     if (encoded.sizeBytes > INLINE_BYTES_MAX) {
-      return this.#deps.store.put(this.objectId(task, returnIndex), encoded)
+      return this.#deps.store.put(this.objectId(task, returnIndex), encoded, task.peer.workerId)
     }
     return encoded.toBytes()
   }

@@ -7,7 +7,7 @@
 //       would pile up until large objects had to be copied: it gives up its turn now and then.
 import type { Clock, Timer } from '../common/clock.ts'
 import type { ArenaClient, DirectAccess } from '../objects/arena-access.ts'
-import type { ObjectId } from '../common/ids.ts'
+import type { ObjectId, WorkerId } from '../common/ids.ts'
 import { PIN_LINGER_MS } from '../common/limits.ts'
 import type { Copy } from '../protocol/value-codec.ts'
 import type { RayletCalls } from '../protocol/messages.ts'
@@ -26,7 +26,11 @@ export interface Storable {
 }
 
 export interface StoreLink {
-  create(objectId: ObjectId, sizeBytes: number): Promise<RayletCalls['storeCreate'][1]>
+  create(
+    objectId: ObjectId,
+    sizeBytes: number,
+    owner: WorkerId | undefined,
+  ): Promise<RayletCalls['storeCreate'][1]>
   seal(objectId: ObjectId): Promise<undefined>
   pin(objectId: ObjectId): Promise<Place>
   abort(objectId: ObjectId): void
@@ -63,11 +67,15 @@ export class StoreClient {
     this.#deps = deps
   }
 
-  /** Writes an encoded value into the store. @throws ObjectStoreFullError, ObjectTooLargeError */
-  async put(objectId: ObjectId, encoded: Storable): Promise<StoredAt> {
+  /**
+   * Writes an encoded value into the store.
+   * @param owner  the process with which the object ends; absent: this one.
+   * @throws ObjectStoreFullError, ObjectTooLargeError
+   */
+  async put(objectId: ObjectId, encoded: Storable, owner?: WorkerId): Promise<StoredAt> {
     const { link, memory } = this.#deps
     const { sizeBytes } = encoded
-    const { offset, path } = await link.create(objectId, sizeBytes)
+    const { offset, path } = await link.create(objectId, sizeBytes, owner)
     try {
       if (path === undefined) {
         const { client } = memory

@@ -39,11 +39,20 @@ export class StreamState {
   /** Item `index` of this or an earlier attempt; a repeated one is dropped. */
   item(index: number): ObjectEntry | undefined {
     if (index < this.#arrived || this.ended) return undefined
-    const entry = new ObjectEntry(this.record.scope, this.record.index, index + 1)
+    const entry = this.#entryOf(index)
     this.#items.set(index, entry)
     this.#arrived = index + 1
     this.#notify()
     return entry
+  }
+
+  /** The item that has not arrived yet. */
+  expected(): ObjectEntry {
+    return this.#entryOf(this.#arrived)
+  }
+
+  #entryOf(index: number): ObjectEntry {
+    return new ObjectEntry(this.record.scope, this.record.index, index + 1)
   }
 
   end(error?: Error): void {

@@ -33,7 +33,7 @@ import {
 import type { Handoffs } from './handoffs.ts'
 import type { Lease, Leases, SchedulingClass } from './leases.ts'
 import { LiveTasks } from './live-tasks.ts'
-import { ObjectEntry } from './object-entry.ts'
+import { ObjectEntry, STORED, type StoredAt } from './object-entry.ts'
 import type { Peer } from './peers.ts'
 import type { References } from './references.ts'
 import {
@@ -133,7 +133,9 @@ export class Submitter {
   streamItem(peer: Peer, message: PeerNotices['streamItem']): void {
     const contained = this.#deps.handoffs.take(peer, message.handoff)
     const record = peer.inFlight.get(message.seq)
-    if (record?.stream === undefined || record.phase === DONE) {
+    // Late, of an attempt that was given up: the next one makes an object of the same id.
+    if (record?.stream === undefined) return
+    if (record.phase === DONE) {
       if (message.stored !== undefined) this.#deps.storeFree(message.stored.objectId)
       return
     }
@@ -142,15 +144,35 @@ export class Submitter {
       this.#deps.streamHooks.consumed(record, record.stream.consumed)
     }
     const entry = record.stream.item(message.index)
-    if (entry === undefined) return
+    if (entry === undefined) {
+      this.#freeRepeated(message.stored)
+      return
+    }
     const value = message.stored ?? copyOf(message.blob ?? new Uint8Array(0))
     completeEntry(entry, value, contained, this.#deps)
+  }
+
+  /** An item that an earlier attempt had given: its object was made again. */
+  #freeRepeated(stored: StoredAt | undefined): void {
+    if (stored === undefined || this.#deps.references.find(stored.objectId) !== undefined) return
+    this.#deps.storeFree(stored.objectId)
   }
 
   /** A worker is gone, and with it what cancelled tasks were still held for. */
   peerClosed(peer: Peer): void {
     for (const [, record] of peer.inFlight.entries()) {
-      if (record.phase === DONE) this.#releaseHolds(record)
+      if (record.phase !== DONE) continue
+      this.#releaseHolds(record)
+      this.#freeUntold(record)
+    }
+  }
+
+  /** What the last attempt may have put into the store before its worker could say so. */
+  #freeUntold(record: TaskRecord): void {
+    const { references } = this.#deps
+    const expected = record.stream === undefined ? record.entries() : [record.stream.expected()]
+    for (const entry of expected) {
+      if (entry.state !== STORED) this.#deps.storeFree(references.idOf(entry))
     }
   }
 
@@ -212,6 +234,7 @@ export class Submitter {
       return
     }
     this.fail(record, crashError(record, exit))
+    this.#freeUntold(record)
   }
 
   retry(record: TaskRecord): void {

@@ -29,6 +29,8 @@ export interface Entry {
   /** False for a copy of another node's object: dropped, not spilled, when room is needed. */
   readonly isPrimary: boolean
   readonly creator: string
+  /** The client with whose process it ends. */
+  readonly owner: string
   phase: 'CREATED' | 'SEALED' | 'DYING'
   /** What runs on it. OPENING and SEALING: its direct file. QUEUED: it waits for room. */
   io: 'NONE' | 'OPENING' | 'SEALING' | 'SPILLING' | 'QUEUED' | 'RESTORING'
@@ -64,6 +66,7 @@ export interface CreateRequest extends Waiter {
   readonly id: string
   readonly sizeBytes: number
   readonly isPrimary: boolean
+  readonly owner: string
   readonly sinceMs: number
   isFreed: boolean
 }
@@ -146,6 +149,7 @@ export type StoreEvent =
       readonly id: string
       readonly sizeBytes: number
       readonly isPrimary: boolean
+      readonly owner: string
     }
   | { readonly type: 'seal'; readonly requestId: number; readonly id: string }
   | { readonly type: 'abort'; readonly id: string }

@@ -115,12 +115,13 @@ function addEntry(
   request: CreateRequest,
   { io, offset }: Pick<Entry, 'io' | 'offset'>,
 ): Entry {
-  const { id, sizeBytes, isPrimary, clientId, requestId, isFreed } = request
+  const { id, sizeBytes, isPrimary, owner, clientId, requestId, isFreed } = request
   const entry: Entry = {
     key: state.nextKey++,
     id,
     sizeBytes,
     isPrimary,
+    owner,
     creator: clientId,
     phase: 'CREATED',
     io,

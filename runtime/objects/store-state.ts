@@ -151,7 +151,7 @@ function applyEndOfIo(
 type RequestType = 'create' | 'seal' | 'abort' | 'pin' | 'unpin' | 'free' | 'clientExited' | 'timer'
 
 function create(state: StoreState, event: EventOf<'create'>): StoreEffect[] {
-  const { requestId, clientId, id, sizeBytes, isPrimary } = event
+  const { requestId, clientId, id, sizeBytes, isPrimary, owner } = event
   const refuse = (error: Error): StoreEffect[] => [{ type: 'refused', requestId, error }]
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
     return refuse(new UsageError(`An object cannot have ${sizeBytes} B.`, { data: { sizeBytes } }))
@@ -162,7 +162,7 @@ function create(state: StoreState, event: EventOf<'create'>): StoreEffect[] {
   }
   if (state.queue.length >= ROOM_QUEUE_MAX) return refuse(lineFull(sizeBytes, state.capacityBytes))
   const sinceMs = state.nowMs
-  const request = { requestId, clientId, id, sizeBytes, isPrimary, sinceMs, isFreed: false }
+  const request = { requestId, clientId, id, sizeBytes, isPrimary, owner, sinceMs, isFreed: false }
   const queued = { kind: 'create' as const, ...request }
   state.queue.push(queued)
   state.queuedCreates.set(id, queued)
@@ -263,7 +263,20 @@ function clientExited(state: StoreState, clientId: string): StoreEffect[] {
   for (const request of [...state.queuedCreates.values()]) {
     if (isGone(request)) effects.push(cancelCreate(state, request, error))
   }
+  effects.push(...freeOwnedBy(state, clientId))
   return effects
+}
+
+/** Nobody can answer for what a process owned that has exited. */
+function freeOwnedBy(state: StoreState, clientId: string): StoreEffect[] {
+  for (const request of state.queuedCreates.values()) {
+    if (request.owner === clientId) request.isFreed = true
+  }
+  for (const entry of state.creating.values()) {
+    if (entry.owner === clientId) entry.isFreed = true
+  }
+  const sealed = [...state.sealed.values()].filter((entry) => entry.owner === clientId)
+  return sealed.flatMap((entry) => doom(state, entry))
 }
 
 function spilled(state: StoreState, { batch, ranges }: EventOf<'spilled'>): StoreEffect[] {

@@ -50,6 +50,13 @@ export interface ObjectStoreOptions {
   readonly fullTimeoutMs?: number
 }
 
+export interface CreateOptions {
+  /** Default true. False: a copy of another node's object. */
+  readonly isPrimary?: boolean
+  /** The client with whose process the object ends. Default: who makes it. */
+  readonly owner?: string
+}
+
 export interface ObjectStoreStats {
   readonly sizeBytes: number
   /** Backed by memory so far. */
@@ -114,6 +121,7 @@ export class ObjectStore {
    * @param objectId  an opaque string. An object of this id that is sealed already stays readable
    *                  until the new one is sealed.
    * @param sizeBytes  what the creator will write.
+   * @param o  isPrimary, owner.
    * @returns where to write: in the arena, or in the file `path` when it is larger than the arena.
    * @throws ObjectStoreFullError when nothing was freed or spilled for fullTimeoutMs, or when it
    * is larger than the arena and cannot be spilled; UsageError when it is being made already;
@@ -123,7 +131,7 @@ export class ObjectStore {
     clientId: string,
     objectId: string,
     sizeBytes: number,
-    { isPrimary = true }: { readonly isPrimary?: boolean } = {},
+    { isPrimary = true, owner = clientId }: CreateOptions = {},
   ): Promise<ObjectPlace> {
     return this.#request((requestId) => ({
       type: 'create',
@@ -132,6 +140,7 @@ export class ObjectStore {
       id: objectId,
       sizeBytes,
       isPrimary,
+      owner,
     }))
   }
 
@@ -170,7 +179,8 @@ export class ObjectStore {
     this.#handle({ type: 'free', ids: objectIds })
   }
 
-  /** The *process* of a client has exited, not merely its socket: its pins are void. */
+  /** The *process* of a client has exited, not merely its socket: its pins are void, and what it
+   *  owned is freed. */
   clientExited(clientId: string): void {
     this.#handle({ type: 'clientExited', clientId })
   }

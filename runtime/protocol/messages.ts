@@ -212,7 +212,11 @@ export interface RayletCalls {
   findActor: [{ name: string; namespace: string }, ActorInfo | undefined]
   watchActor: [{ actorId: ActorId }, ActorView]
   killActor: [{ actorId: ActorId; noRestart: boolean }, undefined]
-  storeCreate: [{ objectId: ObjectId; sizeBytes: number }, { offset: number; path?: string }]
+  /** `owner`: the process whose end is the end of the object; absent: who sends this. */
+  storeCreate: [
+    { objectId: ObjectId; sizeBytes: number; owner?: WorkerId },
+    { offset: number; path?: string },
+  ]
   storeSeal: [{ objectId: ObjectId }, undefined]
   storePin: [
     { objectId: ObjectId },

@@ -140,8 +140,10 @@ export class ClientLink {
     message: object,
   ): unknown {
     const store = this.#host.store()
-    const { objectId, sizeBytes } = message as RayletCalls['storeCreate'][0]
-    if (type === 'storeCreate') return store.create(client, objectId, sizeBytes)
+    const { objectId, sizeBytes, owner } = message as RayletCalls['storeCreate'][0]
+    if (type === 'storeCreate') {
+      return store.create(client, objectId, sizeBytes, owner === undefined ? {} : { owner })
+    }
     if (type === 'storePin') return store.pin(client, objectId)
     return store.seal(objectId)
   }

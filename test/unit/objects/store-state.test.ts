@@ -27,6 +27,9 @@ class Story {
   nowMs = 0
   #requestId = 0
 
+  /** Of what is created from now on. */
+  owner = 'owner'
+
   constructor(options: Partial<StoreOptions> = {}, committedBytes = 10 * MIB) {
     this.state = createStoreState({ ...OPTIONS, ...options }, committedBytes)
   }
@@ -39,7 +42,8 @@ class Story {
 
   create(id: string, sizeBytes = MIB, clientId = 'maker', isPrimary = true): StoreEffect[] {
     const requestId = ++this.#requestId
-    return this.tell({ type: 'create', requestId, clientId, id, sizeBytes, isPrimary })
+    const owner = this.owner
+    return this.tell({ type: 'create', requestId, clientId, id, sizeBytes, isPrimary, owner })
   }
 
   seal(id: string): StoreEffect[] {
@@ -289,14 +293,29 @@ describe('the store: room', () => {
     expect(nextTimerAtMs(story.state)).toBeUndefined()
   })
 
+  it('frees what a process owned when it has exited, finished or not, and nothing else', () => {
+    const story = new Story()
+    story.put('of another')
+    story.owner = 'gone'
+    story.put('finished')
+    story.put('pinned')
+    story.pin('pinned')
+    story.create('unfinished')
+    story.exit('gone')
+    expect([...story.state.sealed.keys()]).toEqual(['of another'])
+    story.seal('unfinished')
+    story.unpin('pinned')
+    expect([...story.state.byKey.values()].map(({ id }) => id)).toEqual(['of another'])
+  })
+
   it('has a longest line', () => {
     const story = new Story({ canSpill: false })
     story.put('a', 10 * MIB)
     const { state } = story
     for (let index = 0; index < 10_000; index++) {
       const id = `${index}`
-      const request = { requestId: 1000 + index, clientId: 'x', id, sizeBytes: 1, isPrimary: true }
-      step(state, { type: 'create', ...request }, 0)
+      const request = { requestId: 1000 + index, clientId: 'x', owner: 'x', id, sizeBytes: 1 }
+      step(state, { type: 'create', isPrimary: true, ...request }, 0)
     }
     expect(errorOf(story.create('b', 1))).toMatchObject({ code: 'ERR_OBJECT_STORE_FULL' })
     expect(errorOf(story.exit('x'))).toMatchObject({ code: 'ERR_STOPPED' })

@@ -119,7 +119,8 @@ export class StoreWorld {
     const requestId = this.#ask('create', this.#pick(CLIENTS), id, sizeBytes)
     const clientId = this.#asked.get(requestId)?.clientId ?? ''
     const isPrimary = this.#draw(8) > 0
-    this.#step({ type: 'create', requestId, clientId, id, sizeBytes, isPrimary })
+    const owner = 'a process that stays'
+    this.#step({ type: 'create', requestId, clientId, id, sizeBytes, isPrimary, owner })
   }
 
   /** A client has written what it created, or gives up. */
