@@ -1,0 +1,102 @@
+// What user code of a simulated run did, seen from outside of the system: which task began where
+// and how often, which effects actors had, and in what order. The promises to users are judged on
+// it, not on what the system says of itself.
+import type { SimProcess } from './process.ts'
+import type { World } from './world.ts'
+
+export interface TaskEntry {
+  readonly key: string
+  starts: number
+  ends: number
+  readonly atMostOnce: boolean
+}
+
+interface Effect {
+  readonly process: SimProcess
+  readonly caller: string
+  readonly seq: number
+}
+
+interface ActorEntry {
+  readonly key: string
+  readonly atMostOnce: boolean
+  readonly effects: Effect[]
+}
+
+export class Ledger {
+  readonly tasks = new Map<string, TaskEntry>()
+  readonly actors = new Map<string, ActorEntry>()
+  readonly #world: World
+  readonly #limited = new Map<string, Set<SimProcess>>()
+  #stamp = 0
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  /** Never the same twice. */
+  nextStamp(): number {
+    this.#stamp += 1
+    return this.#stamp
+  }
+
+  began(key: string, atMostOnce: boolean): void {
+    const entry = this.tasks.get(key) ?? { key, starts: 0, ends: 0, atMostOnce }
+    this.tasks.set(key, entry)
+    entry.starts += 1
+    this.#note(`task ${key} begins, ${String(entry.starts)}`)
+    if (atMostOnce && entry.starts > 1) this.#broken(`I2: ${key} must not run twice and did`)
+  }
+
+  ended(key: string): void {
+    const entry = this.tasks.get(key)
+    if (entry !== undefined) entry.ends += 1
+    this.#note(`task ${key} ends`)
+  }
+
+  /** A task under a limiter of `most` at once begins in that process. @returns what ends it */
+  limited(name: string, most: number, process: SimProcess): () => void {
+    const running = this.#limited.get(name) ?? new Set()
+    this.#limited.set(name, running)
+    running.add(process)
+    const alive = [...running].filter((each) => each.alive)
+    if (alive.length > most) this.#broken(`limiter ${name} let ${String(alive.length)} run at once`)
+    return () => {
+      running.delete(process)
+    }
+  }
+
+  /** A call takes effect in an actor. */
+  effect(key: string, effect: Effect, atMostOnce: boolean): void {
+    const actor = this.actors.get(key) ?? { key, atMostOnce, effects: [] }
+    this.actors.set(key, actor)
+    const { process, caller, seq } = effect
+    this.#note(`actor ${key} takes ${caller}#${String(seq)}`)
+    for (const before of actor.effects) {
+      if (before.process !== process && before.process.alive) {
+        this.#broken(`I6: two incarnations of ${key} live: ${before.process.name}, ${process.name}`)
+      }
+      if (before.caller !== caller) continue
+      if (before.process === process && before.seq >= seq) {
+        this.#broken(`I6: ${key} took ${caller}#${String(seq)} after #${String(before.seq)}`)
+      }
+      if (atMostOnce && before.seq === seq) {
+        this.#broken(`I6: ${key} took ${caller}#${String(seq)} twice, and may at most once`)
+      }
+    }
+    actor.effects.push(effect)
+  }
+
+  effectsOf(key: string, caller: string, seq: number): number {
+    const effects = this.actors.get(key)?.effects ?? []
+    return effects.filter((each) => each.caller === caller && each.seq === seq).length
+  }
+
+  #note(what: string): void {
+    this.#world.scheduler.trace.add(this.#world.scheduler.nowMs, 'ledger', what)
+  }
+
+  #broken(what: string): void {
+    this.#world.scheduler.fail(what)
+  }
+}

@@ -1,0 +1,189 @@
+// One run of one seed, from an empty world to an empty world:
+//   1. nodes and drivers start; programs run while faults strike
+//   2. faults end; every program must end within HEAL_MS (I9)
+//   3. at rest nothing is held; then drivers leave, and nothing at all is left (I5, I10)
+import { registry } from '../../runtime/core-worker/registry-system.ts'
+import { Draw } from './draw.ts'
+import { SimulationFailure } from './failure.ts'
+import { crashPoint, injectFaults } from './faults.ts'
+import { checkAfterEvent, leftAtEnd, leftAtRest } from './invariants.ts'
+import { Ledger } from './ledger.ts'
+import { drawPlan, withoutFaults, type Plan } from './plan.ts'
+import type { Probes } from './probes.ts'
+import { Program } from './program.ts'
+import { setTraps } from './trap.ts'
+import { setStage } from './workload.ts'
+import { World } from './world.ts'
+
+export interface RunOptions {
+  /** Patches something; returns what undoes it. */
+  readonly plant?: (() => () => void) | undefined
+  readonly faultless?: boolean
+  /** Keeps the lines of the trace. */
+  readonly keepsLines?: boolean
+}
+
+export interface RunResult {
+  readonly seed: number
+  readonly hash: string
+  readonly eventCount: number
+  readonly virtualMs: number
+  readonly plan: Plan
+  readonly probes: Probes
+  readonly failure: SimulationFailure | undefined
+  readonly lines: readonly string[]
+}
+
+/** Virtual time in which everything must end once faults have. */
+const HEAL_MS = 300_000
+/** Leases, pins and idle workers linger for a moment. */
+const REST_MS = 12_000
+const REST_STEPS = 12
+
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
+  const draw = new Draw(seed)
+  const drawn = drawPlan(draw.fork('plan'))
+  const plan = options.faultless === true ? withoutFaults(drawn) : drawn
+  const world = new World(draw, plan)
+  if (options.keepsLines === true) world.scheduler.trace.lines = []
+  const endHearing = hearRejections(world)
+  const unplant = options.plant?.()
+  const untrap = setTraps()
+  const unpool = withoutBufferPool()
+  let failure: SimulationFailure | undefined
+  try {
+    await live(world, draw)
+  } catch (error) {
+    if (!(error instanceof SimulationFailure)) throw error
+    failure = error
+  } finally {
+    unpool()
+    untrap()
+    unplant?.()
+    endHearing()
+    setStage(undefined)
+    registry().currentCoreWorker = undefined
+  }
+  const { scheduler, probes } = world
+  return {
+    seed,
+    hash: scheduler.trace.hash,
+    eventCount: scheduler.eventCount,
+    virtualMs: scheduler.nowMs,
+    plan,
+    probes,
+    failure,
+    lines: scheduler.trace.lines ?? [],
+  }
+}
+
+async function live(world: World, draw: Draw): Promise<void> {
+  const { scheduler, plan } = world
+  const ledger = new Ledger(world)
+  const mayCrash = crashPoint(world, draw.fork('crash points'))
+  setStage({ ledger, mayCrash, processOf: (pid) => world.processOf(pid) })
+  scheduler.afterEvent = (process) => {
+    checkAfterEvent(world, process)
+  }
+  const node = await world.startNode('node1')
+  const programs: Program[] = []
+  let endedCount = 0
+  for (let i = 1; i <= plan.driverCount; i += 1) {
+    const name = `driver${String(i)}`
+    world.startDriver(name, node).then(
+      (driver) => {
+        const program = new Program(world, driver, {
+          draw: draw.fork(`${name} program`),
+          ledger,
+          name,
+        })
+        programs.push(program)
+        const { context } = driver.core.deps
+        context
+          .run(driver.core.rootScope, () => program.run())
+          .then(
+            () => {
+              endedCount += 1
+            },
+            (error: unknown) => {
+              scheduler.fail(`${name} failed while ${program.doing}`, error)
+            },
+          )
+      },
+      (error: unknown) => {
+        scheduler.fail(`${name} could not start`, error)
+      },
+    )
+  }
+  injectFaults(world, draw.fork('faults'))
+  const untilMs = plan.faultsEndMs + HEAL_MS
+  const ended = await scheduler.run({ untilMs, done: () => endedCount === plan.driverCount })
+  if (ended !== 'done') {
+    const what = programs.map(({ doing }, i) => `driver${String(i + 1)} ${doing}`).join('; ')
+    throw new SimulationFailure(`I9: ${ended}: ${what}`, scheduler.nowMs)
+  }
+  await rest(world)
+  await leave(world)
+}
+
+/** Time passes and garbage is collected. */
+async function pass(world: World): Promise<void> {
+  const { scheduler } = world
+  for (let i = 0; i < REST_STEPS; i += 1) {
+    for (const process of world.processes()) {
+      scheduler.at(scheduler.nowMs, process, 'collects', () => {
+        world.collectorOf(process).sweep()
+      })
+    }
+    const untilMs = scheduler.nowMs + REST_MS / REST_STEPS
+    await scheduler.run({ untilMs, done: () => false })
+  }
+}
+
+async function rest(world: World): Promise<void> {
+  await world.scheduler.run({ untilMs: world.plan.faultsEndMs, done: () => false })
+  await pass(world)
+  const left = leftAtRest(world)
+  if (left.length > 0) {
+    throw new SimulationFailure(`I5: left at rest: ${left.join('; ')}`, world.scheduler.nowMs)
+  }
+}
+
+async function leave(world: World): Promise<void> {
+  for (const { process, core } of world.drivers) {
+    world.scheduler.at(world.scheduler.nowMs, process, 'leaves', () => {
+      void core.close()
+      process.later(100, 'exits', () => {
+        process.end({ code: 0, signal: null })
+      })
+    })
+  }
+  await pass(world)
+  const left = leftAtEnd(world)
+  if (left.length > 0) {
+    throw new SimulationFailure(`I10: left at the end: ${left.join('; ')}`, world.scheduler.nowMs)
+  }
+}
+
+/** Where in Node's pool a small Buffer lies shows in its encoding, and depends on earlier runs. */
+function withoutBufferPool(): () => void {
+  const { poolSize } = Buffer
+  Buffer.poolSize = 0
+  return () => {
+    Buffer.poolSize = poolSize
+  }
+}
+
+/** I10: a rejection that nobody handles is a failure of the run, not of this process. */
+function hearRejections(world: World): () => void {
+  const before = process.listeners('unhandledRejection')
+  process.removeAllListeners('unhandledRejection')
+  const hear = (reason: unknown): void => {
+    world.scheduler.fail('I10: nobody handled a rejection', reason)
+  }
+  process.on('unhandledRejection', hear)
+  return () => {
+    process.off('unhandledRejection', hear)
+    for (const listener of before) process.on('unhandledRejection', listener)
+  }
+}

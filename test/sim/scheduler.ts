@@ -1,0 +1,146 @@
+// Virtual time and the one queue of events of a simulated run: what happens next is the event with
+// the least time, and of equals the one that was put first.
+//   at(atMs, process, label, run)   an event of a process, or of the world (undefined)
+//   run(until)                      takes events until it says so, or none is left
+// Between two events all microtasks are run to their end, so that nothing of one event goes on
+// while the next one runs.
+// Invariants:
+//   C1. Time never goes back. A busy or paused process takes its events later, in their order.
+//   C2. Nothing of a process that has ended runs any more.
+import { SimulationFailure } from './failure.ts'
+import type { SimProcess } from './process.ts'
+import { Trace } from './trace.ts'
+
+export interface Pending {
+  atMs: number
+  readonly seq: number
+  readonly process: SimProcess | undefined
+  readonly label: string
+  readonly run: () => void
+  cancelled: boolean
+}
+
+export interface RunLimits {
+  /** Virtual milliseconds since the start of the run. */
+  readonly untilMs: number
+  /** Called after every event; true ends the run. */
+  done(this: void): boolean
+}
+
+const EVENTS_MAX = 400_000
+const { setImmediate } = globalThis
+
+export class Scheduler {
+  nowMs = 0
+  eventCount = 0
+  readonly trace = new Trace()
+  /** Called after every event that was run, with its process. */
+  afterEvent: ((process: SimProcess | undefined) => void) | undefined
+  /** What made this run fail first. */
+  failure: SimulationFailure | undefined
+  readonly #heap: Pending[] = []
+  #nextSeq = 0
+
+  at(atMs: number, process: SimProcess | undefined, label: string, run: () => void): Pending {
+    const pending: Pending = {
+      atMs: Math.max(atMs, this.nowMs),
+      seq: this.#nextSeq++,
+      process,
+      label,
+      run,
+      cancelled: false,
+    }
+    this.#push(pending)
+    return pending
+  }
+
+  /** Notes the first failure; the run ends with the event. */
+  fail(what: string, cause?: unknown): void {
+    this.failure ??= new SimulationFailure(what, this.nowMs, cause)
+  }
+
+  async run(limits: RunLimits): Promise<'done' | 'time' | 'nothing left'> {
+    while (this.failure === undefined) {
+      if (limits.done()) return 'done'
+      const next = this.#pop()
+      if (next === undefined) return 'nothing left'
+      if (next.atMs > limits.untilMs) {
+        this.#push(next)
+        this.nowMs = Math.max(this.nowMs, limits.untilMs)
+        return 'time'
+      }
+      await this.#take(next)
+    }
+    throw this.failure
+  }
+
+  async #take(next: Pending): Promise<void> {
+    if (!this.#isDue(next)) return
+    const { process, label } = next
+    const who = process?.name ?? 'world'
+    this.nowMs = next.atMs
+    this.eventCount += 1
+    if (this.eventCount > EVENTS_MAX) this.fail(`${String(EVENTS_MAX)} events: a hot loop`)
+    this.trace.add(this.nowMs, who, label)
+    this.#guard(`${who} threw in ${label}`, next.run)
+    await new Promise((resolve) => {
+      setImmediate(resolve)
+    })
+    process?.settle()
+    this.#guard(`after ${label} of ${who}`, () => this.afterEvent?.(process))
+  }
+
+  /** C1, C2. */
+  #isDue(next: Pending): boolean {
+    const { process } = next
+    if (next.cancelled || process?.alive === false) return false
+    if (process === undefined || process.busyUntilMs <= next.atMs) return true
+    next.atMs = process.busyUntilMs
+    this.#push(next)
+    return false
+  }
+
+  #guard(what: string, run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      this.fail(what, error)
+    }
+  }
+
+  #push(pending: Pending): void {
+    const heap = this.#heap
+    let at = heap.push(pending) - 1
+    while (at > 0) {
+      const up = (at - 1) >> 1
+      const parent = heap[up] as Pending
+      if (isBefore(parent, pending)) break
+      heap[at] = parent
+      at = up
+    }
+    heap[at] = pending
+  }
+
+  #pop(): Pending | undefined {
+    const heap = this.#heap
+    const top = heap[0]
+    const last = heap.pop()
+    if (top === undefined || last === undefined || heap.length === 0) return top
+    let at = 0
+    for (;;) {
+      let down = 2 * at + 1
+      if (down >= heap.length) break
+      const right = heap[down + 1]
+      if (right !== undefined && isBefore(right, heap[down] as Pending)) down += 1
+      const child = heap[down] as Pending
+      if (isBefore(last, child)) break
+      heap[at] = child
+      at = down
+    }
+    heap[at] = last
+    return top
+  }
+}
+
+const isBefore = (a: Pending, b: Pending): boolean =>
+  a.atMs < b.atMs || (a.atMs === b.atMs && a.seq < b.seq)

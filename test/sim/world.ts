@@ -1,0 +1,237 @@
+// A simulated cluster: nodes and drivers made of the real parts, on the ports of the simulation.
+// A node is a raylet process with an arena, a disk and its workers; nodes share one network and one
+// GCS storage. Everything that is random comes from the seed.
+import { silentLog } from '../../runtime/common/log.ts'
+import { newJobId, newWorkerId, toHex } from '../../runtime/common/ids.ts'
+import { systemHash } from '../../runtime/common/random-system.ts'
+import { nodeResourcesOf } from '../../runtime/common/resource-demand.ts'
+import { systemContext } from '../../runtime/core-worker/context-system.ts'
+import type { CoreWorker } from '../../runtime/core-worker/core-worker.ts'
+import { registry } from '../../runtime/core-worker/registry-system.ts'
+import { startCoreWorker, type StartDeps } from '../../runtime/core-worker/start.ts'
+import { systemStackView } from '../../runtime/core-worker/stack-view-loader.ts'
+import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
+import { ObjectStore } from '../../runtime/objects/store.ts'
+import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
+import { Raylet } from '../../runtime/raylet/raylet.ts'
+import { SimCollector } from './collector.ts'
+import { SimDisk } from './disk.ts'
+import type { Draw } from './draw.ts'
+import { simLauncher, sources, type SimWorker } from './launcher.ts'
+import { SimArena } from './memory.ts'
+import { SimNetwork } from './network.ts'
+import type { Plan } from './plan.ts'
+import { Probes } from './probes.ts'
+import { SimProcess } from './process.ts'
+import { Scheduler } from './scheduler.ts'
+import { simStorage } from './storage.ts'
+
+export interface SimNode {
+  readonly name: string
+  readonly process: SimProcess
+  readonly raylet: Raylet
+  readonly arena: SimArena
+  readonly disk: SimDisk
+  /** Opened when the first client comes. */
+  store: ObjectStore | undefined
+  readonly workers: SimWorker[]
+}
+
+export interface SimDriver {
+  readonly process: SimProcess
+  readonly core: CoreWorker
+  readonly collector: SimCollector
+}
+
+export class World {
+  readonly scheduler = new Scheduler()
+  readonly probes = new Probes()
+  readonly network: SimNetwork
+  readonly storage = new MemoryStorage()
+  readonly nodes: SimNode[] = []
+  readonly drivers: SimDriver[] = []
+  readonly plan: Plan
+  readonly #draw: Draw
+  readonly #collectors = new Map<SimProcess, SimCollector>()
+  #nextPid = 1
+  /** What happened that may make a call fail. */
+  crashCount = 0
+  cancelCount = 0
+  killCount = 0
+  readonly #byPid = new Map<number, SimProcess>()
+
+  constructor(draw: Draw, plan: Plan) {
+    this.#draw = draw
+    this.plan = plan
+    this.network = new SimNetwork({
+      scheduler: this.scheduler,
+      draw: draw.fork('network'),
+      probes: this.probes,
+      quality: plan.link,
+    })
+  }
+
+  newProcess(name: string): SimProcess {
+    const process = new SimProcess(this.scheduler, name, this.#nextPid++)
+    this.#byPid.set(process.pid, process)
+    return process
+  }
+
+  processOf(pid: number): SimProcess {
+    const process = this.#byPid.get(pid)
+    if (process === undefined) throw new Error(`no process ${String(pid)}`)
+    return process
+  }
+
+  /** Those that run. */
+  processes(): SimProcess[] {
+    return [...this.#byPid.values()].filter(({ alive }) => alive)
+  }
+
+  /** A fault: that process is gone from this moment on. */
+  crash(process: SimProcess): void {
+    if (!process.alive) return
+    this.crashCount += 1
+    process.end({ code: null, signal: 'SIGKILL' })
+  }
+
+  collectorOf(process: SimProcess): SimCollector {
+    let collector = this.#collectors.get(process)
+    if (collector === undefined) {
+      collector = new SimCollector()
+      this.#collectors.set(process, collector)
+    }
+    return collector
+  }
+
+  /** A node of its own; resolves when drivers may connect. */
+  async startNode(name: string): Promise<SimNode> {
+    const { plan, probes, scheduler } = this
+    const process = this.newProcess(name)
+    const draw = this.#draw.fork(name)
+    const arena = new SimArena(scheduler, draw.fork('arena'), plan.arenaBytes)
+    const disk = new SimDisk(process, { draw: draw.fork('disk'), probes, quality: plan.disk })
+    const workers: SimWorker[] = []
+    const node: { -readonly [K in keyof SimNode]?: SimNode[K] } = { name, process, arena, disk }
+    const launching = draw.fork('launcher')
+    const raylet = new Raylet(
+      {
+        transport: this.network.transport(process),
+        launcher: simLauncher({
+          rayletAddress: name,
+          raylet: process,
+          newProcess: (workerName) => this.newProcess(`${name}/${workerName}`),
+          depsOf: (worker) => this.#depsOf(worker, arena, disk),
+          startMs: () => launching.between(5, 60),
+          noticeMs: () => launching.between(0, 5),
+          isStillborn: () => this.#isStillborn(launching),
+          started: (worker) => workers.push(worker),
+        }),
+        openStore: (clients) => {
+          const store = new ObjectStore(
+            { arena: arena.arena, spill: disk, clock: process.clock, log: silentLog, clients },
+            { sizeBytes: plan.arenaBytes, fullTimeoutMs: FULL_TIMEOUT_MS },
+          )
+          node.store = store
+          const place = { kind: 'shm', path: name, sizeBytes: plan.arenaBytes } as const
+          return Promise.resolve({ store, arena: place })
+        },
+        storage: simStorage(process, this.storage, {
+          draw: draw.fork('storage'),
+          quality: plan.storage,
+        }),
+        clock: process.clock,
+        random: draw.fork('raylet'),
+        hash: systemHash,
+        log: silentLog,
+        codec: new ValueCodec(),
+      },
+      {
+        address: name,
+        sessionDir: name,
+        totals: nodeResourcesOf(plan.resources, {
+          numCpus: plan.cpus,
+          numGpus: 0,
+          memoryBytes: 2 ** 32,
+        }),
+        workersMax: plan.workersMax,
+        owned: false,
+        epoch: 1,
+        pid: process.pid,
+      },
+    )
+    await raylet.start()
+    const made = Object.assign(node, { raylet, workers, store: undefined }) as SimNode
+    this.nodes.push(made)
+    return made
+  }
+
+  async startDriver(name: string, node: SimNode): Promise<SimDriver> {
+    const process = this.newProcess(name)
+    const random = this.#draw.fork(name)
+    const jobId = newJobId(random)
+    const core = await startCoreWorker(
+      this.#depsOf(process, node.arena, node.disk),
+      {
+        role: 'driver',
+        rayletAddress: node.name,
+        workerId: newWorkerId(random),
+        address: name,
+        pid: process.pid,
+        job: { ...NO_PROGRAM, jobId, name, namespace: toHex(jobId) },
+      },
+      () => DEAF,
+    )
+    registry().currentCoreWorker ??= core
+    const driver = { process, core, collector: this.collectorOf(process) }
+    this.drivers.push(driver)
+    return driver
+  }
+
+  /** Workers of all nodes that run. */
+  workers(): SimWorker[] {
+    return this.nodes.flatMap((node) => node.workers.filter(({ process }) => process.alive))
+  }
+
+  #isStillborn(draw: Draw): boolean {
+    if (!draw.chance(this.plan.stillbornChance)) return false
+    this.probes.hit('a worker dies before it says hello')
+    this.crashCount += 1
+    return true
+  }
+
+  #depsOf(process: SimProcess, arena: SimArena, disk: SimDisk): StartDeps {
+    return {
+      transport: this.network.transport(process),
+      clock: process.clock,
+      random: this.#draw.fork(`random of ${process.name}`),
+      hash: systemHash,
+      finalization: this.collectorOf(process),
+      context: systemContext,
+      stackView: systemStackView,
+      openMemory: () => ({ client: arena.client(process), direct: disk.directFor(process) }),
+      sources,
+    }
+  }
+}
+
+/** A full store refuses after this; programs read one value after the other. */
+const FULL_TIMEOUT_MS = 2_000
+
+const NO_PROGRAM = {
+  entry: undefined,
+  argv: [],
+  execArgv: [],
+  env: {},
+  cwd: '/',
+  modules: [],
+  logToDriver: false,
+}
+
+const DEAF = {
+  startActor: () => undefined,
+  assigned: () => undefined,
+  exit: () => undefined,
+  output: () => undefined,
+  workerDied: () => undefined,
+}
