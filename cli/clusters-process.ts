@@ -5,8 +5,8 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseInitOptions } from '../runtime/common/call-options.ts'
 import { UsageError } from '../runtime/common/errors.ts'
+import type { Random } from '../runtime/common/random.ts'
 import {
-  createSessionDir,
   findCurrent,
   isAlive,
   listSessions,
@@ -16,7 +16,7 @@ import {
   writeCurrent,
   type SessionNode,
 } from '../runtime/common/session-file.ts'
-import { objectStoreKind, startRaylet } from '../sdk/cluster-process.ts'
+import { startRaylet } from '../sdk/cluster-process.ts'
 import { ClusterNotReachableError } from './exit-codes.ts'
 import type { RayletClient } from './raylet-client.ts'
 import type { Clusters, StartedCluster, StartOptions } from './world.ts'
@@ -24,7 +24,10 @@ import type { Clusters, StartedCluster, StartOptions } from './world.ts'
 const POLL_MS = 20
 const KILLED_WAIT_MS = 2_000
 
-export function clustersOf(dial: (address: string) => Promise<RayletClient>): Clusters {
+export function clustersOf(
+  dial: (address: string) => Promise<RayletClient>,
+  random: Random,
+): Clusters {
   return {
     find,
     current: findCurrent,
@@ -40,7 +43,7 @@ export function clustersOf(dial: (address: string) => Promise<RayletClient>): Cl
         throw asUnreachable(error, node.address)
       }
     },
-    start,
+    start: (options) => start(options, random),
     ended,
     leftovers,
   }
@@ -90,7 +93,7 @@ function atSocket(path: string): SessionNode {
   throw new ClusterNotReachableError(`no raylet answers at unix:${path}`)
 }
 
-async function start(options: StartOptions): Promise<StartedCluster> {
+async function start(options: StartOptions, random: Random): Promise<StartedCluster> {
   const { numCpus, numGpus, resources, labels, objectStoreMemoryBytes, port } = options
   const spec = parseInitOptions(
     withoutUndefined({ numCpus, numGpus, resources, labels, objectStoreMemoryBytes }),
@@ -101,21 +104,7 @@ async function start(options: StartOptions): Promise<StartedCluster> {
   const release = await holdStart()
   try {
     refuseSecond(port)
-    const sessionDir = createSessionDir(Math.random().toString(36).slice(2, 8))
-    const { child } = await startRaylet({
-      sessionDir,
-      resources: spec.resources,
-      labels: spec.labels,
-      objectStoreMemoryBytes: spec.objectStoreMemoryBytes,
-      objectStore: objectStoreKind(),
-      owned: false,
-      port,
-    })
-    const gone = new Promise<void>((resolve) => {
-      child.once('exit', () => {
-        resolve()
-      })
-    })
+    const { child, sessionDir, gone } = await startRaylet(spec, { owned: false, port }, random)
     const node = readNode(sessionDir)
     if (node === undefined) throw new Error(`the raylet wrote no node.json in ${sessionDir}`)
     writeCurrent(node)

@@ -13,7 +13,13 @@ const world: World = {
   clock: systemClock,
   env: process.env,
   version: versionOfPackage(),
-  clusters: async () => (await import('./clusters-process.ts')).clustersOf(connect),
+  clusters: async () => {
+    const [{ clustersOf }, { systemRandom }] = await Promise.all([
+      import('./clusters-process.ts'),
+      import('../runtime/common/random-system.ts'),
+    ])
+    return clustersOf(connect, systemRandom)
+  },
   programs: () => import('./program-process.ts'),
   machine: async () => (await import('./machine-system.ts')).machine,
   logs: () => import('./logs-file.ts'),

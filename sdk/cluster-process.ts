@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { InitSpecOptions } from '../runtime/common/call-options.ts'
 import { UsageError, VirgaError } from '../runtime/common/errors.ts'
+import type { Random } from '../runtime/common/random.ts'
 import {
   createSessionDir,
   findCurrent,
@@ -29,7 +30,7 @@ export interface OpenedCluster {
 }
 
 /** What a raylet is started with: VIRGA_RAYLET_OPTIONS, as JSON. */
-export interface RayletStartOptions {
+interface RayletStartOptions {
   readonly sessionDir: string
   readonly resources: InitSpecOptions['resources']
   readonly labels: InitSpecOptions['labels']
@@ -40,59 +41,75 @@ export interface RayletStartOptions {
   readonly port: number | undefined
 }
 
+export interface StartedRaylet {
+  readonly child: ChildProcess
+  readonly sessionDir: string
+  /** Resolves when its process has ended. */
+  readonly gone: Promise<void>
+}
+
 const READY_TIMEOUT_MS = 30_000
 
-export async function openCluster(spec: InitSpecOptions): Promise<OpenedCluster> {
+export async function openCluster(spec: InitSpecOptions, random: Random): Promise<OpenedCluster> {
   if (process.platform === 'win32') {
     throw new UsageError('Virga runs on Linux and macOS; on Windows, run it inside WSL')
   }
   const address = spec.address ?? process.env['VIRGA_ADDRESS']
   if (address === undefined || address === '') {
     const current = findCurrent()
-    return current === undefined ? startOwn(spec) : joined(current)
+    return current === undefined ? startOwn(spec, random) : joined(current)
   }
-  if (address === 'local') return startOwn(spec)
+  if (address === 'local') return startOwn(spec, random)
   if (address === 'auto') return joined(findCurrent() ?? missing('no cluster runs on this machine'))
   return joined(findSession(address))
 }
 
-/** Starts a raylet of its own process group and waits until it answers. */
-export async function startRaylet(options: RayletStartOptions): Promise<{ child: ChildProcess }> {
-  const log = openSync(join(options.sessionDir, 'logs', 'raylet.err'), 'a', 0o600)
+/**
+ * Starts a raylet with a session folder and a process group of its own, and waits until it
+ * answers.
+ */
+export async function startRaylet(
+  spec: Pick<InitSpecOptions, 'resources' | 'labels' | 'objectStoreMemoryBytes'>,
+  place: Pick<RayletStartOptions, 'owned' | 'port'>,
+  random: Random,
+): Promise<StartedRaylet> {
+  const { resources, labels, objectStoreMemoryBytes } = spec
+  const sessionDir = createSessionDir(Buffer.from(random.bytes(3)).toString('hex'))
+  const options: RayletStartOptions = {
+    sessionDir,
+    resources,
+    labels,
+    objectStoreMemoryBytes,
+    objectStore: objectStoreKind(),
+    ...place,
+  }
+  const log = openSync(join(sessionDir, 'logs', 'raylet.err'), 'a', 0o600)
   const child = spawn(process.execPath, [rayletMain()], {
     detached: true,
     stdio: ['ignore', 'pipe', log],
     env: { ...rayletEnv(process.env), VIRGA_RAYLET_OPTIONS: JSON.stringify(options) },
   })
   try {
-    await ready(child, options.sessionDir)
+    await ready(child, sessionDir)
   } catch (error) {
     child.kill('SIGKILL')
-    removeSessionDir(options.sessionDir)
+    removeSessionDir(sessionDir)
     throw error
   }
   child.unref()
   ;(child.stdout as unknown as { unref(): void }).unref()
-  return { child }
-}
-
-async function startOwn(spec: InitSpecOptions): Promise<OpenedCluster> {
-  sweepSessions()
-  const sessionDir = createSessionDir(Math.random().toString(36).slice(2, 8))
-  const { child } = await startRaylet({
-    sessionDir,
-    resources: spec.resources,
-    labels: spec.labels,
-    objectStoreMemoryBytes: spec.objectStoreMemoryBytes,
-    objectStore: objectStoreKind(),
-    owned: true,
-    port: undefined,
-  })
   const gone = new Promise<void>((resolve) => {
     child.once('exit', () => {
       resolve()
     })
   })
+  return { child, sessionDir, gone }
+}
+
+async function startOwn(spec: InitSpecOptions, random: Random): Promise<OpenedCluster> {
+  sweepSessions()
+  const own = { owned: true, port: undefined }
+  const { child, sessionDir, gone } = await startRaylet(spec, own, random)
   return {
     rayletAddress: rayletSocket(sessionDir),
     sessionDir,
@@ -103,7 +120,7 @@ async function startOwn(spec: InitSpecOptions): Promise<OpenedCluster> {
   }
 }
 
-export function objectStoreKind(): 'shm' | 'file' {
+function objectStoreKind(): 'shm' | 'file' {
   const wanted = process.env['VIRGA_OBJECT_STORE']
   if (wanted === 'file' || wanted === 'shm') return wanted
   return process.platform === 'linux' && existsSync('/dev/shm') ? 'shm' : 'file'

@@ -102,7 +102,8 @@ async function drainOutput(worker: CoreWorker): Promise<void> {
 }
 
 async function connect(spec: InitSpecOptions): Promise<Running> {
-  const opened = spec.address === 'inline' ? await startInline(spec) : await openCluster(spec)
+  const opened =
+    spec.address === 'inline' ? await startInline(spec) : await openCluster(spec, systemRandom)
   const workerId = newWorkerId(systemRandom)
   const worker = await startCoreWorker(
     {
