@@ -54,5 +54,7 @@ export const DEAD_ACTOR_IDS_MAX = 100_000
 export const TASK_EVENTS_MAX = 100_000
 /** A deadlock is reported once a ring stood this long. */
 export const DEADLOCK_SETTLE_MS = 200
+/** Tasks that miss dependencies are told to the raylet once somebody waited for them so long. */
+export const DEPENDENCY_TELL_MS = 100
 /** How long a process keeps an object pinned after it read it last. */
 export const PIN_LINGER_MS = 500

@@ -90,6 +90,15 @@ export class Actors {
     this.#pumpSoon(client)
   }
 
+  /** The call in front of this one, of the same caller, that waits for its dependencies. */
+  holding(record: TaskRecord): TaskRecord | undefined {
+    for (const before of this.#clientOf(record)?.queue ?? []) {
+      if (before === record) return undefined
+      if (before.args === undefined && before.phase !== DONE) return before
+    }
+    return undefined
+  }
+
   changed(view: ActorView): void {
     const client = this.#clients.get(view.actorId)
     if (client === undefined || isStale(client.view, view)) return

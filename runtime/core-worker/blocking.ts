@@ -1,17 +1,40 @@
 // Tasks that wait: their worker gives its CPU back, hands unstarted tasks to others, and is part of
-// the raylet's picture of who waits for whom. Source: Ray NotifyDirectCallTaskBlocked.
+// the raylet's picture of who waits for whom (raylet/wait-graph.ts). That picture also needs the
+// tasks that have not begun because their dependencies are missing: their owner tells of them, but
+// only once somebody has waited for them for a while. Source: Ray NotifyDirectCallTaskBlocked.
 import { DeadlockError } from '../common/errors.ts'
 import type { TaskId } from '../common/ids.ts'
-import type { Waiting } from '../protocol/messages.ts'
+import { DEPENDENCY_TELL_MS } from '../common/limits.ts'
+import type { RayletNotices, Waiting } from '../protocol/messages.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { ObjectEntry } from './object-entry.ts'
+import type { Scope } from './scope.ts'
+import { WAITING, type TaskRecord } from './task-record.ts'
 
 /** Of a wait on more objects, the first are told: enough to find a ring. */
 const WAITING_ON_MAX = 1000
 
+/** One wait of a task of this process. */
+interface Wait {
+  readonly scope: Scope
+  readonly entries: readonly ObjectEntry[]
+  /** How many must be complete, of those that were pending when it began. */
+  readonly need: number
+  fail(this: void, error: Error): void
+}
+
+/** A task of ours that has not begun, while `waiterCount` waits are for it. */
+interface Dependency {
+  readonly waitId: number
+  waiterCount: number
+}
+
 export class Blocking {
   readonly #worker: CoreWorker
-  readonly #failing = new Map<number, (error: Error) => void>()
+  /** Waits that may be part of a ring. Those that end by themselves are none. */
+  readonly #waits = new Map<number, Wait>()
+  readonly #dependencies = new Map<TaskRecord, Dependency>()
+  readonly #dependencyById = new Map<number, TaskRecord>()
   #nextWait = 1
 
   constructor(worker: CoreWorker) {
@@ -21,60 +44,184 @@ export class Blocking {
   /**
    * Reports this task as blocked on these entries until the result is called.
    * @param fail  told of a deadlock; absent for waits that end by themselves.
+   * @param need  how many entries must be complete; default all.
    */
-  block(entries: readonly ObjectEntry[], fail?: (error: Error) => void): () => void {
+  block(
+    entries: readonly ObjectEntry[],
+    fail?: (error: Error) => void,
+    need = entries.length,
+  ): () => void {
     const { raylet, context } = this.#worker.deps
     raylet.hold(1)
     const scope = context.current()
-    const mayBlock = scope?.parts.mode === 'worker' && entries.length > 0
-    if (!mayBlock) {
+    if (scope?.parts.mode !== 'worker' || entries.length === 0) {
       return () => {
         raylet.hold(-1)
       }
     }
     const waitId = this.#nextWait++
-    const { taskId } = scope
-    const { actorId, name, limit } = scope.parts
-    if (fail !== undefined) this.#failing.set(waitId, fail)
     this.#worker.execution?.executor.handBack()
-    raylet.notify('blocked', {
-      waitId,
-      taskId,
-      name,
-      on: fail === undefined ? [] : this.#waitingOn(entries),
-      ...(actorId === undefined ? {} : { actorId }),
-      ...(limit === undefined ? {} : { limit }),
-    })
+    if (fail === undefined) raylet.notify('blocked', { ...identityOf(scope), waitId, on: [] })
+    else {
+      const wait = { scope, entries, need, fail }
+      this.#waits.set(waitId, wait)
+      this.#report(waitId, wait)
+    }
+    const forget = fail === undefined ? undefined : this.awaiting(entries)
     return () => {
       raylet.hold(-1)
-      this.#failing.delete(waitId)
-      raylet.notify('unblocked', { waitId, taskId })
+      this.#waits.delete(waitId)
+      forget?.()
+      raylet.notify('unblocked', { waitId, taskId: scope.taskId })
     }
   }
 
+  /** Like block(), for the time until `promise` settles; a deadlock rejects the result. */
+  during<T>(entries: readonly ObjectEntry[], promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const unblock = this.block(entries, reject)
+      promise.then(resolve, reject).finally(unblock)
+    })
+  }
+
+  /** Somebody waits for these: tells of those that have not begun, until the result is called. */
+  awaiting(entries: readonly ObjectEntry[]): () => void {
+    if (!entries.some((entry) => entry.task?.phase === WAITING)) return () => undefined
+    let told: readonly TaskRecord[] = []
+    const timer = this.#worker.deps.clock.after(DEPENDENCY_TELL_MS, () => {
+      told = this.#tellDependencies(entries)
+    })
+    return () => {
+      timer.cancel()
+      for (const record of told) this.#untell(record)
+    }
+  }
+
+  /** The raylet sees a ring: it asks whether this wait is still on what it was. */
+  check(waitId: number): void {
+    const wait = this.#waits.get(waitId)
+    if (wait !== undefined) this.#report(waitId, wait)
+    const record = this.#dependencyById.get(waitId)
+    if (record !== undefined) this.#reportDependency(waitId, record)
+  }
+
   deadlock(waitId: number, chain: readonly string[]): void {
-    this.#failing.get(waitId)?.(
-      new DeadlockError(
-        `these wait for each other and would for ever: ${chain.join(' → ')}. Return the ref ` +
-          'instead of awaiting it, or give the actor a higher maxConcurrency, the limiter more ' +
-          'concurrency.',
-        { data: { chain } },
-      ),
-    )
+    this.#waits
+      .get(waitId)
+      ?.fail(
+        new DeadlockError(
+          `these wait for each other and would for ever: ${chain.join(' → ')}. Return the ref ` +
+            'instead of awaiting it, or give the actor a higher maxConcurrency, the limiter more ' +
+            'concurrency.',
+          { data: { chain } },
+        ),
+      )
   }
 
   failAll(error: Error): void {
-    for (const fail of [...this.#failing.values()]) fail(error)
+    for (const wait of [...this.#waits.values()]) wait.fail(error)
+  }
+
+  #report(waitId: number, { scope, entries, need }: Wait): void {
+    const pending = entries.filter((entry) => entry.pending)
+    const on = this.#waitingOn(pending)
+    // Those not told are taken to end.
+    const missing = need - (entries.length - on.length)
+    this.#worker.deps.raylet.notify('blocked', {
+      ...identityOf(scope),
+      waitId,
+      on,
+      need: Math.max(0, missing),
+    })
+  }
+
+  #reportDependency(waitId: number, record: TaskRecord): void {
+    const on = this.#waitingOn(this.#dependenciesOf(record) ?? [])
+    const taskId = record.scope.childTaskId(record.index)
+    // On nothing: it has begun, or is about to.
+    const need = on.length === 0 ? 0 : on.length
+    const { name } = record.kind
+    const message = { waitId, taskId, name, on, need, isDependency: true }
+    this.#worker.deps.raylet.notify('blocked', message)
+  }
+
+  #tellDependencies(entries: readonly ObjectEntry[]): readonly TaskRecord[] {
+    const told = new Set<TaskRecord>()
+    const next = [...entries]
+    for (let entry = next.pop(); entry !== undefined; entry = next.pop()) {
+      const record = entry.task
+      if (record === undefined || told.has(record) || told.size >= WAITING_ON_MAX) continue
+      const dependencies = this.#dependenciesOf(record)
+      if (dependencies === undefined) continue
+      told.add(record)
+      next.push(...dependencies)
+      this.#tell(record)
+    }
+    return [...told]
+  }
+
+  #tell(record: TaskRecord): void {
+    const known = this.#dependencies.get(record)
+    if (known !== undefined) {
+      known.waiterCount += 1
+      return
+    }
+    const waitId = this.#nextWait++
+    this.#dependencies.set(record, { waitId, waiterCount: 1 })
+    this.#dependencyById.set(waitId, record)
+    this.#reportDependency(waitId, record)
+  }
+
+  #untell(record: TaskRecord): void {
+    const dependency = this.#dependencies.get(record)
+    if (dependency === undefined) return
+    dependency.waiterCount -= 1
+    if (dependency.waiterCount > 0) return
+    const { waitId } = dependency
+    this.#dependencies.delete(record)
+    this.#dependencyById.delete(waitId)
+    const taskId = record.scope.childTaskId(record.index)
+    this.#worker.deps.raylet.notify('unblocked', { waitId, taskId })
+  }
+
+  /** What must be complete before this task can begin; undefined when nothing is missing. */
+  #dependenciesOf(record: TaskRecord): readonly ObjectEntry[] | undefined {
+    if (record.phase !== WAITING) return undefined
+    // A call of an actor also waits for those before it in the queue of this caller.
+    const held = record.args === undefined ? record : this.#worker.actors.holding(record)
+    return held?.dependencies?.filter((entry) => entry.pending)
   }
 
   #waitingOn(entries: readonly ObjectEntry[]): Waiting[] {
     return entries.slice(0, WAITING_ON_MAX).map((entry) => {
-      const kind = entry.task?.kind
       const taskId = this.#worker.references.idOf(entry).slice(0, 16) as TaskId
-      const limit = kind?.limit === undefined ? {} : { limit: kind.limit.name }
-      const waiting = { taskId, name: kind?.name ?? 'a borrowed object', ...limit }
-      if (kind?.actorId === undefined) return waiting
-      return { ...waiting, actorId: this.#worker.realActorId(kind.actorId) }
+      const { task } = entry
+      if (task === undefined) return { taskId, name: 'a borrowed object' }
+      const { kind } = task
+      const hasNoToken = task.phase === WAITING && task.args !== undefined
+      return {
+        taskId,
+        name: kind.name,
+        ...(kind.actorId === undefined
+          ? {}
+          : { actorId: this.#worker.realActorId(kind.actorId), ...groupOf(kind.concurrencyGroup) }),
+        ...(kind.limit !== undefined && hasNoToken ? { limit: kind.limit.name } : {}),
+      }
     })
   }
 }
+
+type Identity = Omit<RayletNotices['blocked'], 'waitId' | 'on'>
+
+function identityOf({ taskId, parts }: Scope): Identity {
+  const { name, actorId, concurrencyGroup, limit } = parts
+  return {
+    taskId,
+    name,
+    ...(actorId === undefined ? {} : { actorId, ...groupOf(concurrencyGroup) }),
+    ...(limit === undefined ? {} : { limit }),
+  }
+}
+
+const groupOf = (group: string | undefined): { readonly group?: string } =>
+  group === undefined ? {} : { group }

@@ -171,7 +171,7 @@ export class CoreWorker {
       resolve: (entry) => {
         this.values.resolve(entry)
       },
-      block: (entries, fail) => this.blocking.block(entries, fail),
+      block: (entries, fail, need) => this.blocking.block(entries, fail, need),
       present: (error, site) => withCallSite(error, site, this.#label(), deps.stackView()),
     })
     this.rootScope = this.#makeRootScope()
@@ -299,6 +299,9 @@ export class CoreWorker {
       this.deps.finalization.collect()
       this.store.shed()
     },
+    checkWait: ({ waitId }: ClientNotices['checkWait']): void => {
+      this.blocking.check(waitId)
+    },
     deadlock: ({ waitId, chain }: ClientNotices['deadlock']): void => {
       this.blocking.deadlock(waitId, chain)
     },
@@ -381,17 +384,6 @@ export class CoreWorker {
       this.#nodeDied(error)
     }
     return submitter
-  }
-
-  /** Resolves when a task without returns has ended. @throws what it failed with */
-  async finished(record: TaskRecord): Promise<undefined> {
-    const unblock = this.blocking.block([])
-    try {
-      await record.ended
-    } finally {
-      unblock()
-    }
-    return undefined
   }
 
   realActorId(actorId: ActorId): ActorId {

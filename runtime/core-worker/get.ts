@@ -26,9 +26,13 @@ export interface GetterDeps {
   present(error: unknown, site: CallSite): unknown
   /** Asks the owner of a borrowed entry for its value. */
   resolve(entry: ObjectEntry): void
-  /** Reports this task as blocked on these entries; the result ends the report. A deadlock found
-   *  meanwhile is told to `fail`. */
-  block(entries: readonly ObjectEntry[], fail?: (error: Error) => void): () => void
+  /** Reports this task as blocked until `need` of these entries are complete; the result ends the
+   *  report. A deadlock found meanwhile is told to `fail`. */
+  block(
+    entries: readonly ObjectEntry[],
+    fail: ((error: Error) => void) | undefined,
+    need: number | undefined,
+  ): () => void
 }
 
 export class Getter {
@@ -91,7 +95,11 @@ export class Getter {
       missing = numReturns - countReady(entries)
     }
     if (missing > 0 && options.timeoutMs !== 0) {
-      await this.#until(entries, options, { enough: () => --missing <= 0, onTimeout: 'return' })
+      await this.#until(entries, options, {
+        need: missing,
+        enough: () => --missing <= 0,
+        onTimeout: 'return',
+      })
     }
     return splitReady(refs, entries, numReturns)
   }
@@ -139,13 +147,18 @@ export class Getter {
   #until(
     entries: readonly ObjectEntry[],
     options: Partial<Pick<GetSpecOptions, 'timeoutMs' | 'signal'>>,
-    rule: { enough(entry: ObjectEntry): boolean; onTimeout: 'throw' | 'return' },
+    rule: {
+      /** How many must be complete; default all. */
+      need?: number
+      enough(entry: ObjectEntry): boolean
+      onTimeout: 'throw' | 'return'
+    },
   ): Promise<void> {
     const pending = entries.filter((entry) => entry.pending)
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined
       let done = false
-      const endsItself = options.timeoutMs !== undefined || rule.onTimeout === 'return'
+      const endsItself = options.timeoutMs !== undefined
       const finish = (error?: unknown): void => {
         if (done) return
         done = true
@@ -164,7 +177,7 @@ export class Getter {
       const abort = (): void => {
         finish(options.signal?.reason)
       }
-      const unblock = this.#deps.block(pending, endsItself ? undefined : finish)
+      const unblock = this.#deps.block(pending, endsItself ? undefined : finish, rule.need)
       options.signal?.addEventListener('abort', abort, { once: true })
       const { timeoutMs } = options
       if (timeoutMs !== undefined) {

@@ -44,15 +44,14 @@ export class RefStream implements AsyncIterable<ObjectRef> {
   }
 
   #next(): Promise<ObjectEntry | undefined> {
-    const unblock = this.#worker.blocking.block([this.#state.completed])
-    return this.#state.next().finally(unblock)
+    return this.#worker.blocking.during([this.#state.completed], this.#state.next())
   }
 }
 
 export function returnsOf(worker: CoreWorker, record: TaskRecord): unknown {
   if (record.stream !== undefined) return new RefStream(worker, record.stream)
   const { returns } = record
-  if (returns === undefined) return undefined
+  if (returns === undefined || record.kind.numReturns === 0) return undefined
   if (Array.isArray(returns)) return (returns as ObjectEntry[]).map((entry) => worker.ref(entry))
   return worker.ref(returns as ObjectEntry)
 }
@@ -61,7 +60,7 @@ export function returnsOf(worker: CoreWorker, record: TaskRecord): unknown {
 export function runOf(worker: CoreWorker, record: TaskRecord): unknown {
   const returned = returnsOf(worker, record)
   if (returned instanceof RefStream) return returned.values()
-  if (returned === undefined) return worker.finished(record)
+  if (returned === undefined) return worker.getter.getOne(worker.ref(record.returns as ObjectEntry))
   if (Array.isArray(returned)) return worker.getter.getMany(returned as ObjectRef[])
   return worker.getter.getOne(returned as ObjectRef)
 }

@@ -18,6 +18,7 @@ export interface ScopeParts {
   readonly name: string
   readonly attempt: number
   readonly actorId?: ActorId
+  readonly concurrencyGroup?: string
   readonly wasRestarted?: boolean
   readonly resources: ResourceSet
   readonly gpuIds: readonly number[]

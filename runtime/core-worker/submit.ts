@@ -360,14 +360,13 @@ export class Submitter {
       record.stream = new StreamState(record, this.#deps.streamHooks)
       return
     }
-    if (kind.numReturns === 0) return
     const make = (i: number): ObjectEntry => {
       const entry = new ObjectEntry(record.scope, record.index, i)
       entry.task = record
       return entry
     }
     record.returns =
-      kind.numReturns === 1 ? make(0) : Array.from({ length: kind.numReturns }, (_, i) => make(i))
+      kind.numReturns <= 1 ? make(0) : Array.from({ length: kind.numReturns }, (_, i) => make(i))
   }
 
   #begin(record: TaskRecord): void {
@@ -410,7 +409,9 @@ export class Submitter {
   }
 
   #await(record: TaskRecord, encoded: EncodedArguments): void {
+    record.dependencies = encoded.parts.flatMap((part) => (part.kind === 'entry' ? part.entry : []))
     whenPartsComplete(encoded.parts, this.#resolve, (error) => {
+      record.dependencies = undefined
       if (record.phase === DONE) return
       if (error === undefined) {
         record.take(this.#deps.encoder.assemble(encoded))

@@ -11,7 +11,7 @@ import type { Scope } from './scope.ts'
 import type { StreamState } from './streams.ts'
 import type { TaskKind } from './task-kind.ts'
 
-const WAITING = 0
+export const WAITING = 0
 export const QUEUED = 1
 export const PUSHED = 2
 export const DONE = 3
@@ -28,6 +28,8 @@ export class TaskRecord {
   argsBytes = 0
   /** What the arguments need until the task is done: dependencies, refs inside values. */
   holds: readonly ObjectEntry[] | undefined
+  /** Top-level refs among the arguments, while some of them are pending. */
+  dependencies: readonly ObjectEntry[] | undefined
   /** True once the call has returned while arguments were still awaited. */
   awaited = false
   /** Its place among the live tasks: live-tasks.ts. */
@@ -38,13 +40,12 @@ export class TaskRecord {
   seq = -1
   /** Where it was pushed last. */
   peer: Peer | undefined
-  /** One entry for one return (the common case), several, or none. */
+  /** One entry for one return (the common case) or several. A call without returns has one too:
+   *  `run` waits for it. */
   returns: ObjectEntry | readonly ObjectEntry[] | undefined
   stream: StreamState | undefined
   /** Set while a time-out runs, from the start of the attempt. */
   timer: Timer | undefined
-  /** Resolves or rejects with the task, for tasks without returns. */
-  ended: Promise<void> | undefined
   /** Undoes what the call registered elsewhere (its AbortSignal). */
   onEnd: (() => void) | undefined
 

@@ -116,7 +116,9 @@ export class Values {
     }
     return new Promise((resolve) => {
       this.resolve(entry)
+      const forget = this.#worker.blocking.awaiting([entry])
       entry.whenComplete(() => {
+        forget()
         resolve(this.#resolutionOf(entry))
       })
     })

@@ -216,8 +216,8 @@ export class WorkerSide {
       mode: 'worker',
       coreWorker: this.#worker,
       ...this.#ofActor(),
+      ...placesOf(task.template),
       ...capturedOf(task.template),
-      ...limitOf(task.template),
     }
   }
 
@@ -382,8 +382,12 @@ export class WorkerSide {
   }
 }
 
-function limitOf({ limit }: TaskTemplate): Pick<ScopeParts, 'limit'> {
-  return limit === undefined ? {} : { limit }
+/** What it takes a place of while it runs. */
+function placesOf({ concurrencyGroup, limit }: TaskTemplate): Partial<ScopeParts> {
+  return {
+    ...(concurrencyGroup === undefined ? {} : { concurrencyGroup }),
+    ...(limit === undefined ? {} : { limit }),
+  }
 }
 
 function capturedOf({ captured }: TaskTemplate): Pick<ScopeParts, 'captured'> {

@@ -171,10 +171,11 @@ export interface ActorInfo {
 
 export interface Waiting {
   readonly taskId: TaskId
-  /** Set when the awaited task is a call of that actor. */
+  /** Set when the awaited task is a call of that actor, in that concurrency group. */
   readonly actorId?: ActorId
   /** Set when the awaited task needs a token of that limiter to run. */
   readonly limit?: string
+  readonly group?: string
   readonly name: string
 }
 
@@ -260,8 +261,14 @@ export interface RayletNotices {
     actorId?: ActorId
     /** The limiter whose token the waiting task holds. */
     limit?: string
+    group?: string
     on: readonly Waiting[]
+    /** How many of those must end; absent: all. */
+    need?: number
     name: string
+    /** The task has not begun: it waits for its dependencies, and a wait of this process or of
+     *  another for it. */
+    isDependency?: boolean
   }
   unblocked: { waitId: number; taskId: TaskId }
   storeAbort: { objectId: ObjectId }
@@ -293,6 +300,8 @@ export interface ClientNotices {
   workerDied: WorkerExit
   /** The store is short of room: give up what nobody uses. */
   shedMemory: object
+  /** Answered by `blocked` once more, or by `unblocked`. */
+  checkWait: { waitId: number }
   deadlock: { waitId: number; chain: readonly string[] }
   startActor: {
     spec: ActorSpec

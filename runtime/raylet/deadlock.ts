@@ -1,21 +1,18 @@
-// Finds rings of tasks that wait for each other. A ring cannot end by itself: the wait that closed
-// it is told, and fails with DeadlockError.
-//   A wait is stuck when a task it waits for is stuck. A task is stuck when
-//     - it is itself waiting, and all of its waits are stuck; or
-//     - it is a call of an actor all of whose places are taken by calls that are stuck, so that
-//       it can never start; or
-//     - it needs a token of a limiter all of whose tokens are held by tasks that are stuck.
-// The stuck ones are what is left after all that can go on were taken away, again and again (the
-// greatest fixed point). Waits for things that still run are never stuck.
+// Tells tasks that wait for each other. A ring cannot end by itself: the wait that closed it fails
+// with DeadlockError. What the graph is, and when a wait is stuck: wait-graph.ts.
+// What a wait is on may have changed since it was reported, so nobody is told before every wait of
+// the ring was asked, after all of them had begun, and has said again what it is on:
+//   blocked ──settle──► among the stuck: asked (checkWait) ──blocked again──► confirmed ──► told
 // Invariants:
 //   L1. A ring is reported once, to its newest wait, after it stood for DEADLOCK_SETTLE_MS.
 //   L2. Work is bounded: a look at all waits at most once per DEADLOCK_SETTLE_MS.
+//   L3. No false alarm: all confirmations of a ring are newer than its newest wait.
 import { DEADLOCK_SETTLE_MS } from '../common/limits.ts'
-import type { ActorId, TaskId, WorkerId } from '../common/ids.ts'
-import type { Waiting } from '../protocol/messages.ts'
+import type { WorkerId } from '../common/ids.ts'
 import { addWait, removeWait } from './holdings.ts'
 import type { RayletState, Wait } from './state.ts'
 import { notify, wakeBy, type RayletEvent, type Turn } from './turn.ts'
+import { newestOf, WaitGraph, type Places } from './wait-graph.ts'
 
 type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 
@@ -23,19 +20,32 @@ const keyOf = (client: WorkerId, waitId: number): string => `${client}:${String(
 
 export function blocked(turn: Turn, event: EventOf<'blocked'>): void {
   const { state } = turn
-  const { client, waitId, actorId, name, on } = event
-  if (!state.clients.has(client) || state.waits.has(keyOf(client, waitId))) return
-  const lease = state.workers.get(client)?.lease
+  const { client, waitId, on, need } = event
+  if (!state.clients.has(client)) return
+  const known = state.waits.get(keyOf(client, waitId))
+  if (known !== undefined) {
+    known.on = on
+    known.need = need ?? on.length
+    known.confirmedAtMs = turn.nowMs
+    return
+  }
+  const { taskId, actorId, group, limit, name } = event
+  const isDependency = event.isDependency === true
+  const lease = isDependency ? undefined : state.workers.get(client)?.lease
   const wait: Wait = {
     client,
     waitId,
-    taskId: event.taskId,
+    taskId,
     actorId,
-    limit: event.limit,
+    group,
+    limit,
     name,
+    isDependency,
     on,
+    need: need ?? on.length,
     sinceMs: turn.nowMs,
     lease,
+    confirmedAtMs: -Infinity,
     reported: false,
   }
   state.waits.set(keyOf(client, waitId), wait)
@@ -45,7 +55,10 @@ export function blocked(turn: Turn, event: EventOf<'blocked'>): void {
 
 export function unblocked(turn: Turn, client: WorkerId, waitId: number): void {
   const wait = turn.state.waits.get(keyOf(client, waitId))
-  if (wait !== undefined) removeWaitOf(turn.state, wait)
+  if (wait === undefined) return
+  removeWaitOf(turn.state, wait)
+  // What its task still waits for may be all it waits for now.
+  if (turn.state.waits.size > 0) scheduleCheck(turn)
 }
 
 /** The process is gone, and its waits with it. */
@@ -76,123 +89,50 @@ export function reportDeadlocks(turn: Turn): void {
     return
   }
   state.deadlockCheckAtMs = undefined
-  const ring = findRing(state)
-  if (ring === undefined) return
-  const newest = ring.reduce((a, b) => (b.sinceMs >= a.sinceMs ? b : a))
-  if (newest.sinceMs + DEADLOCK_SETTLE_MS <= nowMs) {
-    newest.reported = true
-    const chain = chainFrom(ring, newest)
-    notify(turn, newest.client, 'deadlock', { waitId: newest.waitId, chain })
-  }
-  scheduleCheck(turn)
-}
-
-/** The names around the ring, from the wait that closed it back to itself. */
-function chainFrom(ring: readonly Wait[], newest: Wait): string[] {
-  const at = ring.indexOf(newest)
-  const ordered = [...ring.slice(at), ...ring.slice(0, at), newest]
-  return ordered.map((wait) => wait.name)
-}
-
-interface Graph {
-  readonly byTask: ReadonlyMap<TaskId, readonly Wait[]>
-  readonly byActor: ReadonlyMap<ActorId, readonly Wait[]>
-  readonly byLimiter: ReadonlyMap<string, readonly Wait[]>
-  readonly placesOf: (actorId: ActorId) => number
-  readonly tokensOf: (limiter: string) => number
-  readonly stuck: Set<Wait>
-}
-
-/** One ring among all waits, or undefined: pure, exported for its tests. */
-function findRing(state: RayletState): Wait[] | undefined {
+  const places = placesIn(state)
+  const settledByMs = nowMs - DEADLOCK_SETTLE_MS
   const waits = [...state.waits.values()].filter((wait) => !wait.reported)
-  const graph: Graph = {
-    byTask: Map.groupBy(waits, (wait) => wait.taskId),
-    byActor: groupBy(waits, (wait) => wait.actorId),
-    byLimiter: groupBy(waits, (wait) => wait.limit),
-    placesOf: (actorId) => placesOf(state, actorId),
-    tokensOf: (name) => state.limiters.get(name)?.concurrency ?? Infinity,
-    stuck: new Set(waits),
-  }
-  takeAwayLoose(graph)
-  const newest = [...graph.stuck].reduce<Wait | undefined>(
-    (a, b) => (a === undefined || b.sinceMs >= a.sinceMs ? b : a),
-    undefined,
+  const settled = waits.filter((wait) => wait.sinceMs <= settledByMs)
+  // Asked at the last look, when all of these had begun: L3.
+  const confirmed = settled.filter((wait) => wait.confirmedAtMs >= settledByMs)
+  const ring = new WaitGraph(confirmed, places).ring()
+  if (ring !== undefined) tell(turn, ring)
+  const { stuck } = new WaitGraph(
+    settled.filter((wait) => !wait.reported),
+    places,
   )
-  return newest && walk(graph, newest)
+  for (const { client, waitId } of stuck) notify(turn, client, 'checkWait', { waitId })
+  if (stuck.size > 0 || settled.length < waits.length) scheduleCheck(turn)
 }
 
-/** Waits by what they have in common; those that have no such thing are left out. */
-function groupBy<K>(
-  waits: readonly Wait[],
-  keyOfWait: (wait: Wait) => K | undefined,
-): Map<K, Wait[]> {
-  const groups = Map.groupBy(waits, keyOfWait)
-  groups.delete(undefined)
-  return groups as Map<K, Wait[]>
+function tell(turn: Turn, ring: readonly Wait[]): void {
+  // A dependency is nobody's call of get: who waits for it is told.
+  const newest = newestOf(ring.filter((wait) => !wait.isDependency))
+  if (newest === undefined) return
+  newest.reported = true
+  const at = ring.indexOf(newest)
+  const chain = [...ring.slice(at), ...ring.slice(0, at), newest].map((wait) => wait.name)
+  notify(turn, newest.client, 'deadlock', { waitId: newest.waitId, chain })
 }
 
-/** How many calls the actor may run at once; while it is constructed, that is its one task. */
-function placesOf(state: RayletState, actorId: ActorId): number {
-  const actor = state.actors.get(actorId)
-  if (actor === undefined) return Infinity
-  if (actor.phase !== 'ALIVE') return 1
-  const { maxConcurrency, concurrencyGroups } = actor.spec
-  return Object.values(concurrencyGroups).reduce((sum, places) => sum + places, maxConcurrency)
-}
-
-function takeAwayLoose(graph: Graph): void {
-  let changed = true
-  while (changed) {
-    changed = false
-    for (const wait of graph.stuck) {
-      if (wait.on.some((target) => blockersOf(graph, target) !== undefined)) continue
-      graph.stuck.delete(wait)
-      changed = true
-    }
+function placesIn(state: RayletState): Places {
+  const capacities = new Map<string, number>()
+  const known = (place: string, capacity: number): string => {
+    capacities.set(place, capacity)
+    return place
   }
-}
-
-/** The stuck waits that keep this task from ending, or undefined when it can go on. */
-function blockersOf(graph: Graph, target: Waiting): readonly Wait[] | undefined {
-  const own = graph.byTask.get(target.taskId)
-  if (own !== undefined) return own.every((wait) => graph.stuck.has(wait)) ? own : undefined
-  const { actorId, limit } = target
-  if (actorId !== undefined) {
-    return stuckHolders(graph, graph.byActor.get(actorId), graph.placesOf(actorId))
+  return {
+    ofActor: (actorId, group) => {
+      const actor = state.actors.get(actorId)
+      if (actor === undefined) return known(actorId, Infinity)
+      if (actor.phase !== 'ALIVE') return known(actorId, 1) // its constructor
+      const { concurrencyGroups, maxConcurrency } = actor.spec
+      const places = group === undefined ? undefined : concurrencyGroups[group]
+      if (places === undefined) return known(actorId, maxConcurrency)
+      return known(`${actorId} ${String(group)}`, places)
+    },
+    ofLimiter: (name) =>
+      known(`limiter ${name}`, state.limiters.get(name)?.concurrency ?? Infinity),
+    capacity: (place) => capacities.get(place) ?? Infinity,
   }
-  if (limit === undefined) return undefined
-  return stuckHolders(graph, graph.byLimiter.get(limit), graph.tokensOf(limit))
-}
-
-/** Those who hold all places, when none of them can go on. */
-function stuckHolders(
-  graph: Graph,
-  holding: readonly Wait[] = [],
-  places: number,
-): readonly Wait[] | undefined {
-  const running = new Set(holding.map((wait) => wait.taskId))
-  if (running.size < places) return undefined
-  return holding.every((wait) => graph.stuck.has(wait)) ? holding : undefined
-}
-
-/** Follow stuck waits until one comes again: what lies between is the ring. */
-function walk(graph: Graph, start: Wait): Wait[] | undefined {
-  const path: Wait[] = []
-  let at: Wait | undefined = start
-  while (at !== undefined) {
-    const seen = path.indexOf(at)
-    if (seen >= 0) return path.slice(seen)
-    path.push(at)
-    at = nextOf(graph, at)
-  }
-  return undefined
-}
-
-function nextOf(graph: Graph, wait: Wait): Wait | undefined {
-  for (const target of wait.on) {
-    const next = blockersOf(graph, target)?.[0]
-    if (next !== undefined) return next
-  }
-  return undefined
 }

@@ -178,10 +178,18 @@ export interface Wait {
   readonly actorId: ActorId | undefined
   /** The limiter whose token the waiting task holds. */
   readonly limit: string | undefined
+  /** The concurrency group whose place it takes. */
+  readonly group: string | undefined
   readonly name: string
-  readonly on: readonly Waiting[]
+  /** A task that has not begun, and what it waits for: told while somebody waits for it. */
+  readonly isDependency: boolean
+  on: readonly Waiting[]
+  /** How many of those must end. */
+  need: number
   readonly sinceMs: number
   readonly lease: Lease | undefined
+  /** When its process said last what it is on, after having been asked. */
+  confirmedAtMs: number
   reported: boolean
 }
 

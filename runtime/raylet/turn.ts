@@ -72,6 +72,10 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly limit: string | undefined
       readonly on: readonly Waiting[]
       readonly name: string
+      readonly need?: number
+      readonly group?: string
+      readonly limiter?: string
+      readonly isDependency?: boolean
     }
   | { readonly kind: 'unblocked'; readonly client: WorkerId; readonly waitId: number }
   | {

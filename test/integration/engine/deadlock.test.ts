@@ -1,6 +1,6 @@
 // Deadlock (issue item 8): who waits for itself is told so, with the chain; who only waits is not.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { DeadlockError, GetTimeoutError, TaskError, get, init, shutdown } from 'virga'
+import { DeadlockError, GetTimeoutError, TaskError, get, init, put, shutdown } from 'virga'
 import * as fn from './functions.ts'
 import { caught } from '../../support/waiting.ts'
 
@@ -58,6 +58,44 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
     await two.keep.run({ ref: a })
     const { data } = await deadlockOf(get([a, b]))
     expect(data['chain']).toEqual(['waitsAt', 'waitsAt', 'waitsAt'])
+  })
+
+  it('a wait for any one of two, when both wait for it', async () => {
+    const [one, two] = [fn.RemoteKeeper.remote(), fn.RemoteKeeper.remote()]
+    const first = fn.waitsForAny.remote(one)
+    await two.keep.run({ ref: first })
+    const both = [fn.waitsAt.remote(two), fn.waitsAt.remote(two)]
+    await one.keep.run({ ref: await put(both) })
+    // One of the three is told, and with it the others go on.
+    await deadlockOf(get([first, ...both]))
+  })
+
+  it('a wait for any one of which one runs is none', async () => {
+    const keeper = fn.RemoteKeeper.remote()
+    const self = fn.waitsForAny.remote(keeper)
+    await keeper.keep.run({ ref: await put([self, fn.sleep.remote(1500)]) })
+    expect(await get(self)).toBe(1)
+  })
+
+  it('a task that waits for one which needs its result', async () => {
+    const keeper = fn.RemoteKeeper.remote()
+    const outer = fn.waitsAt.remote(keeper)
+    const needsIt = fn.echo.remote(outer)
+    await keeper.keep.run({ ref: fn.echo.remote(needsIt) })
+    const { data } = await deadlockOf(get(outer))
+    expect(data['chain']).toEqual(['waitsAt', 'echo', 'echo', 'waitsAt'])
+  })
+
+  it('an actor that reads a stream of its own, or awaits a call of its own without returns', async () => {
+    const link = fn.RemoteLink.remote()
+    await link.link.run(link)
+    await deadlockOf(link.readItems.run())
+    await deadlockOf(link.passSilently.run())
+    expect(await link.pass.run(0)).toBe(42)
+  })
+
+  it('a task that holds the only token of a limiter and waits for another under it', async () => {
+    await deadlockOf(fn.limitedOuter.run())
   })
 
   it('a wait that ends by itself is no deadlock: its time-out tells', async () => {

@@ -1,5 +1,5 @@
 // Remote functions and classes of the engine's tests: a module of its own, as a user would have it.
-import { exitActor, remote, runtimeContext, type ActorHandle, type ObjectRef } from 'virga'
+import { exitActor, limiter, remote, runtimeContext, type ActorHandle, type ObjectRef } from 'virga'
 
 export const square = remote((x: number) => x * x)
 export const add = remote((a: number, b: number) => a + b)
@@ -391,12 +391,42 @@ export class Link {
   link(next: unknown): void {
     this.#next = next as { pass: { run(hops: number): Promise<number> } }
   }
+  async *items(): AsyncGenerator<number> {
+    await Promise.resolve()
+    yield 42
+  }
+  async readItems(): Promise<number> {
+    const { items } = this.#next as unknown as { items: { run(): AsyncIterable<number> } }
+    let last = 0
+    for await (const item of items.run()) last = item
+    return last
+  }
+  async passSilently(): Promise<void> {
+    const { pass } = this.#next as unknown as ActorHandle<LinkMethods>
+    await pass.options({ numReturns: 0 }).run(0)
+  }
   async pass(hops: number): Promise<number> {
     if (hops === 0 || this.#next === undefined) return 42
     return this.#next.pass.run(hops - 1)
   }
 }
 export const RemoteLink = remote(Link)
+interface LinkMethods {
+  pass: [fn: (hops: number) => Promise<number>, numReturns: 1]
+}
+/** Waits for any one of the refs that it was given; how many had come. */
+export const waitsForAny = remote(async (keeper: ActorHandle<KeeperMethods>) => {
+  const { wait } = await import('virga')
+  for (;;) {
+    const { ref } = await keeper.kept.run()
+    if (ref === undefined) continue
+    const refs = await (await import('virga')).get(ref as ObjectRef<readonly ObjectRef[]>)
+    return (await wait(refs))[0].length
+  }
+})
+const one = limiter('deadlock', { concurrency: 1 })
+export const limitedInner = remote(() => 1, { limit: one })
+export const limitedOuter = remote(() => limitedInner.run(), { limit: one })
 /** Waits for what another task of the same kind was given. */
 export const waitsAt = remote(async (keeper: ActorHandle<KeeperMethods>) => {
   const { get } = await import('virga')

@@ -185,7 +185,7 @@ describe('references', () => {
           }
         },
       ),
-      { numRuns: scaled(100, 12), seed: 1 },
+      { numRuns: scaled(100, 8), seed: 1 },
     )
   }, 120_000)
 })

@@ -239,10 +239,14 @@ export class Brain {
       taskId: string
       name?: string
       actorId?: string
+      group?: string
       limit?: string
-      on: readonly { taskId: string; actorId?: string; limit?: string }[]
+      need?: number
+      isDependency?: boolean
+      on: readonly { taskId: string; actorId?: string; group?: string; limit?: string }[]
     },
   ): RayletEffect[] {
+    const { group, need, isDependency } = wait
     return this.send({
       kind: 'blocked',
       client: this.id(client),
@@ -251,13 +255,30 @@ export class Brain {
       actorId: wait.actorId as ActorId | undefined,
       limit: wait.limit,
       name: wait.name ?? wait.taskId,
-      on: wait.on.map(({ taskId, actorId, limit }) => ({
+      ...(group === undefined ? {} : { group }),
+      ...(need === undefined ? {} : { need }),
+      ...(isDependency === undefined ? {} : { isDependency }),
+      on: wait.on.map(({ taskId, actorId, ...place }) => ({
+        ...place,
         taskId: taskId as TaskId,
         name: taskId,
         ...(actorId === undefined ? {} : { actorId: actorId as ActorId }),
-        ...(limit === undefined ? {} : { limit }),
       })),
     })
+  }
+
+  /** Answers every checkWait among these effects: the wait is still on what it was. */
+  confirm(effects: readonly RayletEffect[]): void {
+    for (const effect of effects) {
+      if (effect.kind !== 'notify' || effect.type !== 'checkWait') continue
+      const { waitId } = effect.message
+      const wait = [...this.state.waits.values()].find(
+        (each) => each.client === effect.to && each.waitId === waitId,
+      )
+      if (wait === undefined) continue
+      const { client, taskId, actorId, limit, name, on, need } = wait
+      this.send({ kind: 'blocked', client, waitId, taskId, actorId, limit, name, on, need })
+    }
   }
 
   unblock(client: string, waitId: number): RayletEffect[] {

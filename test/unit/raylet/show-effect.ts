@@ -42,6 +42,8 @@ function showNotice(effect: Notice, names: Names): string {
       const { classId, leaseId, workerId, gpuIds } = effect.message
       return `leaseGranted class ${String(classId)}, lease ${String(leaseId)} at ${nameOf(workerId, names)}${gpus(gpuIds)}`
     }
+    case 'checkWait':
+      return `check wait ${String(effect.message.waitId)}`
     case 'assigned':
       return `assigned lease ${String(effect.message.leaseId)} ${amounts(effect.message.resources)}`
     case 'classRefused': {
