@@ -1,5 +1,6 @@
-// How a worker says, in the stream itself, whose output follows: a line that a terminal does not
-// show. It keeps its place among what is printed, which no message beside the stream could.
+// What a worker says in its output itself, as lines that a terminal does not show: whose output
+// follows, and at its end how much memory it had. They keep their place among what is printed, and
+// are read before the end of the process is known, which no message beside the stream could be.
 // Source: Ray worker.py, magic tokens in the worker's output.
 
 const START = '\u001B]virga;'
@@ -16,4 +17,23 @@ export function outputMark(name: string): string {
 export function nameOfMark(line: string): string | undefined {
   if (!line.startsWith(START) || !line.endsWith(END)) return undefined
   return line.slice(START.length, -END.length)
+}
+
+const PEAK_START = '\u001B]virga-peak;'
+
+/** To be printed last, whether or not a line was begun. */
+export function peakMark(peakRssBytes: number): string {
+  return `${PEAK_START}${String(peakRssBytes)}${END}\n`
+}
+
+/** The bytes, and what the line has before the mark; undefined if it ends with none. */
+export function peakOfMark(
+  line: string,
+): { readonly peakRssBytes: number; readonly before: string } | undefined {
+  if (!line.endsWith(END)) return undefined
+  const at = line.lastIndexOf(PEAK_START)
+  if (at < 0) return undefined
+  const peakRssBytes = Number(line.slice(at + PEAK_START.length, -END.length))
+  if (!Number.isSafeInteger(peakRssBytes)) return undefined
+  return { peakRssBytes, before: line.slice(0, at) }
 }

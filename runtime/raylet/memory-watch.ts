@@ -56,6 +56,12 @@ export class MemoryWatch {
     this.#letLeaversGo()
   }
 
+  /** Looks at one worker now: it has just begun, or is about to be killed. */
+  look(workerId: WorkerId, pid: number): void {
+    const memory = this.#deps.memory?.read([pid])?.processes.get(pid)
+    if (memory !== undefined) this.#events.sawPeak(workerId, memory.peakRssBytes)
+  }
+
   #letLeaversGo(): void {
     if (this.#leaving.size === 0) return
     const alive = this.#deps.memory?.read([...this.#leaving.values()])?.processes

@@ -14,7 +14,7 @@ import {
   OUTPUT_LINE_BYTES_MAX,
   STDERR_TAIL_LINES,
 } from '../common/limits.ts'
-import { nameOfMark } from '../protocol/output-mark.ts'
+import { nameOfMark, peakOfMark } from '../protocol/output-mark.ts'
 import type { OutputLine } from '../protocol/messages.ts'
 
 type Stream = 'stdout' | 'stderr'
@@ -34,6 +34,8 @@ export interface OutputSource {
   readonly pid: () => number
   /** What the worker is doing, as users know it: `square`, `Counter`. */
   readonly name: () => string
+  /** The worker's own word, at its end, on the most memory it had. */
+  readonly sawMemory: (peakRssBytes: number) => void
   readonly pause: () => void
   readonly resume: () => void
 }
@@ -164,6 +166,12 @@ export class WorkerOutput {
     const name = nameOfMark(whole)
     if (name !== undefined) {
       state.name = name
+      return
+    }
+    const peak = stream === 'stderr' ? peakOfMark(whole) : undefined
+    if (peak !== undefined) {
+      this.#source.sawMemory(peak.peakRssBytes)
+      if (peak.before !== '') this.#line(stream, state, peak.before)
       return
     }
     const text = whole.endsWith('\r') ? whole.slice(0, -1) : whole

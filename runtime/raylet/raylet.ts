@@ -7,11 +7,12 @@ import { ProtocolError } from '../common/errors.ts'
 import { newNodeId, toHex, type JobId, type WorkerId } from '../common/ids.ts'
 import { OWNER_HELLO_MS } from '../common/limits.ts'
 import type { Connection, Listener } from '../protocol/connection.ts'
-import type { Hello, OutputLine, StateRow, Welcome } from '../protocol/messages.ts'
+import type { Hello, OutputLine, Welcome } from '../protocol/messages.ts'
 import { Brain, type ShellEffect } from './brain.ts'
 import { ClientLink, type LinkHost, type Stimulus } from './client-link.ts'
 import { GcsWriter } from './gcs-writer.ts'
 import { JobStore } from './job-store.ts'
+import { LastSummary } from './last-summary.ts'
 import { MemoryWatch } from './memory-watch.ts'
 import { ProgressBook } from './progress.ts'
 import type { RayletDeps, RayletOptions } from './raylet-ports.ts'
@@ -28,8 +29,6 @@ const WATCHED_STOP_GRACE_MS = 2_000
 /** How long it waits for processes that were killed. */
 const STOP_KILL_MS = 2_000
 const UNITS = 10_000
-/** Turns of the event loop in which the connections of ended workers are read to their end. */
-const LAST_TURNS_MAX = 100
 
 export class Raylet {
   readonly state: RayletState
@@ -44,7 +43,7 @@ export class Raylet {
   readonly #gcs: GcsWriter
   readonly #memory: MemoryWatch
   readonly #progress = new ProgressBook()
-  readonly #awaitingStop: ((last: { rows: StateRow[] }) => void)[] = []
+  readonly #last: LastSummary
   #listener: Listener | undefined
   #stopping: Promise<void> | undefined
   /** Called once when nobody needs this raylet any more and it has stopped. */
@@ -54,6 +53,7 @@ export class Raylet {
     this.#deps = deps
     this.#options = options
     this.#taskLog = new TaskLog(deps.hash)
+    this.#last = new LastSummary(deps.clock)
     const cpus = (options.totals['CPU'] ?? 0) / UNITS
     this.state = createState({
       nodeId: newNodeId(deps.random),
@@ -156,33 +156,20 @@ export class Raylet {
       else link.notify('exit', { reason: 'the cluster stops' })
     }
     for (const link of this.#links.values()) link.flush()
-    const graceMs = this.#awaitingStop.length > 0 ? WATCHED_STOP_GRACE_MS : STOP_GRACE_MS
+    const graceMs = this.#last.isAwaited ? WATCHED_STOP_GRACE_MS : STOP_GRACE_MS
     await this.#processes.endAll({ graceMs, killMs: STOP_KILL_MS })
-    await this.#tellLast()
+    await this.#last.tell(
+      () => this.#progress.rows(),
+      () => this.#hasWorkers(),
+    )
     for (const link of this.#links.values()) link.close()
     await this.#listener?.close()
     await this.#objects.close()
     this.onLeft?.()
   }
 
-  /** Whoever watches hears how far everything came, before the connections close. */
-  async #tellLast(): Promise<void> {
-    if (this.#awaitingStop.length === 0) return
-    // What the workers said last may still be on its way when their processes have ended.
-    for (let turn = 0; turn < LAST_TURNS_MAX && this.#hasWorkers(); turn += 1) await this.#turn()
-    const rows = this.#progress.rows()
-    for (const resolve of this.#awaitingStop) resolve({ rows })
-    await this.#turn()
-  }
-
   #hasWorkers(): boolean {
     return [...this.#links.keys()].some((id) => this.state.clients.get(id)?.role === 'worker')
-  }
-
-  #turn(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#deps.clock.immediate(resolve)
-    })
   }
 
   #connected(connection: Connection): void {
@@ -206,10 +193,7 @@ export class Raylet {
         const jobId = this.state.clients.get(client)?.jobId
         if (jobId !== undefined) this.#progress.report(client, jobId, functions)
       },
-      awaitStop: () =>
-        new Promise((resolve) => {
-          this.#awaitingStop.push(resolve)
-        }),
+      awaitStop: () => this.#last.wait(),
       query: (message) => this.#queries.answer(message),
       drainOutput: () => this.#processes.drainOutput(),
       stop: () => {
@@ -227,6 +211,7 @@ export class Raylet {
     const own = role === 'driver' ? job : undefined
     this.#brain.tell({ kind: 'clientConnected', client, role, pid, address, job: own })
     if (own !== undefined) this.#gcs.job(own, 'RUNNING')
+    if (role === 'worker') this.#memory.look(client, pid)
     const { arena } = await this.#objects.open()
     return {
       nodeId: this.state.config.nodeId,
@@ -266,6 +251,7 @@ export class Raylet {
         return
       }
       case 'signal':
+        this.#lookAt(effect.worker)
         this.#processes.signal(effect.worker, effect.signal)
         return
       case 'jobEnded':
@@ -281,6 +267,12 @@ export class Raylet {
       default:
         this.#gcs.perform(effect)
     }
+  }
+
+  /** What it has by now, before nobody can tell any more. */
+  #lookAt(workerId: WorkerId): void {
+    const pid = this.state.workers.get(workerId)?.pid ?? 0
+    if (pid > 0) this.#memory.look(workerId, pid)
   }
 
   #jobEnded(jobId: JobId): void {

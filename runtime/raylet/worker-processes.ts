@@ -61,6 +61,9 @@ export class WorkerProcesses {
         {
           pid: () => running.handle?.pid ?? 0,
           name: () => this.#events.nameOf(workerId),
+          sawMemory: (peakRssBytes) => {
+            this.sawMemory(workerId, peakRssBytes)
+          },
           pause: () => running.handle?.pauseOutput(),
           resume: () => running.handle?.resumeOutput(),
         },

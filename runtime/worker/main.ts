@@ -21,6 +21,7 @@ import type { FunctionIdentity } from '../protocol/messages.ts'
 import { STRIP_FD } from '../protocol/strip-message.ts'
 import { blockOutput } from './blocking-output-process.ts'
 import { FunctionLoader } from './function-loader.ts'
+import { tellPeakMemoryAtExit } from './last-words-process.ts'
 import { liveUntilTold } from './life.ts'
 import { ModuleLoader } from './module-loader.ts'
 import { installTypeScriptHooks } from './strip-hooks-loader.ts'
@@ -38,7 +39,7 @@ function env(name: string): string {
 /** Of an actor its class, of a task its function. */
 function printingName(): string | undefined {
   const parts = systemContext.current()?.parts
-  return parts?.actorId === undefined ? parts?.name : parts.name.split('.')[0]
+  return parts?.actorId === undefined ? parts?.name : parts.name.split(/\.| constructor$/)[0]
 }
 
 function end(code: number): void {
@@ -57,6 +58,7 @@ async function main(): Promise<void> {
     },
   })
   blockOutput(printingName)
+  tellPeakMemoryAtExit()
   captureHomes(sources)
   surviveListenClash()
   const socketDir = join(sessionDir, 'workers')

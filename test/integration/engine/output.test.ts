@@ -35,6 +35,7 @@ describe('output of workers', () => {
     expect(code).toBe(0)
     expect(stdout).toMatch(/^\(speak pid=\d+\) out one$/m)
     expect(stderr).toMatch(/^\(speak pid=\d+\) err one$/m)
+    expect(stdout).toMatch(/^\(Teller pid=\d+\) is made$/m)
     expect(stdout).toMatch(/^\(Teller pid=\d+\) told two$/m)
     expect(stdout).toMatch(/^the driver itself$/m)
   })

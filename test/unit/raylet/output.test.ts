@@ -8,7 +8,7 @@ import {
   STDERR_TAIL_LINES,
 } from '../../../runtime/common/limits.ts'
 import type { OutputLine } from '../../../runtime/protocol/messages.ts'
-import { outputMark } from '../../../runtime/protocol/output-mark.ts'
+import { outputMark, peakMark } from '../../../runtime/protocol/output-mark.ts'
 import { WorkerOutput, type LogSink } from '../../../runtime/raylet/output.ts'
 
 /** A worker's output with a clock, a log and a driver that do as they are told. */
@@ -17,6 +17,7 @@ class Bench {
   logBusy = false
   driverTakes = true
   paused = false
+  peakRssBytes = 0
   readonly logged: string[] = []
   readonly lines: OutputLine[] = []
   readonly batches: number[] = []
@@ -41,6 +42,9 @@ class Bench {
     {
       pid: () => 7,
       name: () => 'square',
+      sawMemory: (bytes) => {
+        this.peakRssBytes = bytes
+      },
       pause: () => {
         this.paused = true
       },
@@ -237,5 +241,14 @@ describe('output of a worker', () => {
     bench.logBusy = false
     bench.log.onDrained?.()
     expect(bench.paused).toBe(false)
+  })
+
+  test("a worker's last word on its memory is taken out, also from a line that it had begun", () => {
+    const bench = new Bench()
+    bench.write(`bye${peakMark(123)}`, 'stderr')
+    bench.output.close()
+    expect(bench.peakRssBytes).toBe(123)
+    expect(bench.lines.map((line) => line.text)).toEqual(['bye'])
+    expect(bench.output.stderrTail).toEqual(['bye'])
   })
 })

@@ -18,6 +18,7 @@ import type {
   Welcome,
 } from '../../../runtime/protocol/messages.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
+import type { MemoryProbe } from '../../../runtime/raylet/memory-probe.ts'
 import { Raylet } from '../../../runtime/raylet/raylet.ts'
 import type { WorkerStart } from '../../../runtime/raylet/turn.ts'
 import type { WorkerEvents, WorkerHandle } from '../../../runtime/raylet/worker-launcher.ts'
@@ -26,6 +27,21 @@ import { aClass, aJob, anActor, units } from './brain.ts'
 
 const ADDRESS = 'raylet'
 const codec = new ValueCodec()
+/** Of the workers; the drivers have others, and are never seen by the memory probe. */
+const FIRST_PID = 100
+const PEAK_BYTES = 5_000_000
+
+const memory: MemoryProbe = {
+  read: (pids) => ({
+    usedBytes: 0,
+    totalBytes: 2 ** 30,
+    processes: new Map(
+      pids
+        .filter((pid) => pid >= FIRST_PID)
+        .map((pid) => [pid, { rssBytes: 1, peakRssBytes: PEAK_BYTES }]),
+    ),
+  }),
+}
 
 interface Seen {
   readonly type: string
@@ -95,7 +111,7 @@ class FakeLauncher {
     const live = async (): Promise<void> => {
       const peer = await Peer.connect(this.#transport)
       entry.peer = peer
-      await peer.hello({ workerId: worker.workerId, role: 'worker' })
+      await peer.hello({ workerId: worker.workerId, role: 'worker', pid: FIRST_PID + index })
       if (this.stubborn) return
       await peer.told('exit')
       exit(0, null)
@@ -103,7 +119,7 @@ class FakeLauncher {
     // Refused: the raylet is leaving already, and signals it.
     live().catch(() => undefined)
     return {
-      pid: 100 + index,
+      pid: FIRST_PID + index,
       signal: (signal) => {
         this.signals.push(signal)
         exit(null, signal)
@@ -142,6 +158,7 @@ async function startRaylet(owned = false): Promise<void> {
       hash: systemHash,
       log: silentLog,
       codec: new ValueCodec(),
+      memory,
     },
     {
       address: ADDRESS,
@@ -212,7 +229,7 @@ describe('hello', () => {
 })
 
 describe('leases', () => {
-  test('from wish to grant to the death of the worker, with its last words', async () => {
+  test('from wish to grant to the death of the worker, with its last words and peak memory', async () => {
     const driver = await aDriver()
     driver.channel.notify('wantLeases', { classId: 3, count: 1, spec: aClass() })
     const granted = await driver.told('leaseGranted')
@@ -222,6 +239,7 @@ describe('leases', () => {
     worker?.events.exited({ code: 3, signal: null })
     const broken = await driver.told('leaseBroken')
     expect(broken['exit']).toMatchObject({ code: 3, stderrTail: ['last words'], cause: 'CRASHED' })
+    expect(broken['exit']).toMatchObject({ peakRssBytes: PEAK_BYTES })
   })
 
   test('what a worker prints reaches the driver, all of it once drained', async () => {
@@ -278,8 +296,8 @@ describe('objects', () => {
     const other = await Peer.connect(transport)
     await other.hello({ workerId: 'driver-2-of-test', job: aJob('job2') })
     const objectId = 'object-id-of-20-byte' as ObjectId
-    await other.channel.request('storeCreate', { objectId, sizeBytes: 100 })
-    await other.channel.request('storeSeal', { objectId })
+    await keeper.channel.request('storeCreate', { objectId, sizeBytes: 100 })
+    await keeper.channel.request('storeSeal', { objectId })
     await other.channel.request('storePin', { objectId })
     other.channel.close()
     await until(async () => {
