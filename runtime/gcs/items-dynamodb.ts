@@ -1,18 +1,22 @@
 // Rows as items of DynamoDB and back, and conditions as expressions. Pure.
-// An item: pk, sk · v version · w token of the last write · f the fields · b pointers to bodies ·
-// x when DynamoDB may drop it, in seconds. The names of fields are inside f, so they never clash
-// with these.
+// An item: pk, sk · v version · w token of the last write, p1 to p3 of those before · f the fields
+// · b pointers to bodies · x when DynamoDB may drop it, in seconds. The names of fields are inside
+// f, so they never clash with these.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 import type { BodyPointer, SplitValue } from './bodies.ts'
 import type { Field } from './row-value.ts'
 import type { Expected, Row, RowKey, TableName } from './storage.ts'
 
+const EARLIER = ['p1', 'p2', 'p3'] as const
+export const TOKENS_KEPT = 1 + EARLIER.length
+const NO_TOKEN = '-'
+
 export type Item = Record<string, AttributeValue>
 
 export interface StoredRow {
   readonly row: Row
-  /** Whose write made it. */
-  readonly token: string
+  /** Of the last writes, newest first; less than TOKENS_KEPT: of all since it was put whole. */
+  readonly tokens: readonly string[]
   readonly bodies: Readonly<Record<string, BodyPointer>>
 }
 
@@ -53,7 +57,10 @@ export function fromItem(table: TableName, item: Item): StoredRow {
   const value = fromAttribute({ M: item['f']?.M ?? {} }) as Readonly<Record<string, Field>>
   return {
     row: { key, version: Number(item['v']?.N), value },
-    token: item['w']?.S ?? '',
+    tokens: ['w', ...EARLIER].flatMap((name) => {
+      const token = item[name]?.S ?? NO_TOKEN
+      return token === NO_TOKEN ? [] : [token]
+    }),
     bodies: Object.fromEntries(bodies),
   }
 }
@@ -144,7 +151,7 @@ export function conditionOf(expected: Expected, placeholders: Placeholders): str
 /** Sets fields and their pointers, and takes back what a field was before: a value or a body. */
 export function updateOf(value: SplitValue, token: string, placeholders: Placeholders): string {
   const [f, b] = [placeholders.name('f'), placeholders.name('b')]
-  const sets = [`${placeholders.name('w')} = ${placeholders.value({ S: token })}`]
+  const sets = tokenSets(token, placeholders)
   const removes: string[] = []
   for (const [name, field] of Object.entries(value.fields)) {
     sets.push(`${f}.${placeholders.name(name)} = ${placeholders.value(toAttribute(field))}`)
@@ -159,6 +166,30 @@ export function updateOf(value: SplitValue, token: string, placeholders: Placeho
   return `SET ${sets.join(', ')}${remove} ${add}`
 }
 
+/** The whole row, as an update: a put would forget the tokens of the writes before. */
+export function replaceOf(
+  { value, version, token }: Omit<WrittenRow, 'key'>,
+  placeholders: Placeholders,
+): string {
+  const sets = [
+    ...tokenSets(token, placeholders),
+    `${placeholders.name('v')} = ${placeholders.value({ N: String(version) })}`,
+    `${placeholders.name('f')} = ${placeholders.value({ M: mapOf(value.fields) })}`,
+    `${placeholders.name('b')} = ${placeholders.value({ M: pointersOf(value.bodies) })}`,
+  ]
+  return `SET ${sets.join(', ')} REMOVE ${placeholders.name('x')}`
+}
+
+/** Every token moves one place on: DynamoDB reads all of them as they were before the update. */
+function tokenSets(token: string, placeholders: Placeholders): string[] {
+  const none = placeholders.value({ S: NO_TOKEN })
+  const moved = EARLIER.map((name, index) => {
+    const before = EARLIER[index - 1] ?? 'w'
+    return `${placeholders.name(name)} = if_not_exists(${placeholders.name(before)}, ${none})`
+  })
+  return [`${placeholders.name('w')} = ${placeholders.value({ S: token })}`, ...moved]
+}
+
 export interface Collision {
   readonly expected: Expected
   readonly current: StoredRow | undefined
@@ -168,13 +199,15 @@ export interface Collision {
 }
 
 /**
- * What it means that a write's condition did not hold: the row in the way may be our own, left by
- * an attempt whose answer was lost.
+ * What it means that a write's condition did not hold. OWN: an attempt whose answer was lost had
+ * been applied, and the row says so still. LOST: nothing of it is in the row.
  */
 export function judge({ expected, current, token, unsure }: Collision): 'OWN' | 'LOST' | 'UNKNOWN' {
-  if (current?.token === token) return 'OWN'
-  if (!unsure) return 'LOST'
-  // Versions grow by one: if the next one is somebody else's, ours was not applied.
-  if (expected === 'ABSENT') return current?.row.version === 1 ? 'LOST' : 'UNKNOWN'
-  return typeof expected === 'number' && current?.row.version === expected + 1 ? 'LOST' : 'UNKNOWN'
+  if (current === undefined) return 'LOST'
+  const { tokens, row } = current
+  if (tokens.includes(token)) return 'OWN'
+  if (!unsure || tokens.length < TOKENS_KEPT) return 'LOST'
+  // Versions grow by one: the token of the write that took ours is still known, and is another's.
+  const isNear = typeof expected === 'number' && row.version - expected <= TOKENS_KEPT
+  return isNear ? 'LOST' : 'UNKNOWN'
 }

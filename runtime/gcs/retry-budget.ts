@@ -3,7 +3,7 @@
 // caller still gets through in the end.
 // Source: AWS SDK standard retry mode (retry quota); faults.md F23, F28: retries <= 1.2 x calls.
 
-const RETRY_TOKENS_MAX = 50
+export const RETRY_TOKENS_MAX = 50
 const TOKENS_PER_CALL = 0.2
 const TOKENS_PER_MS = 0.5 / 1000
 

@@ -1,7 +1,7 @@
 // Storage on DynamoDB tables, and on S3 for what is too large for an item.
 // Invariants, beside those of the port:
-//   Y1. Every conditional write leaves a token of its own in the row. When a condition fails after
-//       an attempt whose answer was lost, the row that stands there says whether it was ours.
+//   Y1. Every conditional write leaves a token of its own in the row, where the last four are kept.
+//       When a condition fails after an attempt whose answer was lost, they say whose it was.
 //   Y2. The SDK repeats nothing; `attempts` does, within one budget for all calls.
 //   Y3. Every answer's consumption goes to the meter; a condition that failed tells none.
 // An append replaces whole items, so it cannot count versions: it sets an arbitrary one.
@@ -9,7 +9,6 @@ import {
   BatchWriteItemCommand,
   DeleteItemCommand,
   GetItemCommand,
-  PutItemCommand,
   QueryCommand,
   TransactWriteItemsCommand,
   UpdateItemCommand,
@@ -30,6 +29,7 @@ import {
   judge,
   keyItem,
   toItem,
+  replaceOf,
   updateOf,
   type Item,
   type StoredRow,
@@ -59,7 +59,7 @@ import {
 import { tableNameOf } from './tables.ts'
 
 const BATCH_ROWS_MAX = 25
-const TOKEN_BYTES = 12
+const TOKEN_BYTES = 9
 const APPENDED_VERSION_MIN = 2 ** 33
 const APPENDED_VERSIONS = 2 ** 47
 
@@ -118,9 +118,10 @@ export class DynamoStorage implements Storage {
     return await this.#write('putIf', write, async () => {
       const placeholders = new Placeholders()
       const answer = await this.#client.send(
-        new PutItemCommand({
+        new UpdateItemCommand({
           TableName: this.#table(key.table),
-          Item: toItem({ key, version, token: write.token, value: split }),
+          Key: keyItem(key),
+          UpdateExpression: replaceOf({ version, token: write.token, value: split }, placeholders),
           ConditionExpression: conditionOf(expected, placeholders),
           ...placeholders.given,
           ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
@@ -369,29 +370,31 @@ export class DynamoStorage implements Storage {
   async #transactItem(item: TransactItem, token: string): Promise<TransactWriteItem> {
     const { key, expected } = item
     const placeholders = new Placeholders()
-    const update =
-      item.kind === 'update'
-        ? updateOf(
-            await this.#bodies.split(key, copyValue(item.fields), token),
-            token,
-            placeholders,
-          )
-        : undefined
+    const update = await this.#expressionOf(item, token, placeholders)
     const common = {
       TableName: this.#table(key.table),
+      Key: keyItem(key),
       ConditionExpression: conditionOf(expected, placeholders),
       ...placeholders.given,
       ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
     }
-    if (update !== undefined) {
-      return { Update: { ...common, Key: keyItem(key), UpdateExpression: update } }
+    if (update !== undefined) return { Update: { ...common, UpdateExpression: update } }
+    return item.kind === 'delete' ? { Delete: common } : { ConditionCheck: common }
+  }
+
+  async #expressionOf(
+    item: TransactItem,
+    token: string,
+    placeholders: Placeholders,
+  ): Promise<string | undefined> {
+    if (item.kind === 'update') {
+      const split = await this.#bodies.split(item.key, copyValue(item.fields), token)
+      return updateOf(split, token, placeholders)
     }
-    if (item.kind === 'delete') return { Delete: { ...common, Key: keyItem(key) } }
-    if (item.kind === 'check') return { ConditionCheck: { ...common, Key: keyItem(key) } }
-    const { value, expected: before } = item as Extract<TransactItem, { kind: 'putIf' }>
-    const version = before === 'ABSENT' ? 1 : before + 1
-    const split = await this.#bodies.split(key, copyValue(value), token)
-    return { Put: { ...common, Item: toItem({ key, version, token, value: split }) } }
+    if (item.kind !== 'putIf') return undefined
+    const version = item.expected === 'ABSENT' ? 1 : item.expected + 1
+    const value = await this.#bodies.split(item.key, copyValue(item.value), token)
+    return replaceOf({ version, token, value }, placeholders)
   }
 
   /** A row with its bodies. One that is gone was replaced meanwhile: the row is read again. */
@@ -407,7 +410,7 @@ export class DynamoStorage implements Storage {
     } catch (error) {
       if (!(error instanceof ObjectLostError)) throw error
       const now = await this.#getStored(row.key, {})
-      if (now === undefined || now.token === stored.token) throw error
+      if (now === undefined || now.tokens[0] === stored.tokens[0]) throw error
       return await this.#whole(now)
     }
   }

@@ -29,6 +29,14 @@ const MINISTACK = 'ministack==1.5.33'
 const MOTO = 'moto[server]==5.2.5'
 const DYNAMODB_LOCAL = '2.6.1'
 
+/** One request at a time: with threads, two conditional updates of a new row both win in moto. */
+const MOTO_SERVER = `
+import sys
+from werkzeug.serving import run_simple
+from moto.server import DomainDispatcherApplication, create_backend_app
+application = DomainDispatcherApplication(create_backend_app)
+run_simple('127.0.0.1', int(sys.argv[1]), application, threaded=False)`
+
 export const ENGINES: Readonly<Record<EngineName, Engine>> = {
   ministack: {
     install: (folder) => makeVenv(folder, MINISTACK),
@@ -41,8 +49,8 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
   moto: {
     install: (folder) => makeVenv(folder, MOTO),
     launch: (folder, port) => ({
-      command: join(folder, 'bin', 'moto_server'),
-      args: ['--host', '127.0.0.1', '--port', String(port)],
+      command: join(folder, 'bin', 'python'),
+      args: ['-c', MOTO_SERVER, String(port)],
       env: {},
     }),
   },

@@ -148,19 +148,6 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
       ])
     })
 
-    test('F38: fields that outgrow an item together, update by update, are no error', async () => {
-      await storage.putIf(key('a'), { epoch: 1 }, 'ABSENT')
-      const names = Array.from({ length: 9 }, (_, index) => `f${String(index)}`)
-      for (const name of names) {
-        const fields = { [name]: name.repeat(25_000) }
-        expect(await storage.update(key('a'), fields, { fields: { epoch: 1 } })).toMatchObject({
-          won: true,
-        })
-      }
-      const value = (await storage.get(key('a')))?.value
-      expect(names.map((name) => value?.[name])).toEqual(names.map((name) => name.repeat(25_000)))
-    })
-
     test('delete needs the version, and a row made again starts at 1', async () => {
       await storage.putIf(key('a'), {}, 'ABSENT')
       expect(await storage.delete(key('a'), 7)).toMatchObject({
@@ -323,6 +310,30 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
       const list = row?.value['list'] as number[] | undefined
       list?.push(3)
       expect((await storage.get(key('a')))?.value).toEqual({ list: [1] })
+    })
+  })
+}
+
+/** Apart, because moto counts the old row's size to the new one's and so refuses it. */
+export function growthContract(name: string, make: () => Storage): void {
+  describe(`${name} lets rows grow`, () => {
+    let storage: Storage
+    beforeEach(() => {
+      storage = make()
+      partition = `pk-${String(partitions++)}`
+    })
+
+    test('F38: fields that outgrow an item together, update by update, are no error', async () => {
+      await storage.putIf(key('a'), { epoch: 1 }, 'ABSENT')
+      const names = Array.from({ length: 9 }, (_, index) => `f${String(index)}`)
+      for (const name of names) {
+        const fields = { [name]: name.repeat(25_000) }
+        expect(await storage.update(key('a'), fields, { fields: { epoch: 1 } })).toMatchObject({
+          won: true,
+        })
+      }
+      const value = (await storage.get(key('a')))?.value
+      expect(names.map((name) => value?.[name])).toEqual(names.map((name) => name.repeat(25_000)))
     })
   })
 }

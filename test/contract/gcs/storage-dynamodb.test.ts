@@ -3,14 +3,16 @@
 import { afterAll, describe } from 'vitest'
 import { makeStorage } from '../../support/dynamo-storage.ts'
 import { startCloud } from '../../support/emulator.ts'
-import { storageContract } from './storage-contract.ts'
+import { growthContract, storageContract } from './storage-contract.ts'
 
 for (const engine of ['ministack', 'moto', 'dynamodb-local'] as const) {
   const cloud = await startCloud(engine)
   describe.skipIf(cloud === undefined)(engine, () => {
     if (cloud === undefined) return
-    const { storage } = makeStorage(cloud)
+    // moto copies whole tables per transaction.
+    const { storage } = makeStorage(cloud, { requestTimeoutMs: 20_000 })
     storageContract(`DynamoStorage on ${engine}`, () => storage)
+    if (engine !== 'moto') growthContract(`DynamoStorage on ${engine}`, () => storage)
     afterAll(async () => {
       storage.close()
       await cloud.stop()
