@@ -132,7 +132,8 @@ export class CoreWorker {
       { workerId: options.workerId, address: options.address, jobId: this.jobId },
       this.#peerHandlers(),
     )
-    this.store = new StoreClient({ clock, memory: deps.memory, link: storeLink(raylet) })
+    const { memory } = deps
+    this.store = new StoreClient({ clock, finalization, memory, link: storeLink(raylet) })
     this.leases = new Leases({
       clock,
       dial,
@@ -296,7 +297,6 @@ export class CoreWorker {
       this.limiters.refused(message)
     },
     shedMemory: (): void => {
-      this.deps.finalization.collect()
       this.store.shed()
     },
     checkWait: ({ waitId }: ClientNotices['checkWait']): void => {

@@ -7,6 +7,7 @@
 //       would pile up until large objects had to be copied: it gives up its turn now and then.
 import type { Clock, Timer } from '../common/clock.ts'
 import type { ArenaClient, DirectAccess } from '../objects/arena-access.ts'
+import type { Finalization } from '../common/finalization.ts'
 import type { ObjectId, WorkerId } from '../common/ids.ts'
 import { PIN_LINGER_MS } from '../common/limits.ts'
 import type { Copy } from '../protocol/value-codec.ts'
@@ -49,6 +50,7 @@ interface Pin {
 
 export interface StoreClientDeps {
   readonly clock: Clock
+  readonly finalization: Finalization
   readonly memory: ObjectMemory
   readonly link: StoreLink
 }
@@ -143,12 +145,12 @@ export class StoreClient {
     return this.#pins.size > 0
   }
 
-  /** Gives up pins that nothing maps any more, when the store runs short. */
+  /** The store runs short: gives up what nothing maps or refers to any more. */
   shed(): void {
-    const { clock, memory } = this.#deps
+    const { clock, finalization } = this.#deps
     // What the collection finds is unmapped a little later.
     this.#isShortUntilMs = clock.monotonicMs() + PIN_LINGER_MS
-    memory.client.collect()
+    finalization.collect()
     for (const [objectId, pin] of this.#pins) if (pin.mappings === 0) this.#unpin(objectId, pin)
   }
 

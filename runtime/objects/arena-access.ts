@@ -41,8 +41,6 @@ export interface ArenaClient {
    * @param released  V2. For a copy it is called before `readable` returns.
    */
   readable(offset: number, sizeBytes: number, released?: () => void): Uint8Array
-  /** The store runs short: have garbage collected that may still show objects. May do nothing. */
-  collect(): void
   /** Closes what was opened. What `readable` gave stays valid. */
   close(): void
 }

@@ -144,10 +144,6 @@ class FileArenaClient implements ArenaClient {
     return bytes
   }
 
-  collect(): void {
-    // Reads are copies, which hold nothing.
-  }
-
   close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd)
     this.#fd = undefined

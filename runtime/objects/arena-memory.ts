@@ -58,7 +58,6 @@ export class MemoryArena implements Arena {
         released?.()
         return copy
       },
-      collect: () => undefined,
       close: () => undefined,
     }
   }

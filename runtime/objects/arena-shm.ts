@@ -160,10 +160,6 @@ export class ShmArenaClient implements ArenaClient {
     return copy
   }
 
-  collect(): void {
-    this.#mappings?.collectSoon()
-  }
-
   close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd)
     this.#fd = undefined

@@ -98,12 +98,12 @@ export class Mappings {
     const countBefore = this.#countAt.get(mapping.fileOffset) ?? 0
     this.#countAt.set(mapping.fileOffset, countBefore + 1)
     if (countBefore === 0) this.#bytes += mapping.sizeBytes
-    if (this.#bytes > this.#collectAtBytes || this.count > this.#collectAtCount) this.collectSoon()
+    if (this.#bytes > this.#collectAtBytes || this.count > this.#collectAtCount) this.#collectSoon()
   }
 
-  /** Asks for a collection, unless nothing is mapped or one is due anyway (M3). */
-  collectSoon(): void {
-    if (this.#isCollecting || this.count === 0) return
+  /** Asks for a collection, unless one is due anyway (M3). */
+  #collectSoon(): void {
+    if (this.#isCollecting) return
     this.#isCollecting = true
     const { clock } = this.#deps
     const pauseMs = this.#collectNotBeforeMs - clock.monotonicMs()

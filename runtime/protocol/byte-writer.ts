@@ -8,7 +8,7 @@
 // Source: LEB128 (DWARF 5, section 7.6) for varint.
 
 const INITIAL_BYTES = 4096
-// One object may have 2 GiB (bad-input catalogue, row B20), so no frame or slab needs more.
+// No frame, slab or head needs more: large buffers are no part of them.
 const BYTES_MAX_DEFAULT = 2 ** 31
 // Up to this many characters a loop over charCodeAt beats the call into native code.
 const SHORT_STRING_CHARS = 40

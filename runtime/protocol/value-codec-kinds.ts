@@ -33,8 +33,10 @@ export const EXT_TYPES = 16
 export const DEPTH_MAX = 1000
 /** V8 holds no dense array beyond this (FixedArray::kMaxLength); longer ones are mostly holes. */
 export const ARRAY_ITEMS_MAX = 2 ** 27
-/** Largest blob: B20. */
-export const OBJECT_BYTES_MAX = 2 ** 31
+/** Largest blob: B20. 256 GiB, the largest arena; heads, which are written at once, have 2 GiB. */
+export const OBJECT_BYTES_MAX = 2 ** 38
+/** What the resizable buffers of a value may reserve beyond their bytes: nothing backs it. */
+export const RESERVED_BYTES_MAX = 2 ** 31
 
 /** What a kind may use while it writes a value. */
 export interface ValueSink {

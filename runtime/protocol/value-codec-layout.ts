@@ -17,7 +17,7 @@ import { ByteReader, DecodeError, DecodeLimitError } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import { BUFFER_ALIGN_BYTES, checkEntryFlags } from './value-codec-buffers.ts'
 import type { BufferEntry, StoredBuffer } from './value-codec-buffers.ts'
-import { OBJECT_BYTES_MAX } from './value-codec-kinds.ts'
+import { OBJECT_BYTES_MAX, RESERVED_BYTES_MAX } from './value-codec-kinds.ts'
 
 /** Byte 0 of a blob: a table of buffers follows. */
 const FLAG_BUFFERS = 1
@@ -82,17 +82,17 @@ export function writeFront(
 
 /**
  * The size of a blob whose front and head take `frontBytes` together.
- * @throws ObjectTooLargeError beyond 2 GiB, what resizable buffers reserve included.
+ * @throws ObjectTooLargeError beyond 256 GiB, and when its resizable buffers reserve too much.
  */
 export function blobBytes(frontBytes: number, buffers: readonly BufferEntry[]): number {
   let end = frontBytes
   let reserved = 0
   for (const { byteLength, maxByteLength } of buffers) {
     end = alignBuffer(end) + byteLength
-    reserved += Math.max(byteLength, maxByteLength)
+    reserved += Math.max(0, maxByteLength - byteLength)
   }
-  const sizeBytes = Math.max(end, reserved)
-  if (sizeBytes > OBJECT_BYTES_MAX) throw tooLarge(sizeBytes)
+  if (reserved > RESERVED_BYTES_MAX) throw tooLarge(reserved, RESERVED_BYTES_MAX)
+  if (end > OBJECT_BYTES_MAX) throw tooLarge(end)
   return end
 }
 
@@ -153,10 +153,10 @@ function readBufferShapes(reader: ByteReader): readonly StoredBuffer[] {
     const byteLength = reader.varint()
     const maxByteLength = isResizable ? reader.varint() : byteLength
     if (maxByteLength < byteLength) throw new DecodeError('a buffer is larger than its maximum')
-    reserved += maxByteLength
-    if (reserved > OBJECT_BYTES_MAX) {
-      throw new DecodeLimitError(`buffers of ${reserved} bytes`, {
-        data: { limit: OBJECT_BYTES_MAX, got: reserved },
+    reserved += maxByteLength - byteLength
+    if (reserved > RESERVED_BYTES_MAX) {
+      throw new DecodeLimitError(`buffers that may grow by ${reserved} bytes`, {
+        data: { limit: RESERVED_BYTES_MAX, got: reserved },
       })
     }
     shapes.push({ flags, start, byteLength, maxByteLength, offset: 0 })

@@ -144,7 +144,7 @@ export class ValueCodec {
   /**
    * Encode a value for a place that is still to be found, by its size.
    * @param path  what the value is called in errors: `args[1]`.
-   * @throws SerializationError with `data.path`, ObjectTooLargeError beyond 2 GiB.
+   * @throws SerializationError with `data.path`, ObjectTooLargeError beyond OBJECT_BYTES_MAX.
    */
   encode(value: unknown, path: string): EncodedValue {
     const writer = this.#own ?? new ByteWriter()

@@ -39,7 +39,7 @@ describe('the object store of a node', () => {
     const clock = options.clock ?? systemClock
     const clients = {
       askRelease: (): void => {
-        client.collect()
+        systemFinalization.collect()
       },
       describe: (clientId: string): string => `the ${clientId}`,
     }
