@@ -1,24 +1,21 @@
-// The spill place on local disk: fused files in one folder, a CRC-32 per range kept in memory.
+// The spill place on local disk: one folder, a CRC-32 per range kept in memory.
 // Nothing is synced to the disk: these files are worth nothing after the raylet's death.
-// Invariants (with L1 to L3 of spill.ts):
-//   K1. A file exists from its first byte until its last live range is removed.
+// Invariants (with L1 to L3 of spill.ts, K1 of spill-files.ts):
 //   K2. The disk is never filled to the brim: a reserve stays for everybody else.
-// Source: faults.md F41, F66 to F68; Ray external_storage.py for fused files.
+// Source: faults.md F41, F66 to F68.
 import type { StatsFs } from 'node:fs'
 import { type FileHandle, mkdir, open, statfs, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import type { DirectAccess } from './arena-access.ts'
 import {
-  SPILL_PIECE_BYTES,
-  type SpillPlace,
-  type SpillRange,
-  type SpillSink,
-  type SpillSource,
-  checkRange,
-  corrupted,
-  spillFailed,
-} from './spill.ts'
+  FusedSpill,
+  type SpillMedium,
+  type SpillReach,
+  type SpillReader,
+  type SpillWriter,
+  directAccess,
+} from './spill-files.ts'
+import { type SpillRange, corrupted, spillFailed } from './spill.ts'
 
 /** K2. Whichever is less stays free. Source: Ray local_fs_capacity_threshold = 0.95. */
 const RESERVE_SHARE = 0.05
@@ -38,98 +35,98 @@ export interface FileSpillOptions {
   readonly disk?: SpillDisk
 }
 
-export class FileSpill implements SpillPlace {
+export class FileSpill extends FusedSpill {
+  constructor({ folder, disk = { open, unlink, statfs } }: FileSpillOptions) {
+    super(new SpillFolder(folder, disk))
+  }
+}
+
+/** Files of the disk by their paths. */
+class DiskReach implements SpillReach {
+  readonly #open: SpillDisk['open']
+
+  constructor(openFile: SpillDisk['open']) {
+    this.#open = openFile
+  }
+
+  async open(path: string): Promise<SpillWriter> {
+    return writerOf(path, await this.#translated(path, 'r+'))
+  }
+
+  protected async make(path: string): Promise<FileHandle> {
+    return this.#translated(path, 'wx')
+  }
+
+  async openRange(range: SpillRange): Promise<SpillReader> {
+    let file: FileHandle
+    try {
+      file = await this.#open(range.path, 'r')
+    } catch (cause) {
+      throw readFailed(range, 0, cause)
+    }
+    return {
+      read: async (into, at) => {
+        try {
+          return (await file.read(into, 0, into.byteLength, at)).bytesRead
+        } catch (cause) {
+          throw readFailed(range, at - range.offset, cause)
+        }
+      },
+      close: () => file.close(),
+    }
+  }
+
+  sum(bytes: Uint8Array, checksum: number): number {
+    return crc32(bytes, checksum)
+  }
+
+  async #translated(path: string, flags: string): Promise<FileHandle> {
+    try {
+      return await this.#open(path, flags, 0o600)
+    } catch (cause) {
+      throw translate(cause, path)
+    }
+  }
+}
+
+class SpillFolder extends DiskReach implements SpillMedium {
   readonly #folder: string
   readonly #disk: SpillDisk
-  /** How many live ranges each file has; an open direct file counts as one. */
-  readonly #rangeCounts = new Map<string, number>()
-  readonly #removed = new WeakSet<SpillRange>()
   #fileCount = 0
   /** Of writes under way, so that two of them do not pass K2 together. */
   #promisedBytes = 0
 
-  constructor({ folder, disk = { open, unlink, statfs } }: FileSpillOptions) {
+  constructor(folder: string, disk: SpillDisk) {
+    super(disk.open)
     this.#folder = folder
     this.#disk = disk
   }
 
-  async write(sources: readonly SpillSource[]): Promise<readonly SpillRange[]> {
-    const totalBytes = sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-    return this.#withRoom(totalBytes, async (path, file) => {
-      const ranges: SpillRange[] = []
-      let offset = 0
-      for (const source of sources) {
-        const checksum = await writeSource(file, offset, source)
-        ranges.push({ path, offset, sizeBytes: source.sizeBytes, checksum })
-        offset += source.sizeBytes
-      }
-      this.#rangeCounts.set(path, ranges.length)
-      return ranges
-    })
-  }
-
-  async read(range: SpillRange, sink: SpillSink): Promise<void> {
-    await readRange(range, sink, this.#disk.open)
-  }
-
-  async remove(range: SpillRange): Promise<void> {
-    if (this.#removed.has(range)) return
-    this.#removed.add(range)
-    const count = (this.#rangeCounts.get(range.path) ?? 0) - 1
-    if (count > 0) this.#rangeCounts.set(range.path, count)
-    else await this.#delete(range.path)
-  }
-
-  openDirect(sizeBytes: number): Promise<string> {
-    return this.#withRoom(sizeBytes, async (path) => {
-      this.#rangeCounts.set(path, 1)
-      return path
-    })
-  }
-
-  async sealDirect(path: string, sizeBytes: number): Promise<SpillRange> {
-    const range = { path, offset: 0, sizeBytes, checksum: 0 }
-    const { gotBytes, checksum } = await sumRange(range, async () => undefined, this.#disk.open)
-    const sealed = { ...range, checksum }
-    checkRange(sealed, gotBytes, checksum)
-    return sealed
-  }
-
-  abortDirect(path: string): Promise<void> {
-    return this.#delete(path)
-  }
-
-  async close(): Promise<void> {
-    for (const path of [...this.#rangeCounts.keys()]) await this.#delete(path)
-  }
-
-  /** Makes a new file and runs `use` on it; after a failure the file is gone again (L2). */
-  async #withRoom<T>(
-    sizeBytes: number,
-    use: (path: string, file: FileHandle) => Promise<T>,
-  ): Promise<T> {
+  async create(sizeBytes: number): Promise<SpillWriter> {
     const path = join(this.#folder, `objects-${this.#fileCount++}`)
     this.#promisedBytes += sizeBytes
-    try {
-      await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-      await this.#checkRoom()
-      const file = await this.#disk.open(path, 'wx', 0o600)
-      this.#rangeCounts.set(path, 0)
-      try {
-        return await use(path, file)
-      } finally {
-        await file.close()
-      }
-    } catch (cause) {
-      await this.#delete(path)
-      throw translate(cause, path)
-    } finally {
+    const kept = (): void => {
       this.#promisedBytes -= sizeBytes
+    }
+    try {
+      await this.#checkRoom()
+      return writerOf(path, await this.make(path), kept)
+    } catch (error) {
+      kept()
+      throw error
+    }
+  }
+
+  async delete(path: string): Promise<void> {
+    try {
+      await this.#disk.unlink(path)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw translate(error, path)
     }
   }
 
   async #checkRoom(): Promise<void> {
-    const { bavail, blocks, bsize } = await this.#disk.statfs(this.#folder)
+    const { bavail, blocks, bsize } = await this.#statfs()
     const freeBytes = bavail * bsize
     const reserveBytes = Math.min(RESERVE_BYTES, RESERVE_SHARE * blocks * bsize)
     if (freeBytes - this.#promisedBytes >= reserveBytes) return
@@ -141,109 +138,36 @@ export class FileSpill implements SpillPlace {
     )
   }
 
-  async #delete(path: string): Promise<void> {
-    if (!this.#rangeCounts.delete(path)) return
+  async #statfs(): ReturnType<SpillDisk['statfs']> {
     try {
-      await this.#disk.unlink(path)
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw translate(error, path)
-    }
-  }
-}
-
-/** The producer's and the reader's side of an object that is larger than the arena. */
-export const directFiles: DirectAccess = {
-  async write(path, bytes) {
-    try {
-      const file = await open(path, 'r+')
-      try {
-        for (let done = 0; done < bytes.byteLength; done += SPILL_PIECE_BYTES) {
-          await writeAll(file, bytes.subarray(done, done + SPILL_PIECE_BYTES), done)
-        }
-      } finally {
-        await file.close()
-      }
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+      return await this.#disk.statfs(this.#folder)
     } catch (cause) {
-      throw translate(cause, path)
+      throw translate(cause, this.#folder)
     }
-  },
-
-  async read(place) {
-    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(place.sizeBytes).buffer)
-    await readRange(place, async (at, piece) => {
-      bytes.set(piece, at)
-    })
-    return bytes
-  },
-}
-
-async function readRange(
-  range: SpillRange,
-  sink: SpillSink,
-  openFile: typeof open = open,
-): Promise<void> {
-  const { gotBytes, checksum } = await sumRange(range, sink, openFile)
-  checkRange(range, gotBytes, checksum)
-}
-
-async function writeSource(file: FileHandle, at: number, source: SpillSource): Promise<number> {
-  let checksum = 0
-  for (let done = 0; done < source.sizeBytes; done += SPILL_PIECE_BYTES) {
-    const piece = await source.read(done, Math.min(SPILL_PIECE_BYTES, source.sizeBytes - done))
-    checksum = crc32(piece, checksum)
-    await writeAll(file, piece, at + done)
-  }
-  return checksum
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.byteLength;) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.byteLength - done, position + done)
-    done += bytesWritten
   }
 }
 
-async function sumRange(
-  range: SpillRange,
-  sink: SpillSink,
-  openFile: typeof open,
-): Promise<{ gotBytes: number; checksum: number }> {
-  let file: FileHandle
-  try {
-    file = await openFile(range.path, 'r')
-  } catch (cause) {
-    throw readFailed(range, 0, cause)
-  }
-  try {
-    const piece = Buffer.allocUnsafeSlow(Math.min(SPILL_PIECE_BYTES, range.sizeBytes))
-    let checksum = 0
-    let done = 0
-    while (done < range.sizeBytes) {
-      const count = Math.min(piece.byteLength, range.sizeBytes - done)
-      const bytesRead = await readPiece(file, piece.subarray(0, count), range, done)
-      if (bytesRead === 0) break
-      const got = piece.subarray(0, bytesRead)
-      checksum = crc32(got, checksum)
-      await sink(done, got)
-      done += bytesRead
-    }
-    return { gotBytes: done, checksum }
-  } finally {
-    await file.close()
-  }
-}
+/** How the processes of this machine write and read objects that have files of their own. */
+export const directFiles = directAccess(new DiskReach(open))
 
-async function readPiece(
-  file: FileHandle,
-  piece: Uint8Array,
-  range: SpillRange,
-  done: number,
-): Promise<number> {
-  try {
-    const at = range.offset + done
-    return (await file.read(piece, 0, piece.byteLength, at)).bytesRead
-  } catch (cause) {
-    throw readFailed(range, done, cause)
+/** @param closed  called once, when nothing more will be written. */
+function writerOf(path: string, file: FileHandle, closed?: () => void): SpillWriter {
+  return {
+    path,
+    write: async (bytes, at) => {
+      try {
+        for (let done = 0; done < bytes.byteLength;) {
+          done += (await file.write(bytes, done, bytes.byteLength - done, at + done)).bytesWritten
+        }
+      } catch (cause) {
+        throw translate(cause, path)
+      }
+    },
+    close: async () => {
+      closed?.()
+      await file.close()
+    },
   }
 }
 

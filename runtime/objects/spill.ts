@@ -47,9 +47,10 @@ export interface SpillPlace {
   openDirect(sizeBytes: number): Promise<string>
   /**
    * Takes stock of a file that its producer has filled.
+   * @param goOn  called before each piece; what it throws ends this.
    * @throws ObjectCorruptedError when it is not `sizeBytes` long.
    */
-  sealDirect(path: string, sizeBytes: number): Promise<SpillRange>
+  sealDirect(path: string, sizeBytes: number, goOn?: () => void): Promise<SpillRange>
   /** Deletes a direct file that was never sealed. It may be repeated. */
   abortDirect(path: string): Promise<void>
   /** Deletes everything. */

@@ -66,8 +66,8 @@ const CASES: readonly SpillCase[] = [
         direct: place.direct,
         countFiles: () => place.paths.length,
         damage: (path, change) => {
-          if (change === undefined) void place.abortDirect(path)
-          else place.replace(path, change(place.bytesOf(path)))
+          const { files } = place
+          files.replace(path, change?.(files.bytesOf(path)))
         },
       }
     },
@@ -76,7 +76,7 @@ const CASES: readonly SpillCase[] = [
       return {
         place,
         heal: () => {
-          place.capacityBytes = 64 * MIB
+          place.files.capacityBytes = 64 * MIB
         },
       }
     },

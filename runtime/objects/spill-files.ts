@@ -1,0 +1,192 @@
+// A spill place over any medium that holds files: fuses objects into one file each time, checks
+// what it reads by checksum, and deletes a file with its last range. The medium says how bytes are
+// written, read and summed: spill-file.ts on disk, spill-memory.ts in this process.
+// Invariants (with L1 to L3 of spill.ts):
+//   K1. A file exists from its first byte until its last live range is removed.
+// Source: faults.md F41, F66 to F68; Ray external_storage.py for fused files.
+import type { DirectAccess, DirectPlace } from './arena-access.ts'
+import {
+  SPILL_PIECE_BYTES,
+  type SpillPlace,
+  type SpillRange,
+  type SpillSink,
+  type SpillSource,
+  checkRange,
+} from './spill.ts'
+
+/** Files that exist, as every process of the node reaches them. Errors are those of SpillPlace. */
+export interface SpillReach {
+  /** To write. @throws CapacityError when it cannot be opened. */
+  open(path: string): Promise<SpillWriter>
+  /** To read. @throws ObjectCorruptedError when the file of the range is gone. */
+  openRange(range: SpillRange): Promise<SpillReader>
+  /** The checksum of `bytes` after those that gave `checksum`. Of none: 0. */
+  sum(bytes: Uint8Array, checksum: number): number
+}
+
+export interface SpillMedium extends SpillReach {
+  /** Makes an empty file that `sizeBytes` will be written to. @throws CapacityError */
+  create(sizeBytes: number): Promise<SpillWriter>
+  /** It may be gone already. */
+  delete(path: string): Promise<void>
+}
+
+export interface SpillWriter {
+  readonly path: string
+  write(bytes: Uint8Array, at: number): Promise<void>
+  close(): Promise<void>
+}
+
+export interface SpillReader {
+  /** @returns how many bytes were read, 0 at the end of the file. */
+  read(into: Uint8Array, at: number): Promise<number>
+  close(): Promise<void>
+}
+
+export class FusedSpill implements SpillPlace {
+  readonly #medium: SpillMedium
+  /** How many live ranges each file has; an open direct file counts as one. */
+  readonly #rangeCounts = new Map<string, number>()
+  readonly #removed = new WeakSet<SpillRange>()
+
+  constructor(medium: SpillMedium) {
+    this.#medium = medium
+  }
+
+  /** Of files that exist. */
+  get paths(): readonly string[] {
+    return [...this.#rangeCounts.keys()]
+  }
+
+  async write(sources: readonly SpillSource[]): Promise<readonly SpillRange[]> {
+    const totalBytes = sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    return this.#make(totalBytes, async (file) => {
+      const ranges: SpillRange[] = []
+      let offset = 0
+      for (const source of sources) {
+        const checksum = await this.#writeSource(file, offset, source)
+        ranges.push({ path: file.path, offset, sizeBytes: source.sizeBytes, checksum })
+        offset += source.sizeBytes
+      }
+      this.#rangeCounts.set(file.path, ranges.length)
+      return ranges
+    })
+  }
+
+  async read(range: SpillRange, sink: SpillSink): Promise<void> {
+    await readRange(this.#medium, range, sink)
+  }
+
+  async remove(range: SpillRange): Promise<void> {
+    if (this.#removed.has(range)) return
+    this.#removed.add(range)
+    const count = (this.#rangeCounts.get(range.path) ?? 0) - 1
+    if (count > 0) this.#rangeCounts.set(range.path, count)
+    else await this.#delete(range.path)
+  }
+
+  openDirect(sizeBytes: number): Promise<string> {
+    return this.#make(sizeBytes, async ({ path }) => {
+      this.#rangeCounts.set(path, 1)
+      return path
+    })
+  }
+
+  async sealDirect(path: string, sizeBytes: number, goOn?: () => void): Promise<SpillRange> {
+    const range = { path, offset: 0, sizeBytes, checksum: 0 }
+    const { gotBytes, checksum } = await sumRange(this.#medium, range, async () => goOn?.())
+    const sealed = { ...range, checksum }
+    checkRange(sealed, gotBytes, checksum)
+    return sealed
+  }
+
+  abortDirect(path: string): Promise<void> {
+    return this.#delete(path)
+  }
+
+  async close(): Promise<void> {
+    for (const path of this.paths) await this.#delete(path)
+  }
+
+  /** Makes a new file and runs `use` on it; after a failure the file is gone again (L2). */
+  async #make<T>(sizeBytes: number, use: (file: SpillWriter) => Promise<T>): Promise<T> {
+    const file = await this.#medium.create(sizeBytes)
+    this.#rangeCounts.set(file.path, 0)
+    try {
+      return await use(file)
+    } catch (error) {
+      await this.#delete(file.path)
+      throw error
+    } finally {
+      await file.close()
+    }
+  }
+
+  async #writeSource(file: SpillWriter, at: number, source: SpillSource): Promise<number> {
+    const { sizeBytes, read } = source
+    let checksum = 0
+    for (let done = 0; done < sizeBytes; done += SPILL_PIECE_BYTES) {
+      const piece = await read(done, Math.min(SPILL_PIECE_BYTES, sizeBytes - done))
+      checksum = this.#medium.sum(piece, checksum)
+      await file.write(piece, at + done)
+    }
+    return checksum
+  }
+
+  async #delete(path: string): Promise<void> {
+    if (this.#rangeCounts.delete(path)) await this.#medium.delete(path)
+  }
+}
+
+/** The producer's and the reader's side of an object that is larger than the arena. */
+export function directAccess(reach: SpillReach): DirectAccess {
+  return {
+    async write(path: string, bytes: Uint8Array) {
+      const file = await reach.open(path)
+      try {
+        for (let done = 0; done < bytes.byteLength; done += SPILL_PIECE_BYTES) {
+          await file.write(bytes.subarray(done, done + SPILL_PIECE_BYTES), done)
+        }
+      } finally {
+        await file.close()
+      }
+    },
+    async read(place: DirectPlace) {
+      const bytes = new Uint8Array(Buffer.allocUnsafeSlow(place.sizeBytes).buffer)
+      await readRange(reach, place, async (at, piece) => {
+        bytes.set(piece, at)
+      })
+      return bytes
+    },
+  }
+}
+
+async function readRange(reach: SpillReach, range: SpillRange, sink: SpillSink): Promise<void> {
+  const { gotBytes, checksum } = await sumRange(reach, range, sink)
+  checkRange(range, gotBytes, checksum)
+}
+
+async function sumRange(
+  reach: SpillReach,
+  range: SpillRange,
+  sink: SpillSink,
+): Promise<{ gotBytes: number; checksum: number }> {
+  const file = await reach.openRange(range)
+  try {
+    const piece = Buffer.allocUnsafeSlow(Math.min(SPILL_PIECE_BYTES, range.sizeBytes))
+    let checksum = 0
+    let done = 0
+    while (done < range.sizeBytes) {
+      const count = Math.min(piece.byteLength, range.sizeBytes - done)
+      const bytesRead = await file.read(piece.subarray(0, count), range.offset + done)
+      if (bytesRead === 0) break
+      const got = piece.subarray(0, bytesRead)
+      checksum = reach.sum(got, checksum)
+      await sink(done, got)
+      done += bytesRead
+    }
+    return { gotBytes: done, checksum }
+  } finally {
+    await file.close()
+  }
+}
