@@ -167,6 +167,10 @@ export type StoreEvent =
     }
   | { readonly type: 'free'; readonly ids: readonly string[] }
   | { readonly type: 'clientExited'; readonly clientId: string }
+  | { readonly type: 'timer' }
+  | EndOfIo
+
+export type EndOfIo =
   | { readonly type: 'grown'; readonly sizeBytes: number }
   | { readonly type: 'growFailed' }
   | {
@@ -180,7 +184,6 @@ export type StoreEvent =
   | { readonly type: 'directOpened'; readonly key: number; readonly path: string }
   | { readonly type: 'directSealed'; readonly key: number; readonly range: SpillRange }
   | { readonly type: 'directFailed'; readonly key: number; readonly error: Error }
-  | { readonly type: 'timer' }
 
 export interface SpillItem {
   readonly offset: number

@@ -161,6 +161,13 @@ function takeWaiters(state: StoreState, entry: Entry): Entry['waiters'] {
   return waiters
 }
 
+/** Answers the create or seal that an entry still owes an answer to. */
+export function answer(entry: Entry, make: (requestId: number) => StoreEffect): StoreEffect[] {
+  const { requestId } = entry
+  entry.requestId = undefined
+  return requestId === undefined ? [] : [make(requestId)]
+}
+
 /** B26. The same words for an id of another job, a forged one and a freed one. */
 export const notFound = (id: string): ObjectNotFoundError =>
   new ObjectNotFoundError(

@@ -14,9 +14,9 @@
 //       spilled stays in the arena until its room is needed.
 //   T7. A request waits at most until nothing was freed or spilled for fullTimeoutMs.
 // Source: Ray object_lifecycle_manager.h, local_object_manager.h; Dask worker_state_machine.py.
-import { unreachable } from '../common/assert.ts'
-import { ObjectStoreFullError, StoppedError, UsageError } from '../common/errors.ts'
+import { StoppedError, UsageError } from '../common/errors.ts'
 import { ArenaAllocator, blockBytesOf } from './arena.ts'
+import { applyEndOfIo } from './store-ends.ts'
 import type {
   CreateRequest,
   Entry,
@@ -26,20 +26,8 @@ import type {
   StoreState,
 } from './store-entry.ts'
 import { ROOM_QUEUE_MAX, lineFull } from './store-full.ts'
-import {
-  classify,
-  doom,
-  dropFromArena,
-  grant,
-  grantWaiters,
-  notFound,
-  refuseWaiters,
-  settle,
-  unpin,
-  unpinAll,
-  unqueue,
-} from './store-pins.ts'
-import { backOff, endBatch, expire, makeRoom, nextTimerAtMs } from './store-room.ts'
+import { answer, classify, doom, grant, notFound, unpin, unpinAll, unqueue } from './store-pins.ts'
+import { expire, makeRoom, nextTimerAtMs } from './store-room.ts'
 
 export { nextTimerAtMs }
 
@@ -85,6 +73,11 @@ export function createStoreState(options: StoreOptions, committedBytes: number):
   }
 }
 
+/** False: everything that a batch writes was freed meanwhile. */
+export function isBatchWanted(state: StoreState, batch: number): boolean {
+  return state.batches.get(batch)?.some(({ phase }) => phase !== 'DYING') === true
+}
+
 /** Takes one event into the state. @returns what is to be done about it. */
 export function step(state: StoreState, event: StoreEvent, nowMs: number): StoreEffect[] {
   state.nowMs = nowMs
@@ -115,40 +108,6 @@ function apply(state: StoreState, event: StoreEvent): StoreEffect[] {
       return applyEndOfIo(state, event)
   }
 }
-
-function applyEndOfIo(
-  state: StoreState,
-  event: Exclude<StoreEvent, { readonly type: RequestType }>,
-): StoreEffect[] {
-  switch (event.type) {
-    case 'grown':
-      state.isGrowing = false
-      state.arena.grow(event.sizeBytes)
-      return []
-    case 'growFailed':
-      state.isGrowing = false
-      state.capacityBytes = state.arena.sizeBytes
-      return []
-    case 'spilled':
-      return spilled(state, event)
-    case 'spillFailed':
-      return spillFailed(state, event)
-    case 'restored':
-      return restored(state, event.key)
-    case 'restoreFailed':
-      return restoreFailed(state, event)
-    case 'directOpened':
-      return directOpened(state, event)
-    case 'directSealed':
-      return directSealed(state, event)
-    case 'directFailed':
-      return directFailed(state, event)
-    default:
-      return unreachable(event)
-  }
-}
-
-type RequestType = 'create' | 'seal' | 'abort' | 'pin' | 'unpin' | 'free' | 'clientExited' | 'timer'
 
 function create(state: StoreState, event: EventOf<'create'>): StoreEffect[] {
   const { requestId, clientId, id, sizeBytes, isPrimary, owner } = event
@@ -277,95 +236,4 @@ function freeOwnedBy(state: StoreState, clientId: string): StoreEffect[] {
   }
   const sealed = [...state.sealed.values()].filter((entry) => entry.owner === clientId)
   return sealed.flatMap((entry) => doom(state, entry))
-}
-
-function spilled(state: StoreState, { batch, ranges }: EventOf<'spilled'>): StoreEffect[] {
-  state.progressAtMs = state.nowMs
-  state.spillBackoffMs = 0
-  state.spillError = undefined
-  return endBatch(state, batch).flatMap((entry, index) => {
-    entry.range = ranges[index]
-    state.totals.spilledCount += 1
-    state.totals.spilledBytes += entry.sizeBytes
-    classify(state, entry)
-    return settle(state, entry)
-  })
-}
-
-function spillFailed(state: StoreState, { batch, error }: EventOf<'spillFailed'>): StoreEffect[] {
-  backOff(state, error)
-  return endBatch(state, batch).flatMap((entry) => {
-    classify(state, entry)
-    return settle(state, entry)
-  })
-}
-
-function restored(state: StoreState, key: number): StoreEffect[] {
-  const entry = state.byKey.get(key)
-  if (entry === undefined) return []
-  entry.io = 'NONE'
-  state.totals.restoredCount += 1
-  state.totals.restoredBytes += entry.sizeBytes
-  const effects = grantWaiters(state, entry)
-  classify(state, entry)
-  return [...effects, ...settle(state, entry)]
-}
-
-/** F41. The waiters hear why; a later pin tries again, as a disk may come back. */
-function restoreFailed(state: StoreState, { key, error }: EventOf<'restoreFailed'>): StoreEffect[] {
-  const entry = state.byKey.get(key)
-  if (entry === undefined) return []
-  entry.io = 'NONE'
-  dropFromArena(state, entry)
-  return [...refuseWaiters(state, entry, error), ...settle(state, entry)]
-}
-
-function directOpened(state: StoreState, { key, path }: EventOf<'directOpened'>): StoreEffect[] {
-  const entry = state.byKey.get(key)
-  if (entry === undefined) return []
-  entry.io = 'NONE'
-  entry.directPath = path
-  if (entry.phase === 'DYING') return settle(state, entry)
-  const { sizeBytes } = entry
-  return answer(entry, (requestId) => ({
-    type: 'created',
-    requestId,
-    place: { offset: 0, sizeBytes, path },
-  }))
-}
-
-function directSealed(state: StoreState, { key, range }: EventOf<'directSealed'>): StoreEffect[] {
-  const entry = state.byKey.get(key)
-  if (entry === undefined) return []
-  entry.io = 'NONE'
-  entry.directPath = undefined
-  entry.range = range
-  state.totals.spilledCount += 1
-  state.totals.spilledBytes += entry.sizeBytes
-  const effects = answer(entry, (requestId) => ({ type: 'sealed', requestId }))
-  return [...effects, ...grantWaiters(state, entry), ...settle(state, entry)]
-}
-
-function directFailed(state: StoreState, { key, error }: EventOf<'directFailed'>): StoreEffect[] {
-  const entry = state.byKey.get(key)
-  if (entry === undefined) return []
-  const { sizeBytes, io } = entry
-  entry.io = 'NONE'
-  const reason =
-    io === 'SEALING'
-      ? error
-      : new ObjectStoreFullError(
-          `An object of ${sizeBytes} B is larger than the object store, and the spill place ` +
-            `cannot take it: ${error.message}`,
-          { cause: error, data: { sizeBytes, capacityBytes: state.capacityBytes } },
-        )
-  const effects = answer(entry, (requestId) => ({ type: 'refused', requestId, error: reason }))
-  return [...effects, ...refuseWaiters(state, entry, reason), ...doom(state, entry)]
-}
-
-/** Answers the create or seal that an entry still owes an answer to. */
-function answer(entry: Entry, make: (requestId: number) => StoreEffect): StoreEffect[] {
-  const { requestId } = entry
-  entry.requestId = undefined
-  return requestId === undefined ? [] : [make(requestId)]
 }

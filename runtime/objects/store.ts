@@ -1,14 +1,12 @@
-// The object store of a node: performs what store-state.ts decides. The raylet calls it for its
-// clients; bytes never pass through here but on their way to and from the spill place.
+// The object store of a node: answers its clients as store-state.ts decides, and
+// has store-io.ts do the rest. The raylet calls it for its clients; their bytes never pass
+// through here.
 // Invariants:
 //   O1. Every request is answered, at the latest by `close`.
 //   O2. One event at a time: the end of an I/O is an event like any other, and never re-enters.
 import type { Clock, Timer } from '../common/clock.ts'
-import { StoppedError, VirgaError } from '../common/errors.ts'
-import type { Log } from '../common/log.ts'
+import { StoppedError } from '../common/errors.ts'
 import { ARENA_BYTES_MAX, PAGE_BYTES } from './arena.ts'
-import type { Arena } from './arena-access.ts'
-import type { SpillPlace, SpillRange } from './spill.ts'
 import { check } from './store-check.ts'
 import type {
   ObjectPlace,
@@ -17,16 +15,13 @@ import type {
   StoreState,
   StoreTotals,
 } from './store-entry.ts'
-import { createStoreState, nextTimerAtMs, step } from './store-state.ts'
+import { StoreIo, type StoreIoDeps } from './store-io.ts'
+import { createStoreState, isBatchWanted, nextTimerAtMs, step } from './store-state.ts'
 
 export type { ObjectPlace } from './store-entry.ts'
 
-export interface ObjectStoreDeps {
-  readonly arena: Arena
-  /** Undefined: objects cannot be spilled. */
-  readonly spill: SpillPlace | undefined
+export interface ObjectStoreDeps extends StoreIoDeps {
   readonly clock: Clock
-  readonly log: Log
   /** Absent: nobody is asked to let go, and clients are named by their ids. */
   readonly clients?: StoreClients
   /** A copy of another node's object was dropped. */
@@ -92,7 +87,7 @@ export class ObjectStore {
   readonly #deps: ObjectStoreDeps
   readonly #state: StoreState
   readonly #pending = new Map<number, Pending>()
-  readonly #running = new Set<Promise<void>>()
+  readonly #io: StoreIo
   #nextRequestId = 1
   #timer: Timer | undefined
   #timerAtMs = Infinity
@@ -113,6 +108,7 @@ export class ObjectStore {
       Math.min(capacityBytes, deps.arena.committedBytes),
     )
     this.#state.progressAtMs = deps.clock.monotonicMs()
+    this.#io = new StoreIo(deps, (batch) => isBatchWanted(this.#state, batch))
   }
 
   /**
@@ -216,7 +212,7 @@ export class ObjectStore {
     check(this.#state)
   }
 
-  /** Refuses what waits, ends the I/O under way, deletes what was spilled, closes the arena. */
+  /** Refuses what waits, cuts the I/O under way short, deletes what was spilled, closes the arena. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -224,9 +220,7 @@ export class ObjectStore {
     const error = new StoppedError('The object store of this node is closed: the node has stopped.')
     for (const { reject } of this.#pending.values()) reject(error)
     this.#pending.clear()
-    await Promise.all(this.#running)
-    await this.#deps.spill?.close()
-    await this.#deps.arena.close()
+    await this.#io.close()
   }
 
   #request(make: (requestId: number) => StoreEvent): Promise<ObjectPlace> {
@@ -281,7 +275,9 @@ export class ObjectStore {
         this.#tell(() => this.#deps.evicted?.(effect.id))
         return
       default:
-        this.#start(effect)
+        this.#io.start(effect, (event) => {
+          this.#handle(event)
+        })
     }
   }
 
@@ -294,109 +290,5 @@ export class ObjectStore {
     const pending = this.#pending.get(requestId)
     this.#pending.delete(requestId)
     return pending
-  }
-
-  /** Begins an I/O; its end comes back as an event (O2). */
-  #start(effect: IoEffect): void {
-    const running = this.#runIo(effect).then((event) => {
-      this.#running.delete(running)
-      if (event !== undefined) this.#handle(event)
-    })
-    this.#running.add(running)
-  }
-
-  async #runIo(effect: IoEffect): Promise<StoreEvent | undefined> {
-    try {
-      return await this.#io(effect)
-    } catch (error) {
-      if (!(error instanceof VirgaError)) throw error // a bug: the process ends
-      this.#deps.log.warn(error.message, { code: error.code, effect: effect.type, ...error.data })
-      return failureOf(effect, error)
-    }
-  }
-
-  async #io(effect: IoEffect): Promise<StoreEvent | undefined> {
-    const { arena } = this.#deps
-    switch (effect.type) {
-      case 'grow':
-        return { type: 'grown', sizeBytes: await this.#grow(effect) }
-      case 'spill': {
-        const sources = effect.items.map(({ offset, sizeBytes }) => ({
-          sizeBytes,
-          read: (at: number, count: number) => arena.read(offset + at, count),
-        }))
-        return { type: 'spilled', batch: effect.batch, ranges: await this.#spill().write(sources) }
-      }
-      case 'restore': {
-        const { key, range, offset } = effect
-        await this.#spill().read(range, (at, bytes) => arena.write(offset + at, bytes))
-        return { type: 'restored', key }
-      }
-      case 'openDirect': {
-        const path = await this.#spill().openDirect(effect.sizeBytes)
-        return { type: 'directOpened', key: effect.key, path }
-      }
-      case 'sealDirect': {
-        const range: SpillRange = await this.#spill().sealDirect(effect.path, effect.sizeBytes)
-        return { type: 'directSealed', key: effect.key, range }
-      }
-      case 'removeRange':
-        await this.#spill().remove(effect.range)
-        return undefined
-      default:
-        await this.#spill().abortDirect(effect.path)
-        return undefined
-    }
-  }
-
-  /** Grows as wanted, or as little as needed when there is no room for more. */
-  async #grow({ needBytes, wantBytes }: GrowEffect): Promise<number> {
-    const { arena } = this.#deps
-    try {
-      await arena.grow(wantBytes)
-    } catch (error) {
-      if (!(error instanceof VirgaError) || wantBytes === needBytes) throw error
-      await arena.grow(needBytes)
-      return needBytes
-    }
-    return wantBytes
-  }
-
-  #spill(): SpillPlace {
-    const { spill } = this.#deps
-    if (spill === undefined) throw new TypeError('an effect of spilling without a spill place')
-    return spill
-  }
-}
-
-type GrowEffect = Extract<StoreEffect, { readonly type: 'grow' }>
-type IoEffect = Extract<
-  StoreEffect,
-  {
-    readonly type:
-      | 'grow'
-      | 'spill'
-      | 'restore'
-      | 'openDirect'
-      | 'sealDirect'
-      | 'removeRange'
-      | 'abortDirect'
-  }
->
-
-/** The event that tells of a failed I/O; a file that could not be deleted is only logged. */
-function failureOf(effect: IoEffect, error: VirgaError): StoreEvent | undefined {
-  switch (effect.type) {
-    case 'grow':
-      return { type: 'growFailed' }
-    case 'spill':
-      return { type: 'spillFailed', batch: effect.batch, error }
-    case 'restore':
-      return { type: 'restoreFailed', key: effect.key, error }
-    case 'openDirect':
-    case 'sealDirect':
-      return { type: 'directFailed', key: effect.key, error }
-    default:
-      return undefined
   }
 }

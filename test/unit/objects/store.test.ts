@@ -167,6 +167,22 @@ describe('the object store of a node', () => {
     }
   })
 
+  it('stops writing what was freed meanwhile, and when it is closed', async () => {
+    open({ sizeBytes: 100 * MIB })
+    const piecesOf = slowReads(arena)
+    await put('freed', pattern(90 * MIB, 1))
+    await expect.poll(() => store.list()[0]?.state).toBe('SPILLING')
+    store.free(['freed'])
+    await expect.poll(() => store.stats().usedBytes).toBe(0)
+    expect(piecesOf()).toBeLessThan(20)
+    expect(warnings).toEqual([])
+    expect(readdirSync(folder)).toEqual([])
+    await put('kept', pattern(90 * MIB, 2))
+    await expect.poll(() => store.list()[0]?.state).toBe('SPILLING')
+    await store.close()
+    expect(piecesOf()).toBeLessThan(40)
+  })
+
   it('names who holds what when it stays full', async () => {
     const clock = manualClock()
     open({ sizeBytes: 4 * MIB, clock })
@@ -258,6 +274,18 @@ describe('the object store of a node', () => {
     expect(readdirSync(folder).length).toBeLessThan(100)
   }, 300_000)
 })
+
+/** Each piece takes a while. @returns how many were read. */
+function slowReads(arena: Arena): () => number {
+  let pieceCount = 0
+  const read = arena.read.bind(arena)
+  arena.read = async (offset, sizeBytes) => {
+    pieceCount += 1
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    return read(offset, sizeBytes)
+  }
+  return () => pieceCount
+}
 
 function manualClock(): Clock & { advance(byMs: number): void } {
   let nowMs = 0
