@@ -37,6 +37,10 @@ class MemoryFiles implements SpillMedium {
     this.capacityBytes = capacityBytes
   }
 
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
   /** The bytes of a file, for tests that damage them. */
   bytesOf(path: string): Uint8Array {
     const bytes = this.#files.get(path)

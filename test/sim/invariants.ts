@@ -52,7 +52,7 @@ function leftAtNode({ name, raylet, store, disk, arena, workers }: SimNode): str
   const objects = store?.list() ?? []
   expect(`objects (${objects.slice(0, 3).map(showObject).join()})`, objects.length)
   expect('requests that wait for the store', store?.stats().waitingCount ?? 0)
-  expect('bytes spilled', disk.memory.usedBytes)
+  expect('bytes spilled', disk.memory.files.usedBytes)
   expect('mappings', arena.mappingCount)
   return [...left, ...workers.filter(({ process }) => process.alive).flatMap(leftAtWorker)]
 }

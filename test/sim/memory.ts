@@ -49,7 +49,6 @@ export class SimArena {
         })
         return before
       },
-      collect: () => undefined,
       close: () => undefined,
     }
   }
