@@ -24,25 +24,25 @@ export function remoteFunction(descriptor: FunctionDescriptor, options: object):
   const kinds = new FunctionKinds(descriptor, spec)
   const calling = (method: string) => () => `${nameOf(descriptor)}.${method}()`
   const [callingRemote, callingRun] = [calling('remote'), calling('run')]
-  const remote = (...args: unknown[]): unknown => {
+  const submit = (...args: unknown[]): unknown => {
     try {
       const worker = currentWorker(callingRemote)
       return returnsOf(worker, worker.submit(kinds.kindFor(worker), args))
     } catch (error) {
-      throw atCaller(error, remote)
+      throw atCaller(error, submit)
     }
   }
-  const run = (...args: unknown[]): unknown => {
+  const submitAndGet = (...args: unknown[]): unknown => {
     try {
       const worker = currentWorker(callingRun)
       return runOf(worker, worker.submit(kinds.kindFor(worker), args))
     } catch (error) {
-      throw atCaller(error, run)
+      throw atCaller(error, submitAndGet)
     }
   }
   const callable: Callable = {
-    remote,
-    run,
+    remote: submit,
+    run: submitAndGet,
     options: (more) => remoteFunction(descriptor, { ...options, ...more }) as Callable,
   }
   if (isStream) {
