@@ -5,11 +5,11 @@
 //   runtime/worker/main.ts  -> worker-main.js    } that starts these processes
 // Shared code goes to chunks beside them, so a file's import.meta.url always points into dist/.
 // Invariants:
-//   B1. Nothing changed since the last build: nothing is done (a hash of every input is kept).
-//   B2. A file of dist/ is replaced by rename, and an old chunk outlives its build for an hour:
+//   BD1. Nothing changed since the last build: nothing is done (a hash of every input is kept).
+//   BD2. A file of dist/ is replaced by rename, and an old chunk outlives its build for an hour:
 //       a cluster that runs while somebody builds still finds what it imports. --clean, which
 //       packing uses, leaves nothing old.
-//   B3. No entry awaits at top level, so that a CommonJS program can require() the package.
+//   BD3. No entry awaits at top level, so that a CommonJS program can require() the package.
 // Nothing is minified, so names stay readable; esbuild's keepNames is off on purpose, because it
 // costs a defineProperty for every closure that a hot path makes.
 // Types are not checked here (that is `npm run check`), so a build takes well under a second.
@@ -86,7 +86,7 @@ async function bundle(outdir: string, entries: Record<string, string>): Promise<
     target: 'node22.18',
     sourcemap: true,
     sourcesContent: false,
-    supported: { 'top-level-await': false }, // B3: esbuild refuses it by file and line
+    supported: { 'top-level-await': false }, // BD3: esbuild refuses it by file and line
     logLevel: 'warning',
   })
 }

@@ -1,9 +1,9 @@
 // ActorPool: a fixed set of actors of one kind, each with one call at a time.
 //   submit ─► pending ─► an idle actor's call ─► getNext (the actor is idle again)
 // Invariants:
-//   P1. An actor is idle or has exactly one call; it comes back when its result is taken.
-//   P2. Results are taken one at a time, however many ask at once.
-//   P3. map takes an input only when an actor is idle, so inputs may be endless.
+//   AP1. An actor is idle or has exactly one call; it comes back when its result is taken.
+//   AP2. Results are taken one at a time, however many ask at once.
+//   AP3. map takes an input only when an actor is idle, so inputs may be endless.
 // Source: Ray python/ray/util/actor_pool.py.
 import { parseGetOptions } from '../runtime/common/call-options.ts'
 import { GetTimeoutError, PendingCallsLimitError, UsageError } from '../runtime/common/errors.ts'
@@ -134,14 +134,14 @@ export class ActorPool<H extends AnyActorHandle = AnyActorHandle> {
     this.#calls.set(index, { index, actor, ref })
   }
 
-  /** P1. */
+  /** AP1. */
   #return(actor: H): void {
     const call = this.#pending.shift()
     if (call === undefined) this.#idle.push(actor)
     else this.#start(actor, call)
   }
 
-  /** P2. */
+  /** AP2. */
   #take<V>(order: Order, o: { timeoutMs?: number } | undefined): Promise<V> {
     const { timeoutMs } = parseGetOptions(o, 'getNext()')
     const taken = this.#turn.then(() => this.#takeNow<V>(order, timeoutMs))

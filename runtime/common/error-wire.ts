@@ -1,10 +1,10 @@
 // Errors of Virga on the wire: a closed set, rebuilt by code and never by prototype. The cause may
 // be any value: the value codec carries it, and other errors, itself.
 // Invariants:
-//   W1. fromWire(toWire(e)) has the class, code, message, data, stack and cause of e.
-//   W2. A code that this version does not know becomes a RemoteError that keeps all of it, and
+//   EW1. fromWire(toWire(e)) has the class, code, message, data, stack and cause of e.
+//   EW2. A code that this version does not know becomes a RemoteError that keeps all of it, and
 //       goes on under its own code: a newer version that gets it back sees the error whole.
-//   W3. Only what stands in the wire form is read; nothing of it is called or used as a prototype.
+//   EW3. Only what stands in the wire form is read; nothing of it is called or used as a prototype.
 // Source: Temporal packages/common/src/converter/failure-converter.ts (a closed failure set).
 import { DecodeError } from './protocol-errors.ts'
 import { RemoteError, findErrorClass } from './virga-error.ts'

@@ -3,8 +3,8 @@
 // Written by hand rather than with a schema library: the messages are the product here, and a
 // library would cost more of the import time of `virga` than all of this.
 // Invariants:
-//   O1. `undefined` is the same as not given, everywhere.
-//   O2. An unknown option is never ignored.
+//   OC1. `undefined` is the same as not given, everywhere.
+//   OC2. An unknown option is never ignored.
 import { UsageError } from './errors.ts'
 import { didYouMean } from './nearest-name.ts'
 import { clip, showValue } from './show-value.ts'
@@ -32,7 +32,7 @@ export function refuse(label: string, must: string, value: unknown): never {
 }
 
 /**
- * Take options apart (O1, O2).
+ * Take options apart (OC1, OC2).
  * @param names  a property for each option there is.
  */
 export function readOptions<N extends string>(

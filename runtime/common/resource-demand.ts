@@ -1,8 +1,8 @@
 // From what users write to resource sets, with the errors that say what is wrong.
 // Invariants:
-//   P1. What is accepted is exact: a finite number >= 0, in steps of 0.0001, memory in bytes.
-//   P2. A GPU demand below 1 is a share of one GPU; from 1 on it is whole GPUs.
-//   P3. A name is no property of Object.prototype, so that sets may be plain objects.
+//   RD1. What is accepted is exact: a finite number >= 0, in steps of 0.0001, memory in bytes.
+//   RD2. A GPU demand below 1 is a share of one GPU; from 1 on it is whole GPUs.
+//   RD3. A name is no property of Object.prototype, so that sets may be plain objects.
 // Source: Ray python/ray/_common/ray_option_utils.py; ray_constants.py.
 import { UsageError } from './errors.ts'
 import { CPU, GPU, MEMORY, UNITS_PER_ONE, resourceSet, unitsPerOne } from './resources.ts'
@@ -86,7 +86,7 @@ export function bundleOf(bundle: unknown, label: string): ResourceSet {
 }
 
 /**
- * One amount in units (P1, P2).
+ * One amount in units (RD1, RD2).
  * @param label  what the user calls it: `numCpus`, `resources.disk`, `bundles[0].CPU`.
  */
 function parseAmount(label: string, name: string, amount: unknown): number {

@@ -2,10 +2,10 @@
 // GPUs are instances: a demand below 1 shares one of them, a demand from 1 on gets whole ones, so
 // a sum that is large enough may still be no fit.
 // Invariants, asserted by check():
-//   R1. free + held = total, for each resource and for each GPU.
-//   R2. Nothing is free below zero but CPU: a worker that resumes takes its CPU back at once.
-//   R3. No GPU has more than its capacity free, nor less than nothing.
-//   R4. Of an allocation whose CPU was given back, no CPU is held.
+//   RL1. free + held = total, for each resource and for each GPU.
+//   RL2. Nothing is free below zero but CPU: a worker that resumes takes its CPU back at once.
+//   RL3. No GPU has more than its capacity free, nor less than nothing.
+//   RL4. Of an allocation whose CPU was given back, no CPU is held.
 // Source: Ray src/ray/common/scheduling/resource_instance_set.h (instances, fractions);
 // local_lease_manager.h (a blocked worker gives its CPU back).
 import { assert } from './assert.ts'
@@ -57,7 +57,7 @@ export class ResourceLedger {
     return new ResourceLedger(allocation.demand, allocation.gpuShares)
   }
 
-  /** What is free now; CPU may be below zero (R2). */
+  /** What is free now; CPU may be below zero (RL2). */
   get free(): ResourceSet {
     return resourceSet(Object.fromEntries(this.#free))
   }
@@ -106,14 +106,14 @@ export class ResourceLedger {
     this.#add(CPU, unitsOf(allocation.demand, CPU))
   }
 
-  /** Take the CPU again, free or not (R2): its worker goes on. May be repeated. */
+  /** Take the CPU again, free or not (RL2): its worker goes on. May be repeated. */
   takeCpuAgain(allocation: Allocation): void {
     if (this.#stateOf(allocation) === 'held') return
     this.#allocations.set(allocation, 'held')
     this.#add(CPU, -unitsOf(allocation.demand, CPU))
   }
 
-  /** @throws AssertionError when R1 to R4 do not hold. */
+  /** @throws AssertionError when RL1 to RL4 do not hold. */
   check(): void {
     this.#checkSums()
     this.#checkGpus()
@@ -133,8 +133,8 @@ export class ResourceLedger {
     ])) {
       const free = this.#free.get(name) ?? 0
       const sum = free + (held.get(name) ?? 0)
-      assert(sum === unitsOf(this.total, name), `R1: ${name} adds up to ${sum}: ${this.#show()}`)
-      assert(name === CPU || free >= 0, `R2: ${name} is ${free} free: ${this.#show()}`)
+      assert(sum === unitsOf(this.total, name), `RL1: ${name} adds up to ${sum}: ${this.#show()}`)
+      assert(name === CPU || free >= 0, `RL2: ${name} is ${free} free: ${this.#show()}`)
     }
   }
 
@@ -145,8 +145,8 @@ export class ResourceLedger {
     }
     for (const { gpuId, capacity, free } of this.#gpus) {
       const sum = free + (held.get(gpuId) ?? 0)
-      assert(sum === capacity, `R1: GPU ${gpuId} adds up to ${sum} of ${capacity}`)
-      assert(free >= 0 && free <= capacity, `R3: GPU ${gpuId} has ${free} of ${capacity} free`)
+      assert(sum === capacity, `RL1: GPU ${gpuId} adds up to ${sum} of ${capacity}`)
+      assert(free >= 0 && free <= capacity, `RL3: GPU ${gpuId} has ${free} of ${capacity} free`)
     }
   }
 

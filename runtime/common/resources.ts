@@ -1,12 +1,12 @@
 // Logical resources: amounts by name, as integers, so that sums are exact.
 // Invariants:
-//   A1. CPU, GPU and custom resources count in steps of 0.0001 (1 CPU = 10,000 units); memory
+//   RS1. CPU, GPU and custom resources count in steps of 0.0001 (1 CPU = 10,000 units); memory
 //       counts in bytes. Both stay far below 2^53, also when a thousand nodes are added up.
-//   A2. A set has sorted names and no zeros, so that equal sets have equal texts.
+//   RS2. A set has sorted names and no zeros, so that equal sets have equal texts.
 // Source: Ray src/ray/common/scheduling/fixed_point.h; ray_constants.py MIN_RESOURCE_GRANULARITY.
 import type { Resources } from './surface-options.ts'
 
-/** Amounts in units, by name (A1, A2). */
+/** Amounts in units, by name (RS1, RS2). */
 export type ResourceSet = Readonly<Record<string, number>>
 
 export const CPU = 'CPU'
@@ -22,7 +22,7 @@ export const NO_RESOURCES: ResourceSet = Object.freeze({})
 /** How many units one of `name` has: 10,000, but 1 for memory, which is in bytes. */
 export const unitsPerOne = (name: string): number => (name === MEMORY ? 1 : UNITS_PER_ONE)
 
-/** A set in normal form (A2). */
+/** A set in normal form (RS2). */
 export function resourceSet(amounts: Readonly<Record<string, number>>): ResourceSet {
   const set: Record<string, number> = {}
   for (const name of Object.keys(amounts).toSorted()) {

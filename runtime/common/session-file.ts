@@ -4,8 +4,8 @@
 //   ROOT/session-<time>-<random>/node.json   who serves it: pid, start time, address, epoch
 //                                /raylet.sock, logs/, spill/
 // Invariants:
-//   F1. A folder is swept only when the process that made it is gone: same pid and start time.
-//   F2. A root that belongs to somebody else is refused: sockets in it would be theirs.
+//   SF1. A folder is swept only when the process that made it is gone: same pid and start time.
+//   SF2. A root that belongs to somebody else is refused: sockets in it would be theirs.
 // A folder has no node.json for a moment after it was made, so its maker's pid is in its name.
 import {
   chmodSync,
@@ -38,7 +38,7 @@ export interface SessionNode {
 /** Longest path of a Unix socket that every system takes. */
 const SOCKET_PATH_BYTES_MAX = 103
 
-/** The root folder, made and checked (F2). */
+/** The root folder, made and checked (SF2). */
 export function sessionRoot(): string {
   const uid = process.getuid?.() ?? 0
   const runtimeDir = process.env['XDG_RUNTIME_DIR']

@@ -1,9 +1,9 @@
 // Public types: refs and streams, and how a parameter or a result becomes one.
 // Invariants:
-//   T1. A top-level ref argument is dereferenced, so a parameter that is itself a ref takes only
+//   SU1. A top-level ref argument is dereferenced, so a parameter that is itself a ref takes only
 //       a ref to a ref.
-//   T2. Parameter tuples keep their shape: optional and rest elements and names survive.
-//   T3. ObjectRef is one symbol for the value and the type, and `virga` re-exports that very
+//   SU2. Parameter tuples keep their shape: optional and rest elements and names survive.
+//   SU3. ObjectRef is one symbol for the value and the type, and `virga` re-exports that very
 //       symbol: an alias could not be named in the declarations of a user's package.
 /* oxlint-disable typescript/no-explicit-any -- inference of a user's signature needs any: unknown
    and never make parameters of functions and generators unassignable */
@@ -46,10 +46,10 @@ export type AnyFn = (...args: any[]) => unknown
 export type AnyClass = new (...args: any) => any
 export type IsAny<T> = 0 extends 1 & T ? true : false
 
-/** T1. What may be given for a parameter of type T. Not distributive over unions. */
+/** SU1. What may be given for a parameter of type T. Not distributive over unions. */
 export type Arg<T> =
   IsAny<T> extends true ? any : [T] extends [ObjectRef<infer _>] ? ObjectRef<T> : T | ObjectRef<T>
-/** T2. What may be given for the parameters P. */
+/** SU2. What may be given for the parameters P. */
 export type Args<P extends readonly unknown[]> = { [K in keyof P]: Arg<P[K]> }
 /** The parameters after the first. */
 export type Tail<P extends readonly unknown[]> = P extends readonly []

@@ -1,9 +1,9 @@
 // The caller's side of actors: one queue per actor, in the caller's order, straight to its worker.
 //   call ─► queue ─► (dependencies in, actor ALIVE) ─► push ─► reply
 // Invariants:
-//   A1. Calls of this caller leave in the order made; a call that waits for a dependency holds the
+//   CA1. Calls of this caller leave in the order made; a call that waits for a dependency holds the
 //       ones behind it.
-//   A2. When the actor's worker dies, every call in flight is told: retried under maxTaskRetries,
+//   CA2. When the actor's worker dies, every call in flight is told: retried under maxTaskRetries,
 //       ActorUnavailableError if the actor may return, ActorDiedError if it is dead.
 // Source: Ray actor_task_submitter.cc.
 import { fromWire, toWire } from '../common/error-wire.ts'

@@ -3,12 +3,12 @@
 //   stripsTypes({ execArgv, env })      whether workers may get stripped TypeScript from the raylet
 // Kept: loaders (tsx), --import, --conditions, memory limits, the user's arguments and environment.
 // Invariants:
-//   A1. Left out is what makes Node run something else than a module (-e, -p, --test, --watch),
+//   FA1. Left out is what makes Node run something else than a module (-e, -p, --test, --watch),
 //       what only one process can have (inspector port), and what writes a file per process
 //       (profiles).
-//   A2. --enable-source-maps is left out: it costs a worker 100 MB and 180 ms on a large bundle;
+//   FA2. --enable-source-maps is left out: it costs a worker 100 MB and 180 ms on a large bundle;
 //       the driver maps the frames of errors instead (function-source-map-file.ts).
-//   A3. Options in NODE_OPTIONS obey the same rule.
+//   FA3. Options in NODE_OPTIONS obey the same rule.
 
 export interface ProcessArgs {
   /** Node's own options: process.execArgv. */

@@ -2,13 +2,13 @@
 //   findHome(skipFrames): CallSite       the home of whoever called, as a file URL
 //   homeOf(frames): CallSite | undefined the same for given frames (pure)
 // Rules:
-//   H1. Virga's own frames are skipped by count, never by file: a user's bundle may contain both.
-//   H2. Of the frames that remain, the first run of user frames decides; frames of Node, tsx,
+//   FH1. Virga's own frames are skipped by count, never by file: a user's bundle may contain both.
+//   FH2. Of the frames that remain, the first run of user frames decides; frames of Node, tsx,
 //       vite and vitest end it. Native frames (Array.map, eval) have no file and are no end.
-//   H3. In that run the outermost frame wins, so a helper that calls remote() for others is never
+//   FH3. In that run the outermost frame wins, so a helper that calls remote() for others is never
 //       the home. Frames of packages count only where there is no other: a test runner below the
 //       user's code is no home.
-//   H4. Code without a file (REPL, -e, standard input) at the outer end: there is no home.
+//   FH4. Code without a file (REPL, -e, standard input) at the outer end: there is no home.
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { getCallSites } from 'node:util'
 import { UsageError } from '../common/errors.ts'
@@ -44,7 +44,7 @@ export function findHome(skipFrames: number): CallSite {
   )
 }
 
-/** H2 to H4, as a pure function of the frames, innermost first. */
+/** FH2 to FH4, as a pure function of the frames, innermost first. */
 export function homeOf(frames: readonly Frame[]): CallSite | undefined {
   const run = firstRun(frames)
   const outermost = run.at(-1)

@@ -4,7 +4,7 @@
 //   sources.capture(home)          take its hash now
 //   sources.noteHash(url, sha)     a loader that already has the hash of what it loaded says so
 // Invariants:
-//   S1. The hash of a home is taken once, so an edit while the program runs changes no identity.
+//   FS1. The hash of a home is taken once, so an edit while the program runs changes no identity.
 import type { Hash } from '../common/random.ts'
 import { homeOf, normalizeHome } from './function-home.ts'
 import type { Frame } from './function-home.ts'
@@ -46,7 +46,7 @@ export class Sources {
     return made
   }
 
-  /** The hash of the bytes that a URL was loaded from; the first one told or read stays (S1). */
+  /** The hash of the bytes that a URL was loaded from; the first one told or read stays (FS1). */
   noteHash(url: string, sha256Hex: string): void {
     const home = normalizeHome(url) ?? url
     if (!this.#hashes.has(home)) this.#hashes.set(home, sha256Hex)

@@ -202,7 +202,7 @@ function checkCount(count: number, home: string): void {
   )
 }
 
-/** H1 of function-home.ts finds Virga's own file only when the user's bundle holds both. */
+/** FH1 of function-home.ts finds Virga's own file only when the user's bundle holds both. */
 function checkBundled(home: string): void {
   const own: unknown = import.meta.url
   if (typeof own === 'string' && own !== home) return

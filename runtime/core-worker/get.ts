@@ -1,9 +1,9 @@
 // get and wait: from entries to values.
 // Invariants:
-//   G1. A wait ends: by completion, its time-out, its signal, or a typed error of what it waits
+//   GE1. A wait ends: by completion, its time-out, its signal, or a typed error of what it waits
 //   for.
-//   G2. get throws the first failure at once; wait keeps the order of its input.
-//   G3. While a task waits for something pending, its worker is reported blocked: its CPU is free.
+//   GE2. get throws the first failure at once; wait keeps the order of its input.
+//   GE3. While a task waits for something pending, its worker is reported blocked: its CPU is free.
 // Source: Ray core_worker.cc (Get, Wait, NotifyDirectCallTaskBlocked).
 import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'

@@ -4,10 +4,10 @@
 //   seq   oldest ···················· nextSeq - capacity ···· nextSeq - 1
 //         └── stragglers (a Map) ──┘  └────────── the ring ──────────┘
 // Invariants:
-//   W1. A task is in the ring or among the stragglers, never in both; it is taken once.
-//   W2. The ring grows only when half of it is in use: a call that stays for ever while millions
+//   IF1. A task is in the ring or among the stragglers, never in both; it is taken once.
+//   IF2. The ring grows only when half of it is in use: a call that stays for ever while millions
 //       pass (an actor's loop) moves out of their way instead.
-//   W3. Iteration is in the order of the pushes.
+//   IF3. Iteration is in the order of the pushes.
 
 const CAPACITY_MIN = 64
 /** A ring that is empty again keeps this much. */

@@ -1,10 +1,10 @@
 // Limiters as the owner of tasks sees them: a limited task waits here, before it is queued, until
 // the raylet grants a token; the token goes back when the task has ended, whatever its end.
 // Invariants:
-//   T1. Tasks of one limiter start in the order they were submitted here.
-//   T2. Every token granted is returned once: by the end of its task, at once when nobody waits
+//   LT1. Tasks of one limiter start in the order they were submitted here.
+//   LT2. Every token granted is returned once: by the end of its task, at once when nobody waits
 //       any more, or by the raylet itself when this process ends.
-//   T3. At most ASKED_MAX tokens of a limiter are asked for at a time, however many tasks wait.
+//   LT3. At most ASKED_MAX tokens of a limiter are asked for at a time, however many tasks wait.
 // A task that waits for another one under the same limiter may wait for ever, since both need a
 // token: the raylet finds that as it finds other rings (raylet/deadlock.ts).
 import { fromWire } from '../common/error-wire.ts'

@@ -4,8 +4,8 @@
 //   PENDING ─1─► VALUE | BLOB | STORED | FAILED      1. completed, once; later completions are
 //   ignored
 // Invariants:
-//   O1. An entry completes at most once; waiters run once, in the order they came.
-//   O2. A VALUE is immutable (a primitive); everything else is kept encoded and decoded per get.
+//   OE1. An entry completes at most once; waiters run once, in the order they came.
+//   OE2. A VALUE is immutable (a primitive); everything else is kept encoded and decoded per get.
 import type { ObjectId } from '../common/ids.ts'
 import type { Scope } from './scope.ts'
 import type { TaskRecord } from './task-record.ts'

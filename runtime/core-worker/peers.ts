@@ -1,6 +1,6 @@
 // Connections to other core-workers: dialled on first need, or accepted; one per process in use.
-//   K1. Work sent before a dial ends leaves in order once it is connected.
-//   K2. When a peer closes, everything in flight to it is told exactly once (onClosed).
+//   PE1. Work sent before a dial ends leaves in order once it is connected.
+//   PE2. When a peer closes, everything in flight to it is told exactly once (onClosed).
 import type { Clock } from '../common/clock.ts'
 import type { JobId, WorkerId } from '../common/ids.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'

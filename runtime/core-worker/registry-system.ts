@@ -3,8 +3,8 @@
 //   registry(): Registry             made at the first call
 //   registryChanged(registry, home?) tell the watchers, after a function or a park was added
 // Invariants:
-//   R1. Names and homes are keys of Maps, never of objects: `__proto__` is a name like any other.
-//   R2. A copy of the package with another layout is told so; it never writes into a strange one.
+//   RG1. Names and homes are keys of Maps, never of objects: `__proto__` is a name like any other.
+//   RG2. A copy of the package with another layout is told so; it never writes into a strange one.
 import { UsageError } from '../common/errors.ts'
 import type { LimitSpec } from '../common/option-values.ts'
 import type { FunctionDescriptor } from './function-descriptor.ts'

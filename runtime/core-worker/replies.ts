@@ -137,7 +137,7 @@ export function completeInline(entry: ObjectEntry, reader: ByteReader, codec: Va
   else entry.complete(BLOB, copyOf(bytes.subarray(at, end)))
 }
 
-/** Small immutable values are decoded at once and kept as they are (O2): MessagePack tags of nil,
+/** Small immutable values are decoded at once and kept as they are (OE2): MessagePack tags of nil,
  *  booleans, numbers and short strings, behind a flags byte of 0. */
 function isPrimitive(bytes: Uint8Array, start: number): boolean {
   const tag = bytes[start + 1] ?? 0xc1

@@ -1,9 +1,9 @@
 // This process's side of the node's object store: places for large values, mappings of sealed ones.
 // Invariants:
-//   S1. A mapping is pinned at the raylet from before it is made until its buffer is collected.
-//   S2. A pin lingers a moment after its last mapping, so that repeated gets ask nobody; when the
+//   SC1. A mapping is pinned at the raylet from before it is made until its buffer is collected.
+//   SC2. A pin lingers a moment after its last mapping, so that repeated gets ask nobody; when the
 //       raylet runs short it is given up, and for a while pins go with their last mapping.
-//   S3. A loop of gets on pinned objects waits for nothing, so no finalizer would run and mappings
+//   SC3. A loop of gets on pinned objects waits for nothing, so no finalizer would run and mappings
 //       would pile up until large objects had to be copied: it gives up its turn now and then.
 import type { Clock, Timer } from '../common/clock.ts'
 import type { ArenaClient, DirectAccess } from '../objects/arena-access.ts'
@@ -128,7 +128,7 @@ export class StoreClient {
     }
   }
 
-  /** S3. */
+  /** SC3. */
   #nextTurn(): Promise<void> {
     this.#turn ??= new Promise((resolve) => {
       this.#deps.clock.immediate(() => {

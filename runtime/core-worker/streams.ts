@@ -1,6 +1,6 @@
 // The consumer's side of a streaming task: items as they arrive, the end, back-pressure.
-//   T1. Items are handed out in order, each once; a failed stream gives its items, then throws.
-//   T2. The producer is told how many items were taken; it stays at most streamBufferSize ahead.
+//   ST1. Items are handed out in order, each once; a failed stream gives its items, then throws.
+//   ST2. The producer is told how many items were taken; it stays at most streamBufferSize ahead.
 //       Who waits for `completed` wants the stream to run to its end: the limit is lifted.
 import { FAILED, ObjectEntry, VALUE } from './object-entry.ts'
 import type { TaskRecord } from './task-record.ts'

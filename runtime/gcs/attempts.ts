@@ -2,10 +2,10 @@
 // within the budget that all calls share and a deadline of its own. The only layer that retries:
 // those of the AWS SDK are off.
 // Invariants:
-//   A1. A final failure is thrown at once, as its meaning.
-//   A2. Once an attempt may have been applied, the call says so for ever: `unsure` to the attempts
+//   AT1. A final failure is thrown at once, as its meaning.
+//   AT2. Once an attempt may have been applied, the call says so for ever: `unsure` to the attempts
 //       that follow, and GcsWriteUnknownError, not GcsUnavailableError, when it gives up.
-//   A3. Every wait ends: no call lasts longer than its deadline plus one attempt.
+//   AT3. Every wait ends: no call lasts longer than its deadline plus one attempt.
 import type { Clock } from '../common/clock.ts'
 import { delay } from '../common/clock.ts'
 import { GcsUnavailableError, GcsWriteUnknownError } from '../common/errors.ts'
@@ -78,7 +78,7 @@ export class Attempts {
         return await call.attempt(unsure)
       } catch (thrown) {
         const { kind, error } = this.#explain(thrown)
-        if (kind === 'FINAL') throw error // A1
+        if (kind === 'FINAL') throw error // AT1
         unsure ||= kind === 'MAYBE_DONE' && call.writes
         this.#tell(call.name, error)
         if (!(await this.#mayRetry(retries, endMs))) throw gaveUp(call.name, unsure, error)

@@ -2,8 +2,8 @@
 // A body's key names its row, so that a sweep needs no list of all rows: what is old and is not
 // pointed at by its row was left by a writer that lost, crashed or was followed by another.
 // Invariants:
-//   P1. A body is written before the row that points at it, under a key of its own for each write.
-//   P2. Bytes that are not those that were written are never handed out.
+//   BO1. A body is written before the row that points at it, under a key of its own for each write.
+//   BO2. Bytes that are not those that were written are never handed out.
 // Source: faults.md F38, F41, F42.
 import { ObjectCorruptedError, ObjectLostError, UsageError } from '../common/errors.ts'
 import { toHex, fromBytes } from '../common/ids.ts'
@@ -48,7 +48,7 @@ export class Bodies {
   }
 
   /**
-   * Store the fields that are too large, and the largest of the others until the rest fits (P1).
+   * Store the fields that are too large, and the largest of the others until the rest fits (BO1).
    * @param token  makes the bodies' keys this write's own.
    */
   async split(
@@ -71,7 +71,7 @@ export class Bodies {
 
   /**
    * The bytes behind a pointer.
-   * @throws ObjectLostError when they are gone, ObjectCorruptedError when they are others (P2).
+   * @throws ObjectLostError when they are gone, ObjectCorruptedError when they are others (BO2).
    */
   async load({ key, sizeBytes, digest }: BodyPointer): Promise<Field> {
     const bytes = await this.#deps.store.get(key)

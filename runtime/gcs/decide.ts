@@ -1,8 +1,8 @@
 // A decision: a conditional write whose outcome is certain in the end, also when its answer was
 // lost. Every decision row holds who decided (holder, epoch, incarnation), so it can be recognised
 // by reading it again.
-//   D1. A write that may have been applied is repeated only while its condition still holds: a late
-//       arrival of the first one then either did the same or fails.
+//   DC1. A write that may have been applied is repeated only while its condition still holds: a
+//       late arrival of the first one then either did the same or fails.
 // Source: faults.md F30; Amazon KCL (a lease is read back after an ambiguous write).
 import { GcsWriteUnknownError } from '../common/errors.ts'
 import {
@@ -73,7 +73,7 @@ async function settle(
     } catch (error) {
       if (!(error instanceof GcsWriteUnknownError) || repeats >= REPEATS_MAX) throw error
       const row = await storage.get(key)
-      if (!holds(row, expected)) return asOurs({ won: false, current: row }, isOurs) // D1
+      if (!holds(row, expected)) return asOurs({ won: false, current: row }, isOurs) // DC1
     }
   }
 }

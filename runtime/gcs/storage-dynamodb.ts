@@ -1,9 +1,9 @@
 // Storage on DynamoDB tables, and on S3 for what is too large for an item.
 // Invariants, beside those of the port:
-//   Y1. Every conditional write leaves a token of its own in the row, where the last four are kept.
-//       When a condition fails after an attempt whose answer was lost, they say whose it was.
-//   Y2. The SDK repeats nothing; `attempts` does, within one budget for all calls.
-//   Y3. Every answer's consumption goes to the meter; a condition that failed tells none.
+//   DY1. Every conditional write leaves a token of its own in the row, where the last four are
+//       kept. When a condition fails after an attempt whose answer was lost, they say whose it was.
+//   DY2. The SDK repeats nothing; `attempts` does, within one budget for all calls.
+//   DY3. Every answer's consumption goes to the meter; a condition that failed tells none.
 // An append replaces whole items, so it cannot count versions: it sets an arbitrary one.
 import {
   BatchWriteItemCommand,
@@ -262,7 +262,7 @@ export class DynamoStorage implements Storage {
     })
   }
 
-  /** Y1: one conditional write of one row. */
+  /** DY1: one conditional write of one row. */
   async #write<Outcome>(
     call: string,
     write: Write,
@@ -424,7 +424,7 @@ export class DynamoStorage implements Storage {
     this.#deps.meter.record({ call, table, pk, readUnits, writeUnits })
   }
 
-  /** Y3, for an answer about one table and several partitions. */
+  /** DY3, for an answer about one table and several partitions. */
   #consumedBy(call: string, { TableName = '', CapacityUnits = 0 }: ConsumedCapacity): void {
     const table = TableName.slice(tableNameOf(this.#cluster, '' as TableName).length) as TableName
     this.#deps.meter.record({ call, table, pk: undefined, readUnits: 0, writeUnits: CapacityUnits })

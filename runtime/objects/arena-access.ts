@@ -5,10 +5,10 @@
 //   arena-file.ts    a plain file and copies, where there is no shared memory
 //   arena-memory.ts  one buffer in this process, for inline mode and simulation
 // Invariants, held by one contract suite for all three:
-//   V1. What `readable` gives is the reader's own: writing to it shows nowhere else.
-//   V2. `released` is called exactly once, when nothing can show the arena's bytes any more. Only
+//   AA1. What `readable` gives is the reader's own: writing to it shows nowhere else.
+//   AA2. `released` is called exactly once, when nothing can show the arena's bytes any more. Only
 //       then may the object be unpinned: an untouched private page shows later writes.
-//   V3. A range is used only below `committedBytes`; running out is CapacityError, never SIGBUS.
+//   AA3. A range is used only below `committedBytes`; running out is CapacityError, never SIGBUS.
 
 export interface Arena {
   /** What the clients of this node open. */
@@ -38,7 +38,7 @@ export interface ArenaClient {
   written(offset: number, target: Uint8Array): void
   /**
    * A sealed and pinned object: a copy-on-write view, or a copy.
-   * @param released  V2. For a copy it is called before `readable` returns.
+   * @param released  AA2. For a copy it is called before `readable` returns.
    */
   readable(offset: number, sizeBytes: number, released?: () => void): Uint8Array
   /** Closes what was opened. What `readable` gave stays valid. */

@@ -1,9 +1,9 @@
 // The arena in shared memory (Linux): a file in /dev/shm that never has a name, so that nothing is
 // left behind whatever dies; clients open it as /proc/<raylet>/fd/N.
-// Invariants (with V1 to V3 of arena-access.ts):
-//   H1. Pages are fallocated before anyone may touch them, and the file is never cut: touching a
+// Invariants (with AA1 to AA3 of arena-access.ts):
+//   AS1. Pages are fallocated before anyone may touch them, and the file is never cut: touching a
 //       page that a full tmpfs cannot give is SIGBUS.
-//   H2. Producers write through one shared map of the whole file. Readers get a private map each,
+//   AS2. Producers write through one shared map of the whole file. Readers get a private map each,
 //       over memory that V8 owns (mappings-shm.ts); below MAPPED_BYTES_MIN, and when there are
 //       too many maps, a copy.
 import { closeSync, constants, ftruncateSync, openSync } from 'node:fs'

@@ -2,12 +2,12 @@
 // bytes themselves. Free blocks are kept by size class (powers of two, each cut in 16), last freed
 // first, so that a choice costs a few steps whatever the number of blocks.
 // Invariants, asserted by check():
-//   A1. Blocks lie end to end from 0 to freshOffset; beyond it nothing was ever handed out.
-//   A2. allocated + free + fresh = sizeBytes, and no two blocks overlap.
-//   A3. No two free blocks are neighbours: they are merged at once.
-//   A4. Offsets are multiples of 64; those of 64 KiB and more are multiples of the page, and such
+//   AR1. Blocks lie end to end from 0 to freshOffset; beyond it nothing was ever handed out.
+//   AR2. allocated + free + fresh = sizeBytes, and no two blocks overlap.
+//   AR3. No two free blocks are neighbours: they are merged at once.
+//   AR4. Offsets are multiples of 64; those of 64 KiB and more are multiples of the page, and such
 //       a block shares no page with another, so that it can be mapped alone.
-//   A5. Touched bytes are reused before fresh ones: first touch is 10 to 50 times slower.
+//   AR5. Touched bytes are reused before fresh ones: first touch is 10 to 50 times slower.
 // Source: TLSF (Masmano et al., ECRTS 2004) for the classes and neighbour links.
 import { assert } from '../common/assert.ts'
 
@@ -108,7 +108,7 @@ export class ArenaAllocator {
     } else this.#list(block)
   }
 
-  /** Asserts A1 to A4 by a walk over all blocks; for tests and simulation. */
+  /** Asserts AR1 to AR4 by a walk over all blocks; for tests and simulation. */
   check(): void {
     let count = 0
     let freeBytes = 0
@@ -170,7 +170,7 @@ export class ArenaAllocator {
     return (level << STEP_BITS) | lowestBit(steps)
   }
 
-  /** Moves freshOffset up; the free block that ends there is used up first (A5). */
+  /** Moves freshOffset up; the free block that ends there is used up first (AR5). */
   #takeFresh(needBytes: number, align: number): Block | undefined {
     const last = this.#highest?.isFree === true ? this.#highest : undefined
     const offset = last?.offset ?? this.#freshOffset

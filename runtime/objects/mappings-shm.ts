@@ -3,10 +3,10 @@
 // further objects over the same memory, and V8 unmaps a little later, on a thread of its own. So a
 // mapping is over when its address range is no longer ours.
 // Invariants:
-//   M1. `released` runs exactly once per mapping, and never while the range is still mapped.
-//   M2. At most MAPPINGS_MAX live at a time; the caller copies instead. Linux allows 65,530 per
+//   MP1. `released` runs exactly once per mapping, and never while the range is still mapped.
+//   MP2. At most MAPPINGS_MAX live at a time; the caller copies instead. Linux allows 65,530 per
 //       process, and V8 and the user need theirs.
-//   M3. V8 does not see the weight of mappings. It is asked to collect when the objects that they
+//   MP3. V8 does not see the weight of mappings. It is asked to collect when the objects that they
 //       hold have doubled in sum since the last time, so that garbage does not keep the store
 //       full, and for at most half of the time.
 import { fstatSync } from 'node:fs'
@@ -75,7 +75,7 @@ export class Mappings {
 
   /**
    * A copy-on-write view of a range of the file.
-   * @returns undefined when it has to be a copy instead (M2, or the system refuses).
+   * @returns undefined when it has to be a copy instead (MP2, or the system refuses).
    */
   map(fileOffset: number, sizeBytes: number, released?: () => void): Uint8Array | undefined {
     if (this.#byAddress.size >= MAPPINGS_MAX) return undefined
@@ -101,7 +101,7 @@ export class Mappings {
     if (this.#bytes > this.#collectAtBytes || this.count > this.#collectAtCount) this.#collectSoon()
   }
 
-  /** Asks for a collection, unless one is due anyway (M3). */
+  /** Asks for a collection, unless one is due anyway (MP3). */
   #collectSoon(): void {
     if (this.#isCollecting) return
     this.#isCollecting = true

@@ -1,7 +1,7 @@
 // The spill place on local disk: one folder, a CRC-32 per range kept in memory.
 // Nothing is synced to the disk: these files are worth nothing after the raylet's death.
-// Invariants (with L1 to L3 of spill.ts, K1 of spill-files.ts):
-//   K2. The disk is never filled to the brim: a reserve stays for everybody else.
+// Invariants (with SL1 to SL3 of spill.ts, SK1 of spill-files.ts):
+//   SP1. The disk is never filled to the brim: a reserve stays for everybody else.
 // Source: faults.md F41, F66 to F68.
 import type { StatsFs } from 'node:fs'
 import { type FileHandle, mkdir, open, statfs, unlink } from 'node:fs/promises'
@@ -17,7 +17,7 @@ import {
 } from './spill-files.ts'
 import { type SpillRange, corrupted, spillFailed } from './spill.ts'
 
-/** K2. Whichever is less stays free. Source: Ray local_fs_capacity_threshold = 0.95. */
+/** SP1. Whichever is less stays free. Source: Ray local_fs_capacity_threshold = 0.95. */
 const RESERVE_SHARE = 0.05
 const RESERVE_BYTES = 1024 * 1024 * 1024
 
@@ -93,7 +93,7 @@ class SpillFolder extends DiskReach implements SpillMedium {
   readonly #folder: string
   readonly #disk: SpillDisk
   #fileCount = 0
-  /** Of writes under way, so that two of them do not pass K2 together. */
+  /** Of writes under way, so that two of them do not pass SP1 together. */
   #promisedBytes = 0
 
   constructor(folder: string, disk: SpillDisk) {

@@ -1,8 +1,8 @@
 // A spill place over any medium that holds files: fuses objects into one file each time, checks
 // what it reads by checksum, and deletes a file with its last range. The medium says how bytes are
 // written, read and summed: spill-file.ts on disk, spill-memory.ts in this process.
-// Invariants (with L1 to L3 of spill.ts):
-//   K1. A file exists from its first byte until its last live range is removed.
+// Invariants (with SL1 to SL3 of spill.ts):
+//   SK1. A file exists from its first byte until its last live range is removed.
 // Source: faults.md F41, F66 to F68; Ray external_storage.py for fused files.
 import type { DirectAccess, DirectPlace } from './arena-access.ts'
 import {
@@ -108,7 +108,7 @@ export class FusedSpill implements SpillPlace {
     for (const path of this.paths) await this.#delete(path)
   }
 
-  /** Makes a new file and runs `use` on it; after a failure the file is gone again (L2). */
+  /** Makes a new file and runs `use` on it; after a failure the file is gone again (SL2). */
   async #make<T>(sizeBytes: number, use: (file: SpillWriter) => Promise<T>): Promise<T> {
     const file = await this.#medium.create(sizeBytes)
     this.#rangeCounts.set(file.path, 0)

@@ -1,9 +1,9 @@
 // The port to where objects go when the arena runs out: local disk here (spill-file.ts), memory in
 // tests (spill-memory.ts), S3 later. Bytes move in pieces, so that nobody waits long for a turn.
 // Invariants, held by one contract suite:
-//   L1. A range that is read is the bytes that were written, by checksum, or ObjectCorruptedError.
-//   L2. A write that fails leaves nothing behind and may be made again.
-//   L3. A file goes when all of its ranges were removed; `close` takes the rest.
+//   SL1. A range that is read is the bytes that were written, by checksum, or ObjectCorruptedError.
+//   SL2. A write that fails leaves nothing behind and may be made again.
+//   SL3. A file goes when all of its ranges were removed; `close` takes the rest.
 import { CapacityError, ObjectCorruptedError } from '../common/errors.ts'
 
 /** Moved at a time between arena and spill place; a checksum of this takes about 1 ms. */

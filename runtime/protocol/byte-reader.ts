@@ -1,8 +1,8 @@
 // Reads what ByteWriter wrote, from bytes that nobody vouches for.
 // Invariants:
-//   R1. No byte outside [start, end) of the given bytes is ever read.
-//   R2. A length is checked against `remaining` before anything is allocated for it.
-//   R3. After a DecodeError the position is undefined and the reader must not be used again.
+//   BR1. No byte outside [start, end) of the given bytes is ever read.
+//   BR2. A length is checked against `remaining` before anything is allocated for it.
+//   BR3. After a DecodeError the position is undefined and the reader must not be used again.
 // Source: the bad-input catalogue, rows B03, B09: a length is checked before it is believed.
 import { DecodeError, DecodeLimitError } from '../common/protocol-errors.ts'
 

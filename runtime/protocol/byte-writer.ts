@@ -2,9 +2,9 @@
 // One Buffer and one DataView per growth, none per call; numbers are little-endian, unless the name
 // says be.
 // Invariants:
-//   W1. 0 <= position <= buffer.length <= bytesMax; bytes before position are never moved.
-//   W2. Reaching bytesMax is a ByteLimitError, thrown before anything is written.
-//   W3. `buffer` is replaced when it grows: never keep it across a call that writes.
+//   BW1. 0 <= position <= buffer.length <= bytesMax; bytes before position are never moved.
+//   BW2. Reaching bytesMax is a ByteLimitError, thrown before anything is written.
+//   BW3. `buffer` is replaced when it grows: never keep it across a call that writes.
 // Source: LEB128 (DWARF 5, section 7.6) for varint.
 
 const INITIAL_BYTES = 4096
@@ -47,7 +47,7 @@ export interface ByteWriterOptions {
  */
 export class ByteWriter {
   /**
-   * What was written lies in [0, position); see W3. May be written to by those who called ensure.
+   * What was written lies in [0, position); see BW3. May be written to by those who called ensure.
    */
   buffer: Buffer
   /** Where the next byte goes. May be set back to an earlier value to drop what follows it. */

@@ -3,10 +3,10 @@
 // take 15-20 us a round trip instead of 60-100; with one other runnable process on the machine they
 // would take six to nine times as long as without. Hence the gate.
 // Invariants:
-//   Y1. A turn is spent on polling at most POLL_MS after the last message.
-//   Y2. Only while messages follow each other that closely on average: a pause ends it.
-//   Y3. Not while more processes are runnable than there are cores, nor for MUTED_MS after that was
-//       seen, nor where the machine does not say.
+//   PO1. A turn is spent on polling at most POLL_MS after the last message.
+//   PO2. Only while messages follow each other that closely on average: a pause ends it.
+//   PO3. Not while more processes are runnable than there are cores, nor for MUTED_MS after that
+//       was seen, nor where the machine does not say.
 // Source: design 12 (measured there); Linux net.core.busy_poll (the idea, in the kernel).
 import type { Clock } from '../common/clock.ts'
 import type { Connection, ConnectionEvents, Transport } from './connection.ts'

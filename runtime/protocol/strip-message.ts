@@ -4,7 +4,7 @@
 //   answer   u32 length, then: u8 status, 32 bytes SHA-256 of the file, then UTF-8: the text, or of
 //            an error a JSON object { code?, message }
 // Invariants:
-//   T1. Lengths come first and are checked before anything is allocated.
+//   SM1. Lengths come first and are checked before anything is allocated.
 import { DecodeError, FrameTooLargeError } from '../common/errors.ts'
 
 /** The worker's end: after stdin, stdout and stderr. */
@@ -72,7 +72,7 @@ export function decodeStripAnswer(body: Buffer): StripAnswer {
   return { kind: 'stripped', format, sha256: body.subarray(1, ANSWER_HEAD_BYTES), text }
 }
 
-/** @returns how many bytes follow a length. @throws FrameTooLargeError (T1). */
+/** @returns how many bytes follow a length. @throws FrameTooLargeError (SM1). */
 export function requestLength(head: Buffer): number {
   return checkedLength(head, URL_BYTES_MAX)
 }

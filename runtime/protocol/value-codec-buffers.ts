@@ -1,11 +1,11 @@
 // The binary memory of a value, kept out of its head: which ranges of which ArrayBuffers travel
 // (encoder), and as what memory they arrive (decoder).
 // Invariants:
-//   B1. All views on one ArrayBuffer share one entry, which covers all of their ranges; offsets in
+//   VB1. All views on one ArrayBuffer share one entry, which covers all of their ranges; offsets in
 //       the head count from the start of the original ArrayBuffer.
-//   B2. The start of an entry is a multiple of the largest element viewed, so that a view that was
+//   VB2. The start of an entry is a multiple of the largest element viewed, so that a view that was
 //       aligned stays so.
-//   B3. Memory is shared with the blob only on request, for views of VIEW_BYTES_MIN and more, when
+//   VB3. Memory is shared with the blob only on request, for views of VIEW_BYTES_MIN and more, when
 //       no ArrayBuffer value and no Buffer needs memory of its own.
 // Source: design section 5 (arrays out of band, read in place; Buffers copied).
 import { DecodeError } from './byte-reader.ts'

@@ -1,10 +1,10 @@
 // Reads one value from the head of a blob that nobody vouches for.
 // Invariants:
-//   D1. Whatever the bytes, it ends: with a value, or with a DecodeError (or SerializationError,
+//   VD1. Whatever the bytes, it ends: with a value, or with a DecodeError (or SerializationError,
 //       for a class that is not registered here, or what a HandleCodec throws).
-//   D2. Nothing is allocated for a count or length that the bytes left could not hold (B07, B09).
-//   D3. Extensions end exactly where they say, and nothing nested may read past that.
-//   D4. No key reaches a prototype (B11).
+//   VD2. Nothing is allocated for a count or length that the bytes left could not hold (B07, B09).
+//   VD3. Extensions end exactly where they say, and nothing nested may read past that.
+//   VD4. No key reaches a prototype (B11).
 // Source: MessagePack specification; the bad-input catalogue, rows B06 to B11.
 import { SerializationError } from '../common/errors.ts'
 import { ByteReader, DecodeError, DecodeLimitError } from './byte-reader.ts'

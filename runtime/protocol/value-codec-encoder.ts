@@ -1,8 +1,8 @@
 // Writes one value as MessagePack, in one pass, into a ByteWriter.
 // Invariants:
-//   E1. Every property is read once: a getter runs once, a Proxy is asked once.
-//   E2. After a failure the encoder is cleared and the writer's content is the caller's to drop.
-//   E3. No state is left between values; an encoder is used by one encoding at a time.
+//   VE1. Every property is read once: a getter runs once, a Proxy is asked once.
+//   VE2. After a failure the encoder is cleared and the writer's content is the caller's to drop.
+//   VE3. No state is left between values; an encoder is used by one encoding at a time.
 // Source: MessagePack specification; design section 5.
 import type { ByteWriter } from './byte-writer.ts'
 import { BufferTable } from './value-codec-buffers.ts'

@@ -136,7 +136,7 @@ function readError(source: ValueSource): Error {
   return error
 }
 
-/** The data of a RemoteError tells the code and data that are not known here: error-wire W2. */
+/** The data of a RemoteError tells the code and data that are not known here: error-wire EW2. */
 function restoreData(error: VirgaError, code: string): void {
   const data: unknown = error.data
   const wrapped =

@@ -2,9 +2,9 @@
 // MessagePack extension types, the limits, and the two narrow interfaces through which a kind
 // (value-codec-plain, -binary, -error) writes and reads itself without knowing the engine.
 // Invariants:
-//   K1. Every object takes the next index when its encoding starts, before its children; the
+//   VK1. Every object takes the next index when its encoding starts, before its children; the
 //       decoder counts the same way, so that a REFERENCE can name it by index.
-//   K2. Numbers of extension types are wire format: never reused, never changed.
+//   VK2. Numbers of extension types are wire format: never reused, never changed.
 // Source: MessagePack specification (ext types 0 to 127 belong to the application).
 import type { ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'

@@ -8,9 +8,9 @@
 //               [varint headLength] [head] [zeros] [buffer 0] [zeros] [buffer 1] ...
 //               where every buffer starts at a multiple of 64 bytes from the blob's start.
 // Invariants:
-//   L1. A blob is self-contained and ends where its last part ends: nothing may follow.
-//   L2. Every byte of a blob is written, gaps as zeros: recycled memory never leaks through one.
-//   L3. The decoder allocates nothing for a count or length that the bytes left cannot hold.
+//   VL1. A blob is self-contained and ends where its last part ends: nothing may follow.
+//   VL2. Every byte of a blob is written, gaps as zeros: recycled memory never leaks through one.
+//   VL3. The decoder allocates nothing for a count or length that the bytes left cannot hold.
 // Source: design section 5; the bad-input catalogue, rows B03, B09.
 import { ObjectTooLargeError } from '../common/errors.ts'
 import { ByteReader, DecodeError, DecodeLimitError } from './byte-reader.ts'
@@ -164,7 +164,7 @@ function readBufferShapes(reader: ByteReader): readonly StoredBuffer[] {
   return shapes
 }
 
-/** Give every buffer its offset, and see that the blob ends with the last of them (L1). */
+/** Give every buffer its offset, and see that the blob ends with the last of them (VL1). */
 function place(reader: ByteReader, shapes: readonly StoredBuffer[]): readonly StoredBuffer[] {
   const placed: StoredBuffer[] = []
   for (const shape of shapes) {

@@ -2,8 +2,8 @@
 // effects are performed in order; requests are answered when an effect names them; and a tick comes
 // when step() asked for one.
 // Invariants:
-//   Y1. An event that comes while effects are performed waits for its turn.
-//   Y2. After stop() no tick comes any more; events of others still do.
+//   BN1. An event that comes while effects are performed waits for its turn.
+//   BN2. After stop() no tick comes any more; events of others still do.
 import type { Clock, Timer } from '../common/clock.ts'
 import type { Stimulus } from './client-link.ts'
 import type { RayletState } from './state.ts'
@@ -35,7 +35,7 @@ export class Brain {
     this.#perform = perform
   }
 
-  /** Y1. */
+  /** BN1. */
   tell(stimulus: Stimulus): void {
     this.#inbox.push(stimulus)
     if (this.#busy) return

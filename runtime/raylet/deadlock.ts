@@ -4,9 +4,9 @@
 // the ring was asked, after all of them had begun, and has said again what it is on:
 //   blocked ──settle──► among the stuck: asked (checkWait) ──blocked again──► confirmed ──► told
 // Invariants:
-//   L1. A ring is reported once, to its newest wait, after it stood for DEADLOCK_SETTLE_MS.
-//   L2. Work is bounded: a look at all waits at most once per DEADLOCK_SETTLE_MS.
-//   L3. No false alarm: all confirmations of a ring are newer than its newest wait.
+//   DL1. A ring is reported once, to its newest wait, after it stood for DEADLOCK_SETTLE_MS.
+//   DL2. Work is bounded: a look at all waits at most once per DEADLOCK_SETTLE_MS.
+//   DL3. No false alarm: all confirmations of a ring are newer than its newest wait.
 import { DEADLOCK_SETTLE_MS } from '../common/limits.ts'
 import type { WorkerId } from '../common/ids.ts'
 import { addWait, removeWait } from './holdings.ts'
@@ -93,7 +93,7 @@ export function reportDeadlocks(turn: Turn): void {
   const settledByMs = nowMs - DEADLOCK_SETTLE_MS
   const waits = [...state.waits.values()].filter((wait) => !wait.reported)
   const settled = waits.filter((wait) => wait.sinceMs <= settledByMs)
-  // Asked at the last look, when all of these had begun: L3.
+  // Asked at the last look, when all of these had begun: DL3.
   const confirmed = settled.filter((wait) => wait.confirmedAtMs >= settledByMs)
   const ring = new WaitGraph(confirmed, places).ring()
   if (ring !== undefined) tell(turn, ring)

@@ -4,8 +4,8 @@
 //   What runs may end within the grace time, and its results reach their owners; what its worker
 //   had not begun is handed back. What waits, and what is asked for later, fails: NodeDiedError.
 // Invariants:
-//   D1. Once draining, no lease is granted, no worker started, no actor or group made.
-//   D2. What runs is not charged: it ends, or fails as its node does.
+//   DR1. Once draining, no lease is granted, no worker started, no actor or group made.
+//   DR2. What runs is not charged: it ends, or fails as its node does.
 // Source: faults.md F06; Ray node drain (a draining node takes no leases).
 import { actorGone, endActor, willEnd } from './actor-end.ts'
 import { endGroup } from './groups.ts'

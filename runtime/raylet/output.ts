@@ -3,10 +3,10 @@
 //     └─split─► lines ──► driver, as many as the budget of this second allows, in batches
 // What is beyond the budget is not even decoded: a flood costs little more than writing it down.
 // Invariants:
-//   O1. Memory stays flat however much is printed: a worker whose lines are not taken by the log
+//   OU1. Memory stays flat however much is printed: a worker whose lines are not taken by the log
 //       file or by its driver fast enough is not read on (its pipe fills, its writes wait).
-//   O2. What a driver does not get is counted and marked in its place: '... N lines dropped'.
-//   O3. Lines of one stream of one worker stay in order.
+//   OU2. What a driver does not get is counted and marked in its place: '... N lines dropped'.
+//   OU3. Lines of one stream of one worker stay in order.
 // Source: Ray log_monitor.py (prefix, dropped lines).
 import type { Clock } from '../common/clock.ts'
 import {
@@ -209,7 +209,7 @@ export class WorkerOutput {
     this.#markDropped()
   }
 
-  /** O2. */
+  /** OU2. */
   #markDropped(): void {
     const count = this.#droppedCount
     if (count === 0) return
@@ -236,7 +236,7 @@ export class WorkerOutput {
     if (!this.#deps.forward(lines)) this.#droppedCount += lines.length
   }
 
-  /** O1. */
+  /** OU1. */
   #restrain(): void {
     const behind = this.#deps.log.isBusy()
     if (behind === this.#paused || this.#closed) return

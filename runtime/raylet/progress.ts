@@ -1,9 +1,9 @@
 // Progress by function, over all owners of this node: their last word each, and for those that have
 // gone what they had reached (pure).
 // Invariants:
-//   G1. Sums are exact: what an owner counted is counted once, while it lives and after.
-//   G2. What waited or ran for an owner that has gone is no longer counted: it was ended with it.
-//   G3. At most JOBS_MAX jobs are kept; of those that nobody works for any more, the oldest go.
+//   PR1. Sums are exact: what an owner counted is counted once, while it lives and after.
+//   PR2. What waited or ran for an owner that has gone is no longer counted: it was ended with it.
+//   PR3. At most JOBS_MAX jobs are kept; of those that nobody works for any more, the oldest go.
 import { toHex, type JobId, type WorkerId } from '../common/ids.ts'
 import type { FunctionProgress, StateRow } from '../protocol/messages.ts'
 

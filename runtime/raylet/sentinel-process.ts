@@ -3,8 +3,8 @@
 // standard input is a pipe of the raylet's, so the end of the raylet is the end of its input,
 // whatever the cause. It costs 1 MB and nothing at all until then.
 // Invariants:
-//   G1. It ends only processes it was told of and not told that they have ended.
-//   G2. It lives on through whatever ends the raylet: it has a session of its own and ignores
+//   SN1. It ends only processes it was told of and not told that they have ended.
+//   SN2. It lives on through whatever ends the raylet: it has a session of its own and ignores
 //       the signals of a terminal.
 import { spawn, type ChildProcess } from 'node:child_process'
 

@@ -3,8 +3,8 @@
 //   a lease finds no worker ──► one spare, two, four … at most as many as may start at one time
 //   a spare stays idle ───────► none, until a lease finds no worker again
 // Invariants:
-//   P1. Nothing is started ahead for a pool in which fewer than two workers wait.
-//   P2. No more are ready ahead than wait, nor than may start at one time.
+//   SR1. Nothing is started ahead for a pool in which fewer than two workers wait.
+//   SR2. No more are ready ahead than wait, nor than may start at one time.
 import type { Pool, RayletState } from './state.ts'
 
 /** How many workers may be starting at one time: a start is work for a CPU. */
@@ -26,7 +26,7 @@ export function wantsSpares(state: RayletState): boolean {
   return false
 }
 
-/** P1, P2: how many each pool should have ready, beside those that leases wait for. */
+/** SR1, SR2: how many each pool should have ready, beside those that leases wait for. */
 export function sparesByPool(state: RayletState): Map<Pool, number> {
   const spares = new Map<Pool, number>()
   const blocked = blockedByPool(state)

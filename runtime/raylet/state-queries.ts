@@ -1,7 +1,7 @@
 // Answers state queries: the brain's rows, and what the shell alone knows (ended tasks and jobs,
 // progress, the object store, where this raylet listens).
 // Invariants:
-//   V1. What has ended is kept up to a cap, the newest; a query says how many rows it left out.
+//   SQ1. What has ended is kept up to a cap, the newest; a query says how many rows it left out.
 import type { Clock } from '../common/clock.ts'
 import { ProtocolError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
@@ -47,7 +47,7 @@ export class StateQueries {
     return limited(this.#completed(message.kind, rows), limit)
   }
 
-  /** V1. */
+  /** SQ1. */
   jobEnded(job: Job): void {
     const { name, namespace, jobId } = job.spec
     const ageMs = Math.round(this.#deps.clock.monotonicMs() - job.startedAtMs)

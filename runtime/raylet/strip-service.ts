@@ -1,10 +1,10 @@
 // Strips TypeScript for the workers of a node: each file once, whoever asks.
 //   new StripService({ read, strip, isModule, hash }).answer(request body) -> whole answer
 // Invariants:
-//   N1. The cache is keyed by the hash of the content, so an edited file is stripped anew, and the
+//   SS1. The cache is keyed by the hash of the content, so an edited file is stripped anew, and the
 //       answer's hash is that of the very bytes that were stripped.
-//   N2. The cache holds at most cacheBytesMax of sources; the least recently asked for leaves.
-//   N3. A file that cannot be stripped is an answer, never a failure of the raylet.
+//   SS2. The cache holds at most cacheBytesMax of sources; the least recently asked for leaves.
+//   SS3. A file that cannot be stripped is an answer, never a failure of the raylet.
 import type { Hash } from '../common/random.ts'
 import {
   SOURCE_BYTES_MAX,
@@ -83,7 +83,7 @@ export class StripService {
     return stripped
   }
 
-  /** N2. */
+  /** SS2. */
   #evict(): void {
     for (const [key, { sizeBytes }] of this.#cache) {
       if (this.#cachedBytes <= this.#cacheBytesMax) return

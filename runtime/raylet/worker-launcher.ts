@@ -1,9 +1,9 @@
 // The port through which a raylet starts workers: processes of its machine (launcher-process.ts),
 // or core-workers in this process, for inline mode and simulation.
 // Invariants every launcher keeps:
-//   U1. `exited` is called exactly once for every start, also when starting failed.
-//   U2. No output is told after `exited`.
-//   U3. After signal('SIGKILL') the worker exits soon, whatever its code does.
+//   WL1. `exited` is called exactly once for every start, also when starting failed.
+//   WL2. No output is told after `exited`.
+//   WL3. After signal('SIGKILL') the worker exits soon, whatever its code does.
 import type { WorkerStart } from './turn.ts'
 
 export interface WorkerEvents {

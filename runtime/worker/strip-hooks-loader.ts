@@ -2,9 +2,9 @@
 // against 29 ms and 47 MB): the raylet strips each file once for all workers of the node.
 //   installTypeScriptHooks({ ask, noteHash }): boolean    before the first home is imported
 // Invariants:
-//   K1. Only what Node itself would strip comes here: .ts, .mts, .cts outside node_modules. Under
+//   SH1. Only what Node itself would strip comes here: .ts, .mts, .cts outside node_modules. Under
 //       another loader (tsx) nothing is installed.
-//   K2. An imported CommonJS module is given back without a source, so that Node loads it as it
+//   SH2. An imported CommonJS module is given back without a source, so that Node loads it as it
 //       would without hooks. With one, Node 22 gives it a require() that cannot load an ES module
 //       that is loaded already ('request for ... is not in cache'), such as this package. Node
 //       that refuses an empty source gets no hooks: its workers strip for themselves.
@@ -21,7 +21,7 @@ export interface TypeScriptPorts {
   readonly noteHash: (url: string, sha256Hex: string) => void
 }
 
-/** @returns false when nothing was installed, because of K1 or K2. */
+/** @returns false when nothing was installed, because of SH1 or SH2. */
 export function installTypeScriptHooks(ports: TypeScriptPorts): boolean {
   const { execArgv, env, versions } = process
   if (!stripsTypes({ execArgv, env }) || !takesEmptySource(versions.node)) return false
@@ -57,7 +57,7 @@ function takesEmptySource(version: string): boolean {
   return major === 24 ? minor >= 12 : major > 25
 }
 
-/** K2. */
+/** SH2. */
 function asNodeLoads(result: LoadFnOutput, context: LoadHookContext): LoadFnOutput {
   const isImported = context.conditions?.includes('import') === true
   return isImported && result.format === 'commonjs' ? { ...result, source: undefined } : result

@@ -1,8 +1,8 @@
 // The part of the tidy gate that reads package.json files and the lockfile.
-//   P1. Every version is exact, so that two clones of one commit are the same program.
-//   P2. The lockfile and the scripts name no registry: a mirror must be able to serve them.
-//   P3. What the package depends on, its code imports; what the project depends on, it uses.
-//   P4. Every dependency has its reason in DECISIONS.md.
+//   PK1. Every version is exact, so that two clones of one commit are the same program.
+//   PK2. The lockfile and the scripts name no registry: a mirror must be able to serve them.
+//   PK3. What the package depends on, its code imports; what the project depends on, it uses.
+//   PK4. Every dependency has its reason in DECISIONS.md.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { filesUnder, foldersOf } from './gate.ts'

@@ -12,6 +12,8 @@ const BANNED_NAMES = new Set(['utils', 'util', 'helpers', 'helper', 'misc', 'typ
 const ALLOWED_PATHS = new Set(['sdk/index.ts'])
 /** The acceptance of the public types, kept word for word. */
 const GIVEN_PATH = 'test/types/assert.ts'
+/** `//   R1. …` of a file's header: cited as R1 elsewhere, so the letters belong to one file. */
+const INVARIANT = /^\/\/   ([A-Z]+)\d+[a-z]?\. /gm
 
 interface LineRule {
   readonly name: string
@@ -58,12 +60,28 @@ export function tidy(root: string): Promise<GateResult> {
   const paths = foldersOf(root)
     .flatMap((folder) => filesUnder(root, folder))
     .filter((path) => /\.(?:[cm]?[jt]s)$/.test(path) && path !== GIVEN_PATH)
-  const problems = paths.flatMap((path) => problemsOf(path, readFileSync(join(root, path), 'utf8')))
+  const texts = paths.map((path) => [path, readFileSync(join(root, path), 'utf8')] as const)
+  const problems = [...texts.flatMap(([path, text]) => problemsOf(path, text)), ...shared(texts)]
   const inPackages = packages(root)
   return Promise.resolve({
     gate: 'tidy',
     fileCount: paths.length,
     problems: [...problems, ...inPackages],
+  })
+}
+
+/** Invariants of two files under the same letters: nobody can tell which is cited. */
+function shared(texts: readonly (readonly [string, string])[]): string[] {
+  const owners = new Map<string, string>()
+  return texts.flatMap(([path, text]) => {
+    if (path.startsWith('test/')) return []
+    const letters = new Set([...text.matchAll(INVARIANT)].map(([, found = '']) => found))
+    return [...letters].flatMap((letter) => {
+      const owner = owners.get(letter) ?? path
+      owners.set(letter, owner)
+      const advice = `${owner} has invariants ${letter} too: take other letters`
+      return owner === path ? [] : [`${path}:1: [invariant-letters] ${advice}`]
+    })
   })
 }
 

@@ -44,6 +44,12 @@ gateCases('tidy', tidy, [
     text: `${HEADER}// @ts-${'ignore'}\nexport const one: string = 1\n`,
   },
   {
+    rule: 'invariant-letters',
+    path: 'runtime/raylet/second.ts',
+    text: `${HEADER}//   ZZ1. One.\nexport const two = 2\n`,
+    beside: { 'runtime/raylet/first.ts': `${HEADER}//   ZZ1. Another.\nexport const one = 1\n` },
+  },
+  {
     rule: 'line-width',
     path: 'runtime/raylet/wide.ts',
     text: `${HEADER}// ${'wide '.repeat(20)}\n`,

@@ -1,4 +1,4 @@
-// scripts/build.ts keeps its invariants B1-B3, seen on a small project in a temporary folder.
+// scripts/build.ts keeps its invariants BD1-B3, seen on a small project in a temporary folder.
 import { execFile } from 'node:child_process'
 import {
   cpSync,
@@ -65,7 +65,7 @@ test('dist holds the entries, their declarations and a command that runs', async
   expect(stdout).toMatch(/\/dist\/chunk-\w+\.js\n$/)
 })
 
-test('B1: a second build does nothing, one after a change does', async () => {
+test('BD1: a second build does nothing, one after a change does', async () => {
   const root = project()
   expect(await build(root)).toContain('Built dist/')
   expect(await build(root)).toBe('')
@@ -75,7 +75,7 @@ test('B1: a second build does nothing, one after a change does', async () => {
   expect(stdout).toBe('moved\n')
 })
 
-test('B2: an old chunk stays for an hour, and no longer; --clean leaves none', async () => {
+test('BD2: an old chunk stays for an hour, and no longer; --clean leaves none', async () => {
   const root = project()
   await build(root)
   const young = join(root, 'dist/chunk-YOUNG.js')
@@ -90,7 +90,7 @@ test('B2: an old chunk stays for an hour, and no longer; --clean leaves none', a
   expect(existsSync(young)).toBe(false)
 })
 
-test('B3: an await at top level is refused by file and line, and dist stays as it was', async () => {
+test('BD3: an await at top level is refused by file and line, and dist stays as it was', async () => {
   const root = project()
   await build(root)
   write(root, 'sdk/index.ts', 'export const one = await Promise.resolve(1)\n')

@@ -1,5 +1,5 @@
 // The spill disk of a simulated node: slow, full at times, and failing at times. What a write that
-// fails leaves behind is nothing (L2), and what a read returns is right or refused (L1), as the
+// fails leaves behind is nothing (SL2), and what a read returns is right or refused (SL1), as the
 // contract of spill.ts says; the faults are those that it allows.
 import type { DirectAccess } from '../../runtime/objects/arena-access.ts'
 import { spillFailed, type SpillPlace } from '../../runtime/objects/spill.ts'

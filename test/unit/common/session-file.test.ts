@@ -67,7 +67,7 @@ describe('session folders', () => {
     expect(sessionRoot()).toMatch(/^\/tmp\/virga-\d+$/)
   })
 
-  test('F1: folders of the dead are swept, those of the living stay', () => {
+  test('SF1: folders of the dead are swept, those of the living stay', () => {
     const mine = createSessionDir('mine')
     writeNode(aNode(mine))
     const dead = createSessionDir('dead')
@@ -77,14 +77,14 @@ describe('session folders', () => {
     expect(existsSync(dead)).toBe(false)
   })
 
-  test('F1: a pid that belongs to another process by now counts as dead', () => {
+  test('SF1: a pid that belongs to another process by now counts as dead', () => {
     const dir = createSessionDir('old')
     writeNode(aNode(dir, { startTime: '1' }))
     expect(isAlive(aNode(dir, { startTime: '1' }))).toBe(process.platform !== 'linux')
     expect(sweepSessions()).toBe(process.platform === 'linux' ? 1 : 0)
   })
 
-  test('F1: one that is being made, without node.json yet, stays while its maker lives', () => {
+  test('SF1: one that is being made, without node.json yet, stays while its maker lives', () => {
     const dir = createSessionDir('new')
     const dead = join(sessionRoot(), `session-${String(DEAD_PID)}-x`)
     mkdirSync(dead)

@@ -1,4 +1,4 @@
-// The rules that find a function's home in a stack (H1-H4), with the frames of each loader.
+// The rules that find a function's home in a stack (FH1-H4), with the frames of each loader.
 import { describe, expect, test } from 'vitest'
 import { UsageError } from '../../../runtime/common/errors.ts'
 import { findHome, homeOf, normalizeHome } from '../../../runtime/core-worker/function-home.ts'

@@ -61,7 +61,7 @@ describe('the gate of busy polling', () => {
     expect(isPolling()).toBe(true)
   })
 
-  test('Y1: closes 200 us after the last message, and is asked nothing more', () => {
+  test('PO1: closes 200 us after the last message, and is asked nothing more', () => {
     const { messages, isPolling, clock } = machine()
     messages(30, 0.08)
     clock.turn(0.15)
@@ -72,7 +72,7 @@ describe('the gate of busy polling', () => {
     expect(isPolling()).toBe(false)
   })
 
-  test('Y2: stays closed between messages that come slowly, and after one pause', () => {
+  test('PO2: stays closed between messages that come slowly, and after one pause', () => {
     const { messages, isPolling } = machine()
     messages(100, 0.5)
     expect(isPolling()).toBe(false)
@@ -82,7 +82,7 @@ describe('the gate of busy polling', () => {
     expect(isPolling()).toBe(false)
   })
 
-  test('Y3: closes within 50 ms of one process too many, for a second', () => {
+  test('PO3: closes within 50 ms of one process too many, for a second', () => {
     const { messages, isPolling, state } = machine()
     messages(30, 0.08)
     state.runnable = 3
@@ -95,13 +95,13 @@ describe('the gate of busy polling', () => {
     expect(isPolling()).toBe(true)
   })
 
-  test('Y3: never opens where nobody says how many are runnable', () => {
+  test('PO3: never opens where nobody says how many are runnable', () => {
     const { messages, isPolling } = machine({ runnable: undefined })
     messages(1000, 0.05)
     expect(isPolling()).toBe(false)
   })
 
-  test('Y3: never opens on one core, where the other end could not run meanwhile', () => {
+  test('PO3: never opens on one core, where the other end could not run meanwhile', () => {
     const { messages, isPolling } = machine({ cores: 1, runnable: 2 })
     messages(1000, 0.05)
     expect(isPolling()).toBe(false)

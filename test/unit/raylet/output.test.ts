@@ -179,7 +179,7 @@ describe('output of a worker', () => {
     expect(bench.texts[1]).toBe('next')
   })
 
-  test('O2: a flood is thinned to the budget, and what is missing is counted', () => {
+  test('OU2: a flood is thinned to the budget, and what is missing is counted', () => {
     const bench = new Bench()
     const line = `${'x'.repeat(999)}\n`
     const count = Math.ceil((3 * OUTPUT_BYTES_PER_SECOND_MAX) / line.length)
@@ -196,7 +196,7 @@ describe('output of a worker', () => {
     expect(bench.logged).toHaveLength(count)
   })
 
-  test('O2: every line is shown or counted, wherever chunks begin and end', () => {
+  test('OU2: every line is shown or counted, wherever chunks begin and end', () => {
     const lengths = fc.array(fc.nat(3000), { minLength: 200, maxLength: 600 })
     const cuts = fc.array(fc.integer({ min: 1, max: 200_000 }), { minLength: 5, maxLength: 30 })
     fc.assert(
@@ -220,7 +220,7 @@ describe('output of a worker', () => {
     )
   })
 
-  test('O2: what the driver does not take is counted too, never kept', () => {
+  test('OU2: what the driver does not take is counted too, never kept', () => {
     const bench = new Bench()
     bench.driverTakes = false
     bench.write('a\nb\n')
@@ -231,7 +231,7 @@ describe('output of a worker', () => {
     expect(bench.texts).toEqual(['c', "... 2 lines dropped, see the session's log files"])
   })
 
-  test('O1: while the log file is behind, the worker is not read; it is when the file has caught up', () => {
+  test('OU1: while the log file is behind, the worker is not read; it is when the file has caught up', () => {
     const bench = new Bench()
     bench.logBusy = true
     bench.write('a\n')

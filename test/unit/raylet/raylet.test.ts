@@ -329,7 +329,7 @@ describe('state', () => {
 })
 
 describe('the end', () => {
-  test('Y2: stop ends workers that leave by themselves, without a signal', async () => {
+  test('BN2: stop ends workers that leave by themselves, without a signal', async () => {
     await aDriver()
     await until(() => [...raylet.state.workers.values()].every((each) => each.phase === 'IDLE'))
     await raylet.stop()
@@ -337,13 +337,13 @@ describe('the end', () => {
     await expect(transport.connect(ADDRESS)).rejects.toThrow()
   })
 
-  test('Y2: those that have not said hello yet are killed at once', async () => {
+  test('BN2: those that have not said hello yet are killed at once', async () => {
     await aDriver()
     await raylet.stop()
     expect(launcher.signals).toEqual(['SIGKILL', 'SIGKILL'])
   })
 
-  test('Y2: and kills those that do not', async () => {
+  test('BN2: and kills those that do not', async () => {
     launcher.stubborn = true
     await aDriver()
     await raylet.stop()

@@ -34,13 +34,13 @@ describe('workers', () => {
     expect(brain.tick(60_000)).toEqual([])
   })
 
-  test('P1: while fewer than two wait, nothing is started ahead', () => {
+  test('SR1: while fewer than two wait, nothing is started ahead', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
     brain.want('driver1', 0, 1, {})
     expect(spawnsOf(recurse(brain, 1))).toBe(1)
   })
 
-  test('P2: in a recursion workers are started ahead, as many as may start at one time', () => {
+  test('SR2: in a recursion workers are started ahead, as many as may start at one time', () => {
     const brain = aBusyNode({ resources: { CPU: 4 }, prestart: 4 })
     brain.want('driver1', 0, 1, {})
     for (let worker = 1; worker < 4; worker += 1) expect(spawnsOf(recurse(brain, worker))).toBe(0)
