@@ -7,6 +7,11 @@ const MIB = 1024 * KIB
 export const INLINE_BYTES_MAX = 100 * KIB
 /** Largest frame between processes of one cluster; larger ones are refused before allocation. */
 export const FRAME_BYTES_MAX = 256 * MIB
+/** Sent and not yet taken by the kernel, per connection: above it nothing more is pushed, and no
+ *  result is made, until the peer has read. */
+export const SEND_BUFFER_BYTES_MAX = 4 * MIB
+/** Arguments that are pushed at once, between two looks at the send buffer. */
+export const PUSH_BYTES_MAX = MIB
 /** Tasks pushed ahead to one leased worker, at most; the time budget usually binds first. */
 export const PIPELINE_DEPTH_MAX = 2048
 /** How much measured work may wait at one worker, in milliseconds. */

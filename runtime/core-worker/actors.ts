@@ -15,6 +15,7 @@ import {
 } from '../common/errors.ts'
 import type { Clock } from '../common/clock.ts'
 import { toHex, type ActorId } from '../common/ids.ts'
+import { PUSH_BYTES_MAX } from '../common/limits.ts'
 import type { ActorInfo, ActorView } from '../protocol/messages.ts'
 import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
@@ -192,17 +193,15 @@ export class Actors {
       this.#dead(client, view)
       return
     }
-    if (peer === undefined || peer.closed) return
-    const records: TaskRecord[] = []
-    for (let head = queue.peek(); head !== undefined; head = queue.peek()) {
-      if (head.phase === DONE) queue.shift()
-      else if (head.args === undefined) break
-      else {
-        queue.shift()
-        records.push(head)
-      }
+    if (peer?.channel === undefined || peer.closed) return // pumped again once it is connected
+    while (!peer.congested) {
+      const records = takeReady(queue)
+      if (records.length === 0) return
+      pushTasks(peer, records)
     }
-    if (records.length > 0) pushTasks(peer, records)
+    peer.whenDrained(client, () => {
+      this.#pumpSoon(client)
+    })
   }
 
   #alive(client: ActorClient, view: ActorView): void {
@@ -213,7 +212,9 @@ export class Actors {
     })
     this.#sortOut(client)
     this.#settled(client, view)
-    this.#pumpSoon(client)
+    peer.with(() => {
+      this.#pumpSoon(client)
+    })
   }
 
   #disconnected(client: ActorClient, peer: Peer): void {
@@ -280,6 +281,22 @@ export class Actors {
 }
 
 const ORDER = ['DEPENDENCIES_UNREADY', 'PENDING_CREATION', 'RESTARTING', 'ALIVE', 'DEAD']
+
+/** The next calls in order whose dependencies are in, up to PUSH_BYTES_MAX of arguments. */
+function takeReady(queue: Fifo<TaskRecord>): TaskRecord[] {
+  const records: TaskRecord[] = []
+  let sizeBytes = 0
+  for (let head = queue.peek(); head !== undefined; head = queue.peek()) {
+    if (head.phase === DONE) queue.shift()
+    else if (head.args === undefined || sizeBytes > PUSH_BYTES_MAX) break
+    else {
+      queue.shift()
+      records.push(head)
+      sizeBytes += head.argsBytes
+    }
+  }
+  return records
+}
 
 function isStale(known: ActorView | undefined, view: ActorView): boolean {
   if (known === undefined) return false

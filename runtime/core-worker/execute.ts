@@ -272,7 +272,11 @@ export class Executor {
     let nowMs = this.#deps.clock.monotonicMs()
     while (group.running < group.limit && group.queue.length > 0) {
       if (this.#onIdle !== undefined || this.#mustYield(nowMs)) break
-      const task = group.queue.shift() as PushedTask
+      const task = this.#next(group)
+      if (task === undefined) {
+        this.#deps.replies.flush()
+        break
+      }
       group.running += 1
       const pending = this.#start(task, nowMs)
       if (pending === undefined) {
@@ -288,6 +292,23 @@ export class Executor {
       }
     }
     if (group.queue.length === 0 || group.running > 0) this.#deps.replies.flush()
+  }
+
+  /** The first task whose owner reads its replies: one that does not holds up nobody else. */
+  #next(group: Group): PushedTask | undefined {
+    const { queue } = group
+    const head = queue.peek() as PushedTask
+    if (!head.peer.congested) return queue.shift()
+    for (const task of queue) {
+      if (!task.peer.congested) {
+        queue.remove(task)
+        return task
+      }
+      task.peer.whenDrained(group, () => {
+        this.#pump(group)
+      })
+    }
+    return undefined
   }
 
   #left(group: Group): void {

@@ -12,6 +12,7 @@ import {
   LEASE_IDLE_MS,
   PIPELINE_BUDGET_MS,
   PIPELINE_DEPTH_MAX,
+  PUSH_BYTES_MAX,
   STALL_MS,
 } from '../common/limits.ts'
 import type { ClassSpec, ClientNotices, RayletNotices } from '../protocol/messages.ts'
@@ -96,7 +97,18 @@ export class Leases {
       if (lease === undefined) break
       this.#push(lease, nowMs)
     }
+    if (cls.queue.length > 0) this.#pumpOnceDrained(cls)
     this.#want(cls)
+  }
+
+  /** Replies of a congested worker pump too, but it may have none to send. */
+  #pumpOnceDrained(cls: SchedulingClass): void {
+    for (const { peer } of cls.leases) {
+      if (!peer.congested) continue
+      peer.whenDrained(cls, () => {
+        this.pump(cls)
+      })
+    }
   }
 
   granted(message: ClientNotices['leaseGranted']): void {
@@ -186,13 +198,15 @@ export class Leases {
     const share = Math.ceil(queue.length / Math.max(1, openLeases(lease.cls)))
     const count = Math.max(1, Math.min(room(lease), share))
     const records: TaskRecord[] = []
-    for (let i = 0; i < count; i += 1) {
+    let sizeBytes = 0
+    for (let i = 0; i < count && sizeBytes <= PUSH_BYTES_MAX; i += 1) {
       const record = queue.peek()
       if (record === undefined) break
       if (i > 0 && !mayFollow(record, lease)) break
       queue.shift()
       if (record.phase === DONE) continue
       records.push(record)
+      sizeBytes += record.argsBytes
       if (depthOf(record) > 1) continue
       lease.exclusive = true
       break
@@ -303,7 +317,7 @@ function isStalled(lease: Lease, nowMs: number): boolean {
 /** How many more tasks may be pushed to this lease now. */
 function room(lease: Lease): number {
   const { peer, cls } = lease
-  if (lease.draining || lease.retiring || peer.closed) return 0
+  if (lease.draining || lease.retiring || peer.closed || peer.congested) return 0
   const next = cls.queue.peek()
   if (next === undefined) return 0
   return mayFollow(next, lease) ? depthOf(next) - peer.inFlight.size : 0

@@ -1,8 +1,11 @@
 // Connections to other core-workers: dialled on first need, or accepted; one per process in use.
 //   PE1. Work sent before a dial ends leaves in order once it is connected.
 //   PE2. When a peer closes, everything in flight to it is told exactly once (onClosed).
+//   PE3. At most SEND_BUFFER_BYTES_MAX and one batch wait for a peer that does not read: pushes,
+//        results and stream items ask `congested` first.
 import type { Clock } from '../common/clock.ts'
 import type { JobId, WorkerId } from '../common/ids.ts'
+import { SEND_BUFFER_BYTES_MAX } from '../common/limits.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
 import { Channel } from '../protocol/channel.ts'
 import type { Connection, Transport } from '../protocol/connection.ts'
@@ -29,6 +32,7 @@ export class Peer {
   /** As executor: the owner's templates by slot. */
   readonly templates: TaskTemplate[] = []
   readonly #onClosed = new Set<() => void>()
+  readonly #onDrained = new Map<object, () => void>()
   #queue: ((channel: PeerChannel) => void)[] = []
 
   constructor(address: string) {
@@ -40,6 +44,22 @@ export class Peer {
     if (this.closed) return
     if (this.channel !== undefined && this.#queue.length === 0) use(this.channel)
     else this.#queue.push(use)
+  }
+
+  /** It does not read as fast as it is sent to: wait with whenDrained before sending more. */
+  get congested(): boolean {
+    return this.channel !== undefined && this.channel.bufferedBytes > SEND_BUFFER_BYTES_MAX
+  }
+
+  /** Calls `run` once when it has read what was sent, or has closed; one `run` per `key`. */
+  whenDrained(key: object, run: () => void): void {
+    this.#onDrained.set(key, run)
+  }
+
+  drained(): void {
+    const waiting = [...this.#onDrained.values()]
+    this.#onDrained.clear()
+    for (const run of waiting) run()
   }
 
   opened(channel: PeerChannel): void {
@@ -74,6 +94,7 @@ export class Peer {
     const listeners = [...this.#onClosed]
     this.#onClosed.clear()
     for (const listener of listeners) listener()
+    this.drained()
   }
 }
 
@@ -173,6 +194,9 @@ export class Peers {
         if (type !== 'peerHello') return handlers.requested(peer, type, message)
         peer.workerId = (message as PeerCalls['peerHello'][0]).workerId
         return { workerId: this.#options.workerId }
+      },
+      drained: () => {
+        peer.drained()
       },
       closed: () => {
         this.#closed(peer)

@@ -79,5 +79,11 @@ export class StreamProducer {
       })
     }
     this.#wake = undefined
+    const { peer } = this.#task
+    while (peer.congested && !peer.closed && !this.#stopped) {
+      await new Promise<void>((resolve) => {
+        peer.whenDrained(this, resolve)
+      })
+    }
   }
 }

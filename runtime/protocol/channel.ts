@@ -25,6 +25,8 @@ export interface ChannelHandlers {
   requested(type: string, message: object): unknown
   push?(reader: ByteReader): void
   reply?(reader: ByteReader): void
+  /** The peer has read what was sent. */
+  drained?(): void
   closed(error?: Error): void
 }
 
@@ -79,6 +81,9 @@ export class Channel<
     this.#connection.start({
       onFrame: (body) => {
         this.#receive(body)
+      },
+      onDrain: () => {
+        this.#handlers?.drained?.()
       },
       onClose: (error) => {
         this.#close(error)

@@ -38,6 +38,7 @@ class MemoryConnection implements Connection {
 
   send(frame: Buffer): void {
     if (this.#closed || this.#peer === undefined) return
+    this.bufferedBytes += frame.length
     this.#peer.#inbox.push(frame.subarray(FRAME_HEADER_BYTES))
     this.#peer.#schedule()
   }
@@ -79,6 +80,13 @@ class MemoryConnection implements Connection {
     this.#events?.onClose()
   }
 
+  /** The peer has read all but `left` frames. */
+  #drained(left: number): void {
+    if (this.bufferedBytes === 0 || left > 0) return
+    this.bufferedBytes = 0
+    if (!this.#closed) this.#events?.onDrain?.()
+  }
+
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
@@ -93,6 +101,7 @@ class MemoryConnection implements Connection {
     const frames = this.#inbox
     this.#inbox = []
     for (const frame of frames) if (!this.#closed) this.#events.onFrame(frame)
+    if (this.#peer !== undefined) this.#peer.#drained(this.#inbox.length)
   }
 }
 

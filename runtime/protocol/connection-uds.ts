@@ -38,6 +38,9 @@ class SocketConnection implements Connection {
         this.#socket.destroy()
       }
     })
+    this.#socket.on('drain', () => {
+      events.onDrain?.()
+    })
     this.#socket.on('error', (error) => {
       cause ??= error
     })

@@ -10,6 +10,8 @@ export const FRAME_HEADER_BYTES = 8
 export interface ConnectionEvents {
   /** `body` is the frame without its header; valid until the handler returns unless copied. */
   onFrame(body: Buffer): void
+  /** What `send` accepted has been taken, after bufferedBytes had grown. */
+  onDrain?(): void
   /** `error` is set when the connection broke, absent when either side closed it. */
   onClose(error?: Error): void
 }

@@ -80,6 +80,9 @@ export function pollingTransport(transport: Transport, polling: Polling): Transp
           events.onFrame(body)
           polling.arrived()
         },
+        onDrain: () => {
+          events.onDrain?.()
+        },
         onClose: (error) => {
           events.onClose(error)
         },

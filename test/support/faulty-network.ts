@@ -100,6 +100,9 @@ export class FaultyEnd implements Connection {
       onFrame: (body) => {
         if (!this.#isCut) events.onFrame(body)
       },
+      onDrain: () => {
+        events.onDrain?.()
+      },
       onClose: (error) => {
         this.#deps.closed()
         events.onClose(error)

@@ -58,3 +58,14 @@ class Holder {
   }
 }
 export const RemoteHolder = remote(Holder, { maxConcurrency: 4 })
+
+class Echo {
+  echo(text: string): string {
+    return text
+  }
+}
+export const RemoteEcho = remote(Echo)
+export const echo = remote((text: string) => text)
+export const payloads = remote(function* (count: number, sizeBytes: number) {
+  for (let i = 0; i < count; i += 1) yield '.'.repeat(sizeBytes)
+})

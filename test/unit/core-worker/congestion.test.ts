@@ -1,0 +1,56 @@
+// A process that does not read: what is sent to it waits with its sender, in the queue and not in
+// the buffers of the connection (PE3 of peers.ts).
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { PUSH_BYTES_MAX, SEND_BUFFER_BYTES_MAX } from '../../../runtime/common/limits.ts'
+import { get } from '../../../sdk/get-put-wait.ts'
+import { MemoryCluster } from '../../support/memory-cluster.ts'
+import * as fn from './ref-functions.ts'
+
+const CALL_BYTES = 90 * 1024
+const CALLS = 400
+/** The limit, the batch that crossed it, and what encoding adds. */
+const BUFFER_BYTES_MAX = SEND_BUFFER_BYTES_MAX + 2 * PUSH_BYTES_MAX
+
+let cluster: MemoryCluster
+let mostBytes = 0
+
+beforeEach(async () => {
+  mostBytes = 0
+  cluster = await MemoryCluster.start({
+    delayTurns: () => 3,
+    onFrame: (_, end) => {
+      mostBytes = Math.max(mostBytes, end.bufferedBytes)
+    },
+  })
+})
+afterEach(() => cluster.stop())
+
+const payload = (i: number): string => String(i).padEnd(CALL_BYTES, '.')
+
+describe('congestion', () => {
+  it('arguments and results of an actor wait for a slow reader', async () => {
+    const lengths = await cluster.run(async () => {
+      const echo = fn.RemoteEcho.remote()
+      await echo.echo.run('ready')
+      return get(Array.from({ length: CALLS }, (_, i) => echo.echo.remote(payload(i))))
+    })
+    expect(lengths).toEqual(Array.from({ length: CALLS }, (_, i) => payload(i)))
+    expect(mostBytes).toBeGreaterThan(PUSH_BYTES_MAX)
+    expect(mostBytes).toBeLessThan(BUFFER_BYTES_MAX)
+  })
+
+  it('so do those of tasks', async () => {
+    await cluster.run(async () => {
+      await get(Array.from({ length: 50 }, (_, i) => fn.echo.remote(String(i)))) // it is quick
+      await get(Array.from({ length: CALLS }, (_, i) => fn.echo.remote(payload(i))))
+    })
+    expect(mostBytes).toBeLessThan(BUFFER_BYTES_MAX)
+  })
+
+  it('and the items of a stream that nobody holds back', async () => {
+    await cluster.run(async () => {
+      await get(fn.payloads.remote(CALLS, CALL_BYTES).completed)
+    })
+    expect(mostBytes).toBeLessThan(BUFFER_BYTES_MAX)
+  })
+})
