@@ -1,0 +1,255 @@
+// One node's membership, run: heartbeats, the view of the others, and the watch over some of them.
+// The decisions are those of lease.ts, membership-view.ts and watcher.ts; this brings them time,
+// the GCS and the other nodes.
+// Invariants:
+//   B1. One heartbeat is on its way at a time, and counts from before it was sent.
+//   B2. While the GCS is away nothing ends: the node goes on with what it has, and grants nothing
+//       new once its lease is over (fail-static). Only the GCS's own word expels it.
+import type { Clock, Timer } from '../common/clock.ts'
+import { NodeDiedError, VirgaError } from '../common/errors.ts'
+import type { Log } from '../common/log.ts'
+import type { Random } from '../common/random.ts'
+import { HEARTBEAT_MS, PING_MS } from './lease-terms.ts'
+import { OwnLease } from './lease.ts'
+import { MembershipView } from './membership-view.ts'
+import {
+  announce,
+  checkMembership,
+  declareDead,
+  readMembership,
+  readNode,
+  readNodes,
+  writeHeartbeat,
+  type Death,
+  type Member,
+  type NodeCommand,
+  type NodeRow,
+} from './nodes.ts'
+import type { Storage } from './storage.ts'
+import { Watcher, type Suspicion, type WatcherEvent } from './watcher.ts'
+
+const TICK_MS = PING_MS / 4
+
+/** The other nodes, as far as membership needs them. */
+export interface MemberPeers {
+  /** REFUSED: its machine says that nobody listens. SILENT: no answer within a second. */
+  ping(node: NodeRow): Promise<'PONG' | 'REFUSED' | 'SILENT'>
+  /** May be lost. Arrives as `heard` at the other's Membership. */
+  tell(node: NodeRow, suspicion: Suspicion): void
+}
+
+/** What the raylet is told. */
+export interface MemberEvents {
+  /** Answer with `performed` when it is done. Told again with every heartbeat until then. */
+  command(command: NodeCommand): void
+  /** The living nodes, this one and drained ones included. */
+  members(nodes: readonly NodeRow[]): void
+  /** Lease nothing there for now, or do again. */
+  suspected(nodeId: string, suspected: boolean): void
+  /** This node is no member any more: end it. */
+  expelled(error: NodeDiedError): void
+}
+
+export interface MembershipDeps {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly peers: MemberPeers
+  readonly events: MemberEvents
+}
+
+export class Membership {
+  readonly #deps: MembershipDeps
+  readonly #member: Member
+  readonly #lease = new OwnLease()
+  readonly #view = new MembershipView()
+  readonly #watcher: Watcher
+  readonly #timers = new Set<Timer>()
+  #heartbeat = 0
+  #doneCommand = 0
+  #state: 'ALIVE' | 'DRAINING' = 'ALIVE'
+  #stopped = false
+
+  /** @param member  as registerNode gave it. */
+  constructor(deps: MembershipDeps, member: Member) {
+    this.#deps = deps
+    this.#member = member
+    this.#watcher = new Watcher(member.nodeId)
+  }
+
+  /** The first heartbeat and look at the others; then all of it by the clock until `stop`. */
+  async start(): Promise<void> {
+    await Promise.all([this.#beat(), this.#look()])
+    // Nodes that were started together must not all write at once.
+    this.#every(HEARTBEAT_MS, () => this.#beat())
+    this.#every(HEARTBEAT_MS, () => this.#look())
+    this.#every(TICK_MS, () => {
+      this.#watch({ kind: 'tick' })
+      return Promise.resolve()
+    })
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+  }
+
+  /** Whether new leases may be granted here. */
+  get mayLease(): boolean {
+    const { clock } = this.#deps
+    return !this.#stopped && this.#state === 'ALIVE' && this.#lease.isValid(clock.monotonicMs())
+  }
+
+  /** A command has been carried out, with all before it. */
+  performed({ sequence, kind }: NodeCommand): void {
+    this.#doneCommand = Math.max(this.#doneCommand, sequence)
+    if (kind === 'drain') this.#drain()
+  }
+
+  /** A peer's suspicion. */
+  heard(from: string, suspicion: Suspicion): void {
+    this.#watch({ kind: 'suspicion', from, suspicion })
+  }
+
+  #drain(): void {
+    if (this.#state === 'DRAINING') return
+    this.#state = 'DRAINING'
+    this.#run('announcing the drain', () => announce(this.#deps.storage, this.#member, 'DRAINING'))
+  }
+
+  /** B1. */
+  async #beat(): Promise<void> {
+    const { storage, clock, events } = this.#deps
+    const sentAtMs = clock.monotonicMs()
+    this.#heartbeat += 1
+    const beat = { heartbeat: this.#heartbeat, doneCommand: this.#doneCommand, state: this.#state }
+    const commands = await this.#attempt('a heartbeat', () =>
+      writeHeartbeat(storage, this.#member, beat),
+    )
+    if (commands === undefined || this.#stopped) return
+    this.#lease.confirmed(sentAtMs)
+    for (const command of commands) events.command(command)
+  }
+
+  async #look(): Promise<void> {
+    const { storage, clock } = this.#deps
+    await this.#attempt('reading the membership', async () => {
+      const membership = await readMembership(storage, { stale: true })
+      checkMembership(this.#member, membership)
+      if (membership === undefined) return
+      const toRead = this.#view.membership(membership, clock.monotonicMs())
+      if (toRead === undefined) return
+      const nodes =
+        toRead.kind === 'ALL'
+          ? await readNodes(storage)
+          : await Promise.all(toRead.nodeIds.map((id) => readNode(storage, id, { stale: true })))
+      for (const node of nodes) if (node !== undefined) this.#view.learn(node)
+      this.#members()
+    })
+  }
+
+  #members(): void {
+    if (this.#stopped) return
+    const members = this.#view.living()
+    this.#watch({ kind: 'members', members })
+    this.#deps.events.members(members)
+  }
+
+  #watch(event: WatcherEvent): void {
+    if (this.#stopped) return
+    const { peers, events, clock } = this.#deps
+    for (const effect of this.#watcher.step(event, clock.monotonicMs())) {
+      switch (effect.kind) {
+        case 'ping': {
+          const node = this.#view.get(effect.nodeId)
+          if (node !== undefined) this.#run('a ping', () => this.#ping(node))
+          break
+        }
+        case 'tell':
+          for (const id of effect.to) {
+            const node = this.#view.get(id)
+            if (node !== undefined) peers.tell(node, effect.suspicion)
+          }
+          break
+        case 'read':
+          this.#run('reading a row', () => this.#observe(effect.nodeId))
+          break
+        case 'declareDead':
+          this.#run('declaring a node dead', () => this.#declare(effect))
+          break
+        case 'suspected':
+          events.suspected(effect.nodeId, effect.suspected)
+          break
+      }
+    }
+  }
+
+  async #ping(node: NodeRow): Promise<void> {
+    const { nodeId, epoch } = node
+    const answer = await this.#deps.peers.ping(node)
+    if (answer === 'PONG') this.#watch({ kind: 'pong', nodeId, epoch })
+    if (answer === 'REFUSED') this.#watch({ kind: 'refused', nodeId, epoch })
+  }
+
+  async #observe(nodeId: string): Promise<void> {
+    const { storage, clock } = this.#deps
+    const askedAtMs = clock.monotonicMs()
+    try {
+      const node = await readNode(storage, nodeId, { stale: false })
+      if (node === undefined) return this.#watch({ kind: 'readFailed', nodeId })
+      this.#view.learn(node)
+      const { epoch, heartbeat } = node
+      this.#watch({ kind: 'read', nodeId, epoch, heartbeat, askedAtMs })
+      if (node.state === 'DEAD') this.#members()
+    } catch (error) {
+      this.#watch({ kind: 'readFailed', nodeId })
+      throw error
+    }
+  }
+
+  async #declare({ nodeId, epoch, heartbeat }: Omit<Death, 'reason'>): Promise<void> {
+    const { storage, log } = this.#deps
+    const reason = `node ${this.#member.nodeId} saw its lease expire`
+    const isDead = await declareDead(storage, { nodeId, epoch, heartbeat, reason })
+    log.warn('a node was declared dead', { nodeId, epoch, isDead })
+    const node = await readNode(storage, nodeId, { stale: false })
+    if (node !== undefined) this.#view.learn(node)
+    this.#members()
+  }
+
+  #run(what: string, work: () => Promise<void>): void {
+    void this.#attempt(what, work)
+  }
+
+  /** B2. @returns undefined when the GCS did not answer. */
+  async #attempt<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof NodeDiedError) {
+        if (!this.#stopped) {
+          this.stop()
+          this.#deps.events.expelled(error)
+        }
+        return undefined
+      }
+      if (!(error instanceof VirgaError)) throw error
+      this.#deps.log.info('the GCS did not do it', { what, error: error.message })
+      return undefined
+    }
+  }
+
+  /** Waits `periodMs` after each run, give or take an eighth. */
+  #every(periodMs: number, run: () => Promise<void>): void {
+    const { clock, random } = this.#deps
+    const timer = clock.after(periodMs * (0.875 + random.next() / 4), () => {
+      this.#timers.delete(timer)
+      void run().finally(() => {
+        if (!this.#stopped) this.#every(periodMs, run)
+      })
+    })
+    this.#timers.add(timer)
+  }
+}

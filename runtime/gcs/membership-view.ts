@@ -1,0 +1,55 @@
+// What one node knows of the others, kept by reading the membership row: which rows to read next,
+// and who is alive. Pure.
+//   V1. A change that the row still names costs one read of that node's row; who has fallen behind
+//       reads all rows, at most once in FULL_READ_MS: a thousand nodes that join at once must not
+//       be read a million times.
+//   V2. An older epoch of a node never replaces a newer one, nor life of an epoch its death.
+import { CHANGES_MAX, type Membership, type NodeRow } from './nodes.ts'
+
+const FULL_READ_MS = 30_000
+
+export type ToRead =
+  | { readonly kind: 'NODES'; readonly nodeIds: readonly string[] }
+  | { readonly kind: 'ALL' }
+
+export class MembershipView {
+  readonly #nodes = new Map<string, NodeRow>()
+  #version = -1
+  #fullReadAtMs = -Infinity
+
+  /** @returns what to read now, or undefined: the view is current, or must wait (V1). */
+  membership({ version, changes }: Membership, nowMs: number): ToRead | undefined {
+    if (version === this.#version) return undefined
+    const missed = changes.filter((change) => change.version > this.#version)
+    if (this.#version >= 0 && version - this.#version <= Math.min(missed.length, CHANGES_MAX)) {
+      this.#version = version
+      return { kind: 'NODES', nodeIds: [...new Set(missed.map(({ nodeId }) => nodeId))] }
+    }
+    if (nowMs - this.#fullReadAtMs < FULL_READ_MS) return undefined
+    this.#fullReadAtMs = nowMs
+    this.#version = version
+    return { kind: 'ALL' }
+  }
+
+  /** What was read, or was heard from a peer. */
+  learn(node: NodeRow): void {
+    const known = this.#nodes.get(node.nodeId)
+    if (known !== undefined && isNewer(known, node)) return
+    this.#nodes.set(node.nodeId, node)
+  }
+
+  get(nodeId: string): NodeRow | undefined {
+    return this.#nodes.get(nodeId)
+  }
+
+  /** Those that are not dead, drained ones included. */
+  living(): readonly NodeRow[] {
+    return [...this.#nodes.values()].filter(({ state }) => state !== 'DEAD')
+  }
+}
+
+/** V2. */
+function isNewer(known: NodeRow, other: NodeRow): boolean {
+  if (known.epoch !== other.epoch) return known.epoch > other.epoch
+  return known.state === 'DEAD' || known.heartbeat > other.heartbeat
+}

@@ -1,0 +1,289 @@
+// Nodes in the GCS: they register, write heartbeats whose reply brings them their commands, drain,
+// leave, and are declared dead. The membership row counts what changed, so that everybody can keep
+// a view by reading one small row.
+// Invariants:
+//   M1. Every write of a node's row names the epoch it believes in; a stale one is refused.
+//   M2. DEAD is final for an epoch. Who comes back registers anew, under the next epoch.
+//   M3. A node of another cluster epoch (tables restored or emptied under it) is no member.
+// Source: design 8; faults.md F08, F13-F16, F25, F37.
+import { GcsUnavailableError, NodeDiedError } from '../common/errors.ts'
+import { decidePut, decideUpdate } from './decide.ts'
+import type { Row, RowValue, Storage, WriteOutcome } from './storage.ts'
+import { membershipKey, nodeKey, shardsOf } from './tables.ts'
+
+/** Changes kept in the membership row: it stays below the 4 KB of one read unit. */
+export const CHANGES_MAX = 32
+const CONFLICTS_MAX = 100
+
+export type NodeState = 'ALIVE' | 'DRAINING' | 'DEAD'
+
+export interface NodeSpec {
+  /** Hex. */
+  readonly nodeId: string
+  readonly address: string
+  readonly pid: number
+  readonly totals: Readonly<Record<string, number>>
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export interface NodeCommand {
+  readonly sequence: number
+  readonly kind: 'drain' | 'stop'
+}
+
+export interface NodeRow extends NodeSpec {
+  readonly epoch: number
+  readonly state: NodeState
+  /** Grows by one with every heartbeat. */
+  readonly heartbeat: number
+  readonly commands: readonly NodeCommand[]
+  /** Of the newest command, and of the newest one that the node has performed. */
+  readonly lastCommand: number
+  readonly doneCommand: number
+  /** Why it is DEAD. */
+  readonly death: string | undefined
+}
+
+/** What every member is a member of. */
+export interface Membership {
+  readonly clusterEpoch: string
+  readonly version: number
+  readonly changes: readonly MembershipChange[]
+}
+
+export interface MembershipChange {
+  readonly version: number
+  readonly nodeId: string
+  readonly epoch: number
+  readonly state: NodeState
+}
+
+/** Who writes: a node in one epoch of its life. */
+export interface Member {
+  readonly nodeId: string
+  readonly epoch: number
+  readonly clusterEpoch: string
+}
+
+/**
+ * The membership row, made if there is none.
+ * @param newEpoch  random; taken when the cluster is new.
+ */
+export async function openMembership(storage: Storage, newEpoch: string): Promise<Membership> {
+  const row = await storage.get(membershipKey)
+  if (row !== undefined) return asMembership(row.value)
+  const outcome = await decidePut(storage, {
+    key: membershipKey,
+    value: { clusterEpoch: newEpoch, version: 0, changes: [] },
+    expected: 'ABSENT',
+    isOurs: (value) => value['clusterEpoch'] === newEpoch,
+  })
+  return asMembership(rowOf(outcome)?.value ?? {})
+}
+
+/** @returns undefined when the tables are empty. */
+export async function readMembership(
+  storage: Storage,
+  options: { readonly stale: boolean },
+): Promise<Membership | undefined> {
+  const row = await storage.get(membershipKey, options)
+  return row && asMembership(row.value)
+}
+
+/**
+ * Become a member, under an epoch that nobody had before.
+ * @param token  random: tells our own registration from that of a twin with the same node id.
+ */
+export async function registerNode(
+  storage: Storage,
+  spec: NodeSpec,
+  { clusterEpoch, token }: { readonly clusterEpoch: string; readonly token: string },
+): Promise<Member> {
+  for (let conflicts = 0; conflicts < CONFLICTS_MAX; conflicts++) {
+    const before = await storage.get(nodeKey(spec.nodeId))
+    const epoch = Number(before?.value['epoch'] ?? 0) + 1
+    const outcome = await decidePut(storage, {
+      key: nodeKey(spec.nodeId),
+      value: { ...spec, ...FRESH, epoch, token },
+      expected: before?.version ?? 'ABSENT',
+      isOurs: (value) => value['token'] === token,
+    })
+    if (!outcome.won) continue
+    const member: Member = { nodeId: spec.nodeId, epoch, clusterEpoch }
+    await announce(storage, member, 'ALIVE')
+    return member
+  }
+  throw new GcsUnavailableError(`others register as node ${spec.nodeId}: give it an id of its own`)
+}
+
+const FRESH = {
+  state: 'ALIVE',
+  alive: true,
+  heartbeat: 0,
+  commands: [],
+  lastCommand: 0,
+  doneCommand: 0,
+} as const
+
+export interface Heartbeat {
+  readonly heartbeat: number
+  readonly doneCommand: number
+  readonly state: 'ALIVE' | 'DRAINING'
+}
+
+/**
+ * One write: still here. Safe to repeat.
+ * @returns the commands that are still to be performed, in order.
+ * @throws NodeDiedError when this member is none any more (M1, M2): it must exit.
+ */
+export async function writeHeartbeat(
+  storage: Storage,
+  member: Member,
+  beat: Heartbeat,
+): Promise<readonly NodeCommand[]> {
+  const { nodeId, epoch } = member
+  const expected = { fields: { epoch, alive: true } }
+  const outcome = await storage.update(nodeKey(nodeId), { ...beat }, expected)
+  if (!outcome.won) throw expelled(member, outcome.current?.value)
+  return asNode(outcome.row.value).commands.filter(({ sequence }) => sequence > beat.doneCommand)
+}
+
+/** @throws NodeDiedError when the membership is not that of the member's cluster (M3). */
+export function checkMembership(member: Member, membership: Membership | undefined): void {
+  if (membership?.clusterEpoch !== member.clusterEpoch) throw expelled(member, undefined)
+}
+
+/** Why a member is none any more. */
+function expelled({ nodeId, epoch, clusterEpoch }: Member, value: RowValue | undefined): Error {
+  const node = value && asNode(value)
+  const why =
+    node === undefined
+      ? `it is not a member of cluster epoch ${clusterEpoch}: the tables were restored or emptied`
+      : node.epoch !== epoch
+        ? `epoch ${String(node.epoch)} of it has registered`
+        : `it was declared dead (${node.death ?? 'for no reason given'})`
+  return new NodeDiedError(
+    `node ${nodeId} in epoch ${String(epoch)} must stop: ${why}; start it anew`,
+    { data: { nodeId, epoch, clusterEpoch } },
+  )
+}
+
+/**
+ * Have a node do something; it learns of it with its next heartbeat.
+ * @returns false when there is no such living node.
+ */
+export async function sendCommand(
+  storage: Storage,
+  nodeId: string,
+  kind: NodeCommand['kind'],
+): Promise<boolean> {
+  for (let conflicts = 0; conflicts < CONFLICTS_MAX; conflicts++) {
+    const row = await storage.get(nodeKey(nodeId))
+    const node = row && asNode(row.value)
+    if (node === undefined || node.state === 'DEAD') return false
+    const { epoch, lastCommand, doneCommand } = node
+    const pending = node.commands.filter(({ sequence }) => sequence > doneCommand)
+    if (pending.some((command) => command.kind === kind)) return true
+    const sequence = lastCommand + 1
+    // Heartbeats go on meanwhile; only another command is in the way.
+    const outcome = await decideUpdate(storage, {
+      key: nodeKey(nodeId),
+      fields: { commands: [...pending, { sequence, kind }], lastCommand: sequence },
+      expected: { fields: { epoch, lastCommand, alive: true } },
+      isOurs: () => false, // two who send the same command are both content
+    })
+    if (outcome.won) return true
+  }
+  throw new GcsUnavailableError(`node ${nodeId} gets too many commands at once: try again later`)
+}
+
+/** Whose death, and what was seen of it. */
+export interface Death {
+  readonly nodeId: string
+  readonly epoch: number
+  /** The last one seen: a node that has written another since is alive. */
+  readonly heartbeat: number
+  /** Who says so and why, for people. */
+  readonly reason: string
+}
+
+/** @returns whether that epoch of the node is dead now, by whomever. */
+export async function declareDead(storage: Storage, death: Death): Promise<boolean> {
+  const { nodeId, epoch, heartbeat, reason } = death
+  const outcome = await decideUpdate(storage, {
+    key: nodeKey(nodeId),
+    fields: { state: 'DEAD', alive: false, death: reason },
+    expected: { fields: { epoch, heartbeat, alive: true } },
+    isOurs: (value) => value['alive'] === false && value['epoch'] === epoch,
+  })
+  const node = rowOf(outcome) && asNode(rowOf(outcome)?.value ?? {})
+  if (!outcome.won && node !== undefined && node.epoch === epoch) return false
+  await announce(storage, { nodeId, epoch }, 'DEAD')
+  return true
+}
+
+/** Tell everybody, by the membership row. Safe to repeat. */
+export async function announce(
+  storage: Storage,
+  { nodeId, epoch }: Pick<Member, 'nodeId' | 'epoch'>,
+  state: NodeState,
+): Promise<void> {
+  const isTold = (changes: readonly MembershipChange[]): boolean =>
+    changes.some(
+      (change) => change.nodeId === nodeId && change.epoch === epoch && change.state === state,
+    )
+  for (let conflicts = 0; conflicts < CONFLICTS_MAX; conflicts++) {
+    const row = await storage.get(membershipKey)
+    if (row === undefined) return // M3 ends this node at its next heartbeat
+    const { clusterEpoch, version, changes } = asMembership(row.value)
+    if (isTold(changes)) return
+    const change: MembershipChange = { version: version + 1, nodeId, epoch, state }
+    const outcome = await decidePut(storage, {
+      key: membershipKey,
+      value: { clusterEpoch, version: version + 1, changes: kept([...changes, change]) },
+      expected: row.version,
+      isOurs: (value) => isTold(asMembership(value).changes),
+    })
+    if (outcome.won) return
+  }
+  throw new GcsUnavailableError(`the membership changes too fast to add node ${nodeId}: try again`)
+}
+
+const kept = (changes: readonly MembershipChange[]): readonly MembershipChange[] =>
+  changes.slice(-CHANGES_MAX)
+
+/** @returns undefined when it never registered. */
+export async function readNode(
+  storage: Storage,
+  nodeId: string,
+  options: { readonly stale: boolean },
+): Promise<NodeRow | undefined> {
+  const row = await storage.get(nodeKey(nodeId), options)
+  return row && asNode(row.value)
+}
+
+/** Every node that has a row, the dead included. May be a second old. */
+export async function readNodes(storage: Storage): Promise<readonly NodeRow[]> {
+  const shards = await Promise.all(shardsOf('N').map((pk) => readShard(storage, pk)))
+  return shards.flat().map((row) => asNode(row.value))
+}
+
+async function readShard(storage: Storage, pk: string): Promise<readonly Row[]> {
+  const rows: Row[] = []
+  let after: string | undefined
+  do {
+    const page = await storage.query('cluster', pk, {
+      stale: true,
+      ...(after === undefined ? {} : { after }),
+    })
+    rows.push(...page)
+    after = page.at(-1)?.key.sk
+  } while (after !== undefined)
+  return rows
+}
+
+const rowOf = (outcome: WriteOutcome): Row | undefined =>
+  outcome.won ? outcome.row : outcome.current
+
+const asMembership = (value: RowValue): Membership => value as unknown as Membership
+const asNode = (value: RowValue): NodeRow => value as unknown as NodeRow

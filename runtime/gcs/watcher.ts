@@ -1,0 +1,240 @@
+// Watching the nodes that rendezvous hashing gives to this one: events in, effects out. Pure.
+//
+//   alive --1--> suspected --2--> observed --3--> dead
+//     ^_____________|________________|
+//              4            4
+//   1. its connection was refused, or no pong came for GONE_MS: the other watchers are told
+//   2. two of its three watchers say so, and this one comes first of those who do
+//   3. its row stood still for a whole lease: the write that says DEAD is conditional on that
+//   4. it answers a ping, or another epoch of it registers
+// Invariants:
+//   W1. Nobody is declared dead by one watcher's word, nor by pings alone: a node that only cannot
+//       be reached keeps writing its row (F14-F16).
+//   W2. Every message may be lost: suspicion is repeated every PING_MS, and forgotten when it is
+//       not.
+import { LeaseObserver } from './lease.ts'
+import {
+  GONE_MS,
+  OBSERVE_EVERY_MS,
+  PING_MS,
+  SUSPICION_MS,
+  WATCHERS_AGREEING,
+} from './lease-terms.ts'
+import { WatchPlan } from './watch-plan.ts'
+
+/** A living node as a watcher needs it. */
+export interface Watched {
+  readonly nodeId: string
+  readonly epoch: number
+}
+
+export type WatcherEvent =
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'members'; readonly members: readonly Watched[] }
+  | { readonly kind: 'pong'; readonly nodeId: string; readonly epoch: number }
+  /** Its machine says that nobody listens there. */
+  | { readonly kind: 'refused'; readonly nodeId: string; readonly epoch: number }
+  | { readonly kind: 'suspicion'; readonly from: string; readonly suspicion: Suspicion }
+  | {
+      readonly kind: 'read'
+      readonly nodeId: string
+      readonly epoch: number
+      readonly heartbeat: number
+      readonly askedAtMs: number
+    }
+  | { readonly kind: 'readFailed'; readonly nodeId: string }
+
+export interface Suspicion extends Watched {
+  readonly gone: boolean
+  /** The one who says so cannot read the GCS now, so another one must observe. */
+  readonly blind: boolean
+}
+
+export type WatcherEffect =
+  | { readonly kind: 'ping'; readonly nodeId: string; readonly epoch: number }
+  | { readonly kind: 'tell'; readonly to: readonly string[]; readonly suspicion: Suspicion }
+  /** Read its row, with a consistent read. */
+  | { readonly kind: 'read'; readonly nodeId: string }
+  | {
+      readonly kind: 'declareDead'
+      readonly nodeId: string
+      readonly epoch: number
+      readonly heartbeat: number
+    }
+  /** Nothing new is to be leased there, or may be again. */
+  | { readonly kind: 'suspected'; readonly nodeId: string; readonly suspected: boolean }
+
+interface Target {
+  readonly epoch: number
+  /** In their order, this one among them. */
+  readonly watchers: readonly string[]
+  pongAtMs: number
+  pingAtMs: number
+  gone: boolean
+  /** What each other watcher that says it is gone last said, and when. */
+  readonly said: Map<string, { readonly atMs: number; readonly blind: boolean }>
+  blind: boolean
+  observer: LeaseObserver | undefined
+  readAtMs: number
+  reading: boolean
+}
+
+export class Watcher {
+  readonly #self: string
+  readonly #targets = new Map<string, Target>()
+  readonly #plan = new WatchPlan()
+
+  /** @param self  this node's id. */
+  constructor(self: string) {
+    this.#self = self
+  }
+
+  /** @param nowMs  monotonic */
+  step(event: WatcherEvent, nowMs: number): WatcherEffect[] {
+    switch (event.kind) {
+      case 'members':
+        return this.#members(event.members, nowMs)
+      case 'tick':
+        return [...this.#targets].flatMap(([nodeId, target]) => this.#tick(nodeId, target, nowMs))
+      case 'readFailed': {
+        const target = this.#targets.get(event.nodeId)
+        if (target === undefined) return []
+        target.reading = false
+        target.blind = true
+        target.observer?.failed()
+        return []
+      }
+      case 'suspicion':
+        return this.#suspicion(event.from, event.suspicion, nowMs)
+      case 'pong':
+      case 'refused':
+      case 'read': {
+        const target = this.#targets.get(event.nodeId)
+        if (target === undefined || target.epoch !== event.epoch) {
+          if (target !== undefined && event.kind === 'read') target.reading = false
+          return []
+        }
+        if (event.kind === 'pong') return this.#pong(event.nodeId, target, nowMs)
+        if (event.kind === 'refused') return this.#gone(event.nodeId, target)
+        return this.#read(target, event, nowMs)
+      }
+    }
+  }
+
+  /** The ids of the nodes that this one watches. */
+  get watched(): readonly string[] {
+    return [...this.#targets.keys()]
+  }
+
+  #members(members: readonly Watched[], nowMs: number): WatcherEffect[] {
+    const plan = this.#plan.update(members.map(({ nodeId }) => nodeId))
+    const effects: WatcherEffect[] = []
+    const mine = new Set<string>()
+    for (const { nodeId, epoch } of members) {
+      const watchers = plan.get(nodeId) ?? []
+      if (!watchers.includes(this.#self)) continue
+      mine.add(nodeId)
+      const known = this.#targets.get(nodeId)
+      if (known?.epoch === epoch) this.#targets.set(nodeId, { ...known, watchers })
+      else {
+        if (known?.gone === true) effects.push({ kind: 'suspected', nodeId, suspected: false })
+        this.#targets.set(nodeId, newTarget(epoch, watchers, nowMs))
+      }
+    }
+    for (const [nodeId, { gone }] of this.#targets) {
+      if (mine.has(nodeId)) continue
+      this.#targets.delete(nodeId)
+      if (gone) effects.push({ kind: 'suspected', nodeId, suspected: false })
+    }
+    return effects
+  }
+
+  #tick(nodeId: string, target: Target, nowMs: number): WatcherEffect[] {
+    const effects: WatcherEffect[] = []
+    const { epoch } = target
+    if (nowMs - target.pingAtMs >= PING_MS) {
+      target.pingAtMs = nowMs
+      effects.push({ kind: 'ping', nodeId, epoch })
+      if (target.gone) effects.push(this.#tell(nodeId, target, true))
+    }
+    if (!target.gone && nowMs - target.pongAtMs >= GONE_MS) {
+      effects.push(...this.#gone(nodeId, target))
+    }
+    if (!this.#isObserver(target, nowMs)) target.observer = undefined
+    else if (!target.reading && nowMs - target.readAtMs >= OBSERVE_EVERY_MS) {
+      target.observer ??= new LeaseObserver()
+      target.reading = true
+      target.readAtMs = nowMs
+      effects.push({ kind: 'read', nodeId })
+    }
+    return effects
+  }
+
+  #pong(nodeId: string, target: Target, nowMs: number): WatcherEffect[] {
+    target.pongAtMs = nowMs
+    if (!target.gone) return []
+    target.gone = false
+    target.observer = undefined
+    return [{ kind: 'suspected', nodeId, suspected: false }, this.#tell(nodeId, target, false)]
+  }
+
+  #gone(nodeId: string, target: Target): WatcherEffect[] {
+    if (target.gone) return []
+    target.gone = true
+    return [{ kind: 'suspected', nodeId, suspected: true }, this.#tell(nodeId, target, true)]
+  }
+
+  #tell(nodeId: string, target: Target, gone: boolean): WatcherEffect {
+    const to = target.watchers.filter((id) => id !== this.#self)
+    const { epoch, blind } = target
+    return { kind: 'tell', to, suspicion: { nodeId, epoch, gone, blind } }
+  }
+
+  #suspicion(from: string, suspicion: Suspicion, nowMs: number): WatcherEffect[] {
+    const { nodeId, epoch, gone, blind } = suspicion
+    const target = this.#targets.get(nodeId)
+    if (target === undefined || target.epoch !== epoch || !target.watchers.includes(from)) return []
+    if (gone) target.said.set(from, { atMs: nowMs, blind })
+    else target.said.delete(from)
+    return []
+  }
+
+  /** Arrow 2: of those who say that it is gone, the first observes. */
+  #isObserver(target: Target, nowMs: number): boolean {
+    if (!target.gone) return false
+    const saidOf = (id: string): { atMs: number; blind: boolean } | undefined =>
+      id === this.#self ? { atMs: nowMs, blind: false } : target.said.get(id)
+    const agreeing = target.watchers.filter(
+      (id) => nowMs - (saidOf(id)?.atMs ?? -Infinity) < SUSPICION_MS,
+    )
+    const needed = Math.min(WATCHERS_AGREEING, target.watchers.length)
+    if (agreeing.length < needed) return false
+    return agreeing.find((id) => saidOf(id)?.blind === false) === this.#self
+  }
+
+  #read(
+    target: Target,
+    { nodeId, heartbeat, askedAtMs }: Extract<WatcherEvent, { kind: 'read' }>,
+    nowMs: number,
+  ): WatcherEffect[] {
+    target.reading = false
+    target.blind = false
+    const expired = target.observer?.read(heartbeat, askedAtMs, nowMs) === true
+    if (!expired || !this.#isObserver(target, nowMs)) return []
+    target.observer = undefined // a write that fails needs a whole lease again
+    return [{ kind: 'declareDead', nodeId, epoch: target.epoch, heartbeat }]
+  }
+}
+
+const newTarget = (epoch: number, watchers: readonly string[], nowMs: number): Target => ({
+  epoch,
+  watchers,
+  pongAtMs: nowMs,
+  pingAtMs: -Infinity,
+  gone: false,
+  said: new Map(),
+  blind: false,
+  observer: undefined,
+  readAtMs: -Infinity,
+  reading: false,
+})

@@ -1,0 +1,153 @@
+// Several nodes' memberships over one storage in memory, on a clock moved by hand, with links to
+// cut: between two nodes, one way or both, and between a node and the GCS.
+import { GcsUnavailableError, GcsWriteUnknownError } from '../../runtime/common/errors.ts'
+import { silentLog } from '../../runtime/common/log.ts'
+import type { Random } from '../../runtime/common/random.ts'
+import { Membership } from '../../runtime/gcs/member.ts'
+import {
+  openMembership,
+  registerNode,
+  type Member,
+  type NodeCommand,
+  type NodeRow,
+} from '../../runtime/gcs/nodes.ts'
+import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
+import type { Storage } from '../../runtime/gcs/storage.ts'
+import { HandClock } from './hand-clock.ts'
+
+const PING_ANSWER_MS = 1
+
+export interface TestNode {
+  readonly id: string
+  readonly member: Member
+  readonly membership: Membership
+  readonly commands: NodeCommand[]
+  readonly suspected: Set<string>
+  living: readonly NodeRow[]
+  expelled: Error | undefined
+  /** Stopped like a machine without power: says and does nothing. */
+  dead: boolean
+}
+
+export class TestMembers {
+  readonly clock = new HandClock()
+  readonly storage: Storage
+  readonly nodes = new Map<string, TestNode>()
+  /** `from>to`; `gcs` is the GCS. */
+  readonly cut = new Set<string>()
+  /** How many writes are applied and then said to have failed: the next ones. */
+  lostAnswers = 0
+  readonly #random = randomOf(1)
+
+  constructor(storage: Storage = new MemoryStorage()) {
+    this.storage = storage
+  }
+
+  async add(id: string): Promise<TestNode> {
+    const storage = this.#link(id)
+    const { clusterEpoch } = await openMembership(storage, `cluster-of-${id}`)
+    const spec = { nodeId: id, address: `tcp://${id}`, pid: 1, totals: { CPU: 1 }, labels: {} }
+    const token = `token-${String(this.#random.next())}`
+    const member = await registerNode(storage, spec, { clusterEpoch, token })
+    const node: TestNode = {
+      id,
+      member,
+      commands: [],
+      suspected: new Set(),
+      living: [],
+      expelled: undefined,
+      dead: false,
+      membership: new Membership(
+        {
+          storage,
+          clock: this.clock,
+          random: this.#random,
+          log: silentLog,
+          peers: {
+            ping: (peer) => this.#ping(id, peer),
+            tell: (peer, suspicion) => {
+              if (this.#isCut(id, peer.nodeId)) return
+              this.nodes.get(peer.nodeId)?.membership.heard(id, suspicion)
+            },
+          },
+          events: {
+            command: (command) => node.commands.push(command),
+            members: (living) => (node.living = living),
+            suspected: (peer, suspected) => {
+              if (suspected) node.suspected.add(peer)
+              else node.suspected.delete(peer)
+            },
+            expelled: (error) => (node.expelled = error),
+          },
+        },
+        member,
+      ),
+    }
+    this.nodes.set(id, node)
+    await node.membership.start()
+    return node
+  }
+
+  async addMany(count: number): Promise<TestNode[]> {
+    const made: TestNode[] = []
+    for (let index = 0; index < count; index++) {
+      made.push(await this.add(index.toString(16).padStart(4, '0')))
+    }
+    await this.clock.advance(10_000)
+    return made
+  }
+
+  /** Without power. */
+  kill(id: string): void {
+    const node = this.nodes.get(id)
+    if (node === undefined) throw new Error(`no node ${id}`)
+    node.dead = true
+    node.membership.stop()
+  }
+
+  stopAll(): void {
+    for (const { membership } of this.nodes.values()) membership.stop()
+  }
+
+  #isCut(from: string, to: string): boolean {
+    return this.cut.has(`${from}>${to}`) || this.nodes.get(to)?.dead === true
+  }
+
+  async #ping(from: string, { nodeId }: NodeRow): Promise<'PONG' | 'SILENT'> {
+    const lost = this.#isCut(from, nodeId) || this.#isCut(nodeId, from)
+    await new Promise<void>((resolve) => this.clock.after(lost ? 1000 : PING_ANSWER_MS, resolve))
+    return lost ? 'SILENT' : 'PONG'
+  }
+
+  #link(id: string): Storage {
+    const call = async <T>(run: () => Promise<T>, writes: boolean): Promise<T> => {
+      if (this.cut.has(`${id}>gcs`)) throw new GcsUnavailableError('cut off')
+      const value = await run()
+      if (writes && this.lostAnswers > 0) {
+        this.lostAnswers -= 1
+        throw new GcsWriteUnknownError('the answer is lost')
+      }
+      return value
+    }
+    const { storage } = this
+    return {
+      get: (key, options) => call(() => storage.get(key, options), false),
+      putIf: (key, value, expected) => call(() => storage.putIf(key, value, expected), true),
+      update: (key, fields, expected) => call(() => storage.update(key, fields, expected), true),
+      delete: (key, expected) => call(() => storage.delete(key, expected), true),
+      query: (table, pk, options) => call(() => storage.query(table, pk, options), false),
+      append: (rows) => call(() => storage.append(rows), true),
+      transact: (items) => call(() => storage.transact(items), true),
+    }
+  }
+}
+
+/** Numbers of a fixed sequence, the same in every run. */
+export function randomOf(seed: number): Random {
+  let state = seed
+  const next = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+  return { next, bytes: (length) => Uint8Array.from({ length }, () => Math.floor(next() * 256)) }
+}

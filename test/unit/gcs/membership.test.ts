@@ -1,0 +1,289 @@
+// Membership as nodes live it: on one storage, a clock moved by hand, and links that are cut.
+import { afterEach, describe, expect, test } from 'vitest'
+import { NodeDiedError } from '../../../runtime/common/errors.ts'
+import { HEARTBEAT_MS, LEASE_MARGIN_MS, LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
+import {
+  declareDead,
+  readMembership,
+  readNode,
+  registerNode,
+  sendCommand,
+  writeHeartbeat,
+  type NodeState,
+} from '../../../runtime/gcs/nodes.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import type { Consumed } from '../../../runtime/gcs/meter.ts'
+import { membershipKey, nodeKey } from '../../../runtime/gcs/tables.ts'
+import { TestMembers } from '../../support/members.ts'
+import { meteredStorage } from '../../support/metered-storage.ts'
+import { caught } from '../../support/waiting.ts'
+
+let members = new TestMembers()
+afterEach(() => {
+  members.stopAll()
+  members = new TestMembers()
+})
+
+const stateOf = async (id: string): Promise<NodeState | undefined> =>
+  (await readNode(members.storage, id, { stale: false }))?.state
+const deaths = async (): Promise<string[]> => {
+  const ids = [...members.nodes.keys()]
+  const states = await Promise.all(ids.map((id) => stateOf(id)))
+  return ids.filter((_, index) => states[index] === 'DEAD')
+}
+const seenBy = (id: string): string[] =>
+  (members.nodes.get(id)?.living ?? []).map(({ nodeId }) => nodeId).toSorted()
+
+describe('members', () => {
+  test('see each other, and hold a lease that their heartbeats renew', async () => {
+    const nodes = await members.addMany(5)
+    const ids = nodes.map(({ id }) => id)
+    for (const { id } of nodes) expect(seenBy(id)).toEqual(ids)
+    await members.clock.advance(120_000)
+    expect(nodes.every(({ membership }) => membership.mayLease)).toBe(true)
+    expect(await deaths()).toEqual([])
+  })
+
+  test('one that falls silent is dead within a lease and a few seconds; all see it', async () => {
+    const [first] = await members.addMany(5)
+    members.kill('0003')
+    await members.clock.advance(LEASE_MS - 1000)
+    expect(await stateOf('0003')).toBe('ALIVE')
+    await members.clock.advance(12_000)
+    expect(await stateOf('0003')).toBe('DEAD')
+    await members.clock.advance(2 * HEARTBEAT_MS)
+    expect(seenBy(first?.id ?? '')).toEqual(['0000', '0001', '0002', '0004'])
+  })
+
+  test('is suspected by its watchers long before, so that nothing new is leased there', async () => {
+    const nodes = await members.addMany(5)
+    members.kill('0003')
+    await members.clock.advance(5000)
+    const suspecting = nodes.filter(({ suspected }) => suspected.has('0003'))
+    expect(suspecting).toHaveLength(3)
+  })
+
+  test('two nodes suffice: the other one alone declares the death', async () => {
+    await members.addMany(2)
+    members.kill('0001')
+    await members.clock.advance(LEASE_MS + 12_000)
+    expect(await stateOf('0001')).toBe('DEAD')
+  })
+
+  test('F13: a blackout of five seconds every minute kills nobody', async () => {
+    await members.addMany(4)
+    for (let minute = 0; minute < 5; minute++) {
+      for (const a of [...members.nodes.keys(), 'gcs']) {
+        for (const b of [...members.nodes.keys(), 'gcs']) members.cut.add(`${a}>${b}`)
+      }
+      await members.clock.advance(5000)
+      members.cut.clear()
+      await members.clock.advance(55_000)
+    }
+    expect(await deaths()).toEqual([])
+    expect([...members.nodes.values()].every(({ membership }) => membership.mayLease)).toBe(true)
+  })
+
+  test('F14: cut off from the GCS, a node runs on but leases nothing; nobody declares it dead', async () => {
+    const [node] = await members.addMany(4)
+    members.cut.add('0000>gcs')
+    await members.clock.advance(LEASE_MS - LEASE_MARGIN_MS + 1)
+    expect(node?.membership.mayLease).toBe(false)
+    await members.clock.advance(300_000)
+    expect(await deaths()).toEqual([])
+    members.cut.clear()
+    await members.clock.advance(2 * HEARTBEAT_MS)
+    expect(node?.membership.mayLease).toBe(true)
+  })
+
+  test('F15: nodes that cannot reach each other but the GCS are all alive', async () => {
+    const nodes = await members.addMany(4)
+    for (const a of nodes) for (const b of nodes) members.cut.add(`${a.id}>${b.id}`)
+    await members.clock.advance(120_000)
+    expect(nodes.every(({ suspected }) => suspected.size === 3)).toBe(true)
+    expect(await deaths()).toEqual([])
+    members.cut.clear()
+    await members.clock.advance(3000)
+    expect(nodes.every(({ suspected }) => suspected.size === 0)).toBe(true)
+  })
+
+  test('F16: a link that loses one direction only makes nobody dead', async () => {
+    await members.addMany(4)
+    members.cut.add('0000>0001')
+    await members.clock.advance(120_000)
+    expect(await deaths()).toEqual([])
+  })
+
+  test('F27: a node paused past its lease is declared dead and expelled when it wakes', async () => {
+    const [node] = await members.addMany(4)
+    // Paused: what it would send does not leave, and it answers nobody.
+    for (const peer of ['0001', '0002', '0003', 'gcs']) {
+      members.cut.add(`0000>${peer}`)
+      members.cut.add(`${peer}>0000`)
+    }
+    await members.clock.advance(35_000)
+    expect(await deaths()).toEqual(['0000'])
+    members.cut.clear()
+    await members.clock.advance(2 * HEARTBEAT_MS)
+    expect(node?.expelled).toBeInstanceOf(NodeDiedError)
+    expect(node?.expelled?.message).toContain('saw its lease expire')
+    expect(node?.membership.mayLease).toBe(false)
+  })
+
+  test('F33: an outage of the GCS of three hours kills nobody, before or after', async () => {
+    const nodes = await members.addMany(3)
+    for (const { id } of nodes) members.cut.add(`${id}>gcs`)
+    // Meanwhile all are silent to each other, as in an outage of a whole zone.
+    for (const a of nodes) for (const b of nodes) members.cut.add(`${a.id}>${b.id}`)
+    await members.clock.advance(3 * 3_600_000)
+    expect(nodes.every(({ expelled }) => expelled === undefined)).toBe(true)
+    members.cut.clear()
+    await members.clock.advance(60_000)
+    expect(await deaths()).toEqual([])
+    expect(nodes.every(({ membership }) => membership.mayLease)).toBe(true)
+  })
+
+  test('F33: when only the GCS comes back, heartbeats come before anybody can be declared dead', async () => {
+    const nodes = await members.addMany(4)
+    for (const a of nodes) for (const b of nodes) members.cut.add(`${a.id}>${b.id}`)
+    for (const { id } of nodes) members.cut.add(`${id}>gcs`)
+    await members.clock.advance(600_000)
+    for (const { id } of nodes) members.cut.delete(`${id}>gcs`)
+    await members.clock.advance(120_000)
+    expect(await deaths()).toEqual([])
+  })
+
+  test('F37: tables emptied or restored under them: every node ends, loudly', async () => {
+    const nodes = await members.addMany(3)
+    const rows = [membershipKey, ...nodes.map(({ id }) => nodeKey(id))]
+    for (const key of rows) {
+      const row = await members.storage.get(key)
+      if (row !== undefined) await members.storage.delete(key, row.version)
+    }
+    await members.clock.advance(2 * HEARTBEAT_MS)
+    for (const { expelled } of nodes)
+      expect(expelled?.message).toMatch(/not a member of cluster epoch/)
+  })
+
+  test('F37: rows restored from a backup belong to another cluster epoch', async () => {
+    const [node] = await members.addMany(2)
+    await members.storage.append([
+      { key: membershipKey, value: { clusterEpoch: 'restored', version: 0, changes: [] } },
+    ])
+    await members.clock.advance(2 * HEARTBEAT_MS)
+    expect(node?.expelled?.message).toContain('cluster epoch cluster-of-0000')
+  })
+
+  test('commands ride in the reply of a heartbeat, until they are performed', async () => {
+    const [node] = await members.addMany(2)
+    expect(await sendCommand(members.storage, '0000', 'drain')).toBe(true)
+    await members.clock.advance(2 * HEARTBEAT_MS + 2000)
+    expect(node?.commands.length).toBeGreaterThan(0)
+    const [command] = node?.commands ?? []
+    expect(command).toEqual({ sequence: 1, kind: 'drain' })
+    if (command !== undefined) node?.membership.performed(command)
+    await members.clock.advance(3 * HEARTBEAT_MS)
+    const count = node?.commands.length
+    await members.clock.advance(3 * HEARTBEAT_MS)
+    expect(node?.commands.length).toBe(count)
+    expect(await stateOf('0000')).toBe('DRAINING')
+    expect(node?.membership.mayLease).toBe(false)
+    const seen = members.nodes.get('0001')?.living.find(({ nodeId }) => nodeId === '0000')
+    expect(seen?.state).toBe('DRAINING')
+  })
+
+  test('answers lost on every write do no harm', async () => {
+    members.lostAnswers = Infinity
+    const nodes = await members.addMany(4)
+    await members.clock.advance(60_000)
+    expect(await deaths()).toEqual([])
+    members.kill('0003')
+    await members.clock.advance(LEASE_MS + 12_000)
+    expect(await deaths()).toEqual(['0003'])
+    expect(nodes.every(({ expelled }) => expelled === undefined)).toBe(true)
+  })
+})
+
+describe('rows of nodes', () => {
+  const SPEC = { nodeId: 'aa', address: 'tcp://a', pid: 1, totals: { CPU: 1 }, labels: {} }
+  const register = (storage: MemoryStorage, token: string) =>
+    registerNode(storage, SPEC, { clusterEpoch: 'c', token })
+  const BEAT = { heartbeat: 1, doneCommand: 0, state: 'ALIVE' } as const
+
+  test('who registers again does so under the next epoch, and the old self is refused', async () => {
+    const storage = new MemoryStorage()
+    const before = await register(storage, 'one')
+    const after = await register(storage, 'two')
+    expect([before.epoch, after.epoch]).toEqual([1, 2])
+    const error = await caught(writeHeartbeat(storage, before, BEAT), NodeDiedError)
+    expect(error.message).toContain('epoch 2 of it has registered')
+    expect(await writeHeartbeat(storage, after, BEAT)).toEqual([])
+  })
+
+  test('of two twins that register at once, each has an epoch of its own', async () => {
+    const storage = new MemoryStorage()
+    const twins = await Promise.all([register(storage, 'one'), register(storage, 'two')])
+    expect(new Set(twins.map(({ epoch }) => epoch))).toEqual(new Set([1, 2]))
+  })
+
+  test('a death is refused when the node has written another heartbeat', async () => {
+    const storage = new MemoryStorage()
+    const member = await register(storage, 'one')
+    await writeHeartbeat(storage, member, { ...BEAT, heartbeat: 2 })
+    const death = { nodeId: 'aa', epoch: 1, heartbeat: 1, reason: 'silent' }
+    expect(await declareDead(storage, death)).toBe(false)
+    expect(await declareDead(storage, { ...death, heartbeat: 2 })).toBe(true)
+    expect(await declareDead(storage, { ...death, heartbeat: 2 })).toBe(true)
+    await caught(writeHeartbeat(storage, member, BEAT), NodeDiedError)
+    expect(await sendCommand(storage, 'aa', 'stop')).toBe(false)
+    const again = await register(storage, 'two')
+    expect(again.epoch).toBe(2)
+    expect(await declareDead(storage, { ...death, heartbeat: 2 })).toBe(true)
+    expect((await readNode(storage, 'aa', { stale: false }))?.state).toBe('ALIVE')
+  })
+
+  test('the membership row stays small however many come and go', async () => {
+    const storage = new MemoryStorage()
+    await storage.putIf(membershipKey, { clusterEpoch: 'c', version: 0, changes: [] }, 'ABSENT')
+    for (let index = 0; index < 100; index++) {
+      const nodeId = `${'ab'.repeat(13)}${index.toString(16).padStart(2, '0')}`
+      await registerNode(storage, { ...SPEC, nodeId }, { clusterEpoch: 'c', token: nodeId })
+    }
+    const membership = await readMembership(storage, { stale: false })
+    expect(membership?.version).toBe(100)
+    expect(JSON.stringify(membership).length).toBeLessThan(4096)
+  })
+})
+
+test('F36: the hottest key at a thousand nodes stays below a thousand units a second', async () => {
+  const perSecond = new Map<string, number>()
+  let total = 0
+  const meter = {
+    record({ table, pk = '', readUnits, writeUnits }: Consumed): void {
+      const second = Math.floor(members.clock.monotonicMs() / 1000)
+      const key = `${table}/${pk}@${String(second)}`
+      perSecond.set(key, (perSecond.get(key) ?? 0) + readUnits + writeUnits)
+      total += writeUnits
+    },
+  }
+  // One node in a hundred is run; each stands for a hundred.
+  const [run, scale] = [10, 100]
+  members = new TestMembers(meteredStorage(new MemoryStorage(), meter))
+  await members.addMany(run)
+  await members.clock.advance(60_000)
+  perSecond.clear()
+  total = 0
+  await members.clock.advance(60_000)
+  const perKey = new Map<string, number[]>()
+  for (const [key, units] of perSecond) {
+    const [name = ''] = key.split('@')
+    perKey.set(name, [...(perKey.get(name) ?? []), units])
+  }
+  const hottest = [...perKey].map(([name, units]) => ({
+    name,
+    units: (units.reduce((sum, unit) => sum + unit, 0) / 60) * scale,
+  }))
+  for (const { name, units } of hottest) expect(units, name).toBeLessThan(1000)
+  // A quarter of a write unit per node and second, as designed.
+  expect(total / 60 / run).toBeLessThanOrEqual(0.26)
+})

@@ -1,0 +1,194 @@
+// Who watches whom, and what a watcher does about what it sees: events in, effects out.
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  GONE_MS,
+  HEARTBEAT_MS,
+  LEASE_MARGIN_MS,
+  LEASE_MS,
+  OBSERVATION_GAP_MS,
+  OBSERVE_EVERY_MS,
+  PING_MS,
+  SUSPICION_MS,
+} from '../../../runtime/gcs/lease-terms.ts'
+import { LeaseObserver, OwnLease } from '../../../runtime/gcs/lease.ts'
+import { rendezvous } from '../../../runtime/gcs/rendezvous.ts'
+import { WatchPlan } from '../../../runtime/gcs/watch-plan.ts'
+import { Watcher, type WatcherEffect } from '../../../runtime/gcs/watcher.ts'
+
+const idsOf = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `node${String(index)}`)
+
+describe('rendezvous', () => {
+  test('whoever asks gets the same, in whatever order the candidates come', () => {
+    const ids = idsOf(20)
+    expect(rendezvous('x', ids, 3)).toEqual(rendezvous('x', ids.toReversed(), 3))
+  })
+
+  test('when one leaves, only its things move', () => {
+    const ids = idsOf(20)
+    for (const key of idsOf(100)) {
+      const [first, ...others] = rendezvous(key, ids, 3)
+      const left = ids.filter((id) => id !== first)
+      expect(rendezvous(key, left, 2)).toEqual(others)
+    }
+  })
+
+  test('things are spread evenly over the candidates', () => {
+    const counts = new Map<string, number>()
+    for (const key of idsOf(10_000)) {
+      const [first = ''] = rendezvous(key, idsOf(10), 1)
+      counts.set(first, (counts.get(first) ?? 0) + 1)
+    }
+    for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(150)
+  })
+})
+
+test('a plan kept up to date is the plan made anew, and nobody watches itself', () => {
+  const sets = fc.array(fc.uniqueArray(fc.integer({ min: 0, max: 12 }), { maxLength: 10 }))
+  fc.assert(
+    fc.property(sets, (steps) => {
+      const plan = new WatchPlan()
+      for (const step of steps) {
+        const ids = step.map((id) => `node${String(id)}`)
+        const kept = plan.update(ids)
+        expect(kept).toEqual(new WatchPlan().update(ids))
+        for (const [id, watchers] of kept) {
+          expect(watchers).not.toContain(id)
+          expect(watchers).toHaveLength(Math.min(3, ids.length - 1))
+        }
+      }
+    }),
+  )
+})
+
+describe('leases', () => {
+  test('the terms fit each other', () => {
+    expect(LEASE_MS).toBeGreaterThan(3 * HEARTBEAT_MS * 1.125)
+    expect(OBSERVATION_GAP_MS).toBeGreaterThan(OBSERVE_EVERY_MS + PING_MS)
+    expect(OBSERVATION_GAP_MS).toBeLessThan(LEASE_MS)
+    expect(SUSPICION_MS).toBeGreaterThan(2 * PING_MS)
+    expect(GONE_MS).toBeGreaterThan(2 * PING_MS)
+  })
+
+  test('L1: the holder stops before an observer of its last heartbeat can end the lease', () => {
+    const own = new OwnLease()
+    own.confirmed(1000)
+    expect(own.isValid(1000 + LEASE_MS - LEASE_MARGIN_MS - 1)).toBe(true)
+    expect(own.isValid(1000 + LEASE_MS - LEASE_MARGIN_MS)).toBe(false)
+    own.confirmed(500) // an answer that came late ends nothing
+    expect(own.isValid(1000 + LEASE_MS - LEASE_MARGIN_MS - 1)).toBe(true)
+  })
+
+  const observed = (reads: readonly [heartbeat: number | 'failed', atMs: number][]): boolean[] => {
+    const observer = new LeaseObserver()
+    return reads.map(([heartbeat, atMs]) => {
+      if (heartbeat !== 'failed') return observer.read(heartbeat, atMs, atMs + 1)
+      observer.failed()
+      return false
+    })
+  }
+  const still = (count: number, startMs = 0): [number, number][] =>
+    Array.from({ length: count }, (_, index) => [7, startMs + index * 3000])
+
+  test('expire when the row stood still for all of the term', () => {
+    expect(observed(still(7)).at(-1)).toBe(true)
+    expect(observed(still(6)).at(-1)).toBe(false)
+  })
+
+  test('L2: a heartbeat, a failed read or a gap starts the observation anew', () => {
+    expect(observed([...still(6), [8, 18_000], [8, 21_000]])).not.toContain(true)
+    expect(observed([...still(6), ['failed', 18_000], [7, 19_000], [7, 22_000]])).not.toContain(
+      true,
+    )
+    expect(observed([...still(6), [7, 30_000], [7, 33_000]])).not.toContain(true)
+  })
+})
+
+describe('a watcher', () => {
+  const self = 'node0'
+  const members = idsOf(4).map((nodeId) => ({ nodeId, epoch: 1 }))
+  const target = { nodeId: 'node1', epoch: 1 }
+  const others =
+    new WatchPlan()
+      .update(idsOf(4))
+      .get('node1')
+      ?.filter((id) => id !== self) ?? []
+
+  function watching(): Watcher {
+    const watcher = new Watcher(self)
+    watcher.step({ kind: 'members', members }, 0)
+    return watcher
+  }
+  /** Only what concerns the target. */
+  const seen = (effects: readonly WatcherEffect[]): string[] =>
+    effects
+      .filter((effect) => (effect.kind === 'tell' ? effect.suspicion : effect).nodeId === 'node1')
+      .map((effect) => {
+        if (effect.kind === 'tell') return `tell ${effect.suspicion.gone ? 'gone' : 'back'}`
+        return effect.kind === 'suspected' ? `suspected ${String(effect.suspected)}` : effect.kind
+      })
+  const saysGone = (watcher: Watcher, from: string, nowMs: number, blind = false): void => {
+    const suspicion = { ...target, gone: true, blind }
+    watcher.step({ kind: 'suspicion', from, suspicion }, nowMs)
+  }
+
+  test('pings its nodes every second', () => {
+    const watcher = watching()
+    expect(seen(watcher.step({ kind: 'tick' }, 0))).toEqual(['ping'])
+    expect(seen(watcher.step({ kind: 'tick' }, PING_MS - 1))).toEqual([])
+    expect(seen(watcher.step({ kind: 'tick' }, PING_MS))).toEqual(['ping'])
+  })
+
+  test('arrow 1: a refused connection is suspicion at once, and the others are told', () => {
+    const watcher = watching()
+    expect(seen(watcher.step({ kind: 'refused', ...target }, 10))).toEqual([
+      'suspected true',
+      'tell gone',
+    ])
+    expect(seen(watcher.step({ kind: 'tick' }, 2000))).toEqual(['ping', 'tell gone'])
+  })
+
+  test('W1: alone it observes nothing; with another one the first of them does (arrow 2)', () => {
+    const watcher = watching()
+    expect(seen(watcher.step({ kind: 'tick' }, GONE_MS))).toContain('tell gone')
+    expect(seen(watcher.step({ kind: 'tick' }, GONE_MS + 1000))).not.toContain('read')
+    for (const other of others) saysGone(watcher, other, GONE_MS + 1000, true) // blind themselves
+    expect(seen(watcher.step({ kind: 'tick' }, GONE_MS + 1001))).toContain('read')
+  })
+
+  test('W2: what another said once is forgotten', () => {
+    const watcher = watching()
+    for (const other of others) saysGone(watcher, other, 0, true)
+    watcher.step({ kind: 'refused', ...target }, SUSPICION_MS)
+    expect(seen(watcher.step({ kind: 'tick' }, SUSPICION_MS))).not.toContain('read')
+  })
+
+  test('arrow 3, then 4: a row that stands still is declared dead; a pong ends all of it', () => {
+    const watcher = watching()
+    watcher.step({ kind: 'refused', ...target }, 0)
+    const declared: number[] = []
+    for (let nowMs = 0; nowMs <= 30_000; nowMs += 1000) {
+      for (const other of others) saysGone(watcher, other, nowMs, true)
+      for (const effect of watcher.step({ kind: 'tick' }, nowMs)) {
+        if (effect.kind !== 'read' || effect.nodeId !== 'node1') continue
+        const read = { kind: 'read', ...target, heartbeat: 7, askedAtMs: nowMs } as const
+        if (seen(watcher.step(read, nowMs)).includes('declareDead')) declared.push(nowMs)
+      }
+    }
+    expect(declared).toEqual([18_000])
+    expect(seen(watcher.step({ kind: 'pong', ...target }, 31_000))).toEqual([
+      'suspected false',
+      'tell back',
+    ])
+    expect(seen(watcher.step({ kind: 'tick' }, 31_001))).not.toContain('read')
+  })
+
+  test('what comes of an earlier epoch concerns nobody', () => {
+    const watcher = watching()
+    watcher.step({ kind: 'refused', ...target }, 0)
+    const next = members.map((member) => ({ ...member, epoch: 2 }))
+    expect(seen(watcher.step({ kind: 'members', members: next }, 1))).toEqual(['suspected false'])
+    expect(watcher.step({ kind: 'refused', ...target }, 2)).toEqual([])
+  })
+})
