@@ -442,3 +442,15 @@ export const waitsWithLimit = remote(async (keeper: ActorHandle<KeeperMethods>) 
     if (ref !== undefined) return get(ref, { timeoutMs: 1500 })
   }
 })
+
+/** Takes so much memory of its own, and keeps it so long; for ever when no time is given. */
+export const hog = remote(
+  async (bytes: number, keepMs?: number): Promise<number> => {
+    const kept = Buffer.alloc(bytes, 1)
+    await new Promise<void>((resolve) => {
+      if (keepMs !== undefined) setTimeout(resolve, keepMs)
+    })
+    return kept.length
+  },
+  { name: 'hog' },
+)
