@@ -14,6 +14,8 @@ type Functions = Map<string, FunctionProgress>
 interface Owner {
   readonly jobId: JobId
   functions: readonly FunctionProgress[]
+  /** Of its last word. */
+  atMs: number
 }
 
 export class ProgressBook {
@@ -21,8 +23,13 @@ export class ProgressBook {
   readonly #left = new Map<JobId, Functions>()
 
   /** @param functions  absolute counts of that owner: they take the place of its last ones. */
-  report(client: WorkerId, jobId: JobId, functions: readonly FunctionProgress[]): void {
-    this.#owners.set(client, { jobId, functions })
+  report(
+    client: WorkerId,
+    jobId: JobId,
+    functions: readonly FunctionProgress[],
+    atMs: number,
+  ): void {
+    this.#owners.set(client, { jobId, functions, atMs })
   }
 
   ownerGone(client: WorkerId): void {
@@ -47,6 +54,17 @@ export class ProgressBook {
     return [...jobs].flatMap(([jobId, sums]) =>
       [...sums.values()].map((each) => ({ jobId: toHex(jobId), ...each })),
     )
+  }
+
+  /** What pends at owners that have said nothing since then: for them nothing has changed. */
+  pendingSince(atMs: number): StateRow[] {
+    return [...this.#owners.values()]
+      .filter((owner) => owner.atMs <= atMs)
+      .flatMap(({ jobId, functions }) =>
+        functions
+          .filter(({ pending }) => pending > 0)
+          .map(({ name, kind, pending }) => ({ jobId: toHex(jobId), name, kind, pending })),
+      )
   }
 
   #forgetOldest(): void {

@@ -191,7 +191,8 @@ export class Raylet {
       },
       progress: (client, functions) => {
         const jobId = this.state.clients.get(client)?.jobId
-        if (jobId !== undefined) this.#progress.report(client, jobId, functions)
+        if (jobId !== undefined)
+          this.#progress.report(client, jobId, functions, clock.monotonicMs())
       },
       awaitStop: () => this.#last.wait(),
       query: (message) => this.#queries.answer(message),

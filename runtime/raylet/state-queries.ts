@@ -11,9 +11,12 @@ import type { ProgressBook } from './progress.ts'
 import { limited, objectRows, stateRows } from './state-rows.ts'
 import type { Job, RayletState } from './state.ts'
 import type { TaskLog } from './task-log.ts'
+import { whyPending, whyRows, whyStore } from './why-rows.ts'
 
 /** Rows of one state query, unless it says otherwise. */
 const STATE_ROWS_DEFAULT = 10_000
+/** An owner that has said nothing for so long has seen no change: it tells them sooner. */
+const QUIET_MS = 500
 /** Jobs that have ended are listed until there are so many newer ones. */
 const FINISHED_JOBS_MAX = 1_000
 
@@ -42,6 +45,7 @@ export class StateQueries {
     if (message.kind === 'tasks') return taskLog.rows(limit)
     if (message.kind === 'objects') return limited(objectRows(store()), limit)
     if (message.kind === 'summary') return limited(progress.rows(), limit)
+    if (message.kind === 'why') return limited(this.#why(), limit)
     const rows = stateRows(state, message.kind, clock.monotonicMs())
     if (rows === undefined) throw new ProtocolError(`no rows of kind '${message.kind}' are known`)
     return limited(this.#completed(message.kind, rows), limit)
@@ -54,6 +58,15 @@ export class StateQueries {
     const ended = { state: 'FINISHED', driverId: toHex(job.driver), driverPid: null, ageMs }
     this.#finishedJobs.push({ jobId: toHex(jobId), name, namespace, ...ended })
     if (this.#finishedJobs.length > FINISHED_JOBS_MAX) this.#finishedJobs.shift()
+  }
+
+  #why(): StateRow[] {
+    const { state, clock, progress, store } = this.#deps
+    return [
+      ...whyRows(state, clock.monotonicMs()),
+      ...whyStore(store().stats()),
+      ...whyPending(state, progress.pendingSince(clock.monotonicMs() - QUIET_MS)),
+    ]
   }
 
   #completed(kind: string, rows: StateRow[]): StateRow[] {

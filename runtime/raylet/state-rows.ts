@@ -2,16 +2,10 @@
 // Ids are hex and resources are amounts as users write them. Nothing is cut in silence: whoever
 // limits says how many rows were left out.
 import { toHex } from '../common/ids.ts'
-import {
-  NO_RESOURCES,
-  addResources,
-  resourceSet,
-  toResources,
-  type ResourceSet,
-} from '../common/resources.ts'
+import { resourceSet, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ObjectStore } from '../objects/store.ts'
-import type { ClassSpec, RayletCalls, StateRow } from '../protocol/messages.ts'
-import type { Actor, Group, Limiter, RayletState, SchedulingClass, Worker } from './state.ts'
+import type { RayletCalls, StateRow } from '../protocol/messages.ts'
+import type { Actor, Group, RayletState, Worker } from './state.ts'
 
 /** Rows of the kinds that the brain knows; undefined for a kind it does not. */
 export function stateRows(state: RayletState, kind: string, nowMs: number): StateRow[] | undefined {
@@ -36,8 +30,6 @@ export function stateRows(state: RayletState, kind: string, nowMs: number): Stat
       }))
     case 'groups':
       return [...state.groups.values()].map(groupRow)
-    case 'why':
-      return whyRows(state, nowMs)
     default:
       return undefined
   }
@@ -59,7 +51,7 @@ function nodeRow(state: RayletState): StateRow {
 }
 
 /** Below zero is how the ledger counts workers that went on while no CPU was free. */
-function freeOf(state: RayletState): ResourceSet {
+export function freeOf(state: RayletState): ResourceSet {
   const entries = Object.entries(state.ledger.free).map(([name, units]) => [
     name,
     Math.max(0, units),
@@ -116,93 +108,6 @@ function groupRow(group: Group): StateRow {
       free: toResources(group.bundles[index]?.ledger.free ?? {}),
     })),
   }
-}
-
-/** Every shape that waits, how much of it, since when, and for what. */
-function whyRows(state: RayletState, nowMs: number): StateRow[] {
-  const rows: StateRow[] = []
-  for (const job of state.jobs.values()) {
-    for (const candidate of job.turns) {
-      if (candidate !== 'ACTORS') rows.push(...whyClass(state, candidate, nowMs))
-    }
-    for (const actor of job.pendingActors) {
-      rows.push(
-        whyRow(state, actor.spec.scheduling, {
-          kind: 'actor',
-          name: actor.spec.className,
-          count: 1,
-          waitedMs: nowMs - actor.waitingSinceMs,
-        }),
-      )
-    }
-  }
-  for (const lease of state.workerless) {
-    const name = lease.actor?.spec.className ?? lease.spec.name
-    const kind = lease.actor === undefined ? 'task' : 'actor'
-    const why = 'its worker is being started'
-    rows.push({ kind, name, count: 1, waitedMs: Math.round(nowMs - lease.grantedAtMs), why })
-  }
-  for (const group of state.groups.values()) {
-    if (group.state !== 'PENDING') continue
-    const demand = group.spec.bundles.reduce(addResources, NO_RESOURCES)
-    const what = { kind: 'group', name: group.spec.name, count: 1 }
-    rows.push(whyDemand(state, demand, { ...what, waitedMs: nowMs - group.waitingSinceMs }))
-  }
-  for (const limiter of state.limiters.values()) rows.push(...whyLimiter(limiter, nowMs))
-  return rows
-}
-
-/** Tasks that wait at their owners for a token, as far as they have asked for one. */
-function whyLimiter(limiter: Limiter, nowMs: number): StateRow[] {
-  const { name, concurrency, perSecond, wanted, waitingSinceMs } = limiter
-  if (wanted.size === 0) return []
-  const out = sumOf(limiter.out)
-  const why =
-    out >= concurrency
-      ? `${String(out)} of its limiter run, and it allows ${String(concurrency)}`
-      : `its limiter starts ${String(perSecond)} per second`
-  const waitedMs = Math.round(nowMs - waitingSinceMs)
-  return [{ kind: 'limiter', name, count: sumOf(wanted), waitedMs, demand: {}, why }]
-}
-
-function sumOf(counts: ReadonlyMap<unknown, number>): number {
-  let sum = 0
-  for (const count of counts.values()) sum += count
-  return sum
-}
-
-interface WaitingShape {
-  readonly kind: string
-  readonly name: string
-  readonly count: number
-  readonly waitedMs: number
-}
-
-function whyClass(state: RayletState, waiting: SchedulingClass, nowMs: number): StateRow[] {
-  const count = waiting.wanted - waiting.leases.size
-  if (count <= 0) return []
-  const waitedMs = nowMs - waiting.waitingSinceMs
-  return [whyRow(state, waiting.spec, { kind: 'task', name: waiting.spec.name, count, waitedMs })]
-}
-
-function whyRow(state: RayletState, spec: ClassSpec, shape: WaitingShape): StateRow {
-  if (spec.strategy.kind !== 'PLACEMENT_GROUP') return whyDemand(state, spec.demand, shape)
-  const group = state.groups.get(spec.strategy.groupId)
-  const why =
-    group?.state === 'CREATED'
-      ? 'the bundles of its placement group are in use'
-      : 'its placement group is not reserved yet'
-  return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: toResources(spec.demand), why }
-}
-
-function whyDemand(state: RayletState, demand: ResourceSet, shape: WaitingShape): StateRow {
-  const needs = toResources(demand)
-  const free = toResources(freeOf(state))
-  const lacking = Object.entries(needs)
-    .filter(([name, amount]) => (amount ?? 0) > (free[name] ?? 0))
-    .map(([name, amount]) => `needs ${name}: ${String(amount)}, ${String(free[name] ?? 0)} free`)
-  const why = lacking.length > 0 ? lacking.join('; ') : 'it is next in turn'
-  return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: needs, why }
 }
 
 /** Every object of this node's store. */

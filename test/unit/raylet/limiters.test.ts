@@ -1,6 +1,6 @@
 // Tokens of limiters: first come, first served, and back when their holder dies.
 import { describe, expect, test } from 'vitest'
-import { stateRows } from '../../../runtime/raylet/state-rows.ts'
+import { whyRows } from '../../../runtime/raylet/why-rows.ts'
 import { aBusyNode, type Brain } from './brain.ts'
 
 interface Limits {
@@ -132,7 +132,7 @@ describe('limiters', () => {
 describe('what waits for a limiter', () => {
   test('says why: its concurrency, or its rate', () => {
     const brain = aBusyNode()
-    const why = (): unknown => stateRows(brain.state, 'why', brain.nowMs)
+    const why = (): unknown => whyRows(brain.state, brain.nowMs)
     take(brain, 'driver1', 5, { concurrency: 2 })
     expect(why()).toMatchObject([
       { kind: 'limiter', name: 'api', count: 3, why: '2 of its limiter run, and it allows 2' },

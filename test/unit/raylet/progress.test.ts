@@ -25,9 +25,9 @@ describe('ProgressBook', () => {
   it('takes the last word of each owner, and adds owners of a job up', () => {
     const book = new ProgressBook()
     const [jobId = '' as JobId] = JOBS
-    book.report(owner(1), jobId, [progress('f', { done: 1, pending: 5 })])
-    book.report(owner(1), jobId, [progress('f', { done: 4, running: 1, pending: 1 })])
-    book.report(owner(2), jobId, [progress('f', { done: 10 }), progress('f', { kind: 'actor' })])
+    book.report(owner(1), jobId, [progress('f', { done: 1, pending: 5 })], 0)
+    book.report(owner(1), jobId, [progress('f', { done: 4, running: 1, pending: 1 })], 0)
+    book.report(owner(2), jobId, [progress('f', { done: 10 }), progress('f', { kind: 'actor' })], 0)
     expect(book.rows()).toEqual([
       { jobId: '6a6f6241', ...progress('f', { done: 14, running: 1, pending: 1 }) },
       { jobId: '6a6f6241', ...progress('f', { kind: 'actor' }) },
@@ -36,7 +36,7 @@ describe('ProgressBook', () => {
 
   it('keeps what an owner that has gone had reached, and drops what waited for it', () => {
     const book = new ProgressBook()
-    book.report(owner(1), 'jobA' as JobId, [progress('f', { done: 3, running: 1, pending: 9 })])
+    book.report(owner(1), 'jobA' as JobId, [progress('f', { done: 3, running: 1, pending: 9 })], 0)
     book.ownerGone(owner(1))
     book.ownerGone(owner(1))
     expect(book.rows()).toEqual([{ jobId: '6a6f6241', ...progress('f', { done: 3 }) }])
@@ -61,7 +61,7 @@ describe('ProgressBook', () => {
           const before = counts.get(id) ?? { done: 0, failed: 0 }
           const now = { done: before.done + done, failed: before.failed + failed }
           counts.set(id, now)
-          book.report(id, JOBS[index % 2] as JobId, [progress('f', now)])
+          book.report(id, JOBS[index % 2] as JobId, [progress('f', now)], 0)
           if (!dies) continue
           book.ownerGone(id)
           ids.delete(index)
@@ -76,15 +76,27 @@ describe('ProgressBook', () => {
   it('keeps a hundred jobs that have ended, and all that run', () => {
     const book = new ProgressBook()
     const jobOf = (index: number): JobId => String(index).padStart(4, '0') as JobId
-    book.report(owner(0), jobOf(0), [progress('first', { done: 1 })])
-    book.report(owner(1), jobOf(0), [progress('first', { done: 1 })])
+    book.report(owner(0), jobOf(0), [progress('first', { done: 1 })], 0)
+    book.report(owner(1), jobOf(0), [progress('first', { done: 1 })], 0)
     book.ownerGone(owner(0))
     for (let index = 1; index <= 150; index += 1) {
-      book.report(owner(index + 1), jobOf(index), [progress('f', { done: 1 })])
+      book.report(owner(index + 1), jobOf(index), [progress('f', { done: 1 })], 0)
       book.ownerGone(owner(index + 1))
     }
     const names = book.rows().map((row) => row['name'])
     expect(names).toHaveLength(100)
     expect(book.rows().find((row) => row['name'] === 'first')?.['done']).toBe(2)
+  })
+
+  it('what pends is told of owners that have been quiet since then', () => {
+    const book = new ProgressBook()
+    book.report(
+      owner(1),
+      'jobA' as JobId,
+      [progress('f', { pending: 3 }), progress('g', { done: 1 })],
+      100,
+    )
+    book.report(owner(2), 'jobA' as JobId, [progress('f', { pending: 9 })], 600)
+    expect(book.pendingSince(500)).toMatchObject([{ name: 'f', pending: 3 }])
   })
 })

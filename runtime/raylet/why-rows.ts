@@ -1,0 +1,146 @@
+// Why each thing that waits does (pure): what `virga status --why` shows. One row for each shape that
+// waits: how many, since when, for what. Nothing waits in silence.
+import { toHex } from '../common/ids.ts'
+import { NO_RESOURCES, addResources, toResources, type ResourceSet } from '../common/resources.ts'
+import type { ObjectStore } from '../objects/store.ts'
+import type { ClassSpec, StateRow } from '../protocol/messages.ts'
+import type { Actor, Limiter, RayletState, SchedulingClass } from './state.ts'
+import { freeOf } from './state-rows.ts'
+
+/** What the brain knows to wait. */
+export function whyRows(state: RayletState, nowMs: number): StateRow[] {
+  const rows: StateRow[] = []
+  for (const job of state.jobs.values()) {
+    for (const candidate of job.turns) {
+      if (candidate !== 'ACTORS') rows.push(...whyClass(state, candidate, nowMs))
+    }
+    for (const actor of job.pendingActors) rows.push(whyActor(state, actor, nowMs))
+  }
+  for (const lease of state.workerless) {
+    const name = lease.actor?.spec.className ?? lease.spec.name
+    const kind = lease.actor === undefined ? 'task' : 'actor'
+    const why = 'its worker is being started'
+    rows.push({ kind, name, count: 1, waitedMs: Math.round(nowMs - lease.grantedAtMs), why })
+  }
+  for (const group of state.groups.values()) {
+    if (group.state !== 'PENDING') continue
+    const demand = group.spec.bundles.reduce(addResources, NO_RESOURCES)
+    const what = { kind: 'group', name: group.spec.name, count: 1 }
+    rows.push(whyDemand(state, demand, { ...what, waitedMs: nowMs - group.waitingSinceMs }))
+  }
+  for (const limiter of state.limiters.values()) rows.push(...whyLimiter(limiter, nowMs))
+  rows.push(...whyWaits(state, nowMs))
+  return rows
+}
+
+function whyActor(state: RayletState, actor: Actor, nowMs: number): StateRow {
+  const waitedMs = nowMs - actor.waitingSinceMs
+  const name = actor.spec.className
+  const row = whyRow(state, actor.spec.scheduling, { kind: 'actor', name, count: 1, waitedMs })
+  if (actor.phase !== 'RESTARTING') return row
+  return { ...row, why: `it is to be started again, and ${String(row['why'])}` }
+}
+
+/** Tasks that wait for others, in `get` or before they begin: those that wait for the same. */
+function whyWaits(state: RayletState, nowMs: number): StateRow[] {
+  const shapes = new Map<string, { -readonly [K in keyof WaitingShape]: WaitingShape[K] }>()
+  for (const wait of state.waits.values()) {
+    const kind = wait.isDependency ? 'dependency' : 'get'
+    const [first] = wait.on
+    if (first === undefined) continue
+    const others = wait.on.length > 1 ? ` and ${String(wait.on.length - 1)} more` : ''
+    const why = `waits for ${first.name}${others}`
+    const key = JSON.stringify([kind, wait.name, why])
+    const waitedMs = Math.round(nowMs - wait.sinceMs)
+    const shape = shapes.get(key)
+    if (shape === undefined) shapes.set(key, { kind, name: wait.name, count: 1, waitedMs, why })
+    else {
+      shape.count += 1
+      shape.waitedMs = Math.max(shape.waitedMs, waitedMs)
+    }
+  }
+  return [...shapes.values()].map((shape) => ({ ...shape, demand: {} }))
+}
+
+/** Puts that wait for room in the object store. */
+export function whyStore(stats: ReturnType<ObjectStore['stats']>): StateRow[] {
+  const { waitingCount: count, usedBytes, pinnedBytes, sizeBytes } = stats
+  if (count === 0) return []
+  const why =
+    `the object store is full: ${String(usedBytes)} of ${String(sizeBytes)} bytes are used, ` +
+    `${String(pinnedBytes)} of them by somebody who reads them`
+  return [{ kind: 'object', name: 'put', count, waitedMs: null, demand: {}, why }]
+}
+
+/**
+ * What waits at its owner, of jobs that ask for nothing more: for its arguments or its turn.
+ * @param pending  rows by function, of owners for whom nothing changes.
+ */
+export function whyPending(state: RayletState, pending: readonly StateRow[]): StateRow[] {
+  const asking = new Set<string>()
+  for (const job of state.jobs.values()) {
+    for (const each of job.turns) {
+      if (each !== 'ACTORS' && each.leases.size < each.wanted) asking.add(toHex(job.jobId))
+    }
+  }
+  return pending
+    .filter(({ jobId }) => !asking.has(String(jobId)))
+    .map(({ kind, name, pending: count }) => ({
+      ...{ kind: kind === 'actor' ? 'call' : 'task', name, count, waitedMs: null, demand: {} },
+      why: 'at its owner: it waits for its arguments, or for those before it',
+    }))
+}
+
+/** Tasks that wait at their owners for a token, as far as they have asked for one. */
+function whyLimiter(limiter: Limiter, nowMs: number): StateRow[] {
+  const { name, concurrency, perSecond, wanted, waitingSinceMs } = limiter
+  if (wanted.size === 0) return []
+  const out = sumOf(limiter.out)
+  const why =
+    out >= concurrency
+      ? `${String(out)} of its limiter run, and it allows ${String(concurrency)}`
+      : `its limiter starts ${String(perSecond)} per second`
+  const waitedMs = Math.round(nowMs - waitingSinceMs)
+  return [{ kind: 'limiter', name, count: sumOf(wanted), waitedMs, demand: {}, why }]
+}
+
+function sumOf(counts: ReadonlyMap<unknown, number>): number {
+  let sum = 0
+  for (const count of counts.values()) sum += count
+  return sum
+}
+
+interface WaitingShape {
+  readonly kind: string
+  readonly name: string
+  readonly count: number
+  readonly waitedMs: number
+  readonly why?: string
+}
+
+function whyClass(state: RayletState, waiting: SchedulingClass, nowMs: number): StateRow[] {
+  const count = waiting.wanted - waiting.leases.size
+  if (count <= 0) return []
+  const waitedMs = nowMs - waiting.waitingSinceMs
+  return [whyRow(state, waiting.spec, { kind: 'task', name: waiting.spec.name, count, waitedMs })]
+}
+
+function whyRow(state: RayletState, spec: ClassSpec, shape: WaitingShape): StateRow {
+  if (spec.strategy.kind !== 'PLACEMENT_GROUP') return whyDemand(state, spec.demand, shape)
+  const group = state.groups.get(spec.strategy.groupId)
+  const why =
+    group?.state === 'CREATED'
+      ? 'the bundles of its placement group are in use'
+      : 'its placement group is not reserved yet'
+  return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: toResources(spec.demand), why }
+}
+
+function whyDemand(state: RayletState, demand: ResourceSet, shape: WaitingShape): StateRow {
+  const needs = toResources(demand)
+  const free = toResources(freeOf(state))
+  const lacking = Object.entries(needs)
+    .filter(([name, amount]) => (amount ?? 0) > (free[name] ?? 0))
+    .map(([name, amount]) => `needs ${name}: ${String(amount)}, ${String(free[name] ?? 0)} free`)
+  const why = lacking.length > 0 ? lacking.join('; ') : 'it is next in turn'
+  return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: needs, why }
+}

@@ -1,0 +1,85 @@
+// `virga status --why`: each kind of waiter is named with its reason.
+import { describe, expect, test } from 'vitest'
+import type { ActorId, JobId } from '../../../runtime/common/ids.ts'
+import { whyPending, whyRows, whyStore } from '../../../runtime/raylet/why-rows.ts'
+import { aBusyNode, aClass, units, type Brain } from './brain.ts'
+
+const why = (brain: Brain): unknown[] =>
+  whyRows(brain.state, brain.nowMs).map((row) => [row['kind'], row['count'], row['why']])
+
+const inGroup = { kind: 'PLACEMENT_GROUP', groupId: 'g1', bundleIndex: -1 } as const
+const strategy = { ...inGroup, captureChildTasks: false }
+
+describe('what waits says why', () => {
+  test('tasks: for resources, with what is free of them', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 } })
+    brain.want('driver1', 0, 3, {})
+    expect(why(brain)).toEqual([['task', 2, 'needs CPU: 1, 0 free']])
+  })
+
+  test('tasks of a group: for the group, or for its bundles', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 } })
+    brain.want('driver1', 0, 1, {})
+    brain.createGroup('driver1', { groupId: 'g1', bundles: [units({ CPU: 1 })] })
+    brain.want('driver1', 1, 2, { strategy })
+    expect(why(brain)).toEqual([
+      ['task', 2, 'its placement group is not reserved yet'],
+      ['group', 1, 'needs CPU: 1, 0 free'],
+    ])
+    brain.want('driver1', 0, 0)
+    brain.giveBack('driver1', 1)
+    expect(why(brain)).toEqual([['task', 1, 'the bundles of its placement group are in use']])
+  })
+
+  test('whoever has its resources: for its worker to start', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 }, prestart: 0 })
+    brain.want('driver1', 0, 1, {})
+    expect(why(brain)).toEqual([['task', 1, 'its worker is being started']])
+  })
+
+  test('an actor that is started again: that, and for what', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 } })
+    const scheduling = aClass({ name: 'Counter' })
+    const actorId = 'A' as ActorId
+    brain.createActor('driver1', { actorId, scheduling, maxRestarts: 1, defaultResources: false })
+    brain.want('driver1', 0, 1, {})
+    brain.exit('w1')
+    const rows = why(brain)
+    expect(rows).toContainEqual(['task', 1, 'needs CPU: 1, 0 free'])
+    expect(rows).toContainEqual(['actor', 1, 'its worker is being started'])
+    const actor = brain.state.actors.get(actorId)
+    expect(actor?.phase).toBe('RESTARTING')
+  })
+
+  test('tasks in get and tasks that have not begun: for whom, those alike in one row', () => {
+    const brain = aBusyNode({ resources: { CPU: 2 } })
+    brain.want('driver1', 0, 2, {})
+    brain.block('w1', 1, { taskId: 't1', name: 'sum', on: [{ taskId: 'part' }] })
+    brain.block('w2', 1, { taskId: 't2', name: 'sum', on: [{ taskId: 'part' }] })
+    const on = [{ taskId: 'sum' }, { taskId: 'other' }]
+    brain.block('driver1', 2, { taskId: 't3', name: 'show', isDependency: true, on })
+    expect(why(brain)).toEqual([
+      ['get', 2, 'waits for part'],
+      ['dependency', 1, 'waits for sum and 1 more'],
+    ])
+  })
+
+  test('puts: for room in the store', () => {
+    const stats = { usedBytes: 90, pinnedBytes: 50, sizeBytes: 100, waitingCount: 2 }
+    expect(whyStore(stats as never)).toMatchObject([
+      { kind: 'object', count: 2, why: expect.stringContaining('90 of 100 bytes') as string },
+    ])
+    expect(whyStore({ ...stats, waitingCount: 0 } as never)).toEqual([])
+  })
+
+  test('what its owner has not asked anything for: for its arguments, or those before it', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 } })
+    const jobId = Buffer.from('job1' as JobId, 'latin1').toString('hex')
+    const progress = [{ jobId, kind: 'task', name: 'show', pending: 4 }]
+    expect(whyPending(brain.state, progress)).toMatchObject([
+      { kind: 'task', name: 'show', count: 4, why: expect.stringContaining('arguments') as string },
+    ])
+    brain.want('driver1', 0, 2, {})
+    expect(whyPending(brain.state, progress)).toEqual([])
+  })
+})
