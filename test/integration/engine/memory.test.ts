@@ -1,5 +1,5 @@
-// The memory monitor over a real process: a worker above the memory of its own lease is the one that
-// goes, and its task hears how much it used. Elsewhere than on Linux nothing tells (see doctor).
+// The memory monitor over a real process: a worker above the memory of its own lease is the one
+// that goes, and its task hears how much it used. Elsewhere than on Linux nothing tells.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { OutOfMemoryError, init, shutdown } from 'virga'
 import { caught } from '../../support/waiting.ts'
