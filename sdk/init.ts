@@ -148,7 +148,6 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
 function driverNotices(_worker: CoreWorker, spec: InitSpecOptions): ExtraNotices {
   return {
     startActor: () => undefined,
-    assigned: () => undefined,
     exit: () => undefined,
     workerDied: () => undefined,
     output: (message) => {

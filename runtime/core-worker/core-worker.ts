@@ -81,6 +81,8 @@ export interface CoreWorkerOptions {
 export interface Execution {
   readonly executor: Executor
   readonly replies: ReplyWriter
+  /** What this process may use while it is leased. */
+  leased(this: void, message: PeerNotices['leased']): void
 }
 
 export class CoreWorker {
@@ -449,6 +451,9 @@ export class CoreWorker {
     readonly [K in keyof PeerNotices]: (peer: Peer, message: PeerNotices[K]) => void
   } = {
     template: () => undefined, // handled by the peer itself
+    leased: (_, message) => {
+      this.#execute().leased(message)
+    },
     handBack: (peer) => {
       this.#execute().executor.handBack(peer)
     },

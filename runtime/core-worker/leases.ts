@@ -133,6 +133,10 @@ export class Leases {
     lease.forgetClose = peer.whenClosed(() => {
       this.#deps.notifyRaylet('killLease', { leaseId: lease.leaseId })
     })
+    const { gpuIds, resources } = message
+    peer.with((channel) => {
+      channel.notify('leased', { gpuIds, resources })
+    })
     this.pump(cls)
     if (peer.inFlight.size === 0) this.#idle(lease)
   }

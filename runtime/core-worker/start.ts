@@ -50,10 +50,7 @@ export interface StartOptions {
 export type { OutputLine } from '../protocol/messages.ts'
 
 /** Notices beside those of the core-worker itself: what workers and drivers add. */
-export type ExtraNotices = Pick<
-  NoticeHandlers,
-  'startActor' | 'assigned' | 'exit' | 'output' | 'workerDied'
->
+export type ExtraNotices = Pick<NoticeHandlers, 'startActor' | 'exit' | 'output' | 'workerDied'>
 
 interface Ready {
   worker: CoreWorker | undefined

@@ -9,6 +9,7 @@ import { ByteReader } from '../protocol/byte-reader.ts'
 import type {
   ClientNotices,
   FunctionIdentity,
+  PeerNotices,
   TaskEvent,
   TaskTemplate,
 } from '../protocol/messages.ts'
@@ -90,7 +91,7 @@ export class WorkerSide {
     this.#install()
   }
 
-  assigned(message: ClientNotices['assigned']): void {
+  #leased(message: PeerNotices['leased']): void {
     this.#gpuIds = message.gpuIds
     this.#resources = message.resources
     this.#deps.setGpus(message.gpuIds)
@@ -101,7 +102,7 @@ export class WorkerSide {
     const { spec, incarnation } = message
     const { actorId } = spec
     const { raylet } = this.#worker.deps
-    this.assigned({ leaseId: 0 as never, gpuIds: message.gpuIds, resources: message.resources })
+    this.#leased(message)
     try {
       const groups = new Map([['', spec.maxConcurrency], ...Object.entries(spec.concurrencyGroups)])
       const Class = (await this.#deps.load(spec.fn)) as unknown as new (
@@ -134,7 +135,13 @@ export class WorkerSide {
   }
 
   #install(): void {
-    this.#worker.execution = { executor: this.#executor, replies: this.#replies }
+    this.#worker.execution = {
+      executor: this.#executor,
+      replies: this.#replies,
+      leased: (message) => {
+        this.#leased(message)
+      },
+    }
     this.#executor.onRecursiveCancel = (task, force) => {
       for (const child of task.scope?.children ?? []) {
         this.#worker.submitter.cancel(child, { force, recursive: true })

@@ -309,7 +309,6 @@ export interface ClientNotices {
     gpuIds: readonly number[]
     resources: ResourceSet
   }
-  assigned: { leaseId: LeaseId; gpuIds: readonly number[]; resources: ResourceSet }
   exit: { reason: string }
   output: { lines: readonly OutputLine[] }
   tokensGranted: { name: string; count: number }
@@ -345,6 +344,8 @@ export interface HandoffMessage {
 
 export interface PeerNotices {
   template: { slot: number; template: TaskTemplate }
+  /** The worker is leased to the sender; before what is pushed under that lease. */
+  leased: { gpuIds: readonly number[]; resources: ResourceSet }
   handBack: { below: number }
   handedBack: { seqs: readonly number[] }
   cancelTask: { seq: number; force: boolean; recursive: boolean; timedOut?: boolean }

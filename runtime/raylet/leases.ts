@@ -222,13 +222,12 @@ function tryLease(turn: Turn, wish: Wish, { failed, reserved }: Round): Lease | 
   return lease
 }
 
-/** Step 4. The worker hears first, so that it is ready when the owner's first push arrives. */
+/** Step 4. The owner tells the worker, on the connection on which it pushes: in order with it. */
 function tellGranted(turn: Turn, lease: Lease, worker: Worker): void {
   const owner = lease.class
   if (owner === undefined) return
   const { leaseId } = lease
   const given = { leaseId, gpuIds: lease.allocation.gpuIds, resources: lease.spec.demand }
-  notify(turn, worker.workerId, 'assigned', given)
   const where = { classId: owner.classId, workerId: worker.workerId, address: worker.address }
   notify(turn, owner.client, 'leaseGranted', { ...where, ...given })
 }

@@ -24,9 +24,6 @@ export function liveUntilTold(
   raylet.hold(1) // a worker lives until it is told to end
   return {
     startActor: (message) => void side.startActor(message),
-    assigned: (message) => {
-      side.assigned(message)
-    },
     exit: ({ reason }) => {
       if (reason === 'DRAINED') {
         side.drain()

@@ -164,9 +164,6 @@ function startWorker(
       })
       return {
         startActor: (message) => void side.startActor(message),
-        assigned: (message) => {
-          side.assigned(message)
-        },
         exit: () => {
           leave({ code: 0, signal: null })
         },

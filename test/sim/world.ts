@@ -230,7 +230,6 @@ const NO_PROGRAM = {
 
 const DEAF = {
   startActor: () => undefined,
-  assigned: () => undefined,
   exit: () => undefined,
   output: () => undefined,
   workerDied: () => undefined,

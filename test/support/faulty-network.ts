@@ -8,7 +8,7 @@ import type { Connection, ConnectionEvents, Transport } from '../../runtime/prot
 export interface FaultyNetworkOptions {
   readonly clock: Clock
   /** Turns of the event loop before the next frame of a connection leaves. Default: none. */
-  delayTurns?(): number
+  delayTurns?(end: FaultyEnd): number
   /** Called before each frame leaves, counted from 1 over all connections. */
   onFrame?(count: number, end: FaultyEnd): void
 }
@@ -56,7 +56,7 @@ export class FaultyNetwork {
   #end(owner: string, connection: Connection): FaultyEnd {
     const end = new FaultyEnd(owner, connection, {
       clock: this.#options.clock,
-      delayTurns: () => this.#options.delayTurns?.() ?? 0,
+      delayTurns: (from) => this.#options.delayTurns?.(from) ?? 0,
       sending: (from) => {
         this.#frames += 1
         this.#options.onFrame?.(this.#frames, from)
@@ -70,7 +70,7 @@ export class FaultyNetwork {
 
 interface EndDeps {
   readonly clock: Clock
-  delayTurns(): number
+  delayTurns(end: FaultyEnd): number
   sending(end: FaultyEnd): void
   closed(): void
 }
@@ -145,7 +145,7 @@ export class FaultyEnd implements Connection {
       if (this.#closing) this.#inner.close()
       return
     }
-    const turns = this.#deps.delayTurns()
+    const turns = this.#deps.delayTurns(this)
     if (turns === 0) {
       this.#inner.send(this.#queue.shift() as Buffer)
       this.#next()

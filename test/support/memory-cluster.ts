@@ -220,9 +220,6 @@ export class MemoryCluster {
     }
     return {
       startActor: (message) => void side.startActor(message),
-      assigned: (message) => {
-        side.assigned(message)
-      },
       exit: ({ reason }) => {
         if (reason === 'IDLE' && worker.references.isNeeded) return
         leaving = true
@@ -237,7 +234,6 @@ export class MemoryCluster {
 
 const idle = (): ExtraNotices => ({
   startActor: () => undefined,
-  assigned: () => undefined,
   exit: () => undefined,
   output: () => undefined,
   workerDied: () => undefined,

@@ -2,6 +2,7 @@
 // and of every-message are made of them.
 import { get, put } from '../../../sdk/get-put-wait.ts'
 import { remote } from '../../../sdk/remote.ts'
+import { runtimeContext } from '../../../sdk/runtime-context.ts'
 import type { ObjectRef } from '../../../runtime/common/surface.ts'
 
 /** A value with refs inside: those of the model. */
@@ -69,3 +70,4 @@ export const echo = remote((text: string) => text)
 export const payloads = remote(function* (count: number, sizeBytes: number) {
   for (let i = 0; i < count; i += 1) yield '.'.repeat(sizeBytes)
 })
+export const gpusSeen = remote(() => runtimeContext().gpuIds, { numGpus: 1 })

@@ -44,8 +44,6 @@ function showNotice(effect: Notice, names: Names): string {
     }
     case 'checkWait':
       return `check wait ${String(effect.message.waitId)}`
-    case 'assigned':
-      return `assigned lease ${String(effect.message.leaseId)} ${amounts(effect.message.resources)}`
     case 'classRefused': {
       const { classId, error } = effect.message
       return `classRefused class ${String(classId)}, ${error.code}: ${error.message}`

@@ -1,0 +1,38 @@
+// Connections are no faster than each other by any rule: each of them is delayed in turn, and what
+// depends on two messages over two connections must hold all the same.
+import { describe, expect, it } from 'vitest'
+import { get } from '../../../sdk/get-put-wait.ts'
+import type { FaultyEnd } from '../../support/faulty-network.ts'
+import { MemoryCluster } from '../../support/memory-cluster.ts'
+import * as fn from './ref-functions.ts'
+
+const DELAY_TURNS = 50
+/** So many ends have a cluster with a driver, two workers and their connections. */
+const ENDS_MAX = 12
+
+describe('one slow connection', () => {
+  it.each(Array.from({ length: ENDS_MAX }, (_, i) => i))(
+    'end %i: a task knows its GPUs, and refs reach an actor and come back',
+    async (slow) => {
+      const ends: FaultyEnd[] = []
+      const cluster = await MemoryCluster.start({
+        numGpus: 2,
+        delayTurns: (end) => {
+          if (!ends.includes(end)) ends.push(end)
+          return ends.indexOf(end) === slow ? DELAY_TURNS : 0
+        },
+      })
+      try {
+        await cluster.run(async () => {
+          const seen = await get([fn.gpusSeen.remote(), fn.gpusSeen.remote()])
+          for (const gpuIds of seen) expect(gpuIds).toHaveLength(1)
+          const holder = fn.RemoteHolder.remote()
+          await holder.keep.run(await fn.putThere.run(fn.nodeOf(1, [], false), 2))
+          expect(await holder.idsBelow.run(2)).toEqual([1])
+        })
+      } finally {
+        await cluster.stop()
+      }
+    },
+  )
+})
