@@ -67,7 +67,7 @@ type AnyGenerator = AsyncGenerator<any, any, any> | Generator<any, any, any>
 type Yielded<R> = R extends AsyncGenerator<infer Y, any, any> | Generator<infer Y, any, any>
   ? Y
   : never
-type IsStream<R> =
+export type IsStream<R> =
   IsAny<R> extends true
     ? false
     : [R] extends [never]

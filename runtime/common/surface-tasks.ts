@@ -5,6 +5,7 @@ import type {
   Arg,
   Args,
   First,
+  IsStream,
   ObjectRef,
   Params,
   Ran,
@@ -19,7 +20,10 @@ export type Settled<T> = { index: number } & (
   | { status: 'rejected'; reason: unknown }
 )
 
-type Inputs<F> = Iterable<Arg<First<Params<F>>>> | AsyncIterable<Arg<First<Params<F>>>>
+/** What is mapped over: values, or refs of them. A generator function has no map. */
+type Listed<F> = IsStream<Result<F>> extends true ? never : Iterable<Arg<First<Params<F>>>>
+type Inputs<F> =
+  IsStream<Result<F>> extends true ? never : Listed<F> | AsyncIterable<Arg<First<Params<F>>>>
 
 /**
  * A function that runs in the cluster. Each parameter of type T takes a T or an `ObjectRef<T>`.
@@ -54,8 +58,5 @@ export interface RemoteFunction<F extends AnyFn, N extends number = 1> {
     ...rest: Args<Tail<Params<F>>>
   ): AsyncIterable<Settled<Awaited<Result<F>>>>
   /** Submit one task per input in one batch, without waiting. */
-  mapRefs(
-    inputs: Iterable<Arg<First<Params<F>>>>,
-    ...rest: Args<Tail<Params<F>>>
-  ): ObjectRef<Awaited<Result<F>>>[]
+  mapRefs(inputs: Listed<F>, ...rest: Args<Tail<Params<F>>>): ObjectRef<Awaited<Result<F>>>[]
 }

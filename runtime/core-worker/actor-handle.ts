@@ -17,8 +17,15 @@ export interface ActorTarget {
   method(name: string): RemoteMethodParts
 }
 
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+
 /** What the proxy stands before: no plain object, so that the value codec asks what it is. */
-class ActorHandleTarget {}
+class ActorHandleTarget {
+  /** For console.log, which looks behind the proxy and calls what it finds on the handle. */
+  [INSPECT](): string {
+    return shownAs(actorTargetOf(this).info)
+  }
+}
 
 const targets = new WeakMap<object, ActorTarget>()
 
@@ -58,11 +65,13 @@ export function actorTargetOf(handle: object): ActorTarget {
 
 export const actorEntryOf = (handle: object): ObjectEntry => actorTargetOf(handle).entry
 
+const shownAs = ({ className }: ActorInfo): string => `ActorHandle(${className})`
+
 /** How a handle looks in logs and templates. */
 function shownBy(name: symbol, { info }: ActorTarget): unknown {
-  const shown = `ActorHandle(${info.className})`
+  const shown = shownAs(info)
   if (name === Symbol.toStringTag) return shown
-  const asText = name === Symbol.toPrimitive || name === Symbol.for('nodejs.util.inspect.custom')
+  const asText = name === Symbol.toPrimitive || name === INSPECT
   return asText ? () => shown : undefined
 }
 

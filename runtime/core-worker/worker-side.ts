@@ -1,6 +1,11 @@
 // What makes a core-worker a worker: it runs pushed tasks, or is the home of one actor.
 import { toWire } from '../common/error-wire.ts'
-import { ActorDiedError, TaskCancelledError, UsageError, VirgaError } from '../common/errors.ts'
+import {
+  ActorDiedError,
+  MethodNotFoundError,
+  TaskCancelledError,
+  VirgaError,
+} from '../common/errors.ts'
 import { taskIdOf, toHex, type ActorId } from '../common/ids.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { WORKER_EXIT_GRACE_MS } from '../common/limits.ts'
@@ -181,7 +186,7 @@ export class WorkerSide {
     const actor = this.#actor
     const method = actor?.instance[template.method]
     if (actor === undefined || typeof method !== 'function') {
-      throw asSystemFailure(new UsageError(`this worker has no actor method ${template.name}`))
+      throw asSystemFailure(methodMissing(template, actor?.className))
     }
     return (...args) => (method as Runnable).apply(actor.instance, args)
   }
@@ -387,6 +392,15 @@ export class WorkerSide {
       data: { actorId: toHex(actorId), mayHaveRun: false },
     })
   }
+}
+
+/** A handle from getIfExists or `get` of another class than the living actor's. */
+function methodMissing({ name, method }: TaskTemplate, className = 'no actor'): VirgaError {
+  return new MethodNotFoundError(
+    `${name} was called, and the living actor is a ${className}, which has no such method: take ` +
+      'its handle from its own class, or choose another name for this one',
+    { data: { method } },
+  )
 }
 
 /** What it takes a place of while it runs. */

@@ -1,7 +1,9 @@
 // What sdk.md promises of calls and their options, where nothing is to be ignored in silence.
+import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   DeadlockError,
+  MethodNotFoundError,
   SerializationError,
   TaskCancelledError,
   type TaskError,
@@ -23,6 +25,13 @@ const Steps = remote(
   class Steps {
     *steps(n: number): Generator<number> {
       for (let i = 0; i < n; i += 1) yield i
+    }
+  },
+)
+const Other = remote(
+  class Other {
+    go(): number {
+      return 1
     }
   },
 )
@@ -69,6 +78,16 @@ describe('inline', () => {
   test('a generator function has no map', () => {
     const mapped = count as unknown as { map(inputs: number[]): unknown }
     expect(() => mapped.map([1])).toThrow(UsageError)
+  })
+
+  test('a handle of another class than the living actor is told so', async () => {
+    await Steps.options({ name: 'steps' }).create()
+    const other = Other.options({ name: 'steps', getIfExists: true }).remote()
+    await expect(other.go.run()).rejects.toThrow(MethodNotFoundError)
+  })
+
+  test('a handle is shown as one', () => {
+    expect(inspect(Steps.remote())).toBe('ActorHandle(Steps)')
   })
 
   test('mapSettled tells of an input that cannot be sent and goes on', async () => {
