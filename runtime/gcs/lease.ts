@@ -1,9 +1,9 @@
 // A node's lease on its membership, from both sides. Pure: time is handed in, in monotonic
 // milliseconds of whoever asks; clocks of two machines are never compared.
 // Invariants:
-//   L1. OwnLease ends before any LeaseObserver that saw its last heartbeat can end it: it counts
+//   GL1. OwnLease ends before any LeaseObserver that saw its last heartbeat can end it: it counts
 //       from before the heartbeat was sent, the observer from after it was read.
-//   L2. An observation starts anew when the row changed, when a read failed, and when two reads
+//   GL2. An observation starts anew when the row changed, when a read failed, and when two reads
 //       are further apart than the gap: nobody is declared dead for an outage of the GCS.
 // Source: faults.md F13, F14, F25-F27, F33; design 8.
 import { LEASE_MARGIN_MS, LEASE_MS, OBSERVATION_GAP_MS } from './lease-terms.ts'

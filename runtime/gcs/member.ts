@@ -2,8 +2,8 @@
 // The decisions are those of lease.ts, membership-view.ts and watcher.ts; this brings them time,
 // the GCS and the other nodes.
 // Invariants:
-//   B1. One heartbeat is on its way at a time, and counts from before it was sent.
-//   B2. While the GCS is away nothing ends: the node goes on with what it has, and grants nothing
+//   MB1. One heartbeat is on its way at a time, and counts from before it was sent.
+//   MB2. While the GCS is away nothing ends: the node goes on with what it has, and grants nothing
 //       new once its lease is over (fail-static). Only the GCS's own word expels it.
 import type { Clock, Timer } from '../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../common/errors.ts'
@@ -119,7 +119,7 @@ export class Membership {
     this.#run('announcing the drain', () => announce(this.#deps.storage, this.#member, 'DRAINING'))
   }
 
-  /** B1. */
+  /** MB1. */
   async #beat(): Promise<void> {
     const { storage, clock, events } = this.#deps
     const sentAtMs = clock.monotonicMs()
@@ -223,7 +223,7 @@ export class Membership {
     void this.#attempt(what, work)
   }
 
-  /** B2. @returns undefined when the GCS did not answer. */
+  /** MB2. @returns undefined when the GCS did not answer. */
   async #attempt<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work()

@@ -1,9 +1,9 @@
 // What one node knows of the others, kept by reading the membership row: which rows to read next,
 // and who is alive. Pure.
-//   V1. A change that the row still names costs one read of that node's row; who has fallen behind
+//   MV1. A change that the row still names costs one read of that node's row; who has fallen behind
 //       reads all rows, at most once in FULL_READ_MS: a thousand nodes that join at once must not
 //       be read a million times.
-//   V2. An older epoch of a node never replaces a newer one, nor life of an epoch its death.
+//   MV2. An older epoch of a node never replaces a newer one, nor life of an epoch its death.
 import { CHANGES_MAX, type Membership, type NodeRow } from './nodes.ts'
 
 const FULL_READ_MS = 30_000
@@ -17,7 +17,7 @@ export class MembershipView {
   #version = -1
   #fullReadAtMs = -Infinity
 
-  /** @returns what to read now, or undefined: the view is current, or must wait (V1). */
+  /** @returns what to read now, or undefined: the view is current, or must wait (MV1). */
   membership({ version, changes }: Membership, nowMs: number): ToRead | undefined {
     if (version === this.#version) return undefined
     const missed = changes.filter((change) => change.version > this.#version)
@@ -48,7 +48,7 @@ export class MembershipView {
   }
 }
 
-/** V2. */
+/** MV2. */
 function isNewer(known: NodeRow, other: NodeRow): boolean {
   if (known.epoch !== other.epoch) return known.epoch > other.epoch
   return known.state === 'DEAD' || known.heartbeat > other.heartbeat

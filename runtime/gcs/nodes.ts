@@ -2,9 +2,9 @@
 // leave, and are declared dead. The membership row counts what changed, so that everybody can keep
 // a view by reading one small row.
 // Invariants:
-//   M1. Every write of a node's row names the epoch it believes in; a stale one is refused.
-//   M2. DEAD is final for an epoch. Who comes back registers anew, under the next epoch.
-//   M3. A node of another cluster epoch (tables restored or emptied under it) is no member.
+//   ND1. Every write of a node's row names the epoch it believes in; a stale one is refused.
+//   ND2. DEAD is final for an epoch. Who comes back registers anew, under the next epoch.
+//   ND3. A node of another cluster epoch (tables restored or emptied under it) is no member.
 // Source: design 8; faults.md F08, F13-F16, F25, F37.
 import { GcsUnavailableError, NodeDiedError } from '../common/errors.ts'
 import { decidePut, decideUpdate } from './decide.ts'
@@ -134,7 +134,7 @@ export interface Heartbeat {
 /**
  * One write: still here. Safe to repeat.
  * @returns the commands that are still to be performed, in order.
- * @throws NodeDiedError when this member is none any more (M1, M2): it must exit.
+ * @throws NodeDiedError when this member is none any more (ND1, ND2): it must exit.
  */
 export async function writeHeartbeat(
   storage: Storage,
@@ -148,7 +148,7 @@ export async function writeHeartbeat(
   return asNode(outcome.row.value).commands.filter(({ sequence }) => sequence > beat.doneCommand)
 }
 
-/** @throws NodeDiedError when the membership is not that of the member's cluster (M3). */
+/** @throws NodeDiedError when the membership is not that of the member's cluster (ND3). */
 export function checkMembership(member: Member, membership: Membership | undefined): void {
   if (membership?.clusterEpoch !== member.clusterEpoch) throw expelled(member, undefined)
 }
@@ -234,7 +234,7 @@ export async function announce(
     )
   for (let conflicts = 0; conflicts < CONFLICTS_MAX; conflicts++) {
     const row = await storage.get(membershipKey)
-    if (row === undefined) return // M3 ends this node at its next heartbeat
+    if (row === undefined) return // ND3 ends this node at its next heartbeat
     const { clusterEpoch, version, changes } = asMembership(row.value)
     if (isTold(changes)) return
     const change: MembershipChange = { version: version + 1, nodeId, epoch, state }

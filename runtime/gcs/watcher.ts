@@ -8,9 +8,9 @@
 //   3. its row stood still for a whole lease: the write that says DEAD is conditional on that
 //   4. it answers a ping, or another epoch of it registers
 // Invariants:
-//   W1. Nobody is declared dead by one watcher's word, nor by pings alone: a node that only cannot
+//   WA1. Nobody is declared dead by one watcher's word, nor by pings alone: a node that only cannot
 //       be reached keeps writing its row (F14-F16).
-//   W2. Every message may be lost: suspicion is repeated every PING_MS, and forgotten when it is
+//   WA2. Every message may be lost: suspicion is repeated every PING_MS, and forgotten when it is
 //       not.
 import { LeaseObserver } from './lease.ts'
 import {

@@ -71,7 +71,7 @@ describe('leases', () => {
     expect(GONE_MS).toBeGreaterThan(2 * PING_MS)
   })
 
-  test('L1: the holder stops before an observer of its last heartbeat can end the lease', () => {
+  test('GL1: the holder stops before an observer of its last heartbeat can end the lease', () => {
     const own = new OwnLease()
     own.confirmed(1000)
     expect(own.isValid(1000 + LEASE_MS - LEASE_MARGIN_MS - 1)).toBe(true)
@@ -96,7 +96,7 @@ describe('leases', () => {
     expect(observed(still(6)).at(-1)).toBe(false)
   })
 
-  test('L2: a heartbeat, a failed read or a gap starts the observation anew', () => {
+  test('GL2: a heartbeat, a failed read or a gap starts the observation anew', () => {
     expect(observed([...still(6), [8, 18_000], [8, 21_000]])).not.toContain(true)
     expect(observed([...still(6), ['failed', 18_000], [7, 19_000], [7, 22_000]])).not.toContain(
       true,
@@ -149,7 +149,7 @@ describe('a watcher', () => {
     expect(seen(watcher.step({ kind: 'tick' }, 2000))).toEqual(['ping', 'tell gone'])
   })
 
-  test('W1: alone it observes nothing; with another one the first of them does (arrow 2)', () => {
+  test('WA1: alone it observes nothing; with another one the first of them does (arrow 2)', () => {
     const watcher = watching()
     expect(seen(watcher.step({ kind: 'tick' }, GONE_MS))).toContain('tell gone')
     expect(seen(watcher.step({ kind: 'tick' }, GONE_MS + 1000))).not.toContain('read')
@@ -157,7 +157,7 @@ describe('a watcher', () => {
     expect(seen(watcher.step({ kind: 'tick' }, GONE_MS + 1001))).toContain('read')
   })
 
-  test('W2: what another said once is forgotten', () => {
+  test('WA2: what another said once is forgotten', () => {
     const watcher = watching()
     for (const other of others) saysGone(watcher, other, 0, true)
     watcher.step({ kind: 'refused', ...target }, SUSPICION_MS)
