@@ -1,7 +1,8 @@
 // `npm run sim -- --seeds 1000`: runs so many seeds, twice each; prints the rate, the failures and
 // the probes that nothing hit. `-- --seed 42` replays one; with `--story NAME` it prints what
-// happened to one task, object, actor or process, line by line.
+// happened to one task, object, actor or process, line by line; `--plant BUG` plants a bug.
 import { parseArgs } from 'node:util'
+import { PLANTED_BUGS } from '../test/sim/planted-bugs.ts'
 import { PROBES } from '../test/sim/probes.ts'
 import { runSeed, type RunResult } from '../test/sim/run.ts'
 
@@ -12,9 +13,12 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     story: { type: 'string' },
     faultless: { type: 'boolean', default: false },
+    plant: { type: 'string' },
   },
 })
 const { faultless } = values
+const plant = values.plant === undefined ? undefined : PLANTED_BUGS[values.plant]
+const options = { faultless, ...(plant === undefined ? {} : { plant }) }
 const print = (line: string): boolean => process.stdout.write(`${line}\n`)
 
 async function main(): Promise<void> {
@@ -23,7 +27,7 @@ async function main(): Promise<void> {
 }
 
 async function replay(seed: number): Promise<void> {
-  const result = await runSeed(seed, { faultless, keepsLines: true })
+  const result = await runSeed(seed, { ...options, keepsLines: true })
   const { story } = values
   for (const line of result.lines) if (story === undefined || line.includes(story)) print(line)
   print(JSON.stringify(result.plan))
@@ -42,7 +46,7 @@ async function sweep(from: number, count: number): Promise<void> {
   let eventCount = 0
   let virtualMs = 0
   for (let seed = from; seed < from + count; seed += 1) {
-    const [first, second] = [await runSeed(seed, { faultless }), await runSeed(seed, { faultless })]
+    const [first, second] = [await runSeed(seed, options), await runSeed(seed, options)]
     eventCount += first.eventCount + second.eventCount
     virtualMs += first.virtualMs + second.virtualMs
     for (const [probe, hitCount] of first.probes.counts) {

@@ -3,9 +3,12 @@
 //   I3, I4, R1-R8    the raylet's brain: check.ts
 //   T1-T3            the object store: store-check.ts; mapped pages: memory.ts
 //   I5, I9           at rest: nothing is held, stored, lent or waited for
+import { assert } from '../../runtime/common/assert.ts'
 import { check } from '../../runtime/raylet/check.ts'
+import type { RayletState } from '../../runtime/raylet/state.ts'
 import { toHex } from '../../runtime/common/ids.ts'
 import type { SimProcess } from './process.ts'
+import { SHARED_NAMESPACE } from './workload.ts'
 import type { SimWorker } from './launcher.ts'
 import type { SimDriver, SimNode, World } from './world.ts'
 
@@ -16,6 +19,7 @@ export function checkAfterEvent(world: World, process: SimProcess | undefined): 
   for (const node of world.nodes) {
     if (node.process !== process) continue
     check(node.raylet.state)
+    checkNames(node.raylet.state)
     node.store?.check()
   }
   if (world.scheduler.eventCount % PAGES_EVERY === 0) {
@@ -23,10 +27,30 @@ export function checkAfterEvent(world: World, process: SimProcess | undefined): 
   }
 }
 
-/** I5, I9: programs have ended and some time has passed; their drivers are still connected. */
-export function leftAtRest(world: World): string[] {
-  return [...world.nodes.flatMap(leftAtNode), ...world.drivers.flatMap(leftAtDriver)]
+/** I6: a name has one living actor. */
+function checkNames(state: RayletState): void {
+  const holders = new Set<string>()
+  for (const { spec, phase, named } of state.actors.values()) {
+    if (!named || phase === 'DEAD') continue
+    const name = `${spec.namespace ?? ''}/${spec.name ?? ''}`
+    assert(!holders.has(name), `I6: two living actors are named ${name}`)
+    holders.add(name)
+  }
 }
+
+/** I5, I9: programs have ended and some time has passed; their drivers are still connected. */
+export async function leftAtRest(world: World): Promise<string[]> {
+  const names = await Promise.all(
+    namespacesOf(world).map((namespace) => world.storage.query('cluster', `NAME#${namespace}`)),
+  )
+  const rows = names.flat().map(({ key }) => `the name ${key.sk} is taken`)
+  return [...rows, ...world.nodes.flatMap(leftAtNode), ...world.drivers.flatMap(leftAtDriver)]
+}
+
+const namespacesOf = (world: World): string[] => [
+  SHARED_NAMESPACE,
+  ...world.drivers.map(({ core }) => core.namespace),
+]
 
 function leftAtNode({ name, raylet, store, disk, arena, workers }: SimNode): string[] {
   const { state } = raylet

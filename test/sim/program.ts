@@ -43,6 +43,7 @@ function itemOf({ key, ref, digest, risks, retries = 3 }: Made): Item {
   return { key, ref: ref as ObjectRef<Value>, digest, risks: new Set(risks), retries }
 }
 
+const SHARED_NAME = { name: 'the one', namespace: remote.SHARED_NAMESPACE }
 const SIZES = [0, 0, 0, 2_000, 150_000, 400_000]
 const LOSSES = ['OwnerDiedError', 'ObjectLostError', 'ObjectNotFoundError']
 
@@ -201,9 +202,9 @@ export class Program {
       const handle = remote.RemoteAccount.options({
         maxRestarts: this.#draw.pick([0, 1, -1]),
         maxTaskRetries: atMostOnce ? 0 : 10,
-        ...(this.#draw.chance(0.3) ? { name: key } : {}),
+        ...this.#draw.pick([{}, {}, { name: key }, SHARED_NAME]),
       }).remote(key, atMostOnce)
-      const risks = new Set(['ActorDiedError', 'ActorUnavailableError'])
+      const risks = new Set(['ActorDiedError', 'ActorUnavailableError', 'ActorAlreadyExistsError'])
       this.#actors.push({ key, handle, risks, atMostOnce, nextSeq: 0, calls: [] })
     },
     callActor: () => {
@@ -234,7 +235,11 @@ export class Program {
       const actor = this.#actor()
       if (actor === undefined) return
       this.#world.killCount += 1
-      await kill(actor.handle, { noRestart: this.#draw.chance(0.5) })
+      try {
+        await kill(actor.handle, { noRestart: this.#draw.chance(0.5) })
+      } catch (error) {
+        this.#judgeError(actor.key, error, actor.risks)
+      }
     },
     group: () => {
       this.#side.push(this.#useGroup())
@@ -384,7 +389,7 @@ export class Program {
     const { crashCount, cancelCount, killCount, plan } = this.#world
     if (name === 'WorkerCrashedError') return crashCount > Math.min(retries, 3) || cancelCount > 0
     if (name === 'TaskCancelledError') return cancelCount > 0
-    if (name === 'RangeError') return true
+    if (name === 'RangeError' || name === 'ActorAlreadyExistsError') return true
     if (name === 'ObjectStoreFullError') return plan.diskMayRefuse
     return crashCount + killCount + cancelCount > 0
   }

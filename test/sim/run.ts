@@ -16,8 +16,8 @@ import { setStage } from './workload.ts'
 import { World } from './world.ts'
 
 export interface RunOptions {
-  /** Patches something; returns what undoes it. */
-  readonly plant?: (() => () => void) | undefined
+  /** Plants a bug once the nodes are there; returns what undoes it. */
+  readonly plant?: (world: World) => () => void
   readonly faultless?: boolean
   /** Keeps the lines of the trace. */
   readonly keepsLines?: boolean
@@ -47,12 +47,14 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const world = new World(draw, plan)
   if (options.keepsLines === true) world.scheduler.trace.lines = []
   const endHearing = hearRejections(world)
-  const unplant = options.plant?.()
+  let unplant: (() => void) | undefined
   const untrap = setTraps()
   const unpool = withoutBufferPool()
   let failure: SimulationFailure | undefined
   try {
-    await live(world, draw)
+    await live(world, draw, () => {
+      unplant = options.plant?.(world)
+    })
   } catch (error) {
     if (!(error instanceof SimulationFailure)) throw error
     failure = error
@@ -77,7 +79,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   }
 }
 
-async function live(world: World, draw: Draw): Promise<void> {
+async function live(world: World, draw: Draw, ready: () => void): Promise<void> {
   const { scheduler, plan } = world
   const ledger = new Ledger(world)
   const mayCrash = crashPoint(world, draw.fork('crash points'))
@@ -86,6 +88,7 @@ async function live(world: World, draw: Draw): Promise<void> {
     checkAfterEvent(world, process)
   }
   const node = await world.startNode('node1')
+  ready()
   const programs: Program[] = []
   let endedCount = 0
   for (let i = 1; i <= plan.driverCount; i += 1) {
@@ -143,7 +146,7 @@ async function pass(world: World): Promise<void> {
 async function rest(world: World): Promise<void> {
   await world.scheduler.run({ untilMs: world.plan.faultsEndMs, done: () => false })
   await pass(world)
-  const left = leftAtRest(world)
+  const left = await leftAtRest(world)
   if (left.length > 0) {
     throw new SimulationFailure(`I5: left at rest: ${left.join('; ')}`, world.scheduler.nowMs)
   }

@@ -26,7 +26,7 @@ export function simStorage(
       })
     })
   return {
-    get: (key) => call('get', () => storage.get(key)),
+    get: (...args) => call('get', () => storage.get(...args)),
     putIf: (key, value, expected) => call('putIf', () => storage.putIf(key, value, expected)),
     update: (key, fields, expected) => call('update', () => storage.update(key, fields, expected)),
     delete: (key, expected) => call('delete', () => storage.delete(key, expected)),

@@ -46,6 +46,9 @@ export function sleep(ms: number): Promise<void> {
   })
 }
 
+/** Where actors of all drivers compete for one name. */
+export const SHARED_NAMESPACE = 'shared'
+
 const HEAD_BYTES = 4
 
 export function valueOf(digest: number, sizeBytes: number): Value {
