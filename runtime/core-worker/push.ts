@@ -15,8 +15,11 @@ export function pushTasks(peer: Peer, records: readonly TaskRecord[]): void {
     record.peer = peer
     record.seq = peer.inFlight.push(record)
   }
+  const isConnected = peer.channel !== undefined
   peer.with((channel) => {
-    for (let from = 0; from < records.length;) from = pushRun(peer, channel, records, from)
+    // What was cancelled while the peer was dialled has no arguments any more, and is not sent.
+    const due = isConnected ? records : records.filter((record) => record.phase === PUSHED)
+    for (let from = 0; from < due.length;) from = pushRun(peer, channel, due, from)
   })
 }
 

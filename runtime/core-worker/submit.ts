@@ -260,10 +260,21 @@ export class Submitter {
     // A queued one is dropped when its turn comes.
     if (phase === QUEUED) this.#pumpSoon(this.#classOf(record.kind))
     if (phase !== PUSHED || peer === undefined) return
+    if (peer.channel === undefined) {
+      this.#neverSent(peer, record)
+      return
+    }
     peer.with((channel) => {
       channel.notify('cancelTask', { seq, force: options.force, recursive: options.recursive })
     })
     if (options.force && record.kind.kind === 'task') this.#deps.killWorker(peer)
+  }
+
+  /** Its worker is still being dialled: nothing will be said of it there. */
+  #neverSent(peer: Peer, record: TaskRecord): void {
+    peer.inFlight.take(record.seq)
+    this.#releaseHolds(record)
+    this.#deps.leases.replied(peer)
   }
 
   /** The worker says that a timed task has begun. */

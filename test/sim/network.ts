@@ -156,6 +156,8 @@ interface Listening {
 
 export class SimNetwork {
   references = 0
+  /** Every address that was dialled, in order. */
+  readonly dialled: string[] = []
   readonly quality: LinkQuality
   readonly #scheduler: Scheduler
   readonly #draw: Draw
@@ -229,6 +231,7 @@ export class SimNetwork {
   }
 
   #connect(process: SimProcess, address: string): Promise<Connection> {
+    this.dialled.push(address)
     return new Promise((resolve, reject) => {
       process.later(this.latency(), `connects to ${address}`, () => {
         const listening = this.#listening.get(address)

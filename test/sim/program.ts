@@ -60,16 +60,12 @@ export class Program {
   readonly #side: Promise<void>[] = []
   #keyCount = 0
 
-  constructor(
-    world: World,
-    driver: SimDriver,
-    parts: { draw: Draw; ledger: Ledger; name: string },
-  ) {
+  constructor(world: World, driver: SimDriver, parts: { draw: Draw; ledger: Ledger }) {
     this.#world = world
     this.#driver = driver
     this.#draw = parts.draw
     this.#ledger = parts.ledger
-    this.#name = parts.name
+    this.#name = driver.process.name
   }
 
   /** To be run in the scope of its driver. */
@@ -228,7 +224,7 @@ export class Program {
         what.key,
         Array.from({ length: count }, (_, i) => i),
       )
-      const risks = ['ActorDiedError', 'ActorUnavailableError', 'WorkerCrashedError', ...LOSSES]
+      const risks = [...actor.risks, 'WorkerCrashedError', ...LOSSES]
       this.#add({ key: what.key, ref, digest, risks, retries: 0 })
     },
     killActor: async () => {

@@ -13,7 +13,7 @@ import type { Probes } from './probes.ts'
 import { Program } from './program.ts'
 import { setTraps } from './trap.ts'
 import { setStage } from './workload.ts'
-import { World } from './world.ts'
+import { World, type SimDriver, type SimNode } from './world.ts'
 
 export interface RunOptions {
   /** Plants a bug once the nodes are there; returns what undoes it. */
@@ -46,26 +46,11 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const plan = options.faultless === true ? withoutFaults(drawn) : drawn
   const world = new World(draw, plan)
   if (options.keepsLines === true) world.scheduler.trace.lines = []
-  const endHearing = hearRejections(world)
-  let unplant: (() => void) | undefined
-  const untrap = setTraps()
-  const unpool = withoutBufferPool()
-  let failure: SimulationFailure | undefined
-  try {
-    await live(world, draw, () => {
-      unplant = options.plant?.(world)
-    })
-  } catch (error) {
-    if (!(error instanceof SimulationFailure)) throw error
-    failure = error
-  } finally {
-    unpool()
-    untrap()
-    unplant?.()
-    endHearing()
-    setStage(undefined)
-    registry().currentCoreWorker = undefined
-  }
+  const failure = await runWorld(world, draw, {
+    ...(options.plant === undefined ? {} : { plant: options.plant }),
+    program: (driver, ledger) =>
+      new Program(world, driver, { draw: draw.fork(`${driver.process.name} program`), ledger }),
+  })
   const { scheduler, probes } = world
   return {
     seed,
@@ -79,54 +64,84 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   }
 }
 
-async function live(world: World, draw: Draw, ready: () => void): Promise<void> {
+/** What a driver does; `doing` says what it waits for now. */
+export interface Script {
+  readonly doing: string
+  run(): Promise<void>
+}
+
+export interface Play {
+  readonly plant?: (world: World) => () => void
+  program(driver: SimDriver, ledger: Ledger): Script
+}
+
+/** @returns what it failed with, if it did; bugs of the simulation itself are thrown. */
+export async function runWorld(
+  world: World,
+  draw: Draw,
+  play: Play,
+): Promise<SimulationFailure | undefined> {
+  const endHearing = hearRejections(world)
+  const untrap = setTraps()
+  const unpool = withoutBufferPool()
+  let unplant: (() => void) | undefined
+  try {
+    const node = await world.startNode('node1')
+    unplant = play.plant?.(world)
+    await live(world, draw, { node, play })
+    await rest(world)
+    await leave(world)
+    return undefined
+  } catch (error) {
+    if (error instanceof SimulationFailure) return error
+    throw error
+  } finally {
+    unpool()
+    untrap()
+    unplant?.()
+    endHearing()
+    setStage(undefined)
+    registry().currentCoreWorker = undefined
+  }
+}
+
+async function live(
+  world: World,
+  draw: Draw,
+  { node, play }: { readonly node: SimNode; readonly play: Play },
+): Promise<void> {
   const { scheduler, plan } = world
   const ledger = new Ledger(world)
   const mayCrash = crashPoint(world, draw.fork('crash points'))
   setStage({ ledger, mayCrash, processOf: (pid) => world.processOf(pid) })
   scheduler.afterEvent = (process) => {
     checkAfterEvent(world, process)
+    world.tellWaiters()
   }
-  const node = await world.startNode('node1')
-  ready()
-  const programs: Program[] = []
+  const scripts: Script[] = []
   let endedCount = 0
+  const drive = async (name: string): Promise<void> => {
+    const driver = await world.startDriver(name, node)
+    const script = play.program(driver, ledger)
+    scripts.push(script)
+    const { context } = driver.core.deps
+    await context.run(driver.core.rootScope, () => script.run())
+    endedCount += 1
+  }
   for (let i = 1; i <= plan.driverCount; i += 1) {
-    const name = `driver${String(i)}`
-    world.startDriver(name, node).then(
-      (driver) => {
-        const program = new Program(world, driver, {
-          draw: draw.fork(`${name} program`),
-          ledger,
-          name,
-        })
-        programs.push(program)
-        const { context } = driver.core.deps
-        context
-          .run(driver.core.rootScope, () => program.run())
-          .then(
-            () => {
-              endedCount += 1
-            },
-            (error: unknown) => {
-              scheduler.fail(`${name} failed while ${program.doing}`, error)
-            },
-          )
-      },
-      (error: unknown) => {
-        scheduler.fail(`${name} could not start`, error)
-      },
-    )
+    drive(`driver${String(i)}`).catch((error: unknown) => {
+      scheduler.fail(
+        `driver${String(i)} failed while ${scripts[i - 1]?.doing ?? 'starting'}`,
+        error,
+      )
+    })
   }
   injectFaults(world, draw.fork('faults'))
   const untilMs = plan.faultsEndMs + HEAL_MS
   const ended = await scheduler.run({ untilMs, done: () => endedCount === plan.driverCount })
-  if (ended !== 'done') {
-    const what = programs.map(({ doing }, i) => `driver${String(i + 1)} ${doing}`).join('; ')
-    throw new SimulationFailure(`I9: ${ended}: ${what}`, scheduler.nowMs)
-  }
-  await rest(world)
-  await leave(world)
+  if (ended === 'done') return
+  const what = scripts.map(({ doing }) => doing).join('; ')
+  throw new SimulationFailure(`I9: ${ended}: ${what}`, scheduler.nowMs)
 }
 
 /** Time passes and garbage is collected. */

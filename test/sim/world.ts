@@ -53,6 +53,7 @@ export class World {
   readonly plan: Plan
   readonly #draw: Draw
   readonly #collectors = new Map<SimProcess, SimCollector>()
+  readonly #waiting: { condition(): boolean; resolve(): void }[] = []
   #nextPid = 1
   /** What happened that may make a call fail. */
   crashCount = 0
@@ -86,6 +87,21 @@ export class World {
   /** Those that run. */
   processes(): SimProcess[] {
     return [...this.#byPid.values()].filter(({ alive }) => alive)
+  }
+
+  /** Resolves after the event that makes it true. */
+  until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ condition, resolve })
+    })
+  }
+
+  tellWaiters(): void {
+    for (const each of [...this.#waiting]) {
+      if (!each.condition()) continue
+      this.#waiting.splice(this.#waiting.indexOf(each), 1)
+      each.resolve()
+    }
   }
 
   /** A fault: that process is gone from this moment on. */

@@ -1,0 +1,39 @@
+// Seeds that once failed, each with the story of what it found. They are run for what they found
+// then; what a seed does changes with the programs and faults that the simulation draws, so the
+// scenarios that must stay are those below, made of programs of their own.
+import { describe, expect, test } from 'vitest'
+import { cancel, get } from '../../sdk/index.ts'
+import { Draw } from './draw.ts'
+import { drawPlan, withoutFaults } from './plan.ts'
+import { play } from './play.ts'
+import * as remote from './workload.ts'
+import type { Doing } from './workload.ts'
+
+const doing = (key: string, more: Partial<Doing> = {}): Doing => ({
+  key,
+  sleepMs: 0,
+  spinMs: 0,
+  sizeBytes: 0,
+  atMostOnce: false,
+  ...more,
+})
+
+const calm = withoutFaults(drawPlan(new Draw('scenarios')))
+
+describe('scenario', () => {
+  test('a task is cancelled while the worker it was pushed to is still being dialled', async () => {
+    const link = { ...calm.link, latencyMs: 10, jitterMs: 0 }
+    const outcome = await play({ ...calm, cpus: 1, link }, async (world) => {
+      const first = remote.combine.remote(doing('first'))
+      const second = remote.combine.remote(doing('second'))
+      await world.until(() => world.network.dialled.some((name) => name.includes('worker')))
+      await cancel(first)
+      await expect(get(first)).rejects.toThrow('cancelled')
+      const value = await get(second)
+      first.free()
+      second.free()
+      return value
+    })
+    expect(outcome).toBe(remote.combined('second', []))
+  })
+})
