@@ -23,9 +23,9 @@ export function checkObject(value: object): void {
 
 /** @throws EncodeFailure for an array that has more than its items. */
 export function checkArray(items: readonly unknown[]): void {
+  if (items.length > LISTED_ITEMS_MAX && ONLY_ITEMS.test(inspect(items, BESIDE_ITEMS))) return
   const symbols = Object.getOwnPropertySymbols(items)
   if (symbols.length > 0) checkSymbols(items, symbols)
-  if (items.length > LISTED_ITEMS_MAX && ONLY_ITEMS.test(inspect(items, BESIDE_ITEMS))) return
   // Keys come in the order: indexes, then names.
   const last = Object.keys(items).at(-1)
   if (last === undefined || INDEX.test(last)) return

@@ -64,6 +64,12 @@ describe('B15: what is no data', () => {
     ['a property under a symbol', { [mark]: 1 }, 'Symbol(mark)', 'under a string'],
     ['a symbol beside null', Object.assign(Object.create(null), { [mark]: 1 }), 'mark', 'string'],
     ['a symbol on an array', Object.assign([1], { [mark]: 1 }), 'Symbol(mark)', 'under a string'],
+    [
+      'a symbol on a long array',
+      Object.assign(Array(500).fill(1), { [mark]: 1 }),
+      'mark',
+      'string',
+    ],
     ['a name on an array', Object.assign([1], { total: 1 }), '.total', '[...array]'],
     ['a name on a long array', Object.assign(Array(500).fill(1), { sum: 1 }), '.sum', '[...array]'],
     ['a name on holes', Object.assign(Array(3), { total: 1 }), '.total', '[...array]'],
