@@ -44,7 +44,7 @@ export async function findActor(wantedName: {
       { data: wanted },
     )
   }
-  const entry = worker.borrowActor(info)
+  const entry = worker.registry.borrow(info)
   return actorHandleOf(worker, info, entry)
 }
 
@@ -56,7 +56,7 @@ export async function kill(handle: AnyActorHandle, o?: KillOptions): Promise<voi
   const { noRestart } = parseKillOptions(o)
   if (!isActorHandle(handle)) throw new UsageError('kill() takes an actor handle')
   const worker = currentWorker('kill()')
-  const actorId = await worker.settledActorId(actorTargetOf(handle).info.actorId)
+  const actorId = await worker.registry.settledId(actorTargetOf(handle).info.actorId)
   await worker.deps.raylet.request('killActor', { actorId, noRestart })
 }
 

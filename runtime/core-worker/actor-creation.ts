@@ -29,8 +29,8 @@ export function makeActor(
     maxPendingCalls,
     maxTaskRetries,
   }
-  const entry = worker.actorEntry(actorId, true)
-  worker.createActor(specOf(worker, descriptor, options, info), args, entry)
+  const entry = worker.registry.entryOf(actorId, true)
+  worker.registry.create(specOf(worker, descriptor, options, info), args, entry)
   return actorHandleOf(worker, info, entry)
 }
 

@@ -204,7 +204,10 @@ export class Blocking {
         name: kind.name,
         ...(kind.actorId === undefined
           ? {}
-          : { actorId: this.#worker.realActorId(kind.actorId), ...groupOf(kind.concurrencyGroup) }),
+          : {
+              actorId: this.#worker.registry.realId(kind.actorId),
+              ...groupOf(kind.concurrencyGroup),
+            }),
         ...(kind.limit !== undefined && hasNoToken ? { limit: kind.limit.name } : {}),
       }
     })

@@ -1,12 +1,10 @@
 // The library inside every driver and worker: submits, owns refs, gets. A worker adds an Executor
 // (worker-side.ts). This file wires the parts; each part has a file of its own.
 import type { Clock } from '../common/clock.ts'
-import type { NodeDiedError } from '../common/errors.ts'
 import type { Finalization } from '../common/finalization.ts'
 import {
   TASK_ID_BYTES,
   driverTaskId,
-  type ActorId,
   type JobId,
   type TaskId,
   type WorkerId,
@@ -14,15 +12,7 @@ import {
 import type { Hash, Random } from '../common/random.ts'
 import type { StackView } from '../common/stack.ts'
 import type { Transport } from '../protocol/connection.ts'
-import type {
-  ActorInfo,
-  ActorSpec,
-  ActorView,
-  ClientNotices,
-  PeerCalls,
-  PeerNotices,
-  Welcome,
-} from '../protocol/messages.ts'
+import type { ActorInfo, PeerNotices, Welcome } from '../protocol/messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { makeActorHandle, type ActorTarget } from './actor-handle.ts'
 import { Actors } from './actors.ts'
@@ -36,11 +26,14 @@ import { Getter } from './get.ts'
 import { Handoffs } from './handoffs.ts'
 import { Leases } from './leases.ts'
 import { Limiters } from './limiters.ts'
-import { ObjectEntry } from './object-entry.ts'
+import type { ObjectEntry } from './object-entry.ts'
 import { entryIn, refOf, type ObjectRef } from './object-ref.ts'
 import { Peers, type Peer } from './peers.ts'
 import type { RayletLink } from './raylet-link.ts'
-import { actorObjectId, References } from './references.ts'
+import { peerHandlers } from './peer-handlers.ts'
+import { ActorRegistry } from './actor-registry.ts'
+import { storeLink } from './store-link.ts'
+import { actorIdOfObject, References } from './references.ts'
 import type { ReplyWriter } from './reply-writer.ts'
 import { Scope } from './scope.ts'
 import { StoreClient, type ObjectMemory } from './store-client.ts'
@@ -101,13 +94,9 @@ export class CoreWorker {
   readonly rootScope: Scope
   execution: Execution | undefined
   readonly limiters: Limiters
+  readonly registry = new ActorRegistry(this)
   readonly values = new Values(this)
   readonly blocking = new Blocking(this)
-  readonly #creating = new Map<ActorId, Promise<ActorInfo>>()
-  /** Handles that getIfExists gave another actor: the id they were made with, and the real one. */
-  readonly #realIds = new Map<ActorId, ActorId>()
-  /** Entries of actors whose creation is not registered yet. */
-  readonly #unregistered = new Set<ObjectEntry>()
 
   constructor(deps: CoreWorkerDeps, options: CoreWorkerOptions) {
     this.deps = deps
@@ -125,14 +114,17 @@ export class CoreWorker {
         raylet.notify('storeFree', { objectIds: [objectId] })
       },
       actorGone: (objectId) => {
-        this.#actorGone(objectId.slice(0, 12) as ActorId)
+        this.registry.gone(actorIdOfObject(objectId))
+      },
+      actorForgotten: (objectId) => {
+        this.actors.forget(actorIdOfObject(objectId))
       },
     })
     this.handoffs = new Handoffs(this.references)
     this.peers = new Peers(
       { transport: deps.transport, clock, codec: deps.plainCodec },
       { workerId: options.workerId, address: options.address, jobId: this.jobId },
-      this.#peerHandlers(),
+      peerHandlers(this),
     )
     const { memory } = deps
     this.store = new StoreClient({ clock, finalization, memory, link: storeLink(raylet) })
@@ -162,21 +154,11 @@ export class CoreWorker {
     this.submitter = this.#makeSubmitter()
     this.actors = new Actors({
       dial,
-      watch: (actorId) => this.#watch(actorId),
+      watch: (actorId) => this.registry.watch(actorId),
       submitter: () => this.submitter,
       clock,
     })
-    this.getter = new Getter({
-      clock,
-      codec: this.codec,
-      store: this.store,
-      entryOf: (ref) => entryIn(ref, this.references),
-      resolve: (entry) => {
-        this.values.resolve(entry)
-      },
-      block: (entries, fail, need) => this.blocking.block(entries, fail, need),
-      present: (error, site) => withCallSite(error, site, this.#label(), deps.stackView()),
-    })
+    this.getter = this.#makeGetter()
     this.rootScope = this.#makeRootScope()
   }
 
@@ -213,56 +195,8 @@ export class CoreWorker {
     }
   }
 
-  #actorGone(actorId: ActorId): void {
-    this.#creating.delete(actorId)
-    this.#realIds.delete(actorId)
-    this.actors.forget(actorId)
-    this.deps.raylet.notify('actorHandlesGone', { actorId })
-  }
-
-  /** Registers an actor with the raylet once its constructor's arguments are in. */
-  createActor(spec: Omit<ActorSpec, 'args'>, args: readonly unknown[], entry: ObjectEntry): void {
-    const { actorId } = spec
-    const { ready, holds } = this.submitter.constructorArguments(args)
-    // A restart runs the constructor again: what its arguments refer to lives as long as the actor.
-    this.references.share(entry, holds)
-    const creating = ready.then((encoded) =>
-      this.deps.raylet.request('createActor', { ...spec, args: encoded }),
-    )
-    this.#unregistered.add(entry)
-    const registered = (info?: ActorInfo): void => {
-      this.#unregistered.delete(entry)
-      if (info === undefined || info.actorId === actorId) return
-      this.#realIds.set(actorId, info.actorId)
-      // The actor that was found lives as long as this handle does.
-      this.references.share(entry, [...holds, this.borrowActor(info)])
-    }
-    creating.then(registered, () => {
-      registered() // told by the first call, through #watch
-    })
-    this.#creating.set(actorId, creating)
-  }
-
   actorHandle(info: ActorInfo, entry: ObjectEntry, method: ActorTarget['method']): object {
     return makeActorHandle({ info, entry, method })
-  }
-
-  /** An entry that counts the handles of an actor. */
-  actorEntry(actorId: ActorId, owned: boolean): ObjectEntry {
-    const id = actorObjectId(actorId)
-    const known = this.references.find(id)
-    if (known !== undefined) return known
-    const entry = new ObjectEntry(undefined, 0, 0)
-    entry.id = id
-    if (owned) this.references.share(entry)
-    return entry
-  }
-
-  /** The entry of an actor found by name: registered with its owner, if it has one elsewhere. */
-  borrowActor(info: ActorInfo): ObjectEntry {
-    const { actorId, ownerAddress } = info
-    if (ownerAddress === undefined) return this.actorEntry(actorId, false)
-    return this.references.borrowed(actorObjectId(actorId), ownerAddress)
   }
 
   async close(): Promise<void> {
@@ -270,43 +204,6 @@ export class CoreWorker {
     this.peers.closeAll()
     this.deps.raylet.close()
     await this.options.closeListener()
-  }
-
-  /** Handlers of what the raylet tells. */
-  readonly notices = {
-    leaseGranted: (message: ClientNotices['leaseGranted']): void => {
-      this.leases.granted(message)
-    },
-    classRefused: (message: ClientNotices['classRefused']): void => {
-      this.submitter.classRefused(message)
-    },
-    reclaimLease: (message: ClientNotices['reclaimLease']): void => {
-      this.leases.reclaim(message.leaseId)
-    },
-    leaseBroken: (message: ClientNotices['leaseBroken']): void => {
-      this.submitter.leaseBroken(message)
-    },
-    actorChanged: (view: ActorView): void => {
-      this.actors.changed(view)
-      for (const [actorId, real] of this.#realIds) {
-        if (real === view.actorId) this.actors.changed({ ...view, actorId })
-      }
-    },
-    tokensGranted: (message: ClientNotices['tokensGranted']): void => {
-      this.limiters.granted(message)
-    },
-    tokensRefused: (message: ClientNotices['tokensRefused']): void => {
-      this.limiters.refused(message)
-    },
-    shedMemory: (): void => {
-      this.store.shed()
-    },
-    checkWait: ({ waitId }: ClientNotices['checkWait']): void => {
-      this.blocking.check(waitId)
-    },
-    deadlock: ({ waitId, chain }: ClientNotices['deadlock']): void => {
-      this.blocking.deadlock(waitId, chain)
-    },
   }
 
   #label(): string {
@@ -330,6 +227,20 @@ export class CoreWorker {
       gpuIds: [],
       mode: 'driver',
       coreWorker: this,
+    })
+  }
+
+  #makeGetter(): Getter {
+    return new Getter({
+      clock: this.deps.clock,
+      codec: this.codec,
+      store: this.store,
+      entryOf: (ref) => entryIn(ref, this.references),
+      resolve: (entry) => {
+        this.values.resolve(entry)
+      },
+      block: (entries, fail, need) => this.blocking.block(entries, fail, need),
+      present: (error, site) => withCallSite(error, site, this.#label(), this.deps.stackView()),
     })
   }
 
@@ -383,124 +294,9 @@ export class CoreWorker {
       raylet.hold(some ? 1 : -1)
     }
     raylet.onClosed = (error) => {
-      this.#nodeDied(error)
+      this.submitter.failAll(error)
+      this.blocking.failAll(error)
     }
     return submitter
-  }
-
-  realActorId(actorId: ActorId): ActorId {
-    return this.#realIds.get(actorId) ?? actorId
-  }
-
-  async #watch(actorId: ActorId): Promise<ActorView> {
-    const info = await (this.#creating.get(actorId) ?? Promise.resolve(undefined))
-    this.#creating.delete(actorId)
-    const real = info?.actorId ?? actorId
-    const view = await this.deps.raylet.request('watchActor', { actorId: real })
-    return { ...view, actorId }
-  }
-
-  /** Waits until a created actor is known under its real id (getIfExists may find another). */
-  async settledActorId(actorId: ActorId): Promise<ActorId> {
-    const info = await (this.#creating.get(actorId) ?? Promise.resolve(undefined))
-    return info?.actorId ?? this.realActorId(actorId)
-  }
-
-  #nodeDied(error: NodeDiedError): void {
-    this.submitter.failAll(error)
-    this.blocking.failAll(error)
-  }
-
-  #peerHandlers(): ConstructorParameters<typeof Peers>[2] {
-    return {
-      push: (peer, reader) => {
-        this.#execute().executor.push(peer, reader)
-      },
-      reply: (peer, reader) => {
-        this.submitter.replies(peer, reader)
-      },
-      closed: (peer) => {
-        this.execution?.executor.ownerGone(peer)
-        this.submitter.peerClosed(peer)
-      },
-      notified: (peer, type, message) => {
-        this.#peerNotified(peer, type, message)
-      },
-      requested: (peer, type, message) => {
-        const { objectId } = message as PeerCalls['getObject'][0]
-        if (type === 'getObject') return this.values.describe(objectId)
-        if (type === 'borrow') this.references.lend(peer, objectId)
-        return undefined
-      },
-    }
-  }
-
-  #execute(): Execution {
-    if (this.execution === undefined)
-      throw new Error('tasks were pushed to a process that runs none')
-    return this.execution
-  }
-
-  #peerNotified(peer: Peer, type: string, message: object): void {
-    const handlers: Readonly<Record<string, ((peer: Peer, message: never) => void) | undefined>> =
-      this.#onPeer
-    handlers[type]?.(peer, message as never)
-  }
-
-  readonly #onPeer: {
-    readonly [K in keyof PeerNotices]: (peer: Peer, message: PeerNotices[K]) => void
-  } = {
-    template: () => undefined, // handled by the peer itself
-    leased: (_, message) => {
-      this.#execute().leased(message)
-    },
-    handBack: (peer) => {
-      this.#execute().executor.handBack(peer)
-    },
-    handedBack: (peer, { seqs }) => {
-      this.submitter.handedBack(peer, seqs)
-    },
-    cancelTask: (peer, message) => {
-      this.#execute().executor.cancel(peer, message)
-    },
-    cancelObject: (_, { objectId, force, recursive }) => {
-      const task = this.references.find(objectId)?.task
-      if (task !== undefined) this.submitter.cancel(task, { force, recursive })
-    },
-    started: (peer, { seq }) => {
-      this.submitter.started(peer, seq)
-    },
-    streamItem: (peer, message) => {
-      this.submitter.streamItem(peer, message)
-    },
-    streamAck: (peer, message) => {
-      this.#execute().executor.streamAck(peer, message)
-    },
-    release: (peer, { objectId }) => {
-      this.references.release(peer, objectId)
-    },
-    retiring: (peer) => {
-      this.leases.retiring(peer)
-    },
-    handoffDone: (peer, { handoffId }) => {
-      this.handoffs.done(peer, handoffId)
-    },
-  }
-}
-
-function storeLink(raylet: RayletLink): ConstructorParameters<typeof StoreClient>[0]['link'] {
-  return {
-    create: (objectId, sizeBytes, owner) => {
-      const object = { objectId, sizeBytes, ...(owner === undefined ? {} : { owner }) }
-      return raylet.request('storeCreate', object)
-    },
-    seal: (objectId) => raylet.request('storeSeal', { objectId }),
-    pin: (objectId) => raylet.request('storePin', { objectId }),
-    abort: (objectId) => {
-      raylet.notify('storeAbort', { objectId })
-    },
-    unpin: (objectId, count) => {
-      raylet.notify('storeUnpin', { objectId, count })
-    },
   }
 }

@@ -59,7 +59,7 @@ function encodeActor(worker: CoreWorker, handle: object): Uint8Array {
   writer.u8(counted ? 1 : 0)
   writer.lengthPrefixed(counted ? worker.references.encode(entry) : new Uint8Array(0))
   // getIfExists may have found another actor than the one this handle asked for.
-  const actorId = worker.realActorId(info.actorId)
+  const actorId = worker.registry.realId(info.actorId)
   worker.deps.plainCodec.encodeInto(writer, { ...info, actorId }, 'handle')
   return writer.take()
 }
@@ -74,6 +74,6 @@ function decodeActor(
   const info = worker.deps.plainCodec.decode(reader.view(reader.remaining)) as ActorInfo
   const entry = counted
     ? worker.references.decode(entryBytes)
-    : worker.actorEntry(info.actorId, false)
+    : worker.registry.entryOf(info.actorId, false)
   return { info, entry }
 }

@@ -11,7 +11,13 @@
 // Source: Ray reference_count.h (owner, borrowers, contained refs).
 import { ObjectLostError, ProtocolError } from '../common/errors.ts'
 import type { Finalization, Weak } from '../common/finalization.ts'
-import { PUT_INDEX_FIRST, objectIdOf, type JobId, type ObjectId } from '../common/ids.ts'
+import {
+  PUT_INDEX_FIRST,
+  objectIdOf,
+  type ActorId,
+  type JobId,
+  type ObjectId,
+} from '../common/ids.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
 import { FAILED, ObjectEntry, STORED, type Sharing } from './object-entry.ts'
@@ -25,6 +31,8 @@ export interface ReferencesDeps {
   storeFree(objectId: ObjectId): void
   /** Nobody holds a handle of an actor of ours any more. */
   actorGone(objectId: ObjectId): void
+  /** This process holds no handle of an actor of another owner any more. */
+  actorForgotten(objectId: ObjectId): void
   readonly ownAddress: string
   readonly jobId: JobId
 }
@@ -179,10 +187,12 @@ export class References implements RefHooks {
 
   #gone(id: ObjectId, ownerAddress: string | undefined, stored: boolean): void {
     const current = this.#tracked.get(id)?.deref()
-    if (current === undefined || current.sharing?.freed === true) this.#tracked.delete(id)
+    const isGone = current === undefined || current.sharing?.freed === true
+    if (isGone) this.#tracked.delete(id)
     if (ownerAddress !== undefined) {
+      if (isGone && isActorObject(id)) this.#deps.actorForgotten(id)
       this.#giveUp(id, ownerAddress)
-    } else if (current === undefined || current.sharing?.freed === true) {
+    } else if (isGone) {
       if (isActorObject(id)) this.#deps.actorGone(id)
       else if (stored) this.#deps.storeFree(id)
     }
@@ -244,6 +254,8 @@ const ACTOR_MARK = '\xff'.repeat(8)
 
 /** An actor is counted like an object: its handles are refs to this id. */
 export const actorObjectId = (actorId: string): ObjectId => (actorId + ACTOR_MARK) as ObjectId
+/** The actor behind such an id. */
+export const actorIdOfObject = (id: ObjectId): ActorId => id.slice(0, 12) as ActorId
 const isActorObject = (id: ObjectId): boolean => id.endsWith(ACTOR_MARK)
 
 function indexOf(entry: ObjectEntry): number {

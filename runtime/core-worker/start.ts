@@ -22,6 +22,7 @@ import type { ContextStorage } from './context.ts'
 import { CoreWorker } from './core-worker.ts'
 import { handleCodecs } from './handles.ts'
 import { RayletLink, type NoticeHandlers } from './raylet-link.ts'
+import { rayletNotices, type ExtraNotices } from './raylet-notices.ts'
 import type { ObjectMemory } from './store-client.ts'
 
 export interface StartDeps {
@@ -49,8 +50,7 @@ export interface StartOptions {
 
 export type { OutputLine } from '../protocol/messages.ts'
 
-/** Notices beside those of the core-worker itself: what workers and drivers add. */
-export type ExtraNotices = Pick<NoticeHandlers, 'startActor' | 'exit' | 'output' | 'workerDied'>
+export type { ExtraNotices }
 
 interface Ready {
   worker: CoreWorker | undefined
@@ -98,7 +98,7 @@ export async function startCoreWorker(
     },
   )
   ready.worker = worker
-  ready.notices = { ...worker.notices, ...extra(worker) }
+  ready.notices = { ...rayletNotices(worker), ...extra(worker) }
   for (const run of early.splice(0)) run()
   return worker
 }

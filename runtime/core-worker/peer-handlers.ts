@@ -1,0 +1,79 @@
+// What other core-workers send to this one, and which part of it gets it.
+import type { PeerCalls, PeerNotices } from '../protocol/messages.ts'
+import type { CoreWorker, Execution } from './core-worker.ts'
+import type { Peer, PeerHandlers } from './peers.ts'
+
+export function peerHandlers(worker: CoreWorker): PeerHandlers {
+  const notices: Readonly<Record<string, ((peer: Peer, message: never) => void) | undefined>> =
+    peerNotices(worker)
+  return {
+    push: (peer, reader) => {
+      executionOf(worker).executor.push(peer, reader)
+    },
+    reply: (peer, reader) => {
+      worker.submitter.replies(peer, reader)
+    },
+    closed: (peer) => {
+      worker.execution?.executor.ownerGone(peer)
+      worker.submitter.peerClosed(peer)
+    },
+    notified: (peer, type, message) => {
+      notices[type]?.(peer, message as never)
+    },
+    requested: (peer, type, message) => {
+      const { objectId } = message as PeerCalls['getObject'][0]
+      if (type === 'getObject') return worker.values.describe(objectId)
+      if (type === 'borrow') worker.references.lend(peer, objectId)
+      return undefined
+    },
+  }
+}
+
+type PeerNoticeHandlers = {
+  readonly [K in keyof PeerNotices]: (peer: Peer, message: PeerNotices[K]) => void
+}
+
+function peerNotices(worker: CoreWorker): PeerNoticeHandlers {
+  return {
+    template: () => undefined, // handled by the peer itself
+    leased: (_, message) => {
+      executionOf(worker).leased(message)
+    },
+    handBack: (peer) => {
+      executionOf(worker).executor.handBack(peer)
+    },
+    handedBack: (peer, { seqs }) => {
+      worker.submitter.handedBack(peer, seqs)
+    },
+    cancelTask: (peer, message) => {
+      executionOf(worker).executor.cancel(peer, message)
+    },
+    cancelObject: (_, { objectId, force, recursive }) => {
+      const task = worker.references.find(objectId)?.task
+      if (task !== undefined) worker.submitter.cancel(task, { force, recursive })
+    },
+    started: (peer, { seq }) => {
+      worker.submitter.started(peer, seq)
+    },
+    streamItem: (peer, message) => {
+      worker.submitter.streamItem(peer, message)
+    },
+    streamAck: (peer, message) => {
+      executionOf(worker).executor.streamAck(peer, message)
+    },
+    release: (peer, { objectId }) => {
+      worker.references.release(peer, objectId)
+    },
+    retiring: (peer) => {
+      worker.leases.retiring(peer)
+    },
+    handoffDone: (peer, { handoffId }) => {
+      worker.handoffs.done(peer, handoffId)
+    },
+  }
+}
+
+function executionOf({ execution }: CoreWorker): Execution {
+  if (execution === undefined) throw new Error('tasks were pushed to a process that runs none')
+  return execution
+}

@@ -1,0 +1,20 @@
+// How a core-worker's store client speaks with the store of its node: through the raylet.
+import type { RayletLink } from './raylet-link.ts'
+import type { StoreLink } from './store-client.ts'
+
+export function storeLink(raylet: RayletLink): StoreLink {
+  return {
+    create: (objectId, sizeBytes, owner) => {
+      const object = { objectId, sizeBytes, ...(owner === undefined ? {} : { owner }) }
+      return raylet.request('storeCreate', object)
+    },
+    seal: (objectId) => raylet.request('storeSeal', { objectId }),
+    pin: (objectId) => raylet.request('storePin', { objectId }),
+    abort: (objectId) => {
+      raylet.notify('storeAbort', { objectId })
+    },
+    unpin: (objectId, count) => {
+      raylet.notify('storeUnpin', { objectId, count })
+    },
+  }
+}
