@@ -16,6 +16,7 @@ import {
 } from '../protocol/messages.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
+import { checkMessage } from './message-schema.ts'
 import type { RayletEvent } from './turn.ts'
 
 /** An event without its time. */
@@ -94,6 +95,7 @@ export class ClientLink {
   }
 
   #requested(type: keyof RayletCalls, message: object): unknown {
+    checkMessage('call', type, message)
     if (type === 'hello') return this.#hello(message as Hello)
     const client = this.#known()
     switch (type) {
@@ -150,6 +152,7 @@ export class ClientLink {
 
   #notified(type: keyof RayletNotices, message: object): void {
     const client = this.#known()
+    checkMessage('notice', type, message)
     switch (type) {
       case 'storeAbort':
         this.#host.store().abort((message as RayletNotices['storeAbort']).objectId)

@@ -372,3 +372,33 @@ describe('the end', () => {
     ])
   })
 })
+
+describe('malformed messages', () => {
+  const good = aClass()
+  test.each<[keyof RayletNotices, object]>([
+    ['wantLeases', { classId: 1, count: 2, spec: {} }],
+    ['wantLeases', { classId: 1, count: -2, spec: good }],
+    ['wantLeases', { classId: 1, count: 2, spec: { ...good, demand: { CPU: -1 } } }],
+    ['wantLeases', { classId: {}, count: Number.NaN, spec: null }],
+    ['blocked', { waitId: 1, taskId: 't' }],
+    ['storeFree', { objectIds: [1] }],
+    ['progress', {}],
+    ['taskEvents', { events: [{}] }],
+    ['takeTokens', { name: 'x', count: 'all' }],
+  ])('B01 %s that is none closes its own connection, and others go on', async (type, message) => {
+    const driver = await aDriver()
+    const bad = await aDriver('driver-2-of-test')
+    bad.channel.notify(type, message)
+    await until(() => bad.closed)
+    driver.channel.notify('wantLeases', { classId: 3, count: 1, spec: good })
+    expect(await driver.told('leaseGranted')).toMatchObject({ classId: 3 })
+  })
+
+  test('B01 a request that is none is refused, with the field named', async () => {
+    const driver = await aDriver()
+    const bad = driver.channel.request('createGroup', { groupId: 'g', bundles: 5 } as never)
+    expect((await caught(bad, ProtocolError)).message).toContain("field 'jobId'")
+    const { rows } = await driver.channel.request('state', { kind: 'groups' })
+    expect(rows).toEqual([])
+  })
+})

@@ -1,0 +1,148 @@
+// What each message to a raylet must look like, checked before anything acts on it (pure): a client
+// of another version, or a broken one, must not leave the brain half changed.
+// Extra fields are let pass: a newer client may send some.
+import { ProtocolError } from '../common/errors.ts'
+import { showValue } from '../common/show-value.ts'
+import type { RayletCalls, RayletNotices } from '../protocol/messages.ts'
+
+type Check = (value: unknown) => boolean
+type Fields = Readonly<Record<string, Check>>
+
+const text: Check = (value) => typeof value === 'string'
+const flag: Check = (value) => typeof value === 'boolean'
+const number: Check = (value) => typeof value === 'number' && !Number.isNaN(value)
+const amount: Check = (value) => number(value) && (value as number) >= 0
+const count: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0
+const bytes: Check = (value) => value instanceof Uint8Array
+const object = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null
+
+const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value)
+const listOf =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check)
+const recordOf =
+  (check: Check): Check =>
+  (value) =>
+    object(value) && !Array.isArray(value) && Object.values(value).every(check)
+const shape =
+  (fields: Fields): Check =>
+  (value) =>
+    object(value) && Object.entries(fields).every(([name, check]) => check(value[name]))
+const oneOf =
+  (...values: readonly unknown[]): Check =>
+  (value) =>
+    values.includes(value)
+
+const strategy: Check = (value) => {
+  if (!object(value)) return false
+  const { kind, groupId, bundleIndex, nodeId } = value
+  if (kind === 'PLACEMENT_GROUP') return text(groupId) && Number.isSafeInteger(bundleIndex)
+  if (kind === 'NODE_AFFINITY') return text(nodeId)
+  return kind === 'DEFAULT' || kind === 'SPREAD'
+}
+const error = shape({ code: text, message: text })
+const classSpec = shape({
+  demand: recordOf(amount),
+  strategy,
+  labelSelectors: listOf(recordOf(text)),
+  env: optional(shape({ envVars: recordOf(text), workingDir: optional(text) })),
+  name: text,
+  inspect: flag,
+  retriable: flag,
+})
+const waiting = shape({ taskId: text, name: text, actorId: optional(text) })
+const kind = oneOf('task', 'actor')
+const progress = shape({
+  ...{ name: text, kind },
+  ...{ pending: count, running: count, done: count, failed: count },
+})
+const taskEvent = shape({
+  ...{ parent: text, index: count, name: text, kind, state: oneOf('FINISHED', 'FAILED') },
+  ...{ startMs: number, endMs: number, attempt: count, pid: count },
+})
+const job = shape({
+  ...{ jobId: text, name: text, namespace: text, entry: optional(text), cwd: text },
+  ...{ argv: listOf(text), execArgv: listOf(text), env: recordOf(text), modules: listOf(text) },
+  logToDriver: flag,
+})
+
+const NOTHING: Fields = {}
+
+const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
+  hello: {
+    ...{ workerId: text, role: oneOf('driver', 'worker', 'cli'), pid: count, address: text },
+    job: optional(job),
+  },
+  createActor: {
+    ...{ actorId: text, jobId: text, name: optional(text), namespace: text, className: text },
+    ...{ detached: flag, getIfExists: flag, maxRestarts: number, maxTaskRetries: number },
+    ...{ maxConcurrency: number, concurrencyGroups: recordOf(number), maxPendingCalls: number },
+    ...{ methods: recordOf(object), scheduling: classSpec, defaultResources: flag },
+    ...{ fn: shape({ home: text, ordinal: count, hash: text, name: text }) },
+    ...{ args: bytes, owner: text },
+  },
+  findActor: { name: text, namespace: text },
+  watchActor: { actorId: text },
+  killActor: { actorId: text, noRestart: flag },
+  storeCreate: { objectId: text, sizeBytes: count, owner: optional(text) },
+  storeSeal: { objectId: text },
+  storePin: { objectId: text },
+  createGroup: {
+    ...{ groupId: text, jobId: text, name: text, detached: flag },
+    strategy: oneOf('PACK', 'SPREAD', 'STRICT_PACK', 'STRICT_SPREAD'),
+    bundles: listOf(recordOf(amount)),
+  },
+  awaitGroup: { groupId: text },
+  removeGroup: { groupId: text },
+  state: { kind: text, limit: optional(count), after: optional(text) },
+  drainOutput: NOTHING,
+  stop: NOTHING,
+  awaitStop: NOTHING,
+}
+
+const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
+  wantLeases: { classId: count, count, spec: optional(classSpec) },
+  returnLease: { leaseId: count, retire: optional(flag) },
+  killLease: { leaseId: count },
+  actorHandlesGone: { actorId: text },
+  actorReady: { actorId: text, incarnation: count, address: text },
+  actorFailed: { actorId: text, error },
+  actorExiting: { actorId: text, error: optional(error) },
+  entryFirst: { actorId: optional(text) },
+  blocked: {
+    ...{ waitId: count, taskId: text, actorId: optional(text), name: text, on: listOf(waiting) },
+    ...{ limit: optional(text), group: optional(text), need: optional(count) },
+    isDependency: optional(flag),
+  },
+  unblocked: { waitId: count },
+  storeAbort: { objectId: text },
+  storeUnpin: { objectId: text, count },
+  storeFree: { objectIds: listOf(text) },
+  taskEvents: { events: listOf(taskEvent), droppedCount: optional(count) },
+  progress: { functions: listOf(progress) },
+  takeTokens: { name: text, concurrency: optional(amount), perSecond: optional(amount), count },
+  returnTokens: { name: text, count, unused: flag },
+}
+
+/**
+ * What is none of ours is let pass: whoever handles it says that it is unknown.
+ * @throws ProtocolError that names the field.
+ */
+export function checkMessage(what: 'call' | 'notice', type: string, message: object): void {
+  const all: Readonly<Record<string, Fields>> = what === 'call' ? CALLS : NOTICES
+  const fields = Object.hasOwn(all, type) ? all[type] : undefined
+  for (const [name, check] of Object.entries(fields ?? NOTHING)) {
+    const value = (message as Record<string, unknown>)[name]
+    if (check(value)) continue
+    throw new ProtocolError(
+      `a malformed message '${type}' arrived: its field '${name}' cannot be ${showValue(value)}. ` +
+        'Use the same version of virga on both sides.',
+      { data: { type, field: name } },
+    )
+  }
+}
