@@ -46,6 +46,11 @@ export class Peer {
     else this.#queue.push(use)
   }
 
+  /** What is sent to it still waits to be written. */
+  get dialling(): boolean {
+    return this.channel === undefined && !this.closed
+  }
+
   /** It does not read as fast as it is sent to: wait with whenDrained before sending more. */
   get congested(): boolean {
     return this.channel !== undefined && this.channel.bufferedBytes > SEND_BUFFER_BYTES_MAX

@@ -402,9 +402,11 @@ export class Submitter {
     record.phase = DONE
     this.#deps.tally.ended(record.kind, failed)
     record.timer?.cancel()
-    record.args = undefined
+    const { peer } = record
+    // What was pushed while its worker is being dialled has yet to be written (PE1).
+    if (peer?.dialling !== true) record.args = undefined
     // A worker that still runs it may be about to register what it keeps of the arguments.
-    const runs = record.peer?.inFlight.get(record.seq) === record && !record.peer.closed
+    const runs = peer?.inFlight.get(record.seq) === record && !peer.closed
     if (!runs) this.#releaseHolds(record)
     record.scope.children?.delete(record)
     record.onEnd?.()

@@ -9,6 +9,8 @@ export interface FaultyNetworkOptions {
   readonly clock: Clock
   /** Turns of the event loop before the next frame of a connection leaves. Default: none. */
   delayTurns?(end: FaultyEnd): number
+  /** Turns of the event loop that a dial takes. Default: none. */
+  readonly dialTurns?: number
   /** Called before each frame leaves, counted from 1 over all connections. */
   onFrame?(count: number, end: FaultyEnd): void
 }
@@ -42,6 +44,9 @@ export class FaultyNetwork {
         }),
       connect: async (address) => {
         alive()
+        for (let i = 0; i < (this.#options.dialTurns ?? 0); i += 1) {
+          await new Promise<void>((resolve) => this.#options.clock.immediate(resolve))
+        }
         return this.#end(name, await this.#transport.connect(address))
       },
     }
