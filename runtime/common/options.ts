@@ -216,21 +216,10 @@ export function parseActorOptions(
     methods: option(given, 'methods', methodsOf(Object.keys(groups), methodNames)) ?? {},
     maxPendingCalls: option(given, 'maxPendingCalls', pendingCalls) ?? -1,
   }
-  checkFindable(spec)
-  return spec
-}
-
-/** What is looked up by its name needs one. */
-function checkFindable(spec: ActorSpecOptions): void {
-  if (spec.name !== undefined) return
-  if (spec.detached) {
-    throw new UsageError(
-      "lifetime: 'detached' needs a name: nobody could find the actor again to use or end it",
-    )
-  }
-  if (spec.getIfExists) {
+  if (spec.getIfExists && spec.name === undefined) {
     throw new UsageError('getIfExists needs a name: it gives the living actor of that name')
   }
+  return spec
 }
 
 /**

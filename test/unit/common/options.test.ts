@@ -200,10 +200,6 @@ describe('B22: options of tasks that are refused', () => {
       { lifetime: 'detatched' },
       "lifetime must be 'detached', got 'detatched'. Did you mean detached?",
     ],
-    [
-      { lifetime: 'detached' },
-      "lifetime: 'detached' needs a name: nobody could find the actor again to use or end it",
-    ],
     [{ getIfExists: true }, 'getIfExists needs a name: it gives the living actor of that name'],
     [
       { concurrencyGroups: { io: 0 } },
