@@ -82,17 +82,60 @@ describe('the gate of busy polling', () => {
     expect(isPolling()).toBe(false)
   })
 
-  test('PO3: closes within 50 ms of one process too many, for a second', () => {
+  test('PO3: closes within 50 ms of one process too many, and opens 50 ms after a moment of it', () => {
     const { messages, isPolling, state } = machine()
     messages(30, 0.08)
     state.runnable = 3
-    messages(600, 0.1)
+    messages(520, 0.1)
     expect(isPolling()).toBe(false)
     state.runnable = 1
-    messages(9000, 0.1)
-    expect(isPolling()).toBe(false)
-    messages(1500, 0.1)
+    messages(510, 0.1)
     expect(isPolling()).toBe(true)
+  })
+
+  test('PO3: is asked once a second while there is a process too many', () => {
+    const { messages, isPolling, state } = machine({ runnable: 3 })
+    messages(20_000, 0.1)
+    const { looks } = state
+    messages(100_000, 0.1)
+    expect(isPolling()).toBe(false)
+    expect(state.looks - looks).toBeLessThanOrEqual(11)
+    state.runnable = 1
+    messages(10_100, 0.1)
+    expect(isPolling()).toBe(true)
+  })
+
+  test('PO4: closes where waits end in vain, longer each time, though the machine looks idle', () => {
+    const { messages, isPolling, clock } = machine()
+    const mutedMs: number[] = []
+    messages(20, 0.05)
+    for (let i = 0; i < 7; i += 1) {
+      expect(isPolling()).toBe(true)
+      // Three quick answers, then one that the other end had no core for.
+      for (let waits = 0; waits < 10; waits += 1) {
+        messages(3, 0.05)
+        clock.turn(0.25)
+      }
+      messages(1, 0.05)
+      expect(isPolling()).toBe(false)
+      const sinceMs = clock.now
+      while (!isPolling()) messages(1, 0.05)
+      mutedMs.push(clock.now - sinceMs)
+    }
+    const expected = [50, 100, 200, 400, 800, 1000, 1000]
+    for (const [i, ms] of mutedMs.entries()) {
+      expect(ms).toBeLessThanOrEqual((expected[i] ?? 0) + 1)
+      expect(ms).toBeGreaterThan((expected[i] ?? 0) - 5)
+    }
+  })
+
+  test('PO4: a pause now and then between bursts of calls is no reason to close', () => {
+    const { messages, isPolling, clock } = machine()
+    for (let burst = 0; burst < 50; burst += 1) {
+      messages(40, 0.05)
+      expect(isPolling()).toBe(true)
+      for (let turns = 0; turns < 10; turns += 1) clock.turn(0.1)
+    }
   })
 
   test('PO3: never opens where nobody says how many are runnable', () => {
