@@ -15,7 +15,6 @@ import type {
   ClientNotices,
   FunctionIdentity,
   PeerNotices,
-  TaskEvent,
   TaskTemplate,
 } from '../protocol/messages.ts'
 import { ARGUMENT_INLINE, readStored } from '../protocol/task-frames.ts'
@@ -32,9 +31,9 @@ import { asSystemFailure } from './failure.ts'
 import { ReplyWriter } from './reply-writer.ts'
 import { Scope, type ScopeParts } from './scope.ts'
 import { StreamProducer } from './stream-producer.ts'
+import { TaskEvents } from './task-events.ts'
 
 const EVENTS_EVERY_MS = 1000
-const EVENTS_MAX = 10_000
 /** A worker that holds objects of others collects its garbage once idle for so long. */
 const COLLECT_IDLE_MS = 1000
 /** Collecting takes at most this share of the time. */
@@ -72,9 +71,8 @@ export class WorkerSide {
   #actor: Actor | undefined
   #gpuIds: readonly number[] = []
   #resources: ScopeParts['resources'] = {}
-  #events: TaskEvent[] = []
+  readonly #events = new TaskEvents()
   #eventsScheduled = false
-  #droppedCount = 0
   #retiring = false
   #collecting: Timer | undefined
   #collectNotBeforeMs = 0
@@ -313,25 +311,10 @@ export class WorkerSide {
     })
   }
 
-  #finished(task: PushedTask, { startMs, endMs }: RunTimes, failed: boolean): void {
+  #finished(task: PushedTask, times: RunTimes, failed: boolean): void {
     this.#collectWhenIdle()
     this.#scheduleEvents()
-    if (this.#events.length >= EVENTS_MAX) {
-      this.#droppedCount += 1
-      return
-    }
-    const nowMs = this.#clock.nowMs()
-    this.#events.push({
-      parent: task.parent,
-      index: task.index,
-      name: task.template.name,
-      kind: task.template.kind,
-      state: failed ? 'FAILED' : 'FINISHED',
-      startMs: nowMs - (endMs - startMs),
-      endMs: nowMs,
-      attempt: task.attempt,
-      pid: this.#worker.options.pid,
-    })
+    this.#events.add(task, times, failed)
   }
 
   #scheduleEvents(): void {
@@ -344,12 +327,10 @@ export class WorkerSide {
   }
 
   #tellEvents(): void {
-    if (this.#events.length === 0) return
-    const events = this.#events
-    const droppedCount = this.#droppedCount
-    this.#events = []
-    this.#droppedCount = 0
-    this.#worker.deps.raylet.notify('taskEvents', { events, droppedCount })
+    const told = this.#events.take(this.#clock.nowMs() - this.#clock.monotonicMs())
+    if (told === undefined) return
+    const { deps, options } = this.#worker
+    deps.raylet.notify('taskEvents', { pid: options.pid, ...told })
   }
 
   /** What the raylet does not know yet, before this process ends. */

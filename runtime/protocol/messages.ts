@@ -196,6 +196,16 @@ export interface TaskEvent {
   readonly pid: number
 }
 
+/** Tasks that ended one after the other and differ only in what is a column here, a number each. */
+export interface TaskEventRun extends Pick<
+  TaskEvent,
+  'parent' | 'name' | 'kind' | 'state' | 'attempt'
+> {
+  readonly indices: Float64Array
+  readonly startsMs: Float64Array
+  readonly endsMs: Float64Array
+}
+
 /** How far one owner's tasks of one function have come: absolute counts. */
 export interface FunctionProgress {
   readonly name: string
@@ -274,8 +284,8 @@ export interface RayletNotices {
   storeAbort: { objectId: ObjectId }
   storeUnpin: { objectId: ObjectId; count: number }
   storeFree: { objectIds: readonly ObjectId[] }
-  /** `droppedCount`: ended since the last report, and not among the events. */
-  taskEvents: { events: readonly TaskEvent[]; droppedCount?: number }
+  /** `droppedCount`: ended since the last report, and not among the runs. */
+  taskEvents: { pid: number; runs: readonly TaskEventRun[]; droppedCount: number }
   progress: { functions: readonly FunctionProgress[] }
   /** Asks for `count` more tokens of a limiter; its users must agree on the numbers. */
   takeTokens: { name: string; concurrency?: number; perSecond?: number; count: number }

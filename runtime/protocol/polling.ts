@@ -9,8 +9,8 @@
 //       say.
 //   PO4. Not where it does not pay: when a good part of the waits ends without a message, somebody
 //       else has the core that the other end would need, whatever the count of PO3 says.
-// What PO3 or PO4 found mutes polling for 50 ms at first, for twice as long each time it is found again
-// right after, up to a second: a moment's noise costs little, and a process that stays costs 5 %.
+// What PO3 or PO4 found mutes polling for 50 ms at first, twice as long each time it is found
+// again right after, up to a second: a moment's noise costs little, a process that stays costs 5 %.
 // Source: design 12 (measured there); Linux net.core.busy_poll (the idea, in the kernel).
 import type { Clock } from '../common/clock.ts'
 import type { Connection, ConnectionEvents, Transport } from './connection.ts'

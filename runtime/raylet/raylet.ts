@@ -186,8 +186,8 @@ export class Raylet {
       closed: (link) => {
         this.#closed(link)
       },
-      taskEvents: ({ events, droppedCount }) => {
-        this.#taskLog.add(events, droppedCount)
+      taskEvents: (message) => {
+        this.#taskLog.add(message)
       },
       progress: (client, functions) => {
         const jobId = this.state.clients.get(client)?.jobId

@@ -3,7 +3,7 @@
 import { taskIdOf, toHex } from '../common/ids.ts'
 import type { Hash } from '../common/random.ts'
 import { TASK_EVENTS_MAX } from '../common/limits.ts'
-import type { StateRow, TaskEvent } from '../protocol/messages.ts'
+import type { RayletNotices, StateRow, TaskEvent } from '../protocol/messages.ts'
 
 export class TaskLog {
   readonly #hash: Hash
@@ -17,14 +17,21 @@ export class TaskLog {
     this.#max = max
   }
 
-  /** @param droppedCount  events that never came here: a worker had more than it may keep. */
-  add(events: readonly TaskEvent[], droppedCount = 0): void {
+  /** What one worker tells; of what it could not keep it tells only how many they were. */
+  add({ pid, runs, droppedCount }: RayletNotices['taskEvents']): void {
     this.#totalCount += droppedCount
-    for (const event of events) {
-      this.#ring[this.#next] = event
-      this.#next = (this.#next + 1) % this.#max
-      this.#totalCount += 1
+    for (const { indices, startsMs, endsMs, ...alike } of runs) {
+      for (const [i, index] of indices.entries()) {
+        const times = { startMs: startsMs[i] ?? 0, endMs: endsMs[i] ?? 0 }
+        this.#keep({ ...alike, ...times, index, pid })
+      }
     }
+  }
+
+  #keep(event: TaskEvent): void {
+    this.#ring[this.#next] = event
+    this.#next = (this.#next + 1) % this.#max
+    this.#totalCount += 1
   }
 
   /** How many events are no longer here. */

@@ -21,7 +21,7 @@ afterEach(() => {
 
 class End {
   readonly #child: ChildProcess
-  readonly #lines: AsyncIterator<string>
+  readonly #lines: AsyncIterator<string, undefined>
 
   private constructor(child: ChildProcess, lines: Interface) {
     this.#child = child
@@ -45,8 +45,8 @@ class End {
   }
 
   async #line(): Promise<string> {
-    const { value } = await this.#lines.next()
-    return String(value)
+    const next: IteratorResult<string, undefined> = await this.#lines.next()
+    return next.value ?? ''
   }
 }
 
