@@ -7,7 +7,7 @@
 import { TaskCancelledError, UsageError, type TaskTimeoutError } from '../common/errors.ts'
 import type { Clock } from '../common/clock.ts'
 import type { ActorId, TaskId } from '../common/ids.ts'
-import type { ByteReader } from '../protocol/byte-reader.ts'
+import { ByteReader } from '../protocol/byte-reader.ts'
 import type { PeerNotices, TaskTemplate } from '../protocol/messages.ts'
 import { readPushHeader } from '../protocol/task-frames.ts'
 import { asSystemFailure, timeoutError } from './failure.ts'
@@ -29,7 +29,6 @@ interface PushedRun {
   readonly timing: RunTiming
   readonly parent: TaskId
   readonly attempt: number
-  readonly bytes: Uint8Array
   readonly scopeParts: ExecutorDeps['scopeParts']
 }
 
@@ -43,9 +42,8 @@ export class PushedTask implements ScopeSource {
   readonly #run: PushedRun
   readonly seq: number
   readonly index: number
-  /** Its record is bytes[recordAt] to bytes[recordEnd - 1] of what was pushed. */
-  readonly recordAt: number
-  readonly recordEnd: number
+  /** Where its arguments are, in the push that brought it. */
+  #record: ByteReader | undefined
   scope: Scope | undefined = undefined
   cancelled: TaskCancelledError | TaskTimeoutError | undefined = undefined
   producer: StreamProducer | undefined = undefined
@@ -54,12 +52,11 @@ export class PushedTask implements ScopeSource {
   /** True once it outlives the call that started it: messages may then be about it. */
   isTracked = false
 
-  constructor(run: PushedRun, seq: number, index: number, record: { at: number; end: number }) {
+  constructor(run: PushedRun, seq: number, index: number, record: ByteReader) {
     this.#run = run
     this.seq = seq
     this.index = index
-    this.recordAt = record.at
-    this.recordEnd = record.end
+    this.#record = record
   }
 
   get peer(): Peer {
@@ -82,8 +79,13 @@ export class PushedTask implements ScopeSource {
     return this.#run.attempt
   }
 
-  get bytes(): Uint8Array {
-    return this.#run.bytes
+  /** Its arguments, once: a ref made in the task keeps its scope, and with it this object, which
+   *  must not keep the whole push. */
+  takeRecord(): ByteReader {
+    const record = this.#record
+    if (record === undefined) throw new Error('the arguments of a task were read twice')
+    this.#record = undefined
+    return record
   }
 
   scopeParts(): ScopeParts {
@@ -164,13 +166,14 @@ export class Executor {
     const { bytes } = reader
     const { parent, attempt, firstSeq, count } = header
     const timing = this.#timingOf(template)
-    const run: PushedRun = { peer, template, timing, parent, attempt, bytes, scopeParts }
+    const run: PushedRun = { peer, template, timing, parent, attempt, scopeParts }
     let index = header.firstIndex
     for (let i = 0; i < count; i += 1, index += 1) {
       index += reader.varint()
       const sizeBytes = reader.varint()
       const at = reader.skip(sizeBytes)
-      group.queue.push(new PushedTask(run, firstSeq + i, index, { at, end: at + sizeBytes }))
+      const record = new ByteReader(bytes, at, at + sizeBytes)
+      group.queue.push(new PushedTask(run, firstSeq + i, index, record))
     }
     this.#pump(group)
   }

@@ -157,8 +157,7 @@ export class WorkerSide {
       clock: this.#clock,
       replies: this.#replies,
       load: (template) => this.#load(template),
-      decodeArguments: (task) =>
-        this.#decodeArguments(new ByteReader(task.bytes, task.recordAt, task.recordEnd)),
+      decodeArguments: (task) => this.#decodeArguments(task.takeRecord()),
       runIn: (scope, run) => this.#worker.deps.context.run(scope, run),
       scopeParts: (task) => this.#scopeParts(task),
       stream: (task, items) => this.#stream(task, items),

@@ -1,0 +1,89 @@
+// The executor, given pushes as they come off the wire.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { describe, expect, it } from 'vitest'
+import type { TaskId } from '../../../runtime/common/ids.ts'
+import { Executor, type ExecutorDeps } from '../../../runtime/core-worker/execute.ts'
+import type { Peer } from '../../../runtime/core-worker/peers.ts'
+import type { Scope } from '../../../runtime/core-worker/scope.ts'
+import { ByteReader } from '../../../runtime/protocol/byte-reader.ts'
+import { ByteWriter } from '../../../runtime/protocol/byte-writer.ts'
+import { writePushHeader } from '../../../runtime/protocol/task-frames.ts'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+const peer = { templates: [{ name: 'square', streaming: false }] } as unknown as Peer
+
+/** A push of tasks with these indices, each with its index as its record. */
+function aPush(indices: readonly number[]): ByteReader {
+  const writer = new ByteWriter()
+  const firstIndex = indices[0] ?? 0
+  const parent = 'p'.repeat(16) as TaskId
+  writePushHeader(writer, {
+    slot: 0,
+    attempt: 2,
+    firstSeq: 40,
+    parent,
+    firstIndex,
+    count: indices.length,
+  })
+  let expected = firstIndex
+  for (const index of indices) {
+    writer.varint(index - expected)
+    writer.lengthPrefixed(new Uint8Array([index]))
+    expected = index + 1
+  }
+  return new ByteReader(writer.take())
+}
+
+function anExecutor(run: (index: unknown) => unknown) {
+  const scopes: Scope[] = []
+  const ended: object[] = []
+  let nowMs = 0
+  const executor = new Executor({
+    clock: { monotonicMs: () => nowMs++ / 100 },
+    replies: { flush: () => undefined, value: () => undefined },
+    load: () => run,
+    decodeArguments: (task) => [task.takeRecord().u8()],
+    runIn: (scope: Scope, body: () => unknown) => {
+      scopes.push(scope)
+      return body()
+    },
+    scopeParts: () => ({ mode: 'worker' }),
+    finished: ({ seq, index, attempt }, { startMs, endMs }, failed) => {
+      ended.push({ seq, index, attempt, took: endMs > startMs, failed })
+    },
+    groups: new Map([['', 1]]),
+    actorId: undefined,
+  } as Partial<ExecutorDeps> as ExecutorDeps)
+  return { executor, scopes, ended }
+}
+
+describe('the executor', () => {
+  it('runs what was pushed in order, also where indices skip what was submitted elsewhere', () => {
+    const given: unknown[] = []
+    const { executor, ended } = anExecutor((index) => given.push(index))
+    executor.push(peer, aPush([3, 4, 9]))
+    expect(given).toEqual([3, 4, 9])
+    const alike = { attempt: 2, took: true, failed: false }
+    expect(ended).toEqual([
+      { seq: 40, index: 3, ...alike },
+      { seq: 41, index: 4, ...alike },
+      { seq: 42, index: 9, ...alike },
+    ])
+  })
+
+  it('keeps no push for the sake of refs made in its tasks, which keep their scope', async () => {
+    const { executor, scopes } = anExecutor(() => undefined)
+    const pushed = ((): WeakRef<object> => {
+      const reader = aPush([1, 2])
+      executor.push(peer, reader)
+      return new WeakRef(reader.bytes)
+    })()
+    await new Promise((resolve) => setImmediate(resolve)) // a WeakRef holds for the turn it is made in
+    collect()
+    expect(scopes).toHaveLength(2)
+    expect(pushed.deref()).toBeUndefined()
+  })
+})
