@@ -3,7 +3,7 @@
 // differ only in index and times. An object for each took four times as long here, ten times at the
 // raylet, and five times the bytes (D32).
 // Invariants:
-//   E1. At most EVENTS_MAX are kept for one report; the others are counted.
+//   TE1. At most EVENTS_MAX are kept for one report; the others are counted.
 import type { TaskEventRun } from '../protocol/messages.ts'
 import type { PushedTask, RunTimes } from './execute.ts'
 

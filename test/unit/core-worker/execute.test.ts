@@ -3,7 +3,12 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import type { TaskId } from '../../../runtime/common/ids.ts'
-import { Executor, type ExecutorDeps } from '../../../runtime/core-worker/execute.ts'
+import {
+  Executor,
+  type ExecutorDeps,
+  type PushedTask,
+  type RunTimes,
+} from '../../../runtime/core-worker/execute.ts'
 import type { Peer } from '../../../runtime/core-worker/peers.ts'
 import type { Scope } from '../../../runtime/core-worker/scope.ts'
 import { ByteReader } from '../../../runtime/protocol/byte-reader.ts'
@@ -41,23 +46,27 @@ function anExecutor(run: (index: unknown) => unknown) {
   const scopes: Scope[] = []
   const ended: object[] = []
   let nowMs = 0
-  const executor = new Executor({
+  const deps: { [K in keyof ExecutorDeps]?: unknown } = {
     clock: { monotonicMs: () => nowMs++ / 100 },
     replies: { flush: () => undefined, value: () => undefined },
     load: () => run,
-    decodeArguments: (task) => [task.takeRecord().u8()],
+    decodeArguments: (task: PushedTask) => [task.takeRecord().u8()],
     runIn: (scope: Scope, body: () => unknown) => {
       scopes.push(scope)
       return body()
     },
     scopeParts: () => ({ mode: 'worker' }),
-    finished: ({ seq, index, attempt }, { startMs, endMs }, failed) => {
+    finished: (
+      { seq, index, attempt }: PushedTask,
+      { startMs, endMs }: RunTimes,
+      failed: boolean,
+    ) => {
       ended.push({ seq, index, attempt, took: endMs > startMs, failed })
     },
     groups: new Map([['', 1]]),
     actorId: undefined,
-  } as Partial<ExecutorDeps> as ExecutorDeps)
-  return { executor, scopes, ended }
+  }
+  return { executor: new Executor(deps as ExecutorDeps), scopes, ended }
 }
 
 describe('the executor', () => {
@@ -81,7 +90,8 @@ describe('the executor', () => {
       executor.push(peer, reader)
       return new WeakRef(reader.bytes)
     })()
-    await new Promise((resolve) => setImmediate(resolve)) // a WeakRef holds for the turn it is made in
+    // A WeakRef holds for the turn it is made in.
+    await new Promise((resolve) => setImmediate(resolve))
     collect()
     expect(scopes).toHaveLength(2)
     expect(pushed.deref()).toBeUndefined()

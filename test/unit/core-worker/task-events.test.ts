@@ -29,7 +29,7 @@ describe('TaskEvents', () => {
     expect(events.take(1000)).toBeUndefined()
   })
 
-  it('E1 keeps so many, counts the others, and begins anew with the next report', () => {
+  it('TE1 keeps so many, counts the others, and begins anew with the next report', () => {
     const events = new TaskEvents()
     for (let i = 0; i < EVENTS_MAX + 5; i += 1) {
       events.add(task(square, i), { startMs: i, endMs: i }, false)
