@@ -6,12 +6,12 @@
 // Invariants:
 //   PM1. One pull per object, however many want it; it ends when nobody does.
 //   PM2. Admission: what active pulls have in the arena is at most inFlightBytesMax, but for one
-//       that is larger by itself. Pulls are admitted first come first served, gets before
-//       arguments of tasks that do not run yet.
+//       that is larger by itself. First come first served, gets before arguments of tasks that
+//       do not run yet.
 //   PM3. A chunk counts only with the right length and checksum; one that is damaged, late or
 //       refused is asked of another holder.
-//   PM4. A holder that failed is asked again only when no other is left, after a pause that doubles,
-//       and at most attemptsMax times; then the pull fails and names what each holder did.
+//   PM4. A holder that failed is asked again only when no other is left, after a pause that
+//       doubles, and at most attemptsMax times; then the pull fails and names what each did.
 // Source: Ray pull_manager.h, object_manager.h (5 MiB chunks); design section 5, Location.
 import { assert, unreachable } from '../common/assert.ts'
 import { ObjectLostError } from '../common/errors.ts'
