@@ -1,0 +1,178 @@
+// Storage that another raylet hosts, reached over a channel. Every call has a number of its own by
+// which the host knows it again, so it may be sent until an answer comes: over the same connection,
+// or a new one. Only a call that is given up leaves its outcome unknown.
+import { Attempts, type AttemptsDeps, type Failure } from './attempts.ts'
+import { checkKey, copyValue } from './row-value.ts'
+import { CALLS_IN_FLIGHT_MAX } from './storage-host.ts'
+import type { StorageCall, StorageReply, StorageRequest } from './storage-messages.ts'
+import {
+  checkTransaction,
+  type AppendedRow,
+  type DeleteOutcome,
+  type Present,
+  type QueryOptions,
+  type ReadOptions,
+  type Row,
+  type RowKey,
+  type RowValue,
+  type Storage,
+  type TableName,
+  type TransactItem,
+  type WriteOutcome,
+} from './storage.ts'
+
+const CLIENT_ID_BYTES = 12
+/** An answer that takes longer is asked for again. */
+const ANSWER_MS_MAX = 3_000
+
+/** The part of a Channel<StorageCalls> that is needed here. */
+export interface StorageLink {
+  readonly closed: boolean
+  request(type: 'storage', message: StorageRequest): Promise<StorageReply>
+}
+
+export interface RemoteStorageDeps extends AttemptsDeps {
+  /** A new connection to the host; called again when the last one closed. */
+  readonly connect: () => Promise<StorageLink>
+}
+
+export interface RemoteStorageOptions {
+  /** How long a call is repeated. Default: that of Attempts. */
+  readonly deadlineMs?: number
+}
+
+/** What an attempt met, before it is told to Attempts. */
+class LinkError extends Error {
+  readonly kind: Failure['kind']
+  constructor(kind: Failure['kind'], message: string, cause: unknown) {
+    super(message, { cause })
+    this.kind = kind
+  }
+}
+
+export class RemoteStorage implements Storage {
+  readonly #deps: RemoteStorageDeps
+  readonly #attempts: Attempts
+  readonly #client: string
+  readonly #running = new Set<number>()
+  readonly #waiting: (() => void)[] = []
+  #link: Promise<StorageLink> | undefined
+  #next = 0
+
+  constructor(deps: RemoteStorageDeps, options: RemoteStorageOptions = {}) {
+    this.#deps = deps
+    this.#attempts = new Attempts(deps, explain, options.deadlineMs)
+    this.#client = Buffer.from(deps.random.bytes(CLIENT_ID_BYTES)).toString('base64url')
+  }
+
+  async get(key: RowKey, options: ReadOptions = {}): Promise<Row | undefined> {
+    checkKey(key)
+    return (await this.#call({ kind: 'get', key, options })) as Row | undefined
+  }
+
+  async putIf(key: RowKey, value: RowValue, expected: 'ABSENT' | number): Promise<WriteOutcome> {
+    checkKey(key)
+    const call = { kind: 'putIf', key, value: copyValue(value), expected } as const
+    return (await this.#call(call)) as WriteOutcome
+  }
+
+  async update(key: RowKey, fields: RowValue, expected: Present): Promise<WriteOutcome> {
+    checkKey(key)
+    const call = { kind: 'update', key, fields: copyValue(fields), expected } as const
+    return (await this.#call(call)) as WriteOutcome
+  }
+
+  async delete(key: RowKey, expected: Present): Promise<DeleteOutcome> {
+    checkKey(key)
+    return (await this.#call({ kind: 'delete', key, expected })) as DeleteOutcome
+  }
+
+  async query(table: TableName, pk: string, options: QueryOptions = {}): Promise<readonly Row[]> {
+    return (await this.#call({ kind: 'query', table, pk, options })) as readonly Row[]
+  }
+
+  async append(rows: readonly AppendedRow[]): Promise<void> {
+    for (const { key } of rows) checkKey(key)
+    const copied = rows.map((row) => ({ ...row, value: copyValue(row.value) }))
+    await this.#call({ kind: 'append', rows: copied })
+  }
+
+  async transact(items: readonly TransactItem[]): Promise<boolean> {
+    checkTransaction(items)
+    for (const { key } of items) checkKey(key)
+    return (await this.#call({ kind: 'transact', items: items.map(copied) })) as boolean
+  }
+
+  async #call(call: StorageCall): Promise<StorageReply> {
+    while (this.#running.size >= CALLS_IN_FLIGHT_MAX) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+    const sequence = this.#next++
+    this.#running.add(sequence)
+    try {
+      return await this.#attempts.run({
+        name: `${call.kind} at the host of the GCS`,
+        writes: call.kind !== 'get' && call.kind !== 'query',
+        attempt: () => this.#attempt(sequence, call),
+      })
+    } finally {
+      this.#running.delete(sequence)
+      this.#waiting.shift()?.()
+    }
+  }
+
+  async #attempt(sequence: number, call: StorageCall): Promise<StorageReply> {
+    const link = await this.#connected()
+    const [endedBelow = this.#next] = this.#running // numbers are added in their order
+    const request = { client: this.#client, sequence, endedBelow, call }
+    let timer: { cancel(): void } | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = this.#deps.clock.after(ANSWER_MS_MAX, () => {
+        reject(new LinkError('MAYBE_DONE', 'the host of the GCS does not answer', undefined))
+      })
+    })
+    try {
+      return await Promise.race([link.request('storage', request), late])
+    } catch (error) {
+      if (error instanceof LinkError || !link.closed) throw error
+      throw new LinkError('MAYBE_DONE', 'the connection to the host of the GCS closed', error)
+    } finally {
+      timer?.cancel()
+    }
+  }
+
+  #dial(): Promise<StorageLink> {
+    return (this.#link = this.#deps.connect())
+  }
+
+  /** Only the first who finds a link closed replaces it. */
+  #redial(closed: Promise<StorageLink> | undefined): Promise<StorageLink> {
+    return this.#link === undefined || this.#link === closed ? this.#dial() : this.#link
+  }
+
+  async #connected(): Promise<StorageLink> {
+    const current = this.#link
+    try {
+      const link = await (current ?? this.#dial())
+      return link.closed ? await this.#redial(current) : link
+    } catch (error) {
+      if (this.#link === current) this.#link = undefined
+      throw new LinkError(
+        'NOT_DONE',
+        `the host of the GCS cannot be reached: ${String(error)}`,
+        error,
+      )
+    }
+  }
+}
+
+/** What the host refused is final; what the link did to a call is not. */
+function explain(thrown: unknown): Failure {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+  return { kind: error instanceof LinkError ? error.kind : 'FINAL', error }
+}
+
+function copied(item: TransactItem): TransactItem {
+  if (item.kind === 'putIf') return { ...item, value: copyValue(item.value) }
+  return item.kind === 'update' ? { ...item, fields: copyValue(item.fields) } : item
+}

@@ -1,0 +1,155 @@
+// RemoteStorage keeps the contract of the port, over a real socket as over memory, also while its
+// connections break: a call that the host has made is not made again.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../../runtime/common/clock-system.ts'
+import { GcsUnavailableError, GcsWriteUnknownError } from '../../../runtime/common/errors.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import { StorageHost } from '../../../runtime/gcs/storage-host.ts'
+import type { StorageCalls, StorageRequest } from '../../../runtime/gcs/storage-messages.ts'
+import { RemoteStorage } from '../../../runtime/gcs/storage-remote.ts'
+import type { RowKey, Storage } from '../../../runtime/gcs/storage.ts'
+import { Channel } from '../../../runtime/protocol/channel.ts'
+import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
+import { udsTransport } from '../../../runtime/protocol/connection-uds.ts'
+import type { Listener, Transport } from '../../../runtime/protocol/connection.ts'
+import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
+import { ATTEMPTS } from '../../support/dynamo-storage.ts'
+import { growthContract, storageContract } from './storage-contract.ts'
+
+type StorageChannel = Channel<StorageCalls, object>
+const DEPS = { clock: systemClock, codec: new ValueCodec() }
+
+class Hosted {
+  readonly memory = new MemoryStorage()
+  readonly #host = new StorageHost(this.memory)
+  readonly #transport: Transport
+  readonly #address: string
+  readonly #listening: Promise<Listener>
+  /** Told of every request; true: the connection breaks before the answer leaves. */
+  breaks: (request: StorageRequest) => boolean = () => false
+  down = false
+  requests = 0
+
+  constructor(transport: Transport, address: string) {
+    this.#transport = transport
+    this.#address = address
+    this.#listening = transport.listen(address, (connection) => {
+      const channel: StorageChannel = new Channel(connection, DEPS)
+      channel.start({
+        notified: () => undefined,
+        closed: () => undefined,
+        requested: (_, message) => {
+          this.requests += 1
+          const request = message as StorageRequest
+          const reply = this.#host.handle(request)
+          if (!this.breaks(request)) return reply
+          connection.close()
+          return new Promise(() => undefined)
+        },
+      })
+    })
+  }
+
+  storage(deadlineMs = 20_000): Storage {
+    const connect = async (): Promise<StorageChannel> => {
+      if (this.down) throw new Error('down')
+      await this.#listening
+      const connection = await this.#transport.connect(this.#address)
+      const channel: StorageChannel = new Channel(connection, DEPS)
+      channel.start({
+        notified: () => undefined,
+        requested: () => undefined,
+        closed: () => undefined,
+      })
+      return channel
+    }
+    return new RemoteStorage({ ...ATTEMPTS, connect }, { deadlineMs })
+  }
+
+  async close(): Promise<void> {
+    await (await this.#listening).close()
+  }
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'virga-gcs-'))
+const open: Hosted[] = []
+let addresses = 0
+function hosted(transport: Transport = memoryTransport(systemClock)): Hosted {
+  const made = new Hosted(transport, join(folder, `gcs-${String(addresses++)}.sock`))
+  open.push(made)
+  return made
+}
+afterEach(async () => {
+  for (const made of open.splice(0)) await made.close()
+})
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
+
+storageContract('RemoteStorage in memory', () => hosted().storage())
+growthContract('RemoteStorage in memory', () => hosted().storage())
+storageContract('RemoteStorage over a socket', () => hosted(udsTransport).storage())
+storageContract('RemoteStorage over connections that break', () => {
+  const made = hosted()
+  let requests = 0
+  made.breaks = () => ++requests % 6 === 0
+  return made.storage()
+})
+
+describe('RemoteStorage', () => {
+  const key: RowKey = { table: 'cluster', pk: 'pk', sk: 'a' }
+
+  test('F30: an answer that is lost with its connection is asked for again', async () => {
+    const made = hosted()
+    made.breaks = () => made.requests === 1
+    expect(await made.storage().putIf(key, { n: 1 }, 'ABSENT')).toMatchObject({ won: true })
+    expect(made.requests).toBe(2)
+    expect(await made.memory.get(key)).toMatchObject({ version: 1 })
+  })
+
+  test('F19: of a request that arrives twice the second is not made', async () => {
+    const host = new StorageHost(new MemoryStorage())
+    const call = { kind: 'putIf', key, value: {}, expected: 'ABSENT' } as const
+    const request = { client: 'c', sequence: 0, endedBelow: 0, call }
+    const replies = await Promise.all([host.handle(request), host.handle(request)])
+    for (const reply of replies) expect(reply).toMatchObject({ won: true })
+    expect(await host.handle({ ...request, client: 'd' })).toMatchObject({ won: false })
+  })
+
+  test('what the client has ended is forgotten; what it has not is bounded', async () => {
+    const host = new StorageHost(new MemoryStorage())
+    const call = { kind: 'append', rows: [{ key, value: {} }] } as const
+    for (let sequence = 0; sequence < 5000; sequence++) {
+      await host.handle({ client: 'c', sequence, endedBelow: sequence, call })
+    }
+    const flood = (): void => {
+      for (let sequence = 0; sequence < 2000; sequence++) {
+        void host.handle({ client: 'd', sequence, endedBelow: 0, call })
+      }
+    }
+    expect(flood).toThrow(/under way/)
+  })
+
+  test('more calls at once than the host takes wait their turn', async () => {
+    const storage = hosted().storage()
+    const writes = Array.from({ length: 3000 }, (_, index) =>
+      storage.putIf({ ...key, sk: String(index) }, {}, 'ABSENT'),
+    )
+    expect((await Promise.all(writes)).every(({ won }) => won)).toBe(true)
+  })
+
+  test('a host that cannot be reached: nothing was written; one that breaks: unknown', async () => {
+    const made = hosted()
+    made.down = true
+    const refused = made.storage(300).putIf(key, {}, 'ABSENT')
+    await expect(refused).rejects.toBeInstanceOf(GcsUnavailableError)
+    made.down = false
+    made.breaks = () => true
+    const unknown = made.storage(300).putIf(key, {}, 'ABSENT')
+    await expect(unknown).rejects.toBeInstanceOf(GcsWriteUnknownError)
+    await expect(made.storage(300).get(key)).rejects.toBeInstanceOf(GcsUnavailableError)
+  })
+})
