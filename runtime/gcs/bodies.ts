@@ -14,8 +14,15 @@ import type { BodyStore } from './body-store.ts'
 import { fieldBytes, valueBytes, type Field } from './row-value.ts'
 import { keyText, type RowKey, type TableName } from './storage.ts'
 
-/** Above this a field is a body. Rows are for small things: a unit is paid per KiB written. */
-const FIELD_BYTES_MAX = 64 * 1024
+/**
+ * Above this a field is a body. A PUT to S3 costs as much as writing 8 KiB into a row: that decides
+ * for lineage, which nobody waits for; elsewhere one round trip less is worth more.
+ */
+const FIELD_BYTES_MAX: Readonly<Record<TableName, number>> = {
+  cluster: 64 * 1024,
+  lineage: 8 * 1024,
+  locations: 64 * 1024,
+}
 /** All fields of a row together. DynamoDB takes 400 KB; the rest is for its key and pointers. */
 const FIELDS_BYTES_MAX = 390 * 1024
 /** S3 takes 1,024 bytes. */
@@ -62,7 +69,7 @@ export class Bodies {
       .map((name) => ({ name, bytes: fieldBytes(value[name] ?? null) }))
       .toSorted((a, b) => b.bytes - a.bytes)
     for (const { name, bytes } of bySize) {
-      if (bytes <= FIELD_BYTES_MAX && valueBytes(fields) <= FIELDS_BYTES_MAX) break
+      if (bytes <= FIELD_BYTES_MAX[key.table] && valueBytes(fields) <= FIELDS_BYTES_MAX) break
       bodies[name] = await this.#put(key, name, { field: fields[name] ?? null, token })
       delete fields[name]
     }

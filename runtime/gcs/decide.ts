@@ -60,6 +60,23 @@ export async function decideTogether(
   })
 }
 
+/** Delete a row if it is as expected. One that is gone or has changed is left as it is. */
+export async function decideDelete(
+  storage: Storage,
+  key: RowKey,
+  expected: Present,
+): Promise<void> {
+  for (let repeats = 0; ; repeats++) {
+    try {
+      await storage.delete(key, expected)
+      return
+    } catch (error) {
+      if (!(error instanceof GcsWriteUnknownError) || repeats >= REPEATS_MAX) throw error
+      if (!holds(await storage.get(key), expected)) return
+    }
+  }
+}
+
 async function settle(
   storage: Storage,
   decision: Decision & { readonly expected: Expected },

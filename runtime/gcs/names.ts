@@ -1,6 +1,5 @@
 // Names of actors: one row per name, written once and released by its holder alone.
-import { GcsWriteUnknownError } from '../common/errors.ts'
-import { decidePut } from './decide.ts'
+import { decideDelete, decidePut } from './decide.ts'
 import type { RowValue, Storage } from './storage.ts'
 import { nameKey } from './tables.ts'
 
@@ -49,16 +48,10 @@ export async function releaseName(
   { namespace, name }: ActorName,
   actorId: string,
 ): Promise<void> {
-  try {
-    await storage.delete(nameKey(namespace, name), { fields: { actorId } })
-  } catch (error) {
-    // Actor ids are never used twice, so that one more try cannot take another's name.
-    if (!(error instanceof GcsWriteUnknownError)) throw error
-    await storage.delete(nameKey(namespace, name), { fields: { actorId } })
-  }
+  await decideDelete(storage, nameKey(namespace, name), { fields: { actorId } })
 }
 
-function asName(value: RowValue): NameRow {
+export function asName(value: RowValue): NameRow {
   const { actorId, owner, sinceMs } = value
   return { actorId: String(actorId), owner: String(owner), sinceMs: Number(sinceMs) }
 }

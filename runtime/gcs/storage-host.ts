@@ -1,8 +1,8 @@
 // The host's side of RemoteStorage: makes the calls of other raylets on the storage it has.
 // Invariants:
-//   G1. A call that arrives twice is made once, also while the first is still running: both get the
-//       answer of the first (F19, F21).
-//   G2. What is remembered for a client is bounded: the calls it has not yet ended.
+//   GH1. A call that arrives twice is made once, also while the first is still running: both get
+//       the answer of the first (F19, F21).
+//   GH2. What is remembered for a client is bounded: the calls it has not yet ended.
 import { CapacityError } from '../common/errors.ts'
 import type { Storage } from './storage.ts'
 import { perform, type StorageReply, type StorageRequest } from './storage-messages.ts'
@@ -26,7 +26,7 @@ export class StorageHost {
     const calls = this.#callsOf(client)
     for (const ended of calls.keys()) if (ended < endedBelow) calls.delete(ended)
     const known = calls.get(sequence)
-    if (known !== undefined) return known // G1
+    if (known !== undefined) return known // GH1
     if (calls.size >= CALLS_IN_FLIGHT_MAX) {
       throw new CapacityError(`${String(calls.size)} calls to the GCS are under way: wait for them`)
     }

@@ -60,8 +60,8 @@ export const nodeKey = (nodeId: string): RowKey => inCluster(`N#${String(shardOf
 
 export const membershipKey: RowKey = inCluster('M', 'V')
 
-const JOBS = 'JOBS'
-const PENDING_JOBS = 'JOBQ'
+export const JOBS = 'JOBS'
+export const PENDING_JOBS = 'JOBQ'
 /** @param submissionId  or, for an interactive driver, its JobId in hex. */
 export const jobKey = (submissionId: string): RowKey => inCluster(JOBS, submissionId)
 export const pendingJobKey = (submissionId: string): RowKey => inCluster(PENDING_JOBS, submissionId)

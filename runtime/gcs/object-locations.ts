@@ -1,0 +1,55 @@
+// Where large objects lie, for the time when their owner is gone or does not know. Facts: a late or
+// repeated one does no harm, because whoever reads an object compares it with its checksum.
+// Two write units per object: when it is sealed, and when it is spilled.
+import { decideDelete } from './decide.ts'
+import type { AppendedRow, Storage } from './storage.ts'
+import { locationKey } from './tables.ts'
+
+/** Garbage collection of what nobody took back: a day after the last word. */
+export const LOCATION_KEPT_MS = 24 * 3_600_000
+
+export interface SpillPlace {
+  /** File or S3 key, and the range of it. */
+  readonly path: string
+  readonly offset: number
+}
+
+export interface ObjectLocation {
+  /** Hex. */
+  readonly objectId: string
+  readonly sizeBytes: number
+  /** CRC-32 of its bytes. */
+  readonly checksum: number
+  /** Node that has the primary copy, in its epoch; of a dead one only the spill is left. */
+  readonly nodeId: string
+  readonly epoch: number
+  readonly spill: SpillPlace | null
+}
+
+/** @param nowMs  wall time, for garbage collection alone. */
+export async function tellLocations(
+  storage: Storage,
+  locations: readonly ObjectLocation[],
+  nowMs: number,
+): Promise<void> {
+  await storage.append(
+    locations.map(({ objectId, ...value }): AppendedRow => {
+      return { key: locationKey(objectId), value, expiresAtMs: nowMs + LOCATION_KEPT_MS }
+    }),
+  )
+}
+
+export async function findLocation(
+  storage: Storage,
+  objectId: string,
+): Promise<ObjectLocation | undefined> {
+  const row = await storage.get(locationKey(objectId))
+  return row && ({ ...row.value, objectId } as unknown as ObjectLocation)
+}
+
+/** The object was freed. */
+export async function forgetLocation(storage: Storage, objectId: string): Promise<void> {
+  const row = await storage.get(locationKey(objectId), { stale: true })
+  // A lost race is a newer word about it, which expires by itself.
+  if (row !== undefined) await decideDelete(storage, row.key, row.version)
+}

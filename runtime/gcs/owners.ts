@@ -1,0 +1,54 @@
+// Adoption of what a dead owner left: one process per owner and epoch counts its references and
+// runs its lineage again; everybody else is sent to it.
+// Invariants:
+//   AO1. Of many who want to adopt, one wins each epoch; the others learn who.
+//   AO2. An adopter that was followed by another is refused: what it decides names its epoch.
+// Source: design 5 (dead owner); faults.md F06.
+import { decidePut } from './decide.ts'
+import type { RowValue, Storage } from './storage.ts'
+import { ownerKey } from './tables.ts'
+
+export interface Adoption {
+  /** WorkerId of the adopter, hex. */
+  readonly adopter: string
+  /** Where it listens. */
+  readonly address: string
+  /** 1 for the first adopter; one more with each that follows. */
+  readonly epoch: number
+}
+
+export async function readAdoption(storage: Storage, owner: string): Promise<Adoption | undefined> {
+  const row = await storage.get(ownerKey(owner))
+  return row && asAdoption(row.value)
+}
+
+/**
+ * Adopt an owner's objects, after `gone`: the owner itself (undefined) or an adopter that died too.
+ * @returns who has adopted them now, which may be somebody else.
+ */
+export async function adopt(
+  storage: Storage,
+  owner: string,
+  by: Omit<Adoption, 'epoch'>,
+  gone: Adoption | undefined,
+): Promise<Adoption> {
+  const key = ownerKey(owner)
+  const before = gone === undefined ? undefined : await storage.get(key)
+  const adoption: Adoption = { ...by, epoch: (gone?.epoch ?? 0) + 1 }
+  // AO1: somebody was quicker.
+  if (before !== undefined && asAdoption(before.value).epoch !== gone?.epoch) {
+    return asAdoption(before.value)
+  }
+  const outcome = await decidePut(storage, {
+    key,
+    value: { ...adoption },
+    expected: before?.version ?? 'ABSENT',
+    isOurs: ({ adopter, epoch }) => adopter === by.adopter && epoch === adoption.epoch,
+  })
+  const row = outcome.won ? outcome.row : outcome.current
+  return row === undefined ? adoption : asAdoption(row.value)
+}
+
+function asAdoption({ adopter, address, epoch }: RowValue): Adoption {
+  return { adopter: String(adopter), address: String(address), epoch: Number(epoch) }
+}

@@ -1,0 +1,46 @@
+// The tables above the port: in memory, while answers are lost, and on DynamoDB.
+import { afterAll, describe, expect, test } from 'vitest'
+import { systemClock } from '../../../runtime/common/clock-system.ts'
+import { silentLog } from '../../../runtime/common/log.ts'
+import { LineageWriter, readSpec } from '../../../runtime/gcs/lineage.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import { makeStorage } from '../../support/dynamo-storage.ts'
+import { startCloud } from '../../support/emulator.ts'
+import { lostAnswers } from '../../support/lost-answers.ts'
+import { decisionsContract } from './decisions-contract.ts'
+
+decisionsContract('MemoryStorage', () => new MemoryStorage())
+for (const every of [2, 3, 5]) {
+  const name = `a storage that loses each ${String(every)}th answer`
+  decisionsContract(name, () => lostAnswers(new MemoryStorage(), every))
+}
+
+const cloud = await startCloud('ministack')
+describe.skipIf(cloud === undefined)('on MiniStack', () => {
+  if (cloud === undefined) return
+  const { storage, meter } = makeStorage(cloud)
+  afterAll(async () => {
+    storage.close()
+    await cloud.stop()
+  })
+  decisionsContract('DynamoStorage', () => storage)
+
+  test('lineage: a large segment is one object of S3, and one write unit or two', async () => {
+    const units = (): number =>
+      meter.rows().find(({ table }) => table === 'lineage')?.writeUnits ?? 0
+    const before = units()
+    const options = { nodeId: 'ab', epoch: 1, durable: false }
+    const writer = new LineageWriter({ storage, clock: systemClock, log: silentLog }, options)
+    const bytes = (sequence: number): Buffer =>
+      Buffer.from(`${'spec'.repeat(20)}${String(sequence)}`)
+    for (let sequence = 0; sequence < 10_000; sequence++) {
+      writer.add({ owner: 'aa', sequence, bytes: bytes(sequence) })
+    }
+    const place = await writer.committed('aa', 4711)
+    const spec = await readSpec(storage, place, { owner: 'aa', sequence: 4711 })
+    expect(Buffer.from(spec ?? []).equals(bytes(4711))).toBe(true)
+    const row = { table: 'lineage', pk: 'ab#1', sk: '000000000000' } as const
+    expect(await storage.pointersOf(row)).toHaveLength(1)
+    expect(units() - before).toBeLessThanOrEqual(2)
+  })
+})

@@ -1,0 +1,162 @@
+// Lineage: segments pack and give back what was put in; the writer groups, drops, retries, bounds.
+import { deflateRawSync } from 'node:zlib'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  DecodeError,
+  DecompressLimitError,
+  GcsUnavailableError,
+} from '../../../runtime/common/errors.ts'
+import { silentLog } from '../../../runtime/common/log.ts'
+import {
+  SEGMENT_BYTES_MAX,
+  findSpec,
+  packSegment,
+  type TaskSpec,
+} from '../../../runtime/gcs/lineage-segment.ts'
+import {
+  COMMIT_EVERY_MS,
+  DURABLE_COMMIT_MS,
+  LineageWriter,
+  readSpec,
+} from '../../../runtime/gcs/lineage.ts'
+import type { Consumed } from '../../../runtime/gcs/meter.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import type { Storage } from '../../../runtime/gcs/storage.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+import { meteredStorage } from '../../support/metered-storage.ts'
+
+const spec = (sequence: number, owner = 'aa', sizeBytes = 10): TaskSpec => ({
+  owner,
+  sequence,
+  bytes: new Uint8Array(sizeBytes).fill(sequence % 251),
+})
+
+describe('a segment', () => {
+  test('gives back every spec that is in it, byte for byte, and no other', () => {
+    const specs = fc.uniqueArray(
+      fc.record({
+        owner: fc.constantFrom('aa', 'bb', 'cc'),
+        sequence: fc.integer({ min: 0, max: 50 }),
+        bytes: fc.uint8Array({ maxLength: 20 }),
+      }),
+      { selector: ({ owner, sequence }) => `${owner}${String(sequence)}`, maxLength: 40 },
+    )
+    fc.assert(
+      fc.property(specs, (given) => {
+        const segment = packSegment(given)
+        for (const { owner, sequence, bytes } of given) {
+          expect(Uint8Array.from(findSpec(segment, owner, sequence) ?? [])).toEqual(bytes)
+        }
+        expect(findSpec(segment, 'aa', 51)).toBeUndefined()
+        expect(findSpec(segment, 'dd', 0)).toBeUndefined()
+      }),
+    )
+  })
+
+  test('has an index of runs: a thousand in a row are one entry', () => {
+    const specs = Array.from({ length: 1000 }, (_, index) => spec(index))
+    expect(packSegment(specs).index).toEqual([{ owner: 'aa', runs: [0, 999] }])
+  })
+
+  test('B10: a bomb or rubbish is refused, typed', () => {
+    const index = [{ owner: 'aa', runs: [0, 0] }]
+    const bomb = deflateRawSync(Buffer.alloc(65 * 1024 * 1024), { level: 9 })
+    expect(() => findSpec({ index, packed: bomb }, 'aa', 0)).toThrow(DecompressLimitError)
+    const rubbish = Uint8Array.from([255, 1, 2, 3])
+    expect(() => findSpec({ index, packed: rubbish }, 'aa', 0)).toThrow(DecodeError)
+    const short = deflateRawSync(Buffer.from([9, 0, 0, 0, 1]))
+    expect(() => findSpec({ index, packed: short }, 'aa', 0)).toThrow(DecodeError)
+  })
+})
+
+describe('the writer', () => {
+  function made(options: { durable?: boolean; storage?: Storage } = {}) {
+    const clock = new HandClock()
+    const { durable = false, storage = new MemoryStorage() } = options
+    const writer = new LineageWriter(
+      { storage, clock, log: silentLog },
+      { nodeId: 'ab', epoch: 3, durable },
+    )
+    return { clock, storage, writer }
+  }
+
+  test('writes what is left after a second as one row, found by one read', async () => {
+    const { clock, storage, writer } = made()
+    for (let sequence = 0; sequence < 100; sequence++) writer.add(spec(sequence))
+    const place = writer.committed('aa', 7)
+    await clock.advance(COMMIT_EVERY_MS)
+    expect(await place).toEqual({ nodeId: 'ab', epoch: 3, segment: 0 })
+    const bytes = await readSpec(storage, await place, spec(7))
+    expect(Uint8Array.from(bytes ?? [])).toEqual(spec(7).bytes)
+    expect(await storage.query('lineage', 'ab#3')).toHaveLength(1)
+  })
+
+  test('specs whose refs are gone before that cost nothing', async () => {
+    const { clock, storage, writer } = made()
+    for (let sequence = 0; sequence < 100; sequence++) writer.add(spec(sequence))
+    for (let sequence = 0; sequence < 100; sequence++) writer.drop('aa', sequence)
+    await clock.advance(5 * COMMIT_EVERY_MS)
+    expect(await storage.query('lineage', 'ab#3')).toEqual([])
+  })
+
+  test('a spec that somebody waits for is written, dropped or not', async () => {
+    const { clock, writer } = made({ durable: true })
+    writer.add(spec(1))
+    const place = writer.committed('aa', 1)
+    writer.drop('aa', 1)
+    await clock.advance(DURABLE_COMMIT_MS)
+    expect(await place).toMatchObject({ segment: 0 })
+  })
+
+  test('a MiB is written at once; later segments follow in order', async () => {
+    const { clock, storage, writer } = made()
+    const size = SEGMENT_BYTES_MAX / 4
+    for (let sequence = 0; sequence < 6; sequence++) writer.add(spec(sequence, 'aa', size))
+    await clock.advance(0)
+    expect(await storage.query('lineage', 'ab#3')).toHaveLength(1)
+    await clock.advance(COMMIT_EVERY_MS)
+    const rows = await storage.query('lineage', 'ab#3')
+    expect(rows.map((row) => row.value['index'])).toEqual([
+      [{ owner: 'aa', runs: [0, 3] }],
+      [{ owner: 'aa', runs: [4, 5] }],
+    ])
+  })
+
+  test('LI1, LI3: in an outage it keeps what it has, says when it is full, and catches up', async () => {
+    const memory = new MemoryStorage()
+    let away = true
+    const storage: Storage = Object.assign(Object.create(memory) as Storage, {
+      append: (rows: Parameters<Storage['append']>[0]) =>
+        away ? Promise.reject(new GcsUnavailableError('away')) : memory.append(rows),
+    })
+    const { clock, writer } = made({ storage })
+    let sequence = 0
+    while (writer.hasRoom) {
+      writer.add(spec(sequence++, 'aa', SEGMENT_BYTES_MAX))
+      await clock.advance(100)
+    }
+    expect(sequence).toBe(64)
+    const place = writer.committed('aa', 63)
+    away = false
+    await clock.advance(10 * COMMIT_EVERY_MS)
+    expect(writer.hasRoom).toBe(true)
+    expect(await place).toMatchObject({ segment: 1 })
+    expect(await memory.query('lineage', 'ab#3')).toHaveLength(2)
+  })
+
+  test('a million tiny tasks of one driver cost at most a thousand write units', async () => {
+    let units = 0
+    const meter = { record: ({ writeUnits }: Consumed) => void (units += writeUnits) }
+    const { clock, writer } = made({ storage: meteredStorage(new MemoryStorage(), meter) })
+    const [tasks, perSecond, alive] = [50_000, 10_000, 0.02]
+    for (let sequence = 0; sequence < tasks; sequence++) {
+      writer.add(spec(sequence, 'aa', 100))
+      if (sequence % (1 / alive) !== 0) writer.drop('aa', sequence)
+      if (sequence % perSecond === perSecond - 1) await clock.advance(1000)
+    }
+    await clock.advance(2000)
+    expect(units).toBeGreaterThan(0)
+    expect((units / tasks) * 1_000_000).toBeLessThanOrEqual(1000)
+  })
+})
