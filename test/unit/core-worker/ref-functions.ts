@@ -71,3 +71,12 @@ export const payloads = remote(function* (count: number, sizeBytes: number) {
   for (let i = 0; i < count; i += 1) yield '.'.repeat(sizeBytes)
 })
 export const gpusSeen = remote(() => runtimeContext().gpuIds, { numGpus: 1 })
+
+class Slow {
+  #count = 0
+  async next(): Promise<number> {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    return (this.#count += 1)
+  }
+}
+export const RemoteSlow = remote(Slow)
