@@ -3,7 +3,7 @@
 // Extra fields are let pass: a newer client may send some.
 import { ProtocolError } from '../common/errors.ts'
 import { showValue } from '../common/show-value.ts'
-import type { RayletCalls, RayletNotices } from '../protocol/messages.ts'
+import type { RayletCalls, RayletNotices, TaskEventRun } from '../protocol/messages.ts'
 
 type Check = (value: unknown) => boolean
 type Fields = Readonly<Record<string, Check>>
@@ -61,10 +61,16 @@ const progress = shape({
   ...{ name: text, kind },
   ...{ pending: count, running: count, done: count, failed: count },
 })
-const taskEvent = shape({
-  ...{ parent: text, index: count, name: text, kind, state: oneOf('FINISHED', 'FAILED') },
-  ...{ startMs: number, endMs: number, attempt: count, pid: count },
+const column: Check = (value) => value instanceof Float64Array
+const eventColumns = shape({
+  ...{ parent: text, name: text, kind, state: oneOf('FINISHED', 'FAILED'), attempt: count },
+  ...{ indices: column, startsMs: column, endsMs: column },
 })
+const eventRun: Check = (value) => {
+  if (!eventColumns(value)) return false
+  const { indices, startsMs, endsMs } = value as TaskEventRun
+  return startsMs.length === indices.length && endsMs.length === indices.length
+}
 const job = shape({
   ...{ jobId: text, name: text, namespace: text, entry: optional(text), cwd: text },
   ...{ argv: listOf(text), execArgv: listOf(text), env: recordOf(text), modules: listOf(text) },
@@ -123,7 +129,7 @@ const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
   storeAbort: { objectId: text },
   storeUnpin: { objectId: text, count },
   storeFree: { objectIds: listOf(text) },
-  taskEvents: { events: listOf(taskEvent), droppedCount: optional(count) },
+  taskEvents: { pid: count, runs: listOf(eventRun), droppedCount: count },
   progress: { functions: listOf(progress) },
   takeTokens: { name: text, concurrency: optional(amount), perSecond: optional(amount), count },
   returnTokens: { name: text, count, unused: flag },

@@ -373,6 +373,13 @@ describe('the end', () => {
   })
 })
 
+const aRun = (indices: number[], startsMs: number[]): object => ({
+  ...{ parent: 'p', name: 'f', kind: 'task', state: 'FINISHED', attempt: 0 },
+  indices: Float64Array.from(indices),
+  startsMs: Float64Array.from(startsMs),
+  endsMs: Float64Array.from(indices),
+})
+
 describe('malformed messages', () => {
   const good = aClass()
   test.each<[keyof RayletNotices, object]>([
@@ -383,7 +390,8 @@ describe('malformed messages', () => {
     ['blocked', { waitId: 1, taskId: 't' }],
     ['storeFree', { objectIds: [1] }],
     ['progress', {}],
-    ['taskEvents', { events: [{}] }],
+    ['taskEvents', { pid: 1, runs: [{}], droppedCount: 0 }],
+    ['taskEvents', { pid: 1, runs: [aRun([1, 2], [1])], droppedCount: 0 }],
     ['takeTokens', { name: 'x', count: 'all' }],
   ])('B01 %s that is none closes its own connection, and others go on', async (type, message) => {
     const driver = await aDriver()
