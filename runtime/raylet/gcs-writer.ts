@@ -1,7 +1,12 @@
 // What the raylet writes into the GCS and reads from it: names of actors, its job rows, its own
-// node row. Each write comes after the one before, so that names are freed and taken in the order
-// the brain decided.
-import type { Clock } from '../common/clock.ts'
+// node row.
+// Invariants:
+//   GW1. Each write comes after the one before, so that names are freed and taken in the order
+//        the brain decided.
+//   GW2. An outage of the GCS, of any length, delays what is written and answered; it loses
+//        nothing.
+import { delay, type Clock } from '../common/clock.ts'
+import { GcsUnavailableError, GcsWriteUnknownError } from '../common/errors.ts'
 import { fromHex, toHex } from '../common/ids.ts'
 import type { Log } from '../common/log.ts'
 import { claimName, findName, releaseName, type NameRow } from '../gcs/names.ts'
@@ -11,6 +16,9 @@ import type { JobSpec } from '../protocol/messages.ts'
 import type { Stimulus } from './client-link.ts'
 import type { NodeConfig } from './state.ts'
 import type { NameHolder, RayletEffect } from './turn.ts'
+
+/** The storage has repeated it for a while by itself before. */
+const REPEAT_MS = 500
 
 export interface GcsWriterDeps {
   readonly storage: Storage
@@ -23,12 +31,18 @@ type NameEffect = Extract<RayletEffect, { kind: 'claimName' | 'releaseName' | 'f
 export class GcsWriter {
   readonly #deps: GcsWriterDeps
   readonly #tell: (stimulus: Stimulus) => void
-  #last: Promise<unknown> = Promise.resolve()
+  #last: Promise<void> = Promise.resolve()
+  #closed = false
 
   /** @param tell  takes what came of an effect back to the brain. */
   constructor(deps: GcsWriterDeps, tell: (stimulus: Stimulus) => void) {
     this.#deps = deps
     this.#tell = tell
+  }
+
+  /** Nothing is repeated any more. */
+  close(): void {
+    this.#closed = true
   }
 
   perform(effect: NameEffect): void {
@@ -82,11 +96,30 @@ export class GcsWriter {
   }
 
   #inOrder(run: () => Promise<void>): void {
-    this.#last = this.#last.then(run).catch((error: unknown) => {
-      this.#deps.log.error('the GCS could not be written', { error: String(error) })
-    })
+    this.#last = this.#last.then(() => this.#untilDone(run))
+  }
+
+  /** GW2. All that is written here may be written again. */
+  async #untilDone(run: () => Promise<void>): Promise<void> {
+    for (let repeats = 0; !this.#closed; repeats += 1) {
+      try {
+        await run()
+        return
+      } catch (error) {
+        const fields = { error: String(error) }
+        if (!isOutage(error)) {
+          this.#deps.log.error('the GCS could not be written', fields)
+          return
+        }
+        if (repeats === 0) this.#deps.log.warn('the GCS is away: what it decides waits', fields)
+      }
+      await delay(this.#deps.clock, REPEAT_MS)
+    }
   }
 }
+
+const isOutage = (error: unknown): boolean =>
+  error instanceof GcsUnavailableError || error instanceof GcsWriteUnknownError
 
 function holderOf(row: NameRow | undefined): NameHolder | undefined {
   if (row === undefined) return undefined

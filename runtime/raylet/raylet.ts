@@ -149,6 +149,7 @@ export class Raylet {
   async #stop(): Promise<void> {
     this.#brain.stop()
     this.#memory.stop()
+    this.#gcs.close()
     for (const { workerId } of this.state.workers.values()) {
       const link = this.#links.get(workerId)
       // Whoever has not said hello yet has nothing to finish.

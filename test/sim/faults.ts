@@ -1,10 +1,12 @@
 // Faults at random moments, as often as the plan says, until they end and the cluster must heal.
 import type { Draw } from './draw.ts'
+import type { Probe } from './probes.ts'
 import type { SimProcess } from './process.ts'
 import type { World } from './world.ts'
 
 const PAUSE_MS_MAX = 2_000
 const STALL_MS_MAX = 1_500
+const OUTAGE_MS_MAX = 3_000
 
 export function injectFaults(world: World, draw: Draw): void {
   const { faults, faultsEndMs } = world.plan
@@ -21,6 +23,14 @@ export function injectFaults(world: World, draw: Draw): void {
     }
     next()
   }
+  once(world, faults.killRayletAtMs, () => {
+    const [node] = world.nodes
+    if (node !== undefined) strikeDead(world, node.process, 'a raylet is killed')
+  })
+  once(world, faults.killDriverAtMs, () => {
+    const driver = world.drivers.at(-1)
+    if (driver !== undefined) strikeDead(world, driver.process, 'a driver is killed')
+  })
   repeat('kills a worker', faults.killWorkerMs, () => {
     killWorker(world, draw)
   })
@@ -35,13 +45,38 @@ export function injectFaults(world: World, draw: Draw): void {
     world.probes.hit('a link stalls')
     world.network.hold(draw.pick(all), draw.pick(all), draw.between(0, STALL_MS_MAX))
   })
+  repeat('takes the GCS away', faults.outageMs, () => {
+    const { storage } = world.plan
+    const before = storage.failChance
+    if (before === 1) return
+    world.probes.hit('the GCS is away')
+    storage.failChance = 1
+    world.scheduler.at(
+      world.scheduler.nowMs + draw.between(0, OUTAGE_MS_MAX),
+      undefined,
+      'the GCS is back',
+      () => {
+        storage.failChance = world.scheduler.nowMs >= faultsEndMs ? 0 : before
+      },
+    )
+  })
   world.scheduler.at(faultsEndMs, undefined, 'faults end', () => {
-    const { link, disk } = world.plan
+    const { link, disk, storage } = world.plan
+    storage.failChance = 0
     link.spikeChance = 0
     disk.failChance = 0
     world.plan.stillbornChance = 0
     faults.crashChance = 0
   })
+}
+
+function once(world: World, atMs: number, strike: () => void): void {
+  if (atMs < world.plan.faultsEndMs) world.scheduler.at(atMs, undefined, 'kills', strike)
+}
+
+function strikeDead(world: World, process: SimProcess, probe: Probe): void {
+  world.probes.hit(probe)
+  world.crash(process)
 }
 
 function killWorker(world: World, draw: Draw): void {

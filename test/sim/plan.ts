@@ -36,8 +36,17 @@ export function withoutFaults(plan: Plan): Plan {
     ...plan,
     link: { ...plan.link, spikeChance: 0 },
     disk: { ...plan.disk, failChance: 0 },
+    storage: { ...plan.storage, failChance: 0 },
     stillbornChance: 0,
-    faults: { killWorkerMs: Infinity, pauseMs: Infinity, stallMs: Infinity, crashChance: 0 },
+    faults: {
+      killWorkerMs: Infinity,
+      pauseMs: Infinity,
+      stallMs: Infinity,
+      killRayletAtMs: Infinity,
+      killDriverAtMs: Infinity,
+      outageMs: Infinity,
+      crashChance: 0,
+    },
   }
 }
 
@@ -45,6 +54,11 @@ export interface FaultRates {
   readonly killWorkerMs: number
   readonly pauseMs: number
   readonly stallMs: number
+  /** When the raylet, or a driver, is killed; Infinity for never. */
+  readonly killRayletAtMs: number
+  readonly killDriverAtMs: number
+  /** The GCS is away for a while. */
+  readonly outageMs: number
   /** Share of the moments right before and after an effect at which its process is killed. */
   crashChance: number
 }
@@ -74,7 +88,7 @@ export function drawPlan(draw: Draw): Plan {
       failChance,
     },
     diskMayRefuse: capacityBytes <= arenaBytes || failChance > 0,
-    storage: { latencyMs: draw.pick([0.1, 5, 50]) },
+    storage: { latencyMs: draw.pick([0.1, 5, 50]), failChance: share(0.4, 0.5) },
     stillbornChance: share(0.2, 0.2),
     driverCount: draw.pick([1, 1, 2]),
     opCount: draw.int(5, 40),
@@ -82,6 +96,9 @@ export function drawPlan(draw: Draw): Plan {
       killWorkerMs: rate(0.5, 20, 1000),
       pauseMs: rate(0.3, 50, 1000),
       stallMs: rate(0.3, 50, 1000),
+      outageMs: rate(0.2, 200, 2000),
+      killRayletAtMs: rate(0.06, 20, 2000),
+      killDriverAtMs: rate(0.12, 20, 2000),
       crashChance: share(0.4, 0.1),
     },
     faultsEndMs: draw.between(500, 4000),

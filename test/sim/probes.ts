@@ -10,10 +10,15 @@ export const PROBES = [
   'a worker dies after an effect, before its reply',
   'a worker dies right after its reply',
   'a process is paused',
+  'a raylet is killed',
+  'a driver is killed',
   'a link stalls',
   'the disk is full',
   'a write to the disk fails',
   'a spilled object is restored',
+  'a storage call fails',
+  'a storage call is executed and fails',
+  'the GCS is away',
 ] as const
 
 export type Probe = (typeof PROBES)[number]

@@ -3,6 +3,7 @@
 // scenarios that must stay are those below, made of programs of their own.
 import { describe, expect, test } from 'vitest'
 import { cancel, get } from '../../sdk/index.ts'
+import { actorEntryOf } from '../../runtime/core-worker/actor-handle.ts'
 import { Draw } from './draw.ts'
 import { drawPlan, withoutFaults } from './plan.ts'
 import { play } from './play.ts'
@@ -35,5 +36,22 @@ describe('scenario', () => {
       return value
     })
     expect(outcome).toBe(remote.combined('second', []))
+  })
+
+  test('F14 an actor is named while the GCS is away: it lives once the GCS is back', async () => {
+    const plan = { ...calm, storage: { latencyMs: 1, failChance: 0 } }
+    const seq = await play(plan, async (world, driver) => {
+      plan.storage.failChance = 1
+      world.scheduler.at(world.scheduler.nowMs + 5_000, undefined, 'the GCS is back', () => {
+        plan.storage.failChance = 0
+      })
+      const actor = remote.RemoteAccount.options({ name: 'named' }).remote('named', true)
+      const ref = actor.take.remote('driver1', 7, 0)
+      const taken = await get(ref)
+      ref.free()
+      driver.collector.drop(actorEntryOf(actor))
+      return taken
+    })
+    expect(seq).toBe(7)
   })
 })

@@ -154,6 +154,7 @@ export class World {
         },
         storage: simStorage(process, this.storage, {
           draw: draw.fork('storage'),
+          probes,
           quality: plan.storage,
         }),
         clock: process.clock,
