@@ -40,11 +40,15 @@ function checkNames(state: RayletState): void {
 
 /** I5, I9: programs have ended and some time has passed; their drivers are still connected. */
 export async function leftAtRest(world: World): Promise<string[]> {
-  const names = await Promise.all(
+  const taken = await Promise.all(
     namespacesOf(world).map((namespace) => world.storage.query('cluster', `NAME#${namespace}`)),
   )
-  const rows = names.flat().map(({ key }) => `the name ${key.sk} is taken`)
-  return [...rows, ...world.nodes.flatMap(leftAtNode), ...world.drivers.flatMap(leftAtDriver)]
+  const rows = taken.flat().map(({ key }) => `the name ${key.sk} is taken`)
+  const nodes = world.nodes.filter(({ process }) => process.alive)
+  const drivers = world.drivers.filter(({ process }) => process.alive)
+  // Names outlive the raylet that would have released them.
+  const names = nodes.length < world.nodes.length ? [] : rows
+  return [...names, ...nodes.flatMap(leftAtNode), ...drivers.flatMap(leftAtDriver)]
 }
 
 const namespacesOf = (world: World): string[] => [
@@ -102,7 +106,8 @@ function leftAtDriver({ process, core }: Pick<SimDriver, 'process' | 'core'>): s
 /** I10: drivers have left. */
 export function leftAtEnd(world: World): string[] {
   const left: string[] = []
-  for (const { name, raylet } of world.nodes) {
+  for (const { name, raylet, process } of world.nodes) {
+    if (!process.alive) continue
     const { state } = raylet
     if (state.jobs.size > 0) left.push(`${name}: ${String(state.jobs.size)} jobs`)
     if (state.workers.size > 0) left.push(`${name}: ${String(state.workers.size)} workers`)

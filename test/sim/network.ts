@@ -1,7 +1,6 @@
-// The network and the local sockets of a simulated run: the Transport port with latency, stalls,
-// breaks and partitions per pair of processes.
-// A connection never loses or reorders in its middle, as streams do not: what was sent arrives in
-// order, late, or the connection breaks and the rest is lost. Connections overtake each other.
+// The network and the local sockets of a simulated run: the Transport port with latency, and stalls
+// per pair of processes. A connection never loses or reorders, as streams do not: what was sent
+// arrives in order, if late. Connections overtake each other.
 //   N-invariants of connection.ts: frames whole and in order (N1), onClose once per side (N2).
 import { crc32 } from 'node:zlib'
 import {
@@ -14,6 +13,7 @@ import type { Draw } from './draw.ts'
 import type { Probes } from './probes.ts'
 import type { SimProcess } from './process.ts'
 import type { Scheduler } from './scheduler.ts'
+import { showFrame } from './story.ts'
 
 export interface LinkQuality {
   /** One way, without any trouble. */
@@ -37,8 +37,6 @@ class End implements Connection {
   #lastAtMs = 0
   #closed = false
   #told = false
-  /** Raised when what is under way is lost. */
-  #generation = 0
 
   constructor(network: SimNetwork, process: SimProcess, label: string) {
     this.#network = network
@@ -48,10 +46,6 @@ class End implements Connection {
 
   get bufferedBytes(): number {
     return this.peer?.inFlightBytes ?? 0
-  }
-
-  get isOpen(): boolean {
-    return !this.#told
   }
 
   send(frame: Buffer): void {
@@ -76,12 +70,13 @@ class End implements Connection {
     this.peer?.finish(this.process)
   }
 
+  /** Nothing keeps a simulated process alive but the simulation. */
   ref(): void {
-    this.#network.references += 1
+    return undefined
   }
 
   unref(): void {
-    this.#network.references -= 1
+    return undefined
   }
 
   /** The process at this end is gone: what the kernel had taken is still delivered. */
@@ -92,39 +87,29 @@ class End implements Connection {
     this.peer?.finish(this.process)
   }
 
-  /** The connection breaks: both ends are told, and what is under way is lost. */
-  break(why: string): void {
-    for (const end of [this, this.peer]) {
-      if (end === undefined || end.#told) continue
-      end.lose()
-      end.#closed = true
-      end.process.later(this.#network.latency(), `break of ${end.label}`, () => {
-        end.#tellClosed(new Error(why))
-      })
-    }
-  }
-
-  lose(): void {
-    this.#generation += 1
-  }
-
   #arrive(body: Buffer, from: SimProcess): void {
     const atMs = this.#arrival(from)
-    const generation = this.#generation
     this.inFlightBytes += body.byteLength
-    this.#later(atMs, `frame ${this.label} ${String(crc32(body))}`, () => {
+    const deliver = (): void => {
       this.inFlightBytes -= body.byteLength
-      if (generation === this.#generation && !this.#told) this.#events?.onFrame(body)
-    })
+      if (!this.#told) this.#events?.onFrame(body)
+    }
+    const label = `frame ${this.label} ${String(crc32(body))}`
+    this.process.later(atMs - this.process.nowMs, label, this.#onceStarted(deliver), () =>
+      showFrame(body),
+    )
   }
 
   /** The other side says that nothing more comes. */
   finish(from: SimProcess): void {
-    this.#later(this.#arrival(from), `end of ${this.label}`, () => {
+    const end = (): void => {
       if (this.#told) return
       this.close()
-      this.#tellClosed()
-    })
+      this.#told = true
+      this.#events?.onClose()
+    }
+    const inMs = this.#arrival(from) - this.process.nowMs
+    this.process.later(inMs, `end of ${this.label}`, this.#onceStarted(end))
   }
 
   #arrival(from: SimProcess): number {
@@ -134,18 +119,11 @@ class End implements Connection {
     return this.#lastAtMs
   }
 
-  #later(atMs: number, label: string, run: () => void): void {
-    const deliver = (): void => {
+  #onceStarted(run: () => void): () => void {
+    return () => {
       if (this.#events === undefined) this.#inbox.push(run)
       else run()
     }
-    this.process.later(atMs - this.process.nowMs, label, deliver)
-  }
-
-  #tellClosed(error?: Error): void {
-    if (this.#told) return
-    this.#told = true
-    this.#events?.onClose(error)
   }
 }
 
@@ -155,7 +133,6 @@ interface Listening {
 }
 
 export class SimNetwork {
-  references = 0
   /** Every address that was dialled, in order. */
   readonly dialled: string[] = []
   readonly quality: LinkQuality
@@ -193,16 +170,6 @@ export class SimNetwork {
 
   heldUntilMs(a: SimProcess, b: SimProcess): number {
     return this.#held.get(pairOf(a, b)) ?? 0
-  }
-
-  /** The open connections between processes, each once. */
-  connections(): End[] {
-    const all = [...this.#ends.values()].flatMap((ends) => [...ends])
-    return all.filter((end) => end.isOpen && end.label.endsWith('>'))
-  }
-
-  get listenerCount(): number {
-    return this.#listening.size
   }
 
   transport(process: SimProcess): Transport {

@@ -36,8 +36,9 @@ export class SimProcess {
   }
 
   /** Later, as an event of this process. */
-  later(delayMs: number, label: string, run: () => void): Timer {
+  later(delayMs: number, label: string, run: () => void, shown?: () => string): Timer {
     const pending = this.#scheduler.at(this.nowMs + delayMs, this, label, run)
+    if (shown !== undefined) pending.shown = shown
     return {
       cancel: () => {
         pending.cancelled = true
@@ -82,7 +83,7 @@ export class SimProcess {
     // Every process counts from somewhere else: nobody may compare two of them.
     const originMs = this.pid * 1_000.5
     return {
-      nowMs: () => EPOCH_MS + this.nowMs,
+      nowMs: () => Math.floor(EPOCH_MS + this.nowMs), // as Date.now()
       monotonicMs: () => originMs + this.nowMs,
       after: (delayMs, run) => this.later(delayMs, 'timer', run),
       immediate: (run) => {

@@ -73,10 +73,18 @@ export class Program {
     for (let i = 0; i < this.#world.plan.opCount; i += 1) {
       const op = this.#draw.pick(OPS)
       this.doing = `op ${String(i)} ${op}`
-      await this.#ops[op]()
+      await this.#try(op, this.#ops[op])
       if (this.#draw.chance(0.3)) await remote.sleep(this.#draw.between(0, 60))
     }
     await this.#settle()
+  }
+
+  async #try(what: string, run: () => Promise<void> | void): Promise<void> {
+    try {
+      await run()
+    } catch (error) {
+      this.#judgeError(`${this.#name}: ${what}`, error, new Set())
+    }
   }
 
   readonly #ops: Record<Op, () => Promise<void> | void> = {
@@ -238,7 +246,7 @@ export class Program {
       }
     },
     group: () => {
-      this.#side.push(this.#useGroup())
+      this.#side.push(this.#try('group', () => this.#useGroup()))
     },
     limited: () => {
       const most = 2
@@ -383,6 +391,7 @@ export class Program {
 
   #isCaused(name: string, retries: number): boolean {
     const { crashCount, cancelCount, killCount, plan } = this.#world
+    if (name === 'NodeDiedError') return this.#world.nodes.some(({ process }) => !process.alive)
     if (name === 'WorkerCrashedError') return crashCount > Math.min(retries, 3) || cancelCount > 0
     if (name === 'TaskCancelledError') return cancelCount > 0
     if (name === 'RangeError' || name === 'ActorAlreadyExistsError') return true
@@ -398,7 +407,7 @@ export class Program {
 const SUBMITTED = { combine: remote.combine, quick: remote.quick }
 
 /** What may befall any call, when its cause was there. */
-const GENERAL = new Set(['WorkerCrashedError', 'ObjectStoreFullError'])
+const GENERAL = new Set(['WorkerCrashedError', 'ObjectStoreFullError', 'NodeDiedError'])
 
 function namesOf(error: unknown): string[] {
   const names: string[] = []

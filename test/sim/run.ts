@@ -125,7 +125,13 @@ async function live(
     const script = play.program(driver, ledger)
     scripts.push(script)
     const { context } = driver.core.deps
-    await context.run(driver.core.rootScope, () => script.run())
+    const killed = new Promise<void>((resolve) => {
+      driver.process.whenEnded(() => {
+        resolve()
+      })
+    })
+    const ended = context.run(driver.core.rootScope, () => script.run())
+    await Promise.race([ended, killed])
     endedCount += 1
   }
   for (let i = 1; i <= plan.driverCount; i += 1) {

@@ -17,6 +17,8 @@ export interface Pending {
   readonly process: SimProcess | undefined
   readonly label: string
   readonly run: () => void
+  /** What it is, in words for a story. */
+  shown?: () => string
   cancelled: boolean
 }
 
@@ -81,7 +83,7 @@ export class Scheduler {
     this.nowMs = next.atMs
     this.eventCount += 1
     if (this.eventCount > EVENTS_MAX) this.fail(`${String(EVENTS_MAX)} events: a hot loop`)
-    this.trace.add(this.nowMs, who, label)
+    this.trace.add(this.nowMs, who, label, next.shown)
     this.#guard(`${who} threw in ${label}`, next.run)
     await new Promise((resolve) => {
       setImmediate(resolve)
