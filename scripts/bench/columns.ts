@@ -5,7 +5,14 @@ import { join } from 'node:path'
 import type { ContenderCommand } from './contender-process.ts'
 import { installRay } from './ray/install.ts'
 
-export type ColumnName = 'virga' | 'ray' | 'piscina' | 'echo' | 'echoPolling' | 'memcpy'
+export type ColumnName =
+  | 'virga'
+  | 'virgaWithoutPolling'
+  | 'ray'
+  | 'piscina'
+  | 'echo'
+  | 'echoPolling'
+  | 'memcpy'
 
 export interface Column {
   readonly name: ColumnName
@@ -54,6 +61,11 @@ export async function openColumns(
   const program = join(HERE, 'ray/contender.py')
   columns.push({ name: 'ray', command: { program: ray.python, args: [program] } })
   return { columns, leftOut, rayVersion: ray.version }
+}
+
+export function withoutPolling({ command }: Column): Column {
+  const env = { ...command.env, VIRGA_POLLING: 'off' }
+  return { name: 'virgaWithoutPolling', command: { ...command, env } }
 }
 
 function ofNode(name: ColumnName, folder: string = name, env: Record<string, string> = {}): Column {

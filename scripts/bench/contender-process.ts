@@ -6,13 +6,15 @@ import type { Readable } from 'node:stream'
 
 export interface ContenderProcess {
   readonly pid: number
-  /** The contender has nothing like this row. */
-  readonly missing: boolean
-  /** Runs for about `seconds`; what was measured counts only for 'round'. */
-  ask(op: 'warm' | 'round', seconds: number): Promise<number>
+  /** Why the contender has nothing like this row, if it has not. */
+  readonly missing: string | undefined
+  /** Runs for about `seconds`; what was measured, by part, counts only for 'round'. */
+  ask(op: 'warm' | 'round', seconds: number): Promise<Parts>
   /** Lets it close what it opened and waits for its end. */
   end(): Promise<void>
 }
+
+export type Parts = Readonly<Record<string, number>>
 
 /** A program with its first arguments; the row's name is added. */
 export interface ContenderCommand {
@@ -23,8 +25,8 @@ export interface ContenderCommand {
 
 interface Answer {
   readonly ready?: boolean
-  readonly missing?: boolean
-  readonly value?: number
+  readonly missing?: string
+  readonly values?: Parts
   readonly error?: string
 }
 
@@ -64,12 +66,12 @@ export async function startContender(
   if (first.error !== undefined) throw new Error(first.error)
   return {
     pid: child.pid ?? 0,
-    missing: first.missing === true,
+    missing: first.missing,
     ask: async (op, seconds) => {
       child.stdin?.write(`${JSON.stringify({ op, seconds })}\n`)
-      const { value, error } = await answer()
-      if (error !== undefined || value === undefined) throw new Error(error ?? 'no value came back')
-      return value
+      const { values, error } = await answer()
+      if (values === undefined) throw new Error(error ?? 'no value came back')
+      return values
     },
     end: () => endOf(child, gone),
   }

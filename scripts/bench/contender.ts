@@ -1,8 +1,9 @@
 // The side of a contender: a process that runs one row of the bench when it is told to.
 //   argv[2]  the name of the row
 //   stdin    a line of JSON per request: { "op": "warm" | "round", "seconds": N }
-//   fd 3     a line of JSON per answer: { "ready": true }, { "missing": true }, { "value": N } or
-//            { "error": "…" }; the process ends when stdin does
+//   fd 3     a line of JSON per answer: { "ready": true }, { "missing": "why" }, { "values": {…} }
+//            or { "error": "…" }; the process ends when stdin does
+// A value is a number by the name of its part; most rows have one, `value`.
 // ray/contender.py speaks the same, so that every contender is timed by the same harness.
 // Source: Ray ray_microbenchmark_helpers.py (timeit): a warm-up counts the calls, a tenth of which
 // run between two looks at the clock.
@@ -17,13 +18,19 @@ export interface Repeated {
   end?(): unknown
 }
 
-/** Work that measures itself, once per round; the value is in the unit of the row. */
+/** Work that measures itself, once per round; each part is in the unit of its row. */
 export interface Sampled {
-  sample(seconds: number): Promise<number>
+  sample(seconds: number): Promise<Readonly<Record<string, number>>>
   end?(): unknown
 }
 
-export type Workload = Repeated | Sampled
+/** This machine cannot run the row. */
+export interface Missing {
+  readonly missing: string
+}
+export const missing = (why: string): Missing => ({ missing: why })
+
+export type Workload = Repeated | Sampled | Missing
 export type Workloads = Readonly<Record<string, () => Workload | Promise<Workload>>>
 
 interface Request {
@@ -38,15 +45,19 @@ const WARM_CALLS_PER_STEP = 10
 export async function serveRow(workloads: Workloads, end?: () => unknown): Promise<void> {
   const make = workloads[process.argv[2] ?? '']
   if (make === undefined) {
-    answer({ missing: true })
+    answer({ missing: 'it has no such row' })
     return
   }
   const requests = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
   try {
     const workload = await make()
-    answer({ ready: true })
-    await serveRequests(workload, requests)
-    await workload.end?.()
+    if ('missing' in workload) {
+      answer(workload)
+    } else {
+      answer({ ready: true })
+      await serveRequests(workload, requests)
+      await workload.end?.()
+    }
     await end?.()
   } catch (error) {
     answer({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
@@ -55,17 +66,20 @@ export async function serveRow(workloads: Workloads, end?: () => unknown): Promi
   }
 }
 
-async function serveRequests(workload: Workload, requests: AsyncIterator<string>): Promise<void> {
+async function serveRequests(
+  workload: Repeated | Sampled,
+  requests: AsyncIterator<string>,
+): Promise<void> {
   let step = 1
   for (let line = await requests.next(); line.done !== true; line = await requests.next()) {
     const { op, seconds } = JSON.parse(line.value) as Request
     if ('sample' in workload) {
-      answer({ value: await workload.sample(seconds) })
+      answer({ values: await workload.sample(seconds) })
       continue
     }
     const { runCount, elapsedSeconds } = await repeat(workload, seconds, step)
     if (op === 'warm') step = Math.floor(runCount / WARM_CALLS_PER_STEP) + 1
-    answer({ value: (runCount * (workload.unitsPerRun ?? 1)) / elapsedSeconds })
+    answer({ values: { value: (runCount * (workload.unitsPerRun ?? 1)) / elapsedSeconds } })
   }
 }
 

@@ -1,4 +1,5 @@
 // The options of `npm run bench -- …`.
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type ColumnName, WITH } from './columns.ts'
 import { ROWS, type Row } from './rows.ts'
@@ -8,15 +9,28 @@ export interface BenchOptions {
   readonly wanted: ReadonlySet<ColumnName>
   readonly seconds: number
   readonly jsonPath: string | undefined
+  /** Rows that the file at `jsonPath` has are not measured again. */
+  readonly resume: boolean
+  /** Also write the chart and the section of the README. */
+  readonly publish: boolean
+  /** Measure what CI holds against the published ratios, and nothing else. */
+  readonly gate: boolean
 }
 
-const SECONDS_DEFAULT = 2
+/** With Ray, all rows take a quarter of an hour. */
+const SECONDS_DEFAULT = 0.7
+export const RESULTS = join(import.meta.dirname, '../../bench/results')
+export const PUBLISHED = join(RESULTS, 'bench.json')
 
 export const USAGE = `npm run bench -- [options]
-  --json FILE      also write the results as JSON
+  --json FILE      also write the results as JSON, after every row; a file of the same machine and
+                   commit keeps its other rows
+  --resume         do not measure again what that file has
   --only PATTERN   only rows whose name matches this regular expression
   --seconds N      length of a round (${SECONDS_DEFAULT}); a row has four, a heavy row two
   --with LIST      columns beside Virga, by comma: ${Object.keys(WITH).join(',')} (all), or none
+  --publish        as --resume --json bench/results/bench.json; then write the chart and the README
+  --gate           a minute: fails when a row falls under half of its published ratio to the machine
   --help           this text
 `
 
@@ -26,9 +40,12 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     args: [...args],
     options: {
       json: { type: 'string' },
+      resume: { type: 'boolean', default: false },
       only: { type: 'string' },
       seconds: { type: 'string', default: String(SECONDS_DEFAULT) },
       with: { type: 'string', default: Object.keys(WITH).join(',') },
+      publish: { type: 'boolean', default: false },
+      gate: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
@@ -41,7 +58,16 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     const names = ROWS.map(({ name }) => name).join(', ')
     throw new Error(`--only '${values.only ?? ''}' matches no row. The rows: ${names}.`)
   }
-  return { rows, wanted: columnsOf(values.with), seconds, jsonPath: values.json }
+  const { publish, gate } = values
+  return {
+    rows,
+    wanted: columnsOf(values.with),
+    seconds,
+    jsonPath: values.json ?? (publish ? PUBLISHED : undefined),
+    resume: values.resume || publish,
+    publish,
+    gate,
+  }
 }
 
 function columnsOf(list: string): Set<ColumnName> {

@@ -5,31 +5,88 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const TICKS_PER_SECOND = 100 // USER_HZ, the same on every Linux that Node runs on
 const PAGE_BYTES = 4096
 const SETTLE_MS = 2000
+/** The kernel counts CPU in hundredths of a second, so an idle process is watched for long. */
+const ROUNDS_WATCHED = 10
+
+export type Role = 'driver' | 'raylet' | 'worker'
 
 export interface ProcessRow {
   readonly pid: number
   readonly parentPid: number
   readonly cpuSeconds: number
   readonly rssBytes: number
+  /** Clock ticks from the machine's start: orders processes by age. */
+  readonly startedAtTicks: number
   readonly commandLine: string
 }
 
-/** CPU of a process and all below it, in per cent of one core, over `seconds`. */
-export async function measureIdleCpu(pid: number, seconds: number): Promise<number> {
+/**
+ * A cluster that nobody asks anything, `pid` being its driver: `cpu` in per cent of one core over
+ * all its processes, and memory in MB, `rss` and `pss` of all, `workerRss` and `workerPss` of the
+ * mean worker. RSS counts a page in every process that has it mapped, so Node's own code counts
+ * once per process; PSS divides a page among them.
+ * @param worker what a worker's command line contains
+ * @param seconds length of a round; it is watched for ten of them
+ */
+export async function measureIdleCluster(
+  pid: number,
+  worker: string,
+  seconds: number,
+): Promise<Record<string, number>> {
   await sleep(SETTLE_MS)
   const before = cpuSecondsOf(pid)
   const startedAtMs = performance.now()
-  await sleep(seconds * 1000)
+  await sleep(ROUNDS_WATCHED * seconds * 1000)
   const elapsedSeconds = (performance.now() - startedAtMs) / 1000
-  return (100 * (cpuSecondsOf(pid) - before)) / elapsedSeconds
+  const cpu = (100 * (cpuSecondsOf(pid) - before)) / elapsedSeconds
+  const tree = processTree(pid)
+  const workers = tree.filter((row) => row.commandLine.includes(worker))
+  if (workers.length === 0) throw new Error(`no process below ${pid} runs ${worker}`)
+  const rssOf = (rows: readonly ProcessRow[]): number =>
+    rows.reduce((sum, row) => sum + row.rssBytes, 0) / 1e6
+  const pssOf = (rows: readonly ProcessRow[]): number =>
+    rows.reduce((sum, row) => sum + pssBytes(row.pid), 0) / 1e6
+  return {
+    cpu,
+    rss: rssOf(tree),
+    pss: pssOf(tree),
+    workerRss: rssOf(workers) / workers.length,
+    workerPss: pssOf(workers) / workers.length,
+  }
 }
 
-/** Mean resident memory, in MB, of the processes below `pid` whose command line has `program`. */
-export async function measureWorkerRss(pid: number, program: string): Promise<number> {
-  await sleep(SETTLE_MS)
-  const workers = processTree(pid).filter((row) => row.commandLine.includes(program))
-  if (workers.length === 0) throw new Error(`no process below ${pid} runs ${program}`)
-  return workers.reduce((sum, row) => sum + row.rssBytes, 0) / workers.length / 1e6
+/** Resident bytes of a process, if it lives: its own, and of shared memory that it has mapped. */
+export function residentBytes(pid: number): { ownBytes: number; sharedBytes: number } | undefined {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    if (!status.includes('VmRSS')) return undefined // it ended, and its parent has not looked yet
+    const sharedBytes = kibibytesOf(status, 'RssShmem') * 1024
+    return { ownBytes: kibibytesOf(status, 'VmRSS') * 1024 - sharedBytes, sharedBytes }
+  } catch (error) {
+    if (isGone(error)) return undefined
+    throw error
+  }
+}
+
+/** What Linux would give to a program without swapping. */
+export function availableBytes(): number {
+  return kibibytesOf(readFileSync('/proc/meminfo', 'utf8'), 'MemAvailable') * 1024
+}
+
+const pssBytes = (pid: number): number =>
+  kibibytesOf(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'), 'Pss') * 1024
+
+function kibibytesOf(text: string, field: string): number {
+  const found = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1]
+  if (found === undefined) throw new Error(`/proc has no field ${field}`)
+  return Number(found)
+}
+
+/** What a process of a cluster below a driver is. Its sentinel (D18) is `undefined`. */
+export function roleOf({ commandLine }: ProcessRow): Role | undefined {
+  if (commandLine.includes('raylet-main')) return 'raylet'
+  if (commandLine.includes('worker-main')) return 'worker'
+  return commandLine.startsWith('/bin/sh') ? undefined : 'driver'
 }
 
 const cpuSecondsOf = (pid: number): number =>
@@ -60,13 +117,19 @@ function readProcess(pid: number): ProcessRow[] {
         pid,
         parentPid: field(4),
         cpuSeconds: (field(14) + field(15)) / TICKS_PER_SECOND,
+        startedAtTicks: field(22),
         rssBytes: field(24) * PAGE_BYTES,
         commandLine: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '),
       },
     ]
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ESRCH') return [] // it ended meanwhile
+    if (isGone(error)) return []
     throw error
   }
+}
+
+/** Whether a file of /proc is not there because its process ended meanwhile. */
+function isGone(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'ENOENT' || code === 'ESRCH'
 }

@@ -10,21 +10,21 @@ import { pathToFileURL } from 'node:url'
 import { startContender } from './contender-process.ts'
 import { readCpuProfile, selfTimes } from './cpu-profile.ts'
 import { flameGraph } from './flame-graph.ts'
-import { processTree } from './processes.ts'
-import { ROWS } from './rows.ts'
+import { type Role, processTree, roleOf } from './processes.ts'
+import { ROWS, workloadOf } from './rows.ts'
 
 const WRITE_TIMEOUT_MS = 10_000
 const CONTENDER = join(import.meta.dirname, 'virga/contender.ts')
 const HOOK = pathToFileURL(join(import.meta.dirname, 'profile-hook.js')).href
 
 interface Profiled {
-  readonly role: string
+  readonly role: Role
   readonly pid: number
   /** Of one core while the row ran, by the kernel's count. */
   readonly cpuSeconds: number
 }
 
-async function profile(name: string, seconds: number, folder: string): Promise<Profiled[]> {
+async function profile(workload: string, seconds: number, folder: string): Promise<Profiled[]> {
   const nodeOptions = `${process.env['NODE_OPTIONS'] ?? ''} --import=${HOOK}`.trim()
   const contender = await startContender(
     {
@@ -32,28 +32,27 @@ async function profile(name: string, seconds: number, folder: string): Promise<P
       args: [CONTENDER],
       env: { NODE_OPTIONS: nodeOptions, PROFILE_FOLDER: folder },
     },
-    name,
+    workload,
   )
+  if (contender.missing !== undefined) throw new Error(`${workload}: ${contender.missing}`)
   await contender.ask('warm', seconds / 2)
-  const before = processTree(contender.pid)
+  const before = processTree(contender.pid).flatMap((row) => {
+    const role = roleOf(row)
+    return role === undefined ? [] : [{ ...row, role }]
+  })
   for (const { pid } of before) process.kill(pid, 'SIGUSR2')
-  const value = await contender.ask('round', seconds)
+  const values = await contender.ask('round', seconds)
   const after = processTree(contender.pid)
-  process.stdout.write(`${name}: ${value.toPrecision(4)} while sampled\n`)
-  const profiled = before.flatMap(({ pid, cpuSeconds, commandLine }) => {
+  process.stdout.write(`${workload}, while sampled: ${JSON.stringify(values)}\n`)
+  const profiled = before.flatMap(({ pid, role, cpuSeconds }) => {
     const now = after.find((row) => row.pid === pid)
     if (now === undefined) return [] // ended meanwhile, by the raylet's idle rule
     process.kill(pid, 'SIGUSR2')
-    return [{ role: roleOf(commandLine), pid, cpuSeconds: now.cpuSeconds - cpuSeconds }]
+    return [{ role, pid, cpuSeconds: now.cpuSeconds - cpuSeconds }]
   })
   for (const { pid } of profiled) await written(join(folder, `${pid}.cpuprofile`))
   await contender.end()
   return profiled
-}
-
-function roleOf(commandLine: string): string {
-  if (commandLine.includes('raylet-main')) return 'raylet'
-  return commandLine.includes('worker-main') ? 'worker' : 'driver'
 }
 
 async function written(path: string): Promise<void> {
@@ -96,6 +95,6 @@ if (row === undefined || positionals.length === 0) {
 }
 const folder = values.out ?? mkdtempSync(join(tmpdir(), 'virga-profile-'))
 mkdirSync(folder, { recursive: true })
-const profiled = await profile(row.name, Number(values.seconds), folder)
+const profiled = await profile(workloadOf(row), Number(values.seconds), folder)
 for (const each of profiled) show(each, folder, Number(values.top))
 process.stdout.write(`\nFlame graphs and .cpuprofile files are in ${folder}\n`)

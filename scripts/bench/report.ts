@@ -1,16 +1,16 @@
 // What a run of the bench leaves behind: the JSON that commits and machines are compared by.
 import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem } from 'node:os'
+import { dirname } from 'node:path'
 import type { ColumnName } from './columns.ts'
-import type { Floor, Row } from './rows.ts'
+import { ROWS } from './rows.ts'
 import type { RowResult } from './run-row.ts'
 import { mean, standardDeviation } from './statistics.ts'
 
 export interface Report {
   readonly machine: Machine
   readonly commit: string
-  readonly seconds: number
-  readonly leftOut: readonly string[]
   readonly rows: readonly ReportRow[]
 }
 
@@ -20,14 +20,14 @@ export interface Machine {
   readonly memoryGb: number
   readonly kernel: string
   readonly node: string
-  readonly ray: string | undefined
+  /** Absent: Ray was not measured. */
+  readonly ray?: string
 }
 
 /** null: the contender has no such row, or was not asked, or failed. */
 export interface ReportRow {
   readonly name: string
   readonly unit: string
-  readonly better: Row['better']
   readonly value: number | null
   readonly sd: number | null
   readonly ray: number | null
@@ -36,17 +36,13 @@ export interface ReportRow {
   readonly echo: number | null
   readonly echoPolling: number | null
   readonly memcpy: number | null
-  readonly floor: Floor
-  readonly samples: Readonly<Partial<Record<ColumnName, readonly number[]>>>
-  readonly errors: Readonly<Partial<Record<ColumnName, string>>>
 }
 
-export function reportRow({ row, samples, errors }: RowResult): ReportRow {
+export function reportRow({ row, samples }: RowResult): ReportRow {
   const of = (column: ColumnName): number | null => mean(samples.get(column) ?? [])
   return {
     name: row.name,
     unit: row.unit,
-    better: row.better,
     value: of('virga'),
     sd: standardDeviation(samples.get('virga') ?? []),
     ray: of('ray'),
@@ -55,10 +51,21 @@ export function reportRow({ row, samples, errors }: RowResult): ReportRow {
     echo: of('echo'),
     echoPolling: of('echoPolling'),
     memcpy: of('memcpy'),
-    floor: row.floor ?? {},
-    samples: Object.fromEntries(samples),
-    errors: Object.fromEntries(errors),
   }
+}
+
+/** @returns undefined when there is no such file. */
+export function readReport(path: string): Report | undefined {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Report) : undefined
+}
+
+/** Rows are written in the bench's order, whatever order they were measured in. */
+export function writeReport(path: string, report: Report): void {
+  const byName = new Map(report.rows.map((row) => [row.name, row]))
+  const rows = ROWS.flatMap(({ name }) => byName.get(name) ?? [])
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(`${path}.part`, `${JSON.stringify({ ...report, rows }, undefined, 2)}\n`)
+  renameSync(`${path}.part`, path)
 }
 
 export function describeMachine(rayVersion: string | undefined): Machine {
@@ -68,7 +75,7 @@ export function describeMachine(rayVersion: string | undefined): Machine {
     memoryGb: Math.round(totalmem() / 1e9),
     kernel: release(),
     node: process.versions.node,
-    ray: rayVersion,
+    ...(rayVersion === undefined ? {} : { ray: rayVersion }),
   }
 }
 

@@ -1,5 +1,5 @@
 // The rows of the bench: what each measures, in which unit, and the floor it is held to.
-// A contender knows a row by its name; names and workloads are Ray's where Ray has the row.
+// A contender knows a workload by its name; names and workloads are Ray's where Ray has the row.
 // Source: Ray ray_perf.py, test_single_node.py; the floors are those of design.md 12.
 
 export interface Row {
@@ -7,13 +7,24 @@ export interface Row {
   readonly unit: string
   /**
    * rate: repeated, units per second. period: repeated, the time of one run, in `unit`.
-   * sample: the contender measures itself once per round.
+   * sample: the contender measures itself once per round. polling: how much of its rate Virga keeps
+   * with busy polling, of that without.
    */
-  readonly measure: 'rate' | 'period' | 'sample'
+  readonly measure: 'rate' | 'period' | 'sample' | 'polling'
   readonly better: 'higher' | 'lower'
+  /** What a contender runs. Default: the row's name. Rows of one workload are measured at once. */
+  readonly workload?: string
+  /** Which of the workload's values it is. Default: `value`. */
+  readonly part?: string
   /** Runs for seconds on its own: fewer rounds, and no warm-up beyond one run. */
   readonly heavy?: boolean
+  /** Contenders run it one after the other, because two at once would not fit into the machine. */
+  readonly alone?: boolean
+  /** Another process that never sleeps runs meanwhile. */
+  readonly neighbour?: boolean
   readonly floor?: Floor
+  /** What a reader must know to read it right. */
+  readonly note?: string
 }
 
 /** What a row must reach; ratios are of one run on one machine. */
@@ -25,26 +36,94 @@ export interface Floor {
   readonly absolute?: number
 }
 
+const OWN_TABLE = 'Virga answers a get of what the driver has already from its own table.'
+const SHARED_PAGES =
+  'RSS counts a page in every process that maps it, so the code of Node once per process; PSS divides it among them.'
+
 export const ROWS: readonly Row[] = [
-  rate('single client get calls', 'gets/s', { toRay: 50 }),
+  rate('single client get calls', 'gets/s', { toRay: 50 }, { note: OWN_TABLE }),
   rate('single client put calls', 'puts/s', { toRay: 50 }),
+  rate('multi client put calls', 'puts/s'),
   rate('single client put gigabytes', 'GB/s', { toRay: 5, toMemcpy: 0.7 }),
+  rate('multi client put gigabytes', 'GB/s', {}, { heavy: true }),
   period('single client get 800 MB', 'µs', { absolute: 50 }),
+  rate('single client tasks and get batch', 'batches/s'),
+  rate('single client get object containing 10k refs', 'gets/s', { toRay: 30 }),
   rate('single client wait 1k refs', 'rounds/s', { toRay: 30 }),
   rate('single client tasks sync', 'tasks/s', { toRay: 15, toEcho: 0.9 }),
   rate('single client tasks async', 'tasks/s', { toRay: 100, toEcho: 1 }),
+  rate('multi client tasks async', 'tasks/s', { toRay: 25, toEcho: 1 }, { heavy: true }),
   rate('1:1 actor calls sync', 'calls/s', { toRay: 8, toEcho: 0.9 }),
   rate('1:1 actor calls async', 'calls/s', { toRay: 40, toEcho: 1 }),
+  rate('1:1 actor calls concurrent', 'calls/s'),
+  rate('1:n actor calls async', 'calls/s'),
+  rate('n:n actor calls async', 'calls/s', { toRay: 15, toEcho: 1 }, { heavy: true }),
+  rate('n:n actor calls with arg async', 'calls/s'),
+  rate('1:1 async-actor calls sync', 'calls/s'),
+  rate('1:1 async-actor calls async', 'calls/s'),
+  rate('1:1 async-actor calls with args async', 'calls/s'),
+  rate('1:n async-actor calls async', 'calls/s'),
+  rate('n:n async-actor calls async', 'calls/s', {}, { heavy: true }),
   rate('placement group create/removal', 'groups/s', { toRay: 15 }),
-  heavy(period('10,000 arguments', 's', { toRay: 30 })),
-  heavy(period('3,000 returns', 's', { toRay: 30 })),
-  heavy(period('10,000-ref get', 's', { toRay: 30 })),
-  heavy(rate('1,000,000 queued tasks', 'tasks/s', { toRay: 30 })),
-  heavy(sample('bytes per queued task', 'B', { absolute: 512 })),
-  sample('init() to first result', 'ms', { toRay: 10, absolute: 250 }),
-  heavy(sample('idle CPU', '% of a core', { absolute: 0.5 })),
-  heavy(sample('idle worker RSS', 'MB', { absolute: 50 })),
+  rate('client: get calls', 'gets/s'),
+  rate('client: put calls', 'puts/s'),
+  rate('client: put gigabytes', 'GB/s', {}, { heavy: true }),
+  rate('client: tasks and put batch', 'puts/s'),
+  rate('client: tasks and get batch', 'batches/s'),
+  rate('client: 1:1 actor calls sync', 'calls/s'),
+  rate('client: 1:1 actor calls async', 'calls/s'),
+  rate('client: 1:1 actor calls concurrent', 'calls/s'),
+
+  period('10,000 arguments', 's', { toRay: 30 }, { heavy: true }),
+  period('3,000 returns', 's', { toRay: 30 }, { heavy: true }),
+  period('10,000-ref get', 's', { toRay: 30 }, { heavy: true }),
+  {
+    ...rate('1,000,000 queued tasks', 'tasks/s', { toRay: 30 }),
+    measure: 'sample',
+    heavy: true,
+    note: 'Ray queues 20,000: a million would take it many minutes, and fewer are no harder.',
+  },
+  queued('heap per queued task', 'heap', { absolute: 512 }),
+  queued('memory per queued task', 'rss', {}, 'Resident, with what V8 keeps in reserve.'),
+  queued('heap kept after the queued tasks', 'kept', { absolute: 8 }),
+  { ...period('10 GB object', 's', {}, { heavy: true }), alone: true },
+
+  ...quantiles('latency of a task', 'latency of a task'),
+  ...quantiles('latency of a task behind 100', 'latency of a task behind 100'),
+  ...quantiles('latency of an actor call', 'latency of an actor call'),
+  ...quantiles('latency of a task, busy machine', 'latency of a task', true),
+  ...quantiles('latency behind 100, busy machine', 'latency of a task behind 100', true),
+  ...quantiles('latency of a call, busy machine', 'latency of an actor call', true),
+  ...['single client tasks sync', 'single client tasks async', '1:1 actor calls sync'].map(
+    (workload): Row => ({
+      name: `${workload}, busy machine, polling`,
+      unit: 'of without',
+      measure: 'polling',
+      better: 'higher',
+      workload,
+      neighbour: true,
+      floor: { absolute: 0.6 },
+      note: 'What busy polling leaves of the rate without it while another process never sleeps.',
+    }),
+  ),
+
+  { ...sample('init() to first result', 'ms', { toRay: 10, absolute: 250 }), alone: true },
+  idle('idle cluster CPU', '% of a core', 'cpu', { absolute: 0.5 }),
+  idle('idle cluster RSS', 'MB', 'rss'),
+  idle('idle cluster PSS', 'MB', 'pss'),
+  idle('idle worker RSS', 'MB', 'workerRss', { absolute: 50 }),
+  idle('idle worker PSS', 'MB', 'workerPss'),
 ]
+
+export const workloadOf = (row: Row): string => row.workload ?? row.name
+
+/** Rows that one run of their workload measures together, in the order of the rows. */
+export function measuredTogether(rows: readonly Row[]): Row[][] {
+  const groups = Map.groupBy(rows, (row) =>
+    [workloadOf(row), row.measure, row.neighbour === true].join(' '),
+  )
+  return [...groups.values()]
+}
 
 /** How many of `unit` a second has, for rows that are times. */
 const PER_SECOND: Readonly<Record<string, number>> = { s: 1, ms: 1e3, µs: 1e6 }
@@ -54,18 +133,37 @@ export function inUnit(row: Row, answered: number): number {
   return row.measure === 'period' ? (PER_SECOND[row.unit] ?? 1) / answered : answered
 }
 
-function rate(name: string, unit: string, floor: Floor): Row {
-  return { name, unit, measure: 'rate', better: 'higher', floor }
+/** How many times better than `other` a value is: above 1 is faster, or smaller. */
+export function ratio(row: Pick<Row, 'better'>, value: number, other: number): number {
+  return row.better === 'higher' ? value / other : other / value
 }
 
-function period(name: string, unit: string, floor: Floor): Row {
-  return { name, unit, measure: 'period', better: 'lower', floor }
+function rate(name: string, unit: string, floor: Floor = {}, more: Partial<Row> = {}): Row {
+  return { name, unit, measure: 'rate', better: 'higher', floor, ...more }
 }
 
-function sample(name: string, unit: string, floor: Floor): Row {
-  return { name, unit, measure: 'sample', better: 'lower', floor }
+function period(name: string, unit: string, floor: Floor, more: Partial<Row> = {}): Row {
+  return { name, unit, measure: 'period', better: 'lower', floor, ...more }
 }
 
-function heavy(row: Row): Row {
-  return { ...row, heavy: true }
+function sample(name: string, unit: string, floor: Floor, part = 'value'): Row {
+  return { name, unit, measure: 'sample', better: 'lower', floor, part }
+}
+
+function queued(name: string, part: string, floor: Floor, note?: string): Row {
+  const row = { ...sample(name, 'B', floor, part), workload: '1,000,000 queued tasks', heavy: true }
+  return note === undefined ? row : { ...row, note }
+}
+
+function quantiles(name: string, workload: string, neighbour = false): Row[] {
+  return ['p50', 'p99', 'p99.9'].map((part) => ({
+    ...sample(`${name}, ${part}`, 'µs', {}, part),
+    workload,
+    neighbour,
+  }))
+}
+
+function idle(name: string, unit: string, part: string, floor: Floor = {}): Row {
+  const row = { ...sample(name, unit, floor, part), workload: 'idle cluster', alone: true }
+  return unit === 'MB' ? { ...row, heavy: true, note: SHARED_PAGES } : { ...row, heavy: true }
 }

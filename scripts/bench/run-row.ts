@@ -1,8 +1,9 @@
-// One row: every contender that has it, round by round in turn, so that what else the machine does
-// meanwhile falls on all of them alike. Who goes first moves on with every round.
-import type { Column, ColumnName } from './columns.ts'
-import { type ContenderProcess, startContender } from './contender-process.ts'
-import { inUnit, type Row } from './rows.ts'
+// Rows of one workload: every contender that has it, round by round in turn, so that what else the
+// machine does meanwhile falls on all of them alike. Who goes first moves on with every round.
+import { spawn } from 'node:child_process'
+import { type Column, type ColumnName, withoutPolling } from './columns.ts'
+import { type ContenderProcess, type Parts, startContender } from './contender-process.ts'
+import { inUnit, type Row, workloadOf } from './rows.ts'
 
 export interface RowResult {
   readonly row: Row
@@ -15,19 +16,94 @@ export interface RowResult {
 interface Running {
   readonly column: ColumnName
   readonly process: ContenderProcess
-  readonly samples: number[]
+  readonly rounds: Parts[]
+}
+
+interface Measured {
+  readonly rounds: ReadonlyMap<ColumnName, readonly Parts[]>
+  readonly errors: Map<ColumnName, string>
 }
 
 const ROUNDS = 4
 const HEAVY_ROUNDS = 2
+const NEVER_SLEEPS = 'for (;;);'
 
-/** @param seconds how long a round is; a warm-up is half of one. */
-export async function runRow(
+/**
+ * @param rows of one workload, measured in one way
+ * @param seconds how long a round is; a warm-up is half of one.
+ */
+export async function runRows(
+  rows: readonly Row[],
+  columns: readonly Column[],
+  seconds: number,
+): Promise<RowResult[]> {
+  const [first] = rows
+  if (first === undefined) return []
+  const neighbour =
+    first.neighbour === true
+      ? spawn(process.execPath, ['--eval', NEVER_SLEEPS], { stdio: 'ignore' })
+      : undefined
+  try {
+    if (first.measure === 'polling') return await runPolling(first, columns, seconds)
+    const { rounds, errors } = await measure(first, columns, seconds)
+    return rows.map((row) => ({ row, samples: samplesOf(row, rounds, errors), errors }))
+  } finally {
+    neighbour?.kill('SIGKILL')
+  }
+}
+
+/** Virga with busy polling beside Virga without, as the ratio of the two in each round. */
+async function runPolling(
   row: Row,
   columns: readonly Column[],
   seconds: number,
-): Promise<RowResult> {
-  const samples = new Map<ColumnName, readonly number[]>()
+): Promise<RowResult[]> {
+  const virga = columns.filter(({ name }) => name === 'virga')
+  const { rounds, errors } = await measure(row, [...virga, ...virga.map(withoutPolling)], seconds)
+  const without = rounds.get('virgaWithoutPolling') ?? []
+  const kept = (rounds.get('virga') ?? []).flatMap(({ value }, round) => {
+    const other = without[round]?.['value']
+    return value === undefined || other === undefined ? [] : [value / other]
+  })
+  return [{ row, samples: new Map([['virga', kept]]), errors }]
+}
+
+function samplesOf(
+  row: Row,
+  rounds: Measured['rounds'],
+  errors: Measured['errors'],
+): Map<ColumnName, number[]> {
+  const part = row.part ?? 'value'
+  const samples = new Map<ColumnName, number[]>()
+  for (const [column, each] of rounds) {
+    const values = each.flatMap((parts) => parts[part] ?? [])
+    if (values.length > 0)
+      samples.set(
+        column,
+        values.map((value) => inUnit(row, value)),
+      )
+    else if (column === 'virga') errors.set(column, `no '${part}' came back`)
+  }
+  return samples
+}
+
+async function measure(row: Row, columns: readonly Column[], seconds: number): Promise<Measured> {
+  if (row.alone !== true) return await measureTogether(row, columns, seconds)
+  const rounds = new Map<ColumnName, readonly Parts[]>()
+  const errors = new Map<ColumnName, string>()
+  for (const column of columns) {
+    const measured = await measureTogether(row, [column], seconds)
+    for (const [name, each] of measured.rounds) rounds.set(name, each)
+    for (const [name, text] of measured.errors) errors.set(name, text)
+  }
+  return { rounds, errors }
+}
+
+async function measureTogether(
+  row: Row,
+  columns: readonly Column[],
+  seconds: number,
+): Promise<Measured> {
   const errors = new Map<ColumnName, string>()
   let running: Running[] = []
   const attempt = async (column: ColumnName, work: () => Promise<void>): Promise<void> => {
@@ -38,29 +114,30 @@ export async function runRow(
       running = running.filter((each) => each.column !== column)
     }
   }
-  for (const { name, command } of columns) {
-    await attempt(name, async () => {
-      const process = await startContender(command, row.name)
-      if (process.missing) await process.end()
-      else running.push({ column: name, process, samples: [] })
-    })
-  }
+  await Promise.all(
+    columns.map(({ name, command }) =>
+      attempt(name, async () => {
+        const process = await startContender(command, workloadOf(row))
+        if (process.missing === undefined) running.push({ column: name, process, rounds: [] })
+        else await process.end()
+      }),
+    ),
+  )
   const started = [...running]
   for (const { column, process } of started) {
     if (row.measure === 'sample') continue
     await attempt(column, async () => void (await process.ask('warm', row.heavy ? 0 : seconds / 2)))
   }
-  const rounds = row.heavy === true ? HEAVY_ROUNDS : ROUNDS
-  for (let round = 0; round < rounds; round += 1) {
+  const roundCount = row.heavy === true ? HEAVY_ROUNDS : ROUNDS
+  for (let round = 0; round < roundCount; round += 1) {
     for (const each of rotated(running, round)) {
       await attempt(each.column, async () => {
-        each.samples.push(inUnit(row, await each.process.ask('round', seconds)))
+        each.rounds.push(await each.process.ask('round', seconds))
       })
     }
   }
-  for (const { column, process } of started) await attempt(column, () => process.end())
-  for (const each of running) samples.set(each.column, each.samples)
-  return { row, samples, errors }
+  await Promise.all(started.map(({ column, process }) => attempt(column, () => process.end())))
+  return { rounds: new Map(running.map((each) => [each.column, each.rounds])), errors }
 }
 
 function rotated<T>(items: readonly T[], by: number): T[] {

@@ -30,6 +30,27 @@ export function onMessages(socket: Socket, receive: (message: unknown) => void):
   })
 }
 
+/** @returns a call: sends one message and resolves when its answer is there. */
+export function openCaller(socket: Socket): () => Promise<void> {
+  const waiting = new Map<number, () => void>()
+  const poll = pollWhile(() => waiting.size > 0)
+  const polling = process.env['ECHO_POLLING'] === '1'
+  let nextSeq = 0
+  onMessages(socket, (message) => {
+    const [seq] = message as [number]
+    waiting.get(seq)?.()
+    waiting.delete(seq)
+  })
+  return () => {
+    const seq = nextSeq++
+    sendMessage(socket, [seq, 'small_value', []])
+    if (polling) poll()
+    return new Promise((resolve) => {
+      waiting.set(seq, resolve)
+    })
+  }
+}
+
 /**
  * Keeps the event loop turning without sleeping while `busy` says so: a message is then seen by
  * the next look at the socket and no wake-up by the kernel is paid for.

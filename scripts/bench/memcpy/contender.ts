@@ -1,25 +1,45 @@
-// The column `memcpy`: libc's memcpy into pages of shared memory that were touched before, which is
-// all that a put of a large array could ever cost. Linux only.
-import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs'
-import koffi from 'koffi'
+// The column `memcpy`: all that a put of a large array could ever cost. The row of several clients
+// copies in a process per CPU at once.
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { serveRow, type Workload } from '../contender.ts'
-import { LARGE_BYTES, LARGE_GIGABYTES } from '../sizes.ts'
+import {
+  LARGE_BYTES,
+  LARGE_GIGABYTES,
+  LARGE_PUTS_PER_PUTTER,
+  PUTTER_COUNT,
+  PUTTERS_GIGABYTES,
+} from '../sizes.ts'
+import { openCopy } from './copy.ts'
 
-const PROT_READ_WRITE = 3
-const MAP_SHARED = 1
+const one = (): Workload => ({ run: openCopy(LARGE_BYTES), unitsPerRun: LARGE_GIGABYTES })
 
-function copy(): Workload {
-  const libc = koffi.load(null)
-  const mmap = libc.func('void *mmap(void *, size_t, int, int, int, int64_t)')
-  const memcpy = libc.func('void *memcpy(void *, const void *, size_t)')
-  const path = `/dev/shm/virga-memcpy-${process.pid}`
-  const fd = openSync(path, 'wx+', 0o600)
-  rmSync(path)
-  ftruncateSync(fd, LARGE_BYTES)
-  const target: unknown = mmap(null, LARGE_BYTES, PROT_READ_WRITE, MAP_SHARED, fd, 0)
-  closeSync(fd)
-  const source = new BigInt64Array(LARGE_BYTES / 8)
-  return { run: () => memcpy(target, source, LARGE_BYTES) as unknown, unitsPerRun: LARGE_GIGABYTES }
+async function several(): Promise<Workload> {
+  const copiers = Array.from({ length: availableParallelism() }, () =>
+    fork(join(import.meta.dirname, 'copier.ts')),
+  )
+  await Promise.all(copiers.map((copier) => once(copier, 'message')))
+  const copiesEach = (PUTTER_COUNT * LARGE_PUTS_PER_PUTTER) / copiers.length
+  return {
+    run: () =>
+      Promise.all(
+        copiers.map((copier) => {
+          const done = once(copier, 'message')
+          copier.send(copiesEach)
+          return done
+        }),
+      ),
+    unitsPerRun: PUTTERS_GIGABYTES,
+    end: () => {
+      for (const copier of copiers) copier.disconnect()
+    },
+  }
 }
 
-await serveRow({ 'single client put gigabytes': copy })
+await serveRow({
+  'single client put gigabytes': one,
+  'multi client put gigabytes': several,
+  'client: put gigabytes': one,
+})

@@ -11,174 +11,120 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import ray
-from ray.util import placement_group, remove_placement_group
 
-BATCH = 1000
-# A million tasks take Ray ten minutes on a small machine. The row is a rate, so it queues fewer.
-QUEUED_COUNT = int(os.environ.get("RAY_QUEUED_COUNT", "20000"))
-LARGE_LENGTH = 100 * 1024 * 1024
-SETTLE_SECONDS = 2
+import microbenchmark as m
+import processes
+import tasks
+from tasks import Actor, AsyncActor
 
-
-@ray.remote
-def small_value():
-    return b"ok"
-
-
-@ray.remote(num_cpus=0)
-class Actor:
-    def small_value(self):
-        return b"ok"
-
-
-@ray.remote
-def count_arguments(*lists):
-    return sum(len(each) for each in lists)
-
-
-@ray.remote(num_returns=3000)
-def many_returns():
-    each = list(range(10000))
-    return tuple(each for _ in range(3000))
-
-
-def repeated(run, units=1):
-    return {"run": run, "units": units}
-
-
-def get_small():
-    ref = ray.put(0)
-    return repeated(lambda: ray.get(ref))
-
-
-def put_gigabytes():
-    array = np.zeros(LARGE_LENGTH, dtype=np.int64)
-    return repeated(lambda: ray.put(array), 8 * 0.1)
-
-
-def get_large():
-    ref = ray.put(np.zeros(LARGE_LENGTH, dtype=np.int64))
-    return repeated(lambda: ray.get(ref))
-
-
-def wait_batch():
-    def run():
-        not_ready = [small_value.remote() for _ in range(BATCH)]
-        fetch_local = True
-        for _ in range(BATCH):
-            _, not_ready = ray.wait(not_ready, fetch_local=fetch_local)
-            fetch_local = False
-
-    return repeated(run)
-
-
-def tasks(count):
-    if count == 1:
-        return repeated(lambda: ray.get(small_value.remote()))
-    return repeated(lambda: ray.get([small_value.remote() for _ in range(count)]), count)
-
-
-def actor_calls(count):
-    actor = Actor.remote()
-    ray.get(actor.small_value.remote())
-    if count == 1:
-        return repeated(lambda: ray.get(actor.small_value.remote()))
-    return repeated(lambda: ray.get([actor.small_value.remote() for _ in range(count)]), count)
-
-
-def placement_groups():
-    def run():
-        groups = [placement_group(bundles=[{"custom": 0.001}]) for _ in range(100)]
-        for group in groups:
-            group.wait(timeout_seconds=30)
-        for group in groups:
-            remove_placement_group(group)
-
-    return repeated(run, 100)
-
-
-def many_arguments():
-    each = [1] * 10000
-    lists = [each] * 10000
-    return repeated(lambda: ray.get(count_arguments.remote(*lists)))
-
-
-def many_refs():
-    each = list(range(10000))
-    return repeated(lambda: ray.get([ray.put(each) for _ in range(10000)]))
-
-
-def init_to_first_result(_seconds):
-    program = os.path.join(os.path.dirname(__file__), "init_program.py")
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
-
-
-def process_tree():
-    rows = {}
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/stat", encoding="utf8") as stat:
-                fields = stat.read().rsplit(")", 1)[1].split()
-            with open(f"/proc/{name}/cmdline", encoding="utf8") as line:
-                rows[int(name)] = (int(fields[1]), fields, line.read())
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    tree = {os.getpid()}
-    grown = True
-    while grown:
-        found = {pid for pid, row in rows.items() if row[0] in tree} - tree
-        tree |= found
-        grown = bool(found)
-    return [rows[pid] for pid in tree if pid in rows]
-
-
-def cpu_seconds():
-    ticks = os.sysconf("SC_CLK_TCK")
-    return sum((int(row[1][11]) + int(row[1][12])) / ticks for row in process_tree())
-
-
-def idle_cpu(seconds):
-    time.sleep(SETTLE_SECONDS)
-    before, started = cpu_seconds(), time.perf_counter()
-    time.sleep(seconds)
-    return 100 * (cpu_seconds() - before) / (time.perf_counter() - started)
-
-
-def worker_rss(_seconds):
-    time.sleep(SETTLE_SECONDS)
-    workers = [row for row in process_tree() if row[2].startswith("ray::")]
-    return sum(int(row[1][21]) * 4096 for row in workers) / len(workers) / 1e6
+HUGE_STORE_BYTES = 11 * 1000**3
+QUIET = {"include_dashboard": False, "log_to_driver": False}
 
 
 def in_cluster(make, **options):
     def prepare():
-        ray.init(address="local", include_dashboard=False, log_to_driver=False, **options)
+        ray.init(address="local", **QUIET, **options)
         return make()
 
     return prepare
 
 
+def as_client(make):
+    """A driver that joins over ray://, as Ray's ray_client_microbenchmark.py has it."""
+
+    def prepare():
+        from ray.util.client.ray_client_helpers import ray_start_client_server
+
+        def connect(job_config=None, **_options):
+            from ray._private.client_mode_hook import disable_client_hook
+
+            with disable_client_hook():
+                if not ray.is_initialized():
+                    ray.init(address="local", **QUIET)
+
+        server = ray_start_client_server(ray_connect_handler=connect)
+        server.__enter__()
+        return {**make(), "end": lambda: server.__exit__(None, None, None)}
+
+    return prepare
+
+
+def available_bytes():
+    with open("/proc/meminfo", encoding="utf8") as info:
+        fields = dict(line.split(":") for line in info.read().splitlines())
+    return int(fields["MemAvailable"].split()[0]) * 1024
+
+
+def huge_object():
+    if available_bytes() < 2 * HUGE_STORE_BYTES:
+        return {"missing": "an object of 10 GB needs 22 GB of free memory"}
+    return in_cluster(m.huge_object, object_store_memory=HUGE_STORE_BYTES)()
+
+
+def init_to_first_result(_seconds):
+    program = os.path.join(os.path.dirname(__file__), "init_program.py")
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    return {"value": float(done.stdout.split()[-1])}
+
+
+def call_sync(kind):
+    return lambda: m.call_sync(m.called(kind.remote()))
+
+
+def call_batch(kind):
+    return lambda: m.call_batch(m.called(kind.remote()))
+
+
+def concurrent():
+    return m.call_batch(m.called(Actor.options(max_concurrency=16).remote()))
+
+
 ROWS = {
-    "single client get calls": in_cluster(get_small),
-    "single client put calls": in_cluster(lambda: repeated(lambda: ray.put(0))),
-    "single client put gigabytes": in_cluster(put_gigabytes),
-    "single client get 800 MB": in_cluster(get_large),
-    "single client wait 1k refs": in_cluster(wait_batch),
-    "single client tasks sync": in_cluster(lambda: tasks(1)),
-    "single client tasks async": in_cluster(lambda: tasks(BATCH)),
-    "1:1 actor calls sync": in_cluster(lambda: actor_calls(1)),
-    "1:1 actor calls async": in_cluster(lambda: actor_calls(BATCH)),
-    "placement group create/removal": in_cluster(placement_groups, resources={"custom": 100}),
-    "10,000 arguments": in_cluster(many_arguments),
-    "3,000 returns": in_cluster(lambda: repeated(lambda: ray.get(many_returns.remote()))),
-    "10,000-ref get": in_cluster(many_refs),
-    "1,000,000 queued tasks": in_cluster(lambda: tasks(QUEUED_COUNT)),
+    "single client get calls": in_cluster(m.get_small),
+    "single client put calls": in_cluster(m.put_small),
+    "multi client put calls": in_cluster(m.put_small_by_tasks),
+    "single client put gigabytes": in_cluster(m.put_gigabytes),
+    "multi client put gigabytes": in_cluster(m.put_gigabytes_by_tasks),
+    "single client get 800 MB": in_cluster(m.get_large),
+    "single client tasks and get batch": in_cluster(lambda: m.task_batch(m.BATCH, 1)),
+    "single client get object containing 10k refs": in_cluster(m.get_refs),
+    "single client wait 1k refs": in_cluster(m.wait_batch),
+    "single client tasks sync": in_cluster(m.task_sync),
+    "single client tasks async": in_cluster(lambda: m.task_batch(m.BATCH, m.BATCH)),
+    "multi client tasks async": in_cluster(m.clients_of_tasks),
+    "1:1 actor calls sync": in_cluster(call_sync(Actor)),
+    "1:1 actor calls async": in_cluster(call_batch(Actor)),
+    "1:1 actor calls concurrent": in_cluster(concurrent),
+    "1:n actor calls async": in_cluster(lambda: m.one_to_many(Actor)),
+    "n:n actor calls async": in_cluster(lambda: m.many_to_many(Actor)),
+    "n:n actor calls with arg async": in_cluster(m.many_to_many_with_argument),
+    "1:1 async-actor calls sync": in_cluster(call_sync(AsyncActor)),
+    "1:1 async-actor calls async": in_cluster(call_batch(AsyncActor)),
+    "1:1 async-actor calls with args async": in_cluster(m.call_batch_with_arguments),
+    "1:n async-actor calls async": in_cluster(lambda: m.one_to_many(AsyncActor)),
+    "n:n async-actor calls async": in_cluster(lambda: m.many_to_many(AsyncActor)),
+    "placement group create/removal": in_cluster(m.placement_groups, resources={"custom": 100}),
+    "client: get calls": as_client(m.get_small),
+    "client: put calls": as_client(m.put_small),
+    "client: put gigabytes": as_client(m.put_gigabytes),
+    "client: tasks and put batch": as_client(m.put_small_by_tasks),
+    "client: tasks and get batch": as_client(lambda: m.task_batch(m.BATCH, 1)),
+    "client: 1:1 actor calls sync": as_client(call_sync(Actor)),
+    "client: 1:1 actor calls async": as_client(call_batch(Actor)),
+    "client: 1:1 actor calls concurrent": as_client(concurrent),
+    "10,000 arguments": in_cluster(m.many_arguments),
+    "3,000 returns": in_cluster(lambda: m.repeated(lambda: ray.get(tasks.many_returns.remote()))),
+    "10,000-ref get": in_cluster(m.many_refs),
+    "1,000,000 queued tasks": in_cluster(lambda: m.task_batch(m.QUEUED_COUNT, m.QUEUED_COUNT)),
+    "10 GB object": huge_object,
+    "latency of a task": in_cluster(
+        lambda: m.latency(lambda: m.timed(lambda: ray.get(tasks.small_value.remote())))
+    ),
+    "latency of a task behind 100": in_cluster(m.task_behind_others),
+    "latency of an actor call": in_cluster(m.actor_call),
     "init() to first result": lambda: {"sample": init_to_first_result},
-    "idle CPU": in_cluster(lambda: {"sample": idle_cpu}),
-    "idle worker RSS": in_cluster(lambda: {"sample": worker_rss}),
+    "idle cluster": in_cluster(lambda: {"sample": processes.idle_cluster}),
 }
 
 
@@ -198,12 +144,12 @@ def serve(answer, workload):
     for line in sys.stdin:
         request = json.loads(line)
         if "sample" in workload:
-            answer({"value": workload["sample"](request["seconds"])})
+            answer({"values": workload["sample"](request["seconds"])})
             continue
         count, elapsed = repeat(workload["run"], request["seconds"], step)
         if request["op"] == "warm":
             step = count // 10 + 1
-        answer({"value": count * workload["units"] / elapsed})
+        answer({"values": {"value": count * workload["units"] / elapsed}})
 
 
 def main():
@@ -214,12 +160,15 @@ def main():
 
     prepare = ROWS.get(sys.argv[-1])
     if prepare is None:
-        answer({"missing": True})
+        answer({"missing": "it has no such row"})
         return
     workload = prepare()
+    if "missing" in workload:
+        answer(workload)
+        return
     answer({"ready": True})
     serve(answer, workload)
-    ray.shutdown()
+    workload.get("end", ray.shutdown)()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 // Ray for the bench: a Python environment in the user's cache folder, outside the repository, with
-// `ray` and `numpy` from the package index that pip is set up for. Made once.
+// `ray[client]` and `numpy` from the package index that pip is set up for. Made once.
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -23,7 +23,7 @@ export async function installRay(say: (line: string) => void): Promise<RayInstal
       say('Installing ray from PyPI, once.')
       mkdirSync(join(cache, 'virga-bench'), { recursive: true })
       await run('python3', ['-m', 'venv', venv])
-      await run(python, ['-m', 'pip', 'install', '--quiet', 'ray', 'numpy'])
+      await run(python, ['-m', 'pip', 'install', '--quiet', 'ray[client]', 'numpy'])
     }
     const { stdout } = await run(python, ['-c', 'import ray; print(ray.__version__)'])
     return { python, version: stdout.trim() }

@@ -1,0 +1,63 @@
+// A commit, built in a tree of its own in the user's cache folder, with this tree's bench in it: both
+// commits are then measured by one harness, and rows that are newer than a commit work on it too.
+import { execFile } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const ROOT = join(import.meta.dirname, '../../..')
+const BENCH = 'scripts/bench'
+const LOCK = 'package-lock.json'
+
+export interface Tree {
+  readonly commit: string
+  readonly root: string
+}
+
+/**
+ * @param revision anything that git takes for a commit
+ * @throws Error when there is no such commit, or it does not build.
+ */
+export async function openTree(revision: string, say: (line: string) => void): Promise<Tree> {
+  const commit = await git('rev-parse', '--verify', '--end-of-options', `${revision}^{commit}`)
+  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
+  const folder = join(cache, 'virga-bench', 'trees')
+  const root = join(folder, commit)
+  if (!existsSync(root)) {
+    say(`Building ${revision}, ${commit.slice(0, 12)}.`)
+    const part = join(folder, `${commit}.part-${process.pid}`)
+    await build(commit, part)
+    renameSync(part, root)
+  }
+  rmSync(join(root, BENCH), { recursive: true })
+  cpSync(join(ROOT, BENCH), join(root, BENCH), { recursive: true })
+  return { commit: commit.slice(0, 12), root }
+}
+
+async function build(commit: string, root: string): Promise<void> {
+  mkdirSync(root, { recursive: true })
+  const archive = join(root, 'commit.tar')
+  await git('archive', '--output', archive, commit)
+  await run('tar', ['-xf', archive, '-C', root])
+  rmSync(archive)
+  // Most commits need the very packages that are here already.
+  const same = readFileSync(join(root, LOCK)).equals(readFileSync(join(ROOT, LOCK)))
+  if (same) symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'))
+  else await run('npm', ['ci', '--ignore-scripts'], { cwd: root })
+  await run(process.execPath, ['scripts/build.ts'], { cwd: root })
+}
+
+async function git(...args: string[]): Promise<string> {
+  const { stdout } = await run('git', args, { cwd: ROOT })
+  return stdout.trim()
+}

@@ -1,0 +1,54 @@
+// The section of the README that tells the results: the chart, the machine, the command, and every
+// row where Virga is behind, so that none can be left out by taste.
+import type { Report, ReportRow } from './report.ts'
+import { ROWS } from './rows.ts'
+import { CONTENDERS, ratioTo, show, significant } from './table.ts'
+
+const BEGIN = '<!-- bench: written by npm run bench -- --publish -->'
+const END = '<!-- bench: end -->'
+
+/** Puts the section between its markers. @throws Error when the text has not both. */
+export function withSection(text: string, section: string): string {
+  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)]
+  if (begin === -1 || end < begin) throw new Error(`The text has no '${BEGIN}' before '${END}'.`)
+  return `${text.slice(0, begin + BEGIN.length)}\n${section}\n${text.slice(end)}`
+}
+
+/** @param paths of the chart and of the figures, as the README links to them. */
+export function readmeSection(
+  { machine, commit, rows }: Report,
+  paths: { readonly chart: string; readonly figures: string },
+): string {
+  const behind = rows.flatMap((row) => linesBehind(row))
+  const ray = machine.ray === undefined ? 'without Ray' : `beside Ray ${machine.ray}`
+  return [
+    `![How many times faster than Ray, row by row](${paths.chart})`,
+    '',
+    `\`npm run bench -- --publish\` at commit ${commit}, ${ray}, on ${machine.cores} cores of ` +
+      `${machine.cpu} with ${machine.memoryGb} GB, Linux ${machine.kernel}, ` +
+      `Node ${machine.node}. All figures: [${paths.figures}](${paths.figures}).`,
+    '',
+    ...(behind.length === 0
+      ? [`In none of the ${rows.length} rows is Virga behind what it is measured beside.`]
+      : [
+          'Where Virga is slower or bigger; `echo` is a message there and one back over a bare ' +
+            'socket, `echo poll` the same without ever sleeping, `memcpy` a bare copy:',
+          '',
+          '| row | Virga | unit | beside | of which Virga has |',
+          '|---|---|---|---|---|',
+          ...behind,
+        ]),
+  ].join('\n')
+}
+
+function linesBehind(report: ReportRow): string[] {
+  const row = ROWS.find(({ name }) => name === report.name)
+  if (row === undefined) return []
+  return CONTENDERS.flatMap(([contender, head]) => {
+    const ratio = ratioTo(row, report, contender)
+    if (ratio === null || ratio >= 1) return []
+    const beside = `${head} ${show(report[contender])}`
+    const cells = [row.name, show(report.value), row.unit, beside, `${significant(ratio)} ×`]
+    return [`| ${cells.join(' | ')} |`]
+  })
+}

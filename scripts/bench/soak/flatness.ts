@@ -1,0 +1,60 @@
+// Whether memory stays flat after warm-up, told from samples that jump with every collection.
+//   in   megabytes over seconds, of a whole soak
+//   out  the growth from the end of warm-up to the end, along the median of all slopes, beside the
+//        growth that is still taken for flat
+// Source: Theil (1950), Sen (1968): the median of the slopes of all pairs; up to 29 % of the
+// samples may be anything.
+
+export interface Point {
+  readonly seconds: number
+  readonly megabytes: number
+}
+
+export interface Flatness {
+  readonly flat: boolean
+  readonly grownMegabytes: number
+  readonly allowedMegabytes: number
+  readonly medianMegabytes: number
+}
+
+/** The part of a soak that is warm-up: heaps, arenas and code caches find their size. */
+export const WARM_UP_SHARE = 0.4
+/** V8 moves its heap's limits in steps of a few megabytes; a leak grows past any step. */
+const ALLOWED_SHARE = 0.1
+const ALLOWED_MEGABYTES_MIN = 8
+/** All pairs of more points than this are too many to be of more use. */
+const POINTS_MAX = 600
+
+/** @throws Error when fewer than three points are left after warm-up. */
+export function flatness(points: readonly Point[]): Flatness {
+  const from = (points.at(-1)?.seconds ?? 0) * WARM_UP_SHARE
+  const warm = points.filter(({ seconds }) => seconds >= from)
+  const step = Math.ceil(warm.length / POINTS_MAX)
+  const kept = warm.filter((_, i) => i % step === 0)
+  const [first, last] = [kept[0], kept.at(-1)]
+  if (kept.length < 3 || first === undefined || last === undefined) {
+    throw new Error(`A slope needs three samples after warm-up; there are ${kept.length}.`)
+  }
+  const grownMegabytes = medianSlope(kept) * (last.seconds - first.seconds)
+  const medianMegabytes = median(kept.map(({ megabytes }) => megabytes))
+  const allowedMegabytes = Math.max(ALLOWED_MEGABYTES_MIN, ALLOWED_SHARE * medianMegabytes)
+  const flat = grownMegabytes <= allowedMegabytes
+  return { flat, grownMegabytes, allowedMegabytes, medianMegabytes }
+}
+
+function medianSlope(points: readonly Point[]): number {
+  const slopes: number[] = []
+  for (const [i, a] of points.entries()) {
+    for (const b of points.slice(i + 1)) {
+      slopes.push((b.megabytes - a.megabytes) / (b.seconds - a.seconds))
+    }
+  }
+  return median(slopes)
+}
+
+function median(values: readonly number[]): number {
+  const sorted = Float64Array.from(values).toSorted()
+  const middle = Math.floor(sorted.length / 2)
+  const upper = sorted[middle] ?? 0
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2
+}

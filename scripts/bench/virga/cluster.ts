@@ -1,0 +1,52 @@
+// What the rows of the column `value` share: a cluster of this process, or one that stands already.
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { init, shutdown } from 'virga'
+import type { Workload } from '../contender.ts'
+import { BATCH } from '../sizes.ts'
+
+const CLI = join(import.meta.dirname, '../../../dist/cli.js')
+
+/** A row that runs in the cluster of this process. */
+export const inCluster =
+  (make: () => Workload | Promise<Workload>, options: object = {}) =>
+  async (): Promise<Workload> => {
+    await init({ address: 'local', ...options })
+    return make()
+  }
+
+/** A row whose driver joins a cluster of `virga start`. */
+export const asClient =
+  (make: () => Workload | Promise<Workload>) => async (): Promise<Workload> => {
+    const folder = mkdtempSync(join(tmpdir(), 'virga-bench-'))
+    process.env['XDG_RUNTIME_DIR'] = folder // a cluster of the user's own is not touched
+    const virga = (...args: string[]): Promise<unknown> =>
+      promisify(execFile)(process.execPath, [CLI, ...args])
+    await virga('start', '--port', String(await freePort()))
+    await init({ address: 'auto' })
+    const workload = await make()
+    return {
+      ...workload,
+      end: async () => {
+        await shutdown()
+        await virga('stop')
+        rmSync(folder, { recursive: true })
+      },
+    }
+  }
+
+export const batch = <T>(submit: (index: number) => T): T[] =>
+  Array.from({ length: BATCH }, (_, index) => submit(index))
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
+}

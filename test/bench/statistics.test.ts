@@ -1,0 +1,118 @@
+// What the bench concludes from figures: seeded noise with and without something in it.
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { compareRatios } from '../../scripts/bench/compare/verdict.ts'
+import { readmeSection, withSection } from '../../scripts/bench/readme-section.ts'
+import type { ReportRow } from '../../scripts/bench/report.ts'
+import { ROWS } from '../../scripts/bench/rows.ts'
+import { flatness, type Point } from '../../scripts/bench/soak/flatness.ts'
+
+/** Numbers around 0 with a deviation of about 1, the same for the same seed. */
+function noise(seed: number): () => number {
+  let state = seed * 2_654_435_761 + 1
+  const uniform = (): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    return (state >>> 8) / 2 ** 24
+  }
+  return () => Array.from({ length: 12 }, uniform).reduce((sum, each) => sum + each, -6)
+}
+
+/** Ten pairs that differ by 5 % from one to the next, B being `speed` times A. */
+const pairs = (seed: number, speed: number): number[] => {
+  const draw = noise(seed)
+  return Array.from({ length: 10 }, () => speed * Math.exp(0.05 * draw()))
+}
+
+describe('two commits', () => {
+  test('that are the same are told apart in no more than one of fifty comparisons', () => {
+    const told = Array.from({ length: 1000 }, (_, seed) => compareRatios(pairs(seed + 1, 1)))
+    expect(told.filter(({ verdict }) => verdict !== 'no difference').length).toBeLessThan(20)
+  })
+
+  test('of which one is a tenth slower are told apart in nine of ten', () => {
+    const told = Array.from({ length: 1000 }, (_, seed) => compareRatios(pairs(seed + 1, 0.9)))
+    expect(told.filter(({ verdict }) => verdict === 'slower').length).toBeGreaterThan(900)
+    expect(told.some(({ verdict }) => verdict === 'faster')).toBe(false)
+  })
+
+  test('exchanged give the opposite verdict and the inverse interval', () => {
+    const ratio = fc.double({ min: 0.5, max: 2, noNaN: true })
+    fc.assert(
+      fc.property(fc.array(ratio, { minLength: 2, maxLength: 40 }), (ratios) => {
+        const [there, back] = [ratios, ratios.map((each) => 1 / each)].map(compareRatios)
+        expect(back?.low).toBeCloseTo(1 / (there?.high ?? 0), 6)
+        expect(back?.ratio).toBeCloseTo(1 / (there?.ratio ?? 0), 6)
+      }),
+    )
+  })
+
+  test('need two pairs', () => {
+    expect(() => compareRatios([1])).toThrow('needs two pairs')
+  })
+})
+
+describe('a soak', () => {
+  /** Half an hour of a heap that is collected every 20 samples, and rises over the first tenth. */
+  const heap = (leakMegabytes: number): Point[] => {
+    const draw = noise(7)
+    return Array.from({ length: 3600 }, (_, i) => {
+      const warming = 60 * Math.min(1, i / 360)
+      const garbage = 20 * ((i % 20) / 20)
+      return {
+        seconds: i / 2,
+        megabytes: 80 + warming + garbage + draw() + (leakMegabytes * i) / 3600,
+      }
+    })
+  }
+
+  test('that warms up and collects is flat', () => {
+    expect(flatness(heap(0))).toMatchObject({ flat: true })
+  })
+
+  test('that loses 60 MB in half an hour is not', () => {
+    const told = flatness(heap(60))
+    expect(told.flat).toBe(false)
+    expect(told.grownMegabytes).toBeGreaterThan(30)
+    expect(told.grownMegabytes).toBeLessThan(42)
+  })
+
+  test('whose memory falls is flat', () => {
+    expect(flatness(heap(-60)).flat).toBe(true)
+  })
+
+  test('of two samples says nothing', () => {
+    expect(() => flatness(heap(0).slice(0, 2))).toThrow('three samples')
+  })
+})
+
+describe('the section of the README', () => {
+  const none = { value: 2, sd: 0, ray: null, raySd: null, piscina: null, echo: null } as const
+  const row = (name: string, more: Partial<ReportRow>): ReportRow => {
+    const unit = ROWS.find((each) => each.name === name)?.unit ?? ''
+    return { name, unit, ...none, echoPolling: null, memcpy: null, ...more }
+  }
+  const machine = { cpu: 'a CPU', cores: 2, memoryGb: 8, kernel: '6.1', node: '24.0.0', ray: '2.0' }
+  const paths = { chart: 'chart.svg', figures: 'figures.json' }
+
+  test('names every row where Virga is behind, and no other', () => {
+    const rows = [
+      row('single client tasks sync', { ray: 1, echo: 4 }),
+      row('init() to first result', { ray: 1 }),
+      row('1:1 actor calls sync', { ray: 1, echo: 1 }),
+    ]
+    const text = readmeSection({ machine, commit: 'abc', rows }, paths)
+    expect(text.match(/^\| (?!row|---).*/gm)).toEqual([
+      '| single client tasks sync | 2.00 | tasks/s | echo 4.00 | 0.500 × |',
+      '| init() to first result | 2.00 | ms | ray 1.00 | 0.500 × |',
+    ])
+  })
+
+  test('stands between its markers, which stay', () => {
+    const begin = '<!-- bench: written by npm run bench -- --publish -->'
+    const end = '<!-- bench: end -->'
+    const once = withSection(`a\n${begin}\nold\n${end}\nb`, 'new')
+    expect(once).toBe(`a\n${begin}\nnew\n${end}\nb`)
+    expect(withSection(once, 'new')).toBe(once)
+    expect(() => withSection('no markers', 'new')).toThrow('has no')
+  })
+})
