@@ -1,6 +1,7 @@
 // Bodies in S3, under one prefix of the cluster's bucket. Repeated by `attempts` like every call to
 // the GCS: a body is written under a key of its own, so writing it twice does no harm.
 import {
+  CreateBucketCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   ListObjectsV2Command,
@@ -8,21 +9,38 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3'
 import { Attempts, type AttemptsDeps } from './attempts.ts'
+import { awsClientConfig, type AwsOptions } from './aws-client-system.ts'
 import { explainAws } from './aws-failure.ts'
 import type { BodyInfo, BodyStore } from './body-store.ts'
 
-const CONNECT_TIMEOUT_MS = 1_000
 const REQUEST_TIMEOUT_MS = 30_000
 
-export interface S3BodyOptions {
+export interface S3BodyOptions extends AwsOptions {
   readonly bucket: string
   /** Ends in a slash. Default: `gcs/`. */
   readonly prefix?: string
-  /** An emulator, reached by paths instead of host names. Default: AWS. */
-  readonly endpoint?: string
-  readonly region?: string
-  readonly requestTimeoutMs?: number
+  /** How long a call is repeated. Default: that of Attempts. */
   readonly deadlineMs?: number
+}
+
+/** The bucket of an emulator; a cluster in AWS is deployed with its own. May be repeated. */
+export async function createBucket(options: S3BodyOptions): Promise<void> {
+  const client = s3Client(options)
+  try {
+    await client.send(new CreateBucketCommand({ Bucket: options.bucket }))
+  } catch (error) {
+    if (error instanceof Error && error.name === 'BucketAlreadyOwnedByYou') return
+    throw error
+  } finally {
+    client.destroy()
+  }
+}
+
+function s3Client(options: S3BodyOptions): S3Client {
+  return new S3Client({
+    ...awsClientConfig(options, REQUEST_TIMEOUT_MS),
+    forcePathStyle: options.endpoint !== undefined, // emulators have one host name
+  })
 }
 
 export class S3BodyStore implements BodyStore {
@@ -33,21 +51,11 @@ export class S3BodyStore implements BodyStore {
   readonly #attempts: Attempts
 
   constructor(deps: AttemptsDeps, options: S3BodyOptions) {
-    const { endpoint, region, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options
     this.#deps = deps
     this.#bucket = options.bucket
     this.#prefix = options.prefix ?? 'gcs/'
     this.#attempts = new Attempts(deps, explainAws, options.deadlineMs)
-    this.#client = new S3Client({
-      ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
-      ...(region === undefined ? {} : { region }),
-      maxAttempts: 1, // attempts.ts repeats
-      requestHandler: {
-        connectionTimeout: CONNECT_TIMEOUT_MS,
-        requestTimeout: requestTimeoutMs,
-        throwOnRequestTimeout: true,
-      },
-    })
+    this.#client = s3Client(options)
   }
 
   async put(key: string, bytes: Uint8Array): Promise<void> {

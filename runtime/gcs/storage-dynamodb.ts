@@ -21,7 +21,8 @@ import { ObjectLostError } from '../common/errors.ts'
 import { Attempts, unknownWrite, type AttemptsDeps } from './attempts.ts'
 import { UnprocessedError, explainAws } from './aws-failure.ts'
 import { Bodies, type BodiesDeps } from './bodies.ts'
-import { dynamoClient, type DynamoOptions } from './client-dynamodb.ts'
+import type { AwsOptions } from './aws-client-system.ts'
+import { dynamoClient } from './client-dynamodb.ts'
 import {
   Placeholders,
   conditionOf,
@@ -68,7 +69,7 @@ export interface DynamoStorageDeps extends AttemptsDeps {
   readonly meter: Meter
 }
 
-export interface DynamoStorageOptions extends DynamoOptions {
+export interface DynamoStorageOptions extends AwsOptions {
   /** The cluster's name: part of the tables' names. */
   readonly cluster: string
   /** How long a call is repeated. Default: CALL_DEADLINE_MS. */

@@ -1,5 +1,5 @@
 // An emulator of AWS for one test file, with the cluster's tables and a bucket in it.
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { createBucket } from '../../runtime/gcs/body-store-s3.ts'
 import { createTables } from '../../runtime/gcs/client-dynamodb.ts'
 import type { EngineName } from '../../scripts/emulator/engines.ts'
 import { startEngine } from '../../scripts/emulator/start.ts'
@@ -19,10 +19,6 @@ export interface TestCloud {
  * @returns undefined when it cannot be had here, after saying why. Under CI MiniStack must be.
  */
 export async function startCloud(engine: EngineName): Promise<TestCloud | undefined> {
-  // The emulators take any credentials; nothing of the user's may reach them.
-  process.env['AWS_ACCESS_KEY_ID'] = 'test'
-  process.env['AWS_SECRET_ACCESS_KEY'] = 'test'
-  delete process.env['AWS_PROFILE']
   const emulator = await startEngine(engine)
   if ('missing' in emulator) {
     if (engine === 'ministack' && process.env['CI'] !== undefined) throw new Error(emulator.missing)
@@ -30,12 +26,8 @@ export async function startCloud(engine: EngineName): Promise<TestCloud | undefi
     return undefined
   }
   await createTables(CLUSTER, { endpoint: emulator.endpoint, region: REGION })
-  if (engine !== 'dynamodb-local') await createBucket(emulator.endpoint)
+  if (engine !== 'dynamodb-local') {
+    await createBucket({ bucket: BUCKET, endpoint: emulator.endpoint, region: REGION })
+  }
   return emulator
-}
-
-async function createBucket(endpoint: string): Promise<void> {
-  const client = new S3Client({ endpoint, region: REGION, forcePathStyle: true })
-  await client.send(new CreateBucketCommand({ Bucket: BUCKET }))
-  client.destroy()
 }

@@ -14,6 +14,7 @@ import {
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Consumed } from '../../../runtime/gcs/meter.ts'
 import { membershipKey, nodeKey } from '../../../runtime/gcs/tables.ts'
+import { scaled } from '../../support/scale.ts'
 import { TestMembers } from '../../support/members.ts'
 import { meteredStorage } from '../../support/metered-storage.ts'
 import { caught } from '../../support/waiting.ts'
@@ -135,7 +136,7 @@ describe('members', () => {
     for (const { id } of nodes) members.cut.add(`${id}>gcs`)
     // Meanwhile all are silent to each other, as in an outage of a whole zone.
     for (const a of nodes) for (const b of nodes) members.cut.add(`${a.id}>${b.id}`)
-    await members.clock.advance(3 * 3_600_000)
+    await members.clock.advance(scaled(3 * 3_600_000))
     expect(nodes.every(({ expelled }) => expelled === undefined)).toBe(true)
     members.cut.clear()
     await members.clock.advance(60_000)

@@ -1,0 +1,79 @@
+// The view of the members: what is read of a change, and what a mass start may cost.
+import { describe, expect, test } from 'vitest'
+import { MembershipView } from '../../../runtime/gcs/membership-view.ts'
+import {
+  CHANGES_MAX,
+  type Membership,
+  type MembershipChange,
+  type NodeRow,
+  type NodeState,
+} from '../../../runtime/gcs/nodes.ts'
+
+const idOf = (index: number): string => `n${String(index)}`
+const node = (nodeId: string, fields: Partial<NodeRow> = {}): NodeRow => ({
+  nodeId,
+  address: `tcp://${nodeId}`,
+  pid: 1,
+  totals: {},
+  labels: {},
+  epoch: 1,
+  state: 'ALIVE',
+  heartbeat: 0,
+  commands: [],
+  lastCommand: 0,
+  doneCommand: 0,
+  death: undefined,
+  ...fields,
+})
+
+/** The row after nodes 1 to `version` have joined. */
+function joined(version: number): Membership {
+  const first = Math.max(1, version - CHANGES_MAX + 1)
+  const changes = Array.from({ length: version - first + 1 }, (_, index): MembershipChange => {
+    const at = first + index
+    return { version: at, nodeId: idOf(at), epoch: 1, state: 'ALIVE' }
+  })
+  return { clusterEpoch: 'c', version, changes }
+}
+
+describe('the view', () => {
+  test('reads all rows at first, then only those that have changed, then nothing', () => {
+    const view = new MembershipView()
+    expect(view.membership(joined(5), 0)).toEqual({ kind: 'ALL' })
+    expect(view.membership(joined(7), 4000)).toEqual({ kind: 'NODES', nodeIds: ['n6', 'n7'] })
+    expect(view.membership(joined(7), 8000)).toBeUndefined()
+  })
+
+  test('who has missed more than the row names reads all, but not again and again', () => {
+    const view = new MembershipView()
+    let full = 0
+    let single = 0
+    // A thousand nodes join within a minute; this one looks every four seconds.
+    for (let look = 0; look <= 20; look++) {
+      const toRead = view.membership(joined(Math.min(1000, 100 + look * 60)), look * 4000)
+      if (toRead?.kind === 'ALL') full += 1
+      else single += toRead?.nodeIds.length ?? 0
+    }
+    expect(full).toBeLessThanOrEqual(3)
+    expect(single).toBeLessThanOrEqual(2 * CHANGES_MAX)
+    expect(view.membership(joined(1000), 200_000)).toBeUndefined()
+  })
+
+  test('an older epoch or heartbeat changes nothing, and death is final for its epoch', () => {
+    const view = new MembershipView()
+    const seen = (): [number, NodeState] | undefined => {
+      const known = view.get('a')
+      return known && [known.epoch, known.state]
+    }
+    view.learn(node('a', { epoch: 2, heartbeat: 5 }))
+    view.learn(node('a', { epoch: 1, heartbeat: 9, state: 'DEAD' }))
+    view.learn(node('a', { epoch: 2, heartbeat: 4, state: 'DRAINING' }))
+    expect(seen()).toEqual([2, 'ALIVE'])
+    view.learn(node('a', { epoch: 2, heartbeat: 5, state: 'DEAD' }))
+    view.learn(node('a', { epoch: 2, heartbeat: 7 }))
+    expect(seen()).toEqual([2, 'DEAD'])
+    expect(view.living()).toEqual([])
+    view.learn(node('a', { epoch: 3 }))
+    expect(view.living().map(({ epoch }) => epoch)).toEqual([3])
+  })
+})
