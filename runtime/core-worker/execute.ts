@@ -6,92 +6,21 @@
 //   X3. Replies never wait for a task that may take long: they are flushed before it runs.
 import { TaskCancelledError, UsageError, type TaskTimeoutError } from '../common/errors.ts'
 import type { Clock } from '../common/clock.ts'
-import type { ActorId, TaskId } from '../common/ids.ts'
+import type { ActorId } from '../common/ids.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import type { PeerNotices, TaskTemplate } from '../protocol/messages.ts'
 import { readPushHeader } from '../protocol/task-frames.ts'
 import { asSystemFailure, timeoutError } from './failure.ts'
 import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
+import { PushedTask, type PushedRun, type RunTiming } from './pushed-task.ts'
 import type { ReplyWriter } from './reply-writer.ts'
-import { Scope, type ScopeParts, type ScopeSource } from './scope.ts'
-import type { StreamProducer } from './stream-producer.ts'
+import { Scope, type ScopeParts } from './scope.ts'
 
 /** Above this a task counts as long: replies are flushed before it starts. */
 const LONG_RUN_MS = 0.5
 /** The event loop gets a turn after this much uninterrupted work. */
 const YIELD_AFTER_MS = 3
-
-/** What the tasks of one push have in common. */
-interface PushedRun {
-  readonly peer: Peer
-  readonly template: TaskTemplate
-  readonly timing: RunTiming
-  readonly parent: TaskId
-  readonly attempt: number
-  readonly scopeParts: ExecutorDeps['scopeParts']
-}
-
-/** How long tasks of a template take here. */
-interface RunTiming {
-  averageMs: number | undefined
-}
-
-/** One task as it came; a class, because hundreds of thousands are made in a second. */
-export class PushedTask implements ScopeSource {
-  readonly #run: PushedRun
-  readonly seq: number
-  readonly index: number
-  /** Where its arguments are, in the push that brought it. */
-  #record: ByteReader | undefined
-  scope: Scope | undefined = undefined
-  cancelled: TaskCancelledError | TaskTimeoutError | undefined = undefined
-  producer: StreamProducer | undefined = undefined
-  /** When its code began to run, where that is timed. */
-  beganMs = Infinity
-  /** True once it outlives the call that started it: messages may then be about it. */
-  isTracked = false
-
-  constructor(run: PushedRun, seq: number, index: number, record: ByteReader) {
-    this.#run = run
-    this.seq = seq
-    this.index = index
-    this.#record = record
-  }
-
-  get peer(): Peer {
-    return this.#run.peer
-  }
-
-  get template(): TaskTemplate {
-    return this.#run.template
-  }
-
-  get timing(): RunTiming {
-    return this.#run.timing
-  }
-
-  get parent(): TaskId {
-    return this.#run.parent
-  }
-
-  get attempt(): number {
-    return this.#run.attempt
-  }
-
-  /** Its arguments, once: a ref made in the task keeps its scope, and with it this object, which
-   *  must not keep the whole push. */
-  takeRecord(): ByteReader {
-    const record = this.#record
-    if (record === undefined) throw new Error('the arguments of a task were read twice')
-    this.#record = undefined
-    return record
-  }
-
-  scopeParts(): ScopeParts {
-    return this.#run.scopeParts(this)
-  }
-}
 
 /** Thrown by `load`: the module waits in init() before it has registered the function. */
 export class NeedsEntryFirst extends Error {}
@@ -187,19 +116,24 @@ export class Executor {
   /** Returns what has not begun to its owner: this worker blocks, or others idle. */
   handBack(peer?: Peer): void {
     if (this.#deps.actorId !== undefined) return
-    const seqs = new Map<Peer, number[]>()
+    const seqsByOwner = new Map<Peer, number[]>()
     for (const group of this.#groups.values()) {
       const kept: PushedTask[] = []
       for (const task of group.queue.drain()) {
-        if (peer !== undefined && task.peer !== peer) kept.push(task)
-        else seqs.set(task.peer, [...(seqs.get(task.peer) ?? []), task.seq])
+        if (peer !== undefined && task.peer !== peer) {
+          kept.push(task)
+          continue
+        }
+        const seqs = seqsByOwner.get(task.peer)
+        if (seqs === undefined) seqsByOwner.set(task.peer, [task.seq])
+        else seqs.push(task.seq)
       }
       group.queue.unshift(kept)
     }
     this.#deps.replies.flush()
-    for (const [owner, list] of seqs) {
+    for (const [owner, seqs] of seqsByOwner) {
       owner.with((channel) => {
-        channel.notify('handedBack', { seqs: list })
+        channel.notify('handedBack', { seqs })
       })
     }
   }

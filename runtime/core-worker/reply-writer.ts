@@ -20,7 +20,7 @@ import {
   writeStoredArgument,
 } from '../protocol/task-frames.ts'
 import type { EncodedValue, ValueCodec } from '../protocol/value-codec.ts'
-import type { PushedTask } from './execute.ts'
+import type { PushedTask } from './pushed-task.ts'
 import { encodeFailure } from './failure.ts'
 import type { StoredAt } from './object-entry.ts'
 import type { Handoffs } from './handoffs.ts'

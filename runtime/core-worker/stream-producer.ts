@@ -2,7 +2,7 @@
 // streamBufferSize ahead of what the consumer took.
 import { TaskCancelledError } from '../common/errors.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
-import type { PushedTask } from './execute.ts'
+import type { PushedTask } from './pushed-task.ts'
 import type { Handoffs } from './handoffs.ts'
 import type { References } from './references.ts'
 import type { ReplyWriter } from './reply-writer.ts'

@@ -20,14 +20,9 @@ import type {
 import { ARGUMENT_INLINE, readStored } from '../protocol/task-frames.ts'
 import { capturedBy } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
-import {
-  Executor,
-  NeedsEntryFirst,
-  type PushedTask,
-  type Runnable,
-  type RunTimes,
-} from './execute.ts'
+import { Executor, NeedsEntryFirst, type Runnable, type RunTimes } from './execute.ts'
 import { asSystemFailure } from './failure.ts'
+import type { PushedTask } from './pushed-task.ts'
 import { ReplyWriter } from './reply-writer.ts'
 import { Scope, type ScopeParts } from './scope.ts'
 import { StreamProducer } from './stream-producer.ts'

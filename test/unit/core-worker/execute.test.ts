@@ -3,13 +3,9 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import type { TaskId } from '../../../runtime/common/ids.ts'
-import {
-  Executor,
-  type ExecutorDeps,
-  type PushedTask,
-  type RunTimes,
-} from '../../../runtime/core-worker/execute.ts'
+import { Executor, type ExecutorDeps, type RunTimes } from '../../../runtime/core-worker/execute.ts'
 import type { Peer } from '../../../runtime/core-worker/peers.ts'
+import type { PushedTask } from '../../../runtime/core-worker/pushed-task.ts'
 import type { Scope } from '../../../runtime/core-worker/scope.ts'
 import { ByteReader } from '../../../runtime/protocol/byte-reader.ts'
 import { ByteWriter } from '../../../runtime/protocol/byte-writer.ts'

@@ -1,6 +1,6 @@
 // Task events: columns of what is alike, in the order things ended, and an exact count of the rest.
 import { describe, expect, it } from 'vitest'
-import type { PushedTask } from '../../../runtime/core-worker/execute.ts'
+import type { PushedTask } from '../../../runtime/core-worker/pushed-task.ts'
 import { EVENTS_MAX, TaskEvents } from '../../../runtime/core-worker/task-events.ts'
 
 const square = { name: 'square', kind: 'task' }
