@@ -32,6 +32,7 @@ import {
 } from 'virga'
 import { driverOnly } from './driver-only.ts'
 import * as fn from './functions.ts'
+import { thrownBy } from '../../support/thrown-by.ts'
 import { caught, until } from '../../support/waiting.ts'
 
 const FUNCTIONS = join(import.meta.dirname, 'functions.ts')
@@ -40,15 +41,6 @@ const FUNCTIONS = join(import.meta.dirname, 'functions.ts')
 function placeOf(text: string): string {
   const lines = readFileSync(FUNCTIONS, 'utf8').split('\n')
   return `functions.ts:${String(lines.findIndex((line) => line.includes(text)) + 1)}`
-}
-
-function thrownBy(run: () => unknown): unknown {
-  try {
-    run()
-  } catch (error) {
-    return error
-  }
-  throw new Error('nothing was thrown')
 }
 
 class Point {
@@ -83,9 +75,10 @@ describe.each(['local', 'inline'])('errors, address %s', (address) => {
     ['a Promise', Promise.resolve(1)],
     ['a socket', new Socket()],
   ])('B15 %s in an argument is refused at the call, with its path', (_, culprit) => {
-    const error = thrownBy(() => fn.add.remote(1, { opts: [{ cb: culprit }] } as never))
-    expect(error).toBeInstanceOf(SerializationError)
-    const { message, data } = error as SerializationError
+    const { message, data } = thrownBy(
+      () => fn.add.remote(1, { opts: [{ cb: culprit }] } as never),
+      SerializationError,
+    )
     expect(data['path']).toBe('args[1].opts[0].cb')
     expect(message).toContain('args[1].opts[0].cb')
   })
@@ -97,9 +90,8 @@ describe.each(['local', 'inline'])('errors, address %s', (address) => {
   })
 
   it('B16 an instance of a class without a codec is an error, never a silent loss', async () => {
-    const error = thrownBy(() => fn.echo.remote({ at: new Point() }))
-    expect(error).toBeInstanceOf(SerializationError)
-    expect((error as Error).message).toMatch(/args\[0\]\.at.*Point.*registerType/s)
+    const error = thrownBy(() => fn.echo.remote({ at: new Point() }), SerializationError)
+    expect(error.message).toMatch(/args\[0\]\.at.*Point.*registerType/s)
     await caught(put(new Point()), SerializationError)
   })
 
@@ -144,15 +136,14 @@ describe.each(['local', 'inline'])('errors, address %s', (address) => {
     const large = new ArrayBuffer(8, { maxByteLength: 2 ** 31 + 4096 })
     const error = await caught(put(large), ObjectTooLargeError)
     expect(error.data).toEqual({ maxBytes: 2 ** 31, sizeBytes: 2 ** 31 + 4088 })
-    expect(thrownBy(() => fn.echo.remote(large))).toBeInstanceOf(ObjectTooLargeError)
+    expect(() => fn.echo.remote(large)).toThrow(ObjectTooLargeError)
   })
 
   it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, '2', 1e308])(
     'B21 numCpus: %s is a UsageError that says what to give',
     (numCpus) => {
-      const error = thrownBy(() => fn.square.options({ numCpus: numCpus as number }))
-      expect(error).toBeInstanceOf(UsageError)
-      expect((error as Error).message).toMatch(/numCpus/)
+      const error = thrownBy(() => fn.square.options({ numCpus: numCpus as number }), UsageError)
+      expect(error.message).toMatch(/numCpus/)
     },
   )
 
@@ -231,10 +222,9 @@ describe.each(['local', 'inline'])('errors, address %s', (address) => {
       { run(): unknown; remote(): unknown; options(o: object): unknown }
     >
     for (const name of ['inx', '_hidden', 'value', '#value', 'hasOwnProperty']) {
-      const error = thrownBy(() => counter[name]?.remote())
-      expect(error).toBeInstanceOf(MethodNotFoundError)
-      expect((error as VirgaError).data).toMatchObject({ method: name })
-      expect((error as Error).message).toContain('inc')
+      const error = thrownBy(() => counter[name]?.remote(), MethodNotFoundError)
+      expect(error.data).toMatchObject({ method: name })
+      expect(error.message).toContain('inc')
     }
   })
 
@@ -268,10 +258,10 @@ describe.each(['local', 'inline'])('errors, address %s', (address) => {
   ])(
     'B34 the variable %j is an InvalidEnvError that names it and hides its value',
     (name, text) => {
-      const error = thrownBy(() => fn.env.options({ runtimeEnv: { envVars: { [name]: text } } }))
-      expect(error).toBeInstanceOf(InvalidEnvError)
-      expect((error as VirgaError).data).toMatchObject({ name })
-      expect((error as Error).message).not.toContain('/x.so')
+      const runtimeEnv = { envVars: { [name]: text } }
+      const error = thrownBy(() => fn.env.options({ runtimeEnv }), InvalidEnvError)
+      expect(error.data).toMatchObject({ name })
+      expect(error.message).not.toContain('/x.so')
     },
   )
 

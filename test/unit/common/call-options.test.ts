@@ -14,16 +14,9 @@ import {
 } from '../../../runtime/common/call-options.ts'
 import { matchesLabels } from '../../../runtime/scheduling/labels.ts'
 import { ENV_BYTES_MAX, runtimeEnvOf } from '../../../runtime/common/runtime-env.ts'
+import { thrownBy } from '../../support/thrown-by.ts'
 
-const messageOf = (run: () => unknown): string => {
-  try {
-    run()
-  } catch (error) {
-    if (error instanceof UsageError) return error.message
-    throw error
-  }
-  throw new Error('nothing was thrown')
-}
+const messageOf = (run: () => unknown): string => thrownBy(run, UsageError).message
 
 test('defaults', () => {
   expect(parseGetOptions(undefined)).toEqual({
@@ -138,15 +131,8 @@ test.each([
 })
 
 describe('B34: variables of a runtime environment that are refused', () => {
-  const refused = (envVars: object): InvalidEnvError => {
-    try {
-      runtimeEnvOf('runtimeEnv', { envVars })
-    } catch (error) {
-      if (error instanceof InvalidEnvError) return error
-      throw error
-    }
-    throw new Error('nothing was thrown')
-  }
+  const refused = (envVars: object): InvalidEnvError =>
+    thrownBy(() => runtimeEnvOf('runtimeEnv', { envVars }), InvalidEnvError)
 
   test.each([
     'NODE_OPTIONS',

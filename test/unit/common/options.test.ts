@@ -8,16 +8,9 @@ import {
 } from '../../../runtime/common/options.ts'
 import { inPlacementGroup, limiter, nodeAffinity } from '../../../runtime/common/option-values.ts'
 import type { PlacementGroup } from '../../../runtime/common/surface.ts'
+import { thrownBy } from '../../support/thrown-by.ts'
 
-const messageOf = (run: () => unknown): string => {
-  try {
-    run()
-  } catch (error) {
-    if (error instanceof UsageError) return error.message
-    throw error
-  }
-  throw new Error('nothing was thrown')
-}
+const messageOf = (run: () => unknown): string => thrownBy(run, UsageError).message
 
 const group = { id: 'g1', bundles: [{ CPU: 1 }, { CPU: 1 }] } as unknown as PlacementGroup
 const nodeId = 'ab'.repeat(14)

@@ -13,16 +13,9 @@ import {
   showResources,
   toResources,
 } from '../../../runtime/common/resources.ts'
+import { thrownBy } from '../../support/thrown-by.ts'
 
-const messageOf = (run: () => unknown): string => {
-  try {
-    run()
-  } catch (error) {
-    if (error instanceof UsageError) return error.message
-    throw error
-  }
-  throw new Error('nothing was thrown')
-}
+const messageOf = (run: () => unknown): string => thrownBy(run, UsageError).message
 
 describe('B21: amounts that are refused, and what the error says', () => {
   test.each([

@@ -17,6 +17,7 @@ import {
 import { registry } from '../../../runtime/core-worker/registry-system.ts'
 import { readHomeFile } from '../../../runtime/core-worker/function-source-file.ts'
 import type { FunctionDescriptor } from '../../../runtime/core-worker/functions.ts'
+import { thrownBy } from '../../support/thrown-by.ts'
 
 const HERE = import.meta.url
 const remote = (fn: unknown, kind: 'task' | 'actor' = 'task'): FunctionDescriptor =>
@@ -116,8 +117,7 @@ describe('the identity of a function', () => {
     const square = remote(function square() {})
     const identity = identify(square, sourcesOf('a'))
     const other = sourcesOf('b')
-    const error = catchError(() => lookup(identity, other))
-    expect(error).toBeInstanceOf(FunctionNotFoundError)
+    const error = thrownBy(() => lookup(identity, other), FunctionNotFoundError)
     expect(error.message).toContain(identity.hash.slice(0, 12))
     expect(error.message).toContain(identify(square, other).hash.slice(0, 12))
     expect(error).toMatchObject({
@@ -144,17 +144,14 @@ describe('the identity of a function', () => {
       ordinal: 7,
       name: 'lost',
     }
-    const error = catchError(() => lookup(identity, sourcesOf('a')))
-    expect(error).toBeInstanceOf(FunctionNotFoundError)
+    const error = thrownBy(() => lookup(identity, sourcesOf('a')), FunctionNotFoundError)
     expect(error.message).toMatch(/no remote function 'lost' \(number 7 of .*knows 'known' of it/s)
     expect(error.message).toContain('top level')
   })
 
   test.each(['__proto__', 'toString', 'constructor'])('B14: home and name %s are names', (name) => {
-    const error = catchError(() =>
-      lookup({ home: name, ordinal: 0, hash: '', name }, sourcesOf('')),
-    )
-    expect(error).toBeInstanceOf(FunctionNotFoundError)
+    const unknown = { home: name, ordinal: 0, hash: '', name }
+    thrownBy(() => lookup(unknown, sourcesOf('')), FunctionNotFoundError)
     const own = remote(Object.defineProperty(() => 1, 'name', { value: name }))
     expect(lookup(identify(own, sourcesOf('')), sourcesOf(''))).toBe(own)
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
@@ -222,12 +219,3 @@ describe('park', () => {
     await expect(Promise.race([parked, Promise.resolve('first')])).resolves.toBe('first')
   })
 })
-
-function catchError(run: () => unknown): Error {
-  try {
-    run()
-  } catch (error) {
-    if (error instanceof Error) return error
-  }
-  throw new Error('nothing was thrown')
-}

@@ -4,17 +4,12 @@ import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { SerializationError } from '../../../runtime/common/errors.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
+import { thrownBy } from '../../support/thrown-by.ts'
 
 const codec = new ValueCodec()
 
 function refusal(value: unknown, path = 'args[1]'): SerializationError {
-  try {
-    codec.encode(value, path)
-  } catch (error) {
-    if (error instanceof SerializationError) return error
-    throw error
-  }
-  throw new Error('it was accepted')
+  return thrownBy(() => codec.encode(value, path), SerializationError)
 }
 
 class Account {
