@@ -34,6 +34,7 @@ def as_client(make):
     """A driver that joins over ray://, as Ray's ray_client_microbenchmark.py has it."""
 
     def prepare():
+        from ray._private.client_mode_hook import _explicitly_enable_client_mode
         from ray.util.client.ray_client_helpers import ray_start_client_server
 
         def connect(job_config=None, **_options):
@@ -45,6 +46,10 @@ def as_client(make):
 
         server = ray_start_client_server(ray_connect_handler=connect)
         server.__enter__()
+        # The rows call ray.get and ray.put, which go through the client only in client mode.
+        _explicitly_enable_client_mode()
+        if type(ray.put(0)).__name__ != "ClientObjectRef":
+            raise RuntimeError("ray.put went to the driver of this process, not to the client")
         return {**make(), "end": lambda: server.__exit__(None, None, None)}
 
     return prepare
