@@ -1,7 +1,8 @@
 // Starts an emulator on a free port of this machine. It ends with stop(), or with this process,
-// however that ends: a shell holds a pipe from here and kills the emulator when the pipe closes.
+// however that ends: a shell holds a pipe from here, and when the pipe closes it kills the emulator
+// and removes its folder.
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +12,13 @@ import { ENGINES, installEngine, type EngineName } from './engines.ts'
 const READY_MS_MAX = 60_000
 const POLL_MS = 50
 /** The emulator is a child of the shell, which waits for the pipe on its descriptor 3. */
-const GUARD = '"$@" </dev/null & child=$!; cat <&3 >/dev/null; kill -9 $child; wait $child'
+const GUARD = [
+  '"$@" </dev/null & child=$!',
+  'cat <&3 >/dev/null',
+  'exec 2>/dev/null', // a dead starter reads nothing: telling it of the kill would end the shell
+  'kill -9 $child; wait $child',
+  'rm -rf "$TMPDIR"',
+].join('\n')
 
 export interface Emulator {
   readonly engine: EngineName
@@ -20,7 +27,7 @@ export interface Emulator {
 }
 
 export interface StartOptions {
-  /** Default: a free one. */
+  /** Default, or 0: a free one. */
   readonly port?: number
 }
 
@@ -31,7 +38,7 @@ export async function startEngine(
 ): Promise<Emulator | { missing: string }> {
   const installed = await installEngine(engine)
   if ('missing' in installed) return installed
-  const port = options.port ?? (await freePort())
+  const port = options.port === undefined || options.port === 0 ? await freePort() : options.port
   const { command, args, env } = ENGINES[engine].launch(installed.folder, port)
   const folder = mkdtempSync(join(tmpdir(), 'virga-emulator-'))
   const shell = spawn('/bin/sh', ['-c', GUARD, 'sh', command, ...args], {
@@ -51,7 +58,6 @@ export async function startEngine(
   const stop = async (): Promise<void> => {
     shell.stdio[3]?.destroy()
     await exited
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
   const endpoint = `http://127.0.0.1:${String(port)}`
   try {
