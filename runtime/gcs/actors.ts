@@ -17,7 +17,8 @@ import { GcsUnavailableError } from '../common/errors.ts'
 import { decideTogether, decideUpdate } from './decide.ts'
 import { asName, type ActorName, type NameRow } from './names.ts'
 import type { RowValue, Storage, TransactItem } from './storage.ts'
-import { actorKey, nameKey } from './tables.ts'
+import { queryAll } from './query-all.ts'
+import { actorKey, jobPartitions, nameKey } from './tables.ts'
 
 const TRIES_MAX = 5
 
@@ -88,6 +89,14 @@ export async function registerActor(
 export async function readActor(storage: Storage, actorId: string): Promise<ActorRow | undefined> {
   const row = await storage.get(actorKey(actorId))
   return row && asActor(row.value)
+}
+
+/** A job's actors, the dead included; may be a second old. */
+export async function readActors(storage: Storage, jobId: string): Promise<readonly ActorRow[]> {
+  const rows = await Promise.all(
+    jobPartitions(jobId).map((pk) => queryAll(storage, pk, { prefix: 'A#', stale: true })),
+  )
+  return rows.flat().map((row) => asActor(row.value))
 }
 
 /** Arrow 2. @returns whether this incarnation is still the one. */

@@ -1,5 +1,6 @@
 // Demand that waits: each node tells the shapes that it cannot place, and the autoscaler reads them
 // all. A fact, written at most once a second and taken back when nothing waits any more.
+import { queryAll } from './query-all.ts'
 import type { Storage } from './storage.ts'
 import { demandKey, shardsOf } from './tables.ts'
 
@@ -43,7 +44,7 @@ export async function readDemand(
   isMember: (nodeId: string, epoch: number) => boolean,
 ): Promise<readonly NodeDemand[]> {
   const shards = await Promise.all(
-    shardsOf('D').map((pk) => storage.query('cluster', pk, { stale: true })),
+    shardsOf('D').map((pk) => queryAll(storage, pk, { stale: true })),
   )
   return shards
     .flat()

@@ -101,13 +101,13 @@ export async function readJob(storage: Storage, submissionId: string): Promise<J
   return row && asJob(row.value)
 }
 
-/** A page of all jobs, in the order of their ids. */
+/** A page of submitted jobs, by their ids; drivers that attached are not among them. */
 export async function readJobs(
   storage: Storage,
   options: { readonly after?: string; readonly limit: number },
 ): Promise<readonly JobRow[]> {
   const rows = await storage.query('cluster', JOBS, { ...options, stale: true })
-  return rows.map((row) => asJob(row.value))
+  return rows.map((row) => asJob(row.value)).filter(({ submissionId }) => submissionId)
 }
 
 /** Jobs that wait for a runner. One that was claimed a moment ago may still be among them. */

@@ -8,6 +8,7 @@
 // Source: design 8; faults.md F08, F13-F16, F25, F37.
 import { GcsUnavailableError, NodeDiedError } from '../common/errors.ts'
 import { decidePut, decideUpdate } from './decide.ts'
+import { queryAll } from './query-all.ts'
 import type { Row, RowValue, Storage, WriteOutcome } from './storage.ts'
 import { membershipKey, nodeKey, shardsOf } from './tables.ts'
 
@@ -264,22 +265,10 @@ export async function readNode(
 
 /** Every node that has a row, the dead included. May be a second old. */
 export async function readNodes(storage: Storage): Promise<readonly NodeRow[]> {
-  const shards = await Promise.all(shardsOf('N').map((pk) => readShard(storage, pk)))
+  const shards = await Promise.all(
+    shardsOf('N').map((pk) => queryAll(storage, pk, { stale: true })),
+  )
   return shards.flat().map((row) => asNode(row.value))
-}
-
-async function readShard(storage: Storage, pk: string): Promise<readonly Row[]> {
-  const rows: Row[] = []
-  let after: string | undefined
-  do {
-    const page = await storage.query('cluster', pk, {
-      stale: true,
-      ...(after === undefined ? {} : { after }),
-    })
-    rows.push(...page)
-    after = page.at(-1)?.key.sk
-  } while (after !== undefined)
-  return rows
 }
 
 const rowOf = (outcome: WriteOutcome): Row | undefined =>

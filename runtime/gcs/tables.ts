@@ -4,13 +4,9 @@
 //              M         | V               membership: cluster epoch, version, its latest changes
 //              JOBS      | submissionId    job; JOBQ | submissionId while it is still pending
 //              J#job#0..7| A#actor         actor: incarnation, holder, epoch
-//                        | P#group         placement group: bundles, state
-//                        | C#node          counts for the state API
 //              NAME#ns   | name            the actor that has the name: written once
 //              O#owner   | -               who adopted the owner's objects, epoch
 //              D#0..7    | nodeId          demand shapes waiting there
-//              PLAN      | -               generation of the plan; I | intentId launch intents
-//              K#ns      | key             key-value
 //   lineage    node#epoch| sequence        segment of task specs: lineage.ts
 //   locations  objectId  | -               where a large object lies
 // No secondary index, no streams. Expiry is garbage collection only, never a lease.
@@ -70,11 +66,7 @@ export const pendingJobKey = (submissionId: string): RowKey => inCluster(PENDING
 export const actorKey = (actorId: string): RowKey =>
   inCluster(jobPartition(actorId.slice(-8), actorId), `A#${actorId}`)
 
-/** @param groupId  hex. */
-export const groupKey = (jobId: string, groupId: string): RowKey =>
-  inCluster(jobPartition(jobId, groupId), `P#${groupId}`)
-
-/** The partitions that hold a job's actors, groups and counts. */
+/** The partitions that hold a job's actors. */
 export const jobPartitions = (jobId: string): readonly string[] =>
   Array.from({ length: SHARDS }, (_, shard) => `J#${jobId}#${String(shard)}`)
 

@@ -6,6 +6,7 @@ import {
   actorDead,
   claimRestart,
   readActor,
+  readActors,
   registerActor,
   type NewActor,
 } from '../../../runtime/gcs/actors.ts'
@@ -108,6 +109,16 @@ export function decisionsContract(name: string, make: () => Storage): void {
         const lives = (await Promise.all(claims)).filter((life) => life !== undefined)
         expect(lives).toHaveLength(1)
         expect(await readActor(storage, actor.actorId)).toMatchObject({ ...lives[0] })
+      })
+
+      test("a job's actors are found, those of others are not", async () => {
+        const ids = ['a', 'b', 'c'].map((id) => `${id.repeat(16)}${own}0001`)
+        const other = `${'d'.repeat(16)}${own}0002`
+        for (const actorId of [...ids, other]) {
+          await registerActor(storage, anActor('', { actorId, name: null }), 5)
+        }
+        const found = await readActors(storage, `${own}0001`)
+        expect(new Set(found.map(({ actorId }) => actorId))).toEqual(new Set(ids))
       })
 
       test('restarts end at their maximum', async () => {
