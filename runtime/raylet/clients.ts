@@ -1,7 +1,7 @@
 // Processes that connect and leave: drivers bring a job, workers serve one, the cli only asks.
 // A job ends with its driver: what is not detached ends with it.
 import type { JobId } from '../common/ids.ts'
-import { endActor, actorGone, retireActor } from './actor-end.ts'
+import { retireActor } from './actor-end.ts'
 import { removeWaitsOf } from './deadlock.ts'
 import { endGroupsOf } from './groups.ts'
 import { endLease } from './leases.ts'
@@ -87,12 +87,7 @@ function endJob(turn: Turn, job: Job): void {
   const { state } = turn
   job.endedAtMs = turn.nowMs
   endGroupsOf(turn, job.jobId)
-  for (const actor of [...state.actors.values()]) {
-    if (actor.spec.jobId !== job.jobId || actor.spec.detached || actor.phase === 'DEAD') continue
-    if (actor.lease?.worker === undefined)
-      endActor(turn, actor, actorGone(actor, 'its job has ended'))
-    else retireActor(turn, actor, 'its job has ended', ORPHAN_GRACE_MS)
-  }
+  endActorsOf(turn, job)
   const isMaker = [...state.jobs.values()].every((each) => each.startedAtMs >= job.startedAtMs)
   forgetIfDone(turn, job)
   turn.effects.push({ kind: 'jobEnded', jobId: job.jobId })
@@ -100,6 +95,14 @@ function endJob(turn: Turn, job: Job): void {
   if (state.config.owned && isMaker) {
     state.leaving = true
     turn.effects.push({ kind: 'leave' })
+  }
+}
+
+/** Detached ones go on; with the last of them goes what their workers had made meanwhile. */
+function endActorsOf(turn: Turn, job: Job): void {
+  for (const actor of [...turn.state.actors.values()]) {
+    if (actor.spec.jobId !== job.jobId || actor.spec.detached || actor.phase === 'DEAD') continue
+    retireActor(turn, actor, 'its job has ended', ORPHAN_GRACE_MS)
   }
 }
 
@@ -112,6 +115,7 @@ function hasDetached(turn: Turn, jobId: JobId): boolean {
 
 function windDown(turn: Turn, job: Job): void {
   job.over = true
+  endActorsOf(turn, job)
   job.turns.clear()
   for (const lease of [...turn.state.workerless]) {
     if (lease.jobId === job.jobId) endLease(turn, lease)

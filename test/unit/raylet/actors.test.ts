@@ -329,6 +329,27 @@ describe('the end of a job', () => {
     expect(brain.state.jobs.size).toBe(0)
   })
 
+  test('the last detached actor takes along those that workers made after the driver left', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 }, workersMax: 2 })
+    brain.createActor('driver1', { actorId: A, detached: true })
+    ready(brain, 'w1', A)
+    brain.want('driver1', 0, 1, {})
+    brain.hello('w2')
+    brain.close('driver1')
+    const { job1 } = Object.fromEntries(brain.state.jobs)
+    expect(job1?.over).toBe(false)
+    // One that has its resources and waits for a worker, one that waits for resources.
+    brain.createActor('w2', { actorId: B })
+    brain.createActor('w2', { actorId: 'actorC' as ActorId })
+    expect(brain.state.actors.get(B)?.phase).toBe('PENDING_CREATION')
+    kill(brain, A)
+    brain.exit('w1')
+    for (const actorId of [B, 'actorC' as ActorId]) {
+      expect(brain.state.actors.get(actorId)?.phase).toBe('DEAD')
+      expect(brain.state.actors.get(actorId)?.error?.message).toContain('its job has ended')
+    }
+  })
+
   test('a raylet that was made for one driver leaves with it', () => {
     const brain = aBusyNode({ owned: true })
     expect(brain.show(brain.close('driver1'))).toContain('leave')
