@@ -7,7 +7,7 @@ import {
   VirgaError,
 } from '../common/errors.ts'
 import { taskIdOf, toHex, type ActorId } from '../common/ids.ts'
-import type { Clock, Timer } from '../common/clock.ts'
+import type { Clock } from '../common/clock.ts'
 import { WORKER_EXIT_GRACE_MS } from '../common/limits.ts'
 import { taskErrorOf } from '../common/task-error.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
@@ -22,6 +22,7 @@ import { capturedBy } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { Executor, NeedsEntryFirst, type Runnable, type RunTimes } from './execute.ts'
 import { asSystemFailure } from './failure.ts'
+import { IdleCollector } from './idle-collector.ts'
 import type { PushedTask } from './pushed-task.ts'
 import { ReplyWriter } from './reply-writer.ts'
 import { Scope, type ScopeParts } from './scope.ts'
@@ -29,10 +30,6 @@ import { StreamProducer } from './stream-producer.ts'
 import { TaskEvents } from './task-events.ts'
 
 const EVENTS_EVERY_MS = 1000
-/** A worker that holds objects of others collects its garbage once idle for so long. */
-const COLLECT_IDLE_MS = 1000
-/** Collecting takes at most this share of the time. */
-const COLLECT_SHARE = 1 / 100
 
 export interface WorkerSideDeps {
   /** The function or class of an identity: at once if it is loaded. */
@@ -68,9 +65,8 @@ export class WorkerSide {
   #resources: ScopeParts['resources'] = {}
   readonly #events = new TaskEvents()
   #eventsScheduled = false
+  readonly #collector: IdleCollector | undefined
   #retiring = false
-  #collecting: Timer | undefined
-  #collectNotBeforeMs = 0
 
   constructor(worker: CoreWorker, deps: WorkerSideDeps) {
     this.#worker = worker
@@ -86,6 +82,7 @@ export class WorkerSide {
       where: { nodeId: toHex(welcome.nodeId), pid, workerId: toHex(workerId) },
     })
     this.#executor = this.#makeExecutor(new Map([['', 1]]))
+    if (deps.collectsWhenIdle === true) this.#collector = this.#makeCollector()
     this.#install()
   }
 
@@ -170,6 +167,16 @@ export class WorkerSide {
       retire: (task) => {
         this.#retire(task)
       },
+    })
+  }
+
+  #makeCollector(): IdleCollector {
+    const { references, store, deps } = this.#worker
+    return new IdleCollector({
+      clock: this.#clock,
+      finalization: deps.finalization,
+      isIdle: () => this.#executor.runningCount === 0,
+      holdsOfOthers: () => store.pinsSome || references.counts().tracked > 0,
     })
   }
 
@@ -306,7 +313,7 @@ export class WorkerSide {
   }
 
   #finished(task: PushedTask, times: RunTimes, failed: boolean): void {
-    this.#collectWhenIdle()
+    this.#collector?.taskEnded()
     this.#scheduleEvents()
     this.#events.add(task, times, failed)
   }
@@ -332,22 +339,6 @@ export class WorkerSide {
     this.#tellEvents()
     this.#worker.tally.flush()
     this.#worker.deps.raylet.flush()
-  }
-
-  /** An idle worker makes no garbage, so what it holds of others would stay with it for ever. */
-  #collectWhenIdle(): void {
-    const { references, store, deps } = this.#worker
-    if (this.#deps.collectsWhenIdle !== true || this.#collecting !== undefined) return
-    if (!store.pinsSome && references.counts().tracked === 0) return
-    const waitMs = Math.max(COLLECT_IDLE_MS, this.#collectNotBeforeMs - this.#clock.monotonicMs())
-    this.#collecting = this.#clock.after(waitMs, () => {
-      this.#collecting = undefined
-      if (this.#executor.runningCount > 0) return // the end of that task comes here again
-      const startMs = this.#clock.monotonicMs()
-      deps.finalization.collect()
-      const endMs = this.#clock.monotonicMs()
-      this.#collectNotBeforeMs = endMs + (endMs - startMs) / COLLECT_SHARE
-    })
   }
 
   #constructorFailure(className: string, actorId: ActorId, error: unknown): VirgaError {
