@@ -1,31 +1,26 @@
 // What makes a core-worker a worker: it runs pushed tasks, or is the home of one actor.
 import { toWire } from '../common/error-wire.ts'
-import {
-  ActorDiedError,
-  MethodNotFoundError,
-  TaskCancelledError,
-  VirgaError,
-} from '../common/errors.ts'
-import { taskIdOf, toHex, type ActorId } from '../common/ids.ts'
+import { ActorDiedError } from '../common/errors.ts'
+import { toHex } from '../common/ids.ts'
 import type { Clock } from '../common/clock.ts'
 import { WORKER_EXIT_GRACE_MS } from '../common/limits.ts'
-import { taskErrorOf } from '../common/task-error.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import type {
+  ActorSpec,
   ClientNotices,
   FunctionIdentity,
   PeerNotices,
   TaskTemplate,
 } from '../protocol/messages.ts'
 import { ARGUMENT_INLINE, readStored } from '../protocol/task-frames.ts'
-import { capturedBy } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { Executor, NeedsEntryFirst, type Runnable, type RunTimes } from './execute.ts'
 import { asSystemFailure } from './failure.ts'
+import { constructActor, constructorFailure, methodMissing, type HomeActor } from './home-actor.ts'
 import { IdleCollector } from './idle-collector.ts'
 import type { PushedTask } from './pushed-task.ts'
 import { ReplyWriter } from './reply-writer.ts'
-import { Scope, type ScopeParts } from './scope.ts'
+import type { ScopeParts } from './scope.ts'
 import { StreamProducer } from './stream-producer.ts'
 import { TaskEvents } from './task-events.ts'
 
@@ -42,15 +37,6 @@ export interface WorkerSideDeps {
   exit(code: number): void
 }
 
-interface Actor {
-  readonly actorId: ActorId
-  readonly incarnation: number
-  readonly instance: Record<string, unknown>
-  readonly className: string
-  /** The group that it hands on to what it submits. */
-  readonly captured: ReturnType<typeof capturedBy>
-}
-
 /** Thrown by exitActor(): ends the actor once the call has been answered. */
 export class ExitActor extends Error {}
 
@@ -60,7 +46,7 @@ export class WorkerSide {
   readonly #replies: ReplyWriter
   readonly #clock: Clock
   #executor: Executor
-  #actor: Actor | undefined
+  #actor: HomeActor | undefined
   #gpuIds: readonly number[] = []
   #resources: ScopeParts['resources'] = {}
   readonly #events = new TaskEvents()
@@ -99,31 +85,16 @@ export class WorkerSide {
     const { raylet } = this.#worker.deps
     this.#leased(message)
     try {
-      const groups = new Map([['', spec.maxConcurrency], ...Object.entries(spec.concurrencyGroups)])
-      const Class = (await this.#deps.load(spec.fn)) as unknown as new (
-        ...args: unknown[]
-      ) => object
+      const Class = await this.#deps.load(spec.fn)
       const args = await this.#decodeArguments(new ByteReader(Buffer.from(spec.args)))
-      const captured = capturedBy(spec.scheduling.strategy)
-      const scope = new Scope({
-        ...this.#actorScope(spec.className, actorId, incarnation),
-        ...captured,
-      })
-      const instance = this.#worker.deps.context.run(scope, () => new Class(...args))
-      this.#actor = {
-        actorId,
-        incarnation,
-        instance: instance as Record<string, unknown>,
-        className: spec.className,
-        captured,
-      }
-      this.#executor = this.#makeExecutor(groups)
+      this.#actor = constructActor(this.#worker, message, { Class, args })
+      this.#executor = this.#makeExecutor(groupsOf(spec))
       this.#install()
       raylet.notify('actorReady', { actorId, incarnation, address: this.#worker.options.address })
     } catch (error) {
       if (error instanceof NeedsEntryFirst) raylet.notify('entryFirst', { actorId })
       else {
-        const failure = this.#constructorFailure(spec.className, actorId, error)
+        const failure = constructorFailure(this.#worker, spec, error)
         raylet.notify('actorFailed', { actorId, error: toWire(failure) })
       }
     }
@@ -182,12 +153,9 @@ export class WorkerSide {
 
   #load(template: TaskTemplate): Runnable | Promise<Runnable> {
     if (template.method === undefined) return this.#deps.load(template.fn)
-    const actor = this.#actor
-    const method = actor?.instance[template.method]
-    if (actor === undefined || typeof method !== 'function') {
-      throw asSystemFailure(methodMissing(template, actor?.className))
-    }
-    return (...args) => (method as Runnable).apply(actor.instance, args)
+    const method = this.#actor?.findMethod(template.method)
+    if (method === undefined) throw methodMissing(template, this.#actor)
+    return method
   }
 
   /** Inline arguments are decoded where they lie. */
@@ -226,34 +194,9 @@ export class WorkerSide {
       gpuIds: this.#gpuIds,
       mode: 'worker',
       coreWorker: this.#worker,
-      ...this.#ofActor(),
+      ...this.#actor?.scopeParts,
       ...placesOf(task.template),
       ...capturedOf(task.template),
-    }
-  }
-
-  #ofActor(): Partial<ScopeParts> {
-    if (this.#actor === undefined) return {}
-    const { actorId, incarnation, captured } = this.#actor
-    return { actorId, wasRestarted: incarnation > 0, ...captured }
-  }
-
-  #actorScope(name: string, actorId: ActorId, incarnation: number): ScopeParts {
-    const { jobId, deps, rootScope } = this.#worker
-    const parent = rootScope.taskId
-    return {
-      jobId,
-      hash: deps.hash,
-      // The constructor's own submissions: their ids must differ by actor and incarnation.
-      taskId: taskIdOf(deps.hash, (actorId + parent).slice(0, 16) as typeof parent, incarnation),
-      name: `${name} constructor`,
-      attempt: incarnation,
-      actorId,
-      wasRestarted: incarnation > 0,
-      resources: this.#resources,
-      gpuIds: this.#gpuIds,
-      mode: 'worker',
-      coreWorker: this.#worker,
     }
   }
 
@@ -340,33 +283,11 @@ export class WorkerSide {
     this.#worker.tally.flush()
     this.#worker.deps.raylet.flush()
   }
-
-  #constructorFailure(className: string, actorId: ActorId, error: unknown): VirgaError {
-    if (error instanceof VirgaError && !(error instanceof TaskCancelledError)) return error
-    const { nodeId } = this.#worker.options.welcome
-    const cause = taskErrorOf(error, {
-      name: `${className} constructor`,
-      taskId: toHex(actorId),
-      actorId: toHex(actorId),
-      nodeId: toHex(nodeId),
-      pid: this.#worker.options.pid,
-      workerId: toHex(this.#worker.options.workerId),
-      attempts: 1,
-    })
-    return new ActorDiedError(`the constructor of ${className} failed: ${cause.message}`, {
-      cause,
-      data: { actorId: toHex(actorId), mayHaveRun: false },
-    })
-  }
 }
 
-/** A handle from getIfExists or `get` of another class than the living actor's. */
-function methodMissing({ name, method }: TaskTemplate, className = 'no actor'): VirgaError {
-  return new MethodNotFoundError(
-    `${name} was called, and the living actor is a ${className}, which has no such method: take ` +
-      'its handle from its own class, or choose another name for this one',
-    { data: { method } },
-  )
+/** How many calls run at once, by concurrency group; '' is that of methods without one. */
+function groupsOf({ maxConcurrency, concurrencyGroups }: ActorSpec): Map<string, number> {
+  return new Map([['', maxConcurrency], ...Object.entries(concurrencyGroups)])
 }
 
 /** What it takes a place of while it runs. */
