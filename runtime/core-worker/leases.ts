@@ -2,22 +2,18 @@
 // A lease is final: it ends, is handed back when others need it, or breaks with its worker.
 // Invariants:
 //   L1. A task is in exactly one place: the class queue, or in flight at one lease.
-//   L2. Tasks go to the lease with the least in flight, never more than its measured time allows.
-//   L4. Nothing waits long behind a task that turned out slow: it is asked back and goes elsewhere.
+//   L2. Tasks go to the lease with the least in flight, never more than its measured time allows
+//       (pipelining.ts).
 //   L3. An idle lease goes back after LEASE_IDLE_MS, at once when the raylet asks.
+//   L4. Nothing waits long behind a task that turned out slow: it is asked back and goes elsewhere.
 // Source: Ray normal_task_submitter.cc (SchedulingKey, lease reuse); design 2 (steps 2-4).
 import type { Clock, Timer } from '../common/clock.ts'
 import type { LeaseId } from '../common/ids.ts'
-import {
-  LEASE_IDLE_MS,
-  PIPELINE_BUDGET_MS,
-  PIPELINE_DEPTH_MAX,
-  PUSH_BYTES_MAX,
-  STALL_MS,
-} from '../common/limits.ts'
+import { LEASE_IDLE_MS, PUSH_BYTES_MAX, STALL_MS } from '../common/limits.ts'
 import type { ClassSpec, ClientNotices, RayletNotices } from '../protocol/messages.ts'
 import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
+import { depthOf, isStalled, leastLoaded, mayFollow, openLeaseCount, roomOf } from './pipelining.ts'
 import { pushTasks } from './push.ts'
 import { DONE, type TaskRecord } from './task-record.ts'
 
@@ -190,7 +186,7 @@ export class Leases {
     return cls.queue.drain()
   }
 
-  /** Puts a task back in front, uncharged. */
+  /** Puts tasks back in front, uncharged. */
   requeue(records: readonly TaskRecord[], cls: SchedulingClass): void {
     cls.queue.unshift(records)
     this.pump(cls)
@@ -199,8 +195,8 @@ export class Leases {
   #push(lease: Lease, nowMs: number): void {
     const { queue } = lease.cls
     if (lease.peer.inFlight.size === 0) lease.progressAtMs = nowMs
-    const share = Math.ceil(queue.length / Math.max(1, openLeases(lease.cls)))
-    const count = Math.max(1, Math.min(room(lease), share))
+    const share = Math.ceil(queue.length / Math.max(1, openLeaseCount(lease.cls)))
+    const count = Math.max(1, Math.min(roomOf(lease), share))
     const records: TaskRecord[] = []
     let sizeBytes = 0
     for (let i = 0; i < count && sizeBytes <= PUSH_BYTES_MAX; i += 1) {
@@ -292,58 +288,7 @@ export class Leases {
   }
 }
 
-/** The open lease with the least in flight, if any has room. */
-function leastLoaded(cls: SchedulingClass, nowMs: number): Lease | undefined {
-  let best: Lease | undefined
-  for (const lease of cls.leases) {
-    if (room(lease) <= 0 || isStalled(lease, nowMs)) continue
-    if (best === undefined || lease.peer.inFlight.size < best.peer.inFlight.size) best = lease
-  }
-  return best
-}
-
-function openLeases(cls: SchedulingClass): number {
-  let count = 0
-  for (const lease of cls.leases) if (!lease.draining && !lease.peer.closed) count += 1
-  return count
-}
-
 /** Tasks that were cancelled or failed while they waited. */
 function dropEnded(queue: Fifo<TaskRecord>): void {
   while (queue.peek()?.phase === DONE) queue.shift()
-}
-
-/** Its worker has not answered for longer than what was pushed ahead should take. */
-function isStalled(lease: Lease, nowMs: number): boolean {
-  return lease.peer.inFlight.size > 0 && nowMs - lease.progressAtMs > STALL_MS
-}
-
-/** How many more tasks may be pushed to this lease now. */
-function room(lease: Lease): number {
-  const { peer, cls } = lease
-  if (lease.draining || lease.retiring || peer.closed || peer.congested) return 0
-  const next = cls.queue.peek()
-  if (next === undefined) return 0
-  return mayFollow(next, lease) ? depthOf(next) - peer.inFlight.size : 0
-}
-
-/** How deep a lease may be filled with tasks like this one. */
-function depthOf(record: TaskRecord): number {
-  const { averageMs } = record.kind.timing
-  if (averageMs === undefined || !mayQueueBehind(record)) return 1
-  const depth = Math.floor(PIPELINE_BUDGET_MS / Math.max(averageMs, 0.001))
-  return Math.max(1, Math.min(depth, PIPELINE_DEPTH_MAX))
-}
-
-/** Whether `record` may be pushed while the lease still has others in flight. */
-function mayFollow(record: TaskRecord, lease: Lease): boolean {
-  if (lease.peer.inFlight.size === 0) return true
-  return !lease.exclusive && depthOf(record) > 1
-}
-
-/** Tasks that must not run twice, or are timed, are never pushed ahead: a crash of the worker
- *  could not tell whether they had begun. */
-function mayQueueBehind(record: TaskRecord): boolean {
-  const { maxRetries, timeoutMs, streaming } = record.kind
-  return maxRetries !== 0 && timeoutMs === undefined && !streaming
 }

@@ -22,6 +22,7 @@ import {
   type ArgumentEncoder,
   type EncodedArguments,
 } from './arguments.ts'
+import { ClassQueues } from './class-queues.ts'
 import { crashError, isOutOfMemory } from './crash.ts'
 import {
   decodeFailure,
@@ -31,7 +32,7 @@ import {
   timeoutError,
 } from './failure.ts'
 import type { Handoffs } from './handoffs.ts'
-import type { Lease, Leases, SchedulingClass } from './leases.ts'
+import type { Lease, Leases } from './leases.ts'
 import { LiveTasks } from './live-tasks.ts'
 import { ObjectEntry, STORED, type StoredAt } from './object-entry.ts'
 import type { Peer } from './peers.ts'
@@ -76,8 +77,7 @@ export interface SubmitterDeps {
 
 export class Submitter {
   readonly #deps: SubmitterDeps
-  readonly #dirty = new Set<SchedulingClass>()
-  readonly #classes = new WeakMap<TaskKind, SchedulingClass>()
+  readonly #queues: ClassQueues
   readonly #live = new LiveTasks()
   /** Set once the cluster is gone: what is submitted after that fails as well. */
   #over: Error | undefined
@@ -89,6 +89,7 @@ export class Submitter {
 
   constructor(deps: SubmitterDeps) {
     this.#deps = deps
+    this.#queues = new ClassQueues(deps)
   }
 
   /** Encodes a call into a record with its entries; it is not queued yet. */
@@ -194,7 +195,7 @@ export class Submitter {
       const record = peer.inFlight.take(seq)
       if (record?.isAt(peer, seq) === true) records.push(record)
     }
-    this.#requeue(records)
+    this.#queues.requeue(records)
     this.#deps.leases.replied(peer)
   }
 
@@ -212,12 +213,12 @@ export class Submitter {
     const first = peer.inFlight.firstSeq()
     const records = peer.takeInFlight()
     const begun = records[0]?.seq === first ? records.shift() : undefined
-    this.#requeue(records)
+    this.#queues.requeue(records)
     if (begun !== undefined) {
       if (message.error === undefined) this.crashed(begun, message.exit)
       else this.fail(begun, fromWire(message.error))
     }
-    this.#pumpSoon(cls)
+    this.#queues.pumpSoon(cls)
   }
 
   crashed(record: TaskRecord, exit: WorkerExit): void {
@@ -258,7 +259,7 @@ export class Submitter {
     const { peer, seq, phase } = record
     this.fail(record, options.error ?? cancelledError(record))
     // A queued one is dropped when its turn comes.
-    if (phase === QUEUED) this.#pumpSoon(this.#classOf(record.kind))
+    if (phase === QUEUED) this.#queues.pumpSoon(this.#queues.classOf(record.kind))
     if (phase !== PUSHED || peer === undefined) return
     if (peer.channel === undefined) {
       this.#neverSent(peer, record)
@@ -454,46 +455,6 @@ export class Submitter {
   }
 
   #queue(record: TaskRecord): void {
-    if (record.phase === DONE) return
-    record.phase = QUEUED
-    record.peer = undefined
-    const cls = this.#classOf(record.kind)
-    cls.queue.push(record)
-    this.#pumpSoon(cls)
-  }
-
-  #classOf(kind: TaskKind): SchedulingClass {
-    let cls = this.#classes.get(kind)
-    if (cls === undefined) {
-      if (kind.scheduling === undefined) throw new Error('an actor call was queued for a lease')
-      cls = this.#deps.leases.classOf(kind.scheduling)
-      this.#classes.set(kind, cls)
-    }
-    return cls
-  }
-
-  /** Once per turn: a loop that submits a thousand tasks pushes them in one frame. */
-  #pumpSoon(cls: SchedulingClass): void {
-    if (this.#dirty.size === 0) {
-      this.#deps.clock.microtask(() => {
-        const dirty = [...this.#dirty]
-        this.#dirty.clear()
-        for (const each of dirty) this.#deps.leases.pump(each)
-      })
-    }
-    this.#dirty.add(cls)
-  }
-
-  #requeue(records: readonly TaskRecord[]): void {
-    const byClass = new Map<SchedulingClass, TaskRecord[]>()
-    for (const record of records) {
-      record.phase = QUEUED
-      record.peer = undefined
-      const cls = this.#classOf(record.kind)
-      const list = byClass.get(cls)
-      if (list === undefined) byClass.set(cls, [record])
-      else list.push(record)
-    }
-    for (const [cls, list] of byClass) this.#deps.leases.requeue(list, cls)
+    if (record.phase !== DONE) this.#queues.push(record)
   }
 }
