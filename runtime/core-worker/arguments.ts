@@ -97,16 +97,9 @@ export class ArgumentEncoder {
 
   #writePlain(writer: ByteWriter, value: unknown): void {
     writer.u8(ARGUMENT_INLINE)
-    // One byte of length is enough for almost every plain value; longer ones are moved up.
     const at = writer.reserve(1)
     this.#deps.codec.encodeInto(writer, value, 'args')
-    const length = writer.position - at - 1
-    if (length < 0x80) writer.buffer[at] = length
-    else {
-      const blob = Buffer.from(writer.buffer.subarray(at + 1, writer.position))
-      writer.position = at
-      writer.lengthPrefixed(blob)
-    }
+    writer.prefixLength(at)
   }
 
   /** Arguments side by side in one buffer, cut only where a dependency stands between them: ten

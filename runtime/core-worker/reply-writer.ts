@@ -153,13 +153,7 @@ export class ReplyWriter {
     const writer = this.#head(task, REPLY_VALUE, micros)
     const at = writer.reserve(1)
     this.#deps.codec.encodeInto(writer, value, 'result')
-    const length = writer.position - at - 1
-    if (length < 0x80) writer.buffer[at] = length
-    else {
-      const blob = Buffer.from(writer.buffer.subarray(at + 1, writer.position))
-      writer.position = at
-      writer.lengthPrefixed(blob)
-    }
+    writer.prefixLength(at)
   }
 
   #many(task: PushedTask, value: unknown, micros: number): Promise<void> {

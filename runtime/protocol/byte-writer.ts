@@ -224,6 +224,22 @@ export class ByteWriter {
     buffer[offset + 2] = value >>> 14
   }
 
+  /**
+   * Write the length of all that follows the byte at `offset` into it, as a varint. One byte is
+   * enough for almost every plain value: what is longer than 127 bytes is moved up.
+   * @param offset  of one reserved byte.
+   */
+  prefixLength(offset: number): void {
+    const length = this.position - offset - 1
+    if (length < 0x80) {
+      this.buffer[offset] = length
+      return
+    }
+    const content = Buffer.from(this.buffer.subarray(offset + 1, this.position))
+    this.position = offset
+    this.lengthPrefixed(content)
+  }
+
   /** What was written so far, not copied: good until the next write. */
   written(): Buffer {
     return this.buffer.subarray(0, this.position)

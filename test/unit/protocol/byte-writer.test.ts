@@ -116,6 +116,21 @@ test('reserved bytes are patched after the writer has grown', () => {
   expect(reader.view(1000).every((byte) => byte === 7)).toBe(true)
 })
 
+test.each([0, 1, 127, 128, 20_000])(
+  'a length of %i is put in front of what it counts',
+  (length) => {
+    const content = new Uint8Array(length).fill(7)
+    const expected = new ByteWriter()
+    expected.lengthPrefixed(content)
+    const writer = new ByteWriter({ initialBytes: 8 })
+    writer.u8(1)
+    const at = writer.reserve(1)
+    writer.bytes(content)
+    writer.prefixLength(at)
+    expect(writer.written().subarray(1)).toEqual(expected.written())
+  },
+)
+
 test('a write past bytesMax is a ByteLimitError that writes nothing', () => {
   const writer = new ByteWriter({ initialBytes: 4, bytesMax: 10 })
   writer.bytes(new Uint8Array(9))
