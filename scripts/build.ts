@@ -3,7 +3,10 @@
 //   cli/main.ts             -> cli.js, the `virga` command
 //   runtime/raylet/main.ts  -> raylet-main.js    } found beside index.js by the code
 //   runtime/worker/main.ts  -> worker-main.js    } that starts these processes
-// Shared code goes to chunks beside them, so a file's import.meta.url always points into dist/.
+// What a user's process may hold together, the SDK and the worker, shares its code: in one chunk
+// beside them. The raylet and the command have their own: what all four share would be dozens of
+// files, and each costs a worker's start about as much as parsing it.
+// Wherever code lands, a file's import.meta.url points into dist/.
 // Invariants:
 //   BD1. Nothing changed since the last build: nothing is done (a hash of every input is kept).
 //   BD2. A file of dist/ is replaced by rename, and an old chunk outlives its build for an hour:
@@ -29,33 +32,42 @@ import {
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { build } from 'esbuild'
+import { lazyBuiltins } from './lazy-builtins.ts'
 
 const ROOT = dirname(import.meta.dirname)
 const DIST = join(ROOT, 'dist')
 const STAMP = join(DIST, '.stamp')
 const SOURCE_FOLDERS = ['runtime', 'sdk', 'cli']
-const OTHER_INPUTS = ['scripts/build.ts', 'tsconfig.json', 'tsconfig.build.json', 'package.json']
+const OTHER_INPUTS = [
+  'scripts/build.ts',
+  'scripts/lazy-builtins.ts',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'package.json',
+]
 const STALE_AFTER_MS = 3_600_000
 
-const ENTRIES: Readonly<Record<string, string>> = {
-  index: 'sdk/index.ts',
-  cli: 'cli/main.ts',
-  'raylet-main': 'runtime/raylet/main.ts',
-  'worker-main': 'runtime/worker/main.ts',
-}
+type Entries = Readonly<Record<string, string>>
+
+/** Those of one bundle share code. */
+const BUNDLES: readonly Entries[] = [
+  { index: 'sdk/index.ts', 'worker-main': 'runtime/worker/main.ts' },
+  { 'raylet-main': 'runtime/raylet/main.ts' },
+  { cli: 'cli/main.ts' },
+]
 
 async function main(): Promise<void> {
   const clean = process.argv.includes('--clean')
   const startedAtMs = performance.now()
   const digest = digestOfInputs()
   if (!clean && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === digest) return
-  const entries = presentEntries()
+  const bundles = BUNDLES.map(presentEntries)
 
   mkdirSync(join(ROOT, '.cache'), { recursive: true })
   const staging = mkdtempSync(join(ROOT, '.cache', 'build-'))
   try {
-    if ('index' in entries) emitTypes(staging)
-    await bundle(staging, entries)
+    if (bundles.some((entries) => 'index' in entries)) emitTypes(staging)
+    for (const entries of bundles) await bundle(staging, entries)
     publish(staging, clean)
     writeFileSync(STAMP, digest)
   } finally {
@@ -65,17 +77,18 @@ async function main(): Promise<void> {
   process.stdout.write(`Built dist/ in ${tookMs} ms.\n`)
 }
 
-function presentEntries(): Record<string, string> {
-  const present = Object.entries(ENTRIES).filter(([, path]) => existsSync(join(ROOT, path)))
-  const missing = Object.values(ENTRIES).filter((path) => !existsSync(join(ROOT, path)))
+function presentEntries(entries: Entries): Record<string, string> {
+  const present = Object.entries(entries).filter(([, path]) => existsSync(join(ROOT, path)))
+  const missing = Object.values(entries).filter((path) => !existsSync(join(ROOT, path)))
   if (missing.length > 0) process.stderr.write(`Not built, no such file: ${missing.join(', ')}\n`)
   return Object.fromEntries(present)
 }
 
-async function bundle(outdir: string, entries: Record<string, string>): Promise<void> {
+async function bundle(outdir: string, entries: Entries): Promise<void> {
   await build({
     absWorkingDir: ROOT,
-    entryPoints: entries,
+    entryPoints: { ...entries },
+    plugins: [lazyBuiltins],
     outdir,
     chunkNames: 'chunk-[hash]',
     bundle: true,

@@ -20,7 +20,13 @@ import { afterAll, expect, test } from 'vitest'
 
 const run = promisify(execFile)
 const PROJECT = join(import.meta.dirname, '../..')
-const GIVEN = ['scripts/build.ts', 'tsconfig.json', 'tsconfig.build.json', 'package.json']
+const GIVEN = [
+  'scripts/build.ts',
+  'scripts/lazy-builtins.ts',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'package.json',
+]
 const roots: string[] = []
 afterAll(() => {
   for (const root of roots) rmSync(root, { recursive: true, force: true })
@@ -62,7 +68,38 @@ test('dist holds the entries, their declarations and a command that runs', async
   const declarations = readFileSync(join(root, 'dist/types/sdk/index.d.ts'), 'utf8')
   expect(declarations).toContain("from '../runtime/common/name.js'")
   const { stdout } = await run(join(root, 'dist/cli.js'))
-  expect(stdout).toMatch(/\/dist\/chunk-\w+\.js\n$/)
+  expect(stdout).toMatch(/\/dist\/cli\.js\n$/)
+})
+
+test('LB1: what is not named of a built-in module is not loaded for it', async () => {
+  const root = project()
+  const worker = [
+    "import { readFileSync } from 'node:fs'",
+    'const loaded = (name: string): boolean =>',
+    '  (process as unknown as { moduleLoadList: string[] }).moduleLoadList.includes(name)',
+    "console.log(typeof readFileSync, loaded('NativeModule fs/promises'))",
+  ]
+  write(root, 'runtime/worker/main.ts', `${worker.join('\n')}\n`)
+  await build(root)
+  const { stdout } = await run(process.execPath, [join(root, 'dist/worker-main.js')])
+  expect(stdout).toBe('function false\n')
+})
+
+test('what the SDK and a worker share is one file, however much the command shares too', async () => {
+  const root = project()
+  for (const name of ['a', 'b']) {
+    const text = `export const ${name} = (): string => import.meta.url\n`
+    write(root, `runtime/common/${name}.ts`, text)
+  }
+  const both =
+    "export { a } from '../runtime/common/a.ts'\nexport { b } from '../runtime/common/b.ts'\n"
+  write(root, 'sdk/index.ts', both)
+  write(root, 'runtime/worker/main.ts', both.replaceAll('../runtime/', '../'))
+  const command = "#!/usr/bin/env node\nimport { a } from '../runtime/common/a.ts'\n"
+  write(root, 'cli/main.ts', `${command}console.log(a())\nvoid import('../runtime/common/b.ts')\n`)
+  await build(root)
+  const text = readFileSync(join(root, 'dist/worker-main.js'), 'utf8')
+  expect(text.match(/"\.\/chunk-\w+\.js"/g)).toHaveLength(1)
 })
 
 test('BD1: a second build does nothing, one after a change does', async () => {
