@@ -27,6 +27,7 @@ interface Call<H> {
 
 type Order = 'ORDERED' | 'UNORDERED'
 
+/** A fixed set of actors of one kind, each with one call at a time: calls go to whichever idles. */
 export class ActorPool<H extends AnyActorHandle = AnyActorHandle> {
   readonly #idle: H[] = []
   readonly #pending = new Fifo<(actor: H) => unknown>()

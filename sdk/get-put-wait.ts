@@ -27,12 +27,17 @@ export async function put<T>(value: T): Promise<ObjectRef<T>> {
 }
 
 /**
- * The value of a ref, or of each of several; the first failure is thrown at once.
+ * The value of a ref; waits until it is there.
  * @param o  timeoutMs: default none, 0 polls; signal: rejects with its reason; copy: never a view
  *   of shared memory.
  * @throws what the task threw, as TaskError; GetTimeoutError; ObjectFreedError; the lost kinds.
  */
 export function get<T>(ref: ObjectRef<T>, o?: GetOptions): Promise<T>
+/**
+ * The values of refs, in their order; the first failure is thrown at once.
+ * @param o  as for one ref; timeoutMs is for all together.
+ * @throws as for one ref.
+ */
 export function get<const R extends readonly ObjectRef[]>(
   refs: R,
   o?: GetOptions,

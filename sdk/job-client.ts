@@ -3,6 +3,7 @@
 // Source: design 9; Ray JobSubmissionClient for the calls.
 import { UsageError } from '../runtime/common/errors.ts'
 
+/** Which deployed cluster is meant. */
 export interface JobClientOptions {
   /** Name of the deployed cluster. */
   cluster?: string
@@ -10,6 +11,7 @@ export interface JobClientOptions {
   region?: string
 }
 
+/** A program to run, and how. */
 export interface JobSubmission {
   /** The program, a .ts or .js file. */
   entry: string
@@ -18,8 +20,10 @@ export interface JobSubmission {
   submissionId?: string
 }
 
+/** Where a job is in its life. */
 export type JobStatus = 'PENDING' | 'RUNNING' | 'STOPPED' | 'SUCCEEDED' | 'FAILED'
 
+/** One job, as `list` tells. */
 export interface JobInfo {
   readonly submissionId: string
   readonly status: JobStatus
@@ -34,15 +38,17 @@ export class JobClient {
     this.#options = options
   }
 
-  /** @returns the submission id. */
+  /** Start a job. @returns its submission id. */
   submit(_job: JobSubmission): Promise<string> {
     return this.#refuse('submit')
   }
 
+  /** How far it is. */
   status(_submissionId: string): Promise<JobStatus> {
     return this.#refuse('status')
   }
 
+  /** Its output so far. */
   logs(_submissionId: string): Promise<string> {
     return this.#refuse('logs')
   }
@@ -58,14 +64,17 @@ export class JobClient {
     return this.#refuse('wait')
   }
 
+  /** End a job. @returns whether it was running. */
   stop(_submissionId: string): Promise<boolean> {
     return this.#refuse('stop')
   }
 
+  /** All jobs of the cluster. */
   list(): Promise<JobInfo[]> {
     return this.#refuse('list')
   }
 
+  /** Forget a job that has ended. @returns whether there was one. */
   delete(_submissionId: string): Promise<boolean> {
     return this.#refuse('delete')
   }

@@ -24,6 +24,7 @@ import { kill } from './actors.ts'
 import { QueueActor } from './queue-actor.ts'
 import { remoteClass } from './remote-class.ts'
 
+/** Options of a new queue. */
 export interface QueueOptions {
   /** Items it holds at most; 0, the default: no limit. */
   maxSize?: number
@@ -58,6 +59,10 @@ class Received {
 
 let handleOf: (queue: Queue<unknown>) => ActorHandle<QueueMethods>
 
+/**
+ * A first-in-first-out queue between tasks, actors and drivers. It may be given to any of them;
+ * it ends with its last handle.
+ */
 export class Queue<T = unknown> {
   readonly #actor: ActorHandle<QueueMethods>
   #closed = false
@@ -93,12 +98,12 @@ export class Queue<T = unknown> {
     return item as T
   }
 
-  /** @throws QueueFullError when there is no room now, or others wait for it. */
+  /** Add an item, if there is room now. @throws QueueFullError, also while others wait for room. */
   async putNowait(value: T): Promise<void> {
     await this.#put([value], 0)
   }
 
-  /** @throws QueueEmptyError when there is no item now. */
+  /** Take the oldest item, if there is one now. @throws QueueEmptyError */
   async getNowait(): Promise<T> {
     const [item] = await this.#take(1, 0)
     return item as T
@@ -128,10 +133,12 @@ export class Queue<T = unknown> {
     return (await this.#ask(this.#actor.size.run())).size
   }
 
+  /** Whether it holds no item now. */
   async empty(): Promise<boolean> {
     return (await this.size()) === 0
   }
 
+  /** Whether it holds maxSize items now; never without a maxSize. */
   async full(): Promise<boolean> {
     const { size, maxSize } = await this.#ask(this.#actor.size.run())
     return maxSize > 0 && size >= maxSize

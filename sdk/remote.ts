@@ -28,6 +28,11 @@ export function remote<F extends AnyFn, const N extends number = 1>(
   fn: F,
   options?: TaskOptions<N>,
 ): RemoteFunction<F, N>
+/**
+ * Make a class's instances live in workers of their own. To be called at the top level of a module:
+ * every worker imports that module too.
+ * @throws UsageError as for functions.
+ */
 export function remote<C extends AnyClass, const MO extends MethodOptions<C> = {}>(
   Class: C,
   options?: ActorOptions<C, MO>,

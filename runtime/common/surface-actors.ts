@@ -11,6 +11,7 @@ export type NOf<MO, K> = K extends keyof MO
     ? N
     : 1
   : 1
+/** A method as a plain function. */
 export type MethodFn<F> = F extends (...args: infer P) => infer R ? (...args: P) => R : never
 /** The method table of class C. */
 export type Methods<C extends AnyClass, MO = {}> = {
@@ -64,11 +65,13 @@ export interface RemoteClass<A extends readonly unknown[], M> {
   get(name: string, o?: NamespaceOptions): Promise<ActorHandle<M>>
 }
 
+/** Where a name of an actor is looked up. */
 export interface NamespaceOptions {
   /** Default: the namespace of `init`. */
   namespace?: string
 }
 
+/** Options of `kill`. */
 export interface KillOptions {
   /** Do not restart it, whatever maxRestarts says. Default true. */
   noRestart?: boolean

@@ -10,6 +10,7 @@ export interface Cluster extends AsyncDisposable {
   readonly namespace: string
 }
 
+/** One node, as `nodes` tells. */
 export interface NodeInfo {
   readonly nodeId: string
   /** The raylet's process. */

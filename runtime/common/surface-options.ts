@@ -41,6 +41,7 @@ export interface Limiter {
   readonly [limiterBrand]: true
 }
 
+/** A class of errors, for `retryExceptions`. */
 export type ErrorClass = abstract new (...args: any) => Error
 
 /** Options of whatever takes a place in the cluster: tasks and actors. */
@@ -90,6 +91,7 @@ export interface TaskOptions<N extends number = number> extends Placed {
   inspect?: boolean
 }
 
+/** Options of `map` and `mapSettled`. */
 export interface MapOptions {
   /** Results in the order of the inputs. Default true. */
   ordered?: boolean
@@ -99,11 +101,15 @@ export interface MapOptions {
   signal?: AbortSignal
 }
 
+/** Options of all calls of one method, given with its class. */
 export interface MethodOption {
   /** The group of `concurrencyGroups` it runs in. Default: the actor's maxConcurrency. */
   concurrencyGroup?: string
+  /** Values it returns, as an array of so many: a ref each. Default 1. */
   numReturns?: number
+  /** Default: the actor's. */
   maxTaskRetries?: number
+  /** What it throws may be tried again: all, or errors of these classes. Default false. */
   retryExceptions?: boolean | ErrorClass[]
 }
 
@@ -121,10 +127,12 @@ export type PublicNames<I> = {
           : never
     : never
 }[keyof I]
+/** Options by name of the method. */
 export type MethodOptions<C extends AnyClass> = {
   [K in PublicNames<InstanceType<C>>]?: MethodOption
 }
 
+/** Options of a class: `remote(Class, options)` and `options()`. */
 export interface ActorOptions<
   C extends AnyClass = AnyClass,
   MO extends MethodOptions<C> = MethodOptions<C>,
@@ -143,20 +151,29 @@ export interface ActorOptions<
   maxConcurrency?: number
   /** Name to calls at once, for methods that must not wait for the others. */
   concurrencyGroups?: Record<string, number>
+  /** Options of its methods, by name. */
   methods?: MO
   /** Calls of one handle that may pend, then PendingCallsLimitError; -1: no limit. Default -1. */
   maxPendingCalls?: number
 }
 
+/** Options of one method's calls, over those given with its class. */
 export interface CallOptions<N extends number = number> {
+  /** Values it returns, as an array of so many: a ref each. Default: the method's. */
   numReturns?: N
+  /** Milliseconds one run may take, then TaskTimeoutError. Default: no limit. */
   timeoutMs?: number
+  /** One of the actor's `concurrencyGroups`. Default: the method's. */
   concurrencyGroup?: string
+  /** Default: the method's. */
   maxTaskRetries?: number
+  /** Default: the method's. */
   retryExceptions?: boolean | ErrorClass[]
+  /** Cancels the call when aborted. */
   signal?: AbortSignal
 }
 
+/** Options of `init`. */
 export interface InitOptions {
   /**
    * Absent: VIRGA_ADDRESS, else the running cluster of `virga start`, else a new one.
@@ -166,9 +183,11 @@ export interface InitOptions {
   address?: string
   /** CPUs of the new cluster's node. Default: the machine's. */
   numCpus?: number
+  /** GPUs of the new cluster's node. Default: the machine's. */
   numGpus?: number
   /** Custom resources of the new cluster's node. */
   resources?: Record<string, number>
+  /** Labels of the new cluster's node, for labelSelector. */
   labels?: Record<string, string>
   /** Bytes of heap that tasks may reserve. Default: what the machine has, less the store. */
   memoryBytes?: number
@@ -180,7 +199,9 @@ export interface InitOptions {
   modules?: string[]
   /** Where names of actors are unique. Default: one of this job's own. */
   namespace?: string
+  /** Shown for the job in `virga list jobs`. Default: the file name of the program. */
   jobName?: string
+  /** Of all its workers; tasks and actors may add to it. */
   runtimeEnv?: RuntimeEnv
   /** Print what workers print. Default true. */
   logToDriver?: boolean
@@ -190,6 +211,7 @@ export interface InitOptions {
   ignoreReinitError?: boolean
 }
 
+/** Options of `placementGroup`. */
 export interface PlacementGroupOptions {
   /** Default 'PACK': few nodes, if they fit. */
   strategy?: 'PACK' | 'SPREAD' | 'STRICT_PACK' | 'STRICT_SPREAD'

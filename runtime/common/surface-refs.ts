@@ -42,8 +42,11 @@ export interface ObjectRefStream<out Y> extends AsyncIterable<ObjectRef<Y>> {
   cancel(): Promise<void>
 }
 
+/** Any function at all. */
 export type AnyFn = (...args: any[]) => unknown
+/** Any class at all. */
 export type AnyClass = new (...args: any) => any
+/** Whether T is `any`. */
 export type IsAny<T> = 0 extends 1 & T ? true : false
 
 /** SU1. What may be given for a parameter of type T. Not distributive over unions. */
@@ -59,14 +62,18 @@ export type Tail<P extends readonly unknown[]> = P extends readonly []
     : P extends readonly (infer E)[]
       ? E[]
       : []
+/** The first parameter. */
 export type First<P extends readonly unknown[]> = P extends readonly [] ? never : P[0]
+/** The parameters of a function. */
 export type Params<F> = F extends (...args: infer P) => unknown ? P : never
+/** What a function returns. */
 export type Result<F> = F extends (...args: any[]) => infer R ? R : never
 
 type AnyGenerator = AsyncGenerator<any, any, any> | Generator<any, any, any>
 type Yielded<R> = R extends AsyncGenerator<infer Y, any, any> | Generator<infer Y, any, any>
   ? Y
   : never
+/** Whether a result is a stream: that of a generator function. */
 export type IsStream<R> =
   IsAny<R> extends true
     ? false
@@ -116,6 +123,7 @@ export type Values<R extends readonly ObjectRef[]> = {
   -readonly [K in keyof R]: R[K] extends ObjectRef<infer T> ? T : never
 }
 
+/** Options of `get`. */
 export interface GetOptions {
   /** Milliseconds to wait, then GetTimeoutError; 0 polls. Default: for ever. */
   timeoutMs?: number
@@ -125,6 +133,7 @@ export interface GetOptions {
   copy?: boolean
 }
 
+/** Options of `wait`. */
 export interface WaitOptions {
   /** How many refs must be ready, 1 to the number of refs. Default 1. */
   numReturns?: number
@@ -136,6 +145,7 @@ export interface WaitOptions {
   signal?: AbortSignal
 }
 
+/** Options of `cancel`. */
 export interface CancelOptions {
   /** Kill the worker, rather than abort the task's signal. Default false. */
   force?: boolean

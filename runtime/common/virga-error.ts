@@ -17,6 +17,7 @@
 /** What an error is about, as plain values of the value codec: ids, sizes, names. */
 export type ErrorData = Readonly<Record<string, unknown>>
 
+/** What an error of Virga is made with, beside its message. */
 export interface VirgaErrorOptions<D extends ErrorData = ErrorData> {
   readonly cause?: unknown
   readonly data?: D
