@@ -208,7 +208,8 @@ export class ReplyWriter {
   async #placeAll(task: PushedTask, large: readonly Large[]): Promise<StoredAt[]> {
     const placed: StoredAt[] = []
     for (const { index, encoded } of large) {
-      placed.push(await this.#deps.store.put(this.objectId(task, index), encoded))
+      const objectId = this.objectId(task, index)
+      placed.push(await this.#deps.store.put(objectId, encoded, task.peer.workerId))
     }
     return placed
   }

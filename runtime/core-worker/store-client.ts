@@ -71,10 +71,10 @@ export class StoreClient {
 
   /**
    * Writes an encoded value into the store.
-   * @param owner  the process with which the object ends; absent: this one.
+   * @param owner  the process with which the object ends; undefined: this one.
    * @throws ObjectStoreFullError, ObjectTooLargeError
    */
-  async put(objectId: ObjectId, encoded: Storable, owner?: WorkerId): Promise<StoredAt> {
+  async put(objectId: ObjectId, encoded: Storable, owner: WorkerId | undefined): Promise<StoredAt> {
     const { link, memory } = this.#deps
     const { sizeBytes } = encoded
     const { offset, path } = await link.create(objectId, sizeBytes, owner)

@@ -36,7 +36,10 @@ export class Values {
       // Held from now on: user code may free its handles while there is no room yet.
       worker.references.share(entry, contained)
       try {
-        entry.complete(STORED, await worker.store.put(worker.references.idOf(entry), encoded))
+        entry.complete(
+          STORED,
+          await worker.store.put(worker.references.idOf(entry), encoded, undefined),
+        )
       } catch (error) {
         entry.complete(FAILED, error)
         worker.references.releaseUnused(entry)
@@ -62,7 +65,7 @@ export class Values {
       },
     }
     references.share(entry, sharedEntries(encoded.handles))
-    store.put(references.idOf(entry), copy).then(
+    store.put(references.idOf(entry), copy, undefined).then(
       (stored) => {
         entry.complete(STORED, stored)
         references.releaseUnused(entry) // its task may have been cancelled meanwhile

@@ -135,6 +135,87 @@ export class Program {
         lent.free()
       }
     },
+    passOn: async () => {
+      const inside = this.#some(this.#draw.int(1, 3))
+      const what = this.#what()
+      const passed = remote.passOn.options({ maxRetries: 10 }).remote(what, {
+        refs: inside.map(({ ref }) => ref),
+      })
+      try {
+        const { refs } = await get(passed)
+        for (const [i, ref] of refs.entries()) {
+          const { key, digest, risks, retries } = inside[i] as Item
+          this.#add({ key: `${key} again`, ref, digest, risks: [...risks, ...LOSSES], retries })
+        }
+      } catch (error) {
+        const risks = inside.flatMap((item) => [...item.risks])
+        this.#judgeError(what.key, error, new Set([...risks, ...LOSSES]))
+      } finally {
+        passed.free()
+      }
+    },
+    several: () => {
+      const count = this.#draw.int(2, 4)
+      const what = this.#what()
+      const refs = remote.several.options({ numReturns: count }).remote(what, count)
+      for (const [i, ref] of refs.entries()) {
+        const digest = remote.digestOfPart(what, i)
+        this.#add({ key: `${what.key}.${String(i)}`, ref, digest, risks: [] })
+      }
+    },
+    refStream: async () => {
+      const what = this.#what()
+      const count = this.#draw.int(1, 6)
+      const takes = this.#draw.chance(0.7) ? count : this.#draw.int(1, count)
+      const risks = new Set(['WorkerCrashedError', ...LOSSES])
+      let index = 0
+      try {
+        for await (const item of remote.refStream.remote(what, count)) {
+          const { ref } = await get(item)
+          item.free()
+          const digest = remote.digestOfPart(what, index)
+          this.#add({
+            key: `${what.key}.${String(index)}`,
+            ref,
+            digest,
+            risks: [...risks],
+            retries: 0,
+          })
+          index += 1
+          if (index === takes) break
+        }
+      } catch (error) {
+        this.#judgeError(what.key, error, risks)
+      }
+    },
+    timed: () => {
+      const what = this.#what()
+      const timeoutMs = this.#draw.int(1, 200)
+      const ref = remote.combine.options({ timeoutMs }).remote(what)
+      const digest = remote.combined(what.key, [])
+      // A stall or a pause may use up its time.
+      this.#world.cancelCount += 1
+      this.#add({ key: what.key, ref, digest, risks: ['TaskTimeoutError', 'WorkerCrashedError'] })
+    },
+    keepRef: async () => {
+      const actor = this.#actor()
+      const [item] = this.#some(1)
+      if (actor === undefined || item === undefined) return
+      const calls = [actor.handle.keep.remote({ ref: item.ref }), actor.handle.readKept.remote()]
+      const letsGo = actor.handle.letGo.remote()
+      const risks = new Set([...item.risks, ...actor.risks, ...LOSSES])
+      try {
+        await get(calls[0] as ObjectRef<unknown>)
+        const digest = await get(calls[1] as ObjectRef<number>)
+        if (item.digest === undefined) item.digest = digest
+        else if (digest !== 0) this.#expect(`${item.key} kept by ${actor.key}`, digest, item.digest)
+        await get(letsGo)
+      } catch (error) {
+        this.#judgeError(`${item.key} kept by ${actor.key}`, error, risks, item.retries)
+      } finally {
+        for (const ref of [...calls, letsGo]) ref.free()
+      }
+    },
     stamp: () => {
       const what = this.#what()
       const ref = remote.stamp.remote(what)
@@ -172,7 +253,7 @@ export class Program {
     wait: async () => {
       const items = this.#some(this.#draw.int(1, 5))
       if (items.length === 0) return
-      const refs = items.map(({ ref }) => ref)
+      const refs = [...new Map(items.map(({ ref }) => [ref.id, ref])).values()]
       const numReturns = this.#draw.int(1, refs.length)
       const timeoutMs = this.#draw.int(0, 50)
       const [ready, pending] = await wait(refs, { numReturns, timeoutMs })
@@ -440,5 +521,10 @@ const OPS = [
   'killActor',
   'group',
   'limited',
+  'passOn',
+  'several',
+  'refStream',
+  'timed',
+  'keepRef',
 ] as const
 type Op = (typeof OPS)[number]

@@ -38,6 +38,20 @@ describe('scenario', () => {
     expect(outcome).toBe(remote.combined('second', []))
   })
 
+  test("large results of a call with several are its caller's: they outlive the worker", async () => {
+    const read = await play({ ...calm, cpus: 1 }, async (world) => {
+      const what = doing('several', { sizeBytes: 150_000 })
+      const refs = remote.several.options({ numReturns: 2 }).remote(what, 2)
+      const values = await get(refs)
+      for (const { process } of world.workers()) world.crash(process)
+      await remote.sleep(1_000)
+      const again = await get(refs[0])
+      for (const ref of refs) ref.free()
+      return remote.digestOf(again) === remote.digestOf(values[0])
+    })
+    expect(read).toBe(true)
+  })
+
   test('F14 an actor is named while the GCS is away: it lives once the GCS is back', async () => {
     const plan = { ...calm, storage: { latencyMs: 1, failChance: 0 } }
     const seq = await play(plan, async (world, driver) => {

@@ -29,6 +29,8 @@ export interface RunLimits {
   done(this: void): boolean
 }
 
+export type RunEnd = 'done' | 'time' | 'nothing left'
+
 const EVENTS_MAX = 400_000
 const { setImmediate } = globalThis
 
@@ -61,7 +63,17 @@ export class Scheduler {
     this.failure ??= new SimulationFailure(what, this.nowMs, cause)
   }
 
-  async run(limits: RunLimits): Promise<'done' | 'time' | 'nothing left'> {
+  /** The stacks of errors end here, whoever runs the simulation: they are part of messages. */
+  run(limits: RunLimits): Promise<RunEnd> {
+    return new Promise((resolve, reject) => {
+      this.#loop(limits).then(
+        (end) => setImmediate(resolve, end),
+        (error: unknown) => setImmediate(reject, error),
+      )
+    })
+  }
+
+  async #loop(limits: RunLimits): Promise<RunEnd> {
     while (this.failure === undefined) {
       if (limits.done()) return 'done'
       const next = this.#pop()

@@ -143,6 +143,38 @@ export const lend = remote((what: Doing) =>
   }),
 )
 
+/** Passes on refs that it was given inside a value: it is neither their owner nor their end. */
+export const passOn = remote((what: Doing, box: { readonly refs: readonly ObjectRef<Value>[] }) =>
+  doing(what, () => {
+    const { process } = here()
+    process.later(what.sleepMs, 'lets go of what it passed on', () => {
+      for (const ref of box.refs) ref.free()
+    })
+    return { refs: box.refs }
+  }),
+)
+
+/** Gives several values, each a ref of its own. */
+export const several = remote((what: Doing, count: number) =>
+  doing(what, () => {
+    const parts = Array.from({ length: count }, (_, i) => partOf(what, i))
+    return parts.map((part) => valueOf(combined(part.key, []), part.sizeBytes))
+  }),
+)
+
+/** Yields refs to what it made. */
+export const refStream = remote(async function* refStream(what: Doing, count: number) {
+  const { on } = here()
+  on.ledger.began(what.key, what.atMostOnce)
+  for (let i = 0; i < count; i += 1) {
+    await sleep(what.sleepMs)
+    const ref = await put<Value>(valueOf(digestOfPart(what, i), partOf(what, i).sizeBytes))
+    yield { ref }
+    ref.free()
+  }
+  on.ledger.ended(what.key)
+})
+
 /** A value of which no two are the same: all who read it must see the same one. */
 export const stamp = remote((what: Doing) => doing(what, () => here().on.ledger.nextStamp()))
 
@@ -180,6 +212,7 @@ class Account {
   count = 0
   readonly #key: string
   readonly #atMostOnce: boolean
+  #kept: ObjectRef<Value> | undefined
 
   constructor(key: string, atMostOnce: boolean) {
     this.#key = key
@@ -196,8 +229,20 @@ class Account {
     return seq
   }
 
-  echo(...values: Value[]): number {
-    return combined(this.#key, values.map(digestOf))
+  /** Keeps a ref beyond the call that brought it. */
+  keep(box: { readonly ref: ObjectRef<Value> }): void {
+    this.#kept?.free()
+    this.#kept = box.ref
+  }
+
+  async readKept(): Promise<number> {
+    const kept = this.#kept
+    return kept === undefined ? 0 : digestOf(await get(kept))
+  }
+
+  letGo(): void {
+    this.#kept?.free()
+    this.#kept = undefined
   }
 
   leave(): void {
