@@ -15,7 +15,7 @@ import { Submitter } from '../../runtime/core-worker/submit.ts'
 import { TaskRecord } from '../../runtime/core-worker/task-record.ts'
 import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import type { RowKey, RowValue, WriteOutcome } from '../../runtime/gcs/storage.ts'
-import { MemorySpill } from '../../runtime/objects/spill-memory.ts'
+import { FusedSpill } from '../../runtime/objects/spill-files.ts'
 import { ObjectStore } from '../../runtime/objects/store.ts'
 import type { World } from './world.ts'
 
@@ -149,7 +149,7 @@ export const PLANTED_BUGS: Readonly<Record<string, Plant>> = {
         },
     ),
   'restores a spilled object without its bytes': () =>
-    swap(MemorySpill.prototype, 'read', () => () => Promise.resolve()),
+    swap(FusedSpill.prototype, 'read', () => () => Promise.resolve()),
   'loses who waits when the disk is full': () =>
     swap(
       ObjectStore.prototype,
