@@ -10,7 +10,7 @@ export const LEASE_MARGIN_MS = 1_000
 /** Reads further apart than this do not show that a row stood still: the GCS may have been away. */
 export const OBSERVATION_GAP_MS = 6_000
 /** How often an observer reads the row. */
-export const OBSERVE_EVERY_MS = 3_000
+export const OBSERVE_EVERY_MS = 2_000
 export const PING_MS = 1_000
 /** No answer for this long: gone, as far as this watcher sees. */
 export const GONE_MS = 3_000

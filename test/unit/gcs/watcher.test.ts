@@ -176,7 +176,7 @@ describe('a watcher', () => {
         if (seen(watcher.step(read, nowMs)).includes('declareDead')) declared.push(nowMs)
       }
     }
-    expect(declared).toEqual([18_000])
+    expect(declared).toEqual([LEASE_MS])
     expect(seen(watcher.step({ kind: 'pong', ...target }, 31_000))).toEqual([
       'suspected false',
       'tell back',
