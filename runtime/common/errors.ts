@@ -30,6 +30,7 @@ export {
   DecompressLimitError,
   FrameCorruptError,
   FrameTooLargeError,
+  PeerRefusedError,
   ProtocolError,
   UnsupportedMessageError,
 } from './protocol-errors.ts'

@@ -4,7 +4,11 @@
 import { UsageError, define } from './virga-error.ts'
 
 type DecodeCode = 'ERR_DECODE' | 'ERR_DECODE_LIMIT' | 'ERR_DECOMPRESS_LIMIT'
-type FrameCode = 'ERR_FRAME_CORRUPT' | 'ERR_FRAME_TOO_LARGE' | 'ERR_UNSUPPORTED_MESSAGE'
+type FrameCode =
+  | 'ERR_PEER_REFUSED'
+  | 'ERR_FRAME_CORRUPT'
+  | 'ERR_FRAME_TOO_LARGE'
+  | 'ERR_UNSUPPORTED_MESSAGE'
 
 /**
  * The other side does not speak Virga: wrong magic, or no version in common. Close the
@@ -14,6 +18,17 @@ export class ProtocolError extends UsageError {
   declare readonly code: 'ERR_PROTOCOL' | FrameCode | DecodeCode
   static {
     define(this, 'ProtocolError', 'ERR_PROTOCOL')
+  }
+}
+
+/**
+ * One node refuses another: of another cluster, epoch or version, or under a certificate that does
+ * not say what it says. `data.reason`, and both sides: `data.by`, `data.peer`.
+ */
+export class PeerRefusedError extends ProtocolError {
+  declare readonly code: 'ERR_PEER_REFUSED'
+  static {
+    define(this, 'PeerRefusedError', 'ERR_PEER_REFUSED')
   }
 }
 

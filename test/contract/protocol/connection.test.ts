@@ -1,5 +1,5 @@
-// Every transport keeps the contract of protocol/connection.ts (N1 to N3): here, Unix sockets and
-// the one inside a process.
+// Every transport keeps the contract of protocol/connection.ts (N1 to N3): Unix sockets, TCP under
+// TLS between two nodes, and the one inside a process.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
+import { tcpTransport } from '../../../runtime/protocol/connection-tcp.ts'
 import { udsTransport } from '../../../runtime/protocol/connection-uds.ts'
 import {
   FRAME_HEADER_BYTES,
@@ -14,6 +15,7 @@ import {
   type Listener,
   type Transport,
 } from '../../../runtime/protocol/connection.ts'
+import { certifiedNode, tcpOptions } from '../../support/certified-nodes.ts'
 import { until } from '../../support/waiting.ts'
 
 interface End {
@@ -21,6 +23,7 @@ interface End {
   readonly frames: string[]
   closes: number
   error: Error | undefined
+  drained: () => void
 }
 
 let folder: string
@@ -34,12 +37,33 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const transports: readonly [name: string, make: () => Transport][] = [
-  ['uds', () => udsTransport],
-  ['memory', () => memoryTransport(systemClock)],
+interface Wiring {
+  readonly transport: Transport
+  /** Where to listen, and an address where nobody does. */
+  readonly address: string
+  readonly nowhere: string
+}
+
+const unixSockets = (): Wiring => ({
+  transport: udsTransport,
+  address: join(folder, 'a.sock'),
+  nowhere: join(folder, 'nobody.sock'),
+})
+
+/** A node that dials itself: who is who is tested in connection-tcp.test.ts. */
+const tls = (): Wiring => ({
+  transport: tcpTransport(tcpOptions(certifiedNode())),
+  address: '127.0.0.1:0',
+  nowhere: '127.0.0.1:1/3fab/1',
+})
+
+const wirings: readonly [name: string, make: () => Wiring][] = [
+  ['uds', unixSockets],
+  ['tcp', tls],
+  ['memory', () => ({ ...unixSockets(), transport: memoryTransport(systemClock) })],
 ]
 
-describe.each(transports)('transport %s', (_, make) => {
+describe.each(wirings)('transport %s', (_, make) => {
   it('N1 hands out whole frames, once, in the order sent, both ways', async () => {
     const { near, far } = await pair(make())
     const texts = Array.from({ length: 500 }, (_, i) => `${i} ${'x'.repeat((i * 997) % 9000)}`)
@@ -77,14 +101,41 @@ describe.each(transports)('transport %s', (_, make) => {
     expect([near.error, far.error]).toEqual([undefined, undefined])
   })
 
+  it('tells when all that was sent was taken, after a peer that did not read', async () => {
+    const { near, far } = await pair(make())
+    const block = 'x'.repeat(1024 * 1024)
+    let drains = 0
+    near.drained = () => {
+      drains += 1
+    }
+    for (let i = 0; i < 16; i += 1) near.connection.send(frame(block))
+    expect(near.connection.bufferedBytes).toBeGreaterThan(0)
+    await until(() => drains > 0)
+    await until(() => far.frames.length === 16)
+    expect(near.connection.bufferedBytes).toBe(0)
+    expect(far.frames.every((text) => text === block)).toBe(true)
+  })
+
+  it('hands out what was sent in the turn in which the connection was made', async () => {
+    const { transport, address } = make()
+    listener = await transport.listen(address, (connection) => {
+      connection.start({ onFrame: () => undefined, onClose: () => undefined })
+      connection.send(frame('welcome'))
+    })
+    const near = watch(await transport.connect(listener.address))
+    await until(() => near.frames.length === 1)
+    expect(near.frames).toEqual(['welcome'])
+  })
+
   it('refuses to connect where nobody listens', async () => {
-    await expect(make().connect(join(folder, 'nobody.sock'))).rejects.toThrow()
+    const { transport, nowhere } = make()
+    await expect(transport.connect(nowhere)).rejects.toThrow()
   })
 })
 
 describe('transport uds', () => {
   it('N3 a frame that breaks the framing closes that connection only', async () => {
-    const { near, far } = await pair(udsTransport)
+    const { near, far } = await pair(unixSockets())
     const ends: End[] = [far]
     await listener?.close()
     listener = await udsTransport.listen(join(folder, 'b.sock'), (connection) => {
@@ -120,21 +171,24 @@ describe('transport uds', () => {
   })
 })
 
-async function pair(transport: Transport): Promise<{ near: End; far: End }> {
+async function pair({ transport, address }: Wiring): Promise<{ near: End; far: End }> {
   let far: End | undefined
-  listener = await transport.listen(join(folder, 'a.sock'), (connection) => {
+  listener = await transport.listen(address, (connection) => {
     far = watch(connection)
   })
-  const near = watch(await transport.connect(join(folder, 'a.sock')))
+  const near = watch(await transport.connect(listener.address))
   await until(() => far !== undefined)
   return { near, far: far as End }
 }
 
 function watch(connection: Connection): End {
-  const end: End = { connection, frames: [], closes: 0, error: undefined }
+  const end: End = { connection, frames: [], closes: 0, error: undefined, drained: () => undefined }
   connection.start({
     onFrame: (body) => {
       end.frames.push(body.toString())
+    },
+    onDrain: () => {
+      end.drained()
     },
     onClose: (error) => {
       end.closes += 1

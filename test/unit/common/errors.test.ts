@@ -29,6 +29,7 @@ const MEMBERS: Readonly<Record<keyof typeof KINDS, readonly string[]>> = {
     'InvalidEnvError',
     'DeadlockError',
     'ProtocolError',
+    'PeerRefusedError',
     'FrameCorruptError',
     'FrameTooLargeError',
     'DecodeError',

@@ -1,0 +1,283 @@
+// Who may speak to whom over TCP: both sides of every refusal, and what strangers can do (nothing).
+import { connect as connectTcp } from 'node:net'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { afterEach, describe, expect, it } from 'vitest'
+import {
+  FrameCorruptError,
+  PeerRefusedError,
+  ProtocolError,
+} from '../../../runtime/common/errors.ts'
+import { newAuthority } from '../../../runtime/protocol/certificates-system.ts'
+import {
+  FRAME_HEADER_BYTES,
+  type ConnectionEvents,
+  type Listener,
+} from '../../../runtime/protocol/connection.ts'
+import {
+  tcpTransport,
+  type PeerConnection,
+  type TcpOptions,
+} from '../../../runtime/protocol/connection-tcp.ts'
+import { sealFrame } from '../../../runtime/protocol/framing.ts'
+import { nodeAddressOf, showAddress } from '../../../runtime/protocol/node-identity.ts'
+import { encodeGreeting } from '../../../runtime/protocol/peer-hello.ts'
+import {
+  certifiedNode,
+  tcpOptions,
+  validNow,
+  type CertifiedNode,
+} from '../../support/certified-nodes.ts'
+import { caught, until } from '../../support/waiting.ts'
+
+const HERE = certifiedNode({ nodeId: 'aa', epoch: 3 })
+const PEER = certifiedNode({ nodeId: 'bb', epoch: 5 })
+
+let listener: Listener | undefined
+let refusals: Error[]
+let arrived: PeerConnection[]
+
+afterEach(async () => {
+  await listener?.close()
+  listener = undefined
+})
+
+type Rules = Partial<TcpOptions['rules']>
+
+/** HERE listens under these rules. @returns its address. */
+async function listenHere(rules: Rules = {}): Promise<string> {
+  refusals = []
+  arrived = []
+  const refused = (error: Error): void => {
+    refusals.push(error)
+  }
+  const here = tcpTransport(tcpOptions(HERE, { ...rules, refused }))
+  listener = await here.listen('127.0.0.1:0', (connection) => arrived.push(connection))
+  return listener.address
+}
+
+const dial = (node: CertifiedNode, address: string, rules: Rules = {}): Promise<PeerConnection> =>
+  tcpTransport(tcpOptions(node, rules)).connect(address)
+
+/** Both ends have the same error: the reason, and both sides by name. */
+async function expectRefusal(
+  dialled: Promise<unknown>,
+  reason: string,
+  sides: readonly string[],
+): Promise<void> {
+  const error = await caught(dialled, PeerRefusedError)
+  await until(() => refusals.length === 1)
+  expect(refusals[0]).toBeInstanceOf(PeerRefusedError)
+  for (const each of [error, refusals[0] as PeerRefusedError]) {
+    expect(each.data).toMatchObject({ reason })
+    expect(each.retryable).toBe(false)
+    for (const side of sides) expect(each.message).toContain(side)
+  }
+  expect(arrived).toEqual([])
+}
+
+describe('peers that fit', () => {
+  it('know each other by certificate, and what the connection is for', async () => {
+    const address = await listenHere()
+    const near = await tcpTransport(tcpOptions(PEER, { lane: 'bulk' })).connect(address)
+    await until(() => arrived.length === 1)
+    expect(near.peer).toEqual(HERE.identity)
+    expect(arrived[0]?.peer).toEqual(PEER.identity)
+    expect([near.lane, arrived[0]?.lane]).toEqual(['bulk', 'bulk'])
+  })
+
+  it('speak when their versions overlap, whatever each prefers', async () => {
+    const address = await listenHere({ protocol: { min: 2, max: 4 } })
+    await dial(PEER, address, { protocol: { min: 4, max: 9 } })
+    await until(() => arrived.length === 1)
+  })
+})
+
+describe('peers that are refused, with an error at both ends that names both', () => {
+  const sides = ['node aa (cluster prod, epoch 3)', 'node bb (cluster prod, epoch 5)']
+
+  it('another cluster: its certificate is of another authority', async () => {
+    const authority = newAuthority('test', validNow())
+    const other = certifiedNode({ cluster: 'test', nodeId: 'cc', epoch: 1 }, authority)
+    await expectRefusal(dial(other, await listenHere()), 'CLUSTER', [
+      'node aa (cluster prod, epoch 3)',
+      'node cc (cluster test, epoch 1)',
+      'Connect nodes of one cluster',
+    ])
+  })
+
+  it('F37 a cluster of the same name that was made anew', async () => {
+    const again = certifiedNode({ nodeId: 'bb', epoch: 5 }, newAuthority('prod', validNow()))
+    await expectRefusal(dial(again, await listenHere()), 'CERTIFICATE', sides)
+  })
+
+  it('F08 an epoch that has ended', async () => {
+    const address = await listenHere({ oldestEpoch: (nodeId) => (nodeId === 'bb' ? 6 : 0) })
+    await expectRefusal(dial(PEER, address), 'EPOCH', [...sides, 'epoch 6 is the oldest'])
+  })
+
+  it('F08 a listener whose epoch has ended', async () => {
+    const address = await listenHere()
+    const dialled = dial(PEER, address, { oldestEpoch: (nodeId) => (nodeId === 'aa' ? 4 : 0) })
+    const error = await caught(dialled, PeerRefusedError)
+    expect(error.data).toMatchObject({ reason: 'EPOCH', by: PEER.identity, peer: HERE.identity })
+  })
+
+  it('F09 another node, or another life of it, than the one that listens there', async () => {
+    const { host, port } = nodeAddressOf(await listenHere())
+    for (const [nodeId, epoch] of [
+      ['aa', 2],
+      ['ab', 3],
+    ] as const) {
+      refusals = []
+      const dialled = dial(PEER, showAddress({ host, port, nodeId, epoch }))
+      await expectRefusal(dialled, 'WRONG_NODE', sides)
+    }
+  })
+
+  it('a version that is not spoken here', async () => {
+    const address = await listenHere({ protocol: { min: 2, max: 3 } })
+    const dialled = dial(PEER, address, { protocol: { min: 4, max: 4 } })
+    await expectRefusal(dialled, 'VERSION', [...sides, 'speaks protocol 4, and 2 to 3'])
+  })
+
+  it('a certificate that has ended', async () => {
+    const ended = { fromMs: Date.now() - 7_200_000, untilMs: Date.now() - 3_600_000 }
+    const late = certifiedNode({ nodeId: 'bb', epoch: 5 }, undefined, ended)
+    await expectRefusal(dial(late, await listenHere()), 'CERTIFICATE', [
+      ...sides,
+      'CERT_HAS_EXPIRED',
+    ])
+  })
+
+  it('a hello that says more than its certificate', async () => {
+    const address = await listenHere()
+    const { credentials } = PEER
+    const liar = { credentials, identity: { ...PEER.identity, epoch: 6 } }
+    await expectRefusal(dial(liar, address), 'CERTIFICATE', [
+      'epoch 6',
+      'its certificate is of node bb',
+    ])
+  })
+})
+
+describe('strangers', () => {
+  it('without a certificate hear why, and are read not one byte', async () => {
+    const address = nodeAddressOf(await listenHere())
+    const stranger = connectTls({ ...address, rejectUnauthorized: false })
+    const heard: Buffer[] = []
+    stranger.on('data', (chunk: Buffer) => heard.push(chunk))
+    stranger.on('error', () => undefined) // the other side hangs up
+    await until(() => refusals.length === 1)
+    expect(refusals[0]?.message).toContain('a peer without a node certificate')
+    await until(() => Buffer.concat(heard).includes('its certificate'))
+    expect(arrived).toEqual([])
+  })
+
+  it('that speak no TLS, or no Virga, or nothing at all, leave the others alone', async () => {
+    const address = await listenHere()
+    const { host, port } = nodeAddressOf(address)
+    const plain = connectTcp({ host, port })
+    plain.on('error', () => undefined)
+    plain.write('GET / HTTP/1.1\r\n\r\n')
+    const silent = connectTcp({ host, port })
+    silent.on('error', () => undefined)
+    silent.resume()
+    const mute = await rawPeer(address)
+    const other = await rawPeer(address)
+    other.write(sealed('no greeting, but a whole frame'))
+    await until(() => refusals.length === 2)
+    expect(refusals.some((error) => error instanceof ProtocolError)).toBe(true)
+    await dial(PEER, address)
+    await until(() => arrived.length === 1)
+    await until(() => mute.destroyed && silent.destroyed) // TC3
+    await until(() => refusals.length === 4)
+  })
+})
+
+describe('what is on the wire', () => {
+  it('F18 half a frame and a cut: nothing of it is handed out', async () => {
+    const address = await listenHere()
+    const raw = await rawPeer(address)
+    raw.write(greetingTo(address))
+    await until(() => arrived.length === 1)
+    const seen = watch()
+    arrived[0]?.start(seen.events)
+    raw.write(sealed('whole'))
+    raw.write(sealed('cut short').subarray(0, -1))
+    await until(() => seen.frames.length === 1)
+    raw.destroy()
+    await until(() => seen.closes === 1)
+    expect(seen.frames).toEqual(['whole'])
+  })
+
+  it('N3 B04 a wrong checksum closes that connection only', async () => {
+    const address = await listenHere()
+    const near = await dial(PEER, address)
+    const raw = await rawPeer(address)
+    raw.write(greetingTo(address))
+    await until(() => arrived.length === 2)
+    const good = watch()
+    const bad = watch()
+    arrived[0]?.start(good.events)
+    arrived[1]?.start(bad.events)
+    const torn = sealed('something')
+    torn[torn.length - 1] = 0
+    raw.write(torn)
+    await until(() => bad.closes === 1)
+    expect(bad.error).toBeInstanceOf(FrameCorruptError)
+    expect(bad.frames).toEqual([])
+    near.send(frame('still here'))
+    await until(() => good.frames.length === 1)
+    expect([good.frames, good.closes]).toEqual([['still here'], 0])
+  })
+})
+
+/** PEER over TLS, before it has said anything. */
+function rawPeer(address: string): Promise<TLSSocket> {
+  const { host, port } = nodeAddressOf(address)
+  const { authority: ca, certificate: cert, privateKey: key } = PEER.credentials
+  return new Promise((resolve) => {
+    const socket = connectTls({ host, port, ca, cert, key, rejectUnauthorized: false })
+    socket.on('error', () => undefined) // the other side may hang up
+    socket.on('secureConnect', () => {
+      socket.resume()
+      resolve(socket)
+    })
+  })
+}
+
+const greetingTo = (address: string): Buffer => {
+  const from = PEER.identity
+  const protocol = { min: 1, max: 1 }
+  const hello = { from, to: nodeAddressOf(address), protocol, lane: 'control' as const }
+  return sealFrame(encodeGreeting({ kind: 'HELLO', hello }))
+}
+
+const frame = (text: string): Buffer =>
+  Buffer.concat([Buffer.alloc(FRAME_HEADER_BYTES), Buffer.from(text)])
+const sealed = (text: string): Buffer => sealFrame(frame(text))
+
+interface Seen {
+  readonly frames: string[]
+  closes: number
+  error: Error | undefined
+  readonly events: ConnectionEvents
+}
+
+function watch(): Seen {
+  const seen: Seen = {
+    frames: [],
+    closes: 0,
+    error: undefined,
+    events: {
+      onFrame: (body) => {
+        seen.frames.push(body.toString())
+      },
+      onClose: (error) => {
+        seen.closes += 1
+        seen.error = error
+      },
+    },
+  }
+  return seen
+}
