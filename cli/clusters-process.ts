@@ -52,7 +52,7 @@ export function clustersOf(
 function asUnreachable(error: unknown, address: string): unknown {
   const { code } = error as NodeJS.ErrnoException
   if (code !== 'ECONNREFUSED' && code !== 'ENOENT') return error
-  return new ClusterNotReachableError(`no raylet answers at unix:${address} (${code})`)
+  return noRaylet(address, ` (${code})`)
 }
 
 function find(address: string | undefined): SessionNode {
@@ -90,7 +90,13 @@ function findOnly(): SessionNode {
 function atSocket(path: string): SessionNode {
   const node = readNode(dirname(path))
   if (node !== undefined && node.address === path && isAlive(node)) return node
-  throw new ClusterNotReachableError(`no raylet answers at unix:${path}`)
+  throw noRaylet(path)
+}
+
+function noRaylet(path: string, why = ''): ClusterNotReachableError {
+  return new ClusterNotReachableError(
+    `no raylet answers at unix:${path}${why}: it has ended; start a cluster with virga start`,
+  )
 }
 
 async function start(options: StartOptions, random: Random): Promise<StartedCluster> {

@@ -37,7 +37,9 @@ async function namesOf(client: RayletClient, logs: Logs, what: string): Promise<
     const found = all.filter((name) => name.startsWith(`worker-${start}`))
     if (found.length === 1) return found
     if (found.length > 1) {
-      throw new UsageError(`several logs start with '${what}': ${found.join(', ')}`)
+      throw new UsageError(
+        `several logs start with '${what}', give more of the id: ${found.join(', ')}`,
+      )
     }
     const ofJob = await namesOfJob(client, wanted)
     if (ofJob !== undefined) return all.filter((name) => ofJob.has(name))

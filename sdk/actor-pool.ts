@@ -7,6 +7,7 @@
 // Source: Ray python/ray/util/actor_pool.py.
 import { parseGetOptions } from '../runtime/common/call-options.ts'
 import { GetTimeoutError, PendingCallsLimitError, UsageError } from '../runtime/common/errors.ts'
+import { showValue } from '../runtime/common/show-value.ts'
 import type { AnyActorHandle, ObjectRef } from '../runtime/common/surface.ts'
 import { actorTargetOf, isActorHandle } from '../runtime/core-worker/actor-handle.ts'
 import { Fifo } from '../runtime/core-worker/fifo.ts'
@@ -107,12 +108,14 @@ export class ActorPool<H extends AnyActorHandle = AnyActorHandle> {
 
   /** Add an actor. @throws UsageError for what is no handle, or an actor that is in it already. */
   push(actor: H): void {
-    if (!isActorHandle(actor)) throw new UsageError('an ActorPool is made of actor handles')
+    if (!isActorHandle(actor)) {
+      throw new UsageError(`an ActorPool is made of actor handles, got ${showValue(actor)}`)
+    }
     const { actorId } = actorTargetOf(actor).info
     const busy = [...this.#calls.values()].map((call) => call.actor)
     for (const member of [...this.#idle, ...busy]) {
       if (actorTargetOf(member).info.actorId !== actorId) continue
-      throw new UsageError('this actor belongs to the pool already')
+      throw new UsageError('this actor belongs to the pool already: give each actor once')
     }
     this.#return(actor)
   }
@@ -203,7 +206,9 @@ export class ActorPool<H extends AnyActorHandle = AnyActorHandle> {
           if (input.done !== true) this.submit(fn, input.value)
         } else if (this.hasNext()) yield await this.#take<V>(order, undefined)
         else if (source.ended) return
-        else throw new UsageError('map() of an ActorPool without actors would never end')
+        else {
+          throw new UsageError('map() of an ActorPool without actors would never end: push() one')
+        }
       }
     } finally {
       for (const { ref } of this.#calls.values()) await cancel(ref)

@@ -1,6 +1,7 @@
 // Actors by name, and their end: getActor, kill, exitActor.
 import { parseActorName, parseKillOptions } from '../runtime/common/call-options.ts'
 import { ActorNotFoundError, UsageError } from '../runtime/common/errors.ts'
+import { showValue } from '../runtime/common/show-value.ts'
 import type {
   ActorHandle,
   AnyActorHandle,
@@ -54,7 +55,9 @@ export async function findActor(wantedName: {
  */
 export async function kill(handle: AnyActorHandle, o?: KillOptions): Promise<void> {
   const { noRestart } = parseKillOptions(o)
-  if (!isActorHandle(handle)) throw new UsageError('kill() takes an actor handle')
+  if (!isActorHandle(handle)) {
+    throw new UsageError(`kill() takes an actor handle, got ${showValue(handle)}`)
+  }
   const worker = currentWorker('kill()')
   const actorId = await worker.registry.settledId(actorTargetOf(handle).info.actorId)
   await worker.deps.raylet.request('killActor', { actorId, noRestart })
@@ -63,7 +66,9 @@ export async function kill(handle: AnyActorHandle, o?: KillOptions): Promise<voi
 /** End this actor from inside one of its methods; its other pending calls fail. Never returns. */
 export function exitActor(): never {
   if (findWorker()?.scope().parts.actorId === undefined) {
-    throw new UsageError('exitActor() was called outside of an actor method')
+    throw new UsageError(
+      'exitActor() was called outside of an actor: call it in a method of the one that is to end',
+    )
   }
   throw new ExitActor('exitActor')
 }

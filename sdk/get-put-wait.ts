@@ -82,7 +82,9 @@ export async function cancel(
   const options = parseCancelOptions(o)
   const worker = currentWorker('cancel()')
   if (options.force && worker.options.welcome.arena.kind === 'memory') {
-    throw new UsageError('cancel({ force: true }) ends a process, and inline mode has none')
+    throw new UsageError(
+      'cancel({ force: true }) ends a process, and inline mode has none: leave force out',
+    )
   }
   if (target instanceof RefStream) await target.cancel(options)
   else if (isObjectRef(target)) worker.cancel(target, options)

@@ -183,7 +183,7 @@ function refuseLater(spec: InitSpecOptions): void {
   }
   if (spec.overflow !== undefined) {
     throw new UsageError(
-      'overflow needs a deployed cluster on AWS, which this version cannot reach yet',
+      'overflow needs a deployed cluster on AWS, which this version cannot reach yet; leave it out',
     )
   }
   if (spec.address?.startsWith('aws:') === true) {

@@ -307,7 +307,8 @@ function isStale(known: ActorView | undefined, view: ActorView): boolean {
 
 function deathOf(client: ActorClient, view: ActorView): VirgaError {
   if (view.error !== undefined) return fromWire(view.error)
-  return new ActorDiedError(`actor ${client.className} (${toHex(client.actorId)}) is dead`)
+  const id = toHex(client.actorId)
+  return new ActorDiedError(`actor ${client.className} (${id}) is dead. Create a new one.`)
 }
 
 function unavailable(client: ActorClient, record: TaskRecord): ActorUnavailableError {

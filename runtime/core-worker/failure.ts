@@ -40,7 +40,10 @@ export function decodeFailure(codec: ValueCodec, blob: Uint8Array): Failure {
   try {
     return codec.decode(blob) as Failure
   } catch (cause) {
-    const error = new SerializationError('what the task threw cannot be decoded here', { cause })
+    const error = new SerializationError(
+      'what the task threw cannot be decoded here, see the cause: throw an Error of plain values',
+      { cause },
+    )
     return { kind: 'system', error: toWire(error) }
   }
 }

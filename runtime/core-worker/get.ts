@@ -86,7 +86,7 @@ export class Getter {
     options: Partial<WaitSpecOptions> = {},
   ): Promise<[ready: ObjectRef[], pending: ObjectRef[]]> {
     const numReturns = options.numReturns ?? 1
-    if (refs.length === 0) throw new UsageError('wait() was given no refs to wait for')
+    if (refs.length === 0) throw new UsageError('wait() was given no refs: give it one at least')
     const entries = this.#entriesOnce(refs)
     if (options.signal?.aborted === true) throw options.signal.reason
     let missing = numReturns - countReady(entries)

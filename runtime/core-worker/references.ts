@@ -14,6 +14,7 @@ import type { Finalization, Weak } from '../common/finalization.ts'
 import {
   PUT_INDEX_FIRST,
   objectIdOf,
+  toHex,
   type ActorId,
   type JobId,
   type ObjectId,
@@ -269,6 +270,9 @@ function owned(): Sharing {
 function lost(id: ObjectId): ObjectEntry {
   const entry = new ObjectEntry(undefined, 0, 0)
   entry.id = id
-  entry.complete(FAILED, new ObjectLostError('the object was freed before this ref to it was used'))
+  const error = new ObjectLostError(
+    `object ${toHex(id)} was freed before this ref to it was used; keep another one until then`,
+  )
+  entry.complete(FAILED, error)
   return entry
 }

@@ -114,7 +114,9 @@ export class Values {
     if (entry === undefined) {
       const hex = toHex(objectId)
       return this.#failed(
-        new ObjectNotFoundError(`no object ${hex} is known to its owner; it was freed`),
+        new ObjectNotFoundError(
+          `no object ${hex} is known to its owner: it was freed; keep a ref as long as it is needed`,
+        ),
       )
     }
     return new Promise((resolve) => {

@@ -86,13 +86,15 @@ export function actorWorkerExited(turn: Turn, actor: Actor, exit: WorkerExit): v
 function diedOf(actor: Actor, exit: WorkerExit): ActorDiedError {
   const { className, actorId, maxRestarts } = actor.spec
   const memory = exit.cause === 'MEMORY_LIMIT' || exit.cause === 'MEMORY_PRESSURE'
-  const restarts = maxRestarts === 0 ? 'it has no restarts' : 'its restarts are used up'
+  const [restarts, advice] =
+    maxRestarts === 0
+      ? ['it has no restarts', 'Give maxRestarts to have it started again.']
+      : ['its restarts are used up', 'Give more maxRestarts, or create a new one.']
   const cause = memory
     ? new OutOfMemoryError(describeExit(exit), { data: { peakBytes: exit.peakRssBytes } })
     : undefined
   return new ActorDiedError(
-    `actor ${className} died: its worker ${describeExit(exit)}, and ${restarts}. ` +
-      'Give maxRestarts to have it started again.',
+    `actor ${className} died: its worker ${describeExit(exit)}, and ${restarts}. ${advice}`,
     {
       ...(cause === undefined ? {} : { cause }),
       data: {
@@ -108,7 +110,8 @@ function diedOf(actor: Actor, exit: WorkerExit): ActorDiedError {
 function restartingOf(actor: Actor, exit: WorkerExit): ActorUnavailableError {
   const { className, actorId } = actor.spec
   return new ActorUnavailableError(
-    `actor ${className} is being started again: its worker ${describeExit(exit)}`,
+    `actor ${className} is being started again: its worker ${describeExit(exit)}. Call again, if ` +
+      'that is safe, or set maxTaskRetries.',
     { data: { actorId: toHex(actorId), className, incarnation: actor.incarnation } },
   )
 }

@@ -136,7 +136,8 @@ function refuseCreation(turn: Turn, actor: Actor, error: VirgaError): void {
 function queueActor(turn: Turn, actor: Actor): void {
   const job = turn.state.jobs.get(actor.spec.jobId)
   if (job === undefined || job.over) {
-    refuseCreation(turn, actor, new ActorNotFoundError('the job of this actor has ended'))
+    const why = `the job of this actor has ended, and with it the ${actor.spec.className}`
+    refuseCreation(turn, actor, new ActorNotFoundError(why))
     return
   }
   if (actor.phase === 'DEPENDENCIES_UNREADY') actor.phase = 'PENDING_CREATION'
@@ -260,7 +261,7 @@ export function watchActor(turn: Turn, event: EventOf<'watchActor'>): void {
 function unknownView(turn: Turn, actorId: ActorId): ActorView {
   const base = { actorId, incarnation: 0, address: '', workerId: undefined }
   if (!turn.state.forgottenActors.has(actorId)) return { ...base, phase: 'DEPENDENCIES_UNREADY' }
-  const error = new ActorNotFoundError(`actor ${toHex(actorId)} died long ago`)
+  const error = new ActorNotFoundError(`actor ${toHex(actorId)} died long ago. Create a new one.`)
   return { ...base, phase: 'DEAD', error: toWire(error) }
 }
 
