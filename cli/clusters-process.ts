@@ -14,8 +14,8 @@ import {
   sessionRoot,
   sweepSessions,
   writeCurrent,
-  type SessionNode,
 } from '../runtime/common/session-file.ts'
+import type { SessionNode } from '../runtime/common/session-node.ts'
 import { startRaylet } from '../sdk/cluster-process.ts'
 import { ClusterNotReachableError } from './exit-codes.ts'
 import type { RayletClient } from './raylet-client.ts'

@@ -6,9 +6,10 @@
 // Invariant: the last figures are exact. A raylet that ends tells them before it goes; one that
 // stays is asked once more.
 import { NodeDiedError, ProtocolError, VirgaError } from '../runtime/common/errors.ts'
+import type { SessionNode } from '../runtime/common/session-node.ts'
 import { ClusterNotReachableError } from './exit-codes.ts'
 import { textOf, type RayletClient, type Row } from './raylet-client.ts'
-import type { Clusters, ClusterNode } from './world.ts'
+import type { Clusters } from './world.ts'
 
 export interface Watched {
   readonly pid: number
@@ -49,7 +50,7 @@ export class ProgramWatch {
     if (joined !== undefined) await this.#link(joined, pid)
   }
 
-  #joined(): ClusterNode | undefined {
+  #joined(): SessionNode | undefined {
     const { address } = this.#program
     if (address === undefined || address === '') return this.#clusters.current()
     try {
@@ -61,7 +62,7 @@ export class ProgramWatch {
     }
   }
 
-  async #link(node: ClusterNode, driverPid: number | undefined): Promise<void> {
+  async #link(node: SessionNode, driverPid: number | undefined): Promise<void> {
     if (this.#links.has(node.address)) return
     const client = await orGone(this.#clusters.connect(node))
     if (client !== undefined) this.#links.set(node.address, new Link(client, driverPid))

@@ -1,6 +1,7 @@
 // What the commands need of the world, as ports. main.ts hands them in, each loaded at first use,
 // so that `virga --help` loads nothing of a cluster and tests can give their own.
 import type { Clock } from '../runtime/common/clock.ts'
+import type { SessionNode } from '../runtime/common/session-node.ts'
 import type { RayletClient } from './raylet-client.ts'
 
 export interface World {
@@ -44,19 +45,6 @@ export interface LiveView {
   done(o: { readonly keep: boolean }): void
 }
 
-/** A raylet of this machine, as its session folder tells. */
-export interface ClusterNode {
-  readonly pid: number
-  readonly startTime: string
-  /** Path of its socket. */
-  readonly address: string
-  readonly sessionDir: string
-  /** Hex. */
-  readonly nodeId: string
-  readonly epoch: number
-  readonly port?: number
-}
-
 /** The clusters of this machine. */
 export interface Clusters {
   /**
@@ -64,16 +52,16 @@ export interface Clusters {
    * only one that runs.
    * @throws UsageError for an address that this version cannot reach; ClusterNotReachableError.
    */
-  find(address: string | undefined): ClusterNode
+  find(address: string | undefined): SessionNode
   /** The cluster of `virga start`. */
-  current(): ClusterNode | undefined
-  list(): ClusterNode[]
+  current(): SessionNode | undefined
+  list(): SessionNode[]
   /** Clusters that a process started for itself, by its pid. */
-  ownedBy(pid: number): ClusterNode[]
-  connect(node: Pick<ClusterNode, 'address'>): Promise<RayletClient>
+  ownedBy(pid: number): SessionNode[]
+  connect(node: Pick<SessionNode, 'address'>): Promise<RayletClient>
   start(options: StartOptions): Promise<StartedCluster>
   /** Waits until the raylet has gone; kills it when it does not. False: it had to be killed. */
-  ended(node: ClusterNode, graceMs: number): Promise<boolean>
+  ended(node: SessionNode, graceMs: number): Promise<boolean>
   leftovers(): { readonly root: string; readonly stale: readonly string[] }
 }
 
@@ -87,7 +75,7 @@ export interface StartOptions {
 }
 
 export interface StartedCluster {
-  readonly node: ClusterNode
+  readonly node: SessionNode
   /** Resolves when the raylet has ended. */
   readonly gone: Promise<void>
   /** Keeps this process open until then. */

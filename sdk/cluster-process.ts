@@ -13,8 +13,8 @@ import {
   rayletSocket,
   removeSessionDir,
   sweepSessions,
-  type SessionNode,
 } from '../runtime/common/session-file.ts'
+import type { SessionNode } from '../runtime/common/session-node.ts'
 import type { StartDeps } from '../runtime/core-worker/start.ts'
 import { rayletEnv } from './raylet-env.ts'
 

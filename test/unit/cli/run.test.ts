@@ -2,9 +2,10 @@
 import { describe, expect, it } from 'vitest'
 import type { RayletClient, Row } from '../../../cli/raylet-client.ts'
 import { run } from '../../../cli/run.ts'
-import type { ClusterNode, Input, World } from '../../../cli/world.ts'
+import type { Input, World } from '../../../cli/world.ts'
+import type { SessionNode } from '../../../runtime/common/session-node.ts'
 
-const node = { address: '/own/raylet.sock', pid: 1, sessionDir: '/own' } as ClusterNode
+const node = { address: '/own/raylet.sock', pid: 1, sessionDir: '/own' } as SessionNode
 
 const input = (options: Input['options'] = {}, json = false): Input => ({
   args: ['app.ts', '1'],

@@ -23,8 +23,8 @@ import {
   sweepSessions,
   writeCurrent,
   writeNode,
-  type SessionNode,
 } from '../../../runtime/common/session-file.ts'
+import type { SessionNode } from '../../../runtime/common/session-node.ts'
 
 let folder = ''
 let before: string | undefined
