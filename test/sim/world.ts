@@ -14,6 +14,7 @@ import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import { ObjectStore } from '../../runtime/objects/store.ts'
 import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
 import { Raylet } from '../../runtime/raylet/raylet.ts'
+import { aJob, deafNotices } from '../support/a-driver.ts'
 import { SimCollector } from './collector.ts'
 import { SimDisk } from './disk.ts'
 import type { Draw } from './draw.ts'
@@ -195,9 +196,9 @@ export class World {
         workerId: newWorkerId(random),
         address: name,
         pid: process.pid,
-        job: { ...NO_PROGRAM, jobId, name, namespace: toHex(jobId) },
+        job: aJob({ jobId, name, namespace: toHex(jobId) }),
       },
-      () => DEAF,
+      () => deafNotices,
     )
     registry().currentCoreWorker ??= core
     const driver = { process, core, collector: this.collectorOf(process) }
@@ -234,20 +235,3 @@ export class World {
 
 /** A full store refuses after this; programs read one value after the other. */
 const FULL_TIMEOUT_MS = 2_000
-
-const NO_PROGRAM = {
-  entry: undefined,
-  argv: [],
-  execArgv: [],
-  env: {},
-  cwd: '/',
-  modules: [],
-  logToDriver: false,
-}
-
-const DEAF = {
-  startActor: () => undefined,
-  exit: () => undefined,
-  output: () => undefined,
-  workerDied: () => undefined,
-}

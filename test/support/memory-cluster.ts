@@ -25,10 +25,11 @@ import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import { MemoryArena } from '../../runtime/objects/arena-memory.ts'
 import { MemorySpill } from '../../runtime/objects/spill-memory.ts'
 import { ObjectStore } from '../../runtime/objects/store.ts'
-import type { Welcome } from '../../runtime/protocol/messages.ts'
+import type { JobSpec, Welcome } from '../../runtime/protocol/messages.ts'
 import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
 import { Raylet } from '../../runtime/raylet/raylet.ts'
 import type { WorkerEvents, WorkerHandle } from '../../runtime/raylet/worker-launcher.ts'
+import { aJob, deafNotices } from './a-driver.ts'
 import { FaultyNetwork, type FaultyNetworkOptions } from './faulty-network.ts'
 
 const STORE_BYTES = 64 * 1024 * 1024
@@ -69,7 +70,11 @@ export class MemoryCluster {
     captureHomes(sources)
     const cluster = new MemoryCluster(options)
     await cluster.#startRaylet(options)
-    cluster.#driver = await cluster.#startProcess('driver', newWorkerId(systemRandom), idle)
+    cluster.#driver = await cluster.#startProcess(
+      'driver',
+      newWorkerId(systemRandom),
+      () => deafNotices,
+    )
     registry().currentCoreWorker = cluster.#driver
     return cluster
   }
@@ -159,7 +164,7 @@ export class MemoryCluster {
         workerId,
         address: `at-${name}`,
         pid: process.pid,
-        ...(name === 'driver' ? { job: job() } : {}),
+        ...(name === 'driver' ? { job: newJob() } : {}),
       },
       extra,
     )
@@ -232,27 +237,9 @@ export class MemoryCluster {
   }
 }
 
-const idle = (): ExtraNotices => ({
-  startActor: () => undefined,
-  exit: () => undefined,
-  output: () => undefined,
-  workerDied: () => undefined,
-})
-
-function job(): NonNullable<Parameters<typeof startCoreWorker>[1]['job']> {
+function newJob(): JobSpec {
   const jobId = newJobId(systemRandom)
-  return {
-    jobId,
-    name: 'test',
-    namespace: toHex(jobId),
-    entry: undefined,
-    argv: [],
-    execArgv: [],
-    env: {},
-    cwd: '/',
-    modules: [],
-    logToDriver: false,
-  }
+  return aJob({ jobId, name: 'test', namespace: toHex(jobId) })
 }
 
 function fastClock(speed: number): Clock {

@@ -4,23 +4,7 @@ import { ObjectTooLargeError, SerializationError } from '../../../runtime/common
 import { DecodeError } from '../../../runtime/protocol/byte-reader.ts'
 import { ByteWriter } from '../../../runtime/protocol/byte-writer.ts'
 import { ValueCodec, isErrorBlob, markErrorBlob } from '../../../runtime/protocol/value-codec.ts'
-import type { HandleCodec } from '../../../runtime/protocol/value-codec.ts'
-import { blobOf, roundTrip } from './value-codec-support.ts'
-
-class Ref {
-  readonly id: string
-
-  constructor(id: string) {
-    this.id = id
-  }
-}
-
-const refCodec: HandleCodec = {
-  tag: 1,
-  matches: (value) => value instanceof Ref,
-  encode: (value) => Buffer.from((value as Ref).id),
-  decode: (bytes) => new Ref(Buffer.from(bytes).toString()),
-}
+import { Ref, blobOf, refCodec, roundTrip } from './value-codec-support.ts'
 
 describe('encodeInto', () => {
   const codec = new ValueCodec([refCodec])

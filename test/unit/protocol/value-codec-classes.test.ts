@@ -4,7 +4,7 @@ import { SerializationError, UsageError } from '../../../runtime/common/errors.t
 import { DecodeError } from '../../../runtime/protocol/byte-reader.ts'
 import { ValueCodec, handleBytesOf } from '../../../runtime/protocol/value-codec.ts'
 import type { HandleCodec } from '../../../runtime/protocol/value-codec.ts'
-import { blobOf, roundTrip } from './value-codec-support.ts'
+import { Ref, blobOf, refCodec, roundTrip } from './value-codec-support.ts'
 
 class Point {
   readonly x: number
@@ -20,21 +20,6 @@ const pointCodec = {
   name: 'Point',
   encode: ({ x, y }: Point) => [x, y] as const,
   decode: ([x, y]: readonly [number, unknown]) => new Point(x, y),
-}
-
-class Ref {
-  readonly id: string
-
-  constructor(id: string) {
-    this.id = id
-  }
-}
-
-const refCodec: HandleCodec = {
-  tag: 1,
-  matches: (value) => value instanceof Ref,
-  encode: (value) => Buffer.from((value as Ref).id),
-  decode: (bytes) => new Ref(Buffer.from(bytes).toString()),
 }
 
 const callable = Object.assign(() => 0, { handle: 'fn' })

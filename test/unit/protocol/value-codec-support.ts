@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { ByteWriter } from '../../../runtime/protocol/byte-writer.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
-import type { DecodeOptions } from '../../../runtime/protocol/value-codec.ts'
+import type { DecodeOptions, HandleCodec } from '../../../runtime/protocol/value-codec.ts'
 
 /** Of the full size of a heavy test, a tenth unless VIRGA_TEST_SCALE says otherwise. */
 export function scaled(fullSize: number): number {
@@ -26,6 +26,22 @@ export function blobOf(value: unknown, codec = new ValueCodec()): Buffer {
 
 export function roundTrip<T>(value: T, codec = new ValueCodec(), options?: DecodeOptions): T {
   return codec.decode(blobOf(value, codec), options) as T
+}
+
+/** A handle that travels by its id. */
+export class Ref {
+  readonly id: string
+
+  constructor(id: string) {
+    this.id = id
+  }
+}
+
+export const refCodec: HandleCodec = {
+  tag: 1,
+  matches: (value) => value instanceof Ref,
+  encode: (value) => Buffer.from((value as Ref).id),
+  decode: (bytes) => new Ref(Buffer.from(bytes).toString()),
 }
 
 /** A copy of a blob in shared memory, as a mapped object is; `shift` bytes off its alignment. */

@@ -26,6 +26,7 @@ import { check } from '../../../runtime/raylet/check.ts'
 import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
 import type { RayletEffect, RayletEvent } from '../../../runtime/raylet/turn.ts'
+import { aJob } from '../../support/a-driver.ts'
 import { showEffect, type Names } from './show-effect.ts'
 
 export type Stimulus = RayletEvent extends infer E
@@ -58,19 +59,9 @@ export function aClass(changes: Partial<ClassSpec> = {}): ClassSpec {
   }
 }
 
-export function aJob(jobId: string): JobSpec {
-  return {
-    jobId: jobId as JobId,
-    name: `job ${jobId}`,
-    namespace: 'default',
-    entry: undefined,
-    argv: [],
-    execArgv: [],
-    env: {},
-    cwd: '/',
-    modules: [],
-    logToDriver: true,
-  }
+export function aDriversJob(jobId: string): JobSpec {
+  const named = { jobId: jobId as JobId, name: `job ${jobId}`, namespace: 'default' }
+  return { ...aJob(named), logToDriver: true }
 }
 
 export function anActor(changes: Partial<ActorSpec> & { readonly actorId: ActorId }): ActorSpec {
@@ -151,7 +142,7 @@ export class Brain {
 
   driver(name: string, jobId: string): RayletEffect[] {
     const client = name as WorkerId
-    const job = aJob(jobId)
+    const job = aDriversJob(jobId)
     return this.send({
       kind: 'clientConnected',
       client,

@@ -23,7 +23,7 @@ import { Raylet } from '../../../runtime/raylet/raylet.ts'
 import type { WorkerStart } from '../../../runtime/raylet/turn.ts'
 import type { WorkerEvents, WorkerHandle } from '../../../runtime/raylet/worker-launcher.ts'
 import { caught, until } from '../../support/waiting.ts'
-import { aClass, aJob, anActor, units } from './brain.ts'
+import { aClass, aDriversJob, anActor, units } from './brain.ts'
 
 const ADDRESS = 'raylet'
 const codec = new ValueCodec()
@@ -178,7 +178,7 @@ async function startRaylet(owned = false): Promise<void> {
 
 async function aDriver(name = 'driver-1-of-test'): Promise<Peer> {
   const driver = await Peer.connect(transport)
-  await driver.hello({ workerId: name, job: aJob('job1') })
+  await driver.hello({ workerId: name, job: aDriversJob('job1') })
   return driver
 }
 
@@ -188,7 +188,7 @@ afterEach(() => raylet.stop())
 describe('hello', () => {
   test('a driver is welcomed with what it needs to know, and its workers are started', async () => {
     const driver = await Peer.connect(transport)
-    const welcome = await driver.hello({ workerId: 'driver-1-of-test', job: aJob('job1') })
+    const welcome = await driver.hello({ workerId: 'driver-1-of-test', job: aDriversJob('job1') })
     expect(welcome).toMatchObject({
       epoch: 7,
       jobId: 'job1',
@@ -223,7 +223,7 @@ describe('hello', () => {
   test('a second driver with the same job id gets another one', async () => {
     await aDriver()
     const second = await Peer.connect(transport)
-    const welcome = await second.hello({ workerId: 'driver-2-of-test', job: aJob('job1') })
+    const welcome = await second.hello({ workerId: 'driver-2-of-test', job: aDriversJob('job1') })
     expect(welcome.jobId).not.toBe('job1')
   })
 })
@@ -294,7 +294,7 @@ describe('objects', () => {
   test('a driver that leaves gives up its pins', async () => {
     const keeper = await aDriver()
     const other = await Peer.connect(transport)
-    await other.hello({ workerId: 'driver-2-of-test', job: aJob('job2') })
+    await other.hello({ workerId: 'driver-2-of-test', job: aDriversJob('job2') })
     const objectId = 'object-id-of-20-byte' as ObjectId
     await keeper.channel.request('storeCreate', { objectId, sizeBytes: 100 })
     await keeper.channel.request('storeSeal', { objectId })
@@ -362,7 +362,7 @@ describe('the end', () => {
   test('one that serves several drivers goes on without one of them', async () => {
     const first = await aDriver()
     const second = await Peer.connect(transport)
-    await second.hello({ workerId: 'driver-2-of-test', job: aJob('job2') })
+    await second.hello({ workerId: 'driver-2-of-test', job: aDriversJob('job2') })
     first.channel.close()
     await until(() => raylet.state.jobs.size === 1)
     const { rows } = await second.channel.request('state', { kind: 'jobs' })

@@ -1,0 +1,24 @@
+// What the driver of a test brings to its raylet: a job that is no program, and ears for nothing.
+import type { ExtraNotices } from '../../runtime/core-worker/start.ts'
+import type { JobSpec } from '../../runtime/protocol/messages.ts'
+
+/** A job that no module was started for; what its workers print goes nowhere. */
+export function aJob(named: Pick<JobSpec, 'jobId' | 'name' | 'namespace'>): JobSpec {
+  return {
+    ...named,
+    entry: undefined,
+    argv: [],
+    execArgv: [],
+    env: {},
+    cwd: '/',
+    modules: [],
+    logToDriver: false,
+  }
+}
+
+export const deafNotices: ExtraNotices = {
+  startActor: () => undefined,
+  exit: () => undefined,
+  output: () => undefined,
+  workerDied: () => undefined,
+}
