@@ -14,6 +14,9 @@ export const SEND_BUFFER_BYTES_MAX = 4 * MIB
 export const PUSH_BYTES_MAX = MIB
 /** Tasks pushed ahead to one leased worker, at most; the time budget usually binds first. */
 export const PIPELINE_DEPTH_MAX = 2048
+/** Templates that one process has of another's tasks: about a kilobyte each, on both sides. Kinds of
+ *  tasks beyond it are told again when they come back. */
+export const TEMPLATES_PER_PEER_MAX = 1024
 /** How much measured work may wait at one worker, in milliseconds. */
 export const PIPELINE_BUDGET_MS = 4
 /** A leased worker that has not answered for this long gets nothing more; what waits there is asked

@@ -12,7 +12,7 @@ import type { Connection, Transport } from '../protocol/connection.ts'
 import type { PeerCalls, PeerNotices, TaskTemplate } from '../protocol/messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { InFlight } from './in-flight.ts'
-import type { TaskKind } from './task-kind.ts'
+import { TemplateSlots } from './template-slots.ts'
 import type { TaskRecord } from './task-record.ts'
 
 export type PeerChannel = Channel<PeerCalls, PeerNotices>
@@ -23,12 +23,10 @@ export class Peer {
   channel: PeerChannel | undefined
   workerId: WorkerId | undefined
   closed = false
-  /** As owner: tasks pushed and not answered, by seq, in push order; templates it knows. */
+  /** As owner: tasks pushed and not answered, by seq, in push order. */
   readonly inFlight = new InFlight<TaskRecord>()
-  /** Weak: a kind holds the handle of its actor, and this peer may live as long as the actor. */
-  readonly slots = new WeakMap<TaskKind, number>()
-  /** Kinds made again (a handle decoded per task, options per call) share the slot of their like. */
-  readonly slotsByContent = new Map<string, number>()
+  /** As owner: the templates it knows. */
+  readonly slots = new TemplateSlots()
   /** As executor: the owner's templates by slot. */
   readonly templates: TaskTemplate[] = []
   readonly #onClosed = new Set<() => void>()

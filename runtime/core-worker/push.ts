@@ -2,11 +2,8 @@
 // with rising indices, so that a batch of calls of one function is one header and one copy.
 import type { ByteWriter } from '../protocol/byte-writer.ts'
 import { SEGMENT_PUSH } from '../protocol/channel.ts'
-import type { TaskTemplate } from '../protocol/messages.ts'
 import { writePushHeader } from '../protocol/task-frames.ts'
 import type { Peer, PeerChannel } from './peers.ts'
-import { capturedBy } from './captured.ts'
-import type { TaskKind } from './task-kind.ts'
 import { PUSHED, type TaskRecord } from './task-record.ts'
 
 export function pushTasks(peer: Peer, records: readonly TaskRecord[]): void {
@@ -35,7 +32,7 @@ function pushRun(
   while (to < records.length && follows(records[to - 1] as TaskRecord, records[to] as TaskRecord)) {
     to += 1
   }
-  const slot = slotOf(peer, channel, first.kind)
+  const slot = peer.slots.slotOf(channel, first.kind)
   channel.segment(SEGMENT_PUSH, (writer) => {
     writePushHeader(writer, {
       slot,
@@ -72,40 +69,4 @@ function writeArguments(writer: ByteWriter, record: TaskRecord): void {
   if (args === undefined) throw new Error('a task was pushed before its arguments were in')
   writer.varint(argsBytes)
   writer.range(args, argsAt, argsAt + argsBytes)
-}
-
-function slotOf(peer: Peer, channel: PeerChannel, kind: TaskKind): number {
-  const known = peer.slots.get(kind)
-  if (known !== undefined) return known
-  const template = templateOf(kind)
-  const content = JSON.stringify(template)
-  let slot = peer.slotsByContent.get(content)
-  if (slot === undefined) {
-    slot = peer.slotsByContent.size
-    peer.slotsByContent.set(content, slot)
-    channel.notify('template', { slot, template })
-  }
-  peer.slots.set(kind, slot)
-  return slot
-}
-
-function templateOf(kind: TaskKind): TaskTemplate {
-  return {
-    kind: kind.kind,
-    fn: kind.identity(),
-    name: kind.name,
-    jobId: kind.jobId(),
-    numReturns: kind.numReturns,
-    streaming: kind.streaming,
-    streamBufferSize: kind.streamBufferSize,
-    reportStart: kind.timeoutMs !== undefined,
-    resources: kind.resources,
-    ...(kind.method === undefined ? {} : { method: kind.method }),
-    ...(kind.actorId === undefined ? {} : { actorId: kind.actorId }),
-    ...(kind.timeoutMs === undefined ? {} : { timeoutMs: kind.timeoutMs }),
-    ...(kind.maxCalls === undefined ? {} : { maxCalls: kind.maxCalls }),
-    ...(kind.limit === undefined ? {} : { limit: kind.limit.name }),
-    ...(kind.concurrencyGroup === undefined ? {} : { concurrencyGroup: kind.concurrencyGroup }),
-    ...capturedBy(kind.scheduling?.strategy),
-  }
 }
