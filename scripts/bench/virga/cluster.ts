@@ -27,16 +27,21 @@ export const asClient =
     process.env['XDG_RUNTIME_DIR'] = folder // a cluster of the user's own is not touched
     const virga = (...args: string[]): Promise<unknown> =>
       promisify(execFile)(process.execPath, [CLI, ...args])
-    await virga('start', '--port', String(await freePort()))
-    await init({ address: 'auto' })
-    const workload = await make()
-    return {
-      ...workload,
-      end: async () => {
+    const end = async (): Promise<void> => {
+      try {
         await shutdown()
+      } finally {
         await virga('stop')
         rmSync(folder, { recursive: true })
-      },
+      }
+    }
+    await virga('start', '--port', String(await freePort()))
+    try {
+      await init({ address: 'auto' })
+      return { ...(await make()), end }
+    } catch (error) {
+      await end() // nobody else knows of this cluster
+      throw error
     }
   }
 
