@@ -1,9 +1,14 @@
 // The tasks that ended: the newest are kept, all are counted.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import type { TaskId } from '../../../runtime/common/ids.ts'
 import { systemHash } from '../../../runtime/common/random-system.ts'
 import type { RayletNotices } from '../../../runtime/protocol/messages.ts'
 import { TaskLog } from '../../../runtime/raylet/task-log.ts'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
 
 /** Tasks of a worker with these indices, in runs of at most `runLength`. */
 function told(
@@ -27,6 +32,20 @@ function told(
   return { pid: 7, runs, droppedCount }
 }
 
+/** Bytes of the heap and of array buffers that stay, of what `make` returns. */
+function bytesOf(make: () => unknown): number {
+  const bytes = (): number => {
+    collect()
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    return heapUsed + arrayBuffers
+  }
+  const before = bytes()
+  const made = make()
+  const grown = bytes() - before
+  expect(made).toBeDefined() // it lives until here
+  return grown
+}
+
 describe('TaskLog', () => {
   it('keeps the newest, oldest first, and counts what it no longer has', () => {
     const log = new TaskLog(systemHash, 4)
@@ -45,5 +64,60 @@ describe('TaskLog', () => {
     log.add(told([1]))
     expect(log.rows(100)).toMatchObject({ dropped: 12 })
     expect(log.rows(100).rows).toHaveLength(2)
+  })
+
+  it('is the same ring at every size on its way to full', () => {
+    const log = new TaskLog(systemHash, 1500)
+    for (let i = 0; i < 4000; i += 1) {
+      log.add(told([i]))
+      if (i % 319 !== 0) continue
+      const { rows, dropped } = log.rows(10_000)
+      const shown = Math.min(i + 1, 1500)
+      expect(rows.map((row) => row['startMs'])).toEqual(
+        Array.from({ length: shown }, (_, at) => (i + 1 - shown + at) * 10),
+      )
+      expect(dropped).toBe(i + 1 - shown)
+    }
+  })
+
+  it('tells events apart that differ in anything', () => {
+    const log = new TaskLog(systemHash)
+    const [run] = told([1]).runs
+    if (run === undefined) throw new Error('no run')
+    const others = [
+      { ...run, parent: 'fedcba9876543210' as TaskId },
+      { ...run, kind: 'actor' as const },
+      { ...run, state: 'FAILED' as const },
+      { ...run, attempt: 1 },
+      { ...run, name: 'cube' },
+    ]
+    log.add({ pid: 7, runs: others, droppedCount: 0 })
+    log.add({ pid: 8, runs: [run], droppedCount: 0 })
+    const { rows } = log.rows(100)
+    expect(new Set(rows.map((row) => row['parent'])).size).toBe(2)
+    expect(rows.map((row) => row['kind'])).toEqual([
+      'task',
+      'actor',
+      'task',
+      'task',
+      'task',
+      'task',
+    ])
+    expect(rows.map((row) => row['state'] === 'FAILED')).toEqual([0, 0, 1, 0, 0, 0].map(Boolean))
+    expect(rows.map((row) => row['attempt'])).toEqual([0, 0, 0, 1, 0, 0])
+    expect(rows.map((row) => row['name'] === 'cube')).toEqual([0, 0, 0, 0, 1, 0].map(Boolean))
+    expect(rows.map((row) => row['pid'])).toEqual([7, 7, 7, 7, 7, 8])
+  })
+
+  it('takes at most 64 bytes for an event that is like its neighbours', () => {
+    const count = 100_000
+    const grown = bytesOf(() => {
+      const log = new TaskLog(systemHash, count)
+      for (let i = 0; i < count; i += 100) {
+        log.add(told(Array.from({ length: 100 }, (_, at) => i + at)))
+      }
+      return log
+    })
+    expect(grown / count).toBeLessThanOrEqual(64)
   })
 })
