@@ -30,7 +30,7 @@ import {
   willEnd,
 } from './actor-end.ts'
 import { giveCpuBack } from './holdings.ts'
-import { endLease } from './leases.ts'
+import { endLease, shapeOf } from './leases.ts'
 import { judge } from './placement.ts'
 import type { Actor, Worker } from './state.ts'
 import { answer, notify, refuse, type NameHolder, type RayletEvent, type Turn } from './turn.ts'
@@ -49,6 +49,7 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
   }
   const actor: Actor = {
     spec,
+    shape: shapeOf(spec.scheduling),
     phase: 'DEPENDENCIES_UNREADY',
     incarnation: 0,
     restartsLeft: spec.maxRestarts < 0 ? Infinity : spec.maxRestarts,

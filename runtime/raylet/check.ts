@@ -11,6 +11,8 @@
 //       is queued nowhere.
 //   R7. A group that is CREATED holds all its bundles, any other none.
 //   R8. Nothing that fits is left waiting, unless it is reserved for somebody who starves.
+//   R9. Every job counts the leases of its classes and actors.
+//   And PL1 of pools.ts.
 import { assert } from '../common/assert.ts'
 import type { ResourceLedger } from '../common/resource-ledger.ts'
 import { bundlesOf } from './placement.ts'
@@ -33,6 +35,7 @@ export function check(state: RayletState): void {
     const count = group.state === 'CREATED' ? group.spec.bundles.length : 0
     assert(group.bundles.length === count, `R7: group ${group.spec.groupId} is ${group.state}`)
   }
+  checkCounts(state)
   if (!state.leaving && !state.draining) checkNothingFits(state)
 }
 
@@ -102,6 +105,34 @@ function checkActor(state: RayletState, actor: Actor): void {
   }
   if (lease !== undefined) {
     assert(state.leases.get(lease.leaseId) === lease, 'R6: an actor holds a lease that has ended')
+  }
+}
+
+/** R9, PL1: what is kept, beside what a walk finds. */
+function checkCounts(state: RayletState): void {
+  const workers = [...state.workers.values()]
+  const leases = [...state.leases.values()]
+  for (const { jobId, leaseCount } of state.jobs.values()) {
+    const count = leases.filter((lease) => lease.jobId === jobId).length
+    assert(leaseCount === count, `R9: ${String(leaseCount)} leases are counted of ${String(count)}`)
+  }
+  for (const pool of state.pools.values()) {
+    const of = workers.filter((worker) => worker.pool === pool)
+    const held = leases.filter((lease) => lease.pool === pool)
+    const idle = of.filter(({ phase }) => phase === 'IDLE')
+    const starting = of.filter(({ phase }) => phase === 'STARTING').length
+    const blocked = held.filter(({ waits, actor }) => waits.size > 0 && actor === undefined).length
+    const without = held.filter(({ worker }) => worker === undefined)
+    assert(pool.starting === starting, `PL1: ${pool.key} has ${String(starting)} starting`)
+    assert(pool.blocked === blocked, `PL1: ${pool.key} has ${String(blocked)} blocked`)
+    assert(
+      pool.idle.length === idle.length && idle.every((worker) => pool.idle.includes(worker)),
+      `PL1: ${pool.key} has ${String(idle.length)} idle`,
+    )
+    assert(
+      pool.workerless.size === without.length && without.every((one) => pool.workerless.has(one)),
+      `PL1: ${pool.key} has ${String(without.length)} without worker`,
+    )
   }
 }
 

@@ -46,6 +46,7 @@ export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): 
       entryFirst: false,
       turns: new Set(),
       pendingActors: new Set(),
+      leaseCount: 0,
     }
     state.jobs.set(job.jobId, job)
     prestart(turn, job)

@@ -5,6 +5,7 @@ import type { WorkerExit } from '../protocol/messages.ts'
 import { actorWorkerExited, endActor } from './actor-end.ts'
 import { describeExit } from './exit-text.ts'
 import { breakLease, endLease, refuseClass } from './leases.ts'
+import { removeWorker } from './pools.ts'
 import type { Worker } from './state.ts'
 import { notify, type RayletEvent, type Turn } from './turn.ts'
 import { START_FAILURES_MAX } from './workers.ts'
@@ -15,7 +16,7 @@ export function workerExited(turn: Turn, event: EventOf<'workerExited'>): void {
   const worker = turn.state.workers.get(event.exit.workerId)
   if (worker === undefined) return
   const exit: WorkerExit = { ...event.exit, cause: worker.cause ?? causeOf(event.exit) }
-  turn.state.workers.delete(worker.workerId)
+  removeWorker(turn.state, worker)
   endLeaseOf(turn, worker, exit)
   if (worker.phase === 'STARTING') startFailed(turn, worker, exit)
   for (const client of turn.state.clients.values()) {
@@ -48,20 +49,19 @@ function endLeaseOf(turn: Turn, worker: Worker, exit: WorkerExit): void {
  * Starting more of what cannot start helps nobody: after some in a row, those who wait hear why.
  */
 function startFailed(turn: Turn, worker: Worker, exit: WorkerExit): void {
-  const { startFailures, workerless } = turn.state
+  const { startFailures } = turn.state
   // Killed from outside: no fault of what it was started with.
   if (exit.signal === 'SIGKILL' || exit.signal === 'SIGTERM') return
-  const count = (startFailures.get(worker.pool) ?? 0) + 1
-  startFailures.set(worker.pool, count)
+  const count = (startFailures.get(worker.pool.key) ?? 0) + 1
+  startFailures.set(worker.pool.key, count)
   if (count < START_FAILURES_MAX) return
-  startFailures.delete(worker.pool)
+  startFailures.delete(worker.pool.key)
   const error = new WorkerCrashedError(
     `${String(count)} workers in a row ended before they were ready; the last one ` +
       `${describeExit(exit)}${lastWords(exit)}. Look at execArgv, runtimeEnv and the modules given.`,
     { data: { exit: { ...exit, workerId: toHex(exit.workerId) } } },
   )
-  for (const lease of [...workerless]) {
-    if (lease.pool.key !== worker.pool) continue
+  for (const lease of [...worker.pool.workerless]) {
     if (lease.class !== undefined) refuseClass(turn, lease.class, error)
     else if (lease.actor !== undefined) endActor(turn, lease.actor, error)
   }

@@ -33,8 +33,9 @@ export function takeFor(
 const ledgerOf = (state: RayletState, lease: Lease): ResourceLedger =>
   lease.bundle?.ledger ?? state.ledger
 
-/** Give back whatever the lease holds. */
+/** Give back whatever the lease holds, for good. */
 export function giveBack(state: RayletState, lease: Lease): void {
+  if (lease.waits.size > 0) countBlocked(lease, -1)
   ledgerOf(state, lease).release(lease.allocation)
 }
 
@@ -45,6 +46,7 @@ export function giveCpuBack(state: RayletState, lease: Lease): void {
 
 /** One more of the lease's tasks waits. */
 export function addWait(state: RayletState, lease: Lease, wait: Wait): void {
+  if (lease.waits.size === 0) countBlocked(lease, 1)
   lease.waits.add(wait)
   giveCpuBack(state, lease)
 }
@@ -53,6 +55,12 @@ export function addWait(state: RayletState, lease: Lease, wait: Wait): void {
 export function removeWait(state: RayletState, lease: Lease, wait: Wait): void {
   if (!lease.waits.delete(wait) || lease.waits.size > 0) return
   if (!state.leases.has(lease.leaseId)) return
+  countBlocked(lease, -1)
   const freed = lease.actor?.phase === 'ALIVE' && lease.actor.spec.defaultResources
   if (!freed) ledgerOf(state, lease).takeCpuAgain(lease.allocation)
+}
+
+/** Actors are not counted: what they wait for needs no worker of theirs. */
+function countBlocked({ pool, actor }: Lease, by: 1 | -1): void {
+  if (actor === undefined) pool.blocked += by
 }

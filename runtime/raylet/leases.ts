@@ -8,16 +8,17 @@
 // Source: Ray local_lease_manager.h (steps 1-6).
 import { toWire } from '../common/error-wire.ts'
 import type { VirgaError } from '../common/errors.ts'
-import type { JobId, LeaseId, WorkerId } from '../common/ids.ts'
+import type { LeaseId, WorkerId } from '../common/ids.ts'
 import { resourceKey } from '../common/resources.ts'
 import type { ClassSpec, WorkerExit } from '../protocol/messages.ts'
 import { giveBack, takeFor } from './holdings.ts'
 import { judge } from './placement.ts'
+import { awaitNoWorker, awaitWorker, poolOf } from './pools.ts'
 import { reclaimFor } from './reclaim.ts'
 import { isReserved, reservationsOf, type Reservations } from './reservations.ts'
 import type { Actor, Client, Job, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 import { notify, type Turn } from './turn.ts'
-import { askToExit, attachWorkers, becomeIdle, kill, poolOf } from './workers.ts'
+import { askToExit, attachWorkers, becomeIdle, kill } from './workers.ts'
 
 /** Step 1. */
 export function wantLeases(
@@ -70,7 +71,7 @@ function classOf(
 }
 
 /** Demands of one shape are free or not free together. */
-function shapeOf(spec: ClassSpec): string {
+export function shapeOf(spec: ClassSpec): string {
   const { strategy } = spec
   const where =
     strategy.kind === 'PLACEMENT_GROUP' ? `${strategy.groupId}#${String(strategy.bundleIndex)}` : ''
@@ -128,9 +129,7 @@ interface Round {
 function jobsByHoldings(state: RayletState): Job[] {
   const jobs = [...state.jobs.values()]
   if (jobs.length < 2) return jobs
-  const counts = new Map<JobId, number>()
-  for (const { jobId } of state.leases.values()) counts.set(jobId, (counts.get(jobId) ?? 0) + 1)
-  return jobs.sort((a, b) => (counts.get(a.jobId) ?? 0) - (counts.get(b.jobId) ?? 0))
+  return jobs.sort((a, b) => a.leaseCount - b.leaseCount)
 }
 
 function candidatesOf(job: Job): (SchedulingClass | 'ACTORS')[] {
@@ -172,8 +171,9 @@ function leaseForClass(turn: Turn, wanting: SchedulingClass, round: Round): Leas
 
 function leaseForActor(turn: Turn, job: Job, round: Round): Lease | undefined {
   for (const actor of job.pendingActors) {
+    if (round.failed.has(actor.shape)) continue
     const spec = actor.spec.scheduling
-    const wish = { jobId: job.jobId, spec, shape: shapeOf(spec), class: undefined, actor }
+    const wish = { jobId: job.jobId, spec, shape: actor.shape, class: undefined, actor }
     const lease = tryLease(turn, wish, round)
     if (lease === undefined) continue
     job.pendingActors.delete(actor)
@@ -212,13 +212,14 @@ function tryLease(turn: Turn, wish: Wish, { failed, reserved }: Round): Lease | 
     actor: wish.actor,
     worker: undefined,
     grantedAtMs: nowMs,
-    foundNoWorker: false,
     endsWith: undefined,
     reclaimed: false,
     waits: new Set(),
   }
   state.leases.set(lease.leaseId, lease)
-  state.workerless.add(lease)
+  awaitWorker(state, lease)
+  const job = state.jobs.get(wish.jobId)
+  if (job !== undefined) job.leaseCount += 1
   return lease
 }
 
@@ -258,7 +259,9 @@ export function endLease(turn: Turn, lease: Lease): void {
   const { state } = turn
   if (!state.leases.delete(lease.leaseId)) return
   giveBack(state, lease)
-  state.workerless.delete(lease)
+  awaitNoWorker(state, lease)
+  const job = state.jobs.get(lease.jobId)
+  if (job !== undefined) job.leaseCount -= 1
   if (lease.worker !== undefined) lease.worker.lease = undefined
   if (lease.actor !== undefined) lease.actor.lease = undefined
   if (lease.class !== undefined) {

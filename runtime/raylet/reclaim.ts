@@ -4,7 +4,7 @@
 //   that have at least two more: so that jobs share, and leases do not swing to and fro.
 //   Nobody is asked while all that could come back would not be enough.
 //   Actors and leases that are waiting in `get` are not asked: they could not return anything.
-import { NO_RESOURCES, addResources, type ResourceSet } from '../common/resources.ts'
+import { NO_RESOURCES, addResources, resourceKey, type ResourceSet } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { bundlesOf } from './placement.ts'
 import type { Bundle, Lease, RayletState, SchedulingClass } from './state.ts'
@@ -15,40 +15,46 @@ const RECLAIM_AFTER_MS = 5
 
 interface Starving {
   readonly spec: ClassSpec
+  readonly shape: string
   readonly class: SchedulingClass | undefined
 }
 
 /** Send reclaimLease to owners, one lease for each who waits. */
 export function reclaimFor(turn: Turn): void {
-  const starving = starvingOf(turn.state)
-  if (starving.length === 0) return
+  // Most steps find nobody; what is held is looked at only for somebody.
+  if (starvingOf(turn.state).next().done === true) return
   const candidates = [...turn.state.leases.values()].filter(
     (lease) => lease.class !== undefined && lease.waits.size === 0 && lease.worker !== undefined,
   )
-  if (candidates.length === 0) return
   candidates.sort((a, b) => a.grantedAtMs - b.grantedAtMs)
   // Each lease that is on its way back serves one who waits.
   const promised = new Set<Lease>()
-  for (const each of starving) reclaimOne(turn, each, candidates, promised)
+  // Whoever has nothing fares as the one of its shape before it: what comes back only gets less.
+  const failed = new Set<string>()
+  for (const each of starvingOf(turn.state)) {
+    if (promised.size === candidates.length) return
+    const hasNothing = (each.class?.leases.size ?? 0) === 0
+    if (hasNothing && failed.has(each.shape)) continue
+    if (!reclaimOne(turn, each, candidates, promised) && hasNothing) failed.add(each.shape)
+  }
 }
 
-function starvingOf(state: RayletState): Starving[] {
-  const starving: Starving[] = []
+function* starvingOf(state: RayletState): Generator<Starving> {
   for (const group of state.groups.values()) {
     if (group.state !== 'PENDING') continue
     const demand = group.spec.bundles.reduce(addResources, NO_RESOURCES)
-    starving.push({ spec: groupSpec(demand), class: undefined })
+    const spec = groupSpec(demand)
+    yield { spec, shape: `group ${resourceKey(demand)}`, class: undefined }
   }
   for (const job of state.jobs.values()) {
     for (const actor of job.pendingActors) {
-      starving.push({ spec: actor.spec.scheduling, class: undefined })
+      yield { spec: actor.spec.scheduling, shape: actor.shape, class: undefined }
     }
     for (const candidate of job.turns) {
       if (candidate === 'ACTORS' || candidate.leases.size >= candidate.wanted) continue
-      starving.push({ spec: candidate.spec, class: candidate })
+      yield { spec: candidate.spec, shape: candidate.shape, class: candidate }
     }
   }
-  return starving
 }
 
 const groupSpec = (demand: ResourceSet): ClassSpec => ({
@@ -61,12 +67,13 @@ const groupSpec = (demand: ResourceSet): ClassSpec => ({
   retriable: false,
 })
 
+/** Whether what could come back is enough for it. */
 function reclaimOne(
   turn: Turn,
   starving: Starving,
   candidates: readonly Lease[],
   promised: Set<Lease>,
-): void {
+): boolean {
   const lacking = lackingOf(turn.state, starving.spec)
   const bundles = bundlesOf(turn.state, starving.spec)
   const chosen: Lease[] = []
@@ -83,11 +90,12 @@ function reclaimOne(
     }
   }
   // What would not be enough is left alone: actors hold the rest, or work that waits in `get`.
-  if (lacking.size > 0) return
+  if (lacking.size > 0) return false
   for (const lease of chosen) {
     promised.add(lease)
     ask(turn, lease)
   }
+  return true
 }
 
 /** Which resources are missing for one grant, and how much of each. */

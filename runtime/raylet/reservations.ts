@@ -36,18 +36,18 @@ export function reservationsOf(state: RayletState, nowMs: number): Reservations 
   return reservations
 }
 
-/** What the classes and actors of a job demand that have nothing and wait since then. */
-function starvingOf(job: Job, sinceMs: number): ClassSpec[] {
-  const specs: ClassSpec[] = []
+/** What the classes and actors of a job demand that have nothing and wait since then, by shape. */
+function starvingOf(job: Job, sinceMs: number): Iterable<ClassSpec> {
+  const specs = new Map<string, ClassSpec>()
   for (const candidate of job.turns) {
     if (candidate === 'ACTORS') continue
-    const { leases, wanted, spec, waitingSinceMs } = candidate
-    if (leases.size === 0 && wanted > 0 && waitingSinceMs <= sinceMs) specs.push(spec)
+    const { leases, wanted, spec, shape, waitingSinceMs } = candidate
+    if (leases.size === 0 && wanted > 0 && waitingSinceMs <= sinceMs) specs.set(shape, spec)
   }
-  for (const { spec, waitingSinceMs } of job.pendingActors) {
-    if (waitingSinceMs <= sinceMs) specs.push(spec.scheduling)
+  for (const { spec, shape, waitingSinceMs } of job.pendingActors) {
+    if (waitingSinceMs <= sinceMs) specs.set(shape, spec.scheduling)
   }
-  return specs
+  return specs.values()
 }
 
 function ledgersOf(state: RayletState, spec: ClassSpec): readonly ResourceLedger[] {

@@ -10,15 +10,16 @@ import type { Pool, RayletState } from './state.ts'
 /** How many workers may be starting at one time: a start is work for a CPU. */
 export const startsMaxOf = (state: RayletState): number => Math.max(2, state.config.cpuCount)
 
-/** A lease has to wait for a worker that is still to be started. */
-export function foundNoWorker(state: RayletState, pool: Pool): void {
-  pool.sparesWanted = Math.min(Math.max(1, pool.sparesWanted * 2), startsMaxOf(state))
+/** So many leases have to wait for a worker that is still to be started. */
+export function foundNoWorker(state: RayletState, pool: Pool, count: number): void {
+  if (count === 0) return
+  const wanted = Math.max(1, pool.sparesWanted * 2) * 2 ** (count - 1)
+  pool.sparesWanted = Math.min(wanted, startsMaxOf(state))
 }
 
 /** A worker of that pool has been idle for too long. */
-export function wasNotNeeded(state: RayletState, poolKey: string): void {
-  const pool = state.pools.get(poolKey)
-  if (pool !== undefined) pool.sparesWanted = 0
+export function wasNotNeeded(pool: Pool): void {
+  pool.sparesWanted = 0
 }
 
 export function wantsSpares(state: RayletState): boolean {
@@ -29,19 +30,9 @@ export function wantsSpares(state: RayletState): boolean {
 /** SR1, SR2: how many each pool should have ready, beside those that leases wait for. */
 export function sparesByPool(state: RayletState): Map<Pool, number> {
   const spares = new Map<Pool, number>()
-  const blocked = blockedByPool(state)
   for (const pool of state.pools.values()) {
-    pool.sparesWanted = Math.min(pool.sparesWanted, Math.max(0, (blocked.get(pool) ?? 0) - 1))
+    pool.sparesWanted = Math.min(pool.sparesWanted, Math.max(0, pool.blocked - 1))
     if (pool.sparesWanted > 0) spares.set(pool, pool.sparesWanted)
   }
   return spares
-}
-
-function blockedByPool(state: RayletState): Map<Pool, number> {
-  const blocked = new Map<Pool, number>()
-  for (const { waits, pool, actor } of state.leases.values()) {
-    if (waits.size === 0 || actor !== undefined) continue
-    blocked.set(pool, (blocked.get(pool) ?? 0) + 1)
-  }
-  return blocked
 }

@@ -63,6 +63,8 @@ export interface Job {
   readonly turns: Set<SchedulingClass | 'ACTORS'>
   /** Actors that wait for a lease, first come first. */
   readonly pendingActors: Set<Actor>
+  /** How many leases its classes and actors hold. */
+  leaseCount: number
 }
 
 export interface SchedulingClass {
@@ -83,7 +85,8 @@ export type WorkerPhase = 'STARTING' | 'IDLE' | 'LEASED' | 'EXITING'
 export interface Worker {
   readonly workerId: WorkerId
   readonly jobId: JobId
-  readonly pool: string
+  readonly pool: Pool
+  /** Changed by setPhase of pools.ts alone. */
   phase: WorkerPhase
   pid: number
   address: string
@@ -108,6 +111,16 @@ export interface Pool {
   readonly inspect: boolean
   /** How many are started ahead of demand: spares.ts. */
   sparesWanted: number
+  /** Kept by pools.ts: workers with nothing to do, the one used last at the end. */
+  readonly idle: Worker[]
+  /** How many are being started. */
+  starting: number
+  /** Its leases that wait for a worker, oldest first. */
+  readonly workerless: Set<Lease>
+  /** How many of those were made since workers were last attached. */
+  newLeases: number
+  /** How many of its tasks' leases wait in `get`. */
+  blocked: number
 }
 
 export interface Lease {
@@ -122,8 +135,6 @@ export interface Lease {
   readonly allocation: Allocation
   worker: Worker | undefined
   grantedAtMs: number
-  /** There was no idle worker for it when it was made. */
-  foundNoWorker: boolean
   reclaimed: boolean
   /** What its running task fails with when its worker has ended; it is not tried again. */
   endsWith: VirgaError | undefined
@@ -134,6 +145,8 @@ export interface Lease {
 export interface Actor {
   /** Without its arguments once it is dead. */
   spec: ActorSpec
+  /** Of its demand, as a class has one. */
+  readonly shape: string
   phase: ActorPhase
   incarnation: number
   restartsLeft: number

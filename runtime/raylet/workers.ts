@@ -14,49 +14,17 @@ import {
   WORKER_IDLE_MS,
   WORKER_REGISTER_TIMEOUT_MS,
 } from '../common/limits.ts'
-import type { JobId, WorkerId } from '../common/ids.ts'
-import type { ClassSpec, WorkerExit } from '../protocol/messages.ts'
+import type { WorkerId } from '../common/ids.ts'
+import type { WorkerExit } from '../protocol/messages.ts'
+import { addWorker, awaitNoWorker, poolOf, setPhase, warmest } from './pools.ts'
 import { foundNoWorker, sparesByPool, startsMaxOf, wantsSpares, wasNotNeeded } from './spares.ts'
 import { notify, wakeBy, type Turn, type WorkerStart } from './turn.ts'
 import type { Job, Lease, Pool, RayletState, Worker } from './state.ts'
 
-const UNITS = 10_000
 /** How long what ends with its driver or owner may take to leave by itself. */
 export const ORPHAN_GRACE_MS = 500
 /** A pool whose workers die this often in a row before they register is broken. */
 export const START_FAILURES_MAX = 3
-
-/** The pool that serves a class of a job; made at first need. */
-export function poolOf(state: RayletState, jobId: JobId, spec: ClassSpec | undefined): Pool {
-  const cpus = Math.max(1, Math.floor((spec?.demand['CPU'] ?? UNITS) / UNITS))
-  const inspect = spec?.inspect ?? false
-  const key = `${jobId}|${String(cpus)}|${inspect ? 'i' : ''}|${envKey(spec)}`
-  let pool = state.pools.get(key)
-  if (pool === undefined) {
-    pool = { key, jobId, env: spec?.env, cpus, inspect, sparesWanted: 0 }
-    state.pools.set(key, pool)
-  }
-  return pool
-}
-
-function envKey(spec: ClassSpec | undefined): string {
-  const env = spec?.env
-  if (env === undefined) return ''
-  return JSON.stringify([
-    env.workingDir ?? '',
-    Object.entries(env.envVars).sort(([a], [b]) => (a < b ? -1 : 1)),
-  ])
-}
-
-/** A worker of that pool that has nothing to do, the one used last first: its caches are warm. */
-function findIdle(state: RayletState, pool: Pool): Worker | undefined {
-  let best: Worker | undefined
-  for (const worker of state.workers.values()) {
-    if (worker.phase !== 'IDLE' || worker.pool !== pool.key) continue
-    if (best === undefined || worker.idleSinceMs > best.idleSinceMs) best = worker
-  }
-  return best
-}
 
 /** Give every lease that has none a worker, and start the workers that are missing. */
 export function attachWorkers(
@@ -64,75 +32,80 @@ export function attachWorkers(
   onAttached: (lease: Lease, worker: Worker) => void,
 ): void {
   const { state } = turn
-  for (const lease of state.workerless) {
-    const worker = findIdle(state, lease.pool)
-    if (worker === undefined) {
-      if (!lease.foundNoWorker) foundNoWorker(state, lease.pool)
-      lease.foundNoWorker = true
-      continue
+  for (const pool of state.pools.values()) {
+    for (const lease of pool.workerless) {
+      const worker = warmest(pool)
+      if (worker === undefined) break
+      awaitNoWorker(state, lease)
+      setPhase(worker, 'LEASED')
+      worker.lease = lease
+      lease.worker = worker
+      lease.grantedAtMs = turn.nowMs
+      onAttached(lease, worker)
     }
-    state.workerless.delete(lease)
-    worker.phase = 'LEASED'
-    worker.lease = lease
-    lease.worker = worker
-    lease.grantedAtMs = turn.nowMs
-    onAttached(lease, worker)
+    foundNoWorker(state, pool, Math.min(pool.newLeases, pool.workerless.size))
+    pool.newLeases = 0
   }
   startMissing(turn)
 }
 
 function startMissing(turn: Turn): void {
   const { state } = turn
-  const starting = countByPool(state, 'STARTING')
-  let startingCount = 0
-  for (const count of starting.values()) startingCount += count
-  for (const lease of state.workerless) {
-    const { key } = lease.pool
-    const ready = starting.get(key) ?? 0
-    if (ready > 0) {
-      starting.set(key, ready - 1)
-    } else if (startingCount < startsMaxOf(state) && makeRoom(turn)) {
-      spawn(turn, lease.pool, lease.spec.name)
-      startingCount += 1
-    }
+  let room = startsMaxOf(state) - startingOf(state)
+  for (; room > 0; room -= 1) {
+    const lease = longestWithout(state)
+    if (lease === undefined || !makeRoom(turn)) break
+    spawn(turn, lease.pool, lease.spec.name)
   }
-  startSpares(turn, starting, startingCount)
+  startSpares(turn, room)
 }
 
-/** @param starting  by pool, those that no lease waits for. */
-function startSpares(turn: Turn, starting: Map<string, number>, startingCount: number): void {
+function startingOf(state: RayletState): number {
+  let count = 0
+  for (const { starting } of state.pools.values()) count += starting
+  return count
+}
+
+/** The oldest lease for which no worker is being started. */
+function longestWithout(state: RayletState): Lease | undefined {
+  let oldest: Lease | undefined
+  for (const { starting, workerless } of state.pools.values()) {
+    if (workerless.size <= starting) continue
+    // Few are starting at a time, so few are passed over.
+    const first = workerless.values().drop(starting).next().value
+    if (oldest === undefined || (first !== undefined && first.leaseId < oldest.leaseId)) {
+      oldest = first
+    }
+  }
+  return oldest
+}
+
+/** @param startsLeft  how many more may be starting now. */
+function startSpares(turn: Turn, startsLeft: number): void {
   const { state } = turn
-  if (!wantsSpares(state)) return
-  const idle = countByPool(state, 'IDLE')
-  let room = Math.min(
-    startsMaxOf(state) - startingCount,
-    state.config.workersMax - state.workers.size,
-  )
+  let room = Math.min(startsLeft, state.config.workersMax - state.workers.size)
+  if (room <= 0 || !wantsSpares(state)) return
   for (const [pool, wanted] of sparesByPool(state)) {
-    const ready = (starting.get(pool.key) ?? 0) + (idle.get(pool.key) ?? 0)
-    for (let count = ready; count < wanted && room > 0; count += 1) {
+    const spare = Math.max(0, pool.starting - pool.workerless.size) + pool.idle.length
+    for (let count = spare; count < wanted && room > 0; count += 1) {
       spawn(turn, pool, '')
       room -= 1
     }
   }
 }
 
-function countByPool(state: RayletState, phase: Worker['phase']): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const worker of state.workers.values()) {
-    if (worker.phase === phase) counts.set(worker.pool, (counts.get(worker.pool) ?? 0) + 1)
-  }
-  return counts
-}
-
 /**
  * Whether one more worker may be started; at the cap, an idle one of another pool must go first.
  */
 function makeRoom(turn: Turn): boolean {
-  const { workers, config } = turn.state
+  const { workers, config, pools } = turn.state
   if (workers.size < config.workersMax) return true
-  const idle = [...workers.values()].find((worker) => worker.phase === 'IDLE')
-  if (idle !== undefined) askToExit(turn, idle, 'IDLE')
+  for (const { idle } of pools.values()) {
+    const [longest] = idle
+    if (longest === undefined) continue
+    askToExit(turn, longest, 'IDLE')
+    break
+  }
   return false
 }
 
@@ -151,10 +124,10 @@ function spawn(turn: Turn, pool: Pool, name: string): void {
   if (job === undefined) return
   const workerId = newWorkerId(state)
   const deadlineMs = turn.nowMs + WORKER_REGISTER_TIMEOUT_MS
-  state.workers.set(workerId, {
+  addWorker(state, {
     workerId,
     jobId: pool.jobId,
-    pool: pool.key,
+    pool,
     phase: 'STARTING',
     pid: 0,
     address: '',
@@ -193,7 +166,7 @@ function newWorkerId(state: RayletState): WorkerId {
 export function workerRegistered(turn: Turn, worker: Worker, pid: number, address: string): void {
   worker.pid = pid
   worker.address = address
-  turn.state.startFailures.delete(worker.pool)
+  turn.state.startFailures.delete(worker.pool.key)
   if (worker.phase !== 'STARTING') return
   worker.deadlineMs = undefined
   becomeIdle(turn, worker)
@@ -201,9 +174,9 @@ export function workerRegistered(turn: Turn, worker: Worker, pid: number, addres
 
 /** Arrows 2 and 4. */
 export function becomeIdle(turn: Turn, worker: Worker): void {
-  worker.phase = 'IDLE'
   worker.lease = undefined
   worker.idleSinceMs = turn.nowMs
+  setPhase(worker, 'IDLE')
   wakeBy(turn, turn.nowMs + WORKER_IDLE_MS)
 }
 
@@ -216,7 +189,7 @@ export function askToExit(
 ): void {
   if (worker.phase === 'EXITING') return
   const connected = turn.state.clients.has(worker.workerId)
-  worker.phase = 'EXITING'
+  setPhase(worker, 'EXITING')
   worker.cause ??= cause
   worker.mayStay = cause === 'IDLE'
   if (!connected) {
@@ -230,7 +203,7 @@ export function askToExit(
 
 /** It is of no use any more, and most likely about to end; its exit is what tells the rest. */
 export function connectionLost(turn: Turn, worker: Worker): void {
-  worker.phase = 'EXITING'
+  setPhase(worker, 'EXITING')
   worker.mayStay = false
   const deadlineMs = turn.nowMs + ORPHAN_GRACE_MS
   worker.deadlineMs = Math.min(worker.deadlineMs ?? Infinity, deadlineMs)
@@ -239,7 +212,7 @@ export function connectionLost(turn: Turn, worker: Worker): void {
 
 /** End the process at once; its exit comes back as an event. */
 export function kill(turn: Turn, worker: Worker, cause: WorkerExit['cause']): void {
-  worker.phase = 'EXITING'
+  setPhase(worker, 'EXITING')
   worker.cause ??= cause
   worker.mayStay = false
   worker.deadlineMs = undefined
@@ -265,7 +238,7 @@ export function tendWorkers(turn: Turn): void {
       wakeBy(turn, endsAtMs)
       continue
     }
-    wasNotNeeded(turn.state, worker.pool)
+    wasNotNeeded(worker.pool)
     askToExit(turn, worker, 'IDLE')
   }
 }

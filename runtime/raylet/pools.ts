@@ -1,0 +1,90 @@
+// What a pool has: who of it is idle, how many are starting, which leases wait for one. Kept where
+// they change, so that a step costs the same with ten workers as with ten thousand.
+// Invariants:
+//   PL1. idle, starting, workerless and blocked of every pool are what a walk over all workers and
+//        leases would find (check.ts walks).
+//   PL2. The idle are in the order in which they became so.
+import type { JobId } from '../common/ids.ts'
+import type { ClassSpec } from '../protocol/messages.ts'
+import type { Lease, Pool, RayletState, Worker, WorkerPhase } from './state.ts'
+
+const UNITS = 10_000
+
+/** The pool that serves a class of a job; made at first need. */
+export function poolOf(state: RayletState, jobId: JobId, spec: ClassSpec | undefined): Pool {
+  const cpus = Math.max(1, Math.floor((spec?.demand['CPU'] ?? UNITS) / UNITS))
+  const inspect = spec?.inspect ?? false
+  const key = `${jobId}|${String(cpus)}|${inspect ? 'i' : ''}|${envKey(spec)}`
+  let pool = state.pools.get(key)
+  if (pool === undefined) {
+    pool = {
+      key,
+      jobId,
+      env: spec?.env,
+      cpus,
+      inspect,
+      sparesWanted: 0,
+      idle: [],
+      starting: 0,
+      workerless: new Set(),
+      newLeases: 0,
+      blocked: 0,
+    }
+    state.pools.set(key, pool)
+  }
+  return pool
+}
+
+function envKey(spec: ClassSpec | undefined): string {
+  const env = spec?.env
+  if (env === undefined) return ''
+  return JSON.stringify([
+    env.workingDir ?? '',
+    Object.entries(env.envVars).sort(([a], [b]) => (a < b ? -1 : 1)),
+  ])
+}
+
+export function addWorker(state: RayletState, worker: Worker): void {
+  state.workers.set(worker.workerId, worker)
+  enter(worker)
+}
+
+export function removeWorker(state: RayletState, worker: Worker): void {
+  if (state.workers.delete(worker.workerId)) leave(worker)
+}
+
+export function setPhase(worker: Worker, phase: WorkerPhase): void {
+  leave(worker)
+  worker.phase = phase
+  enter(worker)
+}
+
+function enter(worker: Worker): void {
+  if (worker.phase === 'STARTING') worker.pool.starting += 1
+  else if (worker.phase === 'IDLE') worker.pool.idle.push(worker)
+}
+
+function leave(worker: Worker): void {
+  const { phase, pool } = worker
+  if (phase === 'STARTING') pool.starting -= 1
+  else if (phase === 'IDLE') pool.idle.splice(pool.idle.indexOf(worker), 1)
+}
+
+/** One that has nothing to do, the one used last first: its caches are warm. */
+export function warmest({ idle }: Pool): Worker | undefined {
+  let index = idle.length - 1
+  while (index > 0 && idle[index - 1]?.idleSinceMs === idle[index]?.idleSinceMs) index -= 1
+  return idle[index]
+}
+
+export function awaitWorker(state: RayletState, lease: Lease): void {
+  state.workerless.add(lease)
+  lease.pool.workerless.add(lease)
+  lease.pool.newLeases += 1
+}
+
+/** It has got one, or has ended. */
+export function awaitNoWorker(state: RayletState, lease: Lease): void {
+  state.workerless.delete(lease)
+  lease.pool.workerless.delete(lease)
+}

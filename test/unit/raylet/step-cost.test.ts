@@ -1,0 +1,95 @@
+// What a step costs must not grow with the workers, actors and leases that it does not concern.
+// Costs are compared with each other, as the best of three: a busy machine slows all of them.
+import { expect, test } from 'vitest'
+import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
+import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
+import { step } from '../../../runtime/raylet/step.ts'
+import { aClass, aJob, anActor, NODE_ID, units, type Stimulus } from './brain.ts'
+
+const DRIVER = 'driver1' as WorkerId
+
+/** As Brain, without check(), which walks over everything. */
+class Node {
+  readonly state: RayletState
+  readonly #hellos: Stimulus[] = []
+  steps = 0
+
+  constructor() {
+    const totals = units({ CPU: 4 })
+    const size = { cpuCount: 4, workersMax: 10_000 }
+    this.state = createState({
+      nodeId: NODE_ID,
+      epoch: 1,
+      totals,
+      labels: {},
+      ...size,
+      owned: false,
+    })
+    const job = aJob('job1')
+    this.send({
+      kind: 'clientConnected',
+      client: DRIVER,
+      role: 'driver',
+      pid: 1,
+      address: '@',
+      job,
+    })
+    this.settle()
+  }
+
+  send(stimulus: Stimulus): void {
+    this.steps += 1
+    for (const effect of step(this.state, { ...stimulus, nowMs: 0 })) {
+      if (effect.kind !== 'spawn') continue
+      const client = effect.start.workerId
+      const who = { client, role: 'worker', pid: 9, address: '@' } as const
+      this.#hellos.push({ kind: 'clientConnected', ...who, job: undefined })
+    }
+  }
+
+  /** Every worker that was started says hello, until no more are. */
+  settle(): void {
+    for (let next = this.#hellos.shift(); next !== undefined; next = this.#hellos.shift()) {
+      this.send(next)
+    }
+  }
+
+  startActors(count: number): void {
+    const scheduling = aClass({ name: 'Counter', demand: {} })
+    for (let i = 0; i < count; i += 1) {
+      const spec = anActor({ actorId: `actor${String(i)}` as ActorId, scheduling })
+      this.send({ kind: 'createActor', client: DRIVER, request: i + 1, spec })
+    }
+    this.settle()
+  }
+}
+
+/** CPU per step, in microseconds, of the best of three runs. */
+function costOf(play: () => Node, measured: (node: Node) => void): number {
+  const costs = [1, 2, 3].map(() => {
+    const node = play()
+    const steps = node.steps
+    const before = process.cpuUsage()
+    measured(node)
+    const { user, system } = process.cpuUsage(before)
+    return (user + system) / (node.steps - steps)
+  })
+  return Math.min(...costs)
+}
+
+test('starting 1,000 actors costs about as much per actor as starting 50', () => {
+  const fewer = costOf(
+    () => new Node(),
+    (node) => {
+      for (let i = 0; i < 20; i += 1) node.startActors(50)
+    },
+  )
+  const more = costOf(
+    () => new Node(),
+    (node) => {
+      node.startActors(1_000)
+    },
+  )
+  // It was 100 times as much when each step walked over all workers for each lease.
+  expect(more).toBeLessThan(10 * fewer)
+})
