@@ -112,7 +112,7 @@ export class ObjectTooLargeError extends UsageError {
   }
 }
 
-/** A variable of `runtimeEnv.envVars` is refused. `data.name`. */
+/** Part of `runtimeEnv` is refused: a variable, or a folder that is not there. `data.name`. */
 export class InvalidEnvError extends UsageError {
   declare readonly code: 'ERR_INVALID_ENV'
   static {

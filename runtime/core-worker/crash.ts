@@ -1,6 +1,7 @@
 // What to tell about a worker that ended under a task: exit code, signal, peak memory, last lines.
 import { OutOfMemoryError, WorkerCrashedError, type VirgaError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
+import { describeMemoryUse, megabytes } from '../common/memory-use.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
 import type { TaskRecord } from './task-record.ts'
 
@@ -25,7 +26,7 @@ export function crashError(record: TaskRecord, exit: WorkerExit): VirgaError {
   if (isOutOfMemory(exit)) {
     return new OutOfMemoryError(
       `${name} ran out of memory: its worker (pid ${String(exit.pid)}) used ` +
-        `${megabytes(exit.peakRssBytes)} and was ended. ` +
+        `${megabytes(exit.peakRssBytes)} and was ended. ${describeMemoryUse(exit.memory)}` +
         'Give it more with the option memoryBytes, or work on smaller pieces.',
       { data },
     )
@@ -52,9 +53,6 @@ function exitData(exit: WorkerExit): Record<string, unknown> {
     peakRssBytes: exit.peakRssBytes,
     stderrTail: exit.stderrTail,
     cause: exit.cause,
+    ...(exit.memory === undefined ? {} : { memory: exit.memory }),
   }
-}
-
-function megabytes(bytes: number): string {
-  return `${String(Math.round(bytes / 1e6))} MB`
 }

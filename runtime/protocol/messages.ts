@@ -2,6 +2,7 @@
 // no reply. Hot messages (push, reply) are segments of their own: see task-frames.ts.
 //   core-worker → raylet: RayletCalls, RayletNotices     raylet → core-worker: ClientNotices
 //   core-worker ↔ core-worker: PeerCalls, PeerNotices
+import type { MemoryUse } from '../common/memory-use.ts'
 import type { WireError } from '../common/error-wire.ts'
 import type { ActorId, JobId, LeaseId, NodeId, ObjectId, TaskId, WorkerId } from '../common/ids.ts'
 import type { ResourceSet } from '../common/resources.ts'
@@ -100,6 +101,8 @@ export interface WorkerExit {
     | 'IDLE'
     | 'RETIRED'
     | 'DRAINED'
+  /** Who used the memory, where the raylet ended it for that. */
+  readonly memory?: MemoryUse
 }
 
 export interface ActorSpec {

@@ -9,6 +9,7 @@ import {
   VirgaError,
 } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
+import { describeMemoryUse } from '../common/memory-use.ts'
 import type { ActorView, WorkerExit } from '../protocol/messages.ts'
 import { describeExit } from './exit-text.ts'
 import { endLease } from './leases.ts'
@@ -91,7 +92,9 @@ function diedOf(actor: Actor, exit: WorkerExit): ActorDiedError {
       ? ['it has no restarts', 'Give maxRestarts to have it started again.']
       : ['its restarts are used up', 'Give more maxRestarts, or create a new one.']
   const cause = memory
-    ? new OutOfMemoryError(describeExit(exit), { data: { peakBytes: exit.peakRssBytes } })
+    ? new OutOfMemoryError(`${describeExit(exit)}. ${describeMemoryUse(exit.memory)}`.trim(), {
+        data: { peakBytes: exit.peakRssBytes },
+      })
     : undefined
   return new ActorDiedError(
     `actor ${className} died: its worker ${describeExit(exit)}, and ${restarts}. ${advice}`,

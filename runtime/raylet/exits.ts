@@ -1,12 +1,12 @@
 // The end of a worker's process: its lease breaks, its actor restarts or dies, its peers hear.
-import { WorkerCrashedError } from '../common/errors.ts'
+import { InvalidEnvError, WorkerCrashedError, type VirgaError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
 import { actorWorkerExited, endActor } from './actor-end.ts'
 import { describeExit } from './exit-text.ts'
 import { breakLease, endLease, refuseClass } from './leases.ts'
 import { removeWorker } from './pools.ts'
-import type { Worker } from './state.ts'
+import type { Pool, Worker } from './state.ts'
 import { notify, type RayletEvent, type Turn } from './turn.ts'
 import { START_FAILURES_MAX } from './workers.ts'
 
@@ -15,10 +15,13 @@ type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 export function workerExited(turn: Turn, event: EventOf<'workerExited'>): void {
   const worker = turn.state.workers.get(event.exit.workerId)
   if (worker === undefined) return
-  const exit: WorkerExit = { ...event.exit, cause: worker.cause ?? causeOf(event.exit) }
+  const { memory } = worker
+  const cause = worker.cause ?? causeOf(event.exit)
+  const exit: WorkerExit = { ...event.exit, cause, ...(memory === undefined ? {} : { memory }) }
   removeWorker(turn.state, worker)
   endLeaseOf(turn, worker, exit)
-  if (worker.phase === 'STARTING') startFailed(turn, worker, exit)
+  if (event.missingDir !== undefined) refusePool(turn, worker.pool, noSuchDir(event.missingDir))
+  else if (worker.phase === 'STARTING') startFailed(turn, worker, exit)
   for (const client of turn.state.clients.values()) {
     if (client.jobId === worker.jobId && client.id !== worker.workerId) {
       notify(turn, client.id, 'workerDied', exit)
@@ -61,10 +64,23 @@ function startFailed(turn: Turn, worker: Worker, exit: WorkerExit): void {
       `${describeExit(exit)}${lastWords(exit)}. Look at execArgv, runtimeEnv and the modules given.`,
     { data: { exit: { ...exit, workerId: toHex(exit.workerId) } } },
   )
-  for (const lease of [...worker.pool.workerless]) {
+  refusePool(turn, worker.pool, error)
+}
+
+/** All that waits for a worker of that pool hears why there will be none. */
+function refusePool(turn: Turn, pool: Pool, error: VirgaError): void {
+  for (const lease of [...pool.workerless]) {
     if (lease.class !== undefined) refuseClass(turn, lease.class, error)
     else if (lease.actor !== undefined) endActor(turn, lease.actor, error)
   }
+}
+
+function noSuchDir(path: string): InvalidEnvError {
+  return new InvalidEnvError(
+    `runtimeEnv.workingDir '${path}' does not exist on this node, so no worker can start in it. ` +
+      'Make the folder, or name one that is there.',
+    { data: { name: 'workingDir', path } },
+  )
 }
 
 function lastWords(exit: WorkerExit): string {

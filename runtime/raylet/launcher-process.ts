@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { toHex } from '../common/ids.ts'
 import type { Log } from '../common/log.ts'
-import type { WorkerEvents, WorkerHandle, WorkerLauncher } from './worker-launcher.ts'
+import type { ProcessExit, WorkerEvents, WorkerHandle, WorkerLauncher } from './worker-launcher.ts'
 import type { WorkerStart } from './turn.ts'
 
 /** Number of threads of what users may have loaded; a name the driver's env sets is left alone. */
@@ -97,10 +97,10 @@ interface Started {
 
 function watch(child: ChildProcess, deps: ProcessLauncherDeps, { events, cwd }: Started): void {
   let told = false
-  const exited = (code: number | null, signal: string | null): void => {
+  const exited = (exit: ProcessExit): void => {
     if (told) return
     told = true
-    events.exited({ code, signal })
+    events.exited(exit)
   }
   child.stdout?.on('data', (chunk: Buffer) => {
     if (!told) events.output('stdout', chunk)
@@ -109,10 +109,13 @@ function watch(child: ChildProcess, deps: ProcessLauncherDeps, { events, cwd }: 
     if (!told) events.output('stderr', chunk)
   })
   child.on('error', (error) => {
-    const why = whyNotStarted(error, cwd)
+    // Node blames the executable for a folder that is not there.
+    const isMissing = !existsSync(cwd)
+    const reason = isMissing ? `its working directory ${cwd} does not exist` : error.message
+    const why = `a worker could not be started: ${reason}`
     deps.log.error('a worker could not be started', { error: why })
     events.output('stderr', Buffer.from(`${why}\n`))
-    exited(null, null)
+    exited({ code: null, signal: null, ...(isMissing ? { missingDir: cwd } : {}) })
   })
   let code: number | null = null
   let signal: string | null = null
@@ -124,7 +127,7 @@ function watch(child: ChildProcess, deps: ProcessLauncherDeps, { events, cwd }: 
     signal = exitSignal
     // A child of the worker may hold the pipes open for ever; the last words come within a moment.
     const timer = setTimeout(() => {
-      exited(code, signal)
+      exited({ code, signal })
       child.stdout?.destroy()
       child.stderr?.destroy()
     }, LAST_WORDS_MS)
@@ -132,16 +135,10 @@ function watch(child: ChildProcess, deps: ProcessLauncherDeps, { events, cwd }: 
   })
   // 'close' comes once the output has been read to its end.
   child.on('close', () => {
-    exited(code, signal)
+    exited({ code, signal })
   })
   const stripPipe = child.stdio[3]
   if (stripPipe !== null && stripPipe !== undefined) deps.serveStrip(stripPipe as Duplex)
-}
-
-/** Node blames the executable for a folder that is not there. */
-function whyNotStarted(error: Error, cwd: string): string {
-  if (existsSync(cwd)) return `a worker could not be started: ${error.message}`
-  return `a worker could not be started: its working directory ${cwd} does not exist`
 }
 
 /** How long output is read after the process has exited, when the pipes stay open. */

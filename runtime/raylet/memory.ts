@@ -6,8 +6,10 @@
 //      the newest of the rest. The next one only after the last has gone: its memory may suffice.
 // Source: Ray memory_monitor (threshold 0.95, every 250 ms), worker_killing_policy_by_retriable.
 import { MEMORY_THRESHOLD } from '../common/limits.ts'
+import { TOP_MEMORY_USERS, type MemoryUse } from '../common/memory-use.ts'
 import { MEMORY, unitsOf } from '../common/resources.ts'
-import type { Worker } from './state.ts'
+import type { WorkerExit } from '../protocol/messages.ts'
+import type { Lease, Worker } from './state.ts'
 import type { MemorySample, Turn } from './turn.ts'
 import { kill } from './workers.ts'
 
@@ -18,19 +20,42 @@ export function memorySampled(turn: Turn, sample: MemorySample): void {
   const workers = [...turn.state.workers.values()]
   for (const worker of workers) {
     worker.rssBytes = sample.rssBytes.get(worker.workerId) ?? worker.rssBytes
-    if (isOverLimit(worker)) kill(turn, worker, 'MEMORY_LIMIT')
+    if (isOverLimit(worker)) end(turn, worker, 'MEMORY_LIMIT', sample)
   }
   if (sample.usedBytes <= sample.totalBytes * MEMORY_THRESHOLD) return
   const leaving = workers.some((each) => each.phase === 'EXITING' && isMemoryCause(each))
   if (leaving) return
   const victim = workers.filter((each) => each.phase !== 'EXITING').sort(firstToGo)[0]
-  if (victim !== undefined) kill(turn, victim, 'MEMORY_PRESSURE')
+  if (victim !== undefined) end(turn, victim, 'MEMORY_PRESSURE', sample)
+}
+
+/** Kill it, and keep who used what for those who hear of it. */
+function end(turn: Turn, worker: Worker, cause: WorkerExit['cause'], sample: MemorySample): void {
+  worker.memory = memoryUse(turn, worker, sample)
+  kill(turn, worker, cause)
+}
+
+function memoryUse(turn: Turn, worker: Worker, sample: MemorySample): MemoryUse {
+  const { usedBytes, totalBytes } = sample
+  const limitBytes = limitOf(worker)
+  const top = [...turn.state.workers.values()]
+    .sort((a, b) => b.rssBytes - a.rssBytes)
+    .slice(0, TOP_MEMORY_USERS)
+    .map(({ lease, pid, rssBytes }) => ({ name: nameOf(lease), pid, rssBytes }))
+  return { usedBytes, totalBytes, limitBytes, top }
+}
+
+const nameOf = (lease: Lease | undefined): string =>
+  lease === undefined ? 'an idle worker' : (lease.actor?.spec.className ?? lease.spec.name)
+
+/** What its lease allows, beside what every worker needs. */
+function limitOf({ lease }: Worker): number | undefined {
+  const demandBytes = lease === undefined ? 0 : unitsOf(lease.spec.demand, MEMORY)
+  return demandBytes > 0 ? demandBytes + WORKER_BASE_BYTES : undefined
 }
 
 function isOverLimit(worker: Worker): boolean {
-  if (worker.phase === 'EXITING' || worker.lease === undefined) return false
-  const limitBytes = unitsOf(worker.lease.spec.demand, MEMORY)
-  return limitBytes > 0 && worker.rssBytes > limitBytes + WORKER_BASE_BYTES
+  return worker.phase !== 'EXITING' && worker.rssBytes > (limitOf(worker) ?? Infinity)
 }
 
 const isMemoryCause = (worker: Worker): boolean =>

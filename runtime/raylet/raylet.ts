@@ -22,6 +22,8 @@ import { TaskLog } from './task-log.ts'
 import { jobOfHello } from './welcome.ts'
 import { WorkerProcesses } from './worker-processes.ts'
 
+type Exited = Extract<Stimulus, { kind: 'workerExited' }>
+
 /** How long workers may take to leave by themselves when the raylet stops. */
 const STOP_GRACE_MS = 300
 /** The same while somebody watches, who is to hear how far they came. */
@@ -75,8 +77,8 @@ export class Raylet {
     this.#processes = new WorkerProcesses(deps, {
       nameOf: (workerId) => this.#nameOf(workerId),
       forward: (jobId, lines) => this.#forward(jobId, lines),
-      exited: (exit) => {
-        this.#exited(exit)
+      exited: (exit, missingDir) => {
+        this.#exited(exit, missingDir)
       },
     })
     this.#gcs = new GcsWriter(deps, (stimulus) => {
@@ -237,9 +239,10 @@ export class Raylet {
     this.#brain.tell({ kind: 'clientClosed', client })
   }
 
-  #exited(exit: Extract<Stimulus, { kind: 'workerExited' }>['exit']): void {
+  #exited(exit: Exited['exit'], missingDir: string | undefined): void {
     this.#objects.clientExited(exit.workerId)
-    this.#brain.tell({ kind: 'workerExited', exit })
+    const why = missingDir === undefined ? {} : { missingDir }
+    this.#brain.tell({ kind: 'workerExited', exit, ...why })
   }
 
   #perform(effect: ShellEffect): void {

@@ -9,6 +9,7 @@ import type { ActorId, JobId, LeaseId, NodeId, TaskId, WorkerId } from '../commo
 import { DEAD_ACTOR_IDS_MAX, DEAD_ACTORS_MAX } from '../common/limits.ts'
 import { RecentSet } from '../common/recent-set.ts'
 import { ResourceLedger, type Allocation } from '../common/resource-ledger.ts'
+import type { MemoryUse } from '../common/memory-use.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type {
   ActorPhase,
@@ -96,6 +97,8 @@ export interface Worker {
   /** When it is killed unless it did what it was asked for: register or exit. */
   deadlineMs: number | undefined
   cause: WorkerExit['cause'] | undefined
+  /** Who used the memory that it was ended for. */
+  memory: MemoryUse | undefined
   /** Set when it was asked to leave because it was idle: it may stay, if it owns objects. */
   mayStay: boolean
   rssBytes: number

@@ -149,7 +149,12 @@ export type RayletEvent = { readonly nowMs: number } & (
   | { readonly kind: 'awaitGroup'; readonly request: number; readonly groupId: string }
   | { readonly kind: 'removeGroup'; readonly request: number; readonly groupId: string }
   | { readonly kind: 'workerSpawned'; readonly worker: WorkerId; readonly pid: number }
-  | { readonly kind: 'workerExited'; readonly exit: Omit<WorkerExit, 'cause'> }
+  | {
+      readonly kind: 'workerExited'
+      readonly exit: Omit<WorkerExit, 'cause' | 'memory'>
+      /** It could not be started, as the folder it was to work in is not there. */
+      readonly missingDir?: string
+    }
   | { readonly kind: 'memory'; readonly sample: MemorySample }
   | { readonly kind: 'tick' }
   | { readonly kind: 'drain'; readonly graceMs: number }

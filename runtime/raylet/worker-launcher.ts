@@ -9,7 +9,14 @@ import type { WorkerStart } from './turn.ts'
 export interface WorkerEvents {
   /** Bytes the worker wrote. While the output is paused, none are told. */
   output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void
-  exited(exit: { readonly code: number | null; readonly signal: string | null }): void
+  exited(exit: ProcessExit): void
+}
+
+export interface ProcessExit {
+  readonly code: number | null
+  readonly signal: string | null
+  /** It could not be started, as the folder it was to work in is not there. */
+  readonly missingDir?: string
 }
 
 export interface WorkerHandle {

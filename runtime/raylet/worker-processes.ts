@@ -5,7 +5,7 @@ import { toHex, type JobId, type WorkerId } from '../common/ids.ts'
 import type { OutputLine, WorkerExit } from '../protocol/messages.ts'
 import { WorkerOutput, type LogSink } from './output.ts'
 import type { WorkerStart } from './turn.ts'
-import type { WorkerHandle, WorkerLauncher } from './worker-launcher.ts'
+import type { ProcessExit, WorkerHandle, WorkerLauncher } from './worker-launcher.ts'
 
 /** Makes the log file of one worker. */
 export type LogSinks = (name: string) => LogSink
@@ -19,7 +19,8 @@ export interface ProcessesDeps {
 export interface ProcessesEvents {
   nameOf(workerId: WorkerId): string
   forward(jobId: JobId, lines: readonly OutputLine[]): boolean
-  exited(exit: Omit<WorkerExit, 'cause'>): void
+  /** @param missingDir  why it could not be started. */
+  exited(exit: Omit<WorkerExit, 'cause' | 'memory'>, missingDir: string | undefined): void
 }
 
 interface Running {
@@ -121,21 +122,16 @@ export class WorkerProcesses {
     })
   }
 
-  #exited(
-    workerId: WorkerId,
-    exit: { readonly code: number | null; readonly signal: string | null },
-  ): void {
+  #exited(workerId: WorkerId, { code, signal, missingDir }: ProcessExit): void {
     const running = this.#running.get(workerId)
     if (running === undefined) return
     running.output.close()
     this.#running.delete(workerId)
-    this.#events.exited({
-      workerId,
-      pid: running.handle?.pid ?? 0,
-      ...exit,
-      peakRssBytes: running.peakRssBytes,
-      stderrTail: running.output.stderrTail,
-    })
+    const { peakRssBytes, output } = running
+    const pid = running.handle?.pid ?? 0
+    const { stderrTail } = output
+    const exit = { workerId, pid, code, signal, peakRssBytes, stderrTail }
+    this.#events.exited(exit, missingDir)
     if (this.#running.size === 0) this.#onEmpty?.()
   }
 }

@@ -136,6 +136,7 @@ function spawn(turn: Turn, pool: Pool, name: string): void {
     idleSinceMs: turn.nowMs,
     deadlineMs,
     cause: undefined,
+    memory: undefined,
     mayStay: false,
     rssBytes: 0,
   })

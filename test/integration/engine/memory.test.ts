@@ -19,6 +19,9 @@ describe.skipIf(process.platform !== 'linux')('F64 a worker above its own memory
     expect(await square.run(3)).toBe(9)
     const error = await failing
     expect(error.message).toContain('memoryBytes')
+    expect(error.message).toMatch(
+      /Its limit was \d+ MB\. The node used .*; most by hog \(pid \d+\)/,
+    )
     expect(error.data).toMatchObject({ cause: 'MEMORY_LIMIT', attempts: 1 })
     expect(error.data['peakRssBytes']).toBeGreaterThan(96 * MIB)
   })

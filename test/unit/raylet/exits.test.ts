@@ -1,6 +1,7 @@
 // How the end of a worker's process is told: by what it said last.
 import { expect, test } from 'vitest'
-import { aBusyNode } from './brain.ts'
+import type { ActorId } from '../../../runtime/common/ids.ts'
+import { aBusyNode, aClass, Brain } from './brain.ts'
 
 test('F64: an abort with the words of a full heap is an out-of-memory, any other a crash', () => {
   const cases = [
@@ -29,4 +30,22 @@ test('F64: an abort with the words of a full heap is an out-of-memory, any other
     })
     expect(broken).toMatchObject({ type: 'leaseBroken', message: { exit: { cause: is } } })
   }
+})
+
+test('a working directory that is not there is told at the first start, to tasks and actors', () => {
+  const brain = new Brain({ resources: { CPU: 4 }, prestart: 0 })
+  brain.driver('driver1', 'job1')
+  const env = { envVars: {}, workingDir: '/nowhere' }
+  brain.want('driver1', 0, 1, { env })
+  brain.createActor('driver1', { actorId: 'actor1' as ActorId, scheduling: aClass({ env }) })
+  const exit = { workerId: brain.id('w1'), pid: 0, code: null, signal: null, peakRssBytes: 0 }
+  const effects = brain.send({
+    kind: 'workerExited',
+    exit: { ...exit, stderrTail: [] },
+    missingDir: '/nowhere',
+  })
+  const refused = effects.find((each) => each.kind === 'notify' && each.type === 'classRefused')
+  const error = { code: 'ERR_INVALID_ENV', data: { name: 'workingDir', path: '/nowhere' } }
+  expect(refused).toMatchObject({ message: { classId: 0, error } })
+  expect(brain.state.actors.get('actor1' as ActorId)).toMatchObject({ phase: 'DEAD', error })
 })

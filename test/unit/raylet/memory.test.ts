@@ -63,4 +63,37 @@ describe('memory', () => {
     brain.exit('w1')
     expect(sample(brain, 0.96)).toEqual(['SIGKILL w2'])
   })
+
+  test('F64, F65: who hears of it hears who used most, and what the limit was', () => {
+    const brain = aBusyNode({ resources: { CPU: 3, memory: 9 * GIB } })
+    brain.want('driver1', 0, 1, { name: 'small', retriable: false })
+    brain.want('driver1', 1, 1, { name: 'big', retriable: true })
+    sample(brain, 0.96, { w1: 1, w2: 40, w3: 0.5 })
+    brain.exit('w3')
+    sample(brain, 0.96)
+    const [broken] = brain.exit('w2')
+    expect(broken).toMatchObject({
+      message: {
+        exit: {
+          cause: 'MEMORY_PRESSURE',
+          memory: {
+            usedBytes: 96 * GIB,
+            totalBytes: 100 * GIB,
+            limitBytes: undefined,
+            top: [
+              { name: 'big', rssBytes: 40 * GIB },
+              { name: 'small', rssBytes: GIB },
+            ],
+          },
+        },
+      },
+    })
+    brain.want('driver1', 1, 0)
+    brain.hello('w4')
+    brain.want('driver1', 2, 1, { name: 'limited', demand: units({ CPU: 1, memory: GIB }) })
+    sample(brain, 0.1, { w4: 3 })
+    const [ended] = brain.exit('w4')
+    const limitBytes = GIB + 64 * 1024 * 1024
+    expect(ended).toMatchObject({ message: { exit: { memory: { limitBytes } } } })
+  })
 })
