@@ -111,6 +111,7 @@ function makeRoom(turn: Turn): boolean {
 
 /** Start workers ahead of any demand: one per CPU, when a driver registers. */
 export function prestart(turn: Turn, job: Job): void {
+  if (turn.state.draining || turn.state.leaving) return
   const pool = poolOf(turn.state, job.jobId, undefined)
   for (let i = 0; i < turn.state.config.cpuCount; i++) {
     if (turn.state.workers.size >= turn.state.config.workersMax) return

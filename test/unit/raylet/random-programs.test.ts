@@ -38,6 +38,11 @@ class World {
   }
 
   send(effects: readonly RayletEffect[]): void {
+    // DR1: once draining, nothing new is begun.
+    if (this.brain.state.draining) {
+      expect(effects.filter(beginsSomething)).toEqual([])
+      expect(this.brain.state.workerless.size).toBe(0)
+    }
     for (const effect of effects) if (effect.kind === 'signal') this.#dying.add(effect.worker)
   }
 
@@ -111,6 +116,10 @@ class World {
     if (owner !== undefined) this.send(this.brain.createGroup(owner, { groupId, jobId, bundles }))
   }
 }
+
+const beginsSomething = (effect: RayletEffect): boolean =>
+  effect.kind === 'spawn' ||
+  (effect.kind === 'notify' && (effect.type === 'leaseGranted' || effect.type === 'startActor'))
 
 const demandOf = (index: number): Readonly<Record<string, number>> =>
   DEMANDS[index % DEMANDS.length] ?? {}
@@ -227,6 +236,10 @@ const ACTIONS: readonly ((world: World, a: number, b: number) => void)[] = [
     const sample = { usedBytes: a % 100, totalBytes: 100, rssBytes: new Map() }
     world.send(world.brain.send({ kind: 'memory', sample }))
   },
+  (world, a, b) => {
+    // Seldom, as nothing new happens afterwards.
+    if (a % 8 === 0) world.send(world.brain.send({ kind: 'drain', graceMs: b }))
+  },
 ]
 
 const op = fc.tuple(fc.nat(1000), fc.nat(1000), fc.nat(1000))
@@ -246,6 +259,7 @@ describe('random programs', () => {
         expect(state.jobs.size).toBe(0)
         expect(state.pools.size).toBe(0)
         expect(state.waits.size).toBe(0)
+        expect(state.leaving).toBe(state.draining)
       }),
       { numRuns: 300 },
     )
