@@ -1,10 +1,11 @@
 // What a step costs must not grow with the workers, actors and leases that it does not concern.
 // Costs are compared with each other, as the best of three: a busy machine slows all of them.
 import { expect, test } from 'vitest'
-import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
+import type { ActorId, JobId, WorkerId } from '../../../runtime/common/ids.ts'
 import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
-import { aClass, aJob, anActor, NODE_ID, units, type Stimulus } from './brain.ts'
+import { aJob } from '../../support/a-driver.ts'
+import { aClass, anActor, NODE_ID, units, type Stimulus } from './brain.ts'
 
 const DRIVER = 'driver1' as WorkerId
 
@@ -25,7 +26,7 @@ class Node {
       ...size,
       owned: false,
     })
-    const job = aJob('job1')
+    const job = aJob({ jobId: 'job1' as JobId, name: 'a job', namespace: 'default' })
     this.send({
       kind: 'clientConnected',
       client: DRIVER,
