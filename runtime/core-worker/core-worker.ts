@@ -19,6 +19,7 @@ import { Actors } from './actors.ts'
 import { ArgumentEncoder } from './arguments.ts'
 import { Blocking } from './blocking.ts'
 import { withCallSite } from './call-site.ts'
+import { Collector } from './collector.ts'
 import type { ContextStorage } from './context.ts'
 import type { Sources } from './function-sources.ts'
 import type { Executor } from './execute.ts'
@@ -90,6 +91,7 @@ export class CoreWorker {
   readonly leases: Leases
   readonly tally: Tally
   readonly actors: Actors
+  readonly collector: Collector
   readonly getter: Getter
   readonly rootScope: Scope
   execution: Execution | undefined
@@ -120,6 +122,7 @@ export class CoreWorker {
         this.actors.forget(actorIdOfObject(objectId))
       },
     })
+    this.collector = new Collector(clock, finalization)
     this.handoffs = new Handoffs(this.references)
     this.peers = new Peers(
       { transport: deps.transport, clock, codec: deps.plainCodec },

@@ -1,7 +1,7 @@
 // Collecting garbage in a worker once it idles. It makes none by itself then, so what it holds of
 // others would stay with it for ever: no collection would tell that its refs and arrays are gone.
 import type { Clock, Timer } from '../common/clock.ts'
-import type { Finalization } from '../common/finalization.ts'
+import type { Collector } from './collector.ts'
 
 /** So long after a task ended, if none runs by then. */
 const COLLECT_IDLE_MS = 1000
@@ -9,8 +9,8 @@ const COLLECT_IDLE_MS = 1000
 const COLLECT_SHARE = 1 / 100
 
 export interface IdleCollectorDeps {
-  readonly clock: Pick<Clock, 'monotonicMs' | 'after'>
-  readonly finalization: Pick<Finalization, 'collect'>
+  readonly clock: Pick<Clock, 'after'>
+  readonly collector: Pick<Collector, 'collect' | 'waitMs'>
   /** Whether no task runs here. */
   isIdle(): boolean
   /** Whether a collection could set anything of others free. */
@@ -20,7 +20,6 @@ export interface IdleCollectorDeps {
 export class IdleCollector {
   readonly #deps: IdleCollectorDeps
   #timer: Timer | undefined
-  #notBeforeMs = 0
 
   constructor(deps: IdleCollectorDeps) {
     this.#deps = deps
@@ -28,20 +27,12 @@ export class IdleCollector {
 
   /** Collects in a while, unless another task runs then: its end comes here again. */
   taskEnded(): void {
-    const { clock } = this.#deps
+    const { clock, collector } = this.#deps
     if (this.#timer !== undefined || !this.#deps.holdsOfOthers()) return
-    const waitMs = Math.max(COLLECT_IDLE_MS, this.#notBeforeMs - clock.monotonicMs())
+    const waitMs = Math.max(COLLECT_IDLE_MS, collector.waitMs(COLLECT_SHARE))
     this.#timer = clock.after(waitMs, () => {
       this.#timer = undefined
-      if (this.#deps.isIdle()) this.#collect()
+      if (this.#deps.isIdle()) collector.collect()
     })
-  }
-
-  #collect(): void {
-    const { clock, finalization } = this.#deps
-    const startMs = clock.monotonicMs()
-    finalization.collect()
-    const endMs = clock.monotonicMs()
-    this.#notBeforeMs = endMs + (endMs - startMs) / COLLECT_SHARE
   }
 }

@@ -34,6 +34,9 @@ export function rayletNotices(worker: CoreWorker): Omit<NoticeHandlers, keyof Ex
     shedMemory: (): void => {
       worker.store.shed()
     },
+    collectHandles: (): void => {
+      worker.collector.collectForOthers()
+    },
     checkWait: ({ waitId }: ClientNotices['checkWait']): void => {
       worker.blocking.check(waitId)
     },

@@ -142,10 +142,10 @@ export class WorkerSide {
   }
 
   #makeCollector(): IdleCollector {
-    const { references, store, deps } = this.#worker
+    const { references, store, collector } = this.#worker
     return new IdleCollector({
       clock: this.#clock,
-      finalization: deps.finalization,
+      collector,
       isIdle: () => this.#executor.runningCount === 0,
       holdsOfOthers: () => store.pinsSome || references.counts().tracked > 0,
     })

@@ -313,6 +313,8 @@ export interface ClientNotices {
   workerDied: WorkerExit
   /** The store is short of room: give up what nobody uses. */
   shedMemory: object
+  /** Somebody waits for what an actor of yours holds: find handles that nobody has any more. */
+  collectHandles: object
   /** Answered by `blocked` once more, or by `unblocked`. */
   checkWait: { waitId: number }
   deadlock: { waitId: number; chain: readonly string[] }

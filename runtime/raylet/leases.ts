@@ -11,6 +11,7 @@ import type { VirgaError } from '../common/errors.ts'
 import type { LeaseId, WorkerId } from '../common/ids.ts'
 import { resourceKey } from '../common/resources.ts'
 import type { ClassSpec, WorkerExit } from '../protocol/messages.ts'
+import { collectFor } from './collect-handles.ts'
 import { giveBack, takeFor } from './holdings.ts'
 import { judge } from './placement.ts'
 import { awaitNoWorker, awaitWorker, poolOf } from './pools.ts'
@@ -116,6 +117,12 @@ export function grantAll(turn: Turn, startActor: (actor: Actor, worker: Worker) 
     else tellGranted(turn, lease, worker)
   })
   reclaimFor(turn)
+  if (round.failed.size > 0 || groupsWait(turn.state)) collectFor(turn)
+}
+
+function groupsWait({ groups }: RayletState): boolean {
+  for (const { state } of groups.values()) if (state === 'PENDING') return true
+  return false
 }
 
 /** What is known while grants are made: resources only become fewer meanwhile. */

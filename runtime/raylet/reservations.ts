@@ -15,27 +15,29 @@ const RESERVE_AFTER_MS = 100
 /** By ledger, the names of what is reserved in it. */
 export type Reservations = ReadonlyMap<ResourceLedger, ReadonlySet<string>>
 
+/** Who waits with nothing in hand. */
+export interface Starving {
+  readonly demand: ResourceSet
+  /** Where it could be placed. */
+  readonly ledgers: readonly ResourceLedger[]
+  readonly sinceMs: number
+}
+
 /** What is reserved now, for all who starve. */
 export function reservationsOf(state: RayletState, nowMs: number): Reservations {
   const reservations = new Map<ResourceLedger, Set<string>>()
-  const reserve = (ledger: ResourceLedger, demand: ResourceSet): void => {
-    const names = reservations.get(ledger) ?? new Set()
-    for (const name of lacking(demand, ledger.free)) names.add(name)
-    if (names.size > 0) reservations.set(ledger, names)
-  }
-  const starvesSince = nowMs - RESERVE_AFTER_MS
-  for (const group of state.groups.values()) {
-    if (group.state !== 'PENDING' || group.waitingSinceMs > starvesSince) continue
-    reserve(state.ledger, group.spec.bundles.reduce(addResources, NO_RESOURCES))
-  }
-  for (const job of state.jobs.values()) {
-    for (const spec of starvingOf(job, starvesSince)) {
-      for (const ledger of ledgersOf(state, spec)) reserve(ledger, spec.demand)
+  for (const { demand, ledgers, sinceMs } of starvingOf(state)) {
+    if (sinceMs > nowMs - RESERVE_AFTER_MS) continue
+    for (const ledger of ledgers) {
+      const names = reservations.get(ledger) ?? new Set()
+      for (const name of lacking(demand, ledger.free)) names.add(name)
+      if (names.size > 0) reservations.set(ledger, names)
     }
   }
   return reservations
 }
 
+<<<<<<< HEAD
 /** What the classes and actors of a job demand that have nothing and wait since then, by shape. */
 function starvingOf(job: Job, sinceMs: number): Iterable<ClassSpec> {
   const specs = new Map<string, ClassSpec>()
@@ -48,6 +50,30 @@ function starvingOf(job: Job, sinceMs: number): Iterable<ClassSpec> {
     if (waitingSinceMs <= sinceMs) specs.set(shape, spec.scheduling)
   }
   return specs.values()
+=======
+/** The groups, classes and actors that have nothing and wait. */
+export function* starvingOf(state: RayletState): Generator<Starving> {
+  const { ledger } = state
+  for (const { spec, state: phase, waitingSinceMs: sinceMs } of state.groups.values()) {
+    if (phase !== 'PENDING') continue
+    yield { demand: spec.bundles.reduce(addResources, NO_RESOURCES), ledgers: [ledger], sinceMs }
+  }
+  for (const job of state.jobs.values()) {
+    for (const { spec, waitingSinceMs: sinceMs } of waitingIn(job)) {
+      yield { demand: spec.demand, ledgers: ledgersOf(state, spec), sinceMs }
+    }
+  }
+}
+
+function* waitingIn(job: Job): Generator<{ spec: ClassSpec; waitingSinceMs: number }> {
+  for (const candidate of job.turns) {
+    if (candidate === 'ACTORS') continue
+    if (candidate.leases.size === 0 && candidate.wanted > 0) yield candidate
+  }
+  for (const { spec, waitingSinceMs } of job.pendingActors) {
+    yield { spec: spec.scheduling, waitingSinceMs }
+  }
+>>>>>>> 0a7f3ce (An actor that nobody can reach gives up its GPU to whoever waits for it: its creator is asked to collect)
 }
 
 function ledgersOf(state: RayletState, spec: ClassSpec): readonly ResourceLedger[] {

@@ -252,6 +252,8 @@ export interface RayletState {
   /** When step wants a tick, at the latest; Infinity for never. */
   wakeAtMs: number
   deadlockCheckAtMs: number | undefined
+  /** When the owners of actors may be asked again to let go of garbage. */
+  collectNotBeforeMs: number
   /** Nothing new is taken; leaving follows when what runs has ended: drain.ts. */
   draining: boolean
   leaving: boolean
@@ -279,6 +281,7 @@ export function createState(config: NodeConfig): RayletState {
     nextWorkerIndex: 1,
     wakeAtMs: Infinity,
     deadlockCheckAtMs: undefined,
+    collectNotBeforeMs: 0,
     draining: false,
     leaving: false,
   }

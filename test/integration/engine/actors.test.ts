@@ -329,7 +329,7 @@ describe('actors over processes', () => {
   let folder = ''
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'virga-test-'))
-    await init({ address: 'local', numCpus: 2 })
+    await init({ address: 'local', numCpus: 2, resources: { seat: 1 } })
   })
   afterAll(async () => {
     await shutdown()
@@ -396,6 +396,15 @@ describe('actors over processes', () => {
       collect()
       return !isRunning(pid)
     })
+  })
+
+  it('an actor that nobody can reach makes room for the next one, by itself', async () => {
+    const useOnce = (): Promise<number> =>
+      fn.RemoteCounter.options({ resources: { seat: 1 } })
+        .remote()
+        .inc.run()
+    expect(await useOnce()).toBe(1)
+    expect(await useOnce()).toBe(1)
   })
 
   it('a detached actor outlives its creator within the cluster', async () => {

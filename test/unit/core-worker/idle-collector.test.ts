@@ -1,5 +1,6 @@
 // When an idle worker collects its garbage, on a clock moved by hand.
 import { expect, it } from 'vitest'
+import { Collector } from '../../../runtime/core-worker/collector.ts'
 import { IdleCollector } from '../../../runtime/core-worker/idle-collector.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
@@ -8,11 +9,11 @@ function aWorker(collectMs: number) {
   const clock = new HandClock()
   const worker = { clock, collectedCount: 0, isIdle: true, holdsOfOthers: true }
   const collector = new IdleCollector({
-    clock: {
-      monotonicMs: () => clock.monotonicMs() + worker.collectedCount * collectMs,
-      after: (delayMs, run) => clock.after(delayMs, run),
-    },
-    finalization: { collect: () => void (worker.collectedCount += 1) },
+    clock,
+    collector: new Collector(
+      { monotonicMs: () => clock.monotonicMs() + worker.collectedCount * collectMs },
+      { collect: () => void (worker.collectedCount += 1) },
+    ),
     isIdle: () => worker.isIdle,
     holdsOfOthers: () => worker.holdsOfOthers,
   })
