@@ -43,8 +43,8 @@ export interface LinkHost {
   /** Resolves when the raylet stops. */
   awaitStop(): Promise<RayletCalls['awaitStop'][1]>
   query(message: RayletCalls['state'][0]): RayletCalls['state'][1]
-  /** Resolves when all that workers printed so far has been forwarded. */
-  drainOutput(): Promise<void>
+  /** Resolves when all that its workers printed so far has been forwarded to this driver. */
+  drainOutput(client: WorkerId): Promise<void>
   stop(): void
 }
 
@@ -106,7 +106,7 @@ export class ClientLink {
       case 'state':
         return this.#host.query(message as RayletCalls['state'][0])
       case 'drainOutput':
-        return this.#host.drainOutput()
+        return this.#host.drainOutput(client)
       case 'stop':
         this.#host.stop()
         return undefined

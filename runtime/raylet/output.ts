@@ -110,25 +110,31 @@ export class WorkerOutput {
     this.#restrain()
   }
 
-  /** Forward what is there now, without waiting for more. */
+  /** Its driver hears no more after this: forward what is there now, unfinished lines too. */
   flush(): void {
+    this.#endLines()
     this.#flush()
   }
 
   /** The process has ended: what is left is a line too. */
   close(): void {
     if (this.#closed) return
+    this.#endLines()
+    this.#closed = true
+    this.#markDropped()
+    this.#flush()
+    this.#timer?.cancel()
+    this.#deps.log.close()
+  }
+
+  /** What has no line feed yet is a line too. */
+  #endLines(): void {
     for (const stream of ['stdout', 'stderr'] as const) {
       const state = this.#streams[stream]
       const rest = state.rest + state.decoder.decode()
       state.rest = ''
       if (rest !== '') this.#line(stream, state, rest)
     }
-    this.#closed = true
-    this.#markDropped()
-    this.#flush()
-    this.#timer?.cancel()
-    this.#deps.log.close()
   }
 
   #split(stream: Stream, chunk: Uint8Array): void {

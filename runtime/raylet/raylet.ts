@@ -199,7 +199,10 @@ export class Raylet {
       },
       awaitStop: () => this.#last.wait(),
       query: (message) => this.#queries.answer(message),
-      drainOutput: () => this.#processes.drainOutput(),
+      drainOutput: async (client) => {
+        const jobId = this.state.clients.get(client)?.jobId
+        if (jobId !== undefined) await this.#processes.drainOutput(jobId)
+      },
       stop: () => {
         this.#brain.tell({ kind: 'leave' })
       },

@@ -24,6 +24,7 @@ export interface ProcessesEvents {
 }
 
 interface Running {
+  readonly jobId: JobId
   handle: WorkerHandle | undefined
   readonly output: WorkerOutput
   peakRssBytes: number
@@ -51,6 +52,7 @@ export class WorkerProcesses {
   start(worker: WorkerStart): number {
     const { workerId } = worker
     const running: Running = {
+      jobId: worker.jobId,
       handle: undefined,
       peakRssBytes: 0,
       output: new WorkerOutput(
@@ -92,16 +94,17 @@ export class WorkerProcesses {
   }
 
   /**
-   * Forward what was printed so far. A worker's writes wait for their reader, so all of it is in
-   * the pipes by now, and two turns of the event loop read them empty.
+   * Forward what workers of a job printed so far: its driver leaves. A worker's writes wait for
+   * their reader, so all of it is in the pipes by now, and two turns of the event loop read them
+   * empty.
    */
-  async drainOutput(): Promise<void> {
+  async drainOutput(jobId: JobId): Promise<void> {
     for (let turn = 0; turn < 2; turn += 1) {
       await new Promise<void>((resolve) => {
         this.#deps.clock.immediate(resolve)
       })
     }
-    for (const { output } of this.#running.values()) output.flush()
+    for (const each of this.#running.values()) if (each.jobId === jobId) each.output.flush()
   }
 
   /** Wait for all to leave; kill what is left after the grace; give up `killMs` after that. */

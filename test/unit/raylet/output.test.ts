@@ -131,6 +131,19 @@ describe('output of a worker', () => {
     expect(bench.texts).toEqual(['last words', 'no newline'])
   })
 
+  test('an unfinished line is told when its driver leaves, and what follows is one of its own', () => {
+    const bench = new Bench()
+    bench.write('50 %')
+    bench.write('oops', 'stderr')
+    bench.pass(1000)
+    expect(bench.texts).toEqual([])
+    bench.output.flush()
+    expect(bench.texts).toEqual(['50 %', 'oops'])
+    bench.write(' done\n')
+    bench.pass(50)
+    expect(bench.texts).toEqual(['50 %', 'oops', ' done'])
+  })
+
   test('a worker says in its output whose lines follow, per stream', () => {
     const bench = new Bench()
     bench.write(`first\n${outputMark('Counter')}one\n`)
