@@ -37,21 +37,7 @@ export function reservationsOf(state: RayletState, nowMs: number): Reservations 
   return reservations
 }
 
-<<<<<<< HEAD
-/** What the classes and actors of a job demand that have nothing and wait since then, by shape. */
-function starvingOf(job: Job, sinceMs: number): Iterable<ClassSpec> {
-  const specs = new Map<string, ClassSpec>()
-  for (const candidate of job.turns) {
-    if (candidate === 'ACTORS') continue
-    const { leases, wanted, spec, shape, waitingSinceMs } = candidate
-    if (leases.size === 0 && wanted > 0 && waitingSinceMs <= sinceMs) specs.set(shape, spec)
-  }
-  for (const { spec, shape, waitingSinceMs } of job.pendingActors) {
-    if (waitingSinceMs <= sinceMs) specs.set(shape, spec.scheduling)
-  }
-  return specs.values()
-=======
-/** The groups, classes and actors that have nothing and wait. */
+/** The groups, classes and actors that have nothing and wait; of one shape who waits longest. */
 export function* starvingOf(state: RayletState): Generator<Starving> {
   const { ledger } = state
   for (const { spec, state: phase, waitingSinceMs: sinceMs } of state.groups.values()) {
@@ -59,21 +45,31 @@ export function* starvingOf(state: RayletState): Generator<Starving> {
     yield { demand: spec.bundles.reduce(addResources, NO_RESOURCES), ledgers: [ledger], sinceMs }
   }
   for (const job of state.jobs.values()) {
-    for (const { spec, waitingSinceMs: sinceMs } of waitingIn(job)) {
+    for (const { spec, sinceMs } of starvingIn(job)) {
       yield { demand: spec.demand, ledgers: ledgersOf(state, spec), sinceMs }
     }
   }
 }
 
-function* waitingIn(job: Job): Generator<{ spec: ClassSpec; waitingSinceMs: number }> {
+interface Waiting {
+  readonly spec: ClassSpec
+  readonly sinceMs: number
+}
+
+function starvingIn(job: Job): Iterable<Waiting> {
+  const byShape = new Map<string, Waiting>()
+  const add = (shape: string, spec: ClassSpec, sinceMs: number): void => {
+    if (sinceMs < (byShape.get(shape)?.sinceMs ?? Infinity)) byShape.set(shape, { spec, sinceMs })
+  }
   for (const candidate of job.turns) {
     if (candidate === 'ACTORS') continue
-    if (candidate.leases.size === 0 && candidate.wanted > 0) yield candidate
+    const { leases, wanted, spec, shape, waitingSinceMs } = candidate
+    if (leases.size === 0 && wanted > 0) add(shape, spec, waitingSinceMs)
   }
-  for (const { spec, waitingSinceMs } of job.pendingActors) {
-    yield { spec: spec.scheduling, waitingSinceMs }
+  for (const { spec, shape, waitingSinceMs } of job.pendingActors) {
+    add(shape, spec.scheduling, waitingSinceMs)
   }
->>>>>>> 0a7f3ce (An actor that nobody can reach gives up its GPU to whoever waits for it: its creator is asked to collect)
+  return byShape.values()
 }
 
 function ledgersOf(state: RayletState, spec: ClassSpec): readonly ResourceLedger[] {
