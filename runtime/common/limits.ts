@@ -53,6 +53,8 @@ export const OUTPUT_BYTES_PER_SECOND_MAX = 4 * MIB
 export const OUTPUT_LINE_BYTES_MAX = 64 * KIB
 /** Memory monitor. Source: Ray memory_monitor_refresh_ms = 250, memory_usage_threshold = 0.95. */
 export const MEMORY_CHECK_MS = 250
+/** While nobody holds a lease: nothing of ours grows, and an idle node should sleep. */
+export const MEMORY_CHECK_IDLE_MS = 1000
 export const MEMORY_THRESHOLD = 0.95
 /** Kills of a task by the memory monitor before it surfaces. Ray retries without end. */
 export const OOM_RETRIES_MAX = 15

@@ -1,8 +1,9 @@
-// Looks at the memory of this node and of its workers every MEMORY_CHECK_MS, and tells the brain.
+// Looks at the memory of this node and of its workers every MEMORY_CHECK_MS, and tells the brain;
+// while no lease is held, every MEMORY_CHECK_IDLE_MS, so that an idle node hardly wakes.
 // It also knows when the process of a driver that has left is gone: until then it may still map
 // objects, so its pins stay.
 import type { Clock, Timer } from '../common/clock.ts'
-import { MEMORY_CHECK_MS } from '../common/limits.ts'
+import { MEMORY_CHECK_IDLE_MS, MEMORY_CHECK_MS } from '../common/limits.ts'
 import type { WorkerId } from '../common/ids.ts'
 import type { MemoryProbe } from './memory-probe.ts'
 import type { RayletState } from './state.ts'
@@ -31,6 +32,8 @@ export class MemoryWatch {
   /** Drivers that have left by their socket, and their processes. */
   readonly #leaving = new Map<WorkerId, number>()
   #timer: Timer | undefined
+  /** Whether the timer waits for as long as an idle node may. */
+  #isSlow = false
   #from = 0
 
   constructor(deps: MemoryWatchDeps, events: MemoryWatchEvents) {
@@ -40,7 +43,9 @@ export class MemoryWatch {
 
   start(): void {
     if (this.#deps.memory === undefined) return
-    this.#timer = this.#deps.clock.after(MEMORY_CHECK_MS, () => {
+    this.#isSlow = this.#isIdle()
+    const waitMs = this.#isSlow ? MEMORY_CHECK_IDLE_MS : MEMORY_CHECK_MS
+    this.#timer = this.#deps.clock.after(waitMs, () => {
       this.start()
       this.#check()
     })
@@ -48,12 +53,25 @@ export class MemoryWatch {
 
   stop(): void {
     this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  /** The brain has done something. Cheap: it is told so often. */
+  changed(): void {
+    if (!this.#isSlow || this.#timer === undefined || this.#isIdle()) return
+    this.#timer.cancel()
+    this.start()
+  }
+
+  #isIdle(): boolean {
+    return this.#deps.state.leases.size === 0 && this.#leaving.size === 0
   }
 
   /** A driver's socket has closed. */
   left(client: WorkerId, pid: number): void {
     this.#leaving.set(client, pid)
     this.#letLeaversGo()
+    this.changed()
   }
 
   /** Looks at one worker now: it has just begun, or is about to be killed. */

@@ -249,6 +249,7 @@ export class Raylet {
   }
 
   #perform(effect: ShellEffect): void {
+    this.#memory.changed()
     switch (effect.kind) {
       case 'notify':
         this.#links.get(effect.to)?.notify(effect.type, effect.message)
