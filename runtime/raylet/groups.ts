@@ -14,7 +14,7 @@ import { toResources, type ResourceSet } from '../common/resources.ts'
 import { placeBundles } from '../scheduling/place-bundles.ts'
 import { endActor } from './actor-end.ts'
 import { endLease, refuseClass } from './leases.ts'
-import { groupRemoved, nodeDrains, nodeView } from './placement.ts'
+import { clusterView, groupRemoved, nodeDrains } from './placement.ts'
 import type { Bundle, Group, RayletState } from './state.ts'
 import { answer, refuse, type RayletEvent, type Turn } from './turn.ts'
 import { kill } from './workers.ts'
@@ -28,7 +28,7 @@ export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
     refuse(turn, request, nodeDrains(spec.name))
     return
   }
-  const plan = placeBundles(spec.bundles, [nodeView(turn.state)], spec.strategy)
+  const plan = placeBundles(spec.bundles, clusterView(turn.state), spec.strategy)
   if (plan.kind === 'INFEASIBLE') {
     const message = `placement group ${spec.name} can never be reserved: ${plan.reason}`
     const requested = spec.bundles.map(toResources)

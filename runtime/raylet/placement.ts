@@ -12,23 +12,23 @@ import { toHex } from '../common/ids.ts'
 import type { Random } from '../common/random.ts'
 import { fits, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
-import { NODE_ID_LABEL, type NodeView } from '../scheduling/cluster-view.ts'
+import { ClusterView, NODE_ID_LABEL } from '../scheduling/cluster-view.ts'
 import { place } from '../scheduling/place.ts'
 import type { Bundle, Group, RayletState } from './state.ts'
 
 /** With one node there is nothing to draw. */
 const noChoice: Pick<Random, 'next'> = { next: () => 0 }
 
-/** This node as placement sees it. */
-export function nodeView(state: RayletState): NodeView {
+/** The cluster as placement sees it: this node. */
+export function clusterView(state: RayletState): ClusterView {
   const nodeId = toHex(state.config.nodeId)
-  return {
+  const node = {
     nodeId,
     totals: state.config.totals,
     free: state.ledger.free,
     labels: { ...state.config.labels, [NODE_ID_LABEL]: nodeId },
-    preferred: true,
   }
+  return new ClusterView([node], nodeId)
 }
 
 /**
@@ -44,7 +44,7 @@ export function judge(
   const { strategy } = spec
   if (strategy.kind === 'PLACEMENT_GROUP') return judgeInGroup(state, spec, strategy)
   const demand = { resources: spec.demand, labelSelectors: spec.labelSelectors }
-  const placement = place(demand, [nodeView(state)], strategy, noChoice)
+  const placement = place(demand, clusterView(state), strategy, noChoice)
   switch (placement.kind) {
     case 'PLACE':
     case 'WAIT':

@@ -1,5 +1,14 @@
-// What placement knows of a node: its size, what is free now, and its labels. A view may be stale.
+// What a raylet or the autoscaler believes of the nodes of the cluster, indexed for placement.
+// Views are stale: each node counts the versions of its own load, and an older one never replaces a
+// newer one. For each shape of demand the nodes that can hold it are kept ranked, so that placing
+// does not look at every node.
+// Invariants:
+//   CV1. A ranking gives what sorting all nodes anew would give (test: against a reference).
+//   CV2. A ranking catches up on the nodes that changed since it was asked last, when it is asked.
+//   CV3. At most SHAPES_MAX shapes are ranked; the one that was asked longest ago is forgotten.
+// Source: Ray cluster_resource_manager.h; design 6.
 import { fits, type ResourceSet } from '../common/resources.ts'
+import { RankedNodes, type Shape } from './ranked-nodes.ts'
 
 export interface NodeView {
   /** Hex, as users see it. */
@@ -8,16 +17,110 @@ export interface NodeView {
   /** What is free now; amounts may be below zero while a node is oversubscribed. */
   readonly free: ResourceSet
   readonly labels: Readonly<Record<string, string>>
-  /** Bytes of the task's large arguments that lie there. */
-  readonly argumentBytes?: number
-  /** The node that is asking: wins where nothing speaks against it. */
-  readonly preferred?: boolean
+}
+
+/** What one node says of its own load. Versions count up, in one epoch of the node. */
+export interface NodeLoad {
+  readonly nodeId: string
+  readonly epoch: number
+  readonly version: number
+  readonly free: ResourceSet
 }
 
 /** The label every node has: its own id. */
 export const NODE_ID_LABEL = 'virga.io/node-id'
 
+/** Shapes of demand that are ranked at once: scheduling classes with their selectors. */
+const SHAPES_MAX = 64
+
 /** Feasible: the node could ever hold it. Available: it can now. */
 export const isFeasible = (node: NodeView, demand: ResourceSet): boolean =>
   fits(demand, node.totals)
 export const isAvailable = (node: NodeView, demand: ResourceSet): boolean => fits(demand, node.free)
+
+export class ClusterView {
+  /** The node that asks: it wins where nothing speaks against it. None: the autoscaler asks. */
+  readonly preferredId: string | undefined
+  readonly #nodes = new Map<string, NodeView>()
+  readonly #loads = new Map<string, { readonly epoch: number; readonly version: number }>()
+  /** In the order in which they were asked last. */
+  readonly #ranked = new Map<string, RankedNodes>()
+
+  constructor(nodes: readonly NodeView[] = [], preferredId?: string) {
+    this.preferredId = preferredId
+    for (const node of nodes) this.set(node)
+  }
+
+  get size(): number {
+    return this.#nodes.size
+  }
+
+  get(nodeId: string): NodeView | undefined {
+    return this.#nodes.get(nodeId)
+  }
+
+  nodes(): IterableIterator<NodeView> {
+    return this.#nodes.values()
+  }
+
+  /** Add a node, or replace what is known of it. */
+  set(node: NodeView): void {
+    this.#nodes.set(node.nodeId, node)
+    this.#changed(node.nodeId)
+  }
+
+  /** The node is gone: dead, or drained. */
+  delete(nodeId: string): void {
+    this.#loads.delete(nodeId)
+    if (this.#nodes.delete(nodeId)) this.#changed(nodeId)
+  }
+
+  /** @returns whether this was news: the node is known, and nothing newer is. */
+  learn({ nodeId, epoch, version, free }: NodeLoad): boolean {
+    const node = this.#nodes.get(nodeId)
+    const known = this.#loads.get(nodeId)
+    if (node === undefined) return false
+    if (known !== undefined && !isNewer({ epoch, version }, known)) return false
+    this.#loads.set(nodeId, { epoch, version })
+    this.set({ ...node, free })
+    return true
+  }
+
+  /** Count a demand as taken there until the node itself says more: it was asked to hold it. */
+  take(nodeId: string, demand: ResourceSet): void {
+    const node = this.#nodes.get(nodeId)
+    if (node === undefined) return
+    const free: Record<string, number> = { ...node.free }
+    for (const name in demand) free[name] = (free[name] ?? 0) - (demand[name] ?? 0)
+    this.set({ ...node, free })
+  }
+
+  /** The nodes for a shape of demand, in order (CV1). Valid until the view changes. */
+  ranked(shape: Shape): RankedNodes {
+    const known = this.#ranked.get(shape.key)
+    if (known !== undefined) this.#ranked.delete(shape.key)
+    else this.#forgetOldest()
+    const ranked = known ?? new RankedNodes(shape, this.#nodes.keys())
+    this.#ranked.set(shape.key, ranked)
+    ranked.catchUp(this.#nodes)
+    return ranked
+  }
+
+  #forgetOldest(): void {
+    if (this.#ranked.size < SHAPES_MAX) return
+    const [oldest] = this.#ranked.keys()
+    if (oldest !== undefined) this.#ranked.delete(oldest)
+  }
+
+  #changed(nodeId: string): void {
+    for (const ranked of this.#ranked.values()) ranked.changed(nodeId)
+  }
+}
+
+interface Counted {
+  readonly epoch: number
+  readonly version: number
+}
+
+export const isNewer = (a: Counted, b: Counted): boolean =>
+  a.epoch === b.epoch ? a.version > b.version : a.epoch > b.epoch

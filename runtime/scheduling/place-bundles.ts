@@ -1,97 +1,181 @@
 // Where the bundles of a placement group go: pure, on copies of the views, all or none.
 //   PACK           as few nodes as it takes         STRICT_PACK    one node
 //   SPREAD         as many nodes as there are       STRICT_SPREAD  a node for each bundle
+// Large bundles first, nodes in the strategy's order, and back from a dead end: exact for small
+// groups, and SEARCH_STEPS_MAX long at most, after which the group is said to wait, never to be
+// infeasible. PACK takes one node whenever one is enough; SPREAD a node for each whenever it can.
 // The result is a plan; the nodes then prepare all bundles and commit them, or return them all.
 // Source: Ray bundle_scheduling_policy.cc; placement_group_resource_manager.h (two phases).
-import { fits, type ResourceSet } from '../common/resources.ts'
-import type { NodeView } from './cluster-view.ts'
+import { NO_RESOURCES, addResources, fits, type ResourceSet } from '../common/resources.ts'
+import { isFeasible, type ClusterView, type NodeView } from './cluster-view.ts'
+import { nearMisses } from './near-misses.ts'
 
 export type BundleStrategy = 'PACK' | 'SPREAD' | 'STRICT_PACK' | 'STRICT_SPREAD'
 
 export type BundlePlan =
   /** The node of each bundle, in the order of the bundles. */
   | { readonly kind: 'PLACE'; readonly nodeIds: readonly string[] }
-  /** Would fit if the nodes were empty. */
+  /** Would fit if the nodes were empty, or may: the search was given up. */
   | { readonly kind: 'WAIT' }
   | { readonly kind: 'INFEASIBLE'; readonly reason: string }
+
+/** Nodes tried for bundles before a search is given up: some milliseconds at 1,000 nodes. */
+const SEARCH_STEPS_MAX = 10_000
 
 /** Plan all bundles at once; deterministic. */
 export function placeBundles(
   bundles: readonly ResourceSet[],
-  nodes: readonly NodeView[],
+  view: ClusterView,
   strategy: BundleStrategy,
 ): BundlePlan {
-  const placed = fill(bundles, roomsOf(nodes, 'free'), strategy)
-  if (placed !== undefined) return { kind: 'PLACE', nodeIds: placed }
-  if (fill(bundles, roomsOf(nodes, 'totals'), strategy) !== undefined) return { kind: 'WAIT' }
-  return { kind: 'INFEASIBLE', reason: reasonOf(bundles, nodes, strategy) }
+  const nodes = withoutGpuFirst(bundles, [...view.nodes()])
+  const now = arrange(bundles, roomsOf(nodes, 'free'), strategy)
+  if (now.kind === 'FOUND') return { kind: 'PLACE', nodeIds: now.nodeIds }
+  const ever = arrange(bundles, roomsOf(nodes, 'totals'), strategy)
+  if (ever.kind !== 'NONE') return { kind: 'WAIT' }
+  return { kind: 'INFEASIBLE', reason: reasonOf(bundles, view, strategy) }
 }
 
 interface Room {
   readonly nodeId: string
   readonly left: Record<string, number>
+  /** Bundles in it. */
   count: number
 }
 
 const roomsOf = (nodes: readonly NodeView[], side: 'free' | 'totals'): Room[] =>
   nodes.map((node) => ({ nodeId: node.nodeId, left: { ...node[side] }, count: 0 }))
 
-function fill(
+type Arrangement =
+  | { readonly kind: 'FOUND'; readonly nodeIds: readonly string[] }
+  | { readonly kind: 'NONE' | 'GIVEN_UP' }
+
+function arrange(
   bundles: readonly ResourceSet[],
-  rooms: Room[],
+  rooms: readonly Room[],
   strategy: BundleStrategy,
-): string[] | undefined {
-  if (strategy === 'STRICT_PACK') return fillOne(bundles, rooms)
-  const nodeIds: string[] = []
-  for (const index of largestFirst(bundles)) {
-    const bundle = bundles[index] ?? {}
-    const room = pick(rooms, bundle, strategy)
-    if (room === undefined) return undefined
-    take(room, bundle)
-    nodeIds[index] = room.nodeId
+): Arrangement {
+  switch (strategy) {
+    case 'STRICT_PACK':
+      return arrangeInOne(bundles, rooms)
+    case 'PACK': {
+      const one = arrangeInOne(bundles, rooms)
+      return one.kind === 'FOUND' ? one : new Search(bundles, rooms, fullestFirst).run()
+    }
+    case 'STRICT_SPREAD':
+      if (bundles.length > rooms.length) return { kind: 'NONE' }
+      return new Search(bundles, rooms, unusedOnly).run()
+    case 'SPREAD': {
+      const apart = arrange(bundles, rooms, 'STRICT_SPREAD')
+      return apart.kind === 'FOUND' ? apart : new Search(bundles, rooms, emptiestFirst).run()
+    }
   }
-  return nodeIds
 }
 
-function fillOne(bundles: readonly ResourceSet[], rooms: readonly Room[]): string[] | undefined {
-  const sum: Record<string, number> = {}
-  for (const bundle of bundles) {
-    for (const name in bundle) sum[name] = (sum[name] ?? 0) + (bundle[name] ?? 0)
-  }
+function arrangeInOne(bundles: readonly ResourceSet[], rooms: readonly Room[]): Arrangement {
+  const sum = bundles.reduce(addResources, NO_RESOURCES)
   const room = rooms.find((each) => fits(sum, each.left))
-  return room === undefined ? undefined : bundles.map(() => room.nodeId)
+  if (room === undefined) return { kind: 'NONE' }
+  return { kind: 'FOUND', nodeIds: bundles.map(() => room.nodeId) }
 }
 
-function pick(rooms: Room[], bundle: ResourceSet, strategy: BundleStrategy): Room | undefined {
-  const fitting = rooms.filter((room) => fits(bundle, room.left))
-  if (strategy === 'STRICT_SPREAD') return fitting.find((room) => room.count === 0)
-  const most = strategy === 'PACK' ? -1 : 1
-  return fitting.sort((a, b) => most * (a.count - b.count))[0]
+/** The rooms to try, of those in which a bundle fits; the order of nodes decides between equals. */
+type Preference = (fitting: readonly Room[]) => readonly Room[]
+
+const fullestFirst: Preference = (fitting) => fitting.toSorted((a, b) => b.count - a.count)
+const emptiestFirst: Preference = (fitting) => fitting.toSorted((a, b) => a.count - b.count)
+const unusedOnly: Preference = (fitting) => fitting.filter((room) => room.count === 0)
+
+/** Depth first, one bundle a level; leaves the rooms as they were unless it finds a way. */
+class Search {
+  readonly #bundles: readonly ResourceSet[]
+  readonly #order: readonly number[]
+  readonly #rooms: readonly Room[]
+  readonly #prefer: Preference
+  readonly #nodeIds: string[] = []
+  #stepsLeft = SEARCH_STEPS_MAX
+
+  constructor(bundles: readonly ResourceSet[], rooms: readonly Room[], prefer: Preference) {
+    this.#bundles = bundles
+    this.#order = largestFirst(bundles, rooms)
+    this.#rooms = rooms
+    this.#prefer = prefer
+  }
+
+  run(): Arrangement {
+    if (this.#settle(0)) return { kind: 'FOUND', nodeIds: this.#nodeIds }
+    return { kind: this.#stepsLeft <= 0 ? 'GIVEN_UP' : 'NONE' }
+  }
+
+  #settle(depth: number): boolean {
+    const index = this.#order[depth]
+    if (index === undefined) return true
+    const bundle = this.#bundles[index] ?? NO_RESOURCES
+    const tried = new Set<string>()
+    for (const room of this.#prefer(this.#rooms.filter((each) => fits(bundle, each.left)))) {
+      if (this.#stepsLeft <= 0) return false
+      const twin = twinKey(room)
+      if (tried.has(twin)) continue // as hopeless as the one before
+      tried.add(twin)
+      this.#stepsLeft -= 1
+      move(room, bundle, 1)
+      this.#nodeIds[index] = room.nodeId
+      if (this.#settle(depth + 1)) return true
+      move(room, bundle, -1)
+    }
+    return false
+  }
 }
 
-function take(room: Room, bundle: ResourceSet): void {
-  room.count += 1
-  for (const name in bundle) room.left[name] = (room.left[name] ?? 0) - (bundle[name] ?? 0)
+const twinKey = ({ left, count }: Room): string => `${String(count)} ${JSON.stringify(left)}`
+
+function move(room: Room, bundle: ResourceSet, sign: 1 | -1): void {
+  room.count += sign
+  for (const name in bundle) {
+    room.left[name] = (room.left[name] ?? 0) - sign * (bundle[name] ?? 0)
+  }
 }
 
-/** Large bundles first: small ones fill what is left. */
-function largestFirst(bundles: readonly ResourceSet[]): number[] {
+/** By the largest share of the largest room: small bundles fill what is left. */
+function largestFirst(bundles: readonly ResourceSet[], rooms: readonly Room[]): number[] {
+  const most: Record<string, number> = {}
+  for (const { left } of rooms) {
+    for (const name in left) most[name] = Math.max(most[name] ?? 0, left[name] ?? 0)
+  }
   const sizes = bundles.map((bundle) => {
     let size = 0
-    for (const name in bundle) if (name !== 'memory') size += bundle[name] ?? 0
+    for (const name in bundle) size = Math.max(size, (bundle[name] ?? 0) / (most[name] ?? 1))
     return size
   })
   return bundles.map((_, index) => index).sort((a, b) => (sizes[b] ?? 0) - (sizes[a] ?? 0))
 }
 
-function reasonOf(
+function withoutGpuFirst(
   bundles: readonly ResourceSet[],
   nodes: readonly NodeView[],
+): readonly NodeView[] {
+  if (bundles.some((bundle) => (bundle['GPU'] ?? 0) > 0)) return nodes
+  const hasGpu = ({ totals }: NodeView): number => Number((totals['GPU'] ?? 0) > 0)
+  return nodes.toSorted((a, b) => hasGpu(a) - hasGpu(b))
+}
+
+function reasonOf(
+  bundles: readonly ResourceSet[],
+  view: ClusterView,
   strategy: BundleStrategy,
 ): string {
+  const miss = (resources: ResourceSet): string =>
+    nearMisses({ resources, labelSelectors: [] }, view)
+  const nodes = [...view.nodes()]
+  const alone = bundles.findIndex((bundle) => !nodes.some((node) => isFeasible(node, bundle)))
+  if (alone >= 0) return `bundle ${String(alone)} ${miss(bundles[alone] ?? NO_RESOURCES)}`
+  if (strategy === 'STRICT_PACK') {
+    const sum = bundles.reduce(addResources, NO_RESOURCES)
+    return `STRICT_PACK needs one node for all ${String(bundles.length)} bundles, which ${miss(sum)}`
+  }
   if (strategy === 'STRICT_SPREAD' && bundles.length > nodes.length) {
-    const nodeCount = `${String(nodes.length)} node${nodes.length === 1 ? '' : 's'}`
-    return `STRICT_SPREAD needs a node for each of ${String(bundles.length)} bundles, there is ${nodeCount}`
+    const count = nodes.length === 1 ? 'there is 1 node' : `there are ${String(nodes.length)} nodes`
+    return `STRICT_SPREAD needs a node for each of ${String(bundles.length)} bundles, ${count}`
   }
   return `the nodes are too small for ${String(bundles.length)} bundles under ${strategy}`
 }

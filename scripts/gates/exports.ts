@@ -17,6 +17,7 @@ const AHEAD = [
   'runtime/objects/pull-',
   'runtime/protocol/certificates-system.ts',
   'runtime/protocol/connection-tcp.ts',
+  'runtime/scheduling/',
 ]
 
 interface Export {

@@ -8,7 +8,7 @@ import {
   resourceSet,
   type ResourceSet,
 } from '../../../runtime/common/resources.ts'
-import type { NodeView } from '../../../runtime/scheduling/cluster-view.ts'
+import { ClusterView, type NodeView } from '../../../runtime/scheduling/cluster-view.ts'
 import { placeBundles, type BundleStrategy } from '../../../runtime/scheduling/place-bundles.ts'
 
 const cpus = (n: number): ResourceSet => resourceSet({ CPU: n * 10_000 })
@@ -21,7 +21,7 @@ const aNode = (nodeId: string, total: number, free = total): NodeView => ({
 
 const NODES = [aNode('a', 4), aNode('b', 4), aNode('c', 2)]
 const plan = (bundles: readonly number[], strategy: BundleStrategy, nodes = NODES) =>
-  placeBundles(bundles.map(cpus), nodes, strategy)
+  placeBundles(bundles.map(cpus), new ClusterView(nodes), strategy)
 
 describe('placement of bundles', () => {
   test('PACK uses as few nodes as it takes, and overflows to the next', () => {
@@ -43,7 +43,7 @@ describe('placement of bundles', () => {
     expect(new Set(nodeIdsOf(plan([1, 1, 1], 'STRICT_SPREAD'))).size).toBe(3)
     expect(plan([1, 1, 1, 1], 'STRICT_SPREAD')).toEqual({
       kind: 'INFEASIBLE',
-      reason: 'STRICT_SPREAD needs a node for each of 4 bundles, there is 3 nodes',
+      reason: 'STRICT_SPREAD needs a node for each of 4 bundles, there are 3 nodes',
     })
   })
 

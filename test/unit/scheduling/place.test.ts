@@ -1,8 +1,14 @@
 // Where a demand goes: feasible, available, spread, by affinity and by label.
 import { describe, expect, test } from 'vitest'
 import { resourceSet, unitsPerOne, type ResourceSet } from '../../../runtime/common/resources.ts'
-import type { NodeView } from '../../../runtime/scheduling/cluster-view.ts'
-import { place, type Demand, type Strategy } from '../../../runtime/scheduling/place.ts'
+import { ClusterView, type NodeView } from '../../../runtime/scheduling/cluster-view.ts'
+import {
+  place,
+  type ArgumentHolder,
+  type Demand,
+  type Placement,
+  type Strategy,
+} from '../../../runtime/scheduling/place.ts'
 
 type Amounts = Readonly<Record<string, number>>
 
@@ -11,11 +17,16 @@ const units = (amounts: Amounts): ResourceSet =>
     Object.fromEntries(Object.entries(amounts).map(([name, n]) => [name, n * unitsPerOne(name)])),
   )
 
+interface TestNode extends NodeView {
+  readonly preferred?: boolean
+  readonly argumentBytes?: number
+}
+
 function aNode(
   nodeId: string,
   totals: Amounts,
-  changes: Partial<NodeView> & { used?: Amounts } = {},
-): NodeView {
+  changes: Partial<TestNode> & { used?: Amounts } = {},
+): TestNode {
   const { used = {}, ...rest } = changes
   const free = Object.fromEntries(
     Object.entries(totals).map(([name, n]) => [name, n - (used[name] ?? 0)]),
@@ -32,13 +43,26 @@ const first = { next: () => 0 }
 const last = { next: () => 0.999 }
 const DEFAULT: Strategy = { kind: 'DEFAULT' }
 
+function placed(
+  wanted: Demand,
+  nodes: readonly TestNode[],
+  strategy = DEFAULT,
+  random = first,
+): Placement {
+  const preferredId = nodes.find(({ preferred }) => preferred === true)?.nodeId
+  const holders = nodes.flatMap(({ nodeId, argumentBytes = 0 }): ArgumentHolder[] => [
+    { nodeId, sizeBytes: argumentBytes },
+  ])
+  return place({ ...wanted, holders }, new ClusterView(nodes, preferredId), strategy, random)
+}
+
 function chosen(
   wanted: Demand,
-  nodes: readonly NodeView[],
+  nodes: readonly TestNode[],
   strategy = DEFAULT,
   random = first,
 ): string {
-  const placement = place(wanted, nodes, strategy, random)
+  const placement = placed(wanted, nodes, strategy, random)
   if (placement.kind !== 'PLACE' && placement.kind !== 'WAIT') return placement.kind
   return `${placement.kind} ${placement.node.nodeId}`
 }
@@ -64,6 +88,15 @@ describe('DEFAULT', () => {
     const nodes = Array.from({ length: 10 }, (_, i) => aNode(`n${String(i)}`, { CPU: 4 }))
     expect(chosen(demand({ CPU: 1 }), nodes, DEFAULT, first)).toBe('PLACE n0')
     expect(chosen(demand({ CPU: 1 }), nodes, DEFAULT, last)).toBe('PLACE n1')
+  })
+
+  test('of the two that are drawn, the less used one is asked', () => {
+    const nodes = Array.from({ length: 10 }, (_, i) =>
+      aNode(`n${String(i)}`, { CPU: 10 }, { used: { CPU: i === 0 ? 4 : 1 } }),
+    )
+    const draws = [0, 0.999]
+    const both = { next: () => draws.shift() ?? 0 }
+    expect(chosen(demand({ CPU: 1 }), nodes, DEFAULT, both)).toBe('PLACE n1')
   })
 
   test('available nodes come before feasible ones that are busy', () => {
@@ -150,24 +183,52 @@ describe('labels', () => {
 })
 
 describe('infeasible', () => {
-  test('names what the nearest node lacks', () => {
+  test('names what the nearest nodes lack, the nearest first', () => {
     const nodes = [aNode('a', { CPU: 2 }), aNode('b', { CPU: 64, GPU: 1 })]
-    expect(place(demand({ CPU: 8, GPU: 4 }), nodes, DEFAULT, first)).toEqual({
+    expect(placed(demand({ CPU: 8, GPU: 4 }), nodes)).toEqual({
       kind: 'INFEASIBLE',
-      nearest: 'needs GPU: 4, node b has 1',
+      nearest: 'needs GPU: 4, node b has 1; needs CPU: 8, node a has 2, needs GPU: 4, node a has 0',
+    })
+  })
+
+  test('a thousand equal nodes are one miss, and three are named at most', () => {
+    const nodes = Array.from({ length: 1000 }, (_, i) =>
+      aNode(`n${String(i).padStart(4, '0')}`, { CPU: 1 + (i % 5) }),
+    )
+    const placement = placed(demand({ CPU: 8 }), nodes)
+    expect(placement).toEqual({
+      kind: 'INFEASIBLE',
+      nearest: [5, 4, 3]
+        .map((cpus) => `needs CPU: 8, node n000${String(cpus - 1)} has ${String(cpus)}`)
+        .join('; '),
+    })
+  })
+
+  test('of nodes with the labels, when there are some that are too small', () => {
+    const nodes = [
+      aNode('a', { CPU: 2 }, { labels: { zone: 'x' } }),
+      aNode('b', { CPU: 64 }, { labels: { zone: 'y' } }),
+    ]
+    expect(placed(demand({ CPU: 8 }, [{ zone: 'x' }]), nodes)).toEqual({
+      kind: 'INFEASIBLE',
+      nearest: 'needs CPU: 8, node a has 2',
+    })
+    expect(placed(demand({ CPU: 8 }, [{ zone: 'z' }]), nodes)).toEqual({
+      kind: 'INFEASIBLE',
+      nearest: 'no node has the labels {"zone":"z"}',
     })
   })
 
   test('shows memory in bytes that one can read', () => {
     const nodes = [aNode('a', { memory: 2 ** 30 }, { preferred: true })]
-    expect(place(demand({ memory: 2 ** 31 }), nodes, DEFAULT, first)).toEqual({
+    expect(placed(demand({ memory: 2 ** 31 }), nodes)).toEqual({
       kind: 'INFEASIBLE',
       nearest: 'needs memory: 2 GiB, this node has 1 GiB',
     })
   })
 
   test('without any node says so', () => {
-    expect(place(demand({ CPU: 1 }), [], DEFAULT, first)).toEqual({
+    expect(placed(demand({ CPU: 1 }), [])).toEqual({
       kind: 'INFEASIBLE',
       nearest: 'there is no node',
     })
