@@ -14,9 +14,17 @@ export class Handoffs {
   readonly #references: References
   readonly #open = new Map<Peer, Map<number, readonly ObjectEntry[]>>()
   #nextId = 1
+  /** Called when a receiver has registered what it was sent, or has ended. */
+  onDone: (() => void) | undefined
 
   constructor(references: References) {
     this.#references = references
+  }
+
+  /** Whether some receiver has still to register what it was sent. */
+  get isOpen(): boolean {
+    for (const open of this.#open.values()) if (open.size > 0) return true
+    return false
   }
 
   /** Holds the refs and actor handles inside a value from now on; undefined if it has none. */
@@ -38,6 +46,7 @@ export class Handoffs {
     if (open === undefined || entries === undefined) return
     open.delete(id)
     this.#references.use(entries, -1)
+    this.onDone?.()
   }
 
   /** Registers refs that arrived; the sender is told when that is done. */
@@ -63,6 +72,7 @@ export class Handoffs {
     peer.whenClosed(() => {
       this.#open.delete(peer)
       for (const entries of open.values()) this.#references.use(entries, -1)
+      this.onDone?.()
     })
     return open
   }

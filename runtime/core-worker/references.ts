@@ -44,6 +44,8 @@ export class References implements RefHooks {
   readonly #lent = new Map<ObjectId, ObjectEntry>()
   readonly #registering = new Set<Promise<void>>()
   readonly #borrowedBy = new Map<Peer, Map<ObjectId, number>>()
+  /** Called when others have given back the last object of ours that they held. */
+  onNoneLent: (() => void) | undefined
 
   constructor(deps: ReferencesDeps) {
     this.#deps = deps
@@ -242,6 +244,7 @@ export class References implements RefHooks {
     if (entry.sharing.borrowerCount > 0) return
     this.#lent.delete(id)
     this.releaseUnused(entry)
+    if (this.#lent.size === 0) this.onNoneLent?.()
   }
 
   #peerGone(peer: Peer): void {

@@ -226,25 +226,37 @@ export class WorkerSide {
   }
 
   /**
-   * The node is being shut down: what runs may end, tasks that have not begun go back. The raylet
-   * ends this process when the time is up.
+   * The node is being shut down: what runs may end, tasks that have not begun go back, and whoever
+   * holds objects of this process may still read them. The raylet ends it when the time is up.
    */
   drain(): void {
     this.#executor.handBack()
     this.flush()
-    this.#leaveOnceIdle(Infinity)
+    const { references, handoffs } = this.#worker
+    this.#executor.stop(() => {
+      const leaveIfFree = (): void => {
+        if (references.counts().lent === 0 && !handoffs.isOpen) this.#leave()
+      }
+      references.onNoneLent = leaveIfFree
+      handoffs.onDone = leaveIfFree
+      leaveIfFree()
+    })
   }
 
   /** Calls that run may end; those that wait for a place end with this process, and are told so. */
   #leaveOnceIdle(graceMs: number): void {
     const leave = (): void => {
-      this.#replies.flush()
-      this.#clock.immediate(() => {
-        this.#deps.exit(0)
-      })
+      this.#leave()
     }
     this.#executor.stop(leave)
-    if (graceMs < Infinity) this.#clock.after(graceMs, leave)
+    this.#clock.after(graceMs, leave)
+  }
+
+  #leave(): void {
+    this.#replies.flush()
+    this.#clock.immediate(() => {
+      this.#deps.exit(0)
+    })
   }
 
   #retire(task: PushedTask): void {

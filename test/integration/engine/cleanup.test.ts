@@ -157,7 +157,7 @@ describe('nothing is left behind', () => {
     await expectNothingLeft()
   })
 
-  it('F06 after a SIGTERM of the raylet: what runs ends, the rest fails with NodeDiedError', async () => {
+  it('F06 after a SIGTERM of the raylet: what runs ends and is read, the rest fails with NodeDiedError', async () => {
     const folder = mkdtempSync(join(runtimeDir, 'drains-'))
     const { ended, raylet, output } = await start(folder, DRAINS)
     await until(() => readdirSync(folder).length === 2)
@@ -171,6 +171,7 @@ describe('nothing is left behind', () => {
         { what: 'running', value: 'in-task' },
         { what: 'called', value: 'in-actor' },
         { what: 'waiting', error: 'NodeDiedError' },
+        { what: 'lent', value: 'lent' },
         { what: 'later', error: 'NodeDiedError' },
       ]),
     )
