@@ -2,7 +2,8 @@
 //        drain                       last worker gone, or no time left
 //   serving ───► draining ───────────────────────────────────────────► leaving
 //   What runs may end within the grace time, and its results reach their owners; a worker that owns
-//   what others hold stays until they give it back. What its worker had not begun is handed back. What waits, and what is asked for later, fails: NodeDiedError.
+//   what others hold stays until they give it back. What its worker had not begun is handed back.
+//   What waits, and what is asked for later, fails: NodeDiedError.
 // Invariants:
 //   DR1. Once draining, no lease is granted, no worker started, no actor or group made.
 //   DR2. What runs is not charged: it ends, or fails as its node does.
