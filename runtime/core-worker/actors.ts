@@ -193,7 +193,8 @@ export class Actors {
       this.#dead(client, view)
       return
     }
-    if (peer?.channel === undefined || peer.closed) return // pumped again once it is connected
+    // Pumped again once it is connected. Word of its end may come before its connection closes.
+    if (view?.phase !== 'ALIVE' || peer?.channel === undefined || peer.closed) return
     while (!peer.congested) {
       const records = takeReady(queue)
       if (records.length === 0) return

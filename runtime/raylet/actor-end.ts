@@ -15,7 +15,7 @@ import { describeExit } from './exit-text.ts'
 import { endLease } from './leases.ts'
 import { judge } from './placement.ts'
 import type { Actor, RayletState } from './state.ts'
-import { notify, refuse, type Turn } from './turn.ts'
+import { answer, notify, refuse, type Turn } from './turn.ts'
 import { askToExit } from './workers.ts'
 
 const NOTHING = new Uint8Array()
@@ -62,7 +62,16 @@ export function retireActor(turn: Turn, actor: Actor, why: string, graceMs?: num
 /** Its process is gone: arrow 5 while restarts are left, else arrow 4. The lease has ended. */
 export function actorWorkerExited(turn: Turn, actor: Actor, exit: WorkerExit): void {
   actor.exit = exit
-  if (actor.phase === 'DEAD') return
+  if (actor.phase !== 'DEAD') endIncarnation(turn, actor, exit)
+  answerKills(turn, actor)
+}
+
+/** The worker that was to be killed is its own no more. */
+export function answerKills(turn: Turn, actor: Actor): void {
+  for (const request of actor.killRequests.splice(0)) answer(turn, request, undefined)
+}
+
+function endIncarnation(turn: Turn, actor: Actor, exit: WorkerExit): void {
   const job = turn.state.jobs.get(actor.spec.jobId)
   if (actor.ending !== undefined || actor.restartsLeft === 0 || job === undefined || job.over) {
     endActor(turn, actor, actor.ending?.error ?? diedOf(actor, exit))

@@ -22,6 +22,7 @@ import { toHex, type ActorId, type WorkerId } from '../common/ids.ts'
 import type { ActorInfo, ActorView } from '../protocol/messages.ts'
 import {
   actorGone,
+  answerKills,
   endActor,
   releaseName,
   retireActor,
@@ -63,6 +64,7 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
     ending: undefined,
     error: undefined,
     exit: undefined,
+    killRequests: [],
   }
   state.actors.set(spec.actorId, actor)
   const error = judge(state, spec.scheduling, 'actor')
@@ -209,6 +211,7 @@ export function entryFirst(turn: Turn, event: EventOf<'entryFirst'>): void {
   const actor = ownActor(turn, event.client, event.actorId)
   if (actor?.lease === undefined || actor.phase === 'DEAD') return
   endLease(turn, actor.lease)
+  answerKills(turn, actor)
   askToExit(turn, worker, 'RETIRED')
   actor.waitingSinceMs = turn.nowMs
   job.pendingActors.add(actor)
@@ -221,17 +224,19 @@ function ownActor(turn: Turn, client: WorkerId, actorId: ActorId): Actor | undef
   return actor?.lease?.worker?.workerId === client ? actor : undefined
 }
 
+/**
+ * Arrow 4, answered at once; or 5, answered when the worker is gone, so that what is called next
+ * goes to the next incarnation.
+ */
 export function killActor(turn: Turn, event: EventOf<'killActor'>): void {
   const actor = turn.state.actors.get(event.actorId)
-  answer(turn, event.request, undefined)
-  if (actor === undefined || actor.phase === 'DEAD') return
-  const worker = actor.lease?.worker
-  if (event.noRestart) {
+  const living = actor !== undefined && actor.phase !== 'DEAD'
+  const worker = living ? actor.lease?.worker : undefined
+  if (living && worker !== undefined && !event.noRestart) actor.killRequests.push(event.request)
+  else answer(turn, event.request, undefined)
+  if (living && event.noRestart)
     endActor(turn, actor, actorGone(actor, 'it was killed with kill()'))
-    if (worker !== undefined) kill(turn, worker, 'KILLED')
-  } else if (worker !== undefined) {
-    kill(turn, worker, 'KILLED')
-  }
+  if (worker !== undefined) kill(turn, worker, 'KILLED')
 }
 
 /** Arrow 4 to come: its worker is asked to finish what was called, and killed after the grace. */

@@ -166,6 +166,8 @@ export interface Actor {
   ending: { readonly error: VirgaError | WireError } | undefined
   error: WireError | undefined
   exit: WorkerExit | undefined
+  /** Requests to kill its worker alone, to be answered when that is gone. */
+  readonly killRequests: number[]
 }
 
 export interface Bundle {

@@ -367,20 +367,17 @@ describe('actors over processes', () => {
     await kill(mortal)
   })
 
-  it('kill with noRestart: false uses up a restart', async () => {
-    const counter = fn.RemoteCounter.options({ maxRestarts: 1 }).remote()
-    const pid = await counter.pid.run()
-    await kill(counter, { noRestart: false })
-    await until(async () => {
-      try {
-        return (await counter.pid.run()) !== pid
-      } catch (error) {
-        expect(error).toBeInstanceOf(ActorUnavailableError)
-        return false
-      }
-    })
+  it('kill with noRestart: false uses up a restart, and what is called next meets the new life', async () => {
+    const counter = fn.RemoteCounter.options({ maxRestarts: 5 }).remote()
+    const pids = new Set([await counter.pid.run()])
+    for (let i = 0; i < 5; i += 1) {
+      await kill(counter, { noRestart: false })
+      pids.add(await counter.pid.run())
+    }
+    expect(pids.size).toBe(6)
     expect(await counter.restarted.run()).toBe(true)
-    await kill(counter)
+    await kill(counter, { noRestart: false })
+    await caught(counter.pid.run(), ActorDiedError)
   })
 
   it('more actors than CPUs run side by side: a living actor needs none', async () => {

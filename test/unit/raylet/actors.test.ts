@@ -164,12 +164,17 @@ describe('an actor', () => {
     expect(brain.free()).toEqual(units({ CPU: 1 }))
   })
 
-  test('arrow 5: kill with a restart allowed uses one', () => {
+  test('arrow 5: kill with a restart allowed uses one, and is answered once the worker is gone', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
     brain.createActor('driver1', { actorId: A, maxRestarts: 1 })
     ready(brain, 'w1', A)
-    expect(kill(brain, A, false)).toEqual(['answer #2 done', 'SIGKILL w1'])
-    brain.exit('w1')
+    watch(brain, 'driver1', A)
+    expect(kill(brain, A, false)).toEqual(['SIGKILL w1'])
+    const told = brain.show(brain.exit('w1')).filter((line) => !line.startsWith('spawn'))
+    expect(told.slice(0, 2)).toEqual([
+      expect.stringContaining('actorChanged actorA RESTARTING #1'),
+      'answer #3 done',
+    ])
     expect(brain.state.actors.get(A)?.phase).toBe('RESTARTING')
   })
 
