@@ -1,11 +1,13 @@
 // What other core-workers send to this one, and which part of it gets it.
 import type { PeerCalls, PeerNotices } from '../protocol/messages.ts'
 import type { CoreWorker, Execution } from './core-worker.ts'
+import { PacedAnswers } from './paced-answers.ts'
 import type { Peer, PeerHandlers } from './peers.ts'
 
 export function peerHandlers(worker: CoreWorker): PeerHandlers {
   const notices: Readonly<Record<string, ((peer: Peer, message: never) => void) | undefined>> =
     peerNotices(worker)
+  const answers = new PacedAnswers(worker.deps.clock)
   return {
     push: (peer, reader) => {
       executionOf(worker).executor.push(peer, reader)
@@ -22,7 +24,7 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
     },
     requested: (peer, type, message) => {
       const { objectId } = message as PeerCalls['getObject'][0]
-      if (type === 'getObject') return worker.values.describe(objectId)
+      if (type === 'getObject') return worker.values.describe(objectId, () => answers.room(peer))
       if (type === 'borrow') worker.references.lend(peer, objectId)
       return undefined
     },

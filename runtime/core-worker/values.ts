@@ -108,8 +108,13 @@ export class Values {
     })
   }
 
-  /** Answers a borrower that asks for a value, when it is complete. */
-  describe(objectId: ObjectId): Resolution | Promise<Resolution> {
+  /**
+   * Answers a borrower that asks for a value, when it is complete and there is room to send it.
+   */
+  describe(
+    objectId: ObjectId,
+    room: () => Promise<void> | undefined,
+  ): Resolution | Promise<Resolution> {
     const entry = this.#worker.references.find(objectId)
     if (entry === undefined) {
       const hex = toHex(objectId)
@@ -124,7 +129,9 @@ export class Values {
       const forget = this.#worker.blocking.awaiting([entry])
       entry.whenComplete(() => {
         forget()
-        resolve(this.#resolutionOf(entry))
+        const waiting = room()
+        if (waiting === undefined) resolve(this.#resolutionOf(entry))
+        else resolve(waiting.then(() => this.#resolutionOf(entry)))
       })
     })
   }

@@ -47,6 +47,18 @@ describe('congestion', () => {
     expect(mostBytes).toBeLessThan(BUFFER_BYTES_MAX)
   })
 
+  it('so do values that a borrower asks for', async () => {
+    const total = await cluster.run(async () => {
+      const refs = Array.from({ length: CALLS }, (_, i) => fn.echo.remote(payload(i)))
+      await get(refs)
+      mostBytes = 0
+      return fn.lengthsOf.run({ refs })
+    })
+    expect(total).toBe(CALLS * CALL_BYTES)
+    expect(mostBytes).toBeGreaterThan(PUSH_BYTES_MAX)
+    expect(mostBytes).toBeLessThan(BUFFER_BYTES_MAX)
+  })
+
   it('and the items of a stream that nobody holds back', async () => {
     await cluster.run(async () => {
       await get(fn.payloads.remote(CALLS, CALL_BYTES).completed)

@@ -42,6 +42,12 @@ export const fails = remote((node: Node): Node => {
   throw Object.assign(new Error('with refs'), { node })
 })
 
+/** Asks the owner of all of them at once. */
+export const lengthsOf = remote(
+  async ({ refs }: { readonly refs: readonly ObjectRef<string>[] }): Promise<number> =>
+    (await get([...refs])).reduce((sum, text) => sum + text.length, 0),
+)
+
 class Holder {
   readonly #kept = new Map<number, Node>()
   keep(node: Node): void {
