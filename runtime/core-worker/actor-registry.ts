@@ -65,7 +65,16 @@ export class ActorRegistry {
     const entry = new ObjectEntry(undefined, 0, 0)
     entry.id = id
     if (owned) this.#worker.references.share(entry)
+    else this.#forgetWith(entry, actorId)
     return entry
+  }
+
+  /** A detached actor has no owner who counts: what this process knows goes with its handle. */
+  #forgetWith(entry: ObjectEntry, actorId: ActorId): void {
+    const { actors, deps } = this.#worker
+    deps.finalization.watch(entry, () => {
+      actors.forget(actorId)
+    })
   }
 
   /** The entry of an actor found by name: registered with its owner, if it has one elsewhere. */

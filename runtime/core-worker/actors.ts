@@ -43,10 +43,12 @@ interface ActorClient {
   peer: Peer | undefined
   pendingCalls: number
   scheduled: boolean
+  forgetClose: (() => void) | undefined
 }
 
 export class Actors {
   readonly #deps: ActorsDeps
+  /** Actors with a handle or a pending call here; their queues hold what the program called. */
   readonly #clients = new Map<ActorId, ActorClient>()
 
   constructor(deps: ActorsDeps) {
@@ -122,9 +124,12 @@ export class Actors {
 
   forget(actorId: ActorId): void {
     const client = this.#clients.get(actorId)
-    if (client !== undefined && client.pendingCalls === 0) this.#clients.delete(actorId)
+    if (client === undefined || client.pendingCalls > 0) return
+    client.forgetClose?.()
+    this.#clients.delete(actorId)
   }
 
+  /** Of create() calls that wait. */
   readonly #waiting = new Map<ActorClient, ((view: ActorView) => void)[]>()
 
   #whenSettled(client: ActorClient, run: (view: ActorView) => void): void {
@@ -150,6 +155,7 @@ export class Actors {
       peer: undefined,
       pendingCalls: 0,
       scheduled: false,
+      forgetClose: undefined,
     }
     this.#clients.set(info.actorId, client)
     const { actorId } = info
@@ -208,7 +214,8 @@ export class Actors {
   #alive(client: ActorClient, view: ActorView): void {
     const peer = this.#deps.dial(view.address)
     client.peer = peer
-    peer.whenClosed(() => {
+    client.forgetClose?.()
+    client.forgetClose = peer.whenClosed(() => {
       this.#disconnected(client, peer)
     })
     this.#sortOut(client)
