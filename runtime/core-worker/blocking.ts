@@ -31,8 +31,9 @@ interface Dependency {
 
 export class Blocking {
   readonly #worker: CoreWorker
-  /** Waits that may be part of a ring. Those that end by themselves are none. */
+  /** Waits now, that may be part of a ring. Those that end by themselves are none. */
   readonly #waits = new Map<number, Wait>()
+  /** Both bounded by the submitted tasks that somebody waits for. */
   readonly #dependencies = new Map<TaskRecord, Dependency>()
   readonly #dependencyById = new Map<number, TaskRecord>()
   #nextWait = 1

@@ -42,7 +42,7 @@ export class ClassQueues {
 
   classOf(kind: TaskKind): SchedulingClass {
     let cls = this.#classes.get(kind)
-    if (cls === undefined) {
+    if (cls?.forgotten !== false) {
       if (kind.scheduling === undefined) throw new Error('an actor call was queued for a lease')
       cls = this.#deps.leases.classOf(kind.scheduling)
       this.#classes.set(kind, cls)

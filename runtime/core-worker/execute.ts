@@ -63,8 +63,11 @@ interface Group {
 
 export class Executor {
   readonly #deps: ExecutorDeps
+  /** As the actor declares; a queue holds what owners pushed ahead (L2) or called. */
   readonly #groups = new Map<string, Group>()
+  /** What runs. */
   readonly #running = new Map<Peer, Map<number, PushedTask>>()
+  /** By function that has a maxCalls. */
   readonly #calls = new Map<string, number>()
   readonly #timings = new WeakMap<TaskTemplate, RunTiming>()
   #endedAtMs = 0

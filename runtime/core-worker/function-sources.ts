@@ -26,6 +26,7 @@ const DECLARATION_CHARS_MAX = 300
 export class Sources {
   readonly #read: ReadHome
   readonly #hash: Hash
+  /** Both bounded by the modules loaded, and the functions in them. */
   readonly #hashes = new Map<string, string>()
   readonly #identities = new Map<string, string>()
   /** Names of one home are asked for together; a bundle's text is too large to keep. */

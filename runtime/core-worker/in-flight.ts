@@ -14,6 +14,7 @@ const CAPACITY_MIN = 64
 const CAPACITY_KEPT = 4096
 
 export class InFlight<T> {
+  /** Both bounded by what was pushed and has not been answered. */
   #ring: (T | undefined)[] = new Array<T | undefined>(CAPACITY_MIN).fill(undefined)
   readonly #stragglers = new Map<number, T>()
   #ringSize = 0

@@ -6,6 +6,8 @@
 //       (pipelining.ts).
 //   L3. An idle lease goes back after LEASE_IDLE_MS, at once when the raylet asks.
 //   L4. Nothing waits long behind a task that turned out slow: it is asked back and goes elsewhere.
+//   L5. A class without tasks and leases, of which the raylet was told so, is forgotten here and
+//       there: options that differ from call to call leave nothing behind.
 // Source: Ray normal_task_submitter.cc (SchedulingKey, lease reuse); design 2 (steps 2-4).
 import type { Clock, Timer } from '../common/clock.ts'
 import type { LeaseId } from '../common/ids.ts'
@@ -38,8 +40,10 @@ export interface SchedulingClass {
   readonly spec: ClassSpec
   readonly queue: Fifo<TaskRecord>
   readonly leases: Set<Lease>
+  /** As the raylet was told last; what it was told of with 0 it may have forgotten. */
   wanted: number
-  told: boolean
+  /** L5: whoever still holds it asks for another one. */
+  forgotten: boolean
   idleTimer: Timer | undefined
   stallTimer: Timer | undefined
 }
@@ -52,30 +56,33 @@ export interface LeasesDeps {
 
 export class Leases {
   readonly #deps: LeasesDeps
-  readonly #classes: SchedulingClass[] = []
+  /** L5 bounds both: by their numbers, and by what they ask for. */
+  readonly #classes = new Map<number, SchedulingClass>()
   readonly #byKey = new Map<string, SchedulingClass>()
+  /** Leases held: the raylet grants no more than the node has room for. */
   readonly #byLease = new Map<LeaseId, Lease>()
   readonly #byPeer = new Map<Peer, Lease>()
+  #nextClassId = 0
 
   constructor(deps: LeasesDeps) {
     this.#deps = deps
   }
 
   classOf(spec: ClassSpec): SchedulingClass {
-    const key = JSON.stringify({ ...spec, name: '' })
+    const key = keyOf(spec)
     let cls = this.#byKey.get(key)
     if (cls === undefined) {
       cls = {
-        classId: this.#classes.length,
+        classId: this.#nextClassId++,
         spec,
         queue: new Fifo(),
         leases: new Set(),
         wanted: 0,
-        told: false,
+        forgotten: false,
         idleTimer: undefined,
         stallTimer: undefined,
       }
-      this.#classes.push(cls)
+      this.#classes.set(cls.classId, cls)
       this.#byKey.set(key, cls)
     }
     return cls
@@ -108,8 +115,12 @@ export class Leases {
   }
 
   granted(message: ClientNotices['leaseGranted']): void {
-    const cls = this.#classes[message.classId]
-    if (cls === undefined) return
+    const cls = this.#classes.get(message.classId)
+    if (cls === undefined) {
+      // Granted before the raylet heard that nothing waits any more.
+      this.#deps.notifyRaylet('returnLease', { leaseId: message.leaseId, retire: false })
+      return
+    }
     const peer = this.#deps.dial(message.address)
     const lease: Lease = {
       leaseId: message.leaseId,
@@ -179,11 +190,12 @@ export class Leases {
 
   /** Empties the queue of a class that can never be placed. */
   refused(classId: number): readonly TaskRecord[] {
-    const cls = this.#classes[classId]
+    const cls = this.#classes.get(classId)
     if (cls === undefined) return []
     cls.wanted = 0
-    cls.told = false
-    return cls.queue.drain()
+    const records = cls.queue.drain()
+    this.#forgetIfUnused(cls)
+    return records
   }
 
   /** Puts tasks back in front, uncharged. */
@@ -238,14 +250,22 @@ export class Leases {
       count > cls.wanted &&
       (cls.wanted < 64 || count > cls.wanted * 2 || cls.leases.size >= cls.wanted)
     const shrinks = count < cls.wanted && cls.queue.length === 0
-    if (!grows && !shrinks) return
-    cls.wanted = count
-    this.#deps.notifyRaylet('wantLeases', {
-      classId: cls.classId,
-      count,
-      ...(cls.told ? {} : { spec: cls.spec }),
-    })
-    cls.told = true
+    if (grows || shrinks) {
+      const spec = cls.wanted === 0 ? { spec: cls.spec } : {}
+      cls.wanted = count
+      this.#deps.notifyRaylet('wantLeases', { classId: cls.classId, count, ...spec })
+    }
+    this.#forgetIfUnused(cls)
+  }
+
+  /** L5. */
+  #forgetIfUnused(cls: SchedulingClass): void {
+    if (cls.wanted > 0 || cls.leases.size > 0 || cls.queue.length > 0) return
+    cls.forgotten = true
+    cls.idleTimer?.cancel()
+    cls.stallTimer?.cancel()
+    this.#classes.delete(cls.classId)
+    this.#byKey.delete(keyOf(cls.spec))
   }
 
   #idle(lease: Lease): void {
@@ -287,6 +307,9 @@ export class Leases {
     lease.forgetClose?.()
   }
 }
+
+/** Calls that ask for the same share their leases, whatever they are called. */
+const keyOf = (spec: ClassSpec): string => JSON.stringify({ ...spec, name: '' })
 
 /** Tasks that were cancelled or failed while they waited. */
 function dropEnded(queue: Fifo<TaskRecord>): void {

@@ -33,6 +33,7 @@ interface Limiter {
 
 export class Limiters {
   readonly #deps: LimitersDeps
+  /** Those with tasks that wait or hold a token. */
   readonly #limiters = new Map<string, Limiter>()
 
   constructor(deps: LimitersDeps) {

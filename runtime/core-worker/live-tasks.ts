@@ -3,6 +3,7 @@
 import type { TaskRecord } from './task-record.ts'
 
 export class LiveTasks {
+  /** What the program has submitted and has not ended. */
   readonly #records: TaskRecord[] = []
 
   get size(): number {

@@ -29,8 +29,10 @@ export class Peer {
   readonly slots = new TemplateSlots()
   /** As executor: the owner's templates by slot. */
   readonly templates: TaskTemplate[] = []
+  /** By borrower, lease, actor and request that needs to know: each forgets its own. */
   readonly #onClosed = new Set<() => void>()
   readonly #onDrained = new Map<object, () => void>()
+  /** What waits for the dial to end: pushes of at most one lease, releases, borrows. */
   #queue: ((channel: PeerChannel) => void)[] = []
 
   constructor(address: string) {
@@ -125,6 +127,7 @@ export class Peers {
   readonly #deps: PeersDeps
   readonly #options: PeersOptions
   readonly #handlers: PeerHandlers
+  /** Living processes that this one works with; gone with their connections. */
   readonly #byAddress = new Map<string, Peer>()
 
   constructor(deps: PeersDeps, options: PeersOptions, handlers: PeerHandlers) {

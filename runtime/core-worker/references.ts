@@ -40,8 +40,11 @@ export interface ReferencesDeps {
 
 export class References implements RefHooks {
   readonly #deps: ReferencesDeps
+  /** Entries that live and that others may know; the collector takes them out. */
   readonly #tracked = new Map<ObjectId, Weak<ObjectEntry>>()
+  /** Those that a living peer has registered; by that peer below. */
   readonly #lent = new Map<ObjectId, ObjectEntry>()
+  /** Requests that wait for their owners, or for their ends. */
   readonly #registering = new Set<Promise<void>>()
   readonly #borrowedBy = new Map<Peer, Map<ObjectId, number>>()
   /** Called when others have given back the last object of ours that they held. */

@@ -59,6 +59,7 @@ interface Large {
 
 export class ReplyWriter {
   readonly #deps: ReplyWriterDeps
+  /** Owners with replies that leave this turn. */
   readonly #outgoing = new Map<Peer, Outgoing>()
 
   constructor(deps: ReplyWriterDeps) {

@@ -59,10 +59,12 @@ const READS_PER_TURN = 256
 
 export class StoreClient {
   readonly #deps: StoreClientDeps
+  /** Objects that views of this process map now. */
   readonly #pins = new Map<ObjectId, Pin>()
   #readsInTurn = 0
   #turn: Promise<void> | undefined
   #isShortUntilMs = -Infinity
+  /** Reads under way. */
   readonly #pinning = new Map<ObjectId, Promise<Pin>>()
 
   constructor(deps: StoreClientDeps) {

@@ -17,11 +17,13 @@ export class StreamState {
   readonly record: TaskRecord
   readonly completed: ObjectEntry
   readonly #hooks: StreamHooks
+  /** Items that came and were not taken: the producer waits at streamBufferSize of them. */
   readonly #items = new Map<number, ObjectEntry>()
   #arrived = 0
   #taken = 0
   #count: number | undefined
   #error: Error | undefined
+  /** Calls of next() that wait. */
   #wake: (() => void)[] = []
   #lifted = false
 

@@ -19,6 +19,7 @@ interface OpenRun {
 }
 
 export class TaskEvents {
+  /** TE1. */
   #runs: OpenRun[] = []
   #count = 0
   #droppedCount = 0

@@ -22,7 +22,9 @@ export class Brain {
   readonly #state: RayletState
   readonly #clock: Clock
   readonly #perform: (effect: ShellEffect) => void
+  /** Events that effects of this step caused (BN1). */
   readonly #inbox: Stimulus[] = []
+  /** Requests of connected clients that have no answer yet. */
   readonly #requests = new Map<number, Waiting>()
   #busy = false
   #nextRequest = 1

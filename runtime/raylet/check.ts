@@ -12,6 +12,7 @@
 //   R7. A group that is CREATED holds all its bundles, any other none.
 //   R8. Nothing that fits is left waiting, unless it is reserved for somebody who starves.
 //   R9. Every job counts the leases of its classes and actors.
+//   R10. A class is known as long as something of it is wanted or leased, and no longer.
 //   And PL1 of pools.ts.
 import { assert } from '../common/assert.ts'
 import type { ResourceLedger } from '../common/resource-ledger.ts'
@@ -27,9 +28,7 @@ export function check(state: RayletState): void {
     assert(state.leases.has(lease.leaseId), `R4: lease ${String(lease.leaseId)} is forgotten`)
   }
   assert(state.workers.size <= state.config.workersMax, `R5: ${String(state.workers.size)} workers`)
-  for (const client of state.clients.values()) {
-    for (const each of client.classes.values()) checkClass(state, each)
-  }
+  for (const each of classesOf(state)) checkClass(state, each)
   for (const actor of state.actors.values()) checkActor(state, actor)
   for (const group of state.groups.values()) {
     const count = group.state === 'CREATED' ? group.spec.bundles.length : 0
@@ -89,7 +88,17 @@ function checkLease(state: RayletState, lease: Lease): void {
   )
 }
 
+/** As their owners and the turns of their jobs know them. */
+function* classesOf(state: RayletState): Iterable<SchedulingClass> {
+  for (const client of state.clients.values()) yield* client.classes.values()
+  for (const { turns } of state.jobs.values()) {
+    for (const each of turns) if (each !== 'ACTORS') yield each
+  }
+}
+
 function checkClass(state: RayletState, each: SchedulingClass): void {
+  const isUsed = each.wanted > 0 || each.leases.size > 0
+  assert(isUsed, `R10: class ${String(each.classId)} of ${each.spec.name} is not forgotten`)
   for (const lease of each.leases) {
     assert(state.leases.get(lease.leaseId) === lease, 'R3: a class holds a lease that has ended')
   }

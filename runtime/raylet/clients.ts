@@ -66,7 +66,10 @@ export function clientClosed(turn: Turn, event: EventOf<'clientClosed'>): void {
   endOwned(turn, client)
   const worker = state.workers.get(client.id)
   if (worker !== undefined) connectionLost(turn, worker)
-  for (const watchers of state.watchers.values()) watchers.delete(client.id)
+  for (const [actorId, watchers] of state.watchers) {
+    watchers.delete(client.id)
+    if (watchers.size === 0) state.watchers.delete(actorId)
+  }
 }
 
 /** What a process owned ends with it: running tasks that nobody waits for, and its actors. */

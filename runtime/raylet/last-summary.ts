@@ -7,6 +7,7 @@ const LAST_TURNS_MAX = 100
 
 export class LastSummary {
   readonly #clock: Clock
+  /** Commands that asked and wait. */
   readonly #waiting: ((last: { rows: StateRow[] }) => void)[] = []
 
   constructor(clock: Clock) {

@@ -43,6 +43,15 @@ export function wantLeases(
   }
   schedulingClass.wanted = message.count
   dropUnneeded(turn, schedulingClass)
+  forgetIfUnused(turn.state, schedulingClass)
+}
+
+/** R10. Its owner sends the spec again when it wants something once more. */
+function forgetIfUnused(state: RayletState, unused: SchedulingClass): void {
+  if (unused.wanted > 0 || unused.leases.size > 0) return
+  const classes = state.clients.get(unused.client)?.classes
+  if (classes?.get(unused.classId) === unused) classes.delete(unused.classId)
+  state.jobs.get(unused.jobId)?.turns.delete(unused)
 }
 
 function classOf(
@@ -83,6 +92,7 @@ export function shapeOf(spec: ClassSpec): string {
 export function refuseClass(turn: Turn, refused: SchedulingClass, error: VirgaError): void {
   refused.wanted = 0
   dropUnneeded(turn, refused)
+  forgetIfUnused(turn.state, refused)
   const message = { classId: refused.classId, error: toWire(error) }
   notify(turn, refused.client, 'classRefused', message)
 }
@@ -274,6 +284,7 @@ export function endLease(turn: Turn, lease: Lease): void {
   if (lease.class !== undefined) {
     lease.class.leases.delete(lease)
     state.clients.get(lease.class.client)?.leases.delete(lease)
+    forgetIfUnused(state, lease.class)
   }
 }
 

@@ -25,6 +25,7 @@ class LogFile implements LogSink {
   readonly #options: LogFileOptions
   #fd: number | undefined
   #sizeBytes = 0
+  /** Who writes stops reading above PENDING_BYTES_MAX (isBusy). */
   #pending: Uint8Array[] = []
   #pendingBytes = 0
   #writing = false

@@ -73,8 +73,10 @@ export class WorkerOutput {
     stdout: { decoder: new TextDecoder(), rest: '', skipping: false, name: undefined },
     stderr: { decoder: new TextDecoder(), rest: '', skipping: false, name: undefined },
   }
+  /** The last STDERR_TAIL_LINES. */
   readonly #tail: string[] = []
   #fatalLine: string | undefined
+  /** Of one interval; a second's worth is at most OUTPUT_BYTES_PER_SECOND_MAX. */
   #batch: OutputLine[] = []
   #batchBytes = 0
   #timer: { cancel(): void } | undefined

@@ -17,6 +17,7 @@ export function poolOf(state: RayletState, jobId: JobId, spec: ClassSpec | undef
   const key = `${jobId}|${String(cpus)}|${inspect ? 'i' : ''}|${envKey(spec)}`
   let pool = state.pools.get(key)
   if (pool === undefined) {
+    if (state.pools.size >= state.config.workersMax) forgetUnusedPools(state)
     pool = {
       key,
       jobId,
@@ -33,6 +34,18 @@ export function poolOf(state: RayletState, jobId: JobId, spec: ClassSpec | undef
     state.pools.set(key, pool)
   }
   return pool
+}
+
+/** Options that differ from call to call make a pool each. */
+function forgetUnusedPools(state: RayletState): void {
+  const used = new Set<Pool>()
+  for (const worker of state.workers.values()) used.add(worker.pool)
+  for (const lease of state.leases.values()) used.add(lease.pool)
+  for (const [key, pool] of state.pools) {
+    if (used.has(pool)) continue
+    state.pools.delete(key)
+    state.startFailures.delete(key)
+  }
 }
 
 function envKey(spec: ClassSpec | undefined): string {

@@ -36,6 +36,7 @@ export class Raylet {
   readonly state: RayletState
   readonly #deps: RayletDeps
   readonly #options: RayletOptions
+  /** Connected processes. */
   readonly #links = new Map<WorkerId, ClientLink>()
   readonly #processes: WorkerProcesses
   readonly #brain: Brain

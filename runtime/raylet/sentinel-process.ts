@@ -27,6 +27,7 @@ rm -rf "$1"
 export class Sentinel {
   readonly #sessionDir: string
   #shell: ChildProcess | undefined
+  /** Until the end of this turn. */
   #lines: string[] = []
   #scheduled = false
 

@@ -229,25 +229,33 @@ export interface Limiter {
 export interface RayletState {
   readonly config: NodeConfig
   readonly ledger: ResourceLedger
+  /** Connected processes, with what they want or hold (R10). */
   readonly clients: Map<WorkerId, Client>
-  /** In the order of whose turn is next. */
+  /** In the order of whose turn is next; gone with the last worker once the driver has left. */
   readonly jobs: Map<JobId, Job>
+  /** At most workersMax (R5). */
   readonly workers: Map<WorkerId, Worker>
+  /** Those in use, and as many others as there may be workers. */
   readonly pools: Map<string, Pool>
   /** How often in a row a worker of the pool ended before it registered. */
   readonly startFailures: Map<string, number>
+  /** Bounded by the node's resources, but for demands of nothing: those by what is wanted. */
   readonly leases: Map<LeaseId, Lease>
   /** Leases that hold their resources and wait for a worker, oldest first. */
   readonly workerless: Set<Lease>
+  /** Those that programs made and hold, and DEAD_ACTORS_MAX dead ones. */
   readonly actors: Map<ActorId, Actor>
+  /** Connected processes by actor that lives or is to be made. */
   readonly watchers: Map<ActorId, Set<WorkerId>>
   /** The newest dead ones, which are still among `actors`: late callers hear why. */
   readonly deadActors: RecentSet<ActorId>
   /** Those that died before them, by their ids alone. */
   readonly forgottenActors: RecentSet<ActorId>
+  /** Until removed, or their job has ended. */
   readonly groups: Map<string, Group>
+  /** In use by a connected process. */
   readonly limiters: Map<string, Limiter>
-  /** By client and waitId. */
+  /** By client and waitId: tasks of connected processes that wait. */
   readonly waits: Map<string, Wait>
   nextLeaseId: number
   nextWorkerIndex: number

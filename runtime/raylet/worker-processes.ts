@@ -40,6 +40,7 @@ const nowhere = (): LogSink => ({
 export class WorkerProcesses {
   readonly #deps: ProcessesDeps
   readonly #events: ProcessesEvents
+  /** At most workersMax. */
   readonly #running = new Map<WorkerId, Running>()
   #onEmpty: (() => void) | undefined
 

@@ -1,5 +1,6 @@
 // Leases: who gets a worker, in which turn, and what is asked back.
 import { describe, expect, test } from 'vitest'
+import type { ActorId, JobId, WorkerId } from '../../../runtime/common/ids.ts'
 import { aBusyNode, Brain, grantsOf, hexNodeId, units } from './brain.ts'
 
 describe('leases', () => {
@@ -333,3 +334,37 @@ function workerOfNewestLease(brain: Brain): string {
   if (newest?.worker === undefined) throw new Error('the newest lease has no worker')
   return newest.worker.workerId
 }
+
+describe('options that differ from call to call', () => {
+  test('R10: leave no class behind once nothing of them is wanted or leased', () => {
+    const brain = aBusyNode({ resources: { CPU: 1, a: 1 } })
+    const { classes } = brain.state.clients.get('driver1' as WorkerId) ?? {}
+    for (let classId = 0; classId < 20; classId += 1) {
+      const demand = units({ a: (classId + 1) / 100 })
+      const [leaseId] = grantsOf(brain.want('driver1', classId, 1, { demand }))
+      expect(classes?.size).toBe(1)
+      brain.want('driver1', classId, 0)
+      brain.giveBack('driver1', leaseId ?? 0)
+      expect(classes?.size).toBe(0)
+    }
+    expect(brain.state.jobs.get('job1' as JobId)?.turns.size).toBe(0)
+  })
+
+  test('leave no pool behind that nobody uses, once there are many', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 }, workersMax: 8 })
+    for (let i = 0; i < 100; i += 1) {
+      brain.want('driver1', i, 1, { env: { envVars: { I: String(i) } } })
+      brain.want('driver1', i, 0)
+    }
+    expect(brain.state.pools.size).toBeLessThanOrEqual(8 + 1)
+  })
+})
+
+test('who watched an actor that was never made is forgotten when it leaves', () => {
+  const brain = aBusyNode()
+  const client = brain.id('driver1')
+  brain.send({ kind: 'watchActor', client, request: 1, actorId: 'never' as ActorId })
+  expect(brain.state.watchers.size).toBe(1)
+  brain.close('driver1')
+  expect(brain.state.watchers.size).toBe(0)
+})
