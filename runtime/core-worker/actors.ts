@@ -214,7 +214,7 @@ export class Actors {
   #alive(client: ActorClient, view: ActorView): void {
     const peer = this.#deps.dial(view.address)
     client.peer = peer
-    client.forgetClose?.()
+    // An earlier one is heard until it closes: what was in flight there is told then.
     client.forgetClose = peer.whenClosed(() => {
       this.#disconnected(client, peer)
     })

@@ -1,0 +1,49 @@
+// One actor as its caller sees it, from life to life, in every order that word of it can come.
+import { expect, test } from 'vitest'
+import { ActorUnavailableError } from '../../../runtime/common/errors.ts'
+import type { ActorId } from '../../../runtime/common/ids.ts'
+import { Actors } from '../../../runtime/core-worker/actors.ts'
+import { Peer } from '../../../runtime/core-worker/peers.ts'
+import type { Submitter } from '../../../runtime/core-worker/submit.ts'
+import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
+import type { ActorInfo, ActorView } from '../../../runtime/protocol/messages.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+
+const actorId = 'actorA' as ActorId
+const info = { actorId, className: 'A', maxPendingCalls: -1 } as ActorInfo
+
+const alive = (incarnation: number, address: string): ActorView => ({
+  actorId,
+  phase: 'ALIVE',
+  incarnation,
+  address,
+  workerId: undefined,
+})
+
+test('CA2: the old life may end its connection after the next one is known', async () => {
+  const peers = new Map<string, Peer>()
+  const failed: Error[] = []
+  const fail = (_: TaskRecord, error: Error): void => {
+    failed.push(error)
+  }
+  const clock = new HandClock()
+  const actors = new Actors({
+    clock,
+    dial: (address) => {
+      const peer = new Peer(address)
+      peers.set(address, peer)
+      return peer
+    },
+    watch: () => Promise.resolve(alive(0, '@first')),
+    submitter: () => ({ fail }) as unknown as Submitter,
+  })
+  const kind = { actorId, name: 'A.run' }
+  const record = { kind, phase: 2, retriesLeft: 0, isAt: () => true } as unknown as TaskRecord
+  actors.call(info, () => record)
+  await clock.advance(1)
+  peers.get('@first')?.inFlight.push(record)
+  actors.changed(alive(1, '@second'))
+  peers.get('@first')?.close()
+  await clock.advance(1)
+  expect(failed[0]).toBeInstanceOf(ActorUnavailableError)
+})
