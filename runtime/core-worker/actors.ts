@@ -4,7 +4,8 @@
 //   CA1. Calls of this caller leave in the order made; a call that waits for a dependency holds the
 //       ones behind it.
 //   CA2. When the actor's worker dies, every call in flight is told: retried under maxTaskRetries,
-//       ActorUnavailableError if the actor may return, ActorDiedError if it is dead.
+//       ActorUnavailableError if the actor may return, ActorDiedError if it is dead. That is
+//       settled when its connection has closed: the raylet's word may overtake its last replies.
 // Source: Ray actor_task_submitter.cc.
 import { fromWire, toWire } from '../common/error-wire.ts'
 import {
@@ -25,6 +26,8 @@ import { DONE, type TaskRecord } from './task-record.ts'
 
 /** How long a closed connection waits for the raylet to say what became of the actor. */
 const REDIAL_MS = 200
+/** How long the replies of a dead actor may take that it sent while it lived. */
+const LAST_WORDS_MS = 1000
 
 export interface ActorsDeps {
   dial(address: string): Peer
@@ -106,9 +109,11 @@ export class Actors {
     const client = this.#clients.get(view.actorId)
     if (client === undefined || isStale(client.view, view)) return
     client.view = view
-    if (view.phase === 'DEAD') this.#dead(client, view)
-    else if (view.phase === 'ALIVE') this.#alive(client, view)
-    else this.#sortOut(client)
+    if (view.phase === 'ALIVE') this.#alive(client, view)
+    else if (view.phase === 'DEAD') {
+      this.#dead(client, view)
+      if (client.peer !== undefined) this.#giveUpSoon(client, view)
+    } else this.#sortOut(client)
   }
 
   /** Resolves when the actor is constructed. @throws what ended it instead */
@@ -269,10 +274,17 @@ export class Actors {
   }
 
   #dead(client: ActorClient, view: ActorView): void {
-    client.limbo.push(...(client.peer?.takeInFlight() ?? []))
-    client.peer = undefined
     this.#settled(client, view)
     this.#failAll(client, deathOf(client, view))
+  }
+
+  /** Its process may outlive it, for what it owns: then its connection does not close. */
+  #giveUpSoon(client: ActorClient, view: ActorView): void {
+    this.#deps.clock.after(LAST_WORDS_MS, () => {
+      client.limbo.push(...(client.peer?.takeInFlight() ?? []))
+      client.peer = undefined
+      this.#dead(client, view)
+    })
   }
 
   #failAll(client: ActorClient, error: VirgaError): void {

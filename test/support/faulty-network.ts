@@ -128,12 +128,11 @@ export class FaultyEnd implements Connection {
     this.#next()
   }
 
-  /** As when the process behind it dies: what has not left is lost. */
+  /** As when the process behind it dies: what is on its way still arrives, and nothing more. */
   cut(): void {
     if (this.#isCut) return
     this.#isCut = true
-    this.#queue.length = 0
-    this.#inner.close()
+    this.close()
   }
 
   ref(): void {
@@ -145,7 +144,7 @@ export class FaultyEnd implements Connection {
   }
 
   #next(): void {
-    if (this.#sending || this.#isCut) return
+    if (this.#sending) return
     if (this.#queue.length === 0) {
       if (this.#closing) this.#inner.close()
       return

@@ -52,16 +52,13 @@ test('no more tasks run at once than the limiter allows, in the order of their c
   expect(byStart).toEqual([0, 1, 2, 3, 4, 5])
 })
 
-test('no second sees more starts than perSecond', async () => {
+test('starts come no faster than perSecond', async () => {
+  const calledMs = Date.now()
   const all = await spans(limiter('rate', { perSecond: 20 }), 30, 0)
   const starts = all.map(({ startMs }) => startMs).toSorted((a, b) => a - b)
-  const first = starts[0] ?? 0
-  expect((starts.at(-1) ?? 0) - first).toBeGreaterThan(1300)
-  for (const from of starts) {
-    // One more for the jitter between a token and the start of its task.
-    const within = starts.filter((at) => at >= from && at < from + 1000).length
-    expect(within).toBeLessThanOrEqual(21)
-  }
+  // A busy machine can only delay a start; the exact rule is tested on virtual time.
+  expect((starts.at(-1) ?? 0) - calledMs).toBeGreaterThan(1300)
+  expect(starts[20]).toBeGreaterThanOrEqual(calledMs + 900)
 })
 
 test('a token comes back when its task crashes, is cancelled, or is never started', async () => {

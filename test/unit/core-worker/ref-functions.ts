@@ -1,5 +1,6 @@
 // Tasks and an actor that pass refs on in every way there is: the programs of reference-programs
 // and of every-message are made of them.
+import { exitActor } from '../../../sdk/actors.ts'
 import { get, put } from '../../../sdk/get-put-wait.ts'
 import { remote } from '../../../sdk/remote.ts'
 import { runtimeContext } from '../../../sdk/runtime-context.ts'
@@ -69,6 +70,9 @@ export const RemoteHolder = remote(Holder, { maxConcurrency: 4 })
 class Echo {
   echo(text: string): string {
     return text
+  }
+  quit(): never {
+    return exitActor()
   }
 }
 export const RemoteEcho = remote(Echo)
