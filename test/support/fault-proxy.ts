@@ -18,6 +18,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
+import { seeded } from './seeded.ts'
 
 export const FAULTS = [
   'refuse',
@@ -294,15 +295,4 @@ function hits(rule: FaultRule, operation: string, count: number, random: () => n
   if ('nth' in when) return count === when.nth
   if ('every' in when) return count % when.every === 0
   return random() < when.chance
-}
-
-/** Numbers in [0, 1) that a seed repeats. Source: mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
