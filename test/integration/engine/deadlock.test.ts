@@ -60,7 +60,7 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
     expect(data['chain']).toEqual(['waitsAt', 'waitsAt', 'waitsAt'])
   })
 
-  it('a wait for any one of two, when both wait for it', async () => {
+  it('a wait for any one of two is told when both wait for it', async () => {
     const [one, two] = [fn.RemoteKeeper.remote(), fn.RemoteKeeper.remote()]
     const first = fn.waitsForAny.remote(one)
     await two.keep.run({ ref: first })
@@ -70,7 +70,7 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
     await deadlockOf(get([first, ...both]))
   })
 
-  it('a wait for any one of which one runs is none', async () => {
+  it('a wait for any one, of which one runs, is not told', async () => {
     const keeper = fn.RemoteKeeper.remote()
     const self = fn.waitsForAny.remote(keeper)
     await keeper.keep.run({ ref: await put([self, fn.sleep.remote(1500)]) })
