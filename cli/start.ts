@@ -1,10 +1,10 @@
 // `virga start`: a cluster that outlives this command and serves several drivers.
 import { UsageError } from '../runtime/common/errors.ts'
 import { EXIT } from './exit-codes.ts'
+import { STOP_GRACE_MS } from './stop.ts'
 import type { Input, StartedCluster, World } from './world.ts'
 
 const PORT_MAX = 65_535
-const STOP_GRACE_MS = 10_000
 
 export async function run(world: World, input: Input): Promise<number> {
   refuseLater(input)
@@ -23,19 +23,18 @@ export async function run(world: World, input: Input): Promise<number> {
   return EXIT.DONE
 }
 
-function refuseLater({ address, options }: Input): void {
-  const later =
-    address === undefined
-      ? options['gcs'] === undefined
-        ? options['nodes'] === 1
-          ? undefined
-          : '--nodes: a cluster of several nodes'
-        : '--gcs: state that several nodes share'
-      : '--address: joining the cluster of another node'
+function refuseLater(input: Input): void {
+  const later = laterOption(input)
   if (later === undefined) return
   throw new UsageError(
     `${later} needs a later version; this one runs on one machine: virga start --num-cpus N`,
   )
+}
+
+function laterOption({ address, options }: Input): string | undefined {
+  if (address !== undefined) return '--address: joining the cluster of another node'
+  if (options['gcs'] !== undefined) return '--gcs: state that several nodes share'
+  return options['nodes'] === 1 ? undefined : '--nodes: a cluster of several nodes'
 }
 
 function portOf(value: unknown): number {

@@ -3,7 +3,8 @@ import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
 import type { Input, World } from './world.ts'
 
-const STOP_GRACE_MS = 10_000
+/** A cluster that was told to stop is killed after this. */
+export const STOP_GRACE_MS = 10_000
 
 export async function run(world: World, input: Input): Promise<number> {
   const clusters = await world.clusters()
