@@ -1,4 +1,6 @@
 // Amounts as people read them: bytes, times, counts.
+import { MEMORY, UNITS_PER_ONE } from '../runtime/common/resources.ts'
+
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
 
 /** 1536 → `1.5 KiB`. */
@@ -29,7 +31,8 @@ export const countText = (count: number): string => count.toLocaleString('en-US'
 
 /** An amount of a resource: memory in bytes, everything else as a number. */
 export function resourceText(name: string, amount: number): string {
-  return name === 'memory' ? bytesText(amount) : String(Math.round(amount * 10_000) / 10_000)
+  if (name === MEMORY) return bytesText(amount)
+  return String(Math.round(amount * UNITS_PER_ONE) / UNITS_PER_ONE)
 }
 
 /** `{ CPU: 1, memory: 1024 }` → `CPU: 1, memory: 1.0 KiB`. */

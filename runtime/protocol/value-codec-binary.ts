@@ -1,5 +1,5 @@
 // ArrayBuffers and the views on them: typed arrays, Buffer, DataView.
-// Up to INLINE_BYTES_MAX and as the only part of their ArrayBuffer they stand in the head;
+// Below OUT_OF_BAND_BYTES_MIN and as the only part of their ArrayBuffer they stand in the head;
 // else the head says where they look and the bytes travel out of band (value-codec-buffers).
 // What stands over a SharedArrayBuffer arrives over memory of its own.
 // Source: HTML standard, structured clone (views of one buffer stay views of one buffer).
@@ -11,7 +11,7 @@ import type { KindReader, KindWriter, ValueSink, ValueSource } from './value-cod
 import { writeExtHead } from './value-codec-scalars.ts'
 
 /** From this size on, bytes travel out of band: 64 bytes of gap and a table entry pay off. */
-const INLINE_BYTES_MAX = 1024
+const OUT_OF_BAND_BYTES_MIN = 1024
 
 const BUFFER_CODE = 1
 
@@ -86,7 +86,7 @@ function writeArrayBuffer(sink: ValueSink, value: object): void {
   const memory = value as ArrayBufferLike
   checkAttached(memory)
   const { byteLength } = memory
-  if (byteLength < INLINE_BYTES_MAX && !isResizable(memory)) {
+  if (byteLength < OUT_OF_BAND_BYTES_MIN && !isResizable(memory)) {
     writeInline(sink, 0, new Uint8Array(memory))
     return
   }
@@ -129,7 +129,7 @@ function inlineSpan({ reader }: ValueSource, length: number): Span {
 function writeView(sink: ValueSink, kind: ViewKind, value: ArrayBufferView): void {
   const { buffer: memory, byteOffset, byteLength } = value
   checkAttached(memory)
-  const isSmall = byteLength < INLINE_BYTES_MAX
+  const isSmall = byteLength < OUT_OF_BAND_BYTES_MIN
   const isNodeBuffer = kind.code === BUFFER_CODE
   const range = { byteOffset, byteLength, elementBytes: kind.elementBytes, isNodeBuffer }
   // Small Buffers are slices of one pool and have nothing to do with each other.

@@ -5,14 +5,13 @@
 //        leases would find (check.ts walks).
 //   PL2. The idle are in the order in which they became so.
 import type { JobId } from '../common/ids.ts'
+import { UNITS_PER_ONE } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import type { Lease, Pool, RayletState, Worker, WorkerPhase } from './state.ts'
 
-const UNITS = 10_000
-
 /** The pool that serves a class of a job; made at first need. */
 export function poolOf(state: RayletState, jobId: JobId, spec: ClassSpec | undefined): Pool {
-  const cpus = Math.max(1, Math.floor((spec?.demand['CPU'] ?? UNITS) / UNITS))
+  const cpus = Math.max(1, Math.floor((spec?.demand['CPU'] ?? UNITS_PER_ONE) / UNITS_PER_ONE))
   const inspect = spec?.inspect ?? false
   const key = `${jobId}|${String(cpus)}|${inspect ? 'i' : ''}|${envKey(spec)}`
   let pool = state.pools.get(key)

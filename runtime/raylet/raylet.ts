@@ -6,6 +6,7 @@
 import { ProtocolError } from '../common/errors.ts'
 import { newNodeId, toHex, type JobId, type WorkerId } from '../common/ids.ts'
 import { OWNER_HELLO_MS } from '../common/limits.ts'
+import { UNITS_PER_ONE } from '../common/resources.ts'
 import type { Connection, Listener } from '../protocol/connection.ts'
 import type { Hello, OutputLine, Welcome } from '../protocol/messages.ts'
 import { Brain, type ShellEffect } from './brain.ts'
@@ -30,7 +31,6 @@ const STOP_GRACE_MS = 300
 const WATCHED_STOP_GRACE_MS = 2_000
 /** How long it waits for processes that were killed. */
 const STOP_KILL_MS = 2_000
-const UNITS = 10_000
 
 export class Raylet {
   readonly state: RayletState
@@ -57,7 +57,7 @@ export class Raylet {
     this.#options = options
     this.#taskLog = new TaskLog(deps.hash)
     this.#last = new LastSummary(deps.clock)
-    const cpus = (options.totals['CPU'] ?? 0) / UNITS
+    const cpus = (options.totals['CPU'] ?? 0) / UNITS_PER_ONE
     this.state = createState({
       nodeId: newNodeId(deps.random),
       epoch: options.epoch,
