@@ -93,14 +93,16 @@ export function reportDeadlocks(turn: Turn): void {
   const settledByMs = nowMs - DEADLOCK_SETTLE_MS
   const waits = [...state.waits.values()].filter((wait) => !wait.reported)
   const settled = waits.filter((wait) => wait.sinceMs <= settledByMs)
-  // Asked at the last look, when all of these had begun: DL3.
-  const confirmed = settled.filter((wait) => wait.confirmedAtMs >= settledByMs)
+  // Asked at the last look, when all of these had begun: DL3. How long ago that was says nothing:
+  // looks may come late.
+  const confirmed = settled.filter((wait) => wait.confirmedAtMs >= state.deadlockLookedAtMs)
   const ring = new WaitGraph(confirmed, places).ring()
   if (ring !== undefined) tell(turn, ring)
   const { stuck } = new WaitGraph(
     settled.filter((wait) => !wait.reported),
     places,
   )
+  state.deadlockLookedAtMs = nowMs
   for (const { client, waitId } of stuck) notify(turn, client, 'checkWait', { waitId })
   if (stuck.size > 0 || settled.length < waits.length) scheduleCheck(turn)
 }

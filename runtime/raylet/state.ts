@@ -264,6 +264,8 @@ export interface RayletState {
   deadlockCheckAtMs: number | undefined
   /** When the owners of actors may be asked again to let go of garbage. */
   collectNotBeforeMs: number
+  /** When the waits were looked at last, and those that were stuck asked again. */
+  deadlockLookedAtMs: number
   /** Nothing new is taken; leaving follows when what runs has ended: drain.ts. */
   draining: boolean
   leaving: boolean
@@ -292,6 +294,7 @@ export function createState(config: NodeConfig): RayletState {
     wakeAtMs: Infinity,
     deadlockCheckAtMs: undefined,
     collectNotBeforeMs: 0,
+    deadlockLookedAtMs: Infinity,
     draining: false,
     leaving: false,
   }

@@ -34,6 +34,14 @@ describe('deadlock', () => {
     expect(brain.show(brain.tick(200))).toContain('→ w1: deadlock of wait 7: loop → loop')
   })
 
+  test('a ring is told at the second look however late the looks are, as on a busy machine', () => {
+    const brain = aBusyNode()
+    brain.want('driver1', 0, 1, {})
+    brain.block('w1', 7, { taskId: 't1', name: 'loop', on: [{ taskId: 't1' }] })
+    brain.confirm(brain.tick(210))
+    expect(brain.show(brain.tick(260))).toContain('→ w1: deadlock of wait 7: loop → loop')
+  })
+
   test('two tasks that wait for each other: the one that closed the ring is told', () => {
     const brain = aBusyNode()
     brain.want('driver1', 0, 2, {})
