@@ -28,6 +28,7 @@ export function endQuietlyWithoutReader(): void {
 
 async function view(name: 'stdout' | 'stderr'): Promise<LiveView> {
   const { createLogUpdate } = await import('log-update')
+  assumeSize(process[name])
   const update = createLogUpdate(process[name])
   const tails = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) }
   let shown = ''
@@ -57,6 +58,13 @@ async function view(name: 'stdout' | 'stderr'): Promise<LiveView> {
       update.done()
     },
   }
+}
+
+/** Of size 0 is a terminal that nobody told its size (`script`, `docker exec -t`, a serial line):
+ *  there the view would be cut to nothing. */
+function assumeSize(stream: NodeJS.WriteStream): void {
+  if (stream.columns === 0) stream.columns = 80
+  if (stream.rows === 0) stream.rows = 24
 }
 
 const NEWLINE = 10

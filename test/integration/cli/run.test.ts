@@ -106,15 +106,15 @@ describe('virga run', () => {
   })
 })
 
-/** A terminal of 40 lines; only where the system has a program that makes one. */
-function onTerminal(command: string): ReturnType<Place['spawn']> {
+/** A terminal; only where the system has a program that makes one. */
+function onTerminal(command: string, size = 'rows 40 cols 120'): ReturnType<Place['spawn']> {
   delete place.env['NO_COLOR']
   // Node takes the terminal of an unknown CI for one without colours.
   delete place.env['CI']
   place.env['TERM'] = 'xterm'
   return place.spawn(SCRIPT, [
     '-qec',
-    `stty rows 40 cols 120; exec ${process.execPath} ${CLI} ${command}`,
+    `stty ${size}; exec ${process.execPath} ${CLI} ${command}`,
     '/dev/null',
   ])
 }
@@ -132,6 +132,13 @@ if (existsSync(SCRIPT)) {
       }
       expect(screenText(stdout)).toContain('{"args":["5"]}\n')
       expect(stdout).toContain('\u001B[1mfunction\u001B[22m')
+    })
+
+    it('run shows the live view on a terminal that does not know its size', async () => {
+      const command = `run ${fixture('work.mts')} 5`
+      const { code, stdout } = await onTerminal(command, 'rows 0 cols 0').ended
+      expect(code).toBe(5)
+      expect(screenText(stdout)).toMatch(/^square +43 +0 +0 +0 /m)
     })
 
     it('run: Ctrl-C typed on the terminal reaches the program once', async () => {
