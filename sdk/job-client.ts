@@ -2,6 +2,7 @@
 // reaches no deployed cluster, and says so at each of them instead of pretending.
 // Source: design 9; Ray JobSubmissionClient for the calls.
 import { UsageError } from '../runtime/common/errors.ts'
+import { nameText, option, readOptions } from '../runtime/common/option-checks.ts'
 
 /** Which deployed cluster is meant. */
 export interface JobClientOptions {
@@ -32,10 +33,13 @@ export interface JobInfo {
 
 /** Submits jobs to a deployed cluster and follows them. Every call of it throws UsageError now. */
 export class JobClient {
-  readonly #options: JobClientOptions
+  readonly #cluster: string | undefined
 
+  /** @throws UsageError for an option that is unknown or no name. */
   constructor(options: JobClientOptions = {}) {
-    this.#options = options
+    const given = readOptions(options, 'JobClient()', { cluster: true, region: true })
+    this.#cluster = option(given, 'cluster', nameText)
+    option(given, 'region', nameText)
   }
 
   /** Start a job. @returns its submission id. */
@@ -80,8 +84,7 @@ export class JobClient {
   }
 
   #refuse(call: string): Promise<never> {
-    const { cluster } = this.#options
-    const where = cluster === undefined ? '' : ` '${cluster}'`
+    const where = this.#cluster === undefined ? '' : ` '${this.#cluster}'`
     const error = new UsageError(
       `JobClient.${call}() needs a deployed cluster${where} on AWS, which this version cannot ` +
         'reach yet; run the program here with `virga run app.ts`, or call init() in it',

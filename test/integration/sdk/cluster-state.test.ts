@@ -60,6 +60,11 @@ test('availableResources() is what clusterResources() has less what runs', async
   await expect.poll(async () => (await availableResources())['slot']).toBe(1.5)
 })
 
+test('JobClient refuses options that it does not have', () => {
+  expect(() => new JobClient({ clustre: 'prod' } as object)).toThrow(/Did you mean cluster\?/)
+  expect(() => new JobClient({ cluster: '' })).toThrow(UsageError)
+})
+
 test('every call of JobClient says that jobs need a deployed cluster', async () => {
   const client = new JobClient({ cluster: 'prod', region: 'eu-central-1' })
   const calls = [
