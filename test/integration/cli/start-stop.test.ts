@@ -77,6 +77,19 @@ describe('virga start', () => {
 })
 
 describe('virga stop', () => {
+  it('does not end the cluster that a program has for itself, unless that is named', async () => {
+    const program = place.node(fixture('signal.mts'))
+    await until(() => program.output.stdout.includes('ready'))
+    const { code, stderr } = await place.virga('stop')
+    expect(code).toBe(3)
+    expect((await place.virga('status')).code).toBe(0)
+    const address = /--address (unix:\S+)/.exec(stderr)?.[1] ?? ''
+    expect((await place.virga('stop', '--address', address)).code).toBe(0)
+    program.child.kill('SIGKILL')
+    await program.ended
+    await until(() => place.left().length === 0)
+  })
+
   it('--address ends that cluster, and leaves the others', async () => {
     const program = place.node(fixture('signal.mts'))
     await until(() => program.output.stdout.includes('ready'))
