@@ -237,5 +237,7 @@ function failedDependency(parts: readonly Argument[]): Error | undefined {
 }
 
 function isPlain(value: unknown): boolean {
-  return value === null || (typeof value !== 'object' && typeof value !== 'function')
+  if (value === null) return true
+  // A symbol is refused where arguments have their numbers.
+  return typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol'
 }

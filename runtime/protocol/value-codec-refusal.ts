@@ -112,6 +112,9 @@ function refuseFunction(value: object): EncodeFailure {
   )
 }
 
+/** What the iterators of arrays, Maps, Sets and strings inherit. */
+const ITERATOR = Object.getPrototypeOf(Object.getPrototypeOf([].values())) as object
+
 function refuseBuiltIn(object: object): EncodeFailure | undefined {
   if (types.isPromise(object)) {
     return new EncodeFailure('it is a Promise', 'Await it first, or pass the ObjectRef itself.')
@@ -130,6 +133,9 @@ function refuseBuiltIn(object: object): EncodeFailure | undefined {
       'it is a generator',
       'Send an array ([...generator]), or make a remote function* and pass its ObjectRefs.',
     )
+  }
+  if (Object.prototype.isPrototypeOf.call(ITERATOR, object)) {
+    return new EncodeFailure('it is an iterator', 'Send an array: [...iterator].')
   }
   return undefined
 }

@@ -115,3 +115,8 @@ describe('arguments', () => {
     expect(read(inner as Buffer)).toEqual([['inner'], { deep: true }])
   })
 })
+
+it('a symbol is refused by the number of its argument', () => {
+  const { encoder } = anEncoder()
+  expect(() => encoder.encode([1, Symbol('x')])).toThrow('args[1] cannot be sent')
+})

@@ -38,6 +38,8 @@ describe('B15: what is no data', () => {
     ['a boxed number', new Number(1), 'boxed', 'valueOf'],
     ['a boxed string', new String('a'), 'boxed', 'valueOf'],
     ['a generator', numbers(), 'generator', '[...generator]'],
+    ['an iterator of an array', [1].values(), 'iterator', '[...iterator]'],
+    ['an iterator of a Map', new Map().entries(), 'iterator', '[...iterator]'],
     ['a stream', new PassThrough(), 'PassThrough', 'inside of the task'],
     ['a server', createServer(), 'Server', 'inside of the task'],
     ['an AbortSignal', new AbortController().signal, 'AbortSignal', 'inside of the task'],
