@@ -1,10 +1,14 @@
 // The actors that this process made or found: registered with the raylet, known under the id their
 // handles were made with, and counted by an entry each. Bounded by the actors whose handles live.
-import type { ActorId } from '../common/ids.ts'
+import { toWire } from '../common/error-wire.ts'
+import { ActorDiedError } from '../common/errors.ts'
+import { toHex, type ActorId } from '../common/ids.ts'
 import type { ActorInfo, ActorSpec, ActorView } from '../protocol/messages.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { ObjectEntry } from './object-entry.ts'
 import { actorObjectId } from './references.ts'
+
+const NOTHING = new Uint8Array()
 
 export class ActorRegistry {
   readonly #worker: CoreWorker
@@ -40,8 +44,9 @@ export class ActorRegistry {
     const { ready, holds } = this.#worker.submitter.constructorArguments(args)
     // A restart runs the constructor again: what its arguments refer to lives as long as the actor.
     this.#worker.references.share(entry, holds)
-    const creating = ready.then((encoded) =>
-      this.#worker.deps.raylet.request('createActor', { ...spec, args: encoded }),
+    const creating = ready.then(
+      (encoded) => this.#worker.deps.raylet.request('createActor', { ...spec, args: encoded }),
+      (error: Error) => this.#argumentFailed(spec, error),
     )
     this.#unregistered.add(entry)
     const registered = (info?: ActorInfo): void => {
@@ -55,6 +60,19 @@ export class ActorRegistry {
       registered() // told by the first call, through #watch
     })
     this.#creating.set(actorId, creating)
+  }
+
+  /** Its handle may have gone anywhere: all hear from the raylet that it will never be. */
+  async #argumentFailed(spec: Omit<ActorSpec, 'args'>, error: Error): Promise<never> {
+    const { className, actorId } = spec
+    const failed = new ActorDiedError(
+      `the constructor of ${className} never ran, for one of its arguments failed: ` +
+        `${error.message}. Create it again with one that does not.`,
+      { cause: error, data: { actorId: toHex(actorId), className, mayHaveRun: false } },
+    )
+    const dead = { ...spec, args: NOTHING, failed: toWire(failed) }
+    await Promise.allSettled([this.#worker.deps.raylet.request('createActor', dead)])
+    throw error
   }
 
   /** An entry that counts the handles of an actor. */

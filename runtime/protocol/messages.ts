@@ -125,6 +125,8 @@ export interface ActorSpec {
   readonly fn: FunctionIdentity
   /** Encoded constructor arguments: one record of task-frames.ts. */
   readonly args: Uint8Array
+  /** Why they are none: it is dead at once, and whoever holds a handle hears that. */
+  readonly failed?: WireError
   readonly owner: WorkerId
 }
 

@@ -67,6 +67,10 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
     killRequests: [],
   }
   state.actors.set(spec.actorId, actor)
+  if (spec.failed !== undefined) {
+    endActor(turn, actor, spec.failed)
+    return
+  }
   const error = judge(state, spec.scheduling, 'actor')
   if (error !== undefined) {
     refuseCreation(turn, actor, error)

@@ -90,7 +90,7 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
     ...{ maxConcurrency: number, concurrencyGroups: recordOf(number), maxPendingCalls: number },
     ...{ methods: recordOf(object), scheduling: classSpec, defaultResources: flag },
     ...{ fn: shape({ home: text, ordinal: count, hash: text, name: text }) },
-    ...{ args: bytes, owner: text },
+    ...{ args: bytes, failed: optional(error), owner: text },
   },
   findActor: { name: text, namespace: text },
   watchActor: { actorId: text },

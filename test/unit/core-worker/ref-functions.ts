@@ -67,6 +67,21 @@ class Holder {
 }
 export const RemoteHolder = remote(Holder, { maxConcurrency: 4 })
 
+class Keeper {
+  readonly #node: Node
+  constructor(node: Node) {
+    this.#node = node
+  }
+  id(): number {
+    return this.#node.id
+  }
+}
+export const RemoteKeeper = remote(Keeper)
+type KeeperHandle = ReturnType<typeof RemoteKeeper.remote>
+export const askKeeper = remote(({ actor }: { readonly actor: KeeperHandle }): Promise<number> =>
+  actor.id.run(),
+)
+
 class Echo {
   echo(text: string): string {
     return text
