@@ -1,7 +1,8 @@
 // What is left to do when a raylet dies without warning (kill -9, a crash): end its workers, which
-// may be in a loop that never looks up, and remove its session folder. A shell waits for that: its
-// standard input is a pipe of the raylet's, so the end of the raylet is the end of its input,
-// whatever the cause. It costs 1 MB and nothing at all until then.
+// may be in a loop that never looks up, and remove its session folder and, of `virga start`, the
+// file that says where it is. A shell waits for that: its standard input is a pipe of the raylet's,
+// so the end of the raylet is the end of its input, whatever the cause. It costs 1 MB and nothing
+// at all until then.
 // Invariants:
 //   SN1. It ends only processes it was told of and not told that they have ended.
 //   SN2. It lives on through whatever ends the raylet: it has a session of its own and ignores
@@ -21,6 +22,8 @@ while read -r what pid; do
   fi
 done
 for each in $workers; do kill -9 "$each"; done
+current=$1/../current.json
+if grep -qsF '"sessionDir":"'"$1"'"' "$current"; then rm -f "$current"; fi
 rm -rf "$1"
 `
 

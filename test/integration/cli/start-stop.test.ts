@@ -74,6 +74,13 @@ describe('virga start', () => {
     expect((await place.virga('start', '--num-cpus', '1', '--port', port)).code).toBe(0)
     expect((await place.virga('status')).code).toBe(0)
   })
+
+  it('once it had workers, leaves nothing when its raylet is killed', async () => {
+    const { pid } = await place.json('start', '--num-cpus', '1', '--port', port)
+    expect((await place.virga('run', fixture('work.mts'))).code).toBe(0)
+    process.kill(Number(pid), 'SIGKILL')
+    await until(() => place.left().length === 0)
+  })
 })
 
 describe('virga stop', () => {
