@@ -31,6 +31,19 @@ describe('what waits says why', () => {
     expect(why(brain)).toEqual([['task', 1, 'the bundles of its placement group are in use']])
   })
 
+  test('a task that holds the GPU its own child needs: what is lacking, and who waits', () => {
+    const brain = aBusyNode({ resources: { CPU: 2, GPU: 1 } })
+    const demand = units({ CPU: 1, GPU: 1 })
+    brain.want('driver1', 0, 1, { demand, name: 'parent' })
+    brain.want('w1', 0, 1, { demand, name: 'child' })
+    brain.block('w1', 1, { taskId: 'parent', on: [{ taskId: 'child' }] })
+    brain.tick(5000)
+    expect(why(brain)).toEqual([
+      ['task', 1, 'needs GPU: 1, 0 free'],
+      ['get', 1, 'waits for child'],
+    ])
+  })
+
   test('whoever has its resources: for its worker to start', () => {
     const brain = aBusyNode({ resources: { CPU: 1 }, prestart: 0 })
     brain.want('driver1', 0, 1, {})
