@@ -2,7 +2,8 @@
 //   fd 0 nothing · 1, 2 pipes to the raylet · 3 the strip service's pipe
 // A worker gets the driver's arguments and environment, minus what only one process can have; its
 // working directory is the driver's. It leaves when its connection to the raylet closes; should it
-// be too busy for that, the sentinel ends it.
+// be too busy for that, the sentinel ends it. It leads a process group of its own, which ends with
+// it: programs that tasks have started do not stay behind.
 // Native libraries read how many threads to make from the environment before the first task runs,
 // so their number is fixed here: one per CPU of the leases this worker is for.
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -70,6 +71,7 @@ function startProcess(
       cwd,
       env: workerEnv(options, worker),
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      detached: true,
       windowsHide: true,
     },
   )
@@ -122,10 +124,13 @@ function watch(child: ChildProcess, deps: ProcessLauncherDeps, { events, cwd }: 
   const { pid } = child
   if (pid !== undefined) deps.sentinel.watch(pid)
   child.on('exit', (exitCode, exitSignal) => {
-    if (pid !== undefined) deps.sentinel.forget(pid)
+    if (pid !== undefined) {
+      endGroup(pid)
+      deps.sentinel.forget(pid)
+    }
     code = exitCode
     signal = exitSignal
-    // A child of the worker may hold the pipes open for ever; the last words come within a moment.
+    // A program that left its group may hold the pipes open for ever; the last words come at once.
     const timer = setTimeout(() => {
       exited({ code, signal })
       child.stdout?.destroy()
@@ -139,6 +144,15 @@ function watch(child: ChildProcess, deps: ProcessLauncherDeps, { events, cwd }: 
   })
   const stripPipe = child.stdio[3]
   if (stripPipe !== null && stripPipe !== undefined) deps.serveStrip(stripPipe as Duplex)
+}
+
+/** Ends what a worker's tasks have started and left. @param pid  of the worker, which has ended */
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // None is left, as a rule.
+  }
 }
 
 /** How long output is read after the process has exited, when the pipes stay open. */

@@ -1,8 +1,8 @@
 // What is left to do when a raylet dies without warning (kill -9, a crash): end its workers, which
-// may be in a loop that never looks up, and remove its session folder and, of `virga start`, the
-// file that says where it is. A shell waits for that: its standard input is a pipe of the raylet's,
-// so the end of the raylet is the end of its input, whatever the cause. It costs 1 MB and nothing
-// at all until then.
+// may be in a loop that never looks up, with what they started, and remove its session folder and,
+// of `virga start`, the file that says where it is. A shell waits for that: its standard input is a
+// pipe of the raylet's, so the end of the raylet is the end of its input, whatever the cause. It
+// costs 1 MB and nothing at all until then.
 // Invariants:
 //   SN1. It ends only processes it was told of and not told that they have ended.
 //   SN2. It lives on through whatever ends the raylet: it has a session of its own and ignores
@@ -21,7 +21,7 @@ while read -r what pid; do
     workers=$rest
   fi
 done
-for each in $workers; do kill -9 "$each"; done
+for each in $workers; do kill -9 "-$each"; done
 current=$1/../current.json
 if grep -qsF '"sessionDir":"'"$1"'"' "$current"; then rm -f "$current"; fi
 rm -rf "$1"
@@ -38,7 +38,7 @@ export class Sentinel {
     this.#sessionDir = sessionDir
   }
 
-  /** This process must not outlive us. */
+  /** This process must not outlive us, nor its group, which it leads. */
   watch(pid: number): void {
     this.#say(`+ ${String(pid)}`)
   }

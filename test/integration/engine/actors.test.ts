@@ -25,6 +25,7 @@ import {
   shutdown,
 } from 'virga'
 import * as fn from './functions.ts'
+import { isRunning } from '../../support/is-running.ts'
 import { caught, until } from '../../support/waiting.ts'
 
 setFlagsFromString('--expose-gc')
@@ -433,13 +434,4 @@ describe('actors over processes', () => {
 async function pidOfForgotten(): Promise<number> {
   const counter = fn.RemoteCounter.remote()
   return counter.pid.run()
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }

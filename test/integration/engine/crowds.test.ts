@@ -13,6 +13,7 @@ import {
   nodes,
   shutdown,
 } from 'virga'
+import { isRunning } from '../../support/is-running.ts'
 import { scaled } from '../../support/scale.ts'
 import { caught, until } from '../../support/waiting.ts'
 import { RemoteEcho, forks, meet, spinUntil } from './crowd-functions.ts'
@@ -56,12 +57,14 @@ describe('misbehaving tasks', () => {
   })
 
   it('programs that a task leaves behind hold neither its result nor its CPU', async () => {
-    const pids = await forks.run(50)
-    try {
-      expect(await get(Array.from({ length: 200 }, (_, i) => square.remote(i)))).toHaveLength(200)
-    } finally {
-      for (const pid of pids) process.kill(pid, 'SIGKILL')
-    }
+    await forks.run(50)
+    expect(await get(Array.from({ length: 200 }, (_, i) => square.remote(i)))).toHaveLength(200)
+  })
+
+  it('programs that a task leaves behind end with its worker', async () => {
+    const pids = await forks.options({ maxCalls: 1 }).run(5)
+    expect(pids).toHaveLength(5)
+    await until(() => !pids.some(isRunning))
   })
 
   it('a working directory that does not exist is told by its name', async () => {

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { isRunning } from '../../support/is-running.ts'
 import { until } from '../../support/waiting.ts'
 
 test('F05: when the raylet is killed, its endless workers end and its folder goes', async () => {
@@ -24,12 +25,3 @@ test('F05: when the raylet is killed, its endless workers end and its folder goe
     process.kill(forgotten, 'SIGKILL')
   }
 })
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
