@@ -3,7 +3,13 @@
 // exists its value is there (B1); once none does, everything is freed (B2).
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { TaskError } from '../../../runtime/common/errors.ts'
+import {
+  ActorDiedError,
+  ActorUnavailableError,
+  OwnerDiedError,
+  TaskError,
+  WorkerCrashedError,
+} from '../../../runtime/common/errors.ts'
 import { systemFinalization } from '../../../runtime/common/finalization-system.ts'
 import type { ObjectRef } from '../../../runtime/common/surface.ts'
 import { get, put } from '../../../sdk/get-put-wait.ts'
@@ -71,6 +77,15 @@ class Program {
     for (const held of this.#held) await verify(held, 4)
   }
 
+  /** The same while `dies` ends a process now and then: what was lost with it says so. */
+  async survive(all: readonly Step[], dies: () => void): Promise<void> {
+    for (const step of all) {
+      dies()
+      await this.#step(step).catch(isOfDeath)
+    }
+    for (const held of this.#held) await verify(held, 4).catch(isOfDeath)
+  }
+
   async #step({ how, picks, large }: Step): Promise<void> {
     const id = this.#nextId++
     const held = this.#held
@@ -130,6 +145,15 @@ class Program {
   }
 }
 
+const OF_DEATH = [ActorDiedError, ActorUnavailableError, OwnerDiedError, WorkerCrashedError]
+
+/** Never that an object was freed or is not known: its owner died, or it must be there. */
+function isOfDeath(error: unknown): void {
+  const root = error instanceof TaskError ? error.cause : error
+  if (root instanceof TaskError) isOfDeath(root)
+  else if (!OF_DEATH.some((type) => root instanceof type)) throw error
+}
+
 /** The value and, to that depth, those it refers to. */
 async function verify({ ref, model }: Held, depth: number): Promise<void> {
   const node = await get(ref)
@@ -185,6 +209,28 @@ describe('references', () => {
           }
         },
       ),
+      { numRuns: scaled(100, 8), seed: 1 },
+    )
+  }, 120_000)
+
+  it('nor does one whose processes die: what is lost is told by its owner or its worker', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, fc.array(fc.nat(11), { minLength: 14 }), async (all, deaths) => {
+        const cluster = await MemoryCluster.start()
+        let at = 0
+        const dies = (): void => {
+          const names = [...cluster.workers.keys()]
+          // A worker at a third of the steps, if there is one.
+          const name = names[deaths[at++ % deaths.length] as number]
+          if (name !== undefined) cluster.kill(name)
+        }
+        try {
+          await cluster.run(() => new Program().survive(all, dies))
+          await everythingFreed(cluster)
+        } finally {
+          await cluster.stop()
+        }
+      }),
       { numRuns: scaled(100, 8), seed: 1 },
     )
   }, 120_000)
