@@ -129,6 +129,8 @@ export class Peers {
   readonly #handlers: PeerHandlers
   /** Living processes that this one works with; gone with their connections. */
   readonly #byAddress = new Map<string, Peer>()
+  /** Open connections, dialled and accepted. */
+  readonly #channels = new Set<PeerChannel>()
 
   constructor(deps: PeersDeps, options: PeersOptions, handlers: PeerHandlers) {
     this.#deps = deps
@@ -177,12 +179,13 @@ export class Peers {
   }
 
   closeAll(): void {
-    for (const peer of this.#byAddress.values()) peer.channel?.close()
+    for (const channel of this.#channels) channel.close()
   }
 
   #attach(peer: Peer, connection: Connection): PeerChannel {
     const channel: PeerChannel = new Channel(connection, this.#deps)
     const handlers = this.#handlers
+    this.#channels.add(channel)
     channel.start({
       push: (reader) => {
         handlers.push(peer, reader)
@@ -205,6 +208,7 @@ export class Peers {
         peer.drained()
       },
       closed: () => {
+        this.#channels.delete(channel)
         this.#closed(peer)
       },
     })

@@ -1,25 +1,22 @@
-// process.exit() inside a task of inline mode: ends the task, as it would end a worker process, and
-// not the program under test.
-import { WorkerCrashedError } from '../../runtime/common/errors.ts'
+// process.exit() inside a task of inline mode: ends the worker that runs it, as it would end a
+// worker process, and not the program under test.
 import { systemContext } from '../../runtime/core-worker/context-system.ts'
-import { asSystemFailure } from '../../runtime/core-worker/failure.ts'
+import type { CoreWorker } from '../../runtime/core-worker/core-worker.ts'
 
-/** @returns puts process.exit back as it was. */
-export function failTasksThatExit(): () => void {
+/**
+ * @param end  ends that worker of this process with that exit code.
+ * @returns puts process.exit back as it was.
+ */
+export function endWorkersThatExit(end: (worker: CoreWorker, code: number) => void): () => void {
   const before = Object.getOwnPropertyDescriptor(process, 'exit') ?? {}
   const exit = process.exit.bind(process)
   process.exit = (code) => {
     const scope = systemContext.current()
     if (scope?.parts.mode !== 'worker') return exit(code)
-    const { name, attempt } = scope.parts
-    const exitCode = Number(code ?? process.exitCode ?? 0)
-    throw asSystemFailure(
-      new WorkerCrashedError(
-        `${name} failed: it called process.exit(${String(exitCode)}), which ends its worker; ` +
-          'return from it or throw instead',
-        { data: { name, exitCode, signal: null, attempts: attempt + 1 } },
-      ),
-    )
+    const { coreWorker, name } = scope.parts
+    end(coreWorker, Number(code ?? process.exitCode ?? 0))
+    // Ends the call; its worker is gone, so nobody hears of this error.
+    throw new Error(`${name} called process.exit(), which ended its worker`)
   }
   return () => {
     Object.defineProperty(process, 'exit', before)

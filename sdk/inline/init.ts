@@ -34,7 +34,7 @@ import type {
   WorkerLauncher,
 } from '../../runtime/raylet/worker-launcher.ts'
 import type { OpenedCluster } from '../cluster-process.ts'
-import { failTasksThatExit } from './exit-process.ts'
+import { endWorkersThatExit } from './exit-process.ts'
 
 const RAYLET_ADDRESS = 'inline'
 const OBJECT_STORE_BYTES = 256 * 1024 * 1024
@@ -83,7 +83,9 @@ export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster>
     },
   )
   await raylet.start()
-  const restoreExit = failTasksThatExit()
+  const restoreExit = endWorkersThatExit((worker, code) => {
+    leaveOf.get(worker)?.({ code, signal: null })
+  })
   return {
     rayletAddress: RAYLET_ADDRESS,
     sessionDir: 'inline',
@@ -118,6 +120,11 @@ function inlineLauncher(transport: Transport, openMemory: StartDeps['openMemory'
 
 const sources = new Sources({ read: readHomeFile, hash: systemHash })
 
+type Leave = (exit: { readonly code: number | null; readonly signal: string | null }) => void
+
+/** How each worker of this process ends. */
+const leaveOf = new WeakMap<CoreWorker, Leave>()
+
 /** A worker of this process. It cannot be killed: a signal makes the cluster forget it. */
 function startWorker(
   workerId: WorkerId,
@@ -126,7 +133,7 @@ function startWorker(
 ): WorkerHandle {
   let made: CoreWorker | undefined
   let gone = false
-  const leave = (exit: { code: number | null; signal: string | null }): void => {
+  const leave: Leave = (exit) => {
     if (gone) return
     gone = true
     void made?.close()
@@ -155,6 +162,7 @@ function startWorker(
     },
     (worker) => {
       made = worker
+      leaveOf.set(worker, leave)
       const side = new WorkerSide(worker, {
         load: (identity) => lookup(identity, sources).fn as unknown as Runnable,
         setGpus: () => undefined,

@@ -2,6 +2,8 @@
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
+  ActorDiedError,
+  ActorUnavailableError,
   DeadlockError,
   MethodNotFoundError,
   SerializationError,
@@ -47,6 +49,13 @@ const spin = remote(function spin(ms: number) {
 const leave = remote(function leave() {
   process.exit(7)
 })
+const RemoteLeaver = remote(
+  class Leaver {
+    leave(code: number): never {
+      process.exit(code)
+    }
+  },
+)
 const many = remote(function many() {
   throw new AggregateError([new TypeError('one')], 'many')
 })
@@ -126,6 +135,14 @@ describe('inline', () => {
     const error = await leave.run().catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(WorkerCrashedError)
     expect(error).toMatchObject({ data: { exitCode: 7 } })
+  })
+
+  test('process.exit() in a method ends the actor', async () => {
+    const leaver = RemoteLeaver.remote()
+    await expect(leaver.leave.run(7)).rejects.toThrow(ActorDiedError)
+    await expect(leaver.leave.run(7)).rejects.toThrow(ActorDiedError)
+    const restarted = RemoteLeaver.options({ maxRestarts: 1 }).remote()
+    await expect(restarted.leave.run(7)).rejects.toThrow(ActorUnavailableError)
   })
 
   test('the errors inside an AggregateError show the frames of the user only', async () => {
