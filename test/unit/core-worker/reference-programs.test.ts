@@ -211,7 +211,7 @@ describe('references', () => {
       ),
       { numRuns: scaled(100, 8), seed: 1 },
     )
-  }, 120_000)
+  }, 300_000)
 
   it('nor does one whose processes die: what is lost is told by its owner or its worker', async () => {
     await fc.assert(
@@ -233,5 +233,5 @@ describe('references', () => {
       }),
       { numRuns: scaled(100, 8), seed: 1 },
     )
-  }, 120_000)
+  }, 300_000)
 })
