@@ -262,7 +262,7 @@ export class Actors {
       if (record.phase === DONE) continue
       record.timer?.cancel()
       if (record.retriesLeft === 0) {
-        this.#deps.submitter().fail(record, unavailable(client, record))
+        this.#deps.submitter().failLost(record, unavailable(client, record))
         continue
       }
       record.retriesLeft -= 1
@@ -288,9 +288,10 @@ export class Actors {
   }
 
   #failAll(client: ActorClient, error: VirgaError): void {
-    const records = [...client.limbo, ...client.queue.drain()]
+    const lost = client.limbo
     client.limbo = []
-    for (const record of records) this.#deps.submitter().fail(record, error)
+    for (const record of lost) this.#deps.submitter().failLost(record, error)
+    for (const record of client.queue.drain()) this.#deps.submitter().fail(record, error)
   }
 
   #settled(client: ActorClient, view: ActorView): void {

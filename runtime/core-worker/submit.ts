@@ -234,8 +234,7 @@ export class Submitter {
       this.retry(record)
       return
     }
-    this.fail(record, crashError(record, exit))
-    this.#freeUntold(record)
+    this.failLost(record, crashError(record, exit))
   }
 
   retry(record: TaskRecord): void {
@@ -292,6 +291,12 @@ export class Submitter {
     if (record.phase === DONE) return
     this.#end(record, true)
     failTask(record, error)
+  }
+
+  /** Its worker died under it: what it may have put into the store meanwhile goes too. */
+  failLost(record: TaskRecord, error: Error): void {
+    this.fail(record, error)
+    this.#freeUntold(record)
   }
 
   #timedOut(peer: Peer, record: TaskRecord, timeoutMs: number): void {
