@@ -23,7 +23,7 @@ const alive = (incarnation: number, address: string): ActorView => ({
 test('CA2: the old life may end its connection after the next one is known', async () => {
   const peers = new Map<string, Peer>()
   const failed: Error[] = []
-  const fail = (_: TaskRecord, error: Error): void => {
+  const failLost = (_: TaskRecord, error: Error): void => {
     failed.push(error)
   }
   const clock = new HandClock()
@@ -35,7 +35,7 @@ test('CA2: the old life may end its connection after the next one is known', asy
       return peer
     },
     watch: () => Promise.resolve(alive(0, '@first')),
-    submitter: () => ({ fail }) as unknown as Submitter,
+    submitter: () => ({ failLost }) as unknown as Submitter,
   })
   const kind = { actorId, name: 'A.run' }
   const record = { kind, phase: 2, retriesLeft: 0, isAt: () => true } as unknown as TaskRecord
