@@ -70,6 +70,16 @@ export function tidy(root: string): Promise<GateResult> {
   })
 }
 
+/** Tests left out under a condition say why in the comment above it. */
+const CONDITIONAL_TEST = /\b(?:it|test|describe|suite)\.(?:skipIf|runIf)\b/
+
+function isSkippedInSilence(lines: readonly string[], index: number): boolean {
+  if (!CONDITIONAL_TEST.test(lines[index] ?? '')) return false
+  const above = lines.slice(0, index)
+  const comment = above.slice(above.findLastIndex((line) => !/^\s*\/\//.test(line)) + 1)
+  return !comment.some((line) => /^\s*\/\/ Reason: \w/.test(line))
+}
+
 /** Invariants of two files under the same letters: nobody can tell which is cited. */
 function shared(texts: readonly (readonly [string, string])[]): string[] {
   const owners = new Map<string, string>()
@@ -90,6 +100,12 @@ function problemsOf(path: string, text: string): string[] {
   const problems = lines.flatMap((line, index) =>
     lineProblems(line).map((problem) => `${path}:${index + 1}: ${problem}`),
   )
+  for (const index of lines.keys()) {
+    if (isSkippedInSilence(lines, index)) {
+      const advice = "say why in a comment above that begins with 'Reason: '"
+      problems.push(`${path}:${index + 1}: [conditional-test-needs-reason] ${advice}`)
+    }
+  }
   if (!hasHeader(lines)) problems.push(`${path}:1: [file-header] say in a comment what it is for`)
   const name = basename(path).replace(/\..*$/, '')
   if (BANNED_NAMES.has(name) && !ALLOWED_PATHS.has(path)) {

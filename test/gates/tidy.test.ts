@@ -29,6 +29,11 @@ gateCases('tidy', tidy, [
     text: `${HEADER}describe.${'skip'}('one', () => {})\n`,
   },
   {
+    rule: 'conditional-test-needs-reason',
+    path: 'test/unit/conditional.test.ts',
+    text: `${HEADER}const a = 1\n// One.\ntest.${'skipIf'}(a)('one', () => {})\n`,
+  },
+  {
     rule: 'no-commented-out-code',
     path: 'runtime/raylet/dead.ts',
     text: `${HEADER}export const one = 1\n  //const ${'two'} = f(2)\n`,

@@ -9,6 +9,7 @@ import { until } from '../support/waiting.ts'
 
 const installed = await installEngine('ministack')
 
+// Reason: without the engine there is nothing to kill (no Python or package index here).
 test.skipIf('missing' in installed)('nothing is left when its starter is killed', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'virga-emulator-test-'))
   const main = join(import.meta.dirname, '../../scripts/emulator/main.ts')

@@ -1,4 +1,5 @@
 // An emulator of AWS for one test file, with the cluster's tables and a bucket in it.
+import { describe } from 'vitest'
 import { createBucket } from '../../runtime/gcs/body-store-s3.ts'
 import { createTables } from '../../runtime/gcs/client-dynamodb.ts'
 import type { EngineName } from '../../scripts/emulator/engines.ts'
@@ -30,4 +31,17 @@ export async function startCloud(engine: EngineName): Promise<TestCloud | undefi
     await createBucket({ bucket: BUCKET, endpoint: emulator.endpoint, region: REGION })
   }
   return emulator
+}
+
+/** Tests on that engine. */
+export function describeOn(
+  cloud: TestCloud | undefined,
+  name: string,
+  define: (cloud: TestCloud) => void,
+): void {
+  // Reason: this machine cannot have the engine (no Python, Java or package index), as startCloud
+  // has said; under CI MiniStack must be there, so nothing that only it runs is left out.
+  describe.skipIf(cloud === undefined)(name, () => {
+    if (cloud !== undefined) define(cloud)
+  })
 }

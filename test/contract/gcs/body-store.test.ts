@@ -8,7 +8,7 @@ import { FileBodyStore } from '../../../runtime/gcs/body-store-file.ts'
 import { MemoryBodyStore } from '../../../runtime/gcs/body-store-memory.ts'
 import type { BodyStore } from '../../../runtime/gcs/body-store.ts'
 import { makeStorage } from '../../support/dynamo-storage.ts'
-import { startCloud } from '../../support/emulator.ts'
+import { describeOn, startCloud } from '../../support/emulator.ts'
 
 let prefixes = 0
 
@@ -81,8 +81,7 @@ describe('as files', () => {
 })
 
 const cloud = await startCloud('ministack')
-describe.skipIf(cloud === undefined)('in S3', () => {
-  if (cloud === undefined) return
+describeOn(cloud, 'in S3', (cloud) => {
   const { bodies } = makeStorage(cloud)
   afterAll(() => cloud.stop())
   bodyStoreContract('bodies in S3', () => bodies)

@@ -1,11 +1,11 @@
 // The tables above the port: in memory, while answers are lost, and on DynamoDB.
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { LineageWriter, readSpec } from '../../../runtime/gcs/lineage.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { makeStorage } from '../../support/dynamo-storage.ts'
-import { startCloud } from '../../support/emulator.ts'
+import { describeOn, startCloud } from '../../support/emulator.ts'
 import { lostAnswers } from '../../support/lost-answers.ts'
 import { decisionsContract } from './decisions-contract.ts'
 
@@ -16,8 +16,7 @@ for (const every of [2, 3, 5]) {
 }
 
 const cloud = await startCloud('ministack')
-describe.skipIf(cloud === undefined)('on MiniStack', () => {
-  if (cloud === undefined) return
+describeOn(cloud, 'on MiniStack', (cloud) => {
   const { storage, meter } = makeStorage(cloud)
   afterAll(async () => {
     storage.close()

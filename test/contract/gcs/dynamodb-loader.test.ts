@@ -1,16 +1,15 @@
 // The GCS on DynamoDB as a composition root opens it: with an emulator, and without the AWS SDK.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { systemHash } from '../../../runtime/common/random-system.ts'
 import { loadDynamoGcs } from '../../../runtime/gcs/dynamodb-loader.ts'
 import { nodeKey } from '../../../runtime/gcs/tables.ts'
 import { ATTEMPTS } from '../../support/dynamo-storage.ts'
-import { startCloud } from '../../support/emulator.ts'
+import { describeOn, startCloud } from '../../support/emulator.ts'
 
 const cloud = await startCloud('ministack')
-describe.skipIf(cloud === undefined)('with an endpoint', () => {
-  if (cloud === undefined) return
+describeOn(cloud, 'with an endpoint', (cloud) => {
   afterAll(() => cloud.stop())
 
   test('tables and bucket are made; opening it again finds what was written', async () => {

@@ -1,6 +1,6 @@
 // Faults of DynamoDB and S3 by their names in the catalogue, each told to one call at its worst
 // moment, through the fault proxy.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { GcsUnavailableError, ObjectCorruptedError } from '../../../runtime/common/errors.ts'
 import { systemHash } from '../../../runtime/common/random-system.ts'
 import { sweepBodies } from '../../../runtime/gcs/bodies.ts'
@@ -8,15 +8,14 @@ import { claimName, findName } from '../../../runtime/gcs/names.ts'
 import { QUERY_ROWS_MAX, type RowKey, type Storage } from '../../../runtime/gcs/storage.ts'
 import { nameKey } from '../../../runtime/gcs/tables.ts'
 import { makeStorage, type MadeStorage } from '../../support/dynamo-storage.ts'
-import { startCloud } from '../../support/emulator.ts'
+import { describeOn, startCloud } from '../../support/emulator.ts'
 import { startFaultProxy, type Fault, type FaultProxy } from '../../support/fault-proxy.ts'
 import { caught } from '../../support/waiting.ts'
 
 const cloud = await startCloud('ministack')
 afterAll(() => cloud?.stop())
 
-describe.skipIf(cloud === undefined)('DynamoStorage', () => {
-  if (cloud === undefined) return
+describeOn(cloud, 'DynamoStorage', (cloud) => {
   let proxy: FaultProxy
   let made: MadeStorage
   let storage: Storage

@@ -1,14 +1,13 @@
 // DynamoStorage keeps the contract of the port: on MiniStack, on moto, and on DynamoDB Local, which
 // is AWS's own.
-import { afterAll, describe } from 'vitest'
+import { afterAll } from 'vitest'
 import { makeStorage } from '../../support/dynamo-storage.ts'
-import { startCloud } from '../../support/emulator.ts'
+import { describeOn, startCloud } from '../../support/emulator.ts'
 import { growthContract, storageContract } from './storage-contract.ts'
 
 for (const engine of ['ministack', 'moto', 'dynamodb-local'] as const) {
   const cloud = await startCloud(engine)
-  describe.skipIf(cloud === undefined)(engine, () => {
-    if (cloud === undefined) return
+  describeOn(cloud, engine, (cloud) => {
     // moto copies whole tables per transaction.
     const { storage } = makeStorage(cloud, { requestTimeoutMs: 20_000 })
     storageContract(`DynamoStorage on ${engine}`, () => storage)

@@ -1,9 +1,9 @@
 // The whole contract of Storage, through a proxy that makes every fault in turn: callers see none
 // of them. Each sixth call of an operation is hit, which the retry budget can bear.
-import { afterAll, beforeAll, describe } from 'vitest'
+import { afterAll, beforeAll } from 'vitest'
 import type { DynamoStorage } from '../../../runtime/gcs/storage-dynamodb.ts'
 import { makeStorage } from '../../support/dynamo-storage.ts'
-import { startCloud } from '../../support/emulator.ts'
+import { describeOn, startCloud } from '../../support/emulator.ts'
 import { FAULTS, startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts'
 import { storageContract } from './storage-contract.ts'
 
@@ -15,19 +15,20 @@ const REQUEST_TIMEOUT_MS = 700
 const cloud = await startCloud('ministack')
 afterAll(() => cloud?.stop())
 
-describe.skipIf(cloud === undefined).each(FAULTS)('%s', (fault) => {
-  if (cloud === undefined) return
-  let proxy: FaultProxy
-  let storage: DynamoStorage
-  beforeAll(async () => {
-    proxy = await startFaultProxy(cloud.endpoint, SEED)
-    proxy.set([{ fault, when: { every: EVERY } }])
-    const options = { endpoint: proxy.endpoint, requestTimeoutMs: REQUEST_TIMEOUT_MS }
-    storage = makeStorage(cloud, options).storage
+for (const fault of FAULTS) {
+  describeOn(cloud, fault, (cloud) => {
+    let proxy: FaultProxy
+    let storage: DynamoStorage
+    beforeAll(async () => {
+      proxy = await startFaultProxy(cloud.endpoint, SEED)
+      proxy.set([{ fault, when: { every: EVERY } }])
+      const options = { endpoint: proxy.endpoint, requestTimeoutMs: REQUEST_TIMEOUT_MS }
+      storage = makeStorage(cloud, options).storage
+    })
+    afterAll(async () => {
+      storage.close()
+      await proxy.stop()
+    })
+    storageContract(`DynamoStorage through ${fault}`, () => storage)
   })
-  afterAll(async () => {
-    storage.close()
-    await proxy.stop()
-  })
-  storageContract(`DynamoStorage through ${fault}`, () => storage)
-})
+}

@@ -7,6 +7,7 @@ import { hog, square } from './functions.ts'
 
 const MIB = 1024 * 1024
 
+// Reason: elsewhere there is no /proc to read a worker's memory from (memory-probe-system.ts).
 describe.skipIf(process.platform !== 'linux')('F64 a worker above its own memory limit', () => {
   beforeAll(async () => {
     await init({ address: 'local', numCpus: 2, memoryBytes: 1024 * MIB })

@@ -221,8 +221,8 @@ describe('the object store', () => {
     }
   })
 
-  // Copies hold nothing, so without shared memory everything can be spilled and nobody waits.
   const isShared = process.env['VIRGA_OBJECT_STORE'] !== 'file'
+  // Reason: copies hold nothing, so without shared memory all can be spilled and nobody waits.
   it.skipIf(!isShared)('puts that find it full wait until something is freed', async () => {
     await init({ address: 'local', numCpus: 1, objectStoreMemoryBytes: 16 * MIB })
     const { held, refs } = await fill(16)
@@ -328,7 +328,7 @@ if (scaled(10) === 10) {
     afterEach(shutdown)
 
     const hasRoom = statfsSync('/dev/shm').bavail * statfsSync('/dev/shm').bsize > 6 * 2 ** 30
-    // Twice the object, and what else runs here.
+    // Reason: it takes twice the object's memory, beside what else runs here.
     it.skipIf(!hasRoom || freemem() < 12 * 2 ** 30)(
       'B20: an object of 5 GiB arrives whole',
       async () => {
