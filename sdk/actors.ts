@@ -9,6 +9,7 @@ import type {
   KillOptions,
   Methods,
   NamespaceOptions,
+  UntypedMethods,
 } from '../runtime/common/surface.ts'
 import { actorHandleOf } from '../runtime/core-worker/actor-calls.ts'
 import { actorTargetOf, isActorHandle } from '../runtime/core-worker/actor-handle.ts'
@@ -26,9 +27,6 @@ export function getActor<C extends AnyClass = never>(
 ): Promise<ActorHandle<[C] extends [never] ? UntypedMethods : Methods<C>>> {
   return findActor(parseActorName(name, o)) as Promise<never>
 }
-
-// oxlint-disable-next-line typescript/no-explicit-any -- nothing is known of the methods
-type UntypedMethods = Record<string, [fn: (...args: any[]) => any, numReturns: 1]>
 
 export async function findActor(wantedName: {
   readonly name: string

@@ -1,7 +1,6 @@
 // Public types: remote classes and handles of actors. A handle's type is a table from method
 // name to [function, numReturns], spelled out and never by way of the class, so that declarations
 // can be emitted for classes with private members.
-/* oxlint-disable typescript/no-explicit-any -- methods of an actor found by name only are untyped */
 import type { ActorOptions, CallOptions, PublicNames } from './surface-options.ts'
 import type { AnyClass, AnyFn, Args, Params, Ran, Result, Returns } from './surface-refs.ts'
 
@@ -18,7 +17,8 @@ export type Methods<C extends AnyClass, MO = {}> = {
   [K in PublicNames<InstanceType<C>>]: [fn: MethodFn<InstanceType<C>[K]>, numReturns: NOf<MO, K>]
 }
 /** The method table of an actor whose class is not known. */
-export type UntypedMethods = Record<string, [fn: (...args: any[]) => any, numReturns: 1]>
+// oxlint-disable-next-line typescript/no-explicit-any -- sdk.md: results of unknown methods are any
+export type UntypedMethods = Record<string, [fn: (...args: unknown[]) => any, numReturns: 1]>
 
 /** A public method of an actor. */
 export interface RemoteMethod<F extends AnyFn, N extends number = 1> {

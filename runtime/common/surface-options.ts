@@ -2,7 +2,6 @@
 // logical, in steps of 0.0001; names end in their unit. What is refused, and the words it is
 // refused with, is in options.ts.
 // Source: Ray python/ray/_common/ray_option_utils.py for the options and their defaults.
-/* oxlint-disable typescript/no-explicit-any -- a class of errors may take any arguments */
 import type { AnyClass, AnyFn, IsAny } from './surface-refs.ts'
 
 /** Amounts by name: CPU and GPU in units, memory in bytes, custom resources in units. */
@@ -42,7 +41,7 @@ export interface Limiter {
 }
 
 /** A class of errors, for `retryExceptions`. */
-export type ErrorClass = abstract new (...args: any) => Error
+export type ErrorClass = abstract new (...args: never) => Error
 
 /** Options of whatever takes a place in the cluster: tasks and actors. */
 export interface Placed {

@@ -5,8 +5,6 @@
 //   SU2. Parameter tuples keep their shape: optional and rest elements and names survive.
 //   SU3. ObjectRef is one symbol for the value and the type, and `virga` re-exports that very
 //       symbol: an alias could not be named in the declarations of a user's package.
-/* oxlint-disable typescript/no-explicit-any -- inference of a user's signature needs any: unknown
-   and never make parameters of functions and generators unassignable */
 
 declare const valueOf: unique symbol
 
@@ -43,15 +41,19 @@ export interface ObjectRefStream<out Y> extends AsyncIterable<ObjectRef<Y>> {
 }
 
 /** Any function at all. */
-export type AnyFn = (...args: any[]) => unknown
+export type AnyFn = (...args: never[]) => unknown
 /** Any class at all. */
-export type AnyClass = new (...args: any) => any
+export type AnyClass = new (...args: never) => object
 /** Whether T is `any`. */
 export type IsAny<T> = 0 extends 1 & T ? true : false
 
 /** SU1. What may be given for a parameter of type T. Not distributive over unions. */
 export type Arg<T> =
-  IsAny<T> extends true ? any : [T] extends [ObjectRef<infer _>] ? ObjectRef<T> : T | ObjectRef<T>
+  IsAny<T> extends true
+    ? unknown
+    : [T] extends [ObjectRef<infer _>]
+      ? ObjectRef<T>
+      : T | ObjectRef<T>
 /** SU2. What may be given for the parameters P. */
 export type Args<P extends readonly unknown[]> = { [K in keyof P]: Arg<P[K]> }
 /** The parameters after the first. */
@@ -67,10 +69,12 @@ export type First<P extends readonly unknown[]> = P extends readonly [] ? never 
 /** The parameters of a function. */
 export type Params<F> = F extends (...args: infer P) => unknown ? P : never
 /** What a function returns. */
-export type Result<F> = F extends (...args: any[]) => infer R ? R : never
+export type Result<F> = F extends (...args: never[]) => infer R ? R : never
 
-type AnyGenerator = AsyncGenerator<any, any, any> | Generator<any, any, any>
-type Yielded<R> = R extends AsyncGenerator<infer Y, any, any> | Generator<infer Y, any, any>
+type AnyGenerator = AsyncGenerator<unknown, unknown, never> | Generator<unknown, unknown, never>
+type Yielded<R> = R extends
+  | AsyncGenerator<infer Y, unknown, never>
+  | Generator<infer Y, unknown, never>
   ? Y
   : never
 /** Whether a result is a stream: that of a generator function. */

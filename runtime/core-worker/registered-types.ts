@@ -1,11 +1,9 @@
 // registerType(): the user's own classes inside values. Called at the top level of a module, so
 // that every worker has them too; a codec made later gets what was registered before.
-import type { TypeCodec, ValueCodec } from '../protocol/value-codec.ts'
+import type { AnyClass, TypeCodec, ValueCodec } from '../protocol/value-codec.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { registry } from './registry-system.ts'
 
-// oxlint-disable-next-line typescript/no-explicit-any -- a class may take any arguments
-type AnyClass<T> = abstract new (...args: any[]) => T
 interface Apply {
   (codec: ValueCodec): void
   /** Set for a class of Virga's own. */
