@@ -21,7 +21,7 @@ import type { ActorInfo, ActorView } from '../protocol/messages.ts'
 import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
 import { pushTasks } from './push.ts'
-import type { Submitter } from './submit.ts'
+import type { TaskEnds } from './task-ends.ts'
 import { DONE, type TaskRecord } from './task-record.ts'
 
 /** How long a closed connection waits for the raylet to say what became of the actor. */
@@ -32,7 +32,7 @@ const LAST_WORDS_MS = 1000
 export interface ActorsDeps {
   dial(address: string): Peer
   watch(actorId: ActorId): Promise<ActorView>
-  submitter(): Submitter
+  readonly ends: Pick<TaskEnds, 'fail' | 'failLost'>
   readonly clock: Clock
 }
 
@@ -262,7 +262,7 @@ export class Actors {
       if (record.phase === DONE) continue
       record.timer?.cancel()
       if (record.retriesLeft === 0) {
-        this.#deps.submitter().failLost(record, unavailable(client, record))
+        this.#deps.ends.failLost(record, unavailable(client, record))
         continue
       }
       record.retriesLeft -= 1
@@ -290,8 +290,8 @@ export class Actors {
   #failAll(client: ActorClient, error: VirgaError): void {
     const lost = client.limbo
     client.limbo = []
-    for (const record of lost) this.#deps.submitter().failLost(record, error)
-    for (const record of client.queue.drain()) this.#deps.submitter().fail(record, error)
+    for (const record of lost) this.#deps.ends.failLost(record, error)
+    for (const record of client.queue.drain()) this.#deps.ends.fail(record, error)
   }
 
   #settled(client: ActorClient, view: ActorView): void {

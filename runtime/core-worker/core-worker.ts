@@ -6,6 +6,7 @@ import {
   TASK_ID_BYTES,
   driverTaskId,
   type JobId,
+  type ObjectId,
   type TaskId,
   type WorkerId,
 } from '../common/ids.ts'
@@ -35,11 +36,13 @@ import { peerHandlers } from './peer-handlers.ts'
 import { ActorRegistry } from './actor-registry.ts'
 import { storeLink } from './store-link.ts'
 import { actorIdOfObject, References } from './references.ts'
+import { ReplyReceiver } from './reply-receiver.ts'
 import type { ReplyWriter } from './reply-writer.ts'
 import { Scope } from './scope.ts'
 import { StoreClient, type ObjectMemory } from './store-client.ts'
 import { Tally } from './tally.ts'
 import { Submitter } from './submit.ts'
+import { TaskEnds } from './task-ends.ts'
 import type { TaskKind } from './task-kind.ts'
 import type { TaskRecord } from './task-record.ts'
 import { Values } from './values.ts'
@@ -87,7 +90,9 @@ export class CoreWorker {
   readonly handoffs: Handoffs
   readonly peers: Peers
   readonly store: StoreClient
+  readonly ends: TaskEnds
   readonly submitter: Submitter
+  readonly receiver: ReplyReceiver
   readonly leases: Leases
   readonly tally: Tally
   readonly actors: Actors
@@ -100,6 +105,11 @@ export class CoreWorker {
   readonly values = new Values(this)
   readonly blocking = new Blocking(this)
 
+  readonly #storeFree = (objectId: ObjectId): void => {
+    this.store.freed(objectId)
+    this.deps.raylet.notify('storeFree', { objectIds: [objectId] })
+  }
+
   constructor(deps: CoreWorkerDeps, options: CoreWorkerOptions) {
     this.deps = deps
     this.options = options
@@ -111,10 +121,7 @@ export class CoreWorker {
       dial,
       ownAddress: options.address,
       jobId: this.jobId,
-      storeFree: (objectId) => {
-        this.store.freed(objectId)
-        raylet.notify('storeFree', { objectIds: [objectId] })
-      },
+      storeFree: this.#storeFree,
       actorGone: (objectId) => {
         this.registry.gone(actorIdOfObject(objectId))
       },
@@ -151,14 +158,20 @@ export class CoreWorker {
         raylet.notify(type, message)
       },
       fail: (record, error) => {
-        this.submitter.fail(record, error)
+        this.ends.fail(record, error)
       },
     })
+    this.ends = this.#makeEnds()
     this.submitter = this.#makeSubmitter()
+    this.receiver = this.#makeReceiver()
+    raylet.onClosed = (error) => {
+      this.ends.failAll(error)
+      this.blocking.failAll(error)
+    }
     this.actors = new Actors({
       dial,
       watch: (actorId) => this.registry.watch(actorId),
-      submitter: () => this.submitter,
+      ends: this.ends,
       clock,
     })
     this.getter = this.#makeGetter()
@@ -247,6 +260,34 @@ export class CoreWorker {
     })
   }
 
+  #makeEnds(): TaskEnds {
+    return new TaskEnds({
+      clock: this.deps.clock,
+      references: this.references,
+      tally: this.tally,
+      storeFree: this.#storeFree,
+      limitDone: (record) => {
+        this.limiters.release(record)
+      },
+      onPending: (some) => {
+        this.deps.raylet.hold(some ? 1 : -1)
+      },
+    })
+  }
+
+  #makeReceiver(): ReplyReceiver {
+    return new ReplyReceiver({
+      codec: this.codec,
+      references: this.references,
+      handoffs: this.handoffs,
+      ends: this.ends,
+      storeFree: this.#storeFree,
+      retry: (record) => {
+        this.submitter.retry(record)
+      },
+    })
+  }
+
   #makeSubmitter(): Submitter {
     const { clock, raylet } = this.deps
     const encoder = new ArgumentEncoder({
@@ -254,25 +295,12 @@ export class CoreWorker {
       entryOf: (ref) => entryIn(ref, this.references),
       storeLarge: (encoded) => this.values.storeLarge(encoded),
     })
-    const submitter = new Submitter({
+    return new Submitter({
       clock,
-      codec: this.codec,
       references: this.references,
-      handoffs: this.handoffs,
       leases: this.leases,
-      tally: this.tally,
+      ends: this.ends,
       encoder,
-      streamHooks: {
-        consumed: (record, consumed) => {
-          const { peer, seq } = record
-          peer?.with((channel) => {
-            channel.notify('streamAck', { seq, consumed })
-          })
-        },
-      },
-      storeFree: (objectId) => {
-        raylet.notify('storeFree', { objectIds: [objectId] })
-      },
       resolve: (entry) => {
         this.values.resolve(entry)
       },
@@ -289,17 +317,6 @@ export class CoreWorker {
       limit: (record, start) => {
         this.limiters.acquire(record, start)
       },
-      limitDone: (record) => {
-        this.limiters.release(record)
-      },
     })
-    submitter.onPending = (some) => {
-      raylet.hold(some ? 1 : -1)
-    }
-    raylet.onClosed = (error) => {
-      this.submitter.failAll(error)
-      this.blocking.failAll(error)
-    }
-    return submitter
   }
 }

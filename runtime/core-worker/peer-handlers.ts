@@ -13,11 +13,12 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
       executionOf(worker).executor.push(peer, reader)
     },
     reply: (peer, reader) => {
-      worker.submitter.replies(peer, reader)
+      worker.receiver.replies(peer, reader)
+      worker.leases.replied(peer)
     },
     closed: (peer) => {
       worker.execution?.executor.ownerGone(peer)
-      worker.submitter.peerClosed(peer)
+      worker.ends.peerClosed(peer)
     },
     notified: (peer, type, message) => {
       notices[type]?.(peer, message as never)
@@ -58,7 +59,7 @@ function peerNotices(worker: CoreWorker): PeerNoticeHandlers {
       worker.submitter.started(peer, seq)
     },
     streamItem: (peer, message) => {
-      worker.submitter.streamItem(peer, message)
+      worker.receiver.streamItem(peer, message)
     },
     streamAck: (peer, message) => {
       executionOf(worker).executor.streamAck(peer, message)

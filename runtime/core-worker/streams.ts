@@ -8,15 +8,9 @@ import type { TaskRecord } from './task-record.ts'
 /** More than any stream yields: lifts the back-pressure. */
 const STREAM_UNLIMITED = Number.MAX_SAFE_INTEGER
 
-export interface StreamHooks {
-  /** Tells the producer of the current attempt that `consumed` items were taken. */
-  consumed(record: TaskRecord, consumed: number): void
-}
-
 export class StreamState {
   readonly record: TaskRecord
   readonly completed: ObjectEntry
-  readonly #hooks: StreamHooks
   /** Items that came and were not taken: the producer waits at streamBufferSize of them. */
   readonly #items = new Map<number, ObjectEntry>()
   #arrived = 0
@@ -27,11 +21,10 @@ export class StreamState {
   #wake: (() => void)[] = []
   #lifted = false
 
-  constructor(record: TaskRecord, hooks: StreamHooks) {
+  constructor(record: TaskRecord) {
     this.record = record
     this.completed = new ObjectEntry(record.scope, record.index, 0)
     this.completed.task = record
-    this.#hooks = hooks
   }
 
   get ended(): boolean {
@@ -78,19 +71,28 @@ export class StreamState {
     const entry = this.#items.get(this.#taken)
     this.#items.delete(this.#taken)
     this.#taken += 1
-    if (!this.#lifted) this.#hooks.consumed(this.record, this.#taken)
+    if (!this.#lifted) this.#tellProducer()
     return entry
   }
 
-  /** A new attempt starts from its first item; what was taken counts as consumed there too. */
-  get consumed(): number {
-    return this.#lifted ? STREAM_UNLIMITED : this.#taken
+  /** An attempt begins: what was taken, or lifted, counts there too. */
+  begun(): void {
+    if (this.#lifted || this.#taken > 0) this.#tellProducer()
   }
 
   lift(): void {
     if (this.#lifted || this.ended) return
     this.#lifted = true
-    this.#hooks.consumed(this.record, STREAM_UNLIMITED)
+    this.#tellProducer()
+  }
+
+  /** Tells the producer of the current attempt how many items were taken. */
+  #tellProducer(): void {
+    const { peer, seq } = this.record
+    const consumed = this.#lifted ? STREAM_UNLIMITED : this.#taken
+    peer?.with((channel) => {
+      channel.notify('streamAck', { seq, consumed })
+    })
   }
 
   #notify(): void {

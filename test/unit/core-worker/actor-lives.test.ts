@@ -4,7 +4,6 @@ import { ActorUnavailableError } from '../../../runtime/common/errors.ts'
 import type { ActorId } from '../../../runtime/common/ids.ts'
 import { Actors } from '../../../runtime/core-worker/actors.ts'
 import { Peer } from '../../../runtime/core-worker/peers.ts'
-import type { Submitter } from '../../../runtime/core-worker/submit.ts'
 import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
 import type { ActorInfo, ActorView } from '../../../runtime/protocol/messages.ts'
 import { HandClock } from '../../support/hand-clock.ts'
@@ -35,7 +34,7 @@ test('CA2: the old life may end its connection after the next one is known', asy
       return peer
     },
     watch: () => Promise.resolve(alive(0, '@first')),
-    submitter: () => ({ failLost }) as unknown as Submitter,
+    ends: { fail: failLost, failLost },
   })
   const kind = { actorId, name: 'A.run' }
   const record = { kind, phase: 2, retriesLeft: 0, isAt: () => true } as unknown as TaskRecord

@@ -1,0 +1,117 @@
+// What workers answer, at the owner: replies and items of streams complete the entries of their
+// task. The other end is reply-writer.ts.
+import type { ObjectId } from '../common/ids.ts'
+import type { ByteReader } from '../protocol/byte-reader.ts'
+import type { PeerNotices } from '../protocol/messages.ts'
+import { REPLY_VALUE, readReplyHead } from '../protocol/task-frames.ts'
+import type { ValueCodec } from '../protocol/value-codec.ts'
+import { decodeFailure, errorOf, mayRetryFailure } from './failure.ts'
+import type { Handoffs } from './handoffs.ts'
+import { ObjectEntry, type StoredAt } from './object-entry.ts'
+import type { Peer } from './peers.ts'
+import type { References } from './references.ts'
+import {
+  completeEntry,
+  completeInline,
+  completeTask,
+  copyOf,
+  failTask,
+  readReply,
+  type Reply,
+} from './replies.ts'
+import type { TaskEnds } from './task-ends.ts'
+import { DONE, type TaskRecord } from './task-record.ts'
+
+export interface ReplyReceiverDeps {
+  readonly codec: ValueCodec
+  readonly references: References
+  readonly handoffs: Handoffs
+  readonly ends: TaskEnds
+  storeFree(objectId: ObjectId): void
+  retry(record: TaskRecord): void
+}
+
+export class ReplyReceiver {
+  readonly #deps: ReplyReceiverDeps
+
+  constructor(deps: ReplyReceiverDeps) {
+    this.#deps = deps
+  }
+
+  /** A frame of replies arrived. */
+  replies(peer: Peer, reader: ByteReader): void {
+    while (reader.remaining > 0) this.#reply(peer, reader)
+  }
+
+  /** An item of a stream arrived. */
+  streamItem(peer: Peer, message: PeerNotices['streamItem']): void {
+    const contained = this.#deps.handoffs.take(peer, message.handoff)
+    const record = peer.inFlight.get(message.seq)
+    // Late, of an attempt that was given up: the next one makes an object of the same id.
+    if (record?.stream === undefined) return
+    if (record.phase === DONE) {
+      if (message.stored !== undefined) this.#deps.storeFree(message.stored.objectId)
+      return
+    }
+    if (message.index === 0) record.stream.begun()
+    const entry = record.stream.item(message.index)
+    if (entry === undefined) {
+      this.#freeRepeated(message.stored)
+      return
+    }
+    const value = message.stored ?? copyOf(message.blob ?? new Uint8Array(0))
+    completeEntry(entry, value, contained, this.#deps)
+  }
+
+  /** An item that an earlier attempt had given: its object was made again. */
+  #freeRepeated(stored: StoredAt | undefined): void {
+    if (stored === undefined || this.#deps.references.find(stored.objectId) !== undefined) return
+    this.#deps.storeFree(stored.objectId)
+  }
+
+  /** One value for the one return of a task still awaited is the common case: it allocates nothing
+   *  but that value. Everything else is told by a Reply. */
+  #reply(peer: Peer, reader: ByteReader): void {
+    const head = readReplyHead(reader)
+    const record = peer.inFlight.take(head.seq)
+    const entry = record?.returns
+    if (
+      head.status === REPLY_VALUE &&
+      entry instanceof ObjectEntry &&
+      record?.isAt(peer, head.seq) === true
+    ) {
+      record.kind.timing.add(head.runMicros / 1000)
+      this.#deps.ends.end(record, false)
+      completeInline(entry, reader, this.#deps.codec)
+    } else this.#replied(peer, record, readReply(reader, head))
+  }
+
+  #replied(peer: Peer, record: TaskRecord | undefined, reply: Reply): void {
+    if (record === undefined) return
+    record.kind.timing.add(reply.runMs)
+    const contained = this.#deps.handoffs.take(peer, reply.handoff)
+    if (record.phase === DONE) this.#discard(record, reply)
+    if (!record.isAt(peer, reply.seq)) return
+    const { outcome } = reply
+    const failure =
+      outcome.kind === 'failed' ? decodeFailure(this.#deps.codec, outcome.blob) : undefined
+    if (failure !== undefined && record.retriesLeft !== 0 && mayRetryFailure(failure, record)) {
+      record.retriesLeft -= 1
+      this.#deps.retry(record)
+      return
+    }
+    this.#deps.ends.end(record, failure !== undefined)
+    if (failure === undefined) completeTask(record, outcome, contained, this.#deps)
+    else failTask(record, errorOf(failure, record))
+  }
+
+  /** Nobody waits for this result any more: what it put into the store goes, as does what its
+   *  arguments held (B1: the worker has registered what it kept of them). */
+  #discard(record: TaskRecord, { outcome }: Reply): void {
+    this.#deps.ends.release(record)
+    if (outcome.kind !== 'values') return
+    for (const value of outcome.values) {
+      if (!(value instanceof Uint8Array)) this.#deps.storeFree(value.objectId)
+    }
+  }
+}

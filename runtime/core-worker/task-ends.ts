@@ -1,0 +1,110 @@
+// The pending tasks of this process, and the end of each: a value, a failure, a cancellation, the
+// loss of its worker or of the cluster. Whatever it is, it comes once (U1), and what the task held
+// until then is let go.
+import type { Clock } from '../common/clock.ts'
+import type { ObjectId } from '../common/ids.ts'
+import { LiveTasks } from './live-tasks.ts'
+import { STORED } from './object-entry.ts'
+import type { Peer } from './peers.ts'
+import type { References } from './references.ts'
+import { failTask } from './replies.ts'
+import type { Tally } from './tally.ts'
+import { DONE, type TaskRecord } from './task-record.ts'
+
+export interface TaskEndsDeps {
+  readonly clock: Clock
+  readonly references: References
+  readonly tally: Tally
+  storeFree(objectId: ObjectId): void
+  limitDone(record: TaskRecord): void
+  /** Told when the number of pending tasks leaves or returns to zero. */
+  onPending(some: boolean): void
+}
+
+export class TaskEnds {
+  readonly #deps: TaskEndsDeps
+  readonly #live = new LiveTasks()
+  /** Set once the cluster is gone: what is submitted after that fails as well. */
+  #over: Error | undefined
+
+  constructor(deps: TaskEndsDeps) {
+    this.#deps = deps
+  }
+
+  /** From here on it is pending. */
+  begin(record: TaskRecord): void {
+    this.#live.add(record)
+    this.#deps.tally.submitted(record.kind)
+    if (this.#live.size === 1) this.#deps.onPending(true)
+    record.scope.adopt(record)
+    if (this.#over !== undefined) this.failSoon(record, this.#over)
+  }
+
+  /** The caller completes its entries at once after this. */
+  end(record: TaskRecord, failed: boolean): void {
+    record.phase = DONE
+    this.#deps.tally.ended(record.kind, failed)
+    record.timer?.cancel()
+    const { peer } = record
+    // What was pushed while its worker is being dialled has yet to be written (PE1).
+    if (peer?.dialling !== true) record.args = undefined
+    // A worker that still runs it may be about to register what it keeps of the arguments.
+    const runs = peer?.inFlight.get(record.seq) === record && !peer.closed
+    if (!runs) this.release(record)
+    record.scope.children?.delete(record)
+    record.onEnd?.()
+    if (record.kind.limit !== undefined) this.#deps.limitDone(record)
+    this.#live.delete(record)
+    if (this.#live.size === 0) this.#deps.onPending(false)
+  }
+
+  fail(record: TaskRecord, error: Error): void {
+    if (record.phase === DONE) return
+    this.end(record, true)
+    failTask(record, error)
+  }
+
+  /** Told by the ref, never by the call that is under way. */
+  failSoon(record: TaskRecord, error: Error): void {
+    this.#deps.clock.microtask(() => {
+      this.fail(record, error)
+    })
+  }
+
+  /** Its worker died under it: what it may have put into the store meanwhile goes too. */
+  failLost(record: TaskRecord, error: Error): void {
+    this.fail(record, error)
+    this.#freeUntold(record)
+  }
+
+  /** The cluster is gone. */
+  failAll(error: Error): void {
+    this.#over = error
+    for (const record of this.#live.all()) this.fail(record, error)
+  }
+
+  /** What its arguments hold is needed no more. */
+  release(record: TaskRecord): void {
+    const { holds } = record
+    record.holds = undefined
+    if (holds !== undefined) this.#deps.references.use(holds, -1)
+  }
+
+  /** A worker is gone, and with it what ended tasks were still held for. */
+  peerClosed(peer: Peer): void {
+    for (const [, record] of peer.inFlight.entries()) {
+      if (record.phase !== DONE) continue
+      this.release(record)
+      this.#freeUntold(record)
+    }
+  }
+
+  /** What the last attempt may have put into the store before its worker could say so. */
+  #freeUntold(record: TaskRecord): void {
+    const { references } = this.#deps
+    const expected = record.stream === undefined ? record.entries() : [record.stream.expected()]
+    for (const entry of expected) {
+      if (entry.state !== STORED) this.#deps.storeFree(references.idOf(entry))
+    }
+  }
+}
