@@ -8,7 +8,7 @@ import { TaskCancelledError, UsageError, type TaskTimeoutError } from '../common
 import type { Clock } from '../common/clock.ts'
 import type { ActorId } from '../common/ids.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
-import type { PeerNotices, TaskTemplate } from '../protocol/messages.ts'
+import type { PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
 import { readPushHeader } from '../protocol/task-frames.ts'
 import { asSystemFailure, timeoutError } from './failure.ts'
 import { Fifo } from './fifo.ts'

@@ -4,7 +4,7 @@
 //   receiver  take ─► registered ─► handoffDone
 // Arguments need no receipt: their sender holds them until the reply, which the receiver sends only
 // once it has registered them. Bounded by the messages not yet acknowledged.
-import type { HandoffMessage } from '../protocol/messages.ts'
+import type { HandoffMessage } from '../protocol/peer-messages.ts'
 import { sharedEntries } from './handles.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import type { Peer } from './peers.ts'

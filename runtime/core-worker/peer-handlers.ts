@@ -1,5 +1,5 @@
 // What other core-workers send to this one, and which part of it gets it.
-import type { PeerCalls, PeerNotices } from '../protocol/messages.ts'
+import type { PeerCalls, PeerNotices } from '../protocol/peer-messages.ts'
 import type { CoreWorker, Execution } from './core-worker.ts'
 import { PacedAnswers } from './paced-answers.ts'
 import type { Peer, PeerHandlers } from './peers.ts'

@@ -3,7 +3,7 @@
 import type { TaskCancelledError, TaskTimeoutError } from '../common/errors.ts'
 import type { TaskId } from '../common/ids.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
-import type { TaskTemplate } from '../protocol/messages.ts'
+import type { TaskTemplate } from '../protocol/peer-messages.ts'
 import type { Peer } from './peers.ts'
 import type { Scope, ScopeParts, ScopeSource } from './scope.ts'
 import type { StreamProducer } from './stream-producer.ts'

@@ -14,7 +14,7 @@ import {
   type ReplyHead,
   type StoredValue,
 } from '../protocol/task-frames.ts'
-import type { HandoffMessage } from '../protocol/messages.ts'
+import type { HandoffMessage } from '../protocol/peer-messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry } from './object-entry.ts'
 import type { References } from './references.ts'

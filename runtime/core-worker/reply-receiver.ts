@@ -2,7 +2,7 @@
 // task. The other end is reply-writer.ts.
 import type { ObjectId } from '../common/ids.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
-import type { PeerNotices } from '../protocol/messages.ts'
+import type { PeerNotices } from '../protocol/peer-messages.ts'
 import { REPLY_VALUE, readReplyHead } from '../protocol/task-frames.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { decodeFailure, errorOf, mayRetryFailure } from './failure.ts'

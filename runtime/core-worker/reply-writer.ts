@@ -6,7 +6,7 @@ import { INLINE_BYTES_MAX } from '../common/limits.ts'
 import type { Hash } from '../common/random.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
 import { SEGMENT_REPLY } from '../protocol/channel.ts'
-import type { HandoffMessage } from '../protocol/messages.ts'
+import type { HandoffMessage } from '../protocol/peer-messages.ts'
 import {
   REPLY_CANCELLED,
   REPLY_FAILED,

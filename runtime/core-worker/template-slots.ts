@@ -6,7 +6,7 @@
 //   TS2. There are at most TEMPLATES_PER_PEER_MAX slots: then the one given longest ago is given
 //        anew. A program that names every task would else leave a template of each at its workers.
 import { TEMPLATES_PER_PEER_MAX } from '../common/limits.ts'
-import type { TaskTemplate } from '../protocol/messages.ts'
+import type { TaskTemplate } from '../protocol/peer-messages.ts'
 import { capturedBy } from './captured.ts'
 import type { PeerChannel } from './peers.ts'
 import type { TaskKind } from './task-kind.ts'

@@ -5,13 +5,8 @@ import { toHex } from '../common/ids.ts'
 import type { Clock } from '../common/clock.ts'
 import { WORKER_EXIT_GRACE_MS } from '../common/limits.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
-import type {
-  ActorSpec,
-  ClientNotices,
-  FunctionIdentity,
-  PeerNotices,
-  TaskTemplate,
-} from '../protocol/messages.ts'
+import type { ActorSpec, ClientNotices, FunctionIdentity } from '../protocol/messages.ts'
+import type { PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
 import { ARGUMENT_INLINE, readStored } from '../protocol/task-frames.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { Executor, NeedsEntryFirst, type Runnable, type RunTimes } from './execute.ts'

@@ -4,7 +4,7 @@ import { TEMPLATES_PER_PEER_MAX } from '../../../runtime/common/limits.ts'
 import type { JobId } from '../../../runtime/common/ids.ts'
 import type { TaskKind } from '../../../runtime/core-worker/task-kind.ts'
 import { TemplateSlots } from '../../../runtime/core-worker/template-slots.ts'
-import type { PeerNotices, TaskTemplate } from '../../../runtime/protocol/messages.ts'
+import type { PeerNotices, TaskTemplate } from '../../../runtime/protocol/peer-messages.ts'
 
 const aKind = (name: string): TaskKind => {
   const kind: Partial<TaskKind> = {

@@ -1,0 +1,71 @@
+// The messages between core-workers, as types: what an owner pushes beside its tasks, what comes
+// back beside the replies, and what borrowers ask an owner. Hot messages (push, reply) are segments
+// of their own: see task-frames.ts.
+import type { ActorId, JobId, ObjectId, WorkerId } from '../common/ids.ts'
+import type { ResourceSet } from '../common/resources.ts'
+import type { FunctionIdentity, WireStrategy } from './messages.ts'
+
+/** An object as its owner or a borrower describes it to a peer. */
+export type Resolution =
+  | { readonly kind: 'inline'; readonly blob: Uint8Array }
+  | { readonly kind: 'stored'; readonly objectId: ObjectId; readonly sizeBytes: number }
+  | { readonly kind: 'failed'; readonly blob: Uint8Array }
+
+export interface PeerCalls {
+  peerHello: [{ workerId: WorkerId; address: string; jobId: JobId }, { workerId: WorkerId }]
+  /** Answered when the object is complete. */
+  getObject: [{ objectId: ObjectId }, Resolution]
+  borrow: [{ objectId: ObjectId }, undefined]
+}
+
+/** Refs inside a value on its way, held by the sender until it hears handoffDone. */
+export interface HandoffMessage {
+  readonly id: number
+  readonly refs: readonly Uint8Array[]
+}
+
+export interface PeerNotices {
+  template: { slot: number; template: TaskTemplate }
+  /** The worker is leased to the sender; before what is pushed under that lease. */
+  leased: { gpuIds: readonly number[]; resources: ResourceSet }
+  handBack: { below: number }
+  handedBack: { seqs: readonly number[] }
+  cancelTask: { seq: number; force: boolean; recursive: boolean; timedOut?: boolean }
+  started: { seq: number }
+  streamItem: {
+    seq: number
+    index: number
+    blob?: Uint8Array
+    stored?: { objectId: ObjectId; sizeBytes: number }
+    handoff?: HandoffMessage
+  }
+  streamAck: { seq: number; consumed: number }
+  release: { objectId: ObjectId }
+  cancelObject: { objectId: ObjectId; force: boolean; recursive: boolean }
+  /** The worker ends after what it runs now: its owner returns the lease. */
+  retiring: object
+  handoffDone: { handoffId: number }
+}
+
+/** What all tasks of one kind share; sent once per connection. */
+export interface TaskTemplate {
+  readonly kind: 'task' | 'actor'
+  readonly fn: FunctionIdentity
+  readonly method?: string
+  readonly actorId?: ActorId
+  readonly name: string
+  readonly jobId: JobId
+  readonly numReturns: number
+  readonly streaming: boolean
+  readonly streamBufferSize: number
+  readonly timeoutMs?: number
+  readonly maxCalls?: number
+  readonly concurrencyGroup?: string
+  /** The limiter whose token the task holds while it runs. */
+  readonly limit?: string
+  /** Tells the owner when the task starts (tasks with a time-out). */
+  readonly reportStart: boolean
+  readonly resources: ResourceSet
+  /** Where its own submissions run when they name no place: a group that captures child tasks. */
+  readonly captured?: WireStrategy
+}
