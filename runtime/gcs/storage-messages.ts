@@ -1,18 +1,8 @@
-// The calls of Storage as messages, between a raylet and the one that hosts the GCS.
-import type {
-  AppendedRow,
-  DeleteOutcome,
-  Present,
-  QueryOptions,
-  ReadOptions,
-  Row,
-  RowKey,
-  RowValue,
-  Storage,
-  TableName,
-  TransactItem,
-  WriteOutcome,
-} from './storage.ts'
+// The calls of Storage as messages, between a raylet and the one that hosts the GCS. Their types
+// are those of the port's methods, so they are written there alone.
+import { UnsupportedMessageError } from '../common/errors.ts'
+import { showValue } from '../common/show-value.ts'
+import type { Storage } from './storage.ts'
 
 /** For a Channel; `storage` may stand beside other calls. */
 export interface StorageCalls {
@@ -29,48 +19,48 @@ export interface StorageRequest {
   readonly call: StorageCall
 }
 
-export type StorageCall =
-  | { readonly kind: 'get'; readonly key: RowKey; readonly options: ReadOptions }
-  | {
-      readonly kind: 'putIf'
-      readonly key: RowKey
-      readonly value: RowValue
-      readonly expected: 'ABSENT' | number
-    }
-  | {
-      readonly kind: 'update'
-      readonly key: RowKey
-      readonly fields: RowValue
-      readonly expected: Present
-    }
-  | { readonly kind: 'delete'; readonly key: RowKey; readonly expected: Present }
-  | {
-      readonly kind: 'query'
-      readonly table: TableName
-      readonly pk: string
-      readonly options: QueryOptions
-    }
-  | { readonly kind: 'append'; readonly rows: readonly AppendedRow[] }
-  | { readonly kind: 'transact'; readonly items: readonly TransactItem[] }
+export type StorageMethod = keyof Storage
 
-export type StorageReply = Row | WriteOutcome | DeleteOutcome | readonly Row[] | boolean | undefined
+/** A method and its arguments. */
+export type StorageCall<M extends StorageMethod = StorageMethod> = {
+  readonly [K in M]: { readonly kind: K; readonly args: Readonly<Parameters<Storage[K]>> }
+}[M]
 
-/** Makes a call. */
-export function perform(storage: Storage, call: StorageCall): Promise<StorageReply> {
-  switch (call.kind) {
-    case 'get':
-      return storage.get(call.key, call.options)
-    case 'putIf':
-      return storage.putIf(call.key, call.value, call.expected)
-    case 'update':
-      return storage.update(call.key, call.fields, call.expected)
-    case 'delete':
-      return storage.delete(call.key, call.expected)
-    case 'query':
-      return storage.query(call.table, call.pk, call.options)
-    case 'append':
-      return storage.append(call.rows).then(() => undefined)
-    case 'transact':
-      return storage.transact(call.items)
+export type StorageReply<M extends StorageMethod = StorageMethod> = Awaited<ReturnType<Storage[M]>>
+
+type Methods = {
+  readonly [K in StorageMethod]: (
+    ...args: Readonly<Parameters<Storage[K]>>
+  ) => ReturnType<Storage[K]>
+}
+
+const ACCESS: Readonly<Record<StorageMethod, 'READ' | 'WRITE'>> = {
+  get: 'READ',
+  query: 'READ',
+  putIf: 'WRITE',
+  update: 'WRITE',
+  delete: 'WRITE',
+  append: 'WRITE',
+  transact: 'WRITE',
+}
+
+export const isWrite = (kind: StorageMethod): boolean => ACCESS[kind] === 'WRITE'
+
+/**
+ * Makes a call.
+ * @throws UnsupportedMessageError for one that the port does not have.
+ */
+export async function perform<M extends StorageMethod>(
+  storage: Storage,
+  { kind, args }: StorageCall<M>,
+): Promise<StorageReply<M>> {
+  // What else the object can do is none of a peer's business.
+  if (!Object.hasOwn(ACCESS, kind)) {
+    throw new UnsupportedMessageError(
+      `the GCS has no call ${showValue(kind)}: use the same version of virga on all nodes`,
+      { data: { type: kind } },
+    )
   }
+  const methods: Methods = storage
+  return await methods[kind](...args)
 }

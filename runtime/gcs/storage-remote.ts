@@ -4,7 +4,13 @@
 import { Attempts, type AttemptsDeps, type Failure } from './attempts.ts'
 import { checkKey, copyValue } from './row-value.ts'
 import { CALLS_IN_FLIGHT_MAX } from './storage-host.ts'
-import type { StorageCall, StorageReply, StorageRequest } from './storage-messages.ts'
+import {
+  isWrite,
+  type StorageCall,
+  type StorageMethod,
+  type StorageReply,
+  type StorageRequest,
+} from './storage-messages.ts'
 import {
   checkTransaction,
   type AppendedRow,
@@ -67,54 +73,57 @@ export class RemoteStorage implements Storage {
 
   async get(key: RowKey, options: ReadOptions = {}): Promise<Row | undefined> {
     checkKey(key)
-    return (await this.#call({ kind: 'get', key, options })) as Row | undefined
+    return await this.#call('get', key, options)
   }
 
   async putIf(key: RowKey, value: RowValue, expected: 'ABSENT' | number): Promise<WriteOutcome> {
     checkKey(key)
-    const call = { kind: 'putIf', key, value: copyValue(value), expected } as const
-    return (await this.#call(call)) as WriteOutcome
+    return await this.#call('putIf', key, copyValue(value), expected)
   }
 
   async update(key: RowKey, fields: RowValue, expected: Present): Promise<WriteOutcome> {
     checkKey(key)
-    const call = { kind: 'update', key, fields: copyValue(fields), expected } as const
-    return (await this.#call(call)) as WriteOutcome
+    return await this.#call('update', key, copyValue(fields), expected)
   }
 
   async delete(key: RowKey, expected: Present): Promise<DeleteOutcome> {
     checkKey(key)
-    return (await this.#call({ kind: 'delete', key, expected })) as DeleteOutcome
+    return await this.#call('delete', key, expected)
   }
 
   async query(table: TableName, pk: string, options: QueryOptions = {}): Promise<readonly Row[]> {
-    return (await this.#call({ kind: 'query', table, pk, options })) as readonly Row[]
+    return await this.#call('query', table, pk, options)
   }
 
   async append(rows: readonly AppendedRow[]): Promise<void> {
     for (const { key } of rows) checkKey(key)
     const copied = rows.map((row) => ({ ...row, value: copyValue(row.value) }))
-    await this.#call({ kind: 'append', rows: copied })
+    await this.#call('append', copied)
   }
 
   async transact(items: readonly TransactItem[]): Promise<boolean> {
     checkTransaction(items)
     for (const { key } of items) checkKey(key)
-    return (await this.#call({ kind: 'transact', items: items.map(copied) })) as boolean
+    return await this.#call('transact', items.map(copied))
   }
 
-  async #call(call: StorageCall): Promise<StorageReply> {
+  async #call<M extends StorageMethod>(
+    kind: M,
+    ...args: Parameters<Storage[M]>
+  ): Promise<StorageReply<M>> {
+    const call = { kind, args } as StorageCall
     while (this.#running.size >= CALLS_IN_FLIGHT_MAX) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
     const sequence = this.#next++
     this.#running.add(sequence)
     try {
-      return await this.#attempts.run({
-        name: `${call.kind} at the host of the GCS`,
-        writes: call.kind !== 'get' && call.kind !== 'query',
+      const reply = await this.#attempts.run({
+        name: `${kind} at the host of the GCS`,
+        writes: isWrite(kind),
         attempt: () => this.#attempt(sequence, call),
       })
+      return reply as StorageReply<M>
     } finally {
       this.#running.delete(sequence)
       this.#waiting.shift()?.()

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { GcsUnavailableError, GcsWriteUnknownError } from '../../../runtime/common/errors.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
@@ -112,16 +112,34 @@ describe('RemoteStorage', () => {
 
   test('F19: of a request that arrives twice the second is not made', async () => {
     const host = new StorageHost(new MemoryStorage())
-    const call = { kind: 'putIf', key, value: {}, expected: 'ABSENT' } as const
+    const call = { kind: 'putIf', args: [key, {}, 'ABSENT'] } as const
     const request = { client: 'c', sequence: 0, endedBelow: 0, call }
     const replies = await Promise.all([host.handle(request), host.handle(request)])
     for (const reply of replies) expect(reply).toMatchObject({ won: true })
     expect(await host.handle({ ...request, client: 'd' })).toMatchObject({ won: false })
   })
 
+  test('a call that the port does not have is refused, whatever else the storage can do', async () => {
+    const closed = vi.fn()
+    const host = new StorageHost(Object.assign(new MemoryStorage(), { close: closed }))
+    for (const kind of ['close', 'constructor', 'nonsense']) {
+      const request = {
+        client: 'c',
+        sequence: kind.length,
+        endedBelow: 0,
+        call: { kind, args: [] },
+      }
+      await expect(host.handle(request as unknown as StorageRequest)).rejects.toMatchObject({
+        code: 'ERR_UNSUPPORTED_MESSAGE',
+        data: { type: kind },
+      })
+    }
+    expect(closed).not.toHaveBeenCalled()
+  })
+
   test('what the client has ended is forgotten; what it has not is bounded', async () => {
     const host = new StorageHost(new MemoryStorage())
-    const call = { kind: 'append', rows: [{ key, value: {} }] } as const
+    const call = { kind: 'append', args: [[{ key, value: {} }]] } as const
     for (let sequence = 0; sequence < 5000; sequence++) {
       await host.handle({ client: 'c', sequence, endedBelow: sequence, call })
     }
