@@ -1,44 +1,27 @@
 // What each message to a raylet must look like, checked before anything acts on it (pure): a client
 // of another version, or a broken one, must not leave the brain half changed.
-// Extra fields are let pass: a newer client may send some.
 import { ProtocolError } from '../common/errors.ts'
+import {
+  amount,
+  bytes,
+  count,
+  flag,
+  listOf,
+  misfit,
+  number,
+  object,
+  oneOf,
+  optional,
+  recordOf,
+  shape,
+  text,
+  type Fields,
+  type Shape,
+} from '../common/shape.ts'
 import { showValue } from '../common/show-value.ts'
 import type { RayletCalls, RayletNotices, TaskEventRun } from '../protocol/messages.ts'
 
-type Check = (value: unknown) => boolean
-type Fields = Readonly<Record<string, Check>>
-
-const text: Check = (value) => typeof value === 'string'
-const flag: Check = (value) => typeof value === 'boolean'
-const number: Check = (value) => typeof value === 'number' && !Number.isNaN(value)
-const amount: Check = (value) => number(value) && (value as number) >= 0
-const count: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0
-const bytes: Check = (value) => value instanceof Uint8Array
-const object = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null
-
-const optional =
-  (check: Check): Check =>
-  (value) =>
-    value === undefined || check(value)
-const listOf =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.every(check)
-const recordOf =
-  (check: Check): Check =>
-  (value) =>
-    object(value) && !Array.isArray(value) && Object.values(value).every(check)
-const shape =
-  (fields: Fields): Check =>
-  (value) =>
-    object(value) && Object.entries(fields).every(([name, check]) => check(value[name]))
-const oneOf =
-  (...values: readonly unknown[]): Check =>
-  (value) =>
-    values.includes(value)
-
-const strategy: Check = (value) => {
+const strategy: Shape = (value) => {
   if (!object(value)) return false
   const { kind, groupId, bundleIndex, nodeId } = value
   if (kind === 'PLACEMENT_GROUP') return text(groupId) && Number.isSafeInteger(bundleIndex)
@@ -61,12 +44,12 @@ const progress = shape({
   ...{ name: text, kind },
   ...{ pending: count, running: count, done: count, failed: count },
 })
-const column: Check = (value) => value instanceof Float64Array
+const column: Shape = (value) => value instanceof Float64Array
 const eventColumns = shape({
   ...{ parent: text, name: text, kind, state: oneOf('FINISHED', 'FAILED'), attempt: count },
   ...{ indices: column, startsMs: column, endsMs: column },
 })
-const eventRun: Check = (value) => {
+const eventRun: Shape = (value) => {
   if (!eventColumns(value)) return false
   const { indices, startsMs, endsMs } = value as TaskEventRun
   return startsMs.length === indices.length && endsMs.length === indices.length
@@ -142,13 +125,12 @@ const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
 export function checkMessage(what: 'call' | 'notice', type: string, message: object): void {
   const all: Readonly<Record<string, Fields>> = what === 'call' ? CALLS : NOTICES
   const fields = Object.hasOwn(all, type) ? all[type] : undefined
-  for (const [name, check] of Object.entries(fields ?? NOTHING)) {
-    const value = (message as Record<string, unknown>)[name]
-    if (check(value)) continue
-    throw new ProtocolError(
-      `a malformed message '${type}' arrived: its field '${name}' cannot be ${showValue(value)}. ` +
-        'Use the same version of virga on both sides.',
-      { data: { type, field: name } },
-    )
-  }
+  const field = fields && misfit(fields, message)
+  if (field === undefined) return
+  const value = (message as Record<string, unknown>)[field]
+  throw new ProtocolError(
+    `a malformed message '${type}' arrived: its field '${field}' cannot be ${showValue(value)}. ` +
+      'Use the same version of virga on both sides.',
+    { data: { type, field } },
+  )
 }
