@@ -51,7 +51,10 @@ export class FrameTooLargeError extends ProtocolError {
   }
 }
 
-/** The bytes are no value of the codec, or no message of the schema. `data.offset` where known. */
+/**
+ * The bytes are no value of the codec, or no message of the schema: `data.offset` where known. Or a
+ * row of the GCS is none of its kind: `data.table`, `data.pk`, `data.sk`, `data.field`.
+ */
 export class DecodeError extends ProtocolError {
   declare readonly code: DecodeCode
   static {

@@ -18,6 +18,10 @@ export const optional =
   (inner: Shape): Shape =>
   (value) =>
     value === undefined || inner(value)
+export const nullOr =
+  (inner: Shape): Shape =>
+  (value) =>
+    value === null || inner(value)
 export const listOf =
   (inner: Shape): Shape =>
   (value) =>

@@ -14,10 +14,12 @@
 //   AC2. A name belongs to at most one actor that is not DEAD.
 // Source: Ray gcs_actor_manager.h (states); faults.md F07, F12, F30, I6.
 import { GcsUnavailableError } from '../common/errors.ts'
+import { bytes, count, flag, number, oneOf, nullOr, shape, text } from '../common/shape.ts'
 import { decideTogether, decideUpdate } from './decide.ts'
 import { asName, type ActorName, type NameRow } from './names.ts'
-import type { RowValue, Storage, TransactItem } from './storage.ts'
 import { queryAll } from './query-all.ts'
+import { readRow, type FieldsOf } from './read-row.ts'
+import type { Row, RowValue, Storage, TransactItem } from './storage.ts'
 import { actorKey, jobPartitions, nameKey } from './tables.ts'
 
 const TRIES_MAX = 5
@@ -44,6 +46,13 @@ export interface ActorRow {
   readonly address: string
   /** Why it is DEAD. */
   readonly death: string
+}
+
+const ACTOR: FieldsOf<ActorRow> = {
+  ...{ actorId: text, owner: text, name: nullOr(shape({ namespace: text, name: text })) },
+  ...{ detached: flag, maxRestarts: number, spec: bytes },
+  state: oneOf('PENDING_CREATION', 'ALIVE', 'RESTARTING', 'DEAD'),
+  ...{ incarnation: count, nodeId: text, epoch: count, address: text, death: text },
 }
 
 export type NewActor = Omit<ActorRow, 'state' | 'incarnation' | 'address' | 'death'>
@@ -79,7 +88,7 @@ export async function registerActor(
     })
     if (outcome.won || named === undefined) return undefined
     const holder = await storage.get(named)
-    if (holder !== undefined) return asName(holder.value)
+    if (holder !== undefined) return asName(holder)
     // Released between the two: the name may be had.
     if (tries >= TRIES_MAX)
       throw new GcsUnavailableError(`the name of actor ${actorId} is in dispute`)
@@ -88,7 +97,7 @@ export async function registerActor(
 
 export async function readActor(storage: Storage, actorId: string): Promise<ActorRow | undefined> {
   const row = await storage.get(actorKey(actorId))
-  return row && asActor(row.value)
+  return row && asActor(row)
 }
 
 /** A job's actors, the dead included; may be a second old. */
@@ -96,7 +105,7 @@ export async function readActors(storage: Storage, jobId: string): Promise<reado
   const rows = await Promise.all(
     jobPartitions(jobId).map((pk) => queryAll(storage, pk, { prefix: 'A#', stale: true })),
   )
-  return rows.flat().map((row) => asActor(row.value))
+  return rows.flat().map((row) => asActor(row))
 }
 
 /** Arrow 2. @returns whether this incarnation is still the one. */
@@ -134,7 +143,7 @@ export async function claimRestart(
     key: actorKey(actorId),
     fields: { state: 'RESTARTING', incarnation, nodeId, epoch, address: '' },
     expected: { fields: { living: true, incarnation: gone.incarnation } },
-    isOurs: (value) => isLife(asActor(value), life),
+    isOurs: (value) => isLife(value, life),
   })
   return outcome.won ? life : undefined
 }
@@ -167,7 +176,7 @@ export async function actorDead(
   return (await decideTogether(storage, { key, items, isOurs: isDead })).won
 }
 
-const isLife = (actor: ActorRow, { incarnation, nodeId, epoch }: Incarnation): boolean =>
-  actor.incarnation === incarnation && actor.nodeId === nodeId && actor.epoch === epoch
+const isLife = (value: RowValue, { incarnation, nodeId, epoch }: Incarnation): boolean =>
+  value['incarnation'] === incarnation && value['nodeId'] === nodeId && value['epoch'] === epoch
 
-const asActor = (value: RowValue): ActorRow => value as unknown as ActorRow
+const asActor = (row: Row): ActorRow => readRow(row, ACTOR)

@@ -1,6 +1,8 @@
 // Demand that waits: each node tells the shapes that it cannot place, and the autoscaler reads them
 // all. A fact, written at most once a second and taken back when nothing waits any more.
+import { amount, count, listOf, recordOf, shape, text } from '../common/shape.ts'
 import { queryAll } from './query-all.ts'
+import { readRow, type FieldsOf } from './read-row.ts'
 import type { Storage } from './storage.ts'
 import { demandKey, shardsOf } from './tables.ts'
 
@@ -22,6 +24,15 @@ export interface NodeDemand {
   readonly shapes: readonly DemandShape[]
   /** Waiting beyond the shapes told. */
   readonly more: number
+}
+
+const SHAPE = {
+  ...{ resources: recordOf(amount), labels: listOf(recordOf(text)) },
+  ...{ count, waitingMs: amount },
+} satisfies FieldsOf<DemandShape>
+type DemandRow = Omit<NodeDemand, 'nodeId'>
+const DEMAND: FieldsOf<DemandRow> = {
+  ...{ epoch: count, shapes: listOf(shape(SHAPE)), more: count },
 }
 
 /** @param shapes  the largest counts first. */
@@ -48,6 +59,6 @@ export async function readDemand(
   )
   return shards
     .flat()
-    .map((row) => ({ ...row.value, nodeId: row.key.sk }) as unknown as NodeDemand)
+    .map((row) => ({ ...readRow<DemandRow>(row, DEMAND), nodeId: row.key.sk }))
     .filter(({ nodeId, epoch, shapes }) => shapes.length > 0 && isMember(nodeId, epoch))
 }

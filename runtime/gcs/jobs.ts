@@ -8,8 +8,10 @@
 //   JB2. Of many who claim a job one wins; only its attempt may end it. A job that has ended stays
 //       so.
 import { GcsUnavailableError } from '../common/errors.ts'
+import { amount, count, object, oneOf, text } from '../common/shape.ts'
 import { decideDelete, decideTogether, decideUpdate } from './decide.ts'
-import type { RowValue, Storage } from './storage.ts'
+import { readRow, type FieldsOf } from './read-row.ts'
+import type { Row, Storage } from './storage.ts'
 import { JOBS, PENDING_JOBS, jobKey, pendingJobKey } from './tables.ts'
 
 export type JobState = 'PENDING' | 'RUNNING' | 'STOPPED' | 'SUCCEEDED' | 'FAILED'
@@ -26,6 +28,11 @@ export interface JobRow {
   /** Who runs it: node id, or a Lambda request. */
   readonly runner: string
   readonly message: string
+}
+
+const JOB: FieldsOf<JobRow> = {
+  ...{ submissionId: text, state: oneOf('PENDING', 'RUNNING', 'STOPPED', 'SUCCEEDED', 'FAILED') },
+  ...{ request: object, submittedAtMs: amount, attempt: count, runner: text, message: text },
 }
 
 /** Arrow 1. @returns the job as it stands: of a repeated submission, the first one. */
@@ -45,7 +52,7 @@ export async function submitJob(
     isOurs: () => false,
   })
   const row = outcome.won ? outcome.row : outcome.current
-  return row === undefined ? value : asJob(row.value)
+  return row === undefined ? value : asJob(row)
 }
 
 /**
@@ -68,7 +75,7 @@ export async function claimJob(
   })
   await forgetPending(storage, submissionId)
   if (!outcome.won) return undefined
-  return asJob(outcome.row.value)
+  return asJob(outcome.row)
 }
 
 /**
@@ -92,13 +99,13 @@ export async function endJob(
   })
   await forgetPending(storage, submissionId)
   const row = outcome.won ? outcome.row : outcome.current
-  const job = row && asJob(row.value)
+  const job = row && asJob(row)
   return job !== undefined && isEnded(job) ? job : undefined
 }
 
 export async function readJob(storage: Storage, submissionId: string): Promise<JobRow | undefined> {
   const row = await storage.get(jobKey(submissionId))
-  return row && asJob(row.value)
+  return row && asJob(row)
 }
 
 /** A page of submitted jobs, by their ids; drivers that attached are not among them. */
@@ -107,7 +114,7 @@ export async function readJobs(
   options: { readonly after?: string; readonly limit: number },
 ): Promise<readonly JobRow[]> {
   const rows = await storage.query('cluster', JOBS, { ...options, stale: true })
-  return rows.map((row) => asJob(row.value)).filter(({ submissionId }) => submissionId)
+  return rows.filter(({ value }) => 'submissionId' in value).map((row) => asJob(row))
 }
 
 /** Jobs that wait for a runner. One that was claimed a moment ago may still be among them. */
@@ -129,4 +136,4 @@ async function forgetPending(storage: Storage, submissionId: string): Promise<vo
 }
 
 const isEnded = ({ state }: JobRow): boolean => state !== 'PENDING' && state !== 'RUNNING'
-const asJob = (value: RowValue): JobRow => value as unknown as JobRow
+const asJob = (row: Row): JobRow => readRow(row, JOB)

@@ -11,6 +11,7 @@
 import type { Clock, Timer } from '../common/clock.ts'
 import { GcsUnavailableError, GcsWriteUnknownError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
+import { bytes, count, listOf, shape, text } from '../common/shape.ts'
 import {
   SEGMENT_BYTES_MAX,
   findSpec,
@@ -18,6 +19,7 @@ import {
   type Segment,
   type TaskSpec,
 } from './lineage-segment.ts'
+import { readRow, type FieldsOf } from './read-row.ts'
 import type { AppendedRow, RowKey, Storage } from './storage.ts'
 import { segmentPartition } from './tables.ts'
 
@@ -45,6 +47,11 @@ export interface SpecPlace {
   readonly nodeId: string
   readonly epoch: number
   readonly segment: number
+}
+
+const SEGMENT: FieldsOf<Segment> = {
+  index: listOf(shape({ owner: text, runs: listOf(count) })),
+  packed: bytes,
 }
 
 interface Waiter {
@@ -172,8 +179,7 @@ export async function readSpec(
 ): Promise<Uint8Array | undefined> {
   const row = await storage.get(segmentKey(place))
   if (row === undefined) return undefined
-  const { index, packed } = row.value as unknown as Segment
-  return findSpec({ index, packed }, owner, sequence)
+  return findSpec(readRow(row, SEGMENT), owner, sequence)
 }
 
 const segmentKey = ({ nodeId, epoch, segment }: SpecPlace): RowKey => ({

@@ -1,6 +1,8 @@
 // Names of actors: one row per name, written once and released by its holder alone.
+import { amount, text } from '../common/shape.ts'
 import { decideDelete, decidePut } from './decide.ts'
-import type { RowValue, Storage } from './storage.ts'
+import { readRow, type FieldsOf } from './read-row.ts'
+import type { Row, Storage } from './storage.ts'
 import { nameKey } from './tables.ts'
 
 export interface ActorName {
@@ -14,6 +16,8 @@ export interface NameRow {
   readonly owner: string
   readonly sinceMs: number
 }
+
+const NAME: FieldsOf<NameRow> = { actorId: text, owner: text, sinceMs: amount }
 
 /**
  * Take a name, unless somebody has it.
@@ -31,7 +35,7 @@ export async function claimName(
     expected: 'ABSENT',
     isOurs: (value) => value['actorId'] === row.actorId,
   })
-  return outcome.won || outcome.current === undefined ? undefined : asName(outcome.current.value)
+  return outcome.won || outcome.current === undefined ? undefined : asName(outcome.current)
 }
 
 export async function findName(
@@ -39,7 +43,7 @@ export async function findName(
   { namespace, name }: ActorName,
 ): Promise<NameRow | undefined> {
   const row = await storage.get(nameKey(namespace, name))
-  return row && asName(row.value)
+  return row && asName(row)
 }
 
 /** Free a name, if that actor still has it. A lost race means that somebody else released it. */
@@ -51,7 +55,4 @@ export async function releaseName(
   await decideDelete(storage, nameKey(namespace, name), { fields: { actorId } })
 }
 
-export function asName(value: RowValue): NameRow {
-  const { actorId, owner, sinceMs } = value
-  return { actorId: String(actorId), owner: String(owner), sinceMs: Number(sinceMs) }
-}
+export const asName = (row: Row): NameRow => readRow(row, NAME)

@@ -7,8 +7,11 @@
 //   ND3. A node of another cluster epoch (tables restored or emptied under it) is no member.
 // Source: design 8; faults.md F08, F13-F16, F25, F37.
 import { GcsUnavailableError, NodeDiedError } from '../common/errors.ts'
+import { amount, count, listOf, oneOf, optional, recordOf, shape, text } from '../common/shape.ts'
+import { showValue } from '../common/show-value.ts'
 import { decidePut, decideUpdate } from './decide.ts'
 import { queryAll } from './query-all.ts'
+import { readRow, type FieldsOf } from './read-row.ts'
 import type { Row, RowValue, Storage, WriteOutcome } from './storage.ts'
 import { membershipKey, nodeKey, shardsOf } from './tables.ts'
 
@@ -45,6 +48,14 @@ export interface NodeRow extends NodeSpec {
   readonly death: string | undefined
 }
 
+const state = oneOf('ALIVE', 'DRAINING', 'DEAD')
+const COMMAND: FieldsOf<NodeCommand> = { sequence: count, kind: oneOf('drain', 'stop') }
+const NODE: FieldsOf<NodeRow> = {
+  ...{ nodeId: text, address: text, pid: count, totals: recordOf(amount), labels: recordOf(text) },
+  ...{ epoch: count, state, heartbeat: count, commands: listOf(shape(COMMAND)) },
+  ...{ lastCommand: count, doneCommand: count, death: optional(text) },
+}
+
 /** What every member is a member of. */
 export interface Membership {
   readonly clusterEpoch: string
@@ -57,6 +68,11 @@ export interface MembershipChange {
   readonly nodeId: string
   readonly epoch: number
   readonly state: NodeState
+}
+
+const CHANGE: FieldsOf<MembershipChange> = { version: count, nodeId: text, epoch: count, state }
+const MEMBERSHIP: FieldsOf<Membership> = {
+  ...{ clusterEpoch: text, version: count, changes: listOf(shape(CHANGE)) },
 }
 
 /** Who writes: a node in one epoch of its life. */
@@ -72,14 +88,16 @@ export interface Member {
  */
 export async function openMembership(storage: Storage, newEpoch: string): Promise<Membership> {
   const row = await storage.get(membershipKey)
-  if (row !== undefined) return asMembership(row.value)
+  if (row !== undefined) return asMembership(row)
   const outcome = await decidePut(storage, {
     key: membershipKey,
     value: { clusterEpoch: newEpoch, version: 0, changes: [] },
     expected: 'ABSENT',
     isOurs: (value) => value['clusterEpoch'] === newEpoch,
   })
-  return asMembership(rowOf(outcome)?.value ?? {})
+  const made = rowOf(outcome)
+  if (made !== undefined) return asMembership(made)
+  throw new GcsUnavailableError('the membership row went while it was made: try again')
 }
 
 /** @returns undefined when the tables are empty. */
@@ -88,7 +106,7 @@ export async function readMembership(
   options: { readonly stale: boolean },
 ): Promise<Membership | undefined> {
   const row = await storage.get(membershipKey, options)
-  return row && asMembership(row.value)
+  return row && asMembership(row)
 }
 
 /**
@@ -146,7 +164,7 @@ export async function writeHeartbeat(
   const expected = { fields: { epoch, alive: true } }
   const outcome = await storage.update(nodeKey(nodeId), { ...beat }, expected)
   if (!outcome.won) throw expelled(member, outcome.current?.value)
-  return asNode(outcome.row.value).commands.filter(({ sequence }) => sequence > beat.doneCommand)
+  return asNode(outcome.row).commands.filter(({ sequence }) => sequence > beat.doneCommand)
 }
 
 /** @throws NodeDiedError when the membership is not that of the member's cluster (ND3). */
@@ -156,13 +174,14 @@ export function checkMembership(member: Member, membership: Membership | undefin
 
 /** Why a member is none any more. */
 function expelled({ nodeId, epoch, clusterEpoch }: Member, value: RowValue | undefined): Error {
-  const node = value && asNode(value)
+  // Also for a row of another version: whoever wrote it, this member is none any more.
+  const { epoch: now, death } = value ?? {}
   const why =
-    node === undefined
+    value === undefined
       ? `it is not a member of cluster epoch ${clusterEpoch}: the tables were restored or emptied`
-      : node.epoch !== epoch
-        ? `epoch ${String(node.epoch)} of it has registered`
-        : `it was declared dead (${node.death ?? 'for no reason given'})`
+      : now !== epoch
+        ? `epoch ${showValue(now)} of it has registered`
+        : `it was declared dead (${typeof death === 'string' ? death : 'for no reason given'})`
   return new NodeDiedError(
     `node ${nodeId} in epoch ${String(epoch)} must stop: ${why}; start it anew`,
     { data: { nodeId, epoch, clusterEpoch } },
@@ -180,7 +199,7 @@ export async function sendCommand(
 ): Promise<boolean> {
   for (let conflicts = 0; conflicts < CONFLICTS_MAX; conflicts++) {
     const row = await storage.get(nodeKey(nodeId))
-    const node = row && asNode(row.value)
+    const node = row && asNode(row)
     if (node === undefined || node.state === 'DEAD') return false
     const { epoch, lastCommand, doneCommand } = node
     const pending = node.commands.filter(({ sequence }) => sequence > doneCommand)
@@ -217,8 +236,7 @@ export async function declareDead(storage: Storage, death: Death): Promise<boole
     expected: { fields: { epoch, heartbeat, alive: true } },
     isOurs: (value) => value['alive'] === false && value['epoch'] === epoch,
   })
-  const node = rowOf(outcome) && asNode(rowOf(outcome)?.value ?? {})
-  if (!outcome.won && node !== undefined && node.epoch === epoch) return false
+  if (!outcome.won && outcome.current?.value['epoch'] === epoch) return false
   await announce(storage, { nodeId, epoch }, 'DEAD')
   return true
 }
@@ -236,14 +254,14 @@ export async function announce(
   for (let conflicts = 0; conflicts < CONFLICTS_MAX; conflicts++) {
     const row = await storage.get(membershipKey)
     if (row === undefined) return // ND3 ends this node at its next heartbeat
-    const { clusterEpoch, version, changes } = asMembership(row.value)
+    const { clusterEpoch, version, changes } = asMembership(row)
     if (isTold(changes)) return
     const change: MembershipChange = { version: version + 1, nodeId, epoch, state }
     const outcome = await decidePut(storage, {
       key: membershipKey,
       value: { clusterEpoch, version: version + 1, changes: kept([...changes, change]) },
       expected: row.version,
-      isOurs: (value) => isTold(asMembership(value).changes),
+      isOurs: (value) => isTold(asMembership({ key: membershipKey, value }).changes),
     })
     if (outcome.won) return
   }
@@ -260,7 +278,7 @@ export async function readNode(
   options: { readonly stale: boolean },
 ): Promise<NodeRow | undefined> {
   const row = await storage.get(nodeKey(nodeId), options)
-  return row && asNode(row.value)
+  return row && asNode(row)
 }
 
 /** Every node that has a row, the dead included. May be a second old. */
@@ -268,11 +286,11 @@ export async function readNodes(storage: Storage): Promise<readonly NodeRow[]> {
   const shards = await Promise.all(
     shardsOf('N').map((pk) => queryAll(storage, pk, { stale: true })),
   )
-  return shards.flat().map((row) => asNode(row.value))
+  return shards.flat().map((row) => asNode(row))
 }
 
 const rowOf = (outcome: WriteOutcome): Row | undefined =>
   outcome.won ? outcome.row : outcome.current
 
-const asMembership = (value: RowValue): Membership => value as unknown as Membership
-const asNode = (value: RowValue): NodeRow => value as unknown as NodeRow
+const asMembership = (row: Pick<Row, 'key' | 'value'>): Membership => readRow(row, MEMBERSHIP)
+const asNode = (row: Row): NodeRow => readRow(row, NODE)

@@ -1,7 +1,9 @@
 // Where large objects lie, for the time when their owner is gone or does not know. Facts: a late or
 // repeated one does no harm, because whoever reads an object compares it with its checksum.
 // Two write units per object: when it is sealed, and when it is spilled.
+import { count, nullOr, number, shape, text } from '../common/shape.ts'
 import { decideDelete } from './decide.ts'
+import { readRow, type FieldsOf } from './read-row.ts'
 import type { AppendedRow, Storage } from './storage.ts'
 import { locationKey } from './tables.ts'
 
@@ -26,6 +28,12 @@ export interface ObjectLocation {
   readonly spill: SpillPlace | null
 }
 
+type LocationRow = Omit<ObjectLocation, 'objectId'>
+const LOCATION: FieldsOf<LocationRow> = {
+  ...{ sizeBytes: count, checksum: number, nodeId: text, epoch: count },
+  spill: nullOr(shape({ path: text, offset: count })),
+}
+
 /** @param nowMs  wall time, for garbage collection alone. */
 export async function tellLocations(
   storage: Storage,
@@ -44,7 +52,7 @@ export async function findLocation(
   objectId: string,
 ): Promise<ObjectLocation | undefined> {
   const row = await storage.get(locationKey(objectId))
-  return row && ({ ...row.value, objectId } as unknown as ObjectLocation)
+  return row && { ...readRow<LocationRow>(row, LOCATION), objectId }
 }
 
 /** The object was freed. */

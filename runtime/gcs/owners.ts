@@ -4,8 +4,10 @@
 //   AO1. Of many who want to adopt, one wins each epoch; the others learn who.
 //   AO2. An adopter that was followed by another is refused: what it decides names its epoch.
 // Source: design 5 (dead owner); faults.md F06.
+import { count, text } from '../common/shape.ts'
 import { decidePut } from './decide.ts'
-import type { RowValue, Storage } from './storage.ts'
+import { readRow, type FieldsOf } from './read-row.ts'
+import type { Row, Storage } from './storage.ts'
 import { ownerKey } from './tables.ts'
 
 export interface Adoption {
@@ -17,9 +19,11 @@ export interface Adoption {
   readonly epoch: number
 }
 
+const ADOPTION: FieldsOf<Adoption> = { adopter: text, address: text, epoch: count }
+
 export async function readAdoption(storage: Storage, owner: string): Promise<Adoption | undefined> {
   const row = await storage.get(ownerKey(owner))
-  return row && asAdoption(row.value)
+  return row && asAdoption(row)
 }
 
 /**
@@ -36,8 +40,8 @@ export async function adopt(
   const before = gone === undefined ? undefined : await storage.get(key)
   const adoption: Adoption = { ...by, epoch: (gone?.epoch ?? 0) + 1 }
   // AO1: somebody was quicker.
-  if (before !== undefined && asAdoption(before.value).epoch !== gone?.epoch) {
-    return asAdoption(before.value)
+  if (before !== undefined && asAdoption(before).epoch !== gone?.epoch) {
+    return asAdoption(before)
   }
   const outcome = await decidePut(storage, {
     key,
@@ -46,9 +50,7 @@ export async function adopt(
     isOurs: ({ adopter, epoch }) => adopter === by.adopter && epoch === adoption.epoch,
   })
   const row = outcome.won ? outcome.row : outcome.current
-  return row === undefined ? adoption : asAdoption(row.value)
+  return row === undefined ? adoption : asAdoption(row)
 }
 
-function asAdoption({ adopter, address, epoch }: RowValue): Adoption {
-  return { adopter: String(adopter), address: String(address), epoch: Number(epoch) }
-}
+const asAdoption = (row: Row): Adoption => readRow(row, ADOPTION)
