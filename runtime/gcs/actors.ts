@@ -102,10 +102,8 @@ export async function readActor(storage: Storage, actorId: string): Promise<Acto
 
 /** A job's actors, the dead included; may be a second old. */
 export async function readActors(storage: Storage, jobId: string): Promise<readonly ActorRow[]> {
-  const rows = await Promise.all(
-    jobPartitions(jobId).map((pk) => queryAll(storage, pk, { prefix: 'A#', stale: true })),
-  )
-  return rows.flat().map((row) => asActor(row))
+  const rows = await queryAll(storage, jobPartitions(jobId), { prefix: 'A#', stale: true })
+  return rows.map((row) => asActor(row))
 }
 
 /** Arrow 2. @returns whether this incarnation is still the one. */

@@ -54,11 +54,8 @@ export async function readDemand(
   storage: Storage,
   isMember: (nodeId: string, epoch: number) => boolean,
 ): Promise<readonly NodeDemand[]> {
-  const shards = await Promise.all(
-    shardsOf('D').map((pk) => queryAll(storage, pk, { stale: true })),
-  )
-  return shards
-    .flat()
+  const rows = await queryAll(storage, shardsOf('D'), { stale: true })
+  return rows
     .map((row) => ({ ...readRow<DemandRow>(row, DEMAND), nodeId: row.key.sk }))
     .filter(({ nodeId, epoch, shapes }) => shapes.length > 0 && isMember(nodeId, epoch))
 }

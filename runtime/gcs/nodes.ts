@@ -283,10 +283,8 @@ export async function readNode(
 
 /** Every node that has a row, the dead included. May be a second old. */
 export async function readNodes(storage: Storage): Promise<readonly NodeRow[]> {
-  const shards = await Promise.all(
-    shardsOf('N').map((pk) => queryAll(storage, pk, { stale: true })),
-  )
-  return shards.flat().map((row) => asNode(row))
+  const rows = await queryAll(storage, shardsOf('N'), { stale: true })
+  return rows.map((row) => asNode(row))
 }
 
 const rowOf = (outcome: WriteOutcome): Row | undefined =>

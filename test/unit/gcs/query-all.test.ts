@@ -1,4 +1,4 @@
-// A partition is read to its end, however many pages that takes.
+// Partitions are read to their end, however many pages that takes.
 import { expect, test } from 'vitest'
 import { queryAll } from '../../../runtime/gcs/query-all.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
@@ -11,5 +11,13 @@ test.each([0, 1, QUERY_ROWS_MAX, 2 * QUERY_ROWS_MAX + 1])('all of %i rows', asyn
     value: { index },
   }))
   await storage.append([...rows, { key: { table: 'cluster', pk: 'p', sk: 'B' }, value: {} }])
-  expect(await queryAll(storage, 'p', { prefix: 'A#' })).toHaveLength(count)
+  expect(await queryAll(storage, ['p'], { prefix: 'A#' })).toHaveLength(count)
+})
+
+test('of several partitions, the rows of each', async () => {
+  const storage = new MemoryStorage()
+  const keyIn = (pk: string) => ({ table: 'cluster', pk, sk: 'A' }) as const
+  await storage.append(['p', 'q', 'r'].map((pk) => ({ key: keyIn(pk), value: { pk } })))
+  const rows = await queryAll(storage, ['r', 'none', 'p'])
+  expect(rows.map(({ value }) => value['pk'])).toEqual(['r', 'p'])
 })
