@@ -4,7 +4,10 @@
 // Invariants:
 //   MB1. One heartbeat is on its way at a time, and counts from before it was sent.
 //   MB2. While the GCS is away nothing ends: the node goes on with what it has, and grants nothing
-//       new once its lease is over (fail-static). Only the GCS's own word expels it.
+//       new once its lease is over (fail-static). Only the GCS's own word expels it, and never a
+//       read that may be stale.
+//   MB3. The node's own row says DRAINING before the membership row does: who reads the one because
+//       of the other finds it there.
 import type { Clock, Timer } from '../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
@@ -14,14 +17,16 @@ import { OwnLease } from './lease.ts'
 import { MembershipView } from './membership-view.ts'
 import {
   announce,
-  checkMembership,
   declareDead,
+  expelled,
+  isMembershipOf,
   readMembership,
   readNode,
   readNodes,
   writeHeartbeat,
   type Death,
   type Member,
+  type Membership as MembershipRow,
   type NodeCommand,
   type NodeRow,
 } from './nodes.ts'
@@ -69,6 +74,8 @@ export class Membership {
   #heartbeat = 0
   #doneCommand = 0
   #state: 'ALIVE' | 'DRAINING' = 'ALIVE'
+  #drainAnnounced = false
+  #beating: Promise<void> = Promise.resolve()
   #stopped = false
 
   /** @param member  as registerNode gave it. */
@@ -81,6 +88,7 @@ export class Membership {
   /** The first heartbeat and look at the others; then all of it by the clock until `stop`. */
   async start(): Promise<void> {
     await Promise.all([this.#beat(), this.#look()])
+    if (this.#stopped) return
     // Nodes that were started together must not all write at once.
     this.#every(HEARTBEAT_MS, () => this.#beat())
     this.#every(HEARTBEAT_MS, () => this.#look())
@@ -116,11 +124,30 @@ export class Membership {
   #drain(): void {
     if (this.#state === 'DRAINING') return
     this.#state = 'DRAINING'
-    this.#run('announcing the drain', () => announce(this.#deps.storage, this.#member, 'DRAINING'))
+    void this.#beat()
+  }
+
+  /** MB3. Again with each heartbeat until it is done; no heartbeat waits for it. */
+  #announceDrain(): void {
+    if (this.#drainAnnounced) return
+    this.#drainAnnounced = true
+    this.#run('announcing the drain', async () => {
+      try {
+        await announce(this.#deps.storage, this.#member, 'DRAINING')
+      } catch (error) {
+        this.#drainAnnounced = false
+        throw error
+      }
+    })
   }
 
   /** MB1. */
-  async #beat(): Promise<void> {
+  #beat(): Promise<void> {
+    return (this.#beating = this.#beating.then(() => this.#sendHeartbeat()))
+  }
+
+  async #sendHeartbeat(): Promise<void> {
+    if (this.#stopped) return
     const { storage, clock, events } = this.#deps
     const sentAtMs = clock.monotonicMs()
     this.#heartbeat += 1
@@ -130,24 +157,35 @@ export class Membership {
     )
     if (commands === undefined || this.#stopped) return
     this.#lease.confirmed(sentAtMs)
+    if (beat.state === 'DRAINING') this.#announceDrain()
     for (const command of commands) events.command(command)
   }
 
   async #look(): Promise<void> {
     const { storage, clock } = this.#deps
     await this.#attempt('reading the membership', async () => {
-      const membership = await readMembership(storage, { stale: true })
-      checkMembership(this.#member, membership)
-      if (membership === undefined) return
-      const toRead = this.#view.membership(membership, clock.monotonicMs())
+      const askedAtMs = clock.monotonicMs()
+      const membership = await this.#readMembership()
+      const toRead = this.#view.membership(membership, askedAtMs)
       if (toRead === undefined) return
       const nodes =
         toRead.kind === 'ALL'
           ? await readNodes(storage)
-          : await Promise.all(toRead.nodeIds.map((id) => readNode(storage, id, { stale: true })))
+          : await Promise.all(toRead.nodeIds.map((id) => readNode(storage, id)))
       for (const node of nodes) if (node !== undefined) this.#view.learn(node)
+      this.#view.caughtUp(toRead, askedAtMs)
       this.#members()
     })
+  }
+
+  /** Half price as long as it says nothing that ends this node (MB2). */
+  async #readMembership(): Promise<MembershipRow> {
+    const { storage } = this.#deps
+    const stale = await readMembership(storage, { stale: true })
+    if (isMembershipOf(this.#member, stale)) return stale
+    const current = await readMembership(storage, { stale: false })
+    if (isMembershipOf(this.#member, current)) return current
+    throw expelled(this.#member, undefined)
   }
 
   #members(): void {
@@ -197,7 +235,7 @@ export class Membership {
     const { storage, clock } = this.#deps
     const askedAtMs = clock.monotonicMs()
     try {
-      const node = await readNode(storage, nodeId, { stale: false })
+      const node = await readNode(storage, nodeId)
       if (node === undefined) return this.#watch({ kind: 'readFailed', nodeId })
       this.#view.learn(node)
       const { epoch, heartbeat } = node
@@ -214,7 +252,7 @@ export class Membership {
     const reason = `node ${this.#member.nodeId} saw its lease expire`
     const isDead = await declareDead(storage, { nodeId, epoch, heartbeat, reason })
     log.warn('a node was declared dead', { nodeId, epoch, isDead })
-    const node = await readNode(storage, nodeId, { stale: false })
+    const node = await readNode(storage, nodeId)
     if (node !== undefined) this.#view.learn(node)
     this.#members()
   }

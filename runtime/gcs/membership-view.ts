@@ -4,31 +4,39 @@
 //       reads all rows, at most once in FULL_READ_MS: a thousand nodes that join at once must not
 //       be read a million times.
 //   MV2. An older epoch of a node never replaces a newer one, nor life of an epoch its death.
+//   MV3. A change counts as seen when its rows have been learned, not when they are asked for: a
+//       read that fails is made again.
 import { CHANGES_MAX, type Membership, type NodeRow } from './nodes.ts'
 
 const FULL_READ_MS = 30_000
 
-export type ToRead =
+export type ToRead = { readonly version: number } & (
   | { readonly kind: 'NODES'; readonly nodeIds: readonly string[] }
   | { readonly kind: 'ALL' }
+)
 
 export class MembershipView {
   readonly #nodes = new Map<string, NodeRow>()
   #version = -1
   #fullReadAtMs = -Infinity
 
-  /** @returns what to read now, or undefined: the view is current, or must wait (MV1). */
+  /**
+   * @returns what to read now, all of it as it stands (S1), and the version to tell `caughtUp` of
+   *   once that has been learned; undefined: the view is current, or must wait (MV1).
+   */
   membership({ version, changes }: Membership, nowMs: number): ToRead | undefined {
-    if (version === this.#version) return undefined
+    if (version <= this.#version) return undefined // a stale read may be older than the last
     const missed = changes.filter((change) => change.version > this.#version)
     if (this.#version >= 0 && version - this.#version <= Math.min(missed.length, CHANGES_MAX)) {
-      this.#version = version
-      return { kind: 'NODES', nodeIds: [...new Set(missed.map(({ nodeId }) => nodeId))] }
+      return { version, kind: 'NODES', nodeIds: [...new Set(missed.map(({ nodeId }) => nodeId))] }
     }
-    if (nowMs - this.#fullReadAtMs < FULL_READ_MS) return undefined
-    this.#fullReadAtMs = nowMs
+    return nowMs - this.#fullReadAtMs < FULL_READ_MS ? undefined : { version, kind: 'ALL' }
+  }
+
+  /** MV3. */
+  caughtUp({ version, kind }: ToRead, nowMs: number): void {
     this.#version = version
-    return { kind: 'ALL' }
+    if (kind === 'ALL') this.#fullReadAtMs = nowMs
   }
 
   /** What was read, or was heard from a peer. */

@@ -167,13 +167,22 @@ export async function writeHeartbeat(
   return asNode(outcome.row).commands.filter(({ sequence }) => sequence > beat.doneCommand)
 }
 
-/** @throws NodeDiedError when the membership is not that of the member's cluster (ND3). */
-export function checkMembership(member: Member, membership: Membership | undefined): void {
-  if (membership?.clusterEpoch !== member.clusterEpoch) throw expelled(member, undefined)
+/** ND3. */
+export function isMembershipOf(
+  { clusterEpoch }: Member,
+  membership: Membership | undefined,
+): membership is Membership {
+  return membership?.clusterEpoch === clusterEpoch
 }
 
-/** Why a member is none any more. */
-function expelled({ nodeId, epoch, clusterEpoch }: Member, value: RowValue | undefined): Error {
+/**
+ * Why a member is none any more.
+ * @param value  its row as it stands; undefined: its cluster is gone (ND3).
+ */
+export function expelled(
+  { nodeId, epoch, clusterEpoch }: Member,
+  value: RowValue | undefined,
+): NodeDiedError {
   // Also for a row of another version: whoever wrote it, this member is none any more.
   const { epoch: now, death } = value ?? {}
   const why =
@@ -272,18 +281,14 @@ const kept = (changes: readonly MembershipChange[]): readonly MembershipChange[]
   changes.slice(-CHANGES_MAX)
 
 /** @returns undefined when it never registered. */
-export async function readNode(
-  storage: Storage,
-  nodeId: string,
-  options: { readonly stale: boolean },
-): Promise<NodeRow | undefined> {
-  const row = await storage.get(nodeKey(nodeId), options)
+export async function readNode(storage: Storage, nodeId: string): Promise<NodeRow | undefined> {
+  const row = await storage.get(nodeKey(nodeId))
   return row && asNode(row)
 }
 
-/** Every node that has a row, the dead included. May be a second old. */
+/** Every node that has a row, the dead included. */
 export async function readNodes(storage: Storage): Promise<readonly NodeRow[]> {
-  const rows = await queryAll(storage, shardsOf('N'), { stale: true })
+  const rows = await queryAll(storage, shardsOf('N'))
   return rows.map((row) => asNode(row))
 }
 

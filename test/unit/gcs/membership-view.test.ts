@@ -1,6 +1,6 @@
 // The view of the members: what is read of a change, and what a mass start may cost.
 import { describe, expect, test } from 'vitest'
-import { MembershipView } from '../../../runtime/gcs/membership-view.ts'
+import { MembershipView, type ToRead } from '../../../runtime/gcs/membership-view.ts'
 import {
   CHANGES_MAX,
   type Membership,
@@ -36,12 +36,29 @@ function joined(version: number): Membership {
   return { clusterEpoch: 'c', version, changes }
 }
 
+/** A look whose reads succeed. */
+function read(view: MembershipView, membership: Membership, nowMs: number): ToRead | undefined {
+  const toRead = view.membership(membership, nowMs)
+  if (toRead !== undefined) view.caughtUp(toRead, nowMs)
+  return toRead
+}
+
 describe('the view', () => {
   test('reads all rows at first, then only those that have changed, then nothing', () => {
     const view = new MembershipView()
-    expect(view.membership(joined(5), 0)).toEqual({ kind: 'ALL' })
-    expect(view.membership(joined(7), 4000)).toEqual({ kind: 'NODES', nodeIds: ['n6', 'n7'] })
-    expect(view.membership(joined(7), 8000)).toBeUndefined()
+    const changed = { version: 7, kind: 'NODES', nodeIds: ['n6', 'n7'] }
+    expect(read(view, joined(5), 0)).toEqual({ version: 5, kind: 'ALL' })
+    expect(read(view, joined(7), 4000)).toEqual(changed)
+    expect(read(view, joined(7), 8000)).toBeUndefined()
+    expect(read(view, joined(6), 8000)).toBeUndefined() // stale
+  })
+
+  test('MV3: what could not be read is asked for again, all of it or some', () => {
+    const view = new MembershipView()
+    expect(view.membership(joined(5), 0)?.kind).toBe('ALL')
+    expect(read(view, joined(5), 4000)?.kind).toBe('ALL')
+    expect(view.membership(joined(6), 8000)).toMatchObject({ nodeIds: ['n6'] })
+    expect(view.membership(joined(7), 12_000)).toMatchObject({ nodeIds: ['n6', 'n7'] })
   })
 
   test('who has missed more than the row names reads all, but not again and again', () => {
@@ -50,7 +67,7 @@ describe('the view', () => {
     let single = 0
     // A thousand nodes join within a minute; this one looks every four seconds.
     for (let look = 0; look <= 20; look++) {
-      const toRead = view.membership(joined(Math.min(1000, 100 + look * 60)), look * 4000)
+      const toRead = read(view, joined(Math.min(1000, 100 + look * 60)), look * 4000)
       if (toRead?.kind === 'ALL') full += 1
       else single += toRead?.nodeIds.length ?? 0
     }

@@ -1,6 +1,6 @@
 // Membership as nodes live it: on one storage, a clock moved by hand, and links that are cut.
 import { afterEach, describe, expect, test } from 'vitest'
-import { NodeDiedError } from '../../../runtime/common/errors.ts'
+import { GcsUnavailableError, NodeDiedError } from '../../../runtime/common/errors.ts'
 import { HEARTBEAT_MS, LEASE_MARGIN_MS, LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
 import {
   declareDead,
@@ -13,7 +13,9 @@ import {
 } from '../../../runtime/gcs/nodes.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Consumed } from '../../../runtime/gcs/meter.ts'
+import type { Row, RowKey, Storage } from '../../../runtime/gcs/storage.ts'
 import { membershipKey, nodeKey } from '../../../runtime/gcs/tables.ts'
+import { changedStorage } from '../../support/changed-storage.ts'
 import { scaled } from '../../support/scale.ts'
 import { TestMembers } from '../../support/members.ts'
 import { meteredStorage } from '../../support/metered-storage.ts'
@@ -26,7 +28,7 @@ afterEach(() => {
 })
 
 const stateOf = async (id: string): Promise<NodeState | undefined> =>
-  (await readNode(members.storage, id, { stale: false }))?.state
+  (await readNode(members.storage, id))?.state
 const deaths = async (): Promise<string[]> => {
   const ids = [...members.nodes.keys()]
   const states = await Promise.all(ids.map((id) => stateOf(id)))
@@ -34,6 +36,16 @@ const deaths = async (): Promise<string[]> => {
 }
 const seenBy = (id: string): string[] =>
   (members.nodes.get(id)?.living ?? []).map(({ nodeId }) => nodeId).toSorted()
+
+/** Members whose stale reads of a row answer what `stale` makes of it. */
+function staleMembers(stale: (row: Row | undefined, key: RowKey) => Row | undefined): TestMembers {
+  const memory = new MemoryStorage()
+  const get: Storage['get'] = async (key, options) => {
+    const row = await memory.get(key)
+    return options?.stale === true ? stale(row, key) : row
+  }
+  return (members = new TestMembers(changedStorage(memory, { get })))
+}
 
 describe('members', () => {
   test('see each other, and hold a lease that their heartbeats renew', async () => {
@@ -175,6 +187,86 @@ describe('members', () => {
     expect(node?.expelled?.message).toContain('cluster epoch cluster-of-0000')
   })
 
+  test('F37: a stale read of the membership ends nobody', async () => {
+    const [node] = await staleMembers(() => undefined).addMany(3)
+    await members.clock.advance(5 * HEARTBEAT_MS)
+    expect(node?.expelled).toBeUndefined()
+    expect(seenBy('0000')).toEqual(['0000', '0001', '0002'])
+  })
+
+  test('a death is seen by all, however stale the reads that allow it', async () => {
+    const first = new Map<string, Row | undefined>()
+    const frozen = staleMembers((row, key) => {
+      if (key.sk === membershipKey.sk) return row
+      if (!first.has(key.sk)) first.set(key.sk, row)
+      return first.get(key.sk)
+    })
+    await frozen.addMany(6)
+    members.kill('0003')
+    await members.clock.advance(LEASE_MS + 12_000 + 2 * HEARTBEAT_MS)
+    for (const id of ['0000', '0001', '0002', '0004', '0005']) {
+      expect(seenBy(id), id).not.toContain('0003')
+    }
+  })
+
+  test('F33: an outage after the membership was read hides nobody', async () => {
+    let away = false
+    const memory: Storage = new MemoryStorage()
+    const answer = async <T>(pk: string, run: () => Promise<T>): Promise<T> => {
+      if (away && pk.startsWith('N#')) throw new GcsUnavailableError('away')
+      return await run()
+    }
+    members = new TestMembers(
+      changedStorage(memory, {
+        get: (key, options) => answer(key.pk, () => memory.get(key, options)),
+        query: (table, pk, options) => answer(pk, () => memory.query(table, pk, options)),
+      }),
+    )
+    await members.addMany(2)
+    await members.add('0002')
+    away = true
+    await members.clock.advance(2 * HEARTBEAT_MS)
+    expect(seenBy('0000')).not.toContain('0002')
+    away = false
+    await members.clock.advance(2 * HEARTBEAT_MS)
+    for (const id of ['0000', '0001', '0002']) expect(seenBy(id), id).toContain('0002')
+  })
+
+  test('MB3: a drain is announced when the row of the node says so, through an outage', async () => {
+    const memory = new MemoryStorage()
+    const told: string[] = []
+    let refused = 0
+    members = new TestMembers(
+      changedStorage(memory, {
+        putIf: async (key, value, expected) => {
+          if (!JSON.stringify(value).includes('DRAINING')) {
+            return await memory.putIf(key, value, expected)
+          }
+          if (refused++ === 0) throw new GcsUnavailableError('away')
+          told.push((await readNode(memory, '0000'))?.state ?? '')
+          return await memory.putIf(key, value, expected)
+        },
+      }),
+    )
+    const [node] = await members.addMany(2)
+    node?.membership.performed({ sequence: 1, kind: 'drain' })
+    await members.clock.advance(3 * HEARTBEAT_MS)
+    expect(told).toEqual(['DRAINING'])
+    const seen = members.nodes.get('0001')?.living.find(({ nodeId }) => nodeId === '0000')
+    expect(seen?.state).toBe('DRAINING')
+  })
+
+  test('one that is stopped while it starts does nothing more', async () => {
+    const [node] = await members.addMany(1)
+    const starting = node?.membership.start()
+    node?.membership.stop()
+    await starting
+    const beats = async () => (await readNode(members.storage, '0000'))?.heartbeat
+    const before = await beats()
+    await members.clock.advance(5 * HEARTBEAT_MS)
+    expect(await beats()).toBe(before)
+  })
+
   test('commands ride in the reply of a heartbeat, until they are performed', async () => {
     const [node] = await members.addMany(2)
     expect(await sendCommand(members.storage, '0000', 'drain')).toBe(true)
@@ -240,7 +332,7 @@ describe('rows of nodes', () => {
     const again = await register(storage, 'two')
     expect(again.epoch).toBe(2)
     expect(await declareDead(storage, { ...death, heartbeat: 2 })).toBe(true)
-    expect((await readNode(storage, 'aa', { stale: false }))?.state).toBe('ALIVE')
+    expect((await readNode(storage, 'aa'))?.state).toBe('ALIVE')
   })
 
   test('the membership row stays small however many come and go', async () => {
