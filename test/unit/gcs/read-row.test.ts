@@ -43,7 +43,7 @@ const READS: readonly [what: string, key: RowKey, read: Read][] = [
   ["job's actors", actorKey(ACTOR_ID), (storage) => readActors(storage, JOB_ID)],
   ['name', nameKey('default', 'counter'), (storage) => findName(storage, NAME)],
   ['job', jobKey('j'), (storage) => readJob(storage, 'j')],
-  ['node', nodeKey('ab'), (storage) => readNode(storage, 'ab', fresh)],
+  ['node', nodeKey('ab'), (storage) => readNode(storage, 'ab')],
   ['list of nodes', nodeKey('ab'), readNodes],
   ['membership', membershipKey, (storage) => readMembership(storage, fresh)],
   ['opened membership', membershipKey, (storage) => openMembership(storage, 'e1')],
