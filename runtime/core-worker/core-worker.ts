@@ -138,7 +138,8 @@ export class CoreWorker {
       peerHandlers(this),
     )
     const { memory } = deps
-    this.store = new StoreClient({ clock, finalization, memory, link: storeLink(raylet) })
+    const { collector } = this
+    this.store = new StoreClient({ clock, collector, memory, link: storeLink(raylet) })
     this.leases = new Leases({
       clock,
       dial,

@@ -98,9 +98,7 @@ function withHandles(
   value: unknown,
 ): { readonly blob: Uint8Array; readonly handles: readonly object[] } {
   const encoded = codec.encode(value, 'error')
-  const blob = new Uint8Array(encoded.sizeBytes)
-  encoded.writeTo(blob)
-  return { blob, handles: encoded.handles }
+  return { blob: encoded.toBytes(), handles: encoded.handles }
 }
 
 function classesOf(thrown: unknown): readonly string[] {

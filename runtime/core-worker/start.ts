@@ -135,12 +135,7 @@ function valueCodecOf(worker: CoreWorker): ValueCodec {
     {
       tag: TAG_ERROR,
       matches: (value) => value instanceof VirgaError,
-      encode: (error) => {
-        const encoded = codec.encode(toWire(error as VirgaError), 'error')
-        const bytes = new Uint8Array(encoded.sizeBytes)
-        encoded.writeTo(bytes)
-        return bytes
-      },
+      encode: (error) => codec.encode(toWire(error as VirgaError), 'error').toBytes(),
       decode: (bytes) => fromWire(codec.decode(bytes)),
     },
   ])

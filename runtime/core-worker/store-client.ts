@@ -7,10 +7,10 @@
 //       would pile up until large objects had to be copied: it gives up its turn now and then.
 import type { Clock, Timer } from '../common/clock.ts'
 import type { ArenaClient, DirectAccess } from '../objects/arena-access.ts'
-import type { Finalization } from '../common/finalization.ts'
 import type { ObjectId, WorkerId } from '../common/ids.ts'
 import { PIN_LINGER_MS } from '../common/limits.ts'
 import type { Copy } from '../protocol/value-codec.ts'
+import type { Collector } from './collector.ts'
 import type { RayletCalls } from '../protocol/messages.ts'
 import type { StoredAt } from './object-entry.ts'
 
@@ -50,7 +50,7 @@ interface Pin {
 
 export interface StoreClientDeps {
   readonly clock: Clock
-  readonly finalization: Finalization
+  readonly collector: Pick<Collector, 'collect'>
   readonly memory: ObjectMemory
   readonly link: StoreLink
 }
@@ -149,10 +149,10 @@ export class StoreClient {
 
   /** The store runs short: gives up what nothing maps or refers to any more. */
   shed(): void {
-    const { clock, finalization } = this.#deps
+    const { clock, collector } = this.#deps
     // What the collection finds is unmapped a little later.
     this.#isShortUntilMs = clock.monotonicMs() + PIN_LINGER_MS
-    finalization.collect()
+    collector.collect()
     for (const [objectId, pin] of this.#pins) if (pin.mappings === 0) this.#unpin(objectId, pin)
   }
 

@@ -146,11 +146,11 @@ export class Values {
    * would stay until the store is full: collect after each eighth of the store.
    */
   #collectNow(sizeBytes: number): void {
-    const { deps, options } = this.#worker
+    const { collector, options } = this.#worker
     this.#putBytes += sizeBytes
     if (this.#putBytes < options.welcome.arena.sizeBytes * COLLECT_SHARE) return
     this.#putBytes = 0
-    deps.finalization.collect()
+    collector.collect()
   }
 
   #newEntry(): ObjectEntry {

@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../../runtime/common/clock.ts'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
-import { systemFinalization } from '../../../runtime/common/finalization-system.ts'
 import type { ObjectId } from '../../../runtime/common/ids.ts'
 import { PIN_LINGER_MS } from '../../../runtime/common/limits.ts'
 import { StoreClient } from '../../../runtime/core-worker/store-client.ts'
@@ -31,7 +30,7 @@ class World {
     const refuse = (): Promise<never> => Promise.reject(new TypeError('nobody writes here'))
     this.client = new StoreClient({
       clock,
-      finalization: { ...systemFinalization, collect: () => this.asked.push('collect') },
+      collector: { collect: () => this.asked.push('collect') },
       memory: {
         client: {
           writable: (_offset, sizeBytes) => new Uint8Array(sizeBytes),
