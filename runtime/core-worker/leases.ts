@@ -143,6 +143,7 @@ export class Leases {
     const { gpuIds, resources } = message
     peer.with((channel) => {
       channel.notify('leased', { gpuIds, resources })
+      this.pump(cls)
     })
     this.pump(cls)
     if (peer.inFlight.size === 0) this.#idle(lease)
@@ -177,7 +178,7 @@ export class Leases {
   /** Asks the worker for the tasks that it has not begun. */
   askBack(lease: Lease): void {
     lease.peer.with((channel) => {
-      channel.notify('handBack', { below: lease.peer.inFlight.nextSeq })
+      channel.notify('handBack', {})
     })
   }
 

@@ -31,6 +31,8 @@ export function isStalled(lease: Lease, nowMs: number): boolean {
 export function roomOf(lease: Lease): number {
   const { peer, cls } = lease
   if (lease.draining || lease.retiring || peer.closed || peer.congested) return 0
+  // How much it takes is known once it is connected (PE3).
+  if (peer.dialling && peer.inFlight.size > 0) return 0
   const next = cls.queue.peek()
   if (next === undefined) return 0
   return mayFollow(next, lease) ? depthOf(next) - peer.inFlight.size : 0

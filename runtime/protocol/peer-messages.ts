@@ -28,7 +28,8 @@ export interface PeerNotices {
   template: { slot: number; template: TaskTemplate }
   /** The worker is leased to the sender; before what is pushed under that lease. */
   leased: { gpuIds: readonly number[]; resources: ResourceSet }
-  handBack: { below: number }
+  /** Give back what has not begun. */
+  handBack: object
   handedBack: { seqs: readonly number[] }
   cancelTask: { seq: number; force: boolean; recursive: boolean; timedOut?: boolean }
   started: { seq: number }

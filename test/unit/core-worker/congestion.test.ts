@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { PUSH_BYTES_MAX, SEND_BUFFER_BYTES_MAX } from '../../../runtime/common/limits.ts'
 import { get } from '../../../sdk/get-put-wait.ts'
-import { MemoryCluster } from '../../support/memory-cluster.ts'
+import { MemoryCluster, type MemoryClusterOptions } from '../../support/memory-cluster.ts'
 import * as fn from './ref-functions.ts'
 
 const CALL_BYTES = 90 * 1024
@@ -14,14 +14,18 @@ const BUFFER_BYTES_MAX = SEND_BUFFER_BYTES_MAX + 2 * PUSH_BYTES_MAX
 let cluster: MemoryCluster
 let mostBytes = 0
 
-beforeEach(async () => {
-  mostBytes = 0
-  cluster = await MemoryCluster.start({
+const start = (options: MemoryClusterOptions = {}): Promise<MemoryCluster> =>
+  MemoryCluster.start({
+    ...options,
     delayTurns: () => 3,
     onFrame: (_, end) => {
       mostBytes = Math.max(mostBytes, end.bufferedBytes)
     },
   })
+
+beforeEach(async () => {
+  cluster = await start()
+  mostBytes = 0
 })
 afterEach(() => cluster.stop())
 
@@ -44,6 +48,18 @@ describe('congestion', () => {
       await get(Array.from({ length: 50 }, (_, i) => fn.echo.remote(String(i)))) // it is quick
       await get(Array.from({ length: CALLS }, (_, i) => fn.echo.remote(payload(i))))
     })
+    expect(mostBytes).toBeLessThan(BUFFER_BYTES_MAX)
+  })
+
+  it('also while their worker is being dialled', async () => {
+    await cluster.stop()
+    cluster = await start({ numCpus: 4, dialTurns: 20 })
+    await cluster.run(async () => {
+      for (let i = 0; i < 200; i += 1) await fn.echo.run(String(i)) // it is known to be quick
+      mostBytes = 0
+      await get(Array.from({ length: 5 * CALLS }, (_, i) => fn.echo.remote(payload(i))))
+    })
+    expect(mostBytes).toBeGreaterThan(PUSH_BYTES_MAX)
     expect(mostBytes).toBeLessThan(BUFFER_BYTES_MAX)
   })
 
