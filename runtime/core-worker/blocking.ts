@@ -139,10 +139,9 @@ export class Blocking {
   #reportDependency(waitId: number, record: TaskRecord): void {
     const on = this.#waitingOn(this.#dependenciesOf(record) ?? [])
     const taskId = record.scope.childTaskId(record.index)
-    // On nothing: it has begun, or is about to.
-    const need = on.length === 0 ? 0 : on.length
     const { name } = record.kind
-    const message = { waitId, taskId, name, on, need, isDependency: true }
+    // On nothing: it has begun, or is about to.
+    const message = { waitId, taskId, name, on, need: on.length, isDependency: true }
     this.#worker.deps.raylet.notify('blocked', message)
   }
 

@@ -22,11 +22,6 @@ export class InFlight<T> {
   /** Nothing in the ring is older. */
   #oldestSeq = 0
 
-  /** The number that the next push will get. */
-  get nextSeq(): number {
-    return this.#nextSeq
-  }
-
   get size(): number {
     return this.#ringSize + this.#stragglers.size
   }
@@ -73,16 +68,6 @@ export class InFlight<T> {
       const task = this.get(seq)
       if (task !== undefined) yield [seq, task]
     }
-  }
-
-  /** Removes and returns everything. */
-  drain(): [seq: number, task: T][] {
-    const all = [...this.entries()]
-    this.#stragglers.clear()
-    this.#ring.fill(undefined)
-    this.#ringSize = 0
-    this.#emptied()
-    return all
   }
 
   #isInRing(seq: number): boolean {

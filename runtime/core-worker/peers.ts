@@ -74,11 +74,14 @@ export class Peer {
     for (const use of queue) use(channel)
   }
 
-  /** Takes what is in flight and still awaited from here; superseded attempts are not. */
+  /** Takes what is in flight and still awaited from here: not superseded attempts, nor what has
+   *  ended, which is let go when the connection closes (TaskEnds.peerClosed). */
   takeInFlight(): TaskRecord[] {
     const records: TaskRecord[] = []
-    for (const [seq, record] of this.inFlight.drain()) {
-      if (record.isAt(this, seq)) records.push(record)
+    for (const [seq, record] of [...this.inFlight.entries()]) {
+      if (!record.isAt(this, seq)) continue
+      this.inFlight.take(seq)
+      records.push(record)
     }
     return records
   }

@@ -112,12 +112,14 @@ export function completeEntry(
   contained: readonly ObjectEntry[],
   { codec, references }: { readonly codec: ValueCodec; readonly references: References },
 ): void {
-  if (contained.length > 0) references.share(entry, contained)
   if (!(value instanceof Uint8Array)) {
     entry.id ??= value.objectId
     references.share(entry, contained)
     if (!entry.complete(STORED, value)) references.releaseUnused(entry)
-  } else if (isPrimitive(value, 0)) entry.complete(VALUE, codec.decode(value))
+    return
+  }
+  if (contained.length > 0) references.share(entry, contained)
+  if (isPrimitive(value, 0)) entry.complete(VALUE, codec.decode(value))
   else entry.complete(BLOB, copyOf(value))
 }
 

@@ -59,7 +59,7 @@ interface Large {
 
 export class ReplyWriter {
   readonly #deps: ReplyWriterDeps
-  /** Owners with replies that leave this turn. */
+  /** A writer for each owner that was answered, kept while its connection is open. */
   readonly #outgoing = new Map<Peer, Outgoing>()
 
   constructor(deps: ReplyWriterDeps) {
@@ -132,9 +132,15 @@ export class ReplyWriter {
     return objectIdOf(taskIdOf(this.#deps.hash, task.parent, task.index), returnIndex)
   }
 
+  /** How many owners it keeps a writer for. */
+  get ownerCount(): number {
+    return this.#outgoing.size
+  }
+
   flush(): void {
     for (const { peer, writer } of this.#outgoing.values()) {
-      if (writer.position === 0) continue
+      if (peer.closed) this.#outgoing.delete(peer) // a task of it ended after it had gone
+      if (peer.closed || writer.position === 0) continue
       peer.with((channel) => {
         channel.segment(SEGMENT_REPLY, (frame) => {
           frame.bytes(writer.written())

@@ -44,7 +44,11 @@ export class RefStream implements AsyncIterable<ObjectRef> {
   }
 
   #next(): Promise<ObjectEntry | undefined> {
-    return this.#worker.blocking.during([this.#state.completed], this.#state.next())
+    const state = this.#state
+    // What is there already makes nobody wait: the raylet need not hear of it.
+    return state.isReady
+      ? state.next()
+      : this.#worker.blocking.during([state.completed], state.next())
   }
 }
 

@@ -31,6 +31,11 @@ export class StreamState {
     return this.#count !== undefined
   }
 
+  /** Whether next() has its answer at once. */
+  get isReady(): boolean {
+    return this.ended || this.#items.has(this.#taken)
+  }
+
   /** Item `index` of this or an earlier attempt; a repeated one is dropped. */
   item(index: number): ObjectEntry | undefined {
     if (index < this.#arrived || this.ended) return undefined

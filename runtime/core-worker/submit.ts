@@ -128,7 +128,7 @@ export class Submitter {
     this.#queues.requeue(records)
     if (begun !== undefined) {
       if (message.error === undefined) this.crashed(begun, message.exit)
-      else this.#deps.ends.fail(begun, fromWire(message.error))
+      else this.#deps.ends.failLost(begun, fromWire(message.error))
     }
     this.#queues.pumpSoon(cls)
   }

@@ -1,0 +1,84 @@
+// What a call holds of others is let go when it ends, however it ends and whatever dies meanwhile.
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { entryOf } from '../../../runtime/core-worker/object-ref.ts'
+import type { ObjectRef } from '../../../runtime/common/surface.ts'
+import { cancel, get, put } from '../../../sdk/get-put-wait.ts'
+import { TaskCancelledError } from '../../../runtime/common/errors.ts'
+import { MemoryCluster } from '../../support/memory-cluster.ts'
+import { caught, until } from '../../support/waiting.ts'
+import * as fn from './waiting-functions.ts'
+
+let cluster: MemoryCluster
+beforeEach(async () => {
+  fn.reset()
+  cluster = await MemoryCluster.start()
+})
+afterEach(() => cluster.stop())
+
+const large = (): Promise<ObjectRef<Uint8Array>> => put(new Uint8Array(200_000))
+
+/** The argument of a call that was cancelled, once nothing else refers to it. */
+async function freed(argument: ObjectRef<Uint8Array>): Promise<void> {
+  const entry = entryOf(argument)
+  await until(() => entry.uses === 0)
+  argument.free()
+  await until(() => cluster.store.list().length === 0)
+}
+
+async function cancelled(call: ObjectRef<unknown>): Promise<void> {
+  await cancel(call)
+  await caught(get(call), TaskCancelledError)
+}
+
+describe('a cancelled call lets go of its argument', () => {
+  it('when the worker of its task dies before it has answered', () =>
+    cluster.run(async () => {
+      const argument = await large()
+      const call = fn.waits.remote(argument)
+      await until(() => fn.waiting() === 1)
+      await cancelled(call)
+      for (const name of [...cluster.workers.keys()]) cluster.kill(name)
+      await freed(argument)
+    }))
+
+  it('when its actor dies before it has answered', () =>
+    cluster.run(async () => {
+      const argument = await large()
+      const call = fn.RemoteWaiter.remote().wait.remote(argument)
+      await until(() => fn.waiting() === 1)
+      await cancelled(call)
+      for (const name of [...cluster.workers.keys()]) cluster.kill(name)
+      await freed(argument)
+    }))
+})
+
+it('what an owner was to be told goes with it, also when its calls end after it', () =>
+  cluster.run(async () => {
+    const actor = fn.RemoteWaiter.remote()
+    const own = actor.wait.remote(undefined)
+    await until(() => fn.waiting() === 1)
+    const [home = ''] = [...cluster.workers.values()]
+      .filter(({ worker }) => worker.execution?.executor.runningCount === 1)
+      .map(({ name }) => name)
+    for (let i = 0; i < 3; i += 1) {
+      const through = fn.callsThrough.options({ maxRetries: 0 }).remote(actor)
+      await until(() => fn.waiting() === 2 + i)
+      for (const name of [...cluster.workers.keys()]) if (name !== home) cluster.kill(name)
+      await get(through).catch(() => undefined)
+    }
+    fn.release()
+    await get(own)
+    await until(() => cluster.workers.get(home)?.worker.execution?.replies.ownerCount === 1)
+  }))
+
+it('an item that is there already is read without a word to the raylet', () =>
+  cluster.run(async () => {
+    await get([fn.readsBuffered.remote(1), fn.readsBuffered.remote(1)])
+    const told = [...cluster.workers.values()].map(({ worker }) =>
+      vi.spyOn(worker.deps.raylet, 'notify'),
+    )
+    expect(await fn.readsBuffered.run(50)).toBe(50)
+    const types = told.flatMap(({ mock }) => mock.calls.map(([type]) => type))
+    expect(types).toContain('blocked') // for the stream as a whole
+    expect(types.filter((type) => type === 'blocked').length).toBeLessThan(5)
+  }))

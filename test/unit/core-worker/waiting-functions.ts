@@ -1,0 +1,41 @@
+// Calls that wait until they are let go: what let-go.test.ts cancels, kills and counts.
+import { get } from '../../../sdk/get-put-wait.ts'
+import { remote } from '../../../sdk/remote.ts'
+import { payloads } from './ref-functions.ts'
+
+let waiters: (() => void)[] = []
+
+/** All processes of a memory cluster share these. */
+export const waiting = (): number => waiters.length
+
+export function release(): void {
+  for (const go of waiters) go()
+}
+
+export function reset(): void {
+  waiters = []
+}
+
+const untilReleased = (): Promise<void> => new Promise((resolve) => waiters.push(resolve))
+
+export const waits = remote(async (_argument: unknown): Promise<void> => untilReleased())
+
+class Waiter {
+  async wait(_argument: unknown): Promise<void> {
+    await untilReleased()
+  }
+}
+export const RemoteWaiter = remote(Waiter, { maxConcurrency: 10 })
+
+export const callsThrough = remote(
+  async (actor: ReturnType<typeof RemoteWaiter.remote>): Promise<void> => actor.wait.run(undefined),
+)
+
+/** Reads a stream all of whose items have arrived. @returns how many */
+export const readsBuffered = remote(async (count: number): Promise<number> => {
+  const stream = payloads.remote(count, 1)
+  await get(stream.completed)
+  let read = 0
+  for await (const item of stream) if (item.id !== '') read += 1
+  return read
+})
