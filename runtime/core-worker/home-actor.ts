@@ -12,7 +12,7 @@ import type { ActorSpec, ClientNotices } from '../protocol/messages.ts'
 import type { TaskTemplate } from '../protocol/peer-messages.ts'
 import { capturedBy } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
-import type { Runnable } from './execute.ts'
+import type { Runnable } from './run-task.ts'
 import { asSystemFailure } from './failure.ts'
 import { Scope, type ScopeParts } from './scope.ts'
 

@@ -5,7 +5,7 @@
 // Invariants:
 //   TE1. At most EVENTS_MAX are kept for one report; the others are counted.
 import type { TaskEventRun } from '../protocol/messages.ts'
-import type { RunTimes } from './execute.ts'
+import type { RunTimes } from './run-task.ts'
 import type { PushedTask } from './pushed-task.ts'
 
 export const EVENTS_MAX = 10_000

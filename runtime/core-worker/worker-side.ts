@@ -9,12 +9,13 @@ import type { ActorSpec, ClientNotices, FunctionIdentity } from '../protocol/mes
 import type { PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
 import { ARGUMENT_INLINE, readStored } from '../protocol/task-frames.ts'
 import type { CoreWorker } from './core-worker.ts'
-import { Executor, NeedsEntryFirst, type Runnable, type RunTimes } from './execute.ts'
+import { Executor } from './execute.ts'
 import { asSystemFailure } from './failure.ts'
 import { constructActor, constructorFailure, methodMissing, type HomeActor } from './home-actor.ts'
 import { IdleCollector } from './idle-collector.ts'
 import type { PushedTask } from './pushed-task.ts'
 import { ReplyWriter } from './reply-writer.ts'
+import { NeedsEntryFirst, type Runnable, type RunTimes } from './run-task.ts'
 import type { ScopeParts } from './scope.ts'
 import { StreamProducer } from './stream-producer.ts'
 import { TaskEvents } from './task-events.ts'
@@ -103,11 +104,6 @@ export class WorkerSide {
         this.#leased(message)
       },
     }
-    this.#executor.onRecursiveCancel = (task, force) => {
-      for (const child of task.scope?.children ?? []) {
-        this.#worker.submitter.cancel(child, { force, recursive: true })
-      }
-    }
   }
 
   #makeExecutor(groups: ReadonlyMap<string, number>): Executor {
@@ -123,6 +119,11 @@ export class WorkerSide {
         this.#finished(task, times, failed)
       },
       failing: (task, error) => this.#failing(task, error),
+      cancelChildren: (task, force) => {
+        for (const child of task.scope?.children ?? []) {
+          this.#worker.submitter.cancel(child, { force, recursive: true })
+        }
+      },
       groups,
       actorId: this.#actor?.actorId,
       needsEntryFirst: (task) => {

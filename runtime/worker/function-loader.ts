@@ -1,7 +1,7 @@
 // From a function's identity to something to run, loading its module at first need.
 import { FunctionNotFoundError } from '../common/errors.ts'
 import { asSystemFailure } from '../core-worker/failure.ts'
-import { NeedsEntryFirst, type Runnable } from '../core-worker/execute.ts'
+import { NeedsEntryFirst, type Runnable } from '../core-worker/run-task.ts'
 import type { FunctionIdentity } from '../protocol/messages.ts'
 import type { ModuleLoader } from './module-loader.ts'
 

@@ -3,7 +3,7 @@
 // raylet a moment after it happened, as a parent hears of its child.
 import { systemHash } from '../../runtime/common/random-system.ts'
 import { toHex } from '../../runtime/common/ids.ts'
-import type { Runnable } from '../../runtime/core-worker/execute.ts'
+import type { Runnable } from '../../runtime/core-worker/run-task.ts'
 import { lookup } from '../../runtime/core-worker/functions.ts'
 import { readHomeFile } from '../../runtime/core-worker/function-source-file.ts'
 import { Sources } from '../../runtime/core-worker/function-sources.ts'

@@ -1,0 +1,67 @@
+// What runs in this worker, by owner and seq: whom a message about a running task reaches.
+// Invariants:
+//   RT1. A task is here from when it outlives the call that started it until it has ended: no
+//        message can come about a shorter one.
+//   RT2. Cancelling ends nothing by itself: the task is told, and is answered once it has ended.
+import { TaskCancelledError } from '../common/errors.ts'
+import type { PeerNotices } from '../protocol/peer-messages.ts'
+import { timeoutError } from './failure.ts'
+import type { Peer } from './peers.ts'
+import type { PushedTask } from './pushed-task.ts'
+
+export interface RunningTasksDeps {
+  /** Cancels what a task has submitted. */
+  cancelChildren(task: PushedTask, force: boolean): void
+}
+
+export class RunningTasks {
+  readonly #deps: RunningTasksDeps
+  /** At most the limits of the concurrency groups, together. */
+  readonly #byOwner = new Map<Peer, Map<number, PushedTask>>()
+
+  constructor(deps: RunningTasksDeps) {
+    this.#deps = deps
+  }
+
+  add(task: PushedTask): void {
+    let tasks = this.#byOwner.get(task.peer)
+    if (tasks === undefined) {
+      tasks = new Map()
+      this.#byOwner.set(task.peer, tasks)
+    }
+    tasks.set(task.seq, task)
+    task.isTracked = true
+  }
+
+  delete(task: PushedTask): void {
+    this.#byOwner.get(task.peer)?.delete(task.seq)
+  }
+
+  cancel(owner: Peer, { seq, timedOut, recursive, force }: PeerNotices['cancelTask']): void {
+    const task = this.#byOwner.get(owner)?.get(seq)
+    if (task === undefined) return
+    const { name, timeoutMs = Infinity } = task.template
+    task.cancelled = timedOut === true ? timeoutError(name, timeoutMs) : cancelledRun(task)
+    task.producer?.stop()
+    if (recursive) this.#deps.cancelChildren(task, force)
+    task.scope?.abort.abort(task.cancelled)
+  }
+
+  streamAck(owner: Peer, { seq, consumed }: PeerNotices['streamAck']): void {
+    this.#byOwner.get(owner)?.get(seq)?.producer?.acknowledge(consumed)
+  }
+
+  /** Nobody wants the results of its tasks. */
+  ownerGone(owner: Peer): void {
+    for (const task of this.#byOwner.get(owner)?.values() ?? []) {
+      task.cancelled = cancelledRun(task)
+      task.producer?.stop()
+      task.scope?.abort.abort(task.cancelled)
+    }
+    this.#byOwner.delete(owner)
+  }
+}
+
+function cancelledRun({ template }: PushedTask): TaskCancelledError {
+  return new TaskCancelledError(`${template.name} was cancelled`)
+}
