@@ -1,6 +1,6 @@
 // Finding the cluster that init() means, or starting one for this program.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { InitSpecOptions } from '../runtime/common/call-options.ts'
@@ -25,8 +25,10 @@ export interface OpenedCluster {
   /** Set in inline mode: everything stays in this process. */
   readonly transport?: StartDeps['transport']
   openMemory?: StartDeps['openMemory']
-  /** Ends what was started for this program. */
+  /** Ends what was started for this program; its raylet leaves with its driver's connection. */
   close(): Promise<void>
+  /** The same where no driver has come to be. */
+  abandon(): Promise<void>
 }
 
 /** What a raylet is started with: VIRGA_RAYLET_OPTIONS, as JSON. */
@@ -86,12 +88,7 @@ export async function startRaylet(
     objectStore: objectStoreKind(),
     ...place,
   }
-  const log = openSync(join(sessionDir, 'logs', 'raylet.err'), 'a', 0o600)
-  const child = spawn(process.execPath, [...RAYLET_ARGV, rayletMain()], {
-    detached: true,
-    stdio: ['ignore', 'pipe', log],
-    env: { ...rayletEnv(process.env), VIRGA_RAYLET_OPTIONS: JSON.stringify(options) },
-  })
+  const child = spawnRaylet(options)
   try {
     await ready(child, sessionDir)
   } catch (error) {
@@ -109,16 +106,34 @@ export async function startRaylet(
   return { child, sessionDir, gone }
 }
 
+function spawnRaylet(options: RayletStartOptions): ChildProcess {
+  const log = openSync(join(options.sessionDir, 'logs', 'raylet.err'), 'a', 0o600)
+  try {
+    return spawn(process.execPath, [...RAYLET_ARGV, rayletMain()], {
+      detached: true,
+      stdio: ['ignore', 'pipe', log],
+      env: { ...rayletEnv(process.env), VIRGA_RAYLET_OPTIONS: JSON.stringify(options) },
+    })
+  } finally {
+    closeSync(log) // the raylet has it now
+  }
+}
+
 async function startOwn(spec: InitSpecOptions, random: Random): Promise<OpenedCluster> {
   sweepSessions()
   const own = { owned: true, port: undefined }
   const { child, sessionDir, gone } = await startRaylet(spec, own, random)
+  const close = async (): Promise<void> => {
+    child.ref()
+    if (child.exitCode === null && child.signalCode === null) await gone
+  }
   return {
     rayletAddress: rayletSocket(sessionDir),
     sessionDir,
-    close: async () => {
-      child.ref()
-      if (child.exitCode === null && child.signalCode === null) await gone
+    close,
+    abandon: () => {
+      child.kill('SIGINT') // else it would wait for its driver's hello
+      return close()
     },
   }
 }
@@ -134,6 +149,7 @@ function joined(node: SessionNode): OpenedCluster {
     rayletAddress: node.address,
     sessionDir: node.sessionDir,
     close: () => Promise.resolve(),
+    abandon: () => Promise.resolve(),
   }
 }
 

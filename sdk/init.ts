@@ -102,31 +102,13 @@ async function drainOutput(worker: CoreWorker): Promise<void> {
 }
 
 async function connect(spec: InitSpecOptions): Promise<Running> {
+  const job = jobSpec(spec) // may refuse an option: nothing is open yet
   const opened =
     spec.address === 'inline' ? await startInline(spec) : await openCluster(spec, systemRandom)
-  const workerId = newWorkerId(systemRandom)
-  const worker = await startCoreWorker(
-    {
-      transport: opened.transport ?? workerTransport(),
-      clock: systemClock,
-      random: systemRandom,
-      hash: systemHash,
-      finalization: systemFinalization,
-      context: systemContext,
-      stackView: systemStackView,
-      openMemory: opened.openMemory ?? openArenaClient,
-      sources,
-    },
-    {
-      role: 'driver',
-      rayletAddress: opened.rayletAddress,
-      workerId,
-      address: join(opened.sessionDir, 'workers', `${toHex(workerId).slice(0, 16)}.sock`),
-      pid: process.pid,
-      job: jobSpec(spec),
-    },
-    (made) => driverNotices(made, spec),
-  )
+  const worker = await startDriver(opened, job, spec).catch(async (error: unknown) => {
+    await opened.abandon()
+    throw error
+  })
   registry().currentCoreWorker = worker
   const cluster: Cluster = {
     address: `unix:${opened.rayletAddress}`,
@@ -145,7 +127,37 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
   return { worker, opened, cluster, tellLast, drain }
 }
 
-function driverNotices(_worker: CoreWorker, spec: InitSpecOptions): ExtraNotices {
+function startDriver(
+  opened: OpenedCluster,
+  job: JobSpec,
+  spec: InitSpecOptions,
+): Promise<CoreWorker> {
+  const workerId = newWorkerId(systemRandom)
+  return startCoreWorker(
+    {
+      transport: opened.transport ?? workerTransport(),
+      clock: systemClock,
+      random: systemRandom,
+      hash: systemHash,
+      finalization: systemFinalization,
+      context: systemContext,
+      stackView: systemStackView,
+      openMemory: opened.openMemory ?? openArenaClient,
+      sources,
+    },
+    {
+      role: 'driver',
+      rayletAddress: opened.rayletAddress,
+      workerId,
+      address: join(opened.sessionDir, 'workers', `${toHex(workerId).slice(0, 16)}.sock`),
+      pid: process.pid,
+      job,
+    },
+    () => driverNotices(spec),
+  )
+}
+
+function driverNotices(spec: InitSpecOptions): ExtraNotices {
   return {
     startActor: () => undefined,
     exit: () => undefined,

@@ -86,15 +86,17 @@ export async function startInline(spec: InitSpecOptions): Promise<OpenedCluster>
   const restoreExit = endWorkersThatExit((worker, code) => {
     leaveOf.get(worker)?.({ code, signal: null })
   })
+  const close = async (): Promise<void> => {
+    restoreExit()
+    await raylet.stop()
+  }
   return {
     rayletAddress: RAYLET_ADDRESS,
     sessionDir: 'inline',
     transport,
     openMemory,
-    close: async () => {
-      restoreExit()
-      await raylet.stop()
-    },
+    close,
+    abandon: close,
   }
 }
 

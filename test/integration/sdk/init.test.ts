@@ -1,0 +1,49 @@
+// init() that fails, and init() again and again: what of a cluster stays behind in its process.
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { UsageError, init, isInitialized, shutdown } from 'virga'
+import { caught } from '../../support/waiting.ts'
+import { resultOf } from '../shipping/run-program.ts'
+
+const childrenOfThis = (): string[] =>
+  readdirSync('/proc/self/task').flatMap((task) =>
+    readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+  )
+
+test.each(['inline', 'local'])(
+  'an option refused by init() at %s leaves no cluster',
+  async (address) => {
+    const exitOf = (): unknown => Reflect.get(process, 'exit')
+    const exit = exitOf()
+    const error = await caught(init({ address, modules: ['no-such-file.ts'] }), UsageError)
+    expect(error.message).toContain('no-such-file.ts')
+    expect(exitOf()).toBe(exit)
+    expect(childrenOfThis()).toEqual([])
+    expect(isInitialized()).toBe(false)
+  },
+)
+
+test('a driver that cannot come to be ends the raylet that was started for it', async () => {
+  const runtimeDir = mkdtempSync(join(tmpdir(), 'virga-init-'))
+  try {
+    const file = new URL('fixtures/no-driver.ts', import.meta.url).pathname
+    const result = await resultOf({ file, env: { XDG_RUNTIME_DIR: runtimeDir } })
+    expect(result).toEqual({ error: expect.stringContaining('listen') as string, left: [] })
+  } finally {
+    rmSync(runtimeDir, { recursive: true })
+  }
+})
+
+test('clusters started one after another leave no file descriptor open', async () => {
+  const cycle = async (): Promise<number> => {
+    await init({ address: 'local', numCpus: 1 })
+    await shutdown()
+    return readdirSync('/proc/self/fd').length
+  }
+  const first = await cycle() // opens what stays: libc, the event loop's own
+  await cycle()
+  await cycle()
+  expect(await cycle()).toBeLessThanOrEqual(first)
+})
