@@ -57,7 +57,7 @@ function versionOfPackage(): string {
 
 /** A connection of the role `cli`: it asks, brings no job, and keeps no raylet alive. */
 async function connect(address: string): Promise<RayletClient> {
-  const [{ udsTransport }, { RayletLink }, { ValueCodec }, ids, { systemRandom }, messages] =
+  const [{ dialUds }, { RayletLink }, { ValueCodec }, ids, { systemRandom }, messages] =
     await Promise.all([
       import('../runtime/protocol/connection-uds.ts'),
       import('../runtime/core-worker/raylet-link.ts'),
@@ -66,7 +66,7 @@ async function connect(address: string): Promise<RayletClient> {
       import('../runtime/common/random-system.ts'),
       import('../runtime/protocol/messages.ts'),
     ])
-  const connection = await udsTransport.connect(address)
+  const connection = await dialUds(address)
   const link = new RayletLink(connection, { clock: systemClock, codec: new ValueCodec() })
   const ignore = (): void => undefined
   link.start(new Proxy({} as Parameters<typeof link.start>[0], { get: () => ignore }))

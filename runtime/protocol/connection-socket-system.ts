@@ -1,5 +1,5 @@
 // Frames over a stream socket of the system: what Unix sockets and TCP have in common.
-import type { Socket } from 'node:net'
+import type { ListenOptions, Server, Socket } from 'node:net'
 import { VirgaError } from '../common/errors.ts'
 import type { Connection, ConnectionEvents } from './connection.ts'
 import { FrameSplitter, sealFrame } from './framing.ts'
@@ -78,4 +78,38 @@ export class SocketConnection implements Connection {
       else this.#socket.destroy()
     }, CLOSE_LIMIT_MS).unref()
   }
+}
+
+export interface Listening<S extends Server> {
+  readonly server: S
+  readonly at: ListenOptions
+  /** Told why an incoming connection came to nothing, as when accept() fails. */
+  readonly refused: (error: Error) => void
+}
+
+/** Listens without keeping the process alive. @returns how to end that, with all connections. */
+export function listening<S extends Server>(how: Listening<S>): Promise<() => Promise<void>> {
+  const { server, at, refused } = how
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  server.unref()
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(at, () => {
+      server.off('error', reject)
+      server.on('error', refused)
+      resolve(
+        () =>
+          new Promise((closed) => {
+            server.close(() => {
+              closed()
+            })
+            for (const socket of sockets) socket.destroy()
+          }),
+      )
+    })
+  })
 }

@@ -9,12 +9,12 @@
 //   TC3. A peer that stalls before its hello is given up.
 //   TC4. Hosts and ports prove nothing: a peer is who its certificate says (node, epoch).
 // Source: design 10 and 11; faults.md F08, F09, F18.
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { ProtocolError } from '../common/errors.ts'
 import { identityOfCertificate } from './certificates-system.ts'
 import { FRAME_HEADER_BYTES, type Connection, type Listener, type Transport } from './connection.ts'
-import { SocketConnection } from './connection-socket-system.ts'
+import { listening, SocketConnection } from './connection-socket-system.ts'
 import { FrameSplitter, sealFrame } from './framing.ts'
 import {
   hostAndPortOf,
@@ -110,48 +110,26 @@ const tlsOptions = ({ credentials }: TcpOptions) => ({
   rejectUnauthorized: false, // TC1
 })
 
-function listen(
+async function listen(
   options: TcpOptions,
   address: string,
   onConnection: (connection: PeerConnection) => void,
 ): Promise<Listener> {
   const { host, port } = hostAndPortOf(address)
-  const { nodeId, epoch } = options.rules.self
-  return new Promise((resolve, reject) => {
-    const sockets = new Set<Socket>()
-    const track = (socket: Socket): void => {
-      sockets.add(socket)
-      socket.on('close', () => sockets.delete(socket))
-    }
-    const server = createServer(
-      { ...tlsOptions(options), requestCert: true, handshakeTimeout: GREETING_LIMIT_MS },
-      (socket) => {
-        track(socket)
-        answer(options, socket).then(onConnection, options.refused)
-      },
-    )
-    server.on('connection', track) // also those that never finish their handshake
-    server.maxConnections = CONNECTIONS_MAX
-    server.on('tlsClientError', (error, socket) => {
-      socket.destroy() // Node leaves it open after its own handshakeTimeout
-      options.refused(error)
-    })
-    server.unref()
-    server.once('error', reject)
-    server.listen(port, host, () => {
-      const bound = server.address() as AddressInfo
-      resolve({
-        address: showAddress({ host, port: bound.port, nodeId, epoch }),
-        close: () =>
-          new Promise((closed) => {
-            server.close(() => {
-              closed()
-            })
-            for (const socket of sockets) socket.destroy()
-          }),
-      })
-    })
+  const { refused, rules } = options
+  const server = createServer(
+    { ...tlsOptions(options), requestCert: true, handshakeTimeout: GREETING_LIMIT_MS },
+    (socket) => void answer(options, socket).then(onConnection, refused),
+  )
+  server.maxConnections = CONNECTIONS_MAX
+  server.on('tlsClientError', (error, socket) => {
+    socket.destroy() // Node leaves it open after its own handshakeTimeout
+    refused(error)
   })
+  const close = await listening({ server, at: { host, port }, refused })
+  const bound = server.address() as AddressInfo
+  const { nodeId, epoch } = rules.self
+  return { address: showAddress({ host, port: bound.port, nodeId, epoch }), close }
 }
 
 /** The listening side: judge the certificate, read the hello, answer it. */

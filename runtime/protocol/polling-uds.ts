@@ -8,11 +8,14 @@ import { Polling, pollingTransport } from './polling.ts'
 import { systemRunnableCount } from './runnable-system.ts'
 
 export function workerTransport(): Transport {
-  if (process.env['VIRGA_POLLING'] === 'off') return udsTransport
+  const transport = udsTransport((error) => {
+    process.emitWarning(`a process of the cluster could not connect to this one: ${error.message}`)
+  })
+  if (process.env['VIRGA_POLLING'] === 'off') return transport
   const polling = new Polling({
     clock: systemClock,
     runnableCount: systemRunnableCount,
     coreCount: availableParallelism(),
   })
-  return pollingTransport(udsTransport, polling)
+  return pollingTransport(transport, polling)
 }

@@ -58,7 +58,9 @@ async function main(): Promise<void> {
   const address = rayletSocket(sessionDir)
   const raylet = new Raylet(
     {
-      transport: udsTransport,
+      transport: udsTransport((error) => {
+        log.error('a process could not connect', { error: error.message })
+      }),
       launcher: launcher(log, { address, sessionDir }),
       openStore: (clients) => openStore({ log, clients }, options),
       storage: new MemoryStorage(),

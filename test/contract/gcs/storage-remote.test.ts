@@ -91,7 +91,9 @@ afterAll(() => {
 
 storageContract('RemoteStorage in memory', () => hosted().storage())
 growthContract('RemoteStorage in memory', () => hosted().storage())
-storageContract('RemoteStorage over a socket', () => hosted(udsTransport).storage())
+storageContract('RemoteStorage over a socket', () =>
+  hosted(udsTransport(() => undefined)).storage(),
+)
 storageContract('RemoteStorage over connections that break', () => {
   const made = hosted()
   let requests = 0

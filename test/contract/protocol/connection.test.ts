@@ -1,7 +1,7 @@
 // Every transport keeps the contract of protocol/connection.ts (N1 to N3): Unix sockets, TCP under
 // TLS between two nodes, and the one inside a process.
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createConnection } from 'node:net'
+import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -9,6 +9,7 @@ import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
 import { tcpTransport } from '../../../runtime/protocol/connection-tcp.ts'
 import { udsTransport } from '../../../runtime/protocol/connection-uds.ts'
+import { listening } from '../../../runtime/protocol/connection-socket-system.ts'
 import {
   FRAME_HEADER_BYTES,
   type Connection,
@@ -44,8 +45,10 @@ interface Wiring {
   readonly nowhere: string
 }
 
+const uds = udsTransport(() => undefined)
+
 const unixSockets = (): Wiring => ({
-  transport: udsTransport,
+  transport: uds,
   address: join(folder, 'a.sock'),
   nowhere: join(folder, 'nobody.sock'),
 })
@@ -138,7 +141,7 @@ describe('transport uds', () => {
     const { near, far } = await pair(unixSockets())
     const ends: End[] = [far]
     await listener?.close()
-    listener = await udsTransport.listen(join(folder, 'b.sock'), (connection) => {
+    listener = await uds.listen(join(folder, 'b.sock'), (connection) => {
       ends.push(watch(connection))
     })
     const stranger = createConnection(join(folder, 'b.sock'))
@@ -147,7 +150,7 @@ describe('transport uds', () => {
     await until(() => ends[1]?.closes === 1)
     expect(ends[1]?.error?.message).toContain('checksum')
     expect(ends[1]?.frames).toEqual([])
-    const other = await udsTransport.connect(join(folder, 'b.sock'))
+    const other = await uds.connect(join(folder, 'b.sock'))
     other.start({ onFrame: () => undefined, onClose: () => undefined })
     other.send(frame('still served'))
     await until(() => ends[2]?.frames.length === 1)
@@ -156,7 +159,6 @@ describe('transport uds', () => {
   })
 
   it('a peer that does not close in turn is given up', async () => {
-    const { createServer } = await import('node:net')
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       socket.resume()
     })
@@ -164,10 +166,38 @@ describe('transport uds', () => {
     await new Promise<void>((resolve) => {
       server.listen(path, resolve)
     })
-    const near = watch(await udsTransport.connect(path))
+    const near = watch(await uds.connect(path))
     near.connection.close()
     await until(() => near.closes === 1)
     server.close()
+  })
+})
+
+describe('a socket that is listened on', () => {
+  it('tells of every connection that the system could not accept, and listens on', async () => {
+    const refused: string[] = []
+    let accepted = 0
+    const server = createServer(() => {
+      accepted += 1
+    })
+    const path = join(folder, 'full.sock')
+    const tell = (error: Error): void => {
+      refused.push(error.message)
+    }
+    const close = await listening({ server, at: { path }, refused: tell })
+    // What Node does when accept() fails, as without memory for one more.
+    server.emit('error', new Error('accept ENOBUFS'))
+    server.emit('error', new Error('accept ENOBUFS again'))
+    expect(refused).toEqual(['accept ENOBUFS', 'accept ENOBUFS again'])
+    watch(await uds.connect(path))
+    await until(() => accepted === 1)
+    await close()
+  })
+
+  it('is not listened on twice: who comes second is told', async () => {
+    const { transport, address } = unixSockets()
+    listener = await transport.listen(address, () => undefined)
+    await expect(transport.listen(address, () => undefined)).rejects.toThrow('EADDRINUSE')
   })
 })
 
