@@ -41,7 +41,10 @@ interface Request {
 const ANSWERS_FD = 3
 const WARM_CALLS_PER_STEP = 10
 
-/** Serves one row until stdin ends. `end` is what the contender itself has to close. */
+/**
+ * Serves one row until stdin ends or a round fails; then closes whatever the row has opened.
+ * @param end what the contender itself has to close.
+ */
 export async function serveRow(workloads: Workloads, end?: () => unknown): Promise<void> {
   const make = workloads[process.argv[2] ?? '']
   if (make === undefined) {
@@ -49,20 +52,27 @@ export async function serveRow(workloads: Workloads, end?: () => unknown): Promi
     return
   }
   const requests = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
-  try {
-    const workload = await make()
+  let workload: Workload | undefined
+  await tellingErrors(async () => {
+    workload = await make()
     if ('missing' in workload) {
       answer(workload)
-    } else {
-      answer({ ready: true })
-      await serveRequests(workload, requests)
-      await workload.end?.()
+      return
     }
-    await end?.()
+    answer({ ready: true })
+    await serveRequests(workload, requests)
+  })
+  await tellingErrors(() => (workload !== undefined && 'end' in workload ? workload.end?.() : null))
+  await tellingErrors(() => end?.())
+}
+
+/** What fails is told at once, before what failed because of it. */
+async function tellingErrors(work: () => unknown): Promise<void> {
+  try {
+    await work()
   } catch (error) {
     answer({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
     process.exitCode = 1
-    await end?.()
   }
 }
 
