@@ -1,5 +1,5 @@
-// The section of the README that tells the results: the chart, the machine, the command, and every
-// row where Virga is behind, so that none can be left out by taste.
+// The section of the README that tells the results: the chart, the machine, the command, every row
+// where Virga is behind, and every row that was not measured, so that none is left out in silence.
 import type { Report, ReportRow } from './report.ts'
 import { ROWS } from './rows.ts'
 import { CONTENDERS, ratioTo, show, significant } from './table.ts'
@@ -20,16 +20,20 @@ export function readmeSection(
   paths: { readonly chart: string; readonly figures: string },
 ): string {
   const behind = rows.flatMap((row) => linesBehind(row))
+  const measured = new Set(rows.flatMap(({ name, value }) => (value === null ? [] : [name])))
+  const unmeasured = ROWS.flatMap(({ name }) => (measured.has(name) ? [] : [name]))
   const ray = machine.ray === undefined ? 'without Ray' : `beside Ray ${machine.ray}`
   return [
     `![How many times faster than Ray, row by row](${paths.chart})`,
     '',
     `\`npm run bench -- --publish\` at commit ${commit}, ${ray}, on ${machine.cores} cores of ` +
       `${machine.cpu} with ${machine.memoryGb} GB, Linux ${machine.kernel}, ` +
-      `Node ${machine.node}. All figures: [${paths.figures}](${paths.figures}).`,
+      `Node ${machine.node}. The figures: [${paths.figures}](${paths.figures}).`,
+    '',
+    howManyMeasured(unmeasured),
     '',
     ...(behind.length === 0
-      ? [`In none of the ${rows.length} rows is Virga behind what it is measured beside.`]
+      ? ['In none of them is Virga behind what it is measured beside.']
       : [
           'Where Virga is slower or bigger; `echo` is a message there and one back over a bare ' +
             'socket, `echo poll` the same without ever sleeping, `memcpy` a bare copy:',
@@ -39,6 +43,14 @@ export function readmeSection(
           ...behind,
         ]),
   ].join('\n')
+}
+
+function howManyMeasured(unmeasured: readonly string[]): string {
+  if (unmeasured.length === 0) return `All ${ROWS.length} rows were measured.`
+  const measuredCount = ROWS.length - unmeasured.length
+  // Quoted, as names have commas in them.
+  const names = unmeasured.map((name) => `\`${name}\``).join(', ')
+  return `${measuredCount} of ${ROWS.length} rows were measured. Not measured: ${names}.`
 }
 
 function linesBehind(report: ReportRow): string[] {

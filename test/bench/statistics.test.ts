@@ -107,6 +107,25 @@ describe('the section of the README', () => {
     ])
   })
 
+  test('says how many rows were measured, and names each of the others', () => {
+    const sections = [ROWS, ROWS.slice(2)].map((present) => {
+      const rows = present.map(({ name }) => row(name, {}))
+      return readmeSection({ machine, commit: 'abc', rows }, paths)
+    })
+    const [first, second] = [ROWS[0]?.name ?? '', ROWS[1]?.name ?? '']
+    expect(sections[0]).toContain(`All ${ROWS.length} rows were measured.`)
+    expect(sections[1]).toContain(
+      `${ROWS.length - 2} of ${ROWS.length} rows were measured. ` +
+        `Not measured: \`${first}\`, \`${second}\`.`,
+    )
+  })
+
+  test('counts a row in which Virga failed as not measured', () => {
+    const rows = ROWS.map(({ name }, i) => row(name, i === 0 ? { value: null } : {}))
+    const text = readmeSection({ machine, commit: 'abc', rows }, paths)
+    expect(text).toContain(`Not measured: \`${ROWS[0]?.name ?? ''}\`.`)
+  })
+
   test('stands between its markers, which stay', () => {
     const begin = '<!-- bench: written by npm run bench -- --publish -->'
     const end = '<!-- bench: end -->'
