@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareRatios } from '../../scripts/bench/compare/verdict.ts'
+import { wholeShares } from '../../scripts/bench/memcpy/shares.ts'
 import { readmeSection, withSection } from '../../scripts/bench/readme-section.ts'
 import type { ReportRow } from '../../scripts/bench/report.ts'
 import { ROWS } from '../../scripts/bench/rows.ts'
@@ -48,6 +49,18 @@ describe('two commits', () => {
 
   test('need two pairs', () => {
     expect(() => compareRatios([1])).toThrow('needs two pairs')
+  })
+})
+
+describe('the copies of the row of several clients', () => {
+  test('are as many as are counted, on any number of CPUs, and none copies much more', () => {
+    for (let cpuCount = 1; cpuCount <= 256; cpuCount += 1) {
+      const shares = wholeShares(100, cpuCount)
+      expect(shares).toHaveLength(cpuCount)
+      expect(shares.reduce((sum, each) => sum + each, 0)).toBe(100)
+      expect(shares.every(Number.isInteger)).toBe(true)
+      expect(Math.max(...shares) - Math.min(...shares)).toBeLessThanOrEqual(1)
+    }
   })
 })
 

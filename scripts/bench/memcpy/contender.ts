@@ -13,6 +13,7 @@ import {
   PUTTERS_GIGABYTES,
 } from '../sizes.ts'
 import { openCopy } from './copy.ts'
+import { wholeShares } from './shares.ts'
 
 const one = (): Workload => ({ run: openCopy(LARGE_BYTES), unitsPerRun: LARGE_GIGABYTES })
 
@@ -21,13 +22,13 @@ async function several(): Promise<Workload> {
     fork(join(import.meta.dirname, 'copier.ts')),
   )
   await Promise.all(copiers.map((copier) => once(copier, 'message')))
-  const copiesEach = (PUTTER_COUNT * LARGE_PUTS_PER_PUTTER) / copiers.length
+  const copyCounts = wholeShares(PUTTER_COUNT * LARGE_PUTS_PER_PUTTER, copiers.length)
   return {
     run: () =>
       Promise.all(
-        copiers.map((copier) => {
+        copiers.map((copier, index) => {
           const done = once(copier, 'message')
-          copier.send(copiesEach)
+          copier.send(copyCounts[index] ?? 0)
           return done
         }),
       ),
