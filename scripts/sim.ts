@@ -1,69 +1,99 @@
 // `npm run sim -- --seeds 1000`: runs so many seeds, twice each; prints the rate, the failures and
 // the probes that nothing hit. `-- --seed 42` replays one; with `--story NAME` it prints what
 // happened to one task, object, actor or process, line by line; `--plant BUG` plants a bug.
+// Ends with 1 when a seed fails, or when as many seeds as hit every probe left one out; with 2 when
+// it cannot be run as asked.
 import { parseArgs } from 'node:util'
-import { PLANTED_BUGS } from '../test/sim/planted-bugs.ts'
-import { PROBES } from '../test/sim/probes.ts'
-import { runSeed, type RunResult } from '../test/sim/run.ts'
+import { type Plant, PLANTED_BUGS } from '../test/sim/planted-bugs.ts'
+import { Probes, SEEDS_THAT_HIT_EVERY_PROBE } from '../test/sim/probes.ts'
+import { runSeed, runTwice, type RunOptions, type RunResult } from '../test/sim/run.ts'
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '200' },
-    from: { type: 'string', default: '1' },
-    seed: { type: 'string' },
-    story: { type: 'string' },
-    faultless: { type: 'boolean', default: false },
-    plant: { type: 'string' },
-  },
-})
-const { faultless } = values
-const plant = values.plant === undefined ? undefined : PLANTED_BUGS[values.plant]
-const options = { faultless, ...(plant === undefined ? {} : { plant }) }
-const print = (line: string): boolean => process.stdout.write(`${line}\n`)
-
-async function main(): Promise<void> {
-  if (values.seed !== undefined) await replay(Number(values.seed))
-  else await sweep(Number(values.from), Number(values.seeds))
+interface SimOptions {
+  readonly run: RunOptions
+  /** The one to replay. */
+  readonly seed: number | undefined
+  readonly story: string | undefined
+  readonly from: number
+  readonly seedCount: number
 }
 
-async function replay(seed: number): Promise<void> {
-  const result = await runSeed(seed, { ...options, keepsLines: true })
-  const { story } = values
+const print = (line: string): boolean => process.stdout.write(`${line}\n`)
+
+/** @throws Error that says what to give instead. */
+function parseSimOptions(): SimOptions {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: String(SEEDS_THAT_HIT_EVERY_PROBE) },
+      from: { type: 'string', default: '1' },
+      seed: { type: 'string' },
+      story: { type: 'string' },
+      faultless: { type: 'boolean', default: false },
+      plant: { type: 'string' },
+    },
+  })
+  const { faultless, story, plant, seed } = values
+  return {
+    run: { faultless, ...(plant === undefined ? {} : { plant: plantedBug(plant) }) },
+    seed: seed === undefined ? undefined : wholeNumber('--seed', seed, 0),
+    story,
+    from: wholeNumber('--from', values.from, 0),
+    seedCount: wholeNumber('--seeds', values.seeds, 1),
+  }
+}
+
+function plantedBug(name: string): Plant {
+  const plant = Object.hasOwn(PLANTED_BUGS, name) ? PLANTED_BUGS[name] : undefined
+  if (plant !== undefined) return plant
+  const names = Object.keys(PLANTED_BUGS).map((each) => `  ${each}\n`)
+  throw new Error(`--plant takes one of these bugs, not '${name}':\n${names.join('')}`.trimEnd())
+}
+
+function wholeNumber(option: string, text: string, min: number): number {
+  const value = Number(text)
+  if (text.trim() !== '' && Number.isSafeInteger(value) && value >= min) return value
+  throw new Error(`${option} takes a whole number of at least ${String(min)}, not '${text}'.`)
+}
+
+/** @returns whether the seed ended well. */
+async function replay(seed: number, { run, story }: SimOptions): Promise<boolean> {
+  const result = await runSeed(seed, { ...run, keepsLines: true })
   for (const line of result.lines) if (story === undefined || line.includes(story)) print(line)
   print(JSON.stringify(result.plan))
   print(verdict(result))
-  if (result.failure !== undefined) {
-    print(String(result.failure.stack))
-    if (result.failure.cause instanceof Error) print(String(result.failure.cause.stack))
-    process.exitCode = 1
-  }
+  if (result.failure === undefined) return true
+  print(String(result.failure.stack))
+  if (result.failure.cause instanceof Error) print(String(result.failure.cause.stack))
+  return false
 }
 
-async function sweep(from: number, count: number): Promise<void> {
+/** @returns whether all seeds ended well, and did not leave out a fault. */
+async function sweep({ run, from, seedCount }: SimOptions): Promise<boolean> {
   const startedAtMs = performance.now()
-  const hits = new Map<string, number>()
+  const probes = new Probes()
   let failedCount = 0
   let eventCount = 0
   let virtualMs = 0
-  for (let seed = from; seed < from + count; seed += 1) {
-    const [first, second] = [await runSeed(seed, options), await runSeed(seed, options)]
-    eventCount += first.eventCount + second.eventCount
-    virtualMs += first.virtualMs + second.virtualMs
-    for (const [probe, hitCount] of first.probes.counts) {
-      hits.set(probe, (hits.get(probe) ?? 0) + hitCount)
-    }
-    const isSame = first.hash === second.hash
-    if (first.failure === undefined && isSame) continue
+  for (let seed = from; seed < from + seedCount; seed += 1) {
+    const result = await runTwice(seed, run)
+    eventCount += result.eventCount
+    virtualMs += result.virtualMs
+    probes.add(result.probes)
+    if (result.failure === undefined) continue
     failedCount += 1
-    print(verdict(first) + (isSame ? '' : `: its second run differs, ${second.hash}`))
+    print(verdict(result))
   }
   const seconds = (performance.now() - startedAtMs) / 1000
   print(
-    `${String(count)} seeds, ${String(failedCount)} failed; ${String(eventCount)} events in ` +
-      `${seconds.toFixed(1)} s, ${(virtualMs / 1000 / seconds).toFixed(0)} times real time`,
+    `${String(seedCount)} seeds, ${String(failedCount)} failed; twice ${String(eventCount)} ` +
+      `events in ${seconds.toFixed(1)} s, ` +
+      `${((2 * virtualMs) / 1000 / seconds).toFixed(0)} times real time`,
   )
-  for (const probe of PROBES) if ((hits.get(probe) ?? 0) === 0) print(`never hit: ${probe}`)
-  if (failedCount > 0) process.exitCode = 1
+  if (run.faultless === true) return failedCount === 0
+  const neverHit = probes.neverHit()
+  for (const probe of neverHit) print(`never hit: ${probe}`)
+  const hitsEnough = neverHit.length === 0 || seedCount < SEEDS_THAT_HIT_EVERY_PROBE
+  if (!hitsEnough) print(`${String(seedCount)} seeds must hit every probe: a fault was not tested`)
+  return failedCount === 0 && hitsEnough
 }
 
 function verdict({ seed, hash, failure, eventCount, virtualMs }: RunResult): string {
@@ -71,4 +101,16 @@ function verdict({ seed, hash, failure, eventCount, virtualMs }: RunResult): str
   return `seed ${String(seed)} ${hash} (${ran}): ${failure?.message ?? 'ok'}`
 }
 
-await main()
+async function main(): Promise<number> {
+  let options: SimOptions
+  try {
+    options = parseSimOptions()
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    return 2
+  }
+  const { seed } = options
+  return (await (seed === undefined ? sweep(options) : replay(seed, options))) ? 0 : 1
+}
+
+process.exitCode = await main()

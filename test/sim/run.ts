@@ -64,6 +64,19 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   }
 }
 
+/**
+ * Runs a seed twice, for the trace must be the same.
+ * @returns the first run; it has failed when the second differs.
+ */
+export async function runTwice(seed: number, options: RunOptions = {}): Promise<RunResult> {
+  const first = await runSeed(seed, options)
+  const second = await runSeed(seed, options)
+  if (first.hash === second.hash) return first
+  const why = first.failure === undefined ? '' : `; the first: ${first.failure.message}`
+  const what = `the second run differs, ${second.hash}${why}`
+  return { ...first, failure: new SimulationFailure(what, first.virtualMs, first.failure?.cause) }
+}
+
 /** What a driver does; `doing` says what it waits for now. */
 export interface Script {
   readonly doing: string
