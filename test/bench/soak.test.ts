@@ -1,12 +1,15 @@
-// The soak, short: `npm run test:full` runs it for a minute and asks for flat memory; `npm test`
-// runs the same load for seconds, in which heaps are still finding their size, so that there its
-// results alone are checked.
+// The soak, short: `npm run test:full` runs it for a minute and refuses memory that runs away;
+// `npm test` runs the same load for seconds, after which its results alone are checked. Whether
+// memory is flat, `npm run soak` tells.
 import { expect, test } from 'vitest'
 import { FLAT, soak } from '../../scripts/bench/soak/soak.ts'
 import { scaled } from '../support/scale.ts'
 
 const SECONDS = scaled(60, 8)
-/** Of the half hour after which the published soak is judged, this is the very beginning. */
+/**
+ * A minute is warm-up, in which heaps still find their size: nothing can be told of flatness, only
+ * that nothing runs away.
+ */
 const GROWN_MEGABYTES_MAX = 100
 
 test(

@@ -65,36 +65,51 @@ describe('the copies of the row of several clients', () => {
 })
 
 describe('a soak', () => {
-  /** Half an hour of a heap that is collected every 20 samples, and rises over the first tenth. */
-  const heap = (leakMegabytes: number): Point[] => {
+  /** A heap that is collected every 10 seconds, and rises over the first tenth. */
+  const heap = ({ minutes = 30, leakMegabytesPerHour = 0 }): Point[] => {
     const draw = noise(7)
-    return Array.from({ length: 3600 }, (_, i) => {
-      const warming = 60 * Math.min(1, i / 360)
+    const count = minutes * 120
+    return Array.from({ length: count }, (_, i) => {
+      const warming = 60 * Math.min(1, (10 * i) / count)
       const garbage = 20 * ((i % 20) / 20)
-      return {
-        seconds: i / 2,
-        megabytes: 80 + warming + garbage + draw() + (leakMegabytes * i) / 3600,
-      }
+      const seconds = i / 2
+      const leaked = (leakMegabytesPerHour * seconds) / 3600
+      return { seconds, megabytes: 80 + warming + garbage + draw() + leaked }
     })
   }
 
-  test('that warms up and collects is flat', () => {
-    expect(flatness(heap(0))).toMatchObject({ flat: true })
+  test.each([5, 14, 30, 120])('of %i minutes that warms up and collects is flat', (minutes) => {
+    expect(flatness(heap({ minutes }))).toMatchObject({ flat: true })
   })
 
   test('that loses 60 MB in half an hour is not', () => {
-    const told = flatness(heap(60))
+    const told = flatness(heap({ leakMegabytesPerHour: 120 }))
     expect(told.flat).toBe(false)
+    expect(told.hours).toBeCloseTo(0.3)
     expect(told.grownMegabytes).toBeGreaterThan(30)
     expect(told.grownMegabytes).toBeLessThan(42)
   })
 
+  test('of 14 minutes is not flat when it loses a third of what it holds in an hour', () => {
+    const told = flatness(heap({ minutes: 14, leakMegabytesPerHour: 65 }))
+    expect(told.grownMegabytes).toBeLessThan(0.1 * told.medianMegabytes)
+    expect(told.flat).toBe(false)
+  })
+
+  test('of two hours may grow by a tenth in all, and by no more', () => {
+    const [less, more] = [8, 20].map((leakMegabytesPerHour) =>
+      flatness(heap({ minutes: 120, leakMegabytesPerHour })),
+    )
+    expect([less?.flat, more?.flat]).toEqual([true, false])
+    expect(more?.allowedMegabytes).toBeCloseTo(0.1 * (more?.medianMegabytes ?? 0))
+  })
+
   test('whose memory falls is flat', () => {
-    expect(flatness(heap(-60)).flat).toBe(true)
+    expect(flatness(heap({ leakMegabytesPerHour: -120 })).flat).toBe(true)
   })
 
   test('of two samples says nothing', () => {
-    expect(() => flatness(heap(0).slice(0, 2))).toThrow('three samples')
+    expect(() => flatness(heap({}).slice(0, 2))).toThrow('three samples')
   })
 })
 

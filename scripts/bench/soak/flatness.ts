@@ -12,6 +12,8 @@ export interface Point {
 
 export interface Flatness {
   readonly flat: boolean
+  /** How long the growth took. */
+  readonly hours: number
   readonly grownMegabytes: number
   readonly allowedMegabytes: number
   readonly medianMegabytes: number
@@ -19,9 +21,14 @@ export interface Flatness {
 
 /** The part of a soak that is warm-up: heaps, arenas and code caches find their size. */
 export const WARM_UP_SHARE = 0.4
-/** V8 moves its heap's limits in steps of a few megabytes; a leak grows past any step. */
-const ALLOWED_SHARE = 0.1
-const ALLOWED_MEGABYTES_MIN = 8
+/**
+ * Of the median, in an hour; of a longer soak, in all. A shorter one may not grow faster for being
+ * short.
+ */
+const ALLOWED_SHARE_PER_HOUR = 0.1
+/** V8 moves its heap's limits in steps of a few megabytes: less than one is not told from none. */
+const STEP_MEGABYTES = 8
+const SECONDS_PER_HOUR = 3600
 /** All pairs of more points than this are too many to be of more use. */
 const POINTS_MAX = 600
 
@@ -35,11 +42,14 @@ export function flatness(points: readonly Point[]): Flatness {
   if (kept.length < 3 || first === undefined || last === undefined) {
     throw new Error(`A slope needs three samples after warm-up; there are ${kept.length}.`)
   }
-  const grownMegabytes = medianSlope(kept) * (last.seconds - first.seconds)
+  const seconds = last.seconds - first.seconds
+  const hours = seconds / SECONDS_PER_HOUR
+  const grownMegabytes = medianSlope(kept) * seconds
   const medianMegabytes = median(kept.map(({ megabytes }) => megabytes))
-  const allowedMegabytes = Math.max(ALLOWED_MEGABYTES_MIN, ALLOWED_SHARE * medianMegabytes)
+  const allowedShare = ALLOWED_SHARE_PER_HOUR * Math.min(1, hours)
+  const allowedMegabytes = Math.max(STEP_MEGABYTES, allowedShare * medianMegabytes)
   const flat = grownMegabytes <= allowedMegabytes
-  return { flat, grownMegabytes, allowedMegabytes, medianMegabytes }
+  return { flat, hours, grownMegabytes, allowedMegabytes, medianMegabytes }
 }
 
 function medianSlope(points: readonly Point[]): number {

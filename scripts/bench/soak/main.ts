@@ -36,10 +36,12 @@ const report = {
 }
 writeFileSync(join(values.out, 'soak.json'), `${JSON.stringify(report, undefined, 2)}\n`)
 for (const name of FLAT) {
-  const { flat, grownMegabytes, allowedMegabytes, medianMegabytes } = result.flatness[name]
+  const { flat, hours, grownMegabytes, allowedMegabytes, medianMegabytes } = result.flatness[name]
   say(
     `${name.padEnd(13)} ${medianMegabytes.toFixed(0).padStart(4)} MB, grew by ` +
-      `${grownMegabytes.toFixed(1)} MB after warm-up (at most ${allowedMegabytes.toFixed(1)}): ` +
+      `${grownMegabytes.toFixed(1)} MB (at most ${allowedMegabytes.toFixed(1)}) in ` +
+      `${(hours * 60).toFixed(0)} minutes after warm-up, ` +
+      `${(grownMegabytes / hours).toFixed(0)} MB per hour: ` +
       (flat ? 'flat' : 'NOT FLAT'),
   )
 }
