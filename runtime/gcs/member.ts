@@ -133,7 +133,7 @@ export class Membership {
     this.#drainAnnounced = true
     this.#run('announcing the drain', async () => {
       try {
-        await announce(this.#deps.storage, this.#member, 'DRAINING')
+        await announce(this.#deps, this.#member, 'DRAINING')
       } catch (error) {
         this.#drainAnnounced = false
         throw error
@@ -250,7 +250,7 @@ export class Membership {
   async #declare({ nodeId, epoch, heartbeat }: Omit<Death, 'reason'>): Promise<void> {
     const { storage, log } = this.#deps
     const reason = `node ${this.#member.nodeId} saw its lease expire`
-    const isDead = await declareDead(storage, { nodeId, epoch, heartbeat, reason })
+    const isDead = await declareDead(this.#deps, { nodeId, epoch, heartbeat, reason })
     log.warn('a node was declared dead', { nodeId, epoch, isDead })
     const node = await readNode(storage, nodeId)
     if (node !== undefined) this.#view.learn(node)

@@ -14,10 +14,10 @@ import { queryAll } from './query-all.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { Row, RowValue, Storage, WriteOutcome } from './storage.ts'
 import { membershipKey, nodeKey, shardsOf } from './tables.ts'
+import { untilWon, type RaceDeps } from './until-won.ts'
 
 /** Changes kept in the membership row: it stays below the 4 KB of one read unit. */
 export const CHANGES_MAX = 32
-const CONFLICTS_MAX = 100
 
 export type NodeState = 'ALIVE' | 'DRAINING' | 'DEAD'
 
@@ -114,25 +114,25 @@ export async function readMembership(
  * @param token  random: tells our own registration from that of a twin with the same node id.
  */
 export async function registerNode(
-  storage: Storage,
+  deps: RaceDeps,
   spec: NodeSpec,
   { clusterEpoch, token }: { readonly clusterEpoch: string; readonly token: string },
 ): Promise<Member> {
-  for (let conflicts = 0; conflicts < CONFLICTS_MAX; conflicts++) {
-    const before = await storage.get(nodeKey(spec.nodeId))
+  const { storage } = deps
+  const { nodeId } = spec
+  const member = await untilWon<Member>(deps, `node ${nodeId} registers`, async () => {
+    const before = await storage.get(nodeKey(nodeId))
     const epoch = Number(before?.value['epoch'] ?? 0) + 1
     const outcome = await decidePut(storage, {
-      key: nodeKey(spec.nodeId),
+      key: nodeKey(nodeId),
       value: { ...spec, ...FRESH, epoch, token },
       expected: before?.version ?? 'ABSENT',
       isOurs: (value) => value['token'] === token,
     })
-    if (!outcome.won) continue
-    const member: Member = { nodeId: spec.nodeId, epoch, clusterEpoch }
-    await announce(storage, member, 'ALIVE')
-    return member
-  }
-  throw new GcsUnavailableError(`others register as node ${spec.nodeId}: give it an id of its own`)
+    return outcome.won ? { nodeId, epoch, clusterEpoch } : 'LOST'
+  })
+  await announce(deps, member, 'ALIVE')
+  return member
 }
 
 const FRESH = {
@@ -202,13 +202,13 @@ export function expelled(
  * @returns false when there is no such living node.
  */
 export async function sendCommand(
-  storage: Storage,
+  deps: RaceDeps,
   nodeId: string,
   kind: NodeCommand['kind'],
 ): Promise<boolean> {
-  for (let conflicts = 0; conflicts < CONFLICTS_MAX; conflicts++) {
-    const row = await storage.get(nodeKey(nodeId))
-    const node = row && asNode(row)
+  const { storage } = deps
+  return await untilWon<boolean>(deps, `node ${nodeId} is sent a command`, async () => {
+    const node = await readNode(storage, nodeId)
     if (node === undefined || node.state === 'DEAD') return false
     const { epoch, lastCommand, doneCommand } = node
     const pending = node.commands.filter(({ sequence }) => sequence > doneCommand)
@@ -221,9 +221,8 @@ export async function sendCommand(
       expected: { fields: { epoch, lastCommand, alive: true } },
       isOurs: () => false, // two who send the same command are both content
     })
-    if (outcome.won) return true
-  }
-  throw new GcsUnavailableError(`node ${nodeId} gets too many commands at once: try again later`)
+    return outcome.won || 'LOST'
+  })
 }
 
 /** Whose death, and what was seen of it. */
@@ -237,34 +236,35 @@ export interface Death {
 }
 
 /** @returns whether that epoch of the node is dead now, by whomever. */
-export async function declareDead(storage: Storage, death: Death): Promise<boolean> {
+export async function declareDead(deps: RaceDeps, death: Death): Promise<boolean> {
   const { nodeId, epoch, heartbeat, reason } = death
-  const outcome = await decideUpdate(storage, {
+  const outcome = await decideUpdate(deps.storage, {
     key: nodeKey(nodeId),
     fields: { state: 'DEAD', alive: false, death: reason },
     expected: { fields: { epoch, heartbeat, alive: true } },
     isOurs: (value) => value['alive'] === false && value['epoch'] === epoch,
   })
   if (!outcome.won && outcome.current?.value['epoch'] === epoch) return false
-  await announce(storage, { nodeId, epoch }, 'DEAD')
+  await announce(deps, { nodeId, epoch }, 'DEAD')
   return true
 }
 
 /** Tell everybody, by the membership row. Safe to repeat. */
 export async function announce(
-  storage: Storage,
+  deps: RaceDeps,
   { nodeId, epoch }: Pick<Member, 'nodeId' | 'epoch'>,
   state: NodeState,
 ): Promise<void> {
+  const { storage } = deps
   const isTold = (changes: readonly MembershipChange[]): boolean =>
     changes.some(
       (change) => change.nodeId === nodeId && change.epoch === epoch && change.state === state,
     )
-  for (let conflicts = 0; conflicts < CONFLICTS_MAX; conflicts++) {
+  await untilWon<true>(deps, `node ${nodeId} is announced as ${state}`, async () => {
     const row = await storage.get(membershipKey)
-    if (row === undefined) return // ND3 ends this node at its next heartbeat
+    if (row === undefined) return true // ND3 ends this node at its next heartbeat
     const { clusterEpoch, version, changes } = asMembership(row)
-    if (isTold(changes)) return
+    if (isTold(changes)) return true
     const change: MembershipChange = { version: version + 1, nodeId, epoch, state }
     const outcome = await decidePut(storage, {
       key: membershipKey,
@@ -272,9 +272,8 @@ export async function announce(
       expected: row.version,
       isOurs: (value) => isTold(asMembership({ key: membershipKey, value }).changes),
     })
-    if (outcome.won) return
-  }
-  throw new GcsUnavailableError(`the membership changes too fast to add node ${nodeId}: try again`)
+    return outcome.won || 'LOST'
+  })
 }
 
 const kept = (changes: readonly MembershipChange[]): readonly MembershipChange[] =>

@@ -13,6 +13,7 @@ import {
 } from '../../runtime/gcs/nodes.ts'
 import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import type { Storage } from '../../runtime/gcs/storage.ts'
+import type { RaceDeps } from '../../runtime/gcs/until-won.ts'
 import { HandClock } from './hand-clock.ts'
 
 const PING_ANSWER_MS = 1
@@ -43,12 +44,17 @@ export class TestMembers {
     this.storage = storage
   }
 
+  /** What somebody beside the nodes decides with. */
+  get race(): RaceDeps {
+    return { storage: this.storage, clock: this.clock, random: this.#random }
+  }
+
   async add(id: string): Promise<TestNode> {
     const storage = this.#link(id)
     const { clusterEpoch } = await openMembership(storage, `cluster-of-${id}`)
     const spec = { nodeId: id, address: `tcp://${id}`, pid: 1, totals: { CPU: 1 }, labels: {} }
     const token = `token-${String(this.#random.next())}`
-    const member = await registerNode(storage, spec, { clusterEpoch, token })
+    const member = await registerNode({ ...this.race, storage }, spec, { clusterEpoch, token })
     const node: TestNode = {
       id,
       member,

@@ -17,7 +17,8 @@ import type { Row, RowKey, Storage } from '../../../runtime/gcs/storage.ts'
 import { membershipKey, nodeKey } from '../../../runtime/gcs/tables.ts'
 import { changedStorage } from '../../support/changed-storage.ts'
 import { scaled } from '../../support/scale.ts'
-import { TestMembers } from '../../support/members.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+import { TestMembers, randomOf } from '../../support/members.ts'
 import { meteredStorage } from '../../support/metered-storage.ts'
 import { caught } from '../../support/waiting.ts'
 
@@ -269,7 +270,7 @@ describe('members', () => {
 
   test('commands ride in the reply of a heartbeat, until they are performed', async () => {
     const [node] = await members.addMany(2)
-    expect(await sendCommand(members.storage, '0000', 'drain')).toBe(true)
+    expect(await sendCommand(members.race, '0000', 'drain')).toBe(true)
     await members.clock.advance(2 * HEARTBEAT_MS + 2000)
     expect(node?.commands.length).toBeGreaterThan(0)
     const [command] = node?.commands ?? []
@@ -299,8 +300,10 @@ describe('members', () => {
 
 describe('rows of nodes', () => {
   const SPEC = { nodeId: 'aa', address: 'tcp://a', pid: 1, totals: { CPU: 1 }, labels: {} }
+  const clock = new HandClock()
+  const raceOn = (storage: Storage) => ({ storage, clock, random: randomOf(1) })
   const register = (storage: MemoryStorage, token: string) =>
-    registerNode(storage, SPEC, { clusterEpoch: 'c', token })
+    registerNode(raceOn(storage), SPEC, { clusterEpoch: 'c', token })
   const BEAT = { heartbeat: 1, doneCommand: 0, state: 'ALIVE' } as const
 
   test('who registers again does so under the next epoch, and the old self is refused', async () => {
@@ -315,23 +318,26 @@ describe('rows of nodes', () => {
 
   test('of two twins that register at once, each has an epoch of its own', async () => {
     const storage = new MemoryStorage()
-    const twins = await Promise.all([register(storage, 'one'), register(storage, 'two')])
+    const registering = Promise.all([register(storage, 'one'), register(storage, 'two')])
+    await clock.advance(1000)
+    const twins = await registering
     expect(new Set(twins.map(({ epoch }) => epoch))).toEqual(new Set([1, 2]))
   })
 
   test('a death is refused when the node has written another heartbeat', async () => {
     const storage = new MemoryStorage()
+    const race = raceOn(storage)
     const member = await register(storage, 'one')
     await writeHeartbeat(storage, member, { ...BEAT, heartbeat: 2 })
     const death = { nodeId: 'aa', epoch: 1, heartbeat: 1, reason: 'silent' }
-    expect(await declareDead(storage, death)).toBe(false)
-    expect(await declareDead(storage, { ...death, heartbeat: 2 })).toBe(true)
-    expect(await declareDead(storage, { ...death, heartbeat: 2 })).toBe(true)
+    expect(await declareDead(race, death)).toBe(false)
+    expect(await declareDead(race, { ...death, heartbeat: 2 })).toBe(true)
+    expect(await declareDead(race, { ...death, heartbeat: 2 })).toBe(true)
     await caught(writeHeartbeat(storage, member, BEAT), NodeDiedError)
-    expect(await sendCommand(storage, 'aa', 'stop')).toBe(false)
+    expect(await sendCommand(race, 'aa', 'stop')).toBe(false)
     const again = await register(storage, 'two')
     expect(again.epoch).toBe(2)
-    expect(await declareDead(storage, { ...death, heartbeat: 2 })).toBe(true)
+    expect(await declareDead(race, { ...death, heartbeat: 2 })).toBe(true)
     expect((await readNode(storage, 'aa'))?.state).toBe('ALIVE')
   })
 
@@ -340,7 +346,8 @@ describe('rows of nodes', () => {
     await storage.putIf(membershipKey, { clusterEpoch: 'c', version: 0, changes: [] }, 'ABSENT')
     for (let index = 0; index < 100; index++) {
       const nodeId = `${'ab'.repeat(13)}${index.toString(16).padStart(2, '0')}`
-      await registerNode(storage, { ...SPEC, nodeId }, { clusterEpoch: 'c', token: nodeId })
+      const naming = { clusterEpoch: 'c', token: nodeId }
+      await registerNode(raceOn(storage), { ...SPEC, nodeId }, naming)
     }
     const membership = await readMembership(storage, { stale: false })
     expect(membership?.version).toBe(100)

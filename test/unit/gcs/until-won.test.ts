@@ -1,0 +1,70 @@
+// Races for one row: a crowd gets through, at a bounded price; who cannot win is told so.
+import { expect, test } from 'vitest'
+import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
+import { delay } from '../../../runtime/common/clock.ts'
+import {
+  CHANGES_MAX,
+  openMembership,
+  readMembership,
+  readNodes,
+  registerNode,
+  type Member,
+} from '../../../runtime/gcs/nodes.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import { RACE_MS_MAX, untilWon } from '../../../runtime/gcs/until-won.ts'
+import { changedStorage } from '../../support/changed-storage.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+import { randomOf } from '../../support/members.ts'
+import { caught } from '../../support/waiting.ts'
+
+/** Of a read or a write in the same region. */
+const CALL_MS = 5
+
+test('UW1: three hundred nodes that join at once all register, for a few writes each', async () => {
+  const clock = new HandClock()
+  const memory = new MemoryStorage()
+  let writes = 0
+  const storage = changedStorage(memory, {
+    async get(key) {
+      await delay(clock, CALL_MS)
+      return await memory.get(key)
+    },
+    async putIf(key, value, expected) {
+      writes += 1
+      await delay(clock, CALL_MS)
+      return await memory.putIf(key, value, expected)
+    },
+  })
+  const race = { storage, clock, random: randomOf(1) }
+  const { clusterEpoch } = await openMembership(memory, 'c')
+  const joined: Member[] = []
+  for (let index = 0; index < 300; index++) {
+    const nodeId = `a${String(index)}`
+    const spec = { nodeId, address: `tcp://${nodeId}`, pid: 1, totals: {}, labels: {} }
+    const joining = registerNode(race, spec, { clusterEpoch, token: nodeId })
+    void joining.then((member) => joined.push(member))
+  }
+  await clock.advance(20_000)
+  const membership = await readMembership(memory, { stale: false })
+  expect(joined).toHaveLength(300)
+  expect(await readNodes(memory)).toHaveLength(300)
+  expect(membership).toMatchObject({ version: 300 })
+  expect(membership?.changes).toHaveLength(CHANGES_MAX)
+  expect(writes).toBeLessThan(300 * 10)
+})
+
+test('UW2: who always loses gives up after a while, and says who wanted what', async () => {
+  const clock = new HandClock()
+  const race = { storage: new MemoryStorage(), clock, random: randomOf(1) }
+  let tries = 0
+  const racing = caught(
+    untilWon(race, 'node ab12 registers', () => {
+      tries += 1
+      return Promise.resolve('LOST' as const)
+    }),
+    GcsUnavailableError,
+  )
+  await clock.advance(RACE_MS_MAX)
+  expect((await racing).message).toContain('node ab12 registers: lost to others')
+  expect(tries).toBeLessThan(100)
+})
