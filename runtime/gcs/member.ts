@@ -237,6 +237,8 @@ export class Membership {
     try {
       const node = await readNode(storage, nodeId)
       if (node === undefined) return this.#watch({ kind: 'readFailed', nodeId })
+      // Whoever wrote that may not have come to tell it.
+      if (node.state === 'DEAD') await announce(this.#deps, node, 'DEAD')
       this.#view.learn(node)
       const { epoch, heartbeat } = node
       this.#watch({ kind: 'read', nodeId, epoch, heartbeat, askedAtMs })

@@ -233,6 +233,27 @@ describe('members', () => {
     for (const id of ['0000', '0001', '0002']) expect(seenBy(id), id).toContain('0002')
   })
 
+  test('F33: a death that could not be announced is announced by who reads it next', async () => {
+    const memory = new MemoryStorage()
+    let refused = 0
+    members = new TestMembers(
+      changedStorage(memory, {
+        putIf: async (key, value, expected) => {
+          const isDeath = key.sk === membershipKey.sk && JSON.stringify(value).includes('DEAD')
+          if (isDeath && refused++ === 0) throw new GcsUnavailableError('away')
+          return await memory.putIf(key, value, expected)
+        },
+      }),
+    )
+    await members.addMany(6)
+    members.kill('0003')
+    await members.clock.advance(LEASE_MS + 20_000 + 2 * HEARTBEAT_MS)
+    expect(refused).toBeGreaterThan(0)
+    for (const id of ['0000', '0001', '0002', '0004', '0005']) {
+      expect(seenBy(id), id).not.toContain('0003')
+    }
+  })
+
   test('MB3: a drain is announced when the row of the node says so, through an outage', async () => {
     const memory = new MemoryStorage()
     const told: string[] = []
