@@ -7,7 +7,7 @@ import { CapacityError } from '../common/errors.ts'
 import type { Storage } from './storage.ts'
 import { perform, type StorageReply, type StorageRequest } from './storage-messages.ts'
 
-/** Calls of one client that may be under way. A client waits before it has more. */
+/** Calls of one client since its oldest that is under way. A client waits before it has more. */
 export const CALLS_IN_FLIGHT_MAX = 1024
 /** Clients remembered; those that were silent longest go first. */
 const CLIENTS_MAX = 4096

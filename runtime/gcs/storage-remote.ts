@@ -112,7 +112,7 @@ export class RemoteStorage implements Storage {
     ...args: Parameters<Storage[M]>
   ): Promise<StorageReply<M>> {
     const call = { kind, args } as StorageCall
-    while (this.#running.size >= CALLS_IN_FLIGHT_MAX) {
+    while (this.#room <= 0) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
     const sequence = this.#next++
@@ -126,14 +126,23 @@ export class RemoteStorage implements Storage {
       return reply as StorageReply<M>
     } finally {
       this.#running.delete(sequence)
-      this.#waiting.shift()?.()
+      for (const start of this.#waiting.splice(0, Math.max(0, this.#room))) start()
     }
+  }
+
+  /** For how many calls. The host remembers what was begun since the oldest that still runs. */
+  get #room(): number {
+    return CALLS_IN_FLIGHT_MAX - (this.#next - this.#endedBelow)
+  }
+
+  get #endedBelow(): number {
+    const [oldest = this.#next] = this.#running // numbers are added in their order
+    return oldest
   }
 
   async #attempt(sequence: number, call: StorageCall): Promise<StorageReply> {
     const link = await this.#connected()
-    const [endedBelow = this.#next] = this.#running // numbers are added in their order
-    const request = { client: this.#client, sequence, endedBelow, call }
+    const request = { client: this.#client, sequence, endedBelow: this.#endedBelow, call }
     let timer: { cancel(): void } | undefined
     const late = new Promise<never>((_, reject) => {
       timer = this.#deps.clock.after(ANSWER_MS_MAX, () => {

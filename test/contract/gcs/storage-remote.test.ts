@@ -7,15 +7,16 @@ import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { GcsUnavailableError, GcsWriteUnknownError } from '../../../runtime/common/errors.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
-import { StorageHost } from '../../../runtime/gcs/storage-host.ts'
+import { CALLS_IN_FLIGHT_MAX, StorageHost } from '../../../runtime/gcs/storage-host.ts'
 import type { StorageCalls, StorageRequest } from '../../../runtime/gcs/storage-messages.ts'
-import { RemoteStorage } from '../../../runtime/gcs/storage-remote.ts'
-import type { RowKey, Storage } from '../../../runtime/gcs/storage.ts'
+import { RemoteStorage, type StorageLink } from '../../../runtime/gcs/storage-remote.ts'
+import type { RowKey, Storage, WriteOutcome } from '../../../runtime/gcs/storage.ts'
 import { Channel } from '../../../runtime/protocol/channel.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
 import { udsTransport } from '../../../runtime/protocol/connection-uds.ts'
 import type { Listener, Transport } from '../../../runtime/protocol/connection.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
+import { changedStorage } from '../../support/changed-storage.ts'
 import { ATTEMPTS } from '../../support/dynamo-storage.ts'
 import { growthContract, storageContract } from './storage-contract.ts'
 
@@ -158,6 +159,32 @@ describe('RemoteStorage', () => {
     const writes = Array.from({ length: 3000 }, (_, index) =>
       storage.putIf({ ...key, sk: String(index) }, {}, 'ABSENT'),
     )
+    expect((await Promise.all(writes)).every(({ won }) => won)).toBe(true)
+  })
+
+  test('one slow call among thousands makes none of them fail', async () => {
+    const memory = new MemoryStorage()
+    const slow = Promise.withResolvers<undefined>()
+    const get = (asked: RowKey) => (asked.sk === 'slow' ? slow.promise : memory.get(asked))
+    const host = new StorageHost(changedStorage(memory, { get }))
+    const request: StorageLink['request'] = async (_, message) => await host.handle(message)
+    const connect = () => Promise.resolve({ closed: false, request })
+    const storage = new RemoteStorage({ ...ATTEMPTS, connect })
+    const asked = storage.get({ ...key, sk: 'slow' })
+    const writes: Promise<WriteOutcome>[] = []
+    let written = 0
+    const write = async (sk: string): Promise<WriteOutcome> => {
+      const outcome = await storage.putIf({ ...key, sk }, {}, 'ABSENT')
+      written += 1
+      return outcome
+    }
+    for (let index = 0; index < 3000; index++) {
+      writes.push(write(String(index)))
+      if (index % 100 === 0) await new Promise(setImmediate) // so that most have ended by then
+    }
+    expect(written).toBe(CALLS_IN_FLIGHT_MAX - 1)
+    slow.resolve(undefined)
+    expect(await asked).toBeUndefined()
     expect((await Promise.all(writes)).every(({ won }) => won)).toBe(true)
   })
 
