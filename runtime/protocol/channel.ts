@@ -4,7 +4,7 @@
 // Invariants:
 //   H1. Order is kept across kinds: a template defined before a push arrives before it.
 //   H2. Every request ends: by its reply, or by the close of the connection.
-//   H3. A handler that throws on a malformed message closes this channel only.
+//   H3. A malformed message, or a handler that throws on one, closes this channel only.
 import type { Clock } from '../common/clock.ts'
 import { fromWire, toWire, type WireError } from '../common/error-wire.ts'
 import { ProtocolError, UnsupportedMessageError, VirgaError } from '../common/errors.ts'
@@ -32,6 +32,7 @@ export interface ChannelHandlers {
 
 interface Envelope {
   readonly t: string
+  /** Checked on arrival to be an object, and no more: what is in it is the handler's to check. */
   readonly m: object
   readonly id?: number
 }
@@ -188,6 +189,9 @@ export class Channel<
       throw new ProtocolError('a control message without a type arrived')
     }
     const { t, m, id } = envelope
+    if (typeof m !== 'object' || m === null) {
+      throw new ProtocolError(`a control message '${t}' without content arrived`)
+    }
     if (t === 'ok' || t === 'failed') this.#settle(t, m as { id: number })
     else if (id === undefined) handlers.notified(t, m)
     else this.#answer(handlers, t, m, id)

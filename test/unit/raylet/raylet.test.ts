@@ -382,7 +382,10 @@ const aRun = (indices: number[], startsMs: number[]): object => ({
 
 describe('malformed messages', () => {
   const good = aClass()
-  test.each<[keyof RayletNotices, object]>([
+  test.each<[keyof RayletNotices, unknown]>([
+    ['wantLeases', null],
+    ['unblocked', undefined],
+    ['progress', 5],
     ['wantLeases', { classId: 1, count: 2, spec: {} }],
     ['wantLeases', { classId: 1, count: -2, spec: good }],
     ['wantLeases', { classId: 1, count: 2, spec: { ...good, demand: { CPU: -1 } } }],
@@ -396,10 +399,18 @@ describe('malformed messages', () => {
   ])('B01 %s that is none closes its own connection, and others go on', async (type, message) => {
     const driver = await aDriver()
     const bad = await aDriver('driver-2-of-test')
-    bad.channel.notify(type, message)
+    bad.channel.notify(type, message as never)
     await until(() => bad.closed)
     driver.channel.notify('wantLeases', { classId: 3, count: 1, spec: good })
     expect(await driver.told('leaseGranted')).toMatchObject({ classId: 3 })
+  })
+
+  test.each(['ok', 'failed'])('B01 a reply %s without content does the same', async (type) => {
+    const bad = await aDriver()
+    bad.channel.notify(type as never, null as never)
+    await until(() => bad.closed)
+    const driver = await aDriver('driver-2-of-test')
+    expect(await driver.channel.request('state', { kind: 'groups' })).toMatchObject({ rows: [] })
   })
 
   test('B01 a request that is none is refused, with the field named', async () => {
