@@ -189,10 +189,12 @@ export function askToExit(
   cause: WorkerExit['cause'],
   graceMs = WORKER_EXIT_GRACE_MS,
 ): void {
-  if (worker.phase === 'EXITING') return
+  // One that may stay was asked because it is idle; any other reason overrules that.
+  const overrules = worker.mayStay && cause !== 'IDLE'
+  if (worker.phase === 'EXITING' && !overrules) return
   const connected = turn.state.clients.has(worker.workerId)
   setPhase(worker, 'EXITING')
-  worker.cause ??= cause
+  worker.cause = overrules ? cause : (worker.cause ?? cause)
   worker.mayStay = cause === 'IDLE'
   if (!connected) {
     kill(turn, worker, cause)
@@ -247,7 +249,7 @@ export function tendWorkers(turn: Turn): void {
 
 function missedDeadline(turn: Turn, worker: Worker): void {
   worker.deadlineMs = undefined
-  if (worker.phase === 'EXITING' && worker.mayStay && !turn.state.draining) {
+  if (worker.phase === 'EXITING' && worker.mayStay) {
     // It owns objects that others need, so it did not leave: it serves again.
     worker.cause = undefined
     worker.mayStay = false

@@ -16,6 +16,20 @@ function recurse(brain: Brain, index: number): RayletEffect[] {
   return [...brain.block(worker, 1, waits), ...brain.want(worker, 0, 1, {})]
 }
 
+/** One CPU and two idle workers, of which w1 was asked to leave for that. */
+function aNodeThatAskedAnIdleOne(): Brain {
+  const brain = aBusyNode({ resources: { CPU: 1 }, prestart: 1 })
+  brain.want('driver1', 0, 1, {})
+  brain.block('w1', 1, { taskId: 't1', on: [{ taskId: 't2' }] })
+  brain.want('driver1', 0, 2)
+  brain.hello('w2')
+  brain.want('driver1', 0, 0)
+  brain.giveBack('driver1', 2)
+  brain.giveBack('driver1', 1)
+  brain.tick(1_000)
+  return brain
+}
+
 describe('workers', () => {
   test('idle ones above the number of CPUs end after a second', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
@@ -76,20 +90,28 @@ describe('workers', () => {
   })
 
   test('one that owns objects may ignore that, and serves again', () => {
-    const brain = aBusyNode({ resources: { CPU: 1 }, prestart: 1 })
-    brain.want('driver1', 0, 1, {})
-    brain.block('w1', 1, { taskId: 't1', on: [{ taskId: 't2' }] })
-    brain.want('driver1', 0, 2)
-    brain.hello('w2')
-    brain.want('driver1', 0, 0)
-    brain.giveBack('driver1', 2)
-    brain.giveBack('driver1', 1)
-    brain.tick(1_000)
+    const brain = aNodeThatAskedAnIdleOne()
     expect(brain.show(brain.tick(5_000))).toEqual([])
     expect([...brain.state.workers.values()].map((worker) => worker.phase)).toEqual([
       'IDLE',
       'IDLE',
     ])
+  })
+
+  test('DR1: one that was asked because it is idle, and stays, is drained as any other', () => {
+    const brain = aNodeThatAskedAnIdleOne()
+    const drained = brain.show(brain.send({ kind: 'drain', graceMs: 8_000 }))
+    expect(drained).toEqual(['→ w1: exit DRAINED', '→ w2: exit DRAINED'])
+    expect(brain.show(brain.tick(7_999))).toEqual([])
+    expect(brain.show(brain.tick(1))).toEqual(['SIGKILL w1', 'SIGKILL w2'])
+  })
+
+  test('one that was asked because it is idle, and stays, ends with its job', () => {
+    const brain = aNodeThatAskedAnIdleOne()
+    expect(brain.show(brain.close('driver1'))).toContain('→ w1: exit RETIRED')
+    expect(brain.show(brain.tick(500))).toEqual(['SIGKILL w1', 'SIGKILL w2'])
+    for (const name of ['w1', 'w2']) brain.exit(name)
+    expect(brain.state.jobs.size).toBe(0)
   })
 
   test('one that does not register in time is killed', () => {
