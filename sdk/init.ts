@@ -161,7 +161,6 @@ function driverNotices(spec: InitSpecOptions): ExtraNotices {
   return {
     startActor: () => undefined,
     exit: () => undefined,
-    workerDied: () => undefined,
     output: (message) => {
       if (spec.logToDriver) printOutput(message.lines)
     },

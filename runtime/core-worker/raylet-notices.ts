@@ -4,7 +4,7 @@ import type { CoreWorker } from './core-worker.ts'
 import type { NoticeHandlers } from './raylet-link.ts'
 
 /** What only workers are told, or only drivers: they add it themselves. */
-export type ExtraNotices = Pick<NoticeHandlers, 'startActor' | 'exit' | 'output' | 'workerDied'>
+export type ExtraNotices = Pick<NoticeHandlers, 'startActor' | 'exit' | 'output'>
 
 export function rayletNotices(worker: CoreWorker): Omit<NoticeHandlers, keyof ExtraNotices> {
   return {

@@ -312,7 +312,6 @@ export interface ClientNotices {
   /** `error`: what the task that ran there fails with; without it, it may be tried again. */
   leaseBroken: { leaseId: LeaseId; exit: WorkerExit; error?: WireError }
   actorChanged: ActorView
-  workerDied: WorkerExit
   /** The store is short of room: give up what nobody uses. */
   shedMemory: object
   /** Somebody waits for what an actor of yours holds: find handles that nobody has any more. */

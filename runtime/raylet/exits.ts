@@ -1,4 +1,4 @@
-// The end of a worker's process: its lease breaks, its actor restarts or dies, its peers hear.
+// The end of a worker's process: its lease breaks, its actor restarts or dies; their owners hear.
 import { InvalidEnvError, WorkerCrashedError, type VirgaError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
@@ -7,7 +7,7 @@ import { describeExit } from './exit-text.ts'
 import { breakLease, endLease, refuseClass } from './leases.ts'
 import { removeWorker } from './pools.ts'
 import type { Pool, Worker } from './state.ts'
-import { notify, type RayletEvent, type Turn } from './turn.ts'
+import type { RayletEvent, Turn } from './turn.ts'
 import { START_FAILURES_MAX } from './workers.ts'
 
 type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
@@ -22,11 +22,6 @@ export function workerExited(turn: Turn, event: EventOf<'workerExited'>): void {
   endLeaseOf(turn, worker, exit)
   if (event.missingDir !== undefined) refusePool(turn, worker.pool, noSuchDir(event.missingDir))
   else if (worker.phase === 'STARTING') startFailed(turn, worker, exit)
-  for (const client of turn.state.clients.values()) {
-    if (client.jobId === worker.jobId && client.id !== worker.workerId) {
-      notify(turn, client.id, 'workerDied', exit)
-    }
-  }
 }
 
 /** V8 gives up with an abort and these words when its heap is full. */

@@ -37,6 +37,5 @@ export function liveUntilTold(
       raylet.close()
     },
     output: () => undefined,
-    workerDied: () => undefined,
   }
 }

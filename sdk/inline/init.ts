@@ -178,7 +178,6 @@ function startWorker(
           leave({ code: 0, signal: null })
         },
         output: () => undefined,
-        workerDied: () => undefined,
       }
     },
   ).catch((error: unknown) => {

@@ -20,5 +20,4 @@ export const deafNotices: ExtraNotices = {
   startActor: () => undefined,
   exit: () => undefined,
   output: () => undefined,
-  workerDied: () => undefined,
 }

@@ -232,7 +232,6 @@ export class MemoryCluster {
         raylet.close()
       },
       output: () => undefined,
-      workerDied: () => undefined,
     }
   }
 }

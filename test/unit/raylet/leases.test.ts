@@ -67,7 +67,6 @@ describe('leases', () => {
     brain.want('driver1', 0, 1, {})
     expect(brain.show(brain.exit('w1', { signal: 'SIGSEGV', code: null }))).toEqual([
       '→ driver1: leaseBroken 1, CRASHED SIGSEGV',
-      '→ driver1: workerDied w1, CRASHED',
       'spawn w2 for job1, cpus 1',
     ])
   })

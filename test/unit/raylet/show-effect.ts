@@ -60,8 +60,6 @@ function showNotice(effect: Notice, names: Names): string {
       const why = error === undefined ? '' : `, ${error.code}: ${error.message}`
       return `actorChanged ${actorId} ${phase} #${String(incarnation)}${why}`
     }
-    case 'workerDied':
-      return `workerDied ${nameOf(effect.message.workerId, names)}, ${effect.message.cause}`
     case 'deadlock':
       return `deadlock of wait ${String(effect.message.waitId)}: ${effect.message.chain.join(' → ')}`
     case 'startActor': {
