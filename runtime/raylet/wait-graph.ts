@@ -7,6 +7,9 @@
 //       its limiter) are taken by tasks that are stuck.
 // The stuck ones are what is left after all that can go on were taken away, again and again (the
 // greatest fixed point). What is not known to wait is taken to go on.
+// Invariant:
+//   WG1. What the waits are on is gone through once, whatever their order: a wait that is taken
+//        away has only those looked at again that were on its task or its places.
 import type { ActorId, TaskId } from '../common/ids.ts'
 import type { Waiting } from '../protocol/messages.ts'
 import type { Wait } from './state.ts'
@@ -21,17 +24,42 @@ export interface Places {
   readonly capacity: Capacity
 }
 
+/** A task with waits of its own. */
+interface Task {
+  readonly dependencies: Wait[]
+  readonly begun: Wait[]
+  /** How many of its dependencies are stuck. */
+  stuckCount: number
+  /** It has begun, and one of its waits is not stuck. */
+  goesOn: boolean
+  readonly targets: Target[]
+}
+
+interface Place {
+  readonly holders: Wait[]
+  /** Somebody who holds it is not stuck, or it was never full; undefined: not counted yet. */
+  isOpen: boolean | undefined
+  readonly targets: Target[]
+}
+
+/** One of the tasks that a wait is on. */
+interface Target {
+  readonly waiter: { readonly wait: Wait; looseCount: number }
+  readonly on: Waiting
+  /** It can go on. */
+  isLoose: boolean
+}
+
 export class WaitGraph {
   readonly #places: Places
-  readonly #byTask: ReadonlyMap<TaskId, readonly Wait[]>
-  readonly #byPlace = new Map<string, Wait[]>()
+  readonly #tasks = new Map<TaskId, Task>()
+  readonly #byName = new Map<string, Place>()
   readonly #stuck: Set<Wait>
 
   constructor(waits: readonly Wait[], places: Places) {
     this.#places = places
-    this.#byTask = Map.groupBy(waits, (wait) => wait.taskId)
-    for (const wait of waits) for (const place of this.#held(wait)) this.#hold(place, wait)
     this.#stuck = new Set(waits)
+    for (const wait of waits) this.#add(wait)
     this.#takeAwayLoose()
   }
 
@@ -42,72 +70,128 @@ export class WaitGraph {
 
   /** A ring among the stuck ones, in order: the newest first if it is part of one. */
   ring(): readonly Wait[] | undefined {
-    const path: Wait[] = []
+    const path = new Set<Wait>()
     for (let at = newestOf(this.#stuck); at !== undefined; at = this.#next(at)) {
-      const seen = path.indexOf(at)
-      if (seen >= 0) return path.slice(seen)
-      path.push(at)
+      if (path.has(at)) return [...path].slice([...path].indexOf(at))
+      path.add(at)
     }
     return undefined
   }
 
-  #held({ actorId, group, limit, isDependency }: Wait): string[] {
-    if (isDependency) return [] // it has not begun
-    const places: string[] = []
-    if (actorId !== undefined) places.push(this.#places.ofActor(actorId, group))
-    if (limit !== undefined) places.push(this.#places.ofLimiter(limit))
-    return places
-  }
-
-  #hold(place: string, wait: Wait): void {
-    const at = this.#byPlace.get(place)
-    if (at === undefined) this.#byPlace.set(place, [wait])
-    else at.push(wait)
-  }
-
-  #takeAwayLoose(): void {
-    let changed = true
-    while (changed) {
-      changed = false
-      for (const wait of this.#stuck) {
-        const loose = wait.on.filter((target) => this.#blockers(target) === undefined)
-        if (loose.length < wait.need) continue
-        this.#stuck.delete(wait)
-        changed = true
-      }
+  #add(wait: Wait): void {
+    const { taskId, isDependency } = wait
+    let task = this.#tasks.get(taskId)
+    if (task === undefined) {
+      task = { dependencies: [], begun: [], stuckCount: 0, goesOn: false, targets: [] }
+      this.#tasks.set(taskId, task)
+    }
+    if (isDependency) {
+      task.dependencies.push(wait)
+      task.stuckCount += 1
+    } else {
+      task.begun.push(wait)
+      for (const name of this.#held(wait)) this.#placeOf(name).holders.push(wait)
     }
   }
 
-  /** The stuck waits that keep this task from ending, or undefined when it can go on. */
-  #blockers(target: Waiting): readonly Wait[] | undefined {
-    const own = this.#byTask.get(target.taskId) ?? []
-    const dependency = own.find((wait) => wait.isDependency && this.#stuck.has(wait))
-    if (dependency !== undefined) return [dependency]
-    const begun = own.filter((wait) => !wait.isDependency)
-    if (begun.length > 0) return this.#allStuck(begun) ? begun : undefined
-    const { actorId, group, limit } = target
-    if (actorId !== undefined) return this.#full(this.#places.ofActor(actorId, group))
-    return limit === undefined ? undefined : this.#full(this.#places.ofLimiter(limit))
+  /** The places that the task of a wait takes, once it has begun. */
+  #held({ actorId, group, limit }: Wait): string[] {
+    const names: string[] = []
+    if (actorId !== undefined) names.push(this.#places.ofActor(actorId, group))
+    if (limit !== undefined) names.push(this.#places.ofLimiter(limit))
+    return names
   }
 
-  /** Who has taken the place for ever, or undefined when it may come free. */
-  #full(place: string): readonly Wait[] | undefined {
-    const holding = this.#byPlace.get(place) ?? []
-    const taken = new Set(holding.map((wait) => wait.taskId))
-    if (taken.size < this.#places.capacity(place)) return undefined
-    return this.#allStuck(holding) ? holding : undefined
+  #placeOf(name: string): Place {
+    let place = this.#byName.get(name)
+    if (place === undefined) {
+      place = { holders: [], isOpen: undefined, targets: [] }
+      this.#byName.set(name, place)
+    }
+    return place
   }
 
-  #allStuck(waits: readonly Wait[]): boolean {
-    return waits.every((wait) => this.#stuck.has(wait))
+  /** WG1. */
+  #takeAwayLoose(): void {
+    const leaving: Wait[] = []
+    const judge = (target: Target): void => {
+      if (target.isLoose || this.#isBlocked(target.on)) return
+      target.isLoose = true
+      target.waiter.looseCount += 1
+      if (target.waiter.looseCount === target.waiter.wait.need) leaving.push(target.waiter.wait)
+    }
+    for (const wait of this.#stuck) {
+      const waiter = { wait, looseCount: 0 }
+      if (wait.need === 0) leaving.push(wait)
+      for (const on of wait.on) {
+        const target = { waiter, on, isLoose: false }
+        this.#tasks.get(on.taskId)?.targets.push(target)
+        this.#whereItCouldBegin(on)?.targets.push(target)
+        judge(target)
+      }
+    }
+    // Grows while it is gone through.
+    for (const wait of leaving) for (const target of this.#leave(wait)) judge(target)
+  }
+
+  /** @returns whatever may be able to go on now, because this wait is not stuck. */
+  #leave(wait: Wait): Target[] {
+    this.#stuck.delete(wait)
+    const task = this.#tasks.get(wait.taskId)
+    if (task === undefined) return []
+    if (wait.isDependency) {
+      task.stuckCount -= 1
+      return task.stuckCount === 0 ? task.targets : []
+    }
+    const freed = task.goesOn ? [] : [task.targets]
+    task.goesOn = true
+    for (const place of this.#held(wait).map((name) => this.#placeOf(name))) {
+      if (place.isOpen !== true) freed.push(place.targets)
+      place.isOpen = true
+    }
+    return freed.flat()
+  }
+
+  /** Whether what is stuck keeps this task from ending. */
+  #isBlocked(target: Waiting): boolean {
+    const task = this.#tasks.get(target.taskId)
+    if (task !== undefined) {
+      if (task.stuckCount > 0) return true
+      if (task.begun.length > 0) return !task.goesOn
+    }
+    return this.#whereItCouldBegin(target)?.isOpen === false
+  }
+
+  /** The place that a task still needs; undefined when it needs none. */
+  #whereItCouldBegin({ taskId, actorId, group, limit }: Waiting): Place | undefined {
+    if ((this.#tasks.get(taskId)?.begun.length ?? 0) > 0) return undefined
+    if (actorId === undefined && limit === undefined) return undefined
+    const name =
+      actorId === undefined
+        ? this.#places.ofLimiter(limit ?? '')
+        : this.#places.ofActor(actorId, group)
+    const place = this.#placeOf(name)
+    if (place.isOpen === undefined) {
+      const takenCount = new Set(place.holders.map((wait) => wait.taskId)).size
+      place.isOpen = takenCount < this.#places.capacity(name)
+    }
+    return place
   }
 
   #next(wait: Wait): Wait | undefined {
     for (const target of wait.on) {
-      const next = this.#blockers(target)?.[0]
+      if (!this.#isBlocked(target)) continue
+      const next = this.#blockerOf(target)
       if (next !== undefined) return next
     }
     return undefined
+  }
+
+  /** One of the stuck waits that keep a blocked task from ending. */
+  #blockerOf(target: Waiting): Wait | undefined {
+    const task = this.#tasks.get(target.taskId)
+    const dependency = task?.dependencies.find((wait) => this.#stuck.has(wait))
+    return dependency ?? task?.begun[0] ?? this.#whereItCouldBegin(target)?.holders[0]
   }
 }
 
