@@ -125,3 +125,7 @@ export function unknownWrite(name: string, cause: unknown): GcsWriteUnknownError
     { cause, data: { call: name } },
   )
 }
+
+/** The GCS did not do it, or nobody knows: what may be repeated is repeated later. */
+export const isOutage = (error: unknown): error is GcsUnavailableError | GcsWriteUnknownError =>
+  error instanceof GcsUnavailableError || error instanceof GcsWriteUnknownError

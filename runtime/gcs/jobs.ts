@@ -7,8 +7,8 @@
 //   JB1. One row per submission id, however often it is sent (B39).
 //   JB2. Of many who claim a job one wins; only its attempt may end it. A job that has ended stays
 //       so.
-import { GcsUnavailableError } from '../common/errors.ts'
 import { amount, count, object, oneOf, text } from '../common/shape.ts'
+import { isOutage } from './attempts.ts'
 import { decideDelete, decideTogether, decideUpdate } from './decide.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { Row, Storage } from './storage.ts'
@@ -131,7 +131,7 @@ async function forgetPending(storage: Storage, submissionId: string): Promise<vo
     if (row !== undefined) await decideDelete(storage, key, row.version)
   } catch (error) {
     // What was decided stands; whoever meets the hint next takes it away.
-    if (!(error instanceof GcsUnavailableError)) throw error
+    if (!isOutage(error)) throw error
   }
 }
 

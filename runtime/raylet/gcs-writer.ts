@@ -6,9 +6,9 @@
 //   GW2. An outage of the GCS, of any length, delays what is written and answered; it loses
 //        nothing.
 import { delay, type Clock } from '../common/clock.ts'
-import { GcsUnavailableError, GcsWriteUnknownError } from '../common/errors.ts'
 import { fromHex, toHex } from '../common/ids.ts'
 import type { Log } from '../common/log.ts'
+import { isOutage } from '../gcs/attempts.ts'
 import { claimName, findName, releaseName, type NameRow } from '../gcs/names.ts'
 import type { Storage } from '../gcs/storage.ts'
 import { jobKey, nodeKey } from '../gcs/tables.ts'
@@ -117,9 +117,6 @@ export class GcsWriter {
     }
   }
 }
-
-const isOutage = (error: unknown): boolean =>
-  error instanceof GcsUnavailableError || error instanceof GcsWriteUnknownError
 
 function holderOf(row: NameRow | undefined): NameHolder | undefined {
   if (row === undefined) return undefined
