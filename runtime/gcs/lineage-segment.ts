@@ -4,9 +4,13 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { DecompressLimitError, DecodeError } from '../common/errors.ts'
 
-/** A segment is closed at this size; nothing larger is ever unpacked. */
+/** A segment that has this many bytes of specs takes no more. */
 export const SEGMENT_BYTES_MAX = 1024 * 1024
+/** Nothing larger is ever unpacked. */
 const UNPACKED_BYTES_MAX = 64 * 1024 * 1024
+/** The largest spec: with it a segment that was almost full can still be unpacked. */
+export const SPEC_BYTES_MAX = UNPACKED_BYTES_MAX / 2
+const LENGTH_BYTES = 4
 
 /** How to run one task again. */
 export interface TaskSpec {
@@ -28,12 +32,15 @@ export interface Segment {
   readonly packed: Uint8Array
 }
 
+/** What a spec takes of a segment. */
+export const packedBytes = ({ bytes }: TaskSpec): number => LENGTH_BYTES + bytes.byteLength
+
 export function packSegment(specs: readonly TaskSpec[]): Segment {
   const sorted = specs.toSorted((a, b) =>
     a.owner === b.owner ? a.sequence - b.sequence : a.owner < b.owner ? -1 : 1,
   )
   const parts = sorted.flatMap(({ bytes }) => {
-    const length = Buffer.allocUnsafe(4)
+    const length = Buffer.allocUnsafe(LENGTH_BYTES)
     length.writeUInt32LE(bytes.byteLength)
     return [length, bytes]
   })
@@ -63,10 +70,10 @@ export function findSpec(
   const bytes = unpack(packed)
   let at = 0
   for (let passed = 0; ; passed++) {
-    if (at + 4 > bytes.length) break
-    const end = at + 4 + bytes.readUInt32LE(at)
+    if (at + LENGTH_BYTES > bytes.length) break
+    const end = at + LENGTH_BYTES + bytes.readUInt32LE(at)
     if (end > bytes.length) break
-    if (passed === place) return bytes.subarray(at + 4, end)
+    if (passed === place) return bytes.subarray(at + LENGTH_BYTES, end)
     at = end
   }
   throw new DecodeError(`a lineage segment ends before its spec ${String(place)}`)

@@ -4,21 +4,26 @@
 // key. A segment above 8 KiB is one object of S3, which the storage sees to.
 // Invariants:
 //   LI1. A segment is written until the GCS has it, the next one after it: `committed` settles in
-//       the order of the segments.
+//       the order of the segments. One that the GCS refuses, for a reason that stays, fails those
+//       who wait for it.
 //   LI2. A repeated write is the same row with the same bytes: specs are facts.
 //   LI3. What waits to be written is bounded; `hasRoom` says when owners must wait (fail-static).
+//       What is remembered of written specs is a number for each whose ref is held.
 // Source: design 2 (step 7) and 8; Lineage Stash (SOSP 2019); Ray lineage_pinning.
-import type { Clock, Timer } from '../common/clock.ts'
-import { GcsUnavailableError, GcsWriteUnknownError } from '../common/errors.ts'
+import { delay, type Clock, type Timer } from '../common/clock.ts'
+import { ObjectNotFoundError, ObjectTooLargeError, StoppedError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import { bytes, count, listOf, shape, text } from '../common/shape.ts'
 import {
   SEGMENT_BYTES_MAX,
+  SPEC_BYTES_MAX,
   findSpec,
   packSegment,
+  packedBytes,
   type Segment,
   type TaskSpec,
 } from './lineage-segment.ts'
+import { isOutage } from './attempts.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { AppendedRow, RowKey, Storage } from './storage.ts'
 import { segmentPartition } from './tables.ts'
@@ -56,19 +61,31 @@ const SEGMENT: FieldsOf<Segment> = {
 
 interface Waiter {
   readonly resolve: (place: SpecPlace) => void
+  readonly reject: (error: Error) => void
+}
+
+/** A spec that the GCS does not have yet. */
+interface Entry {
+  readonly spec: TaskSpec
+  readonly waiters: Waiter[]
+  /** Nobody holds a ref of it any more. */
+  isDropped: boolean
 }
 
 export class LineageWriter {
   readonly #deps: LineageWriterDeps
   readonly #options: LineageWriterOptions
   /** Not yet in a segment, by owner and sequence. */
-  #pending = new Map<string, TaskSpec>()
+  readonly #pending = new Map<string, Entry>()
   #pendingBytes = 0
+  /** In the segment that is being written; empty while none is. */
+  #writing = new Map<string, Entry>()
   #writingBytes = 0
-  readonly #waiters = new Map<string, Waiter[]>()
+  /** The segments of the specs that are written and not dropped. */
+  readonly #written = new Map<string, number>()
   #timer: Timer | undefined
-  #writing = false
   #next = 0
+  #stopped = false
 
   constructor(deps: LineageWriterDeps, options: LineageWriterOptions) {
     this.#deps = deps
@@ -80,40 +97,73 @@ export class LineageWriter {
     return this.#pendingBytes + this.#writingBytes < PENDING_BYTES_MAX
   }
 
+  /**
+   * A spec that is known already changes nothing.
+   * @throws ObjectTooLargeError above SPEC_BYTES_MAX: that task cannot be made again.
+   */
   add(spec: TaskSpec): void {
-    const key = keyOf(spec.owner, spec.sequence)
-    if (this.#pending.has(key)) return
-    this.#pending.set(key, spec)
-    this.#pendingBytes += spec.bytes.byteLength
+    const { owner, sequence } = spec
+    const size = packedBytes(spec)
+    if (size > SPEC_BYTES_MAX) {
+      const message = `the lineage of task ${String(sequence)} of ${owner} has ${String(size)} bytes`
+      throw new ObjectTooLargeError(`${message}: pass large arguments as refs, made by put()`, {
+        data: { sizeBytes: size, maxBytes: SPEC_BYTES_MAX },
+      })
+    }
+    const key = keyOf(owner, sequence)
+    if (this.#entry(key) !== undefined || this.#written.has(key)) return
+    this.#pending.set(key, { spec, waiters: [], isDropped: false })
+    this.#pendingBytes += size
     this.#schedule()
   }
 
-  /** Nobody holds a ref of that task any more: it need not be written. */
+  /** Nobody holds a ref of that task any more: it need not be written, and is forgotten here. */
   drop(owner: string, sequence: number): void {
     const key = keyOf(owner, sequence)
-    const spec = this.#pending.get(key)
-    if (spec === undefined || this.#waiters.has(key)) return
-    this.#pending.delete(key)
-    this.#pendingBytes -= spec.bytes.byteLength
+    this.#written.delete(key)
+    const entry = this.#entry(key)
+    if (entry === undefined) return
+    entry.isDropped = true
+    if (entry.waiters.length > 0 || !this.#pending.delete(key)) return
+    this.#pendingBytes -= packedBytes(entry.spec)
   }
 
   /**
    * Where an added spec is found, once the GCS has it: before a ref that needs it leaves, or before
-   * a durable result is told.
+   * a durable result is told. At once when it is written already.
+   * @throws ObjectNotFoundError for a spec that was never added, or has been dropped; StoppedError;
+   *   or why the GCS refuses its segment.
    */
   committed(owner: string, sequence: number): Promise<SpecPlace> {
     const key = keyOf(owner, sequence)
-    return new Promise((resolve) => {
-      this.#waiters.set(key, [...(this.#waiters.get(key) ?? []), { resolve }])
-    })
+    const segment = this.#written.get(key)
+    if (segment !== undefined) return Promise.resolve(this.#placeOf(segment))
+    if (this.#stopped) return Promise.reject(stopped())
+    const entry = this.#entry(key)
+    if (entry === undefined) {
+      const message = `there is no lineage of task ${String(sequence)} of ${owner}: it was never`
+      return Promise.reject(new ObjectNotFoundError(`${message} added, or has been dropped`))
+    }
+    return new Promise((resolve, reject) => entry.waiters.push({ resolve, reject }))
   }
 
+  /** Who waits is told that it was not committed. */
   stop(): void {
+    if (this.#stopped) return
+    this.#stopped = true
     this.#timer?.cancel()
+    const error = stopped()
+    for (const { waiters } of [...this.#writing.values(), ...this.#pending.values()]) {
+      for (const { reject } of waiters.splice(0)) reject(error)
+    }
+  }
+
+  #entry(key: string): Entry | undefined {
+    return this.#pending.get(key) ?? this.#writing.get(key)
   }
 
   #schedule(): void {
-    if (this.#writing) return
+    if (this.#stopped || this.#writing.size > 0) return
     if (this.#pendingBytes >= SEGMENT_BYTES_MAX) {
       this.#timer?.cancel()
       this.#timer = undefined
@@ -130,42 +180,71 @@ export class LineageWriter {
 
   /** LI1. */
   async #write(): Promise<void> {
-    const specs = [...this.#pending.values()]
-    if (specs.length === 0) return
-    this.#writing = true
-    this.#writingBytes = this.#pendingBytes
-    this.#pending = new Map()
-    this.#pendingBytes = 0
-    const place = { ...this.#options, segment: this.#next++ }
-    const row = { key: segmentKey(place), value: { ...packSegment(specs) } }
-    while (!(await this.#tryWrite({ ...row, expiresAtMs: this.#deps.clock.nowMs() + KEPT_MS }))) {
-      await new Promise<void>((resolve) => this.#deps.clock.after(RETRY_MS, resolve))
+    this.#fillSegment()
+    if (this.#writing.size === 0) return
+    const segment = this.#next++
+    const specs = [...this.#writing.values()].map(({ spec }) => spec)
+    const row = { key: segmentKey(this.#placeOf(segment)), value: { ...packSegment(specs) } }
+    let outcome = await this.#tryWrite(row)
+    while (outcome === 'AWAY') {
+      await delay(this.#deps.clock, RETRY_MS)
+      if (this.#stopped) return
+      outcome = await this.#tryWrite(row)
     }
-    const { nodeId, epoch } = place
-    for (const { owner, sequence } of specs) {
-      const key = keyOf(owner, sequence)
-      for (const { resolve } of this.#waiters.get(key) ?? []) {
-        resolve({ nodeId, epoch, segment: place.segment })
-      }
-      this.#waiters.delete(key)
-    }
+    this.#settle(segment, outcome)
+    this.#writing = new Map()
     this.#writingBytes = 0
-    this.#writing = false
     this.#schedule()
   }
 
-  async #tryWrite(row: AppendedRow): Promise<boolean> {
-    try {
-      await this.#deps.storage.append([row])
-      return true
-    } catch (error) {
-      const isAway = error instanceof GcsUnavailableError || error instanceof GcsWriteUnknownError
-      if (!isAway) throw error
-      this.#deps.log.info('a lineage segment waits for the GCS', { error: error.message })
-      return false
+  /** The oldest specs, until they fill a segment. */
+  #fillSegment(): void {
+    for (const [key, entry] of this.#pending) {
+      if (this.#writingBytes >= SEGMENT_BYTES_MAX) return
+      const size = packedBytes(entry.spec)
+      this.#pending.delete(key)
+      this.#pendingBytes -= size
+      this.#writing.set(key, entry)
+      this.#writingBytes += size
     }
   }
+
+  #settle(segment: number, outcome: 'WRITTEN' | Error): void {
+    for (const [key, { waiters, isDropped }] of this.#writing) {
+      if (outcome === 'WRITTEN' && !isDropped) this.#written.set(key, segment)
+      for (const { resolve, reject } of waiters) {
+        if (outcome === 'WRITTEN') resolve(this.#placeOf(segment))
+        else reject(outcome)
+      }
+    }
+  }
+
+  /** @returns the error when repeating it cannot help. */
+  async #tryWrite(row: Omit<AppendedRow, 'expiresAtMs'>): Promise<'WRITTEN' | 'AWAY' | Error> {
+    const { storage, clock, log } = this.#deps
+    try {
+      await storage.append([{ ...row, expiresAtMs: clock.nowMs() + KEPT_MS }])
+      return 'WRITTEN'
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+      const fields = { segment: row.key.sk, error: String(error) }
+      if (isOutage(error)) {
+        log.info('a lineage segment waits for the GCS', fields)
+        return 'AWAY'
+      }
+      log.error('a lineage segment was refused: its tasks cannot be made again', fields)
+      return error
+    }
+  }
+
+  #placeOf(segment: number): SpecPlace {
+    const { nodeId, epoch } = this.#options
+    return { nodeId, epoch, segment }
+  }
 }
+
+const stopped = (): StoppedError =>
+  new StoppedError('the node stops: its lineage is written no more')
 
 /**
  * The spec of a task, by one read of its segment.

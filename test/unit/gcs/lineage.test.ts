@@ -6,12 +6,18 @@ import {
   DecodeError,
   DecompressLimitError,
   GcsUnavailableError,
+  ObjectNotFoundError,
+  ObjectTooLargeError,
+  StoppedError,
+  UsageError,
 } from '../../../runtime/common/errors.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import {
   SEGMENT_BYTES_MAX,
+  SPEC_BYTES_MAX,
   findSpec,
   packSegment,
+  packedBytes,
   type TaskSpec,
 } from '../../../runtime/gcs/lineage-segment.ts'
 import {
@@ -23,8 +29,10 @@ import {
 import type { Consumed } from '../../../runtime/gcs/meter.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Storage } from '../../../runtime/gcs/storage.ts'
+import { changedStorage } from '../../support/changed-storage.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { meteredStorage } from '../../support/metered-storage.ts'
+import { caught } from '../../support/waiting.ts'
 
 const spec = (sequence: number, owner = 'aa', sizeBytes = 10): TaskSpec => ({
   owner,
@@ -126,8 +134,8 @@ describe('the writer', () => {
   test('LI1, LI3: in an outage it keeps what it has, says when it is full, and catches up', async () => {
     const memory = new MemoryStorage()
     let away = true
-    const storage: Storage = Object.assign(Object.create(memory) as Storage, {
-      append: (rows: Parameters<Storage['append']>[0]) =>
+    const storage = changedStorage(memory, {
+      append: (rows) =>
         away ? Promise.reject(new GcsUnavailableError('away')) : memory.append(rows),
     })
     const { clock, writer } = made({ storage })
@@ -141,8 +149,74 @@ describe('the writer', () => {
     away = false
     await clock.advance(10 * COMMIT_EVERY_MS)
     expect(writer.hasRoom).toBe(true)
+    expect(await place).toMatchObject({ segment: 63 })
+    expect(await memory.query('lineage', 'ab#3')).toHaveLength(64)
+    for (const at of [0, 1, 63]) {
+      const bytes = await readSpec(memory, { ...(await place), segment: at }, spec(at))
+      expect(bytes?.byteLength).toBe(SEGMENT_BYTES_MAX)
+    }
+  })
+
+  test('the largest spec is found again beside a segment that was almost full', async () => {
+    const { clock, storage, writer } = made()
+    const largest = SPEC_BYTES_MAX - packedBytes(spec(0, 'aa', 0))
+    writer.add(spec(0, 'aa', SEGMENT_BYTES_MAX - 100))
+    writer.add(spec(1, 'aa', largest))
+    const place = writer.committed('aa', 1)
+    await clock.advance(COMMIT_EVERY_MS)
+    expect(await place).toMatchObject({ segment: 0 })
+    expect((await readSpec(storage, await place, spec(1)))?.byteLength).toBe(largest)
+    expect(() => writer.add(spec(2, 'aa', largest + 1))).toThrow(ObjectTooLargeError)
+  })
+
+  test('a spec that is written already is committed at once, until it is dropped', async () => {
+    const { clock, writer } = made()
+    writer.add(spec(1))
+    await clock.advance(COMMIT_EVERY_MS)
+    expect(await writer.committed('aa', 1)).toMatchObject({ segment: 0 })
+    writer.drop('aa', 1)
+    for (const sequence of [1, 2]) {
+      const error = await caught(writer.committed('aa', sequence), ObjectNotFoundError)
+      expect(error.message).toContain(`task ${String(sequence)} of aa`)
+    }
+  })
+
+  test('a segment that is refused fails who waits for it; the next one is written', async () => {
+    const memory = new MemoryStorage()
+    let refusals = 1
+    const storage = changedStorage(memory, {
+      append: (rows) =>
+        refusals-- > 0 ? Promise.reject(new UsageError('no right')) : memory.append(rows),
+    })
+    const { clock, writer } = made({ storage })
+    writer.add(spec(1))
+    const refused = caught(writer.committed('aa', 1), UsageError)
+    await clock.advance(COMMIT_EVERY_MS)
+    expect((await refused).message).toBe('no right')
+    writer.add(spec(2))
+    const place = writer.committed('aa', 2)
+    await clock.advance(COMMIT_EVERY_MS)
     expect(await place).toMatchObject({ segment: 1 })
-    expect(await memory.query('lineage', 'ab#3')).toHaveLength(2)
+  })
+
+  test('when it is stopped in an outage nothing is repeated, and who waits is told', async () => {
+    let tries = 0
+    const storage = changedStorage(new MemoryStorage(), {
+      append: () => {
+        tries += 1
+        return Promise.reject(new GcsUnavailableError('away'))
+      },
+    })
+    const { clock, writer } = made({ storage })
+    writer.add(spec(1))
+    const waiting = caught(writer.committed('aa', 1), StoppedError)
+    await clock.advance(COMMIT_EVERY_MS)
+    writer.add(spec(2))
+    writer.stop()
+    await waiting
+    await caught(writer.committed('aa', 2), StoppedError)
+    await clock.advance(60 * COMMIT_EVERY_MS)
+    expect(tries).toBe(1)
   })
 
   test('a million tiny tasks of one driver cost at most a thousand write units', async () => {
