@@ -108,13 +108,13 @@ export async function readJob(storage: Storage, submissionId: string): Promise<J
   return row && asJob(row)
 }
 
-/** A page of submitted jobs, by their ids; drivers that attached are not among them. */
+/** A page of submitted jobs, by their ids. */
 export async function readJobs(
   storage: Storage,
   options: { readonly after?: string; readonly limit: number },
 ): Promise<readonly JobRow[]> {
   const rows = await storage.query('cluster', JOBS, { ...options, stale: true })
-  return rows.filter(({ value }) => 'submissionId' in value).map((row) => asJob(row))
+  return rows.map((row) => asJob(row))
 }
 
 /** Jobs that wait for a runner. One that was claimed a moment ago may still be among them. */

@@ -3,6 +3,7 @@
 //   cluster    N#0..7    | nodeId          node: epoch, heartbeat, address, totals, state, commands
 //              M         | V               membership: cluster epoch, version, its latest changes
 //              JOBS      | submissionId    job; JOBQ | submissionId while it is still pending
+//              DRIVERS   | JobId           driver that attached: name, namespace, state
 //              J#job#0..7| A#actor         actor: incarnation, holder, epoch
 //              NAME#ns   | name            the actor that has the name: written once
 //              O#owner   | -               who adopted the owner's objects, epoch
@@ -58,9 +59,13 @@ export const membershipKey: RowKey = inCluster('M', 'V')
 
 export const JOBS = 'JOBS'
 export const PENDING_JOBS = 'JOBQ'
-/** @param submissionId  or, for an interactive driver, its JobId in hex. */
 export const jobKey = (submissionId: string): RowKey => inCluster(JOBS, submissionId)
 export const pendingJobKey = (submissionId: string): RowKey => inCluster(PENDING_JOBS, submissionId)
+
+/** Not among the submitted jobs: a page of those must not come back half empty. */
+export const DRIVERS = 'DRIVERS'
+/** @param jobId  hex. */
+export const driverKey = (jobId: string): RowKey => inCluster(DRIVERS, jobId)
 
 /** @param actorId  hex; the job is in its last four bytes. */
 export const actorKey = (actorId: string): RowKey =>

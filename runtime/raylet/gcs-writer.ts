@@ -1,5 +1,5 @@
-// What the raylet writes into the GCS and reads from it: names of actors, its job rows, its own
-// node row.
+// What the raylet writes into the GCS and reads from it: names of actors, the drivers
+// that attached to it, its own node row.
 // Invariants:
 //   GW1. Each write comes after the one before, so that names are freed and taken in the order
 //        the brain decided.
@@ -11,7 +11,7 @@ import type { Log } from '../common/log.ts'
 import { isOutage } from '../gcs/attempts.ts'
 import { claimName, findName, releaseName, type NameRow } from '../gcs/names.ts'
 import type { Storage } from '../gcs/storage.ts'
-import { jobKey, nodeKey } from '../gcs/tables.ts'
+import { driverKey, nodeKey } from '../gcs/tables.ts'
 import type { JobSpec } from '../protocol/messages.ts'
 import type { Stimulus } from './client-link.ts'
 import type { NodeConfig } from './state.ts'
@@ -72,10 +72,9 @@ export class GcsWriter {
     }
   }
 
-  job(job: JobSpec, state: 'RUNNING' | 'FINISHED'): void {
-    const { name, namespace, jobId } = job
+  driver({ name, namespace, jobId }: JobSpec, state: 'RUNNING' | 'FINISHED'): void {
     const value = { name, namespace, state, atMs: this.#deps.clock.nowMs() }
-    this.#inOrder(() => this.#deps.storage.append([{ key: jobKey(toHex(jobId)), value }]))
+    this.#inOrder(() => this.#deps.storage.append([{ key: driverKey(toHex(jobId)), value }]))
   }
 
   node(

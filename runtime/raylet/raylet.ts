@@ -218,7 +218,7 @@ export class Raylet {
     this.#links.set(client, link)
     const own = role === 'driver' ? job : undefined
     this.#brain.tell({ kind: 'clientConnected', client, role, pid, address, job: own })
-    if (own !== undefined) this.#gcs.job(own, 'RUNNING')
+    if (own !== undefined) this.#gcs.driver(own, 'RUNNING')
     if (role === 'worker') this.#memory.look(client, pid)
     const { arena } = await this.#objects.open()
     return {
@@ -289,7 +289,7 @@ export class Raylet {
     const job = this.state.jobs.get(jobId)
     this.#deps.log.info('a job has ended', { jobId: toHex(jobId) })
     if (job === undefined) return
-    this.#gcs.job(job.spec, 'FINISHED')
+    this.#gcs.driver(job.spec, 'FINISHED')
     this.#queries.jobEnded(job)
   }
 

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { readActor, readActors, registerActor } from '../../../runtime/gcs/actors.ts'
 import { readDemand } from '../../../runtime/gcs/demand.ts'
-import { readJob, readJobs } from '../../../runtime/gcs/jobs.ts'
+import { readJob } from '../../../runtime/gcs/jobs.ts'
 import { readSpec } from '../../../runtime/gcs/lineage.ts'
 import { findName } from '../../../runtime/gcs/names.ts'
 import {
@@ -17,7 +17,6 @@ import { readAdoption } from '../../../runtime/gcs/owners.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { RowKey, RowValue, Storage } from '../../../runtime/gcs/storage.ts'
 import {
-  JOBS,
   actorKey,
   demandKey,
   jobKey,
@@ -77,11 +76,6 @@ test('fields that only a newer version knows are let pass', async () => {
   const row = { actorId: 'a', owner: 'o', sinceMs: 5, since: 'newer' }
   const storage = await holding(nameKey('default', 'counter'), row)
   expect(await findName(storage, NAME)).toMatchObject({ actorId: 'a' })
-})
-
-test('an interactive driver is no submitted job, and no malformed one', async () => {
-  const storage = await holding({ table: 'cluster', pk: JOBS, sk: JOB_ID }, { driver: 'd' })
-  expect(await readJobs(storage, { limit: 10 })).toEqual([])
 })
 
 test('a name held by a malformed row is not given away', async () => {
