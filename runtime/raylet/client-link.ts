@@ -41,7 +41,7 @@ export interface LinkHost {
   taskEvents(message: RayletNotices['taskEvents']): void
   progress(client: WorkerId, functions: readonly FunctionProgress[]): void
   /** Resolves when the raylet stops. */
-  awaitStop(): Promise<RayletCalls['awaitStop'][1]>
+  awaitStop(client: WorkerId): Promise<RayletCalls['awaitStop'][1]>
   query(message: RayletCalls['state'][0]): RayletCalls['state'][1]
   /** Resolves when all that its workers printed so far has been forwarded to this driver. */
   drainOutput(client: WorkerId): Promise<void>
@@ -111,7 +111,7 @@ export class ClientLink {
         this.#host.stop()
         return undefined
       case 'awaitStop':
-        return this.#host.awaitStop()
+        return this.#host.awaitStop(client)
       default:
         return this.#host.ask((request) => requestStimulus(client, request, type, message))
     }

@@ -1,5 +1,6 @@
 // Whoever watches a cluster is told how far everything came, before its connections close.
 import type { Clock } from '../common/clock.ts'
+import type { WorkerId } from '../common/ids.ts'
 import type { StateRow } from '../protocol/messages.ts'
 
 /** Turns of the event loop in which the connections of ended workers are read to their end. */
@@ -7,8 +8,8 @@ const LAST_TURNS_MAX = 100
 
 export class LastSummary {
   readonly #clock: Clock
-  /** Commands that asked and wait. */
-  readonly #waiting: ((last: { rows: StateRow[] }) => void)[] = []
+  /** Connected commands that asked and wait. */
+  readonly #waiting = new Map<WorkerId, PromiseWithResolvers<{ rows: StateRow[] }>>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -16,14 +17,19 @@ export class LastSummary {
 
   /** Whether somebody wants to hear. */
   get isAwaited(): boolean {
-    return this.#waiting.length > 0
+    return this.#waiting.size > 0
   }
 
   /** Resolves when the raylet stops. */
-  wait(): Promise<{ rows: StateRow[] }> {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve)
-    })
+  wait(client: WorkerId): Promise<{ rows: StateRow[] }> {
+    const waiting = this.#waiting.get(client) ?? Promise.withResolvers<{ rows: StateRow[] }>()
+    this.#waiting.set(client, waiting)
+    return waiting.promise
+  }
+
+  /** Its connection has closed: nobody is there to be told. */
+  left(client: WorkerId): void {
+    this.#waiting.delete(client)
   }
 
   /**
@@ -35,7 +41,7 @@ export class LastSummary {
     if (!this.isAwaited) return
     for (let turn = 0; turn < LAST_TURNS_MAX && hasWorkers(); turn += 1) await this.#turn()
     const last = { rows: rows() }
-    for (const resolve of this.#waiting) resolve(last)
+    for (const { resolve } of this.#waiting.values()) resolve(last)
     await this.#turn()
   }
 

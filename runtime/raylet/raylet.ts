@@ -198,7 +198,7 @@ export class Raylet {
         if (jobId !== undefined)
           this.#progress.report(client, jobId, functions, clock.monotonicMs())
       },
-      awaitStop: () => this.#last.wait(),
+      awaitStop: (client) => this.#last.wait(client),
       query: (message) => this.#queries.answer(message),
       drainOutput: async (client) => {
         const jobId = this.state.clients.get(client)?.jobId
@@ -238,6 +238,7 @@ export class Raylet {
     if (client === undefined || this.#links.get(client) !== link) return
     this.#links.delete(client)
     this.#progress.ownerGone(client)
+    this.#last.left(client)
     // Pins last until the process has exited, not merely its socket: it may be mapping still.
     if (!this.state.workers.has(client)) this.#memory.left(client, link.pid)
     this.#brain.tell({ kind: 'clientClosed', client })
