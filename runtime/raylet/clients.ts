@@ -6,6 +6,7 @@ import { removeWaitsOf } from './deadlock.ts'
 import { endGroupsOf } from './groups.ts'
 import { endLease } from './leases.ts'
 import { forgetTokensOf } from './limiters.ts'
+import { forgetPoolsOf } from './pools.ts'
 import type { Client, Job, Lease } from './state.ts'
 import type { RayletEvent, Turn } from './turn.ts'
 import {
@@ -139,7 +140,5 @@ export function forgetIfDone(turn: Turn, job: Job): void {
   for (const worker of turn.state.workers.values()) if (worker.jobId === job.jobId) return
   turn.state.jobs.delete(job.jobId)
   turn.effects.push({ kind: 'jobForgotten', jobId: job.jobId })
-  for (const [key, pool] of turn.state.pools) {
-    if (pool.jobId === job.jobId) turn.state.pools.delete(key)
-  }
+  forgetPoolsOf(turn.state, job.jobId)
 }

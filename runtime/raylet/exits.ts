@@ -47,19 +47,19 @@ function endLeaseOf(turn: Turn, worker: Worker, exit: WorkerExit): void {
  * Starting more of what cannot start helps nobody: after some in a row, those who wait hear why.
  */
 function startFailed(turn: Turn, worker: Worker, exit: WorkerExit): void {
-  const { startFailures } = turn.state
+  const { pool } = worker
   // Killed from outside: no fault of what it was started with.
   if (exit.signal === 'SIGKILL' || exit.signal === 'SIGTERM') return
-  const count = (startFailures.get(worker.pool.key) ?? 0) + 1
-  startFailures.set(worker.pool.key, count)
+  pool.startFailures += 1
+  const count = pool.startFailures
   if (count < START_FAILURES_MAX) return
-  startFailures.delete(worker.pool.key)
+  pool.startFailures = 0
   const error = new WorkerCrashedError(
     `${String(count)} workers in a row ended before they were ready; the last one ` +
       `${describeExit(exit)}${lastWords(exit)}. Look at execArgv, runtimeEnv and the modules given.`,
     { data: { exit: { ...exit, workerId: toHex(exit.workerId) } } },
   )
-  refusePool(turn, worker.pool, error)
+  refusePool(turn, pool, error)
 }
 
 /** All that waits for a worker of that pool hears why there will be none. */

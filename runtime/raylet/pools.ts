@@ -26,6 +26,7 @@ export function poolOf(state: RayletState, jobId: JobId, spec: ClassSpec | undef
       sparesWanted: 0,
       idle: [],
       starting: 0,
+      startFailures: 0,
       workerless: new Set(),
       newLeases: 0,
       blocked: 0,
@@ -41,10 +42,13 @@ function forgetUnusedPools(state: RayletState): void {
   for (const worker of state.workers.values()) used.add(worker.pool)
   for (const lease of state.leases.values()) used.add(lease.pool)
   for (const [key, pool] of state.pools) {
-    if (used.has(pool)) continue
-    state.pools.delete(key)
-    state.startFailures.delete(key)
+    if (!used.has(pool)) state.pools.delete(key)
   }
+}
+
+/** Nothing of that job is left. */
+export function forgetPoolsOf(state: RayletState, jobId: JobId): void {
+  for (const [key, pool] of state.pools) if (pool.jobId === jobId) state.pools.delete(key)
 }
 
 function envKey(spec: ClassSpec | undefined): string {

@@ -118,6 +118,8 @@ export interface Pool {
   readonly idle: Worker[]
   /** How many are being started. */
   starting: number
+  /** How many in a row ended before they registered. */
+  startFailures: number
   /** Its leases that wait for a worker, oldest first. */
   readonly workerless: Set<Lease>
   /** How many of those were made since workers were last attached. */
@@ -237,8 +239,6 @@ export interface RayletState {
   readonly workers: Map<WorkerId, Worker>
   /** Those in use, and as many others as there may be workers. */
   readonly pools: Map<string, Pool>
-  /** How often in a row a worker of the pool ended before it registered. */
-  readonly startFailures: Map<string, number>
   /** Bounded by the node's resources, but for demands of nothing: those by what is wanted. */
   readonly leases: Map<LeaseId, Lease>
   /** Leases that hold their resources and wait for a worker, oldest first. */
@@ -279,7 +279,6 @@ export function createState(config: NodeConfig): RayletState {
     jobs: new Map(),
     workers: new Map(),
     pools: new Map(),
-    startFailures: new Map(),
     leases: new Map(),
     workerless: new Set(),
     actors: new Map(),

@@ -168,7 +168,7 @@ function newWorkerId(state: RayletState): WorkerId {
 export function workerRegistered(turn: Turn, worker: Worker, pid: number, address: string): void {
   worker.pid = pid
   worker.address = address
-  turn.state.startFailures.delete(worker.pool.key)
+  worker.pool.startFailures = 0
   if (worker.phase !== 'STARTING') return
   worker.deadlineMs = undefined
   becomeIdle(turn, worker)

@@ -49,3 +49,16 @@ test('a working directory that is not there is told at the first start, to tasks
   expect(refused).toMatchObject({ message: { classId: 0, error } })
   expect(brain.state.actors.get('actor1' as ActorId)).toMatchObject({ phase: 'DEAD', error })
 })
+
+test('nothing is left of a job that has ended, though a worker of it could not start', () => {
+  const brain = new Brain({ resources: { CPU: 1 } })
+  brain.driver('driver1', 'job1')
+  brain.want('driver1', 0, 1, {})
+  brain.exit('w1', { code: 1, signal: null })
+  brain.close('driver1')
+  brain.exit('w2')
+  const kept = Object.entries(brain.state).filter(
+    ([, each]) => each instanceof Map && each.size > 0,
+  )
+  expect(kept).toEqual([])
+})
