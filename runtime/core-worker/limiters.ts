@@ -1,8 +1,9 @@
 // Limiters as the owner of tasks sees them: a limited task waits here, before it is queued, until
-// the raylet grants a token; the token goes back when the task has ended, whatever its end.
+// the raylet grants a token; the token goes back when the task has ended, whatever its end, and
+// nothing of it runs any more: a cancelled call is over at once, its function perhaps later.
 // Invariants:
 //   LT1. Tasks of one limiter start in the order they were submitted here.
-//   LT2. Every token granted is returned once: by the end of its task, at once when nobody waits
+//   LT2. Every token granted is returned once: after the end of its task, at once when nobody waits
 //       any more, or by the raylet itself when this process ends.
 //   LT3. At most ASKED_MAX tokens of a limiter are asked for at a time, however many tasks wait.
 // A task that waits for another one under the same limiter may wait for ever, since both need a
@@ -52,7 +53,7 @@ export class Limiters {
     this.#tellSoon(limiter)
   }
 
-  /** The task has ended: its token is free, or it does not wait for one any more. */
+  /** The task has ended and nothing of it runs: its token is free, or it waits for none any more. */
   release(record: TaskRecord): void {
     const limiter = this.#limiters.get(record.kind.limit?.name ?? '')
     if (limiter === undefined || limiter.waiting.delete(record)) return

@@ -90,7 +90,7 @@ export class ReplyReceiver {
     if (record === undefined) return
     record.kind.timing.add(reply.runMs)
     const contained = this.#deps.handoffs.take(peer, reply.handoff)
-    if (record.phase === DONE) this.#discard(record, reply)
+    if (record.phase === DONE) this.#discard(peer, record, reply)
     if (!record.isAt(peer, reply.seq)) return
     const { outcome } = reply
     const failure =
@@ -107,8 +107,8 @@ export class ReplyReceiver {
 
   /** Nobody waits for this result any more: what it put into the store goes, as does what its
    *  arguments held (B1: the worker has registered what it kept of them). */
-  #discard(record: TaskRecord, { outcome }: Reply): void {
-    this.#deps.ends.release(record)
+  #discard(peer: Peer, record: TaskRecord, { outcome }: Reply): void {
+    this.#deps.ends.releaseAt(peer, record)
     if (outcome.kind !== 'values') return
     for (const value of outcome.values) {
       if (!(value instanceof Uint8Array)) this.#deps.storeFree(value.objectId)

@@ -3,7 +3,7 @@
 // Invariants:
 //   TR1. A task is answered once (X1), then told as finished; one that moves away is neither.
 //   TR2. A task that waits for nothing does all this within one call, and makes no promise.
-import type { TaskTimeoutError } from '../common/errors.ts'
+import { TaskTimeoutError } from '../common/errors.ts'
 import type { Clock } from '../common/clock.ts'
 import type { TaskTemplate } from '../protocol/peer-messages.ts'
 import { asSystemFailure, timeoutError } from './failure.ts'
@@ -153,7 +153,10 @@ export class TaskRunner {
       return
     }
     const micros = this.#measure(task, startMs)
-    if (task.cancelled !== undefined) this.#deps.replies.cancelled(task)
+    // One that ran too long is told as such: its owner may be waiting for that to try it again.
+    const { cancelled } = task
+    const wasCancelled = cancelled !== undefined && !(cancelled instanceof TaskTimeoutError)
+    if (wasCancelled) this.#deps.replies.cancelled(task)
     else this.#deps.replies.failed(task, this.#failure(task, error), micros)
     this.#end(task, startMs, true)
   }
@@ -163,8 +166,9 @@ export class TaskRunner {
   }
 
   /** Its owner's timer may not have fired: in inline mode it cannot while a function runs. */
-  #overrun({ template, beganMs }: PushedTask): TaskTimeoutError | undefined {
+  #overrun({ template, beganMs, cancelled }: PushedTask): TaskTimeoutError | undefined {
     const { timeoutMs = Infinity } = template
+    if (cancelled instanceof TaskTimeoutError) return asSystemFailure(cancelled)
     if (this.#deps.clock.monotonicMs() - beganMs <= timeoutMs) return undefined
     return asSystemFailure(timeoutError(template.name, timeoutMs))
   }

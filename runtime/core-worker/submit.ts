@@ -106,6 +106,7 @@ export class Submitter {
     for (const seq of seqs) {
       const record = peer.inFlight.take(seq)
       if (record?.isAt(peer, seq) === true) records.push(record)
+      else if (record !== undefined) this.#deps.ends.releaseAt(peer, record)
     }
     this.#queues.requeue(records)
     this.#deps.leases.replied(peer)
@@ -213,6 +214,8 @@ export class Submitter {
         this.#deps.killWorker(peer)
     })
     if (mayRetryTimeout(record) && record.retriesLeft !== 0) {
+      // It holds its token until nothing of it runs: then its reply, or its worker's end, retries it.
+      if (record.kind.limit !== undefined) return
       record.retriesLeft -= 1
       this.retry(record)
     } else this.#deps.ends.fail(record, error)

@@ -53,7 +53,6 @@ export class TaskEnds {
     if (!runs) this.release(record)
     record.scope.children?.delete(record)
     record.onEnd?.()
-    if (record.kind.limit !== undefined) this.#deps.limitDone(record)
     this.#live.delete(record)
     if (this.#live.size === 0) this.#deps.onPending(false)
   }
@@ -83,18 +82,26 @@ export class TaskEnds {
     for (const record of this.#live.all()) this.fail(record, error)
   }
 
-  /** What its arguments hold is needed no more. */
+  /** It has ended and nothing of it runs: what its arguments hold is needed no more, and the token
+   *  of its limiter is free. */
   release(record: TaskRecord): void {
     const { holds } = record
     record.holds = undefined
     if (holds !== undefined) this.#deps.references.use(holds, -1)
+    if (record.kind.limit !== undefined) this.#deps.limitDone(record)
+  }
+
+  /** Its worker runs it no more, though it had ended: the same as release(), unless a later attempt
+   *  runs elsewhere. */
+  releaseAt(peer: Peer, record: TaskRecord): void {
+    if (record.phase === DONE && record.peer === peer) this.release(record)
   }
 
   /** A worker is gone, and with it what ended tasks were still held for. */
   peerClosed(peer: Peer): void {
     for (const [, record] of peer.inFlight.entries()) {
       if (record.phase !== DONE) continue
-      this.release(record)
+      this.releaseAt(peer, record)
       this.#freeUntold(record)
     }
   }

@@ -12,6 +12,7 @@ import { Peer } from '../../runtime/core-worker/peers.ts'
 import { References } from '../../runtime/core-worker/references.ts'
 import { StoreClient } from '../../runtime/core-worker/store-client.ts'
 import { Submitter } from '../../runtime/core-worker/submit.ts'
+import { TaskEnds } from '../../runtime/core-worker/task-ends.ts'
 import { TaskRecord } from '../../runtime/core-worker/task-record.ts'
 import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import type { RowKey, RowValue, WriteOutcome } from '../../runtime/gcs/storage.ts'
@@ -116,6 +117,16 @@ export const PLANTED_BUGS: Readonly<Record<string, Plant>> = {
   'gives a waiter more than it asked for': () =>
     swap(Getter.prototype, 'wait', () => (refs) => Promise.resolve([[...refs], []])),
   'never returns the token of a limiter': () => swap(Limiters.prototype, 'release', () => nothing),
+  'gives the token of a cancelled call back while it runs': () =>
+    swap(
+      TaskEnds.prototype,
+      'end',
+      (real) =>
+        function (this: TaskEnds, record, failed) {
+          real.call(this, record, failed)
+          record.scope.parts.coreWorker.limiters.release(record)
+        },
+    ),
   'takes one token for two': () =>
     swap(
       Limiters.prototype,

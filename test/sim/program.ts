@@ -204,6 +204,7 @@ export class Program {
       const calls = [actor.handle.keep.remote({ ref: item.ref }), actor.handle.readKept.remote()]
       const letsGo = actor.handle.letGo.remote()
       const risks = new Set([...item.risks, ...actor.risks, ...LOSSES])
+      this.#world.keepCount += 1
       try {
         await get(calls[0] as ObjectRef<unknown>)
         const digest = await get(calls[1] as ObjectRef<number>)
@@ -313,7 +314,8 @@ export class Program {
         what.key,
         Array.from({ length: count }, (_, i) => i),
       )
-      const risks = [...actor.risks, 'WorkerCrashedError', ...LOSSES]
+      // An actor that is to read this result keeps the calls waiting that the result waits for.
+      const risks = [...actor.risks, 'WorkerCrashedError', ...LOSSES, 'DeadlockError']
       this.#add({ key: what.key, ref, digest, risks, retries: 0 })
     },
     killActor: async () => {
@@ -329,16 +331,25 @@ export class Program {
     group: () => {
       this.#side.push(this.#try('group', () => this.#useGroup()))
     },
-    limited: () => {
+    limited: async () => {
       const most = 2
       const name = `limit of ${this.#name}`
       const limit = limiter(name, { concurrency: most })
-      for (let i = this.#draw.int(2, 6); i > 0; i -= 1) {
+      const items = Array.from({ length: this.#draw.int(2, 6) }, () => {
         const what = this.#what()
         const ref = remote.limited.options({ limit }).remote(what, { name, most })
-        this.#add({ key: what.key, ref, digest: remote.combined(what.key, []), risks: [] })
-      }
+        return this.#add({ key: what.key, ref, digest: remote.combined(what.key, []), risks: [] })
+      })
+      if (this.#draw.chance(0.4)) await this.#cancelSoon(items[0] as Item)
     },
+  }
+
+  /** What is cancelled has likely begun, and runs on: its limiter's token is not free yet. */
+  async #cancelSoon(item: Item): Promise<void> {
+    await remote.sleep(this.#draw.between(0, 30))
+    item.risks.add('TaskCancelledError')
+    this.#world.cancelCount += 1
+    await cancel(item.ref)
   }
 
   async #useGroup(): Promise<void> {
@@ -380,8 +391,10 @@ export class Program {
     this.#add({ ...made, digest, risks: all, retries: least })
   }
 
-  #add(made: Made): void {
-    this.#items.push(itemOf(made))
+  #add(made: Made): Item {
+    const item = itemOf(made)
+    this.#items.push(item)
+    return item
   }
 
   #key(): string {
@@ -471,7 +484,8 @@ export class Program {
   }
 
   #isCaused(name: string, retries: number): boolean {
-    const { crashCount, cancelCount, killCount, plan } = this.#world
+    const { crashCount, cancelCount, killCount, keepCount, plan } = this.#world
+    if (name === 'DeadlockError') return keepCount > 0
     if (name === 'NodeDiedError') return this.#world.nodes.some(({ process }) => !process.alive)
     if (name === 'WorkerCrashedError') return crashCount > Math.min(retries, 3) || cancelCount > 0
     if (name === 'TaskCancelledError') return cancelCount > 0

@@ -60,6 +60,7 @@ export class World {
   crashCount = 0
   cancelCount = 0
   killCount = 0
+  keepCount = 0
   readonly #byPid = new Map<number, SimProcess>()
 
   constructor(draw: Draw, plan: Plan) {

@@ -1,4 +1,7 @@
 // Limiters: how many tasks run at once, or start per second, over all drivers of a cluster.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   Queue,
@@ -9,20 +12,26 @@ import {
   init,
   limiter,
   shutdown,
+  wait,
   type Cluster,
   type Limiter,
 } from 'virga'
 import { resultOf, runProgram } from '../shipping/run-program.ts'
-import { crash, sleeper, span, type Span } from './tasks.ts'
+import { crash, seesItsFirstAttempt, sleeper, span, stubborn, type Span } from './tasks.ts'
 
 const SECOND_DRIVER = new URL('fixtures/second-driver.ts', import.meta.url).pathname
 
 let cluster: Cluster
+let folder: string
 
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'virga-limiter-'))
   cluster = await init({ address: 'local', numCpus: 4 })
 })
-afterAll(shutdown)
+afterAll(async () => {
+  await shutdown()
+  rmSync(folder, { recursive: true })
+})
 
 function spans(limit: Limiter, count: number, workMs: number): Promise<Span[]> {
   const limited = span.options({ limit })
@@ -76,6 +85,39 @@ test('a token comes back when its task crashes, is cancelled, or is never starte
   await expect(get(long)).rejects.toThrow(TaskCancelledError)
   expect((await get(last)).index).toBe(9)
   expect(await started.size()).toBe(0)
+})
+
+test('a cancelled task is over at once, and its token is held until its function has ended', async () => {
+  const limit = limiter('stubborn', { concurrency: 1 })
+  const started = new Queue<number>()
+  const file = join(folder, 'go')
+  const first = stubborn.options({ limit }).remote(started, file)
+  await started.get()
+  await cancel(first)
+  await expect(get(first)).rejects.toThrow(TaskCancelledError)
+  const next = span.options({ limit }).remote(1, 0)
+  expect(await wait([next], { timeoutMs: 300 })).toEqual([[], [next]])
+  writeFileSync(file, '')
+  const { startMs } = await get(next)
+  expect(startMs).toBeGreaterThanOrEqual(Number(readFileSync(`${file}.left`, 'utf8')))
+})
+
+test('the token of a cancelled task comes back when its worker is ended', async () => {
+  const limit = limiter('forced', { concurrency: 1 })
+  const started = new Queue<number>()
+  const first = stubborn.options({ limit }).remote(started, join(folder, 'never'))
+  const pid = await started.get()
+  const next = span.options({ limit }).remote(1, 0)
+  await cancel(first)
+  await expect(get(first)).rejects.toThrow(TaskCancelledError)
+  process.kill(pid, 'SIGKILL')
+  expect((await get(next)).index).toBe(1)
+})
+
+test('an attempt that ran too long has ended before the next one begins under its token', async () => {
+  const limit = limiter('slow', { concurrency: 1 })
+  const timed = { limit, timeoutMs: 200, retryExceptions: true, maxRetries: 1 } as const
+  expect(await seesItsFirstAttempt.options(timed).run(join(folder, 'pid'))).toBe(false)
 })
 
 test('a retried task keeps its token', async () => {

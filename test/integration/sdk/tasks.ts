@@ -1,4 +1,5 @@
 // Remote functions and classes of the tests of this folder.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import {
   Queue,
   placementGroup,
@@ -8,6 +9,7 @@ import {
   type PlacementGroup,
   type Resources,
 } from 'virga'
+import { isRunning } from '../../support/is-running.ts'
 
 export class Point {
   readonly x: number
@@ -93,6 +95,27 @@ export const sleeper = remote(async (started: Queue<string>, name: string): Prom
   })
   return name
 })
+
+/** Tells its pid, then goes on until the file is there, whatever its signal says; then it writes
+ *  down when it left. */
+export const stubborn = remote(
+  async (started: Queue<number>, file: string): Promise<void> => {
+    await started.put(process.pid)
+    while (!existsSync(file)) await new Promise((resolve) => setTimeout(resolve, 5))
+    writeFileSync(`${file}.left`, String(nowMs()))
+  },
+  { numCpus: 0.1 },
+)
+
+/** Its first attempt never ends. The next one tells whether the process of the first still lives. */
+export const seesItsFirstAttempt = remote(
+  async (file: string): Promise<boolean> => {
+    if (runtimeContext().attempt > 0) return isRunning(Number(readFileSync(file, 'utf8')))
+    writeFileSync(file, String(process.pid))
+    return new Promise(() => undefined)
+  },
+  { numCpus: 0.1 },
+)
 
 export const produce = remote(async (queue: Queue<number>, count: number): Promise<number> => {
   for (let i = 0; i < count; i += 1) await queue.put(i)
