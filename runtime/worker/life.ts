@@ -1,11 +1,11 @@
-// How a worker process lives and ends: until its raylet tells it to leave, or is gone.
+// How a worker lives and ends, in a process of its own or not: until its raylet tells it to leave,
+// or is gone.
 import type { CoreWorker } from '../core-worker/core-worker.ts'
 import type { ExtraNotices } from '../core-worker/start.ts'
 import type { WorkerSide } from '../core-worker/worker-side.ts'
 
 /**
- * Keeps the worker alive from now on.
- * @param end  ends its process with that exit code.
+ * @param end  ends the worker with that exit code.
  * @returns what it does with the notices of its raylet.
  */
 export function liveUntilTold(
@@ -17,11 +17,13 @@ export function liveUntilTold(
   let leaving = false
   const { onClosed } = raylet
   raylet.onClosed = (error) => {
-    if (leaving) end(0)
+    if (leaving) {
+      end(0)
+      return
+    }
     onClosed?.(error)
     end(1) // without a raylet nobody accounts for this process
   }
-  raylet.hold(1) // a worker lives until it is told to end
   return {
     startActor: (message) => void side.startActor(message),
     exit: ({ reason }) => {

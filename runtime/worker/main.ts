@@ -84,6 +84,7 @@ async function main(): Promise<void> {
     },
     (made) => {
       registry().currentCoreWorker = made
+      made.deps.raylet.hold(1) // a worker lives until it is told to end
       return liveUntilTold(made, workerSide(made, sources), end)
     },
   )

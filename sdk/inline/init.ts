@@ -33,6 +33,7 @@ import type {
   WorkerHandle,
   WorkerLauncher,
 } from '../../runtime/raylet/worker-launcher.ts'
+import { liveUntilTold } from '../../runtime/worker/life.ts'
 import type { OpenedCluster } from '../cluster-process.ts'
 import { endWorkersThatExit } from './exit-process.ts'
 
@@ -165,20 +166,15 @@ function startWorker(
     (worker) => {
       made = worker
       leaveOf.set(worker, leave)
+      const exit = (code: number): void => {
+        leave({ code, signal: null })
+      }
       const side = new WorkerSide(worker, {
         load: (identity) => lookup(identity, sources).fn as unknown as Runnable,
         setGpus: () => undefined,
-        exit: (code) => {
-          leave({ code, signal: null })
-        },
+        exit,
       })
-      return {
-        startActor: (message) => void side.startActor(message),
-        exit: () => {
-          leave({ code: 0, signal: null })
-        },
-        output: () => undefined,
-      }
+      return liveUntilTold(worker, side, exit)
     },
   ).catch((error: unknown) => {
     events.output('stderr', Buffer.from(`${String(error)}\n`))

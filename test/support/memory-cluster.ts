@@ -29,6 +29,7 @@ import type { JobSpec, Welcome } from '../../runtime/protocol/messages.ts'
 import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
 import { Raylet } from '../../runtime/raylet/raylet.ts'
 import type { WorkerEvents, WorkerHandle } from '../../runtime/raylet/worker-launcher.ts'
+import { liveUntilTold } from '../../runtime/worker/life.ts'
 import { aJob, deafNotices } from './a-driver.ts'
 import { FaultyNetwork, type FaultyNetworkOptions } from './faulty-network.ts'
 
@@ -210,29 +211,13 @@ export class MemoryCluster {
   }
 
   #workerNotices(name: string, worker: CoreWorker, exit: (code: number) => void): ExtraNotices {
-    let leaving = false
-    const { raylet } = worker.deps
     const side = new WorkerSide(worker, {
       load: (identity) => lookup(identity, sources).fn as unknown as Runnable,
       setGpus: (gpuIds) => this.gpusOf.set(name, gpuIds),
       exit,
       collectsWhenIdle: true,
     })
-    const { onClosed } = raylet
-    raylet.onClosed = (error) => {
-      if (!leaving) onClosed?.(error)
-      exit(leaving ? 0 : 1)
-    }
-    return {
-      startActor: (message) => void side.startActor(message),
-      exit: ({ reason }) => {
-        if (reason === 'IDLE' && worker.references.isNeeded) return
-        leaving = true
-        side.flush()
-        raylet.close()
-      },
-      output: () => undefined,
-    }
+    return liveUntilTold(worker, side, exit)
   }
 }
 

@@ -119,6 +119,13 @@ export const putInside = remote(async (value: unknown) => {
   const { put } = await import('virga')
   return { ref: await put(value) }
 })
+type GateHandle = ReturnType<typeof RemoteGate.remote>
+export const putAndHold = remote(async (value: unknown, gate: GateHandle) => {
+  const { put } = await import('virga')
+  const ref = await put(value)
+  await gate.hold.run()
+  return { ref, workerId: runtimeContext().workerId }
+})
 export const getInside = remote(async (box: { ref: ObjectRef<number> }) => {
   const { get } = await import('virga')
   return get(box.ref)

@@ -20,7 +20,7 @@ import {
   type ObjectRef,
 } from 'virga'
 import * as fn from './functions.ts'
-import { sessionDir, storeStats } from '../../support/cluster-view.ts'
+import { sessionDir, stateRows, storeStats } from '../../support/cluster-view.ts'
 import { scaled } from '../../support/scale.ts'
 import { caught, until } from '../../support/waiting.ts'
 
@@ -111,6 +111,23 @@ describe.each(['local', 'inline'])('objects, address %s', (address) => {
     const [middle] = await get(nested)
     const [inner] = await get(middle as ObjectRef<ObjectRef<string>[]>)
     expect(await get(inner as ObjectRef<string>)).toBe('innermost')
+  })
+
+  it('a worker that is not needed for work stays for the objects that it owns', async () => {
+    const values = [1, 2, 3] // one more than there are CPUs: idle, one worker is too many
+    const gate = fn.RemoteGate.options({ maxConcurrency: values.length }).remote()
+    const owning = values.map((n) => fn.putAndHold.options({ numCpus: 0 }).remote(n, gate))
+    await until(async () => (await gate.now.run()) === values.length)
+    await gate.open.run()
+    const owned = await get(owning)
+    const owners = new Set(owned.map(({ workerId }) => workerId))
+    expect(owners.size).toBe(values.length)
+    await until(async () => {
+      const rows = await stateRows<{ workerId: string; state: string }>('workers')
+      const staying = rows.filter((row) => owners.has(row.workerId) && row.state !== 'EXITING')
+      return staying.length < owners.size // one was asked to leave
+    })
+    expect(await get(owned.map(({ ref }) => ref))).toEqual(values)
   })
 
   it('a ref inside a stored value lives as long as the value', async () => {
