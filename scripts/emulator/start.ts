@@ -3,10 +3,10 @@
 // and removes its folder.
 import { spawn } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../bench/free-port.ts'
 import { ENGINES, installEngine, type EngineName } from './engines.ts'
 
 const READY_MS_MAX = 60_000
@@ -80,12 +80,4 @@ async function answering(endpoint: string): Promise<void> {
       await delay(POLL_MS)
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -1,13 +1,12 @@
 // What the rows of the column `value` share: a cluster of this process, or one that stands already.
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { init, shutdown } from 'virga'
 import type { Workload } from '../contender.ts'
+import { freePort } from '../free-port.ts'
 import { BATCH } from '../sizes.ts'
 
 const CLI = join(import.meta.dirname, '../../../dist/cli.js')
@@ -47,11 +46,3 @@ export const asClient =
 
 export const batch = <T>(submit: (index: number) => T): T[] =>
   Array.from({ length: BATCH }, (_, index) => submit(index))
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}

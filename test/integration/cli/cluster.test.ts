@@ -2,9 +2,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../../scripts/bench/free-port.ts'
 import { isAlive, startTimeOf } from '../../../runtime/common/session-file.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, freePort, Place, type Row, type Running } from './virga.ts'
+import { fixture, Place, type Row, type Running } from './virga.ts'
 
 let place: Place
 let port = 0

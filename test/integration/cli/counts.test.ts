@@ -1,8 +1,9 @@
 // Item 10: nothing cut in silence: more tasks than a worker can tell of are counted all the same.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../../scripts/bench/free-port.ts'
 import { until } from '../../support/waiting.ts'
 import { scaled } from '../../support/scale.ts'
-import { fixture, freePort, Place, type Row } from './virga.ts'
+import { fixture, Place, type Row } from './virga.ts'
 
 const TASKS = scaled(500_000)
 

@@ -2,7 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { CLI, freePort, Place, type Row } from './virga.ts'
+import { freePort } from '../../../scripts/bench/free-port.ts'
+import { CLI, Place, type Row } from './virga.ts'
 
 let place: Place
 beforeEach(() => {

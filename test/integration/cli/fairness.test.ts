@@ -1,8 +1,9 @@
 // Drivers of one cluster share it, whatever each of them has queued.
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { freePort } from '../../../scripts/bench/free-port.ts'
 import { scaled } from '../../support/scale.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, freePort, Place } from './virga.ts'
+import { fixture, Place } from './virga.ts'
 
 let place: Place
 beforeAll(async () => {

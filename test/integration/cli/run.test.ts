@@ -1,8 +1,9 @@
 // Item 10: `virga run app.ts` runs a program as node would, and shows what its tasks do.
 import { existsSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freePort } from '../../../scripts/bench/free-port.ts'
 import { until } from '../../support/waiting.ts'
-import { CLI, fixture, freePort, Place, type Row } from './virga.ts'
+import { CLI, fixture, Place, type Row } from './virga.ts'
 
 const SCRIPT = '/usr/bin/script'
 

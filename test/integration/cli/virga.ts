@@ -2,7 +2,6 @@
 // own, so that clusters of other tests are not seen and nothing of this one is left behind.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -84,18 +83,6 @@ export class Place {
   remove(): void {
     rmSync(this.runtimeDir, { recursive: true, force: true })
   }
-}
-
-/** A port that nobody listens on. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => {
-        resolve(port)
-      })
-    })
-  })
 }
 
 export type Row = Readonly<Record<string, unknown>>

@@ -1,9 +1,7 @@
 // Function shipping where it cannot work: what the user is told.
-import { once } from 'node:events'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { build } from 'esbuild'
 import { afterEach, describe, expect, test } from 'vitest'
+import { freePort } from '../../../scripts/bench/free-port.ts'
 import { FIXTURES, TemporaryProject, resultOf, runProgram } from './run-program.ts'
 
 let project: TemporaryProject | undefined
@@ -58,7 +56,7 @@ describe('a worker that cannot find the function', () => {
   })
 
   test('because a server above init() listens in every worker, explains EADDRINUSE', async () => {
-    const error = await resultOf({ file: 'port-in-use.ts', args: [await freePort()] })
+    const error = await resultOf({ file: 'port-in-use.ts', args: [String(await freePort())] })
     expect(error).toMatchObject({
       code: 'ERR_FUNCTION_NOT_FOUND',
       message: expect.stringMatching(
@@ -78,7 +76,10 @@ describe('a worker that cannot find the function', () => {
 
 describe('a server above init() that nobody waits for', () => {
   test('does not keep a worker from running functions that are registered', async () => {
-    const result = await resultOf({ file: 'port-in-use-unwaited.ts', args: [await freePort()] })
+    const result = await resultOf({
+      file: 'port-in-use-unwaited.ts',
+      args: [String(await freePort())],
+    })
     expect(result).toEqual({ squared: 4 })
   })
 })
@@ -106,12 +107,3 @@ describe('a bundle that contains virga itself', () => {
     },
   )
 })
-
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return String(port)
-}

@@ -1,0 +1,14 @@
+// A port for what cannot be told to choose one itself. It stands in the folder of the bench because
+// that is laid whole into trees of older commits (compare/tree.ts).
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+
+/** A port of this machine that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
