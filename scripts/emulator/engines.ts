@@ -4,9 +4,9 @@
 //   dynamodb-local  Maven; AWS's own, the arbiter of what DynamoDB means; needs Java and mvn
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { cacheFolder } from '../cache-folder.ts'
 import { withLock } from './lock.ts'
 
 const run = promisify(execFile)
@@ -78,7 +78,7 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
 export async function installEngine(
   name: EngineName,
 ): Promise<{ folder: string } | { missing: string }> {
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'virga-emulator')
+  const cache = cacheFolder('virga-emulator')
   const folder = join(cache, name)
   mkdirSync(cache, { recursive: true })
   try {

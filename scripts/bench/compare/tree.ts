@@ -10,9 +10,9 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { cacheFolder } from '../../cache-folder.ts'
 
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../../..')
@@ -30,8 +30,7 @@ export interface Tree {
  */
 export async function openTree(revision: string, say: (line: string) => void): Promise<Tree> {
   const commit = await git('rev-parse', '--verify', '--end-of-options', `${revision}^{commit}`)
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
-  const folder = join(cache, 'virga-bench', 'trees')
+  const folder = join(cacheFolder('virga-bench'), 'trees')
   const root = join(folder, commit)
   if (!existsSync(root)) {
     say(`Building ${revision}, ${commit.slice(0, 12)}.`)

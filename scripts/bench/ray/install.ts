@@ -2,9 +2,9 @@
 // `ray[client]` and `numpy` from the package index that pip is set up for. Made once.
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { cacheFolder } from '../../cache-folder.ts'
 
 const run = promisify(execFile)
 
@@ -15,13 +15,13 @@ export interface RayInstall {
 
 /** @returns the environment's Python, or in one sentence why there is none. */
 export async function installRay(say: (line: string) => void): Promise<RayInstall | string> {
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
-  const venv = join(cache, 'virga-bench', 'ray')
+  const cache = cacheFolder('virga-bench')
+  const venv = join(cache, 'ray')
   const python = join(venv, 'bin', 'python')
   try {
     if (!existsSync(python)) {
       say('Installing ray from PyPI, once.')
-      mkdirSync(join(cache, 'virga-bench'), { recursive: true })
+      mkdirSync(cache, { recursive: true })
       await run('python3', ['-m', 'venv', venv])
       await run(python, ['-m', 'pip', 'install', '--quiet', 'ray[client]', 'numpy'])
     }
