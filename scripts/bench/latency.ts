@@ -16,12 +16,21 @@ export function latency(operate: () => Promise<number>, end?: () => unknown): Sa
   }
 }
 
-/** Latency of an operation that is begun when TASKS_AHEAD others have just been. */
-export function latencyBehindOthers(operate: () => Promise<unknown>, end?: () => unknown): Sampled {
+/**
+ * Latency of an operation that is begun when TASKS_AHEAD others have just been.
+ * @param finish waits for several that were begun. Default: they are promises.
+ */
+export function latencyBehindOthers<Begun>(
+  begin: () => Begun,
+  {
+    finish = (begun) => Promise.all(begun),
+    end,
+  }: { finish?: (begun: readonly Begun[]) => Promise<unknown>; end?: () => unknown } = {},
+): Sampled {
   return latency(async () => {
-    const ahead = Array.from({ length: TASKS_AHEAD }, operate)
-    const tookMs = await timed(operate)
-    await Promise.all(ahead)
+    const ahead = Array.from({ length: TASKS_AHEAD }, begin)
+    const tookMs = await timed(() => finish([begin()]))
+    await finish(ahead)
     return tookMs
   }, end)
 }

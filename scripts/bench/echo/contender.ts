@@ -68,7 +68,7 @@ async function lone(): Promise<Workload> {
 
 async function behindOthers(): Promise<Workload> {
   const { call, end } = await oneClient()
-  return latencyBehindOthers(call, end)
+  return latencyBehindOthers(call, { end })
 }
 
 /** Each client is a process, and calls all servers in turn. */

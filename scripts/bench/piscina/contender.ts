@@ -29,7 +29,7 @@ function lone(): Workload {
 
 function behindOthers(): Workload {
   const { call, end } = open()
-  return latencyBehindOthers(call, end)
+  return latencyBehindOthers(call, { end })
 }
 
 const batched =

@@ -1,20 +1,14 @@
 // How long one task or call takes on Virga, from its submission until its result is there.
 import { get } from 'virga'
 import type { Workload, Workloads } from '../contender.ts'
-import { latency, timed } from '../latency.ts'
-import { TASKS_AHEAD } from '../sizes.ts'
+import { latency, latencyBehindOthers, timed } from '../latency.ts'
 import { inCluster } from './cluster.ts'
 import { Actor, smallValue } from './tasks.ts'
 
 const loneTask = (): Workload => latency(() => timed(() => get(smallValue.remote())))
 
 const taskBehindOthers = (): Workload =>
-  latency(async () => {
-    const ahead = Array.from({ length: TASKS_AHEAD }, () => smallValue.remote())
-    const tookMs = await timed(() => get(smallValue.remote()))
-    await get(ahead)
-    return tookMs
-  })
+  latencyBehindOthers(() => smallValue.remote(), { finish: (refs) => get(refs) })
 
 async function actorCall(): Promise<Workload> {
   const actor = await Actor.create()
