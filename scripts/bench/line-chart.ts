@@ -1,4 +1,5 @@
-// Lines over time as one SVG, legible on a light and on a dark page.
+// A chart of lines over time.
+import { svgChart } from './svg-chart.ts'
 
 export interface Line {
   readonly name: string
@@ -24,12 +25,6 @@ const TICKS = 5
 /** Told apart by the colour-blind as well, on white and on black (Okabe and Ito, 2008). */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00']
 
-/** Text and grid take the page's own colour scheme. */
-export const SVG_STYLE =
-  '<style>text{fill:#24292f;font:12px sans-serif}.title{font-weight:bold}' +
-  '.grid{stroke:#8c959f;stroke-opacity:.4}.shade{fill:#8c959f;fill-opacity:.15}' +
-  '@media(prefers-color-scheme:dark){text{fill:#e6edf3}}</style>'
-
 export function lineChart({ title, xUnit, yUnit, lines, shadedToX }: LineChart): string {
   const all = lines.flatMap(({ points }) => points)
   const xMax = Math.max(1, ...all.map(({ x }) => x))
@@ -54,17 +49,13 @@ export function lineChart({ title, xUnit, yUnit, lines, shadedToX }: LineChart):
       `<text x="${WIDTH - RIGHT + 26}" y="${label}">${name}</text>`
     )
   })
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}">`,
-    SVG_STYLE,
-    `<text class="title" x="${LEFT}" y="20">${title}</text>`,
+  return svgChart({ width: WIDTH, height: HEIGHT, title, titleX: LEFT }, [
     `<rect class="shade" x="${LEFT}" y="${TOP}" width="${at(atX(shadedToX) - LEFT)}" height="${HEIGHT - TOP - BOTTOM}"/>`,
     ...grid,
     ...drawn,
     `<text x="${WIDTH - RIGHT}" y="${HEIGHT - 6}" text-anchor="end">${xUnit}</text>`,
     `<text x="6" y="${TOP - 4}">${yUnit}</text>`,
-    '</svg>\n',
-  ].join('\n')
+  ])
 }
 
 const at = (pixels: number): string => pixels.toFixed(1)

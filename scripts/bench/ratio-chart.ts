@@ -1,8 +1,8 @@
 // The README's chart: a bar per row, as long as Virga is faster than Ray, on a logarithmic scale,
-// with marks for the raw echo, memcpy and piscina. Legible on a light and on a dark page.
-import { SVG_STYLE } from './line-chart.ts'
+// with marks for the raw echo, memcpy and piscina.
 import type { Report, ReportRow } from './report.ts'
 import { ROWS, type Row } from './rows.ts'
+import { svgChart } from './svg-chart.ts'
 import { type Contender, ratioTo, significant } from './table.ts'
 
 const WIDTH = 900
@@ -41,16 +41,13 @@ export function ratioChart({ machine, commit, rows }: Report): string {
       `<text x="${LEFT + 240 + 110 * i}" y="44">to ${label}</text>`,
   )
   const ray = machine.ray === undefined ? '' : ` ${machine.ray}`
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}">`,
-    SVG_STYLE,
-    `<text class="title" x="8" y="20">Virga ${commit}: how many times faster, on ${machine.cores} cores of ${machine.cpu}</text>`,
+  const title = `Virga ${commit}: how many times faster, on ${machine.cores} cores of ${machine.cpu}`
+  return svgChart({ width: WIDTH, height, title, titleX: 8 }, [
     `<rect x="${LEFT}" y="34" width="14" height="12" fill="${FASTER}"/><text x="${LEFT + 20}" y="44">to Ray${ray}</text>`,
     ...legend,
     ...ticks,
     ...shown.map(({ row, report }, i) => rowOf(row, report, TOP + ROW_HEIGHT * i)),
-    '</svg>\n',
-  ].join('\n')
+  ])
 }
 
 const isCompared = (row: Row, report: ReportRow): boolean =>
