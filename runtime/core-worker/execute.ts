@@ -99,8 +99,12 @@ export class Executor {
 
   cancel(peer: Peer, message: PeerNotices['cancelTask']): void {
     const waiting = this.#groups.take(peer, message.seq)
-    if (waiting === undefined) this.#running.cancel(peer, message)
-    else this.#deps.replies.cancelled(waiting)
+    if (waiting === undefined) {
+      this.#running.cancel(peer, message)
+      return
+    }
+    this.#deps.replies.cancelled(waiting)
+    this.#deps.replies.flush() // its owner keeps the arguments until then
   }
 
   streamAck(peer: Peer, message: PeerNotices['streamAck']): void {

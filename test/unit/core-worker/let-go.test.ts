@@ -50,6 +50,20 @@ describe('a cancelled call lets go of its argument', () => {
       for (const name of [...cluster.workers.keys()]) cluster.kill(name)
       await freed(argument)
     }))
+
+  it('at once when it had not begun, however long the call before it runs', () =>
+    cluster.run(async () => {
+      const actor = fn.RemoteWaiter.options({ maxConcurrency: 1 }).remote()
+      const first = actor.wait.remote(undefined)
+      await until(() => fn.waiting() === 1)
+      const argument = await large()
+      const second = actor.wait.remote(argument)
+      await until(() => entryOf(argument as never).uses === 1)
+      await cancelled(second)
+      await freed(argument)
+      fn.release()
+      await get(first)
+    }))
 })
 
 it('what an owner was to be told goes with it, also when its calls end after it', () =>
