@@ -3,7 +3,7 @@
 //   RT1. A task is here from when it outlives the call that started it until it has ended: no
 //        message can come about a shorter one.
 //   RT2. Cancelling ends nothing by itself: the task is told, and is answered once it has ended.
-import { TaskCancelledError } from '../common/errors.ts'
+import { TaskCancelledError, type TaskTimeoutError } from '../common/errors.ts'
 import type { PeerNotices } from '../protocol/peer-messages.ts'
 import { timeoutError } from './failure.ts'
 import type { Peer } from './peers.ts'
@@ -41,10 +41,8 @@ export class RunningTasks {
     const task = this.#byOwner.get(owner)?.get(seq)
     if (task === undefined) return
     const { name, timeoutMs = Infinity } = task.template
-    task.cancelled = timedOut === true ? timeoutError(name, timeoutMs) : cancelledRun(task)
-    task.producer?.stop()
     if (recursive) this.#deps.cancelChildren(task, force)
-    task.scope?.abort.abort(task.cancelled)
+    stop(task, timedOut === true ? timeoutError(name, timeoutMs) : cancelledRun(task))
   }
 
   streamAck(owner: Peer, { seq, consumed }: PeerNotices['streamAck']): void {
@@ -54,12 +52,17 @@ export class RunningTasks {
   /** Nobody wants the results of its tasks. */
   ownerGone(owner: Peer): void {
     for (const task of this.#byOwner.get(owner)?.values() ?? []) {
-      task.cancelled = cancelledRun(task)
-      task.producer?.stop()
-      task.scope?.abort.abort(task.cancelled)
+      stop(task, cancelledRun(task))
     }
     this.#byOwner.delete(owner)
   }
+}
+
+/** Its function is told by runtimeContext().signal, and ends when it likes (RT2). */
+function stop(task: PushedTask, error: TaskCancelledError | TaskTimeoutError): void {
+  task.cancelled = error
+  task.producer?.stop()
+  task.scope?.abort.abort(error)
 }
 
 function cancelledRun({ template }: PushedTask): TaskCancelledError {
