@@ -1,13 +1,12 @@
 // limiter(): one name means one limit. In this process that is checked at the call; what other
-// processes use is known to the raylet, which refuses their tasks (Q4 of raylet/limiters.ts).
+// processes use is known to the raylet, which refuses their tasks (Q4 of raylet/limiters.ts), as it
+// does with one of ours that LIMITERS_MAX newer names have made this process forget.
 import { UsageError } from '../runtime/common/errors.ts'
-import { limitOf, limiter as sealLimiter, type LimitSpec } from '../runtime/common/option-values.ts'
+import { LIMITERS_MAX } from '../runtime/common/limits.ts'
+import { limitOf, sealLimiter, type LimitSpec } from '../runtime/common/option-values.ts'
 import { showValue } from '../runtime/common/show-value.ts'
 import type { Limiter, LimiterOptions } from '../runtime/common/surface.ts'
 import { registry } from '../runtime/core-worker/registry-system.ts'
-
-/** More names than that are made in a loop, one per call. */
-const LIMITERS_MAX = 10_000
 
 /**
  * A limit of the whole cluster, shared by all who name it: given as option `limit`.
@@ -20,18 +19,19 @@ export function limiter(name: string, o: LimiterOptions): Limiter {
   const spec = limitOf('limit', made)
   const { limits } = registry()
   const known = limits.get(spec.name)
-  if (known !== undefined) {
-    const { concurrency, perSecond } = known
-    if (concurrency === spec.concurrency && perSecond === spec.perSecond) return made
-    throw otherNumbers(known)
-  }
-  if (limits.size >= LIMITERS_MAX) {
-    throw new UsageError(
-      `limiter() was called with ${String(LIMITERS_MAX)} names: share one between tasks`,
-    )
-  }
+  if (known !== undefined && !hasSameNumbers(known, spec)) throw otherNumbers(known)
+  limits.delete(spec.name) // the newest is last
   limits.set(spec.name, spec)
+  if (limits.size > LIMITERS_MAX) forgetOldest(limits)
   return made
+}
+
+const hasSameNumbers = (a: LimitSpec, b: LimitSpec): boolean =>
+  a.concurrency === b.concurrency && a.perSecond === b.perSecond
+
+/** A server has a limiter for each of its tenants; the raylet knows those that are in use. */
+function forgetOldest(limits: Map<string, LimitSpec>): void {
+  for (const name of limits.keys().take(1)) limits.delete(name)
 }
 
 function otherNumbers({ name, concurrency, perSecond }: LimitSpec): UsageError {

@@ -61,6 +61,9 @@ export const OOM_RETRIES_MAX = 15
 /** Dead actors that are remembered whole, so that late callers hear why, and ids after that. */
 export const DEAD_ACTORS_MAX = 10_000
 export const DEAD_ACTOR_IDS_MAX = 100_000
+/** Names of limiters, and of functions per job, that are kept though nothing of theirs runs. */
+export const LIMITERS_MAX = 10_000
+export const FUNCTION_NAMES_MAX = 1000
 export const TASK_EVENTS_MAX = 100_000
 /** A deadlock is reported once a ring stood this long. */
 export const DEADLOCK_SETTLE_MS = 200

@@ -107,12 +107,8 @@ export function inPlacementGroup(
   }) as PlacementGroupStrategy
 }
 
-/**
- * A limit of the whole cluster, shared by all who name it: given as option `limit`.
- * @param o  concurrency: how many run at once. perSecond: how many start in a second, above 0.
- * @throws UsageError unless at least one of the two is given.
- */
-export function limiter(name: string, o: LimiterOptions): Limiter {
+/** What limiter() gives, checked. @throws UsageError for a wrong name or number, or none. */
+export function sealLimiter(name: string, o: LimiterOptions): Limiter {
   const given = readOptions(o, 'limiter()', { concurrency: true, perSecond: true })
   const spec: LimitSpec = {
     name: nameText('the name of a limiter', name),

@@ -24,7 +24,7 @@ export interface Registry {
   currentCoreWorker: unknown
   /** registerType() calls so far, to be applied to each value codec that is made. */
   readonly types: unknown[]
-  /** What limiter() was given so far, by name. */
+  /** What limiter() was given, by name; the last LIMITERS_MAX. */
   readonly limits: Map<string, LimitSpec>
 }
 

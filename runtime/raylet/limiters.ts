@@ -9,9 +9,12 @@
 //   Q2. In any second at most perSecond + its burst (a fiftieth of it, at least 1) are granted.
 //   Q3. The tokens of an owner that is gone come back with it.
 //   Q4. The numbers of a name stand as long as one of its users lives; others are refused.
+//   Q5. Of more than LIMITERS_MAX names the older are forgotten, unless a token of theirs is wanted
+//       or out, or their rate remembers one: two looks at each new name keep up with what comes.
 import { toWire } from '../common/error-wire.ts'
 import { UsageError } from '../common/errors.ts'
 import type { WorkerId } from '../common/ids.ts'
+import { LIMITERS_MAX } from '../common/limits.ts'
 import type { Limiter } from './state.ts'
 import { notify, wakeBy, type RayletEvent, type Turn } from './turn.ts'
 
@@ -78,8 +81,19 @@ function limiterOf(
     out: new Map(),
   }
   limiter.ready = burstOf(limiter)
+  if (state.limiters.size >= LIMITERS_MAX) forgetOldest(state.limiters, nowMs)
   state.limiters.set(spec.name, limiter)
   return limiter
+}
+
+/** Q5. One that is in use goes to the end of the line. */
+function forgetOldest(limiters: Map<string, Limiter>, nowMs: number): void {
+  for (const limiter of [...limiters.values().take(2)]) {
+    limiters.delete(limiter.name)
+    refill(limiter, nowMs)
+    const isQuiet = limiter.wanted.size === 0 && limiter.out.size === 0
+    if (!isQuiet || limiter.ready < burstOf(limiter)) limiters.set(limiter.name, limiter)
+  }
 }
 
 function otherNumbers({ name, concurrency, perSecond }: Limiter): UsageError {

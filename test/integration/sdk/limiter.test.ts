@@ -153,3 +153,12 @@ test('the tokens of a driver that dies come back', async () => {
   const [after] = await spans(limiter(name, { concurrency: 1 }), 1, 0)
   expect(after?.index).toBe(0)
 })
+
+test('a server may have a limiter for each of 20,000 tenants', async () => {
+  const limits = Array.from({ length: 20_000 }, (_, i) =>
+    limiter(`tenant ${i}`, { concurrency: 1 }),
+  )
+  const some = limits.filter((_, i) => i % 40 === 0)
+  const refs = some.map((limit, i) => span.options({ limit }).remote(i, 0))
+  expect((await get(refs)).map(({ index }) => index)).toEqual(some.map((_, i) => i))
+})

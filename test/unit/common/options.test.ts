@@ -6,7 +6,11 @@ import {
   parseCallOptions,
   parseTaskOptions,
 } from '../../../runtime/common/options.ts'
-import { inPlacementGroup, limiter, nodeAffinity } from '../../../runtime/common/option-values.ts'
+import {
+  inPlacementGroup,
+  nodeAffinity,
+  sealLimiter,
+} from '../../../runtime/common/option-values.ts'
 import type { PlacementGroup } from '../../../runtime/common/surface.ts'
 import { thrownBy } from '../../support/thrown-by.ts'
 
@@ -73,7 +77,7 @@ test.each([
 
 test('what is given is kept, and undefined is the same as not given', () => {
   const { signal } = new AbortController()
-  const limit = limiter('db', { concurrency: 2 })
+  const limit = sealLimiter('db', { concurrency: 2 })
   const spec = parseTaskOptions({
     name: 'f',
     numReturns: 0,
@@ -156,7 +160,7 @@ describe('B22: options of tasks that are refused', () => {
       "must be 'DEFAULT', 'SPREAD', nodeAffinity(...) or inPlacementGroup(...), got {}",
     ],
     [
-      { schedulingStrategy: limiter('x', { concurrency: 1 }) },
+      { schedulingStrategy: sealLimiter('x', { concurrency: 1 }) },
       "must be 'DEFAULT', 'SPREAD', nodeAffinity",
     ],
     [{ limit: nodeAffinity(nodeId) }, 'limit must be what limiter(name, { ... }) returns, got {}'],
@@ -283,9 +287,9 @@ describe('where to run', () => {
       (): unknown => nodeAffinity(nodeId, { sotf: true } as object),
       'nodeAffinity() has no option sotf. Did you mean soft?',
     ],
-    [(): unknown => limiter('x', {}), "limiter('x') needs concurrency, perSecond or both"],
-    [(): unknown => limiter('', { concurrency: 1 }), 'the name of a limiter must be 1 to 256'],
-    [(): unknown => limiter('x', { perSecond: 0 }), 'perSecond must be a number above 0'],
+    [(): unknown => sealLimiter('x', {}), "limiter('x') needs concurrency, perSecond or both"],
+    [(): unknown => sealLimiter('', { concurrency: 1 }), 'the name of a limiter must be 1 to 256'],
+    [(): unknown => sealLimiter('x', { perSecond: 0 }), 'perSecond must be a number above 0'],
   ])('%s', (run, message) => {
     expect(messageOf(run)).toContain(message)
   })

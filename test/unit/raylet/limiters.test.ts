@@ -1,5 +1,6 @@
 // Tokens of limiters: first come, first served, and back when their holder dies.
 import { describe, expect, test } from 'vitest'
+import { LIMITERS_MAX } from '../../../runtime/common/limits.ts'
 import { whyRows } from '../../../runtime/raylet/why-rows.ts'
 import { aBusyNode, type Brain } from './brain.ts'
 
@@ -126,6 +127,30 @@ describe('limiters', () => {
     brain.close('driver1')
     brain.tick(1)
     expect(brain.state.limiters.size).toBe(0)
+  })
+})
+
+describe('a server with a limiter for each of its tenants', () => {
+  const use = (brain: Brain, name: string, perSecond?: number): void => {
+    const given = { name, client: brain.id('driver1'), count: 1, perSecond }
+    brain.send({ kind: 'takeTokens', ...given, concurrency: 1 })
+    brain.send({ kind: 'returnTokens', ...given, unused: false })
+  }
+
+  test('Q5: may have any number of them, one after another', () => {
+    const brain = aBusyNode()
+    for (let tenant = 0; tenant < 20_000; tenant += 1) use(brain, `tenant ${String(tenant)}`)
+    expect(brain.state.limiters.size).toBeLessThanOrEqual(LIMITERS_MAX)
+    expect(brain.state.limiters.has('tenant 19999')).toBe(true)
+  })
+
+  test('Q5: keeps those that hold a token, or whose rate remembers a start', () => {
+    const brain = aBusyNode()
+    expect(take(brain, 'driver1', 2, { concurrency: 1 })).toEqual({ driver1: 1 })
+    use(brain, 'slow', 0.001)
+    for (let tenant = 0; tenant < 20_000; tenant += 1) use(brain, `tenant ${String(tenant)}`)
+    expect(brain.state.limiters.has('slow')).toBe(true)
+    expect(giveBack(brain, 'driver1', 1)).toEqual({ driver1: 1 })
   })
 })
 
