@@ -16,7 +16,7 @@ const NAME_CHARS_MAX = 256
 /** Largest count of anything in options: retries, calls, restarts. */
 export const COUNT_MAX = 2_147_483_647
 
-/** Whose options they are, for messages: `remote()`, `init()`; made only when one is wrong. */
+/** What was called, for messages: `remote()`, `init()`; made only when something is wrong. */
 export type Where = string | (() => string)
 
 export type Check<T> = (label: string, value: unknown) => T
@@ -57,7 +57,7 @@ function refuseUnknown(name: string, where: string, names: readonly string[]): n
   throw new UsageError(`${where} has no option ${shown}${hint}`, { data: { option: shown } })
 }
 
-const whereText = (where: Where): string => (typeof where === 'string' ? where : where())
+export const whereText = (where: Where): string => (typeof where === 'string' ? where : where())
 
 /** The value of one option, checked, or undefined when it is not given. */
 export function option<N extends string, T>(

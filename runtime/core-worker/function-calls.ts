@@ -17,6 +17,7 @@ const KINDS_MAX = 64
 export class FunctionKinds {
   readonly #descriptor: FunctionDescriptor
   readonly #spec: TaskSpecOptions
+  /** By group: at most KINDS_MAX. */
   readonly #captured = new Map<string, TaskKind>()
   #worker: CoreWorker | undefined
   #plain: TaskKind | undefined

@@ -3,7 +3,7 @@
 //   sender    offer ─► the message carries id and refs ─► done, or the receiver's end
 //   receiver  take ─► registered ─► handoffDone
 // Arguments need no receipt: their sender holds them until the reply, which the receiver sends only
-// once it has registered them. Bounded by the messages not yet acknowledged.
+// once it has registered them.
 import type { HandoffMessage } from '../protocol/peer-messages.ts'
 import { sharedEntries } from './handles.ts'
 import type { ObjectEntry } from './object-entry.ts'
@@ -12,6 +12,7 @@ import type { References } from './references.ts'
 
 export class Handoffs {
   readonly #references: References
+  /** By receiver, the messages that it has not acknowledged yet. */
   readonly #open = new Map<Peer, Map<number, readonly ObjectEntry[]>>()
   #nextId = 1
   /** Called when a receiver has registered what it was sent, or has ended. */

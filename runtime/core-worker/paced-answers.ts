@@ -18,6 +18,7 @@ interface Line {
 
 export class PacedAnswers {
   readonly #clock: Clock
+  /** Of the borrowers that get or await an answer in this turn. */
   readonly #lines = new Map<Peer, Line>()
 
   constructor(clock: Clock) {

@@ -46,6 +46,7 @@ export class References implements RefHooks {
   readonly #lent = new Map<ObjectId, ObjectEntry>()
   /** Requests that wait for their owners, or for their ends. */
   readonly #registering = new Set<Promise<void>>()
+  /** By peer, how often it has registered each of those; gone with its connection. */
   readonly #borrowedBy = new Map<Peer, Map<ObjectId, number>>()
   /** Called when others have given back the last object of ours that they held. */
   onNoneLent: (() => void) | undefined

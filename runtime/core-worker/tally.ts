@@ -4,14 +4,13 @@
 // Invariants:
 //   Y1. Counts are absolute and of this process: a report that comes twice does no harm.
 //   Y2. Nothing grows with the number of calls: a kind with nothing pending is folded into its
-//       name, and names beyond NAMES_MAX into one.
+//       name, and names beyond FUNCTION_NAMES_MAX into one.
 import type { Clock } from '../common/clock.ts'
-import type { FunctionProgress } from '../protocol/messages.ts'
+import { FUNCTION_NAMES_MAX } from '../common/limits.ts'
+import { OTHER_FUNCTIONS, type FunctionProgress } from '../protocol/messages.ts'
 import type { TaskKind } from './task-kind.ts'
 
 const REPORT_MS = 250
-const NAMES_MAX = 1000
-const OTHERS = '(others)'
 
 export interface TallyDeps {
   readonly clock: Clock
@@ -24,6 +23,7 @@ type Counts = { -readonly [K in keyof FunctionProgress]: FunctionProgress[K] }
 
 export class Tally {
   readonly #deps: TallyDeps
+  /** Those with something pending. */
   readonly #active = new Set<TaskKind>()
   readonly #byName = new Map<string, Counts>()
   #scheduled = false
@@ -90,7 +90,7 @@ export class Tally {
   #countsOf({ kind, name }: TaskKind): Counts {
     const known = this.#byName.get(`${kind} ${name}`)
     if (known !== undefined) return known
-    const shown = this.#byName.size < NAMES_MAX ? name : OTHERS
+    const shown = this.#byName.size < FUNCTION_NAMES_MAX ? name : OTHER_FUNCTIONS
     const key = `${kind} ${shown}`
     const counts = this.#byName.get(key) ?? zero(kind, shown)
     this.#byName.set(key, counts)

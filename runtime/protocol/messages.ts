@@ -211,6 +211,9 @@ export interface TaskEventRun extends Pick<
   readonly endsMs: Float64Array
 }
 
+/** Stands for all functions whose names are beyond FUNCTION_NAMES_MAX. */
+export const OTHER_FUNCTIONS = '(others)'
+
 /** How far one owner's tasks of one function have come: absolute counts. */
 export interface FunctionProgress {
   readonly name: string

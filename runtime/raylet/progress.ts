@@ -4,8 +4,10 @@
 //   PR1. Sums are exact: what an owner counted is counted once, while it lives and after.
 //   PR2. What waited or ran for an owner that has gone is no longer counted: it was ended with it.
 //   PR3. At most JOBS_MAX jobs are kept; of those that nobody works for any more, the oldest go.
+//   PR4. A job has at most FUNCTION_NAMES_MAX names; further ones count as OTHER_FUNCTIONS.
 import { toHex, type JobId, type WorkerId } from '../common/ids.ts'
-import type { FunctionProgress, StateRow } from '../protocol/messages.ts'
+import { FUNCTION_NAMES_MAX } from '../common/limits.ts'
+import { OTHER_FUNCTIONS, type FunctionProgress, type StateRow } from '../protocol/messages.ts'
 
 const JOBS_MAX = 100
 
@@ -19,7 +21,9 @@ interface Owner {
 }
 
 export class ProgressBook {
+  /** The connected processes that have reported. */
   readonly #owners = new Map<WorkerId, Owner>()
+  /** What those that have gone had reached: PR3 and PR4 bound it. */
   readonly #left = new Map<JobId, Functions>()
 
   /** @param functions  absolute counts of that owner: they take the place of its last ones. */
@@ -80,7 +84,8 @@ function add(sums: Functions, each: FunctionProgress): void {
   const key = `${each.kind} ${each.name}`
   const sum = sums.get(key)
   if (sum === undefined) {
-    sums.set(key, each)
+    if (sums.size < FUNCTION_NAMES_MAX || each.name === OTHER_FUNCTIONS) sums.set(key, each)
+    else add(sums, { ...each, name: OTHER_FUNCTIONS })
     return
   }
   sums.set(key, {

@@ -33,6 +33,7 @@ interface Stripped {
 
 export class StripService {
   readonly #ports: StripPorts
+  /** SS2 bounds it. */
   readonly #cache = new Map<string, Stripped>()
   readonly #cacheBytesMax: number
   #cachedBytes = 0

@@ -42,6 +42,18 @@ describe('ProgressBook', () => {
     expect(book.rows()).toEqual([{ jobId: '6a6f6241', ...progress('f', { done: 3 }) }])
   })
 
+  it('PR4: keeps 1000 names of a job whose workers come and go, and counts the others as one', () => {
+    const book = new ProgressBook()
+    for (let life = 0; life < 30; life += 1) {
+      const names = Array.from({ length: 100 }, (_, i) => progress(`f${life}.${i}`, { done: 1 }))
+      book.report(owner(life), 'jobA' as JobId, names, 0)
+      book.ownerGone(owner(life))
+    }
+    expect(book.rows()).toHaveLength(1001)
+    expect(sum(book, 'done')).toBe(3000)
+    expect(book.rows().at(-1)).toMatchObject({ name: '(others)', done: 2000 })
+  })
+
   it('is exact for random programs of reports and deaths', () => {
     const step = fc.record({
       owner: fc.nat(5),
