@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { SerializationError } from '../../../runtime/common/errors.ts'
 import { ByteReader, DecodeError } from '../../../runtime/protocol/byte-reader.ts'
 import { ValueCodec, handleBytesOf } from '../../../runtime/protocol/value-codec.ts'
-import { blobOf, mapped, scaled } from './value-codec-support.ts'
+import { scaled } from '../../support/scale.ts'
+import { blobOf, mapped } from './value-codec-support.ts'
 
 class Point {
   readonly x: unknown

@@ -2,7 +2,8 @@
 import { unpack } from 'msgpackr'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { anyGraph, anyValue, blobOf, isSameGraph, mapped, scaled } from './value-codec-support.ts'
+import { scaled } from '../../support/scale.ts'
+import { anyGraph, anyValue, blobOf, isSameGraph, mapped } from './value-codec-support.ts'
 import { ByteWriter } from '../../../runtime/protocol/byte-writer.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
 

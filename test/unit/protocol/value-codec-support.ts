@@ -6,11 +6,6 @@ import { ByteWriter } from '../../../runtime/protocol/byte-writer.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
 import type { DecodeOptions, HandleCodec } from '../../../runtime/protocol/value-codec.ts'
 
-/** Of the full size of a heavy test, a tenth unless VIRGA_TEST_SCALE says otherwise. */
-export function scaled(fullSize: number): number {
-  return Math.ceil(fullSize * Number(process.env['VIRGA_TEST_SCALE'] ?? '0.1'))
-}
-
 /** The blob of a value; fails when encode and encodeInto, at an odd place, do not agree. */
 export function blobOf(value: unknown, codec = new ValueCodec()): Buffer {
   const encoded = codec.encode(value, 'value')
