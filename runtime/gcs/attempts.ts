@@ -11,7 +11,7 @@ import { delay } from '../common/clock.ts'
 import { GcsUnavailableError, GcsWriteUnknownError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import type { Random } from '../common/random.ts'
-import { RetryBudget } from './retry-budget.ts'
+import type { RetryBudget } from './retry-budget.ts'
 
 const BACKOFF_MS_MIN = 25
 const BACKOFF_MS_MAX = 2_000
@@ -33,10 +33,16 @@ export interface Failure {
   readonly error: Error
 }
 
-export interface AttemptsDeps {
+/** What a client of the GCS needs of its process. */
+export interface ClientDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+}
+
+export interface AttemptsDeps extends ClientDeps {
+  /** One for all that this process asks of the GCS. */
+  readonly budget: RetryBudget
 }
 
 export interface Call<T> {
@@ -51,7 +57,6 @@ export class Attempts {
   readonly #deps: AttemptsDeps
   readonly #explain: (error: unknown) => Failure
   readonly #deadlineMs: number
-  readonly #budget: RetryBudget
   #loggedAtMs = -Infinity
   #unlogged = 0
 
@@ -64,14 +69,13 @@ export class Attempts {
     this.#deps = deps
     this.#explain = explain
     this.#deadlineMs = deadlineMs
-    this.#budget = new RetryBudget(deps.clock.monotonicMs())
   }
 
   /** @throws GcsUnavailableError, GcsWriteUnknownError, or what a final failure means. */
   async run<T>(call: Call<T>): Promise<T> {
-    const { clock } = this.#deps
+    const { clock, budget } = this.#deps
     const endMs = clock.monotonicMs() + this.#deadlineMs
-    this.#budget.called(clock.monotonicMs())
+    budget.called(clock.monotonicMs())
     let unsure = false
     for (let retries = 0; ; retries++) {
       try {
@@ -88,13 +92,13 @@ export class Attempts {
 
   /** Waits, and takes a token of the budget; false when the deadline comes first. */
   async #mayRetry(retries: number, endMs: number): Promise<boolean> {
-    const { clock, random } = this.#deps
+    const { clock, random, budget } = this.#deps
     for (let waits = retries; ; waits++) {
       const capMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(waits, 10))
       const waitMs = BACKOFF_MS_MIN + random.next() * capMs
       if (clock.monotonicMs() + waitMs > endMs) return false
       await delay(clock, waitMs)
-      if (this.#budget.take(clock.monotonicMs())) return true
+      if (budget.take(clock.monotonicMs())) return true
     }
   }
 

@@ -3,10 +3,11 @@
 // that helps.
 import { UsageError } from '../common/errors.ts'
 import type { Hash } from '../common/random.ts'
-import type { AttemptsDeps } from './attempts.ts'
+import type { ClientDeps } from './attempts.ts'
 import type { AwsOptions } from './aws-client-system.ts'
 import type { BodyStore } from './body-store.ts'
 import { UnitTotals } from './meter.ts'
+import { RetryBudget } from './retry-budget.ts'
 import type { Storage } from './storage.ts'
 
 /** Where an endpoint is given, its tables and bucket are made if they are missing. */
@@ -27,7 +28,7 @@ export interface DynamoGcs {
 
 /** @throws UsageError when the AWS SDK is not installed, or AWS refuses. */
 export async function loadDynamoGcs(
-  deps: AttemptsDeps & { readonly hash: Hash },
+  deps: ClientDeps & { readonly hash: Hash },
   options: DynamoGcsOptions,
 ): Promise<DynamoGcs> {
   const { DynamoStorage, S3BodyStore, createTables, createBucket } = await loadAdapters()
@@ -38,10 +39,11 @@ export async function loadDynamoGcs(
       createBucket({ ...options, endpoint }),
     ])
   }
-  const bodies = new S3BodyStore(deps, options)
+  const client = { ...deps, budget: new RetryBudget(deps.clock.monotonicMs()) }
+  const bodies = new S3BodyStore(client, options)
   const units = new UnitTotals()
   const storage = new DynamoStorage(
-    { ...deps, meter: units, bodies: { store: bodies, hash: deps.hash } },
+    { ...client, meter: units, bodies: { store: bodies, hash: deps.hash } },
     options,
   )
   return {

@@ -1,7 +1,8 @@
 // Storage that another raylet hosts, reached over a channel. Every call has a number of its own by
 // which the host knows it again, so it may be sent until an answer comes: over the same connection,
 // or a new one. Only a call that is given up leaves its outcome unknown.
-import { Attempts, type AttemptsDeps, type Failure } from './attempts.ts'
+import { Attempts, type ClientDeps, type Failure } from './attempts.ts'
+import { RetryBudget } from './retry-budget.ts'
 import { checkKey, copyValue } from './row-value.ts'
 import { CALLS_IN_FLIGHT_MAX } from './storage-host.ts'
 import {
@@ -37,7 +38,7 @@ export interface StorageLink {
   request(type: 'storage', message: StorageRequest): Promise<StorageReply>
 }
 
-export interface RemoteStorageDeps extends AttemptsDeps {
+export interface RemoteStorageDeps extends ClientDeps {
   /** A new connection to the host; called again when the last one closed. */
   readonly connect: () => Promise<StorageLink>
 }
@@ -67,7 +68,8 @@ export class RemoteStorage implements Storage {
 
   constructor(deps: RemoteStorageDeps, options: RemoteStorageOptions = {}) {
     this.#deps = deps
-    this.#attempts = new Attempts(deps, explain, options.deadlineMs)
+    const budget = new RetryBudget(deps.clock.monotonicMs())
+    this.#attempts = new Attempts({ ...deps, budget }, explain, options.deadlineMs)
     this.#client = Buffer.from(deps.random.bytes(CLIENT_ID_BYTES)).toString('base64url')
   }
 

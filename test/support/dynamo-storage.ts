@@ -6,6 +6,7 @@ import type { BodyStore } from '../../runtime/gcs/body-store.ts'
 import { MemoryBodyStore } from '../../runtime/gcs/body-store-memory.ts'
 import { S3BodyStore } from '../../runtime/gcs/body-store-s3.ts'
 import { UnitTotals } from '../../runtime/gcs/meter.ts'
+import { RetryBudget } from '../../runtime/gcs/retry-budget.ts'
 import { DynamoStorage } from '../../runtime/gcs/storage-dynamodb.ts'
 import { BUCKET, CLUSTER, REGION, type TestCloud } from './emulator.ts'
 
@@ -27,13 +28,14 @@ export interface MadeOptions {
 /** DynamoDB Local has no S3: its bodies are in memory. */
 export function makeStorage(cloud: TestCloud, options: MadeOptions = {}): MadeStorage {
   const endpoint = options.endpoint ?? cloud.endpoint
+  const client = { ...ATTEMPTS, budget: new RetryBudget(systemClock.monotonicMs()) }
   const bodies =
     cloud.engine === 'dynamodb-local'
       ? new MemoryBodyStore(systemClock)
-      : new S3BodyStore(ATTEMPTS, { ...options, bucket: BUCKET, endpoint, region: REGION })
+      : new S3BodyStore(client, { ...options, bucket: BUCKET, endpoint, region: REGION })
   const meter = new UnitTotals()
   const storage = new DynamoStorage(
-    { ...ATTEMPTS, meter, bodies: { store: bodies, hash: systemHash } },
+    { ...client, meter, bodies: { store: bodies, hash: systemHash } },
     { ...options, cluster: CLUSTER, endpoint, region: REGION },
   )
   return { storage, bodies, meter }

@@ -7,7 +7,7 @@ import {
 } from '../../../runtime/common/errors.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { Attempts, type Failure } from '../../../runtime/gcs/attempts.ts'
-import { RETRY_TOKENS_MAX } from '../../../runtime/gcs/retry-budget.ts'
+import { RETRY_TOKENS_MAX, RetryBudget } from '../../../runtime/gcs/retry-budget.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { caught } from '../../support/waiting.ts'
 
@@ -29,7 +29,8 @@ const explain = (error: unknown): Failure => ({
 function made(clock: HandClock) {
   const warned: string[] = []
   const log = { ...silentLog, warn: (message: string) => void warned.push(message) }
-  return { attempts: new Attempts({ clock, random: RANDOM, log }, explain), warned }
+  const budget = new RetryBudget(clock.monotonicMs())
+  return { attempts: new Attempts({ clock, random: RANDOM, log, budget }, explain), warned }
 }
 
 /** Fails as listed, then answers whether it was told to be unsure. */
