@@ -58,7 +58,7 @@ describe('a cancelled call lets go of its argument', () => {
       await until(() => fn.waiting() === 1)
       const argument = await large()
       const second = actor.wait.remote(argument)
-      await until(() => entryOf(argument as never).uses === 1)
+      await until(() => entryOf(argument).uses === 1)
       await cancelled(second)
       await freed(argument)
       fn.release()
