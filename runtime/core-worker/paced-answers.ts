@@ -1,19 +1,21 @@
-// Values that borrowers ask for, to one that reads slower than it asks: ANSWERS_PER_TURN at most
-// leave in a turn, and none while its connection is congested (PE3 of peers.ts). What waits is
-// bounded by the requests of that borrower, and waits without its value.
+// Values that borrowers ask for, to one that reads slower than it asks: what leaves in a turn ends
+// with the answer that reaches PUSH_BYTES_MAX, and nothing leaves while the connection is congested
+// (PE3 of peers.ts). What waits is bounded by the requests of that borrower, and waits without its
+// value.
 import type { Clock } from '../common/clock.ts'
-import { INLINE_BYTES_MAX, PUSH_BYTES_MAX } from '../common/limits.ts'
+import { PUSH_BYTES_MAX } from '../common/limits.ts'
+import type { Resolution } from '../protocol/peer-messages.ts'
 import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
 
-/** Larger values stay in the store, so this much is one batch. */
-const ANSWERS_PER_TURN = Math.floor(PUSH_BYTES_MAX / INLINE_BYTES_MAX)
+/** What an answer takes beside its value, so that many small ones end a turn too. */
+const ANSWER_BYTES = 64
 
 /** Of one borrower; forgotten at the end of a turn in which nothing waits. */
 interface Line {
   readonly waiting: Fifo<() => void>
   /** Let go in this turn: the connection does not know of them yet. */
-  leaving: number
+  leavingBytes: number
 }
 
 export class PacedAnswers {
@@ -25,23 +27,28 @@ export class PacedAnswers {
     this.#clock = clock
   }
 
-  /** Resolves when there is room for one more answer to `peer`; undefined when there is now. */
-  room(peer: Peer): Promise<void> | undefined {
+  /** Makes an answer to `peer` once there is room for it: now, or in one of the next turns. */
+  answer(peer: Peer, make: () => Resolution): Resolution | Promise<Resolution> {
     const line = this.#lineOf(peer)
     const { waiting } = line
-    if (waiting.length > 0 || line.leaving >= ANSWERS_PER_TURN || peer.congested) {
-      return new Promise((resolve) => {
-        waiting.push(resolve)
-      })
+    if (waiting.length === 0 && line.leavingBytes < PUSH_BYTES_MAX && !peer.congested) {
+      return counted(line, make())
     }
-    line.leaving += 1
-    return undefined
+    const { promise, resolve, reject } = Promise.withResolvers<Resolution>()
+    waiting.push(() => {
+      try {
+        resolve(counted(line, make()))
+      } catch (error) {
+        reject(error)
+      }
+    })
+    return promise
   }
 
   #lineOf(peer: Peer): Line {
     let line = this.#lines.get(peer)
     if (line === undefined) {
-      line = { waiting: new Fifo(), leaving: 0 }
+      line = { waiting: new Fifo(), leavingBytes: 0 }
       this.#lines.set(peer, line)
       this.#afterTurn(peer, line)
     }
@@ -62,11 +69,18 @@ export class PacedAnswers {
       })
       return
     }
-    for (line.leaving = 0; line.leaving < ANSWERS_PER_TURN; line.leaving += 1) {
+    line.leavingBytes = 0
+    while (line.leavingBytes < PUSH_BYTES_MAX) {
       const answer = line.waiting.shift()
       if (answer === undefined) break
       answer()
     }
     this.#afterTurn(peer, line)
   }
+}
+
+function counted(line: Line, answer: Resolution): Resolution {
+  line.leavingBytes += ANSWER_BYTES
+  if (answer.kind !== 'stored') line.leavingBytes += answer.blob.length
+  return answer
 }

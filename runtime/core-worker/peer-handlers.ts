@@ -25,7 +25,9 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
     },
     requested: (peer, type, message) => {
       const { objectId } = message as PeerCalls['getObject'][0]
-      if (type === 'getObject') return worker.values.describe(objectId, () => answers.room(peer))
+      if (type === 'getObject') {
+        return worker.values.describe(objectId, (make) => answers.answer(peer, make))
+      }
       if (type === 'borrow') worker.references.lend(peer, objectId)
       return undefined
     },

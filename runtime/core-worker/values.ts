@@ -16,6 +16,9 @@ import type { Storable } from './store-client.ts'
 
 const COLLECT_SHARE = 1 / 8
 
+/** Has an answer made when there is room to send it. */
+type Paced = (make: () => Resolution) => Resolution | Promise<Resolution>
+
 export class Values {
   readonly #worker: CoreWorker
   readonly #resolving = new WeakSet<ObjectEntry>()
@@ -108,13 +111,8 @@ export class Values {
     })
   }
 
-  /**
-   * Answers a borrower that asks for a value, when it is complete and there is room to send it.
-   */
-  describe(
-    objectId: ObjectId,
-    room: () => Promise<void> | undefined,
-  ): Resolution | Promise<Resolution> {
+  /** Answers a borrower that asks for a value, when it is complete and `paced` has it made. */
+  describe(objectId: ObjectId, paced: Paced): Resolution | Promise<Resolution> {
     const entry = this.#worker.references.find(objectId)
     if (entry === undefined) {
       const hex = toHex(objectId)
@@ -129,9 +127,7 @@ export class Values {
       const forget = this.#worker.blocking.awaiting([entry])
       entry.whenComplete(() => {
         forget()
-        const waiting = room()
-        if (waiting === undefined) resolve(this.#resolutionOf(entry))
-        else resolve(waiting.then(() => this.#resolutionOf(entry)))
+        resolve(paced(() => this.#resolutionOf(entry)))
       })
     })
   }
