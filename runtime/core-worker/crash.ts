@@ -2,6 +2,7 @@
 import { OutOfMemoryError, WorkerCrashedError, type VirgaError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
 import { describeMemoryUse, megabytes } from '../common/memory-use.ts'
+import { describeRemains } from '../protocol/exit-text.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
 import type { TaskRecord } from './task-record.ts'
 
@@ -34,14 +35,14 @@ export function crashError(record: TaskRecord, exit: WorkerExit): VirgaError {
   return new WorkerCrashedError(`${name} failed: its worker ${describeExit(exit)}`, { data })
 }
 
-/** `(pid 12) was ended by SIGKILL after 2 attempts; peak memory 80 MB; last lines of stderr: …` */
+/** `(pid 12) was ended by SIGKILL; peak memory 80 MB; last lines of stderr: …` */
 function describeExit(exit: WorkerExit): string {
   const how =
     exit.signal === null ? `exited with code ${String(exit.code)}` : `was ended by ${exit.signal}`
-  const tail =
-    exit.stderrTail.length === 0 ? '' : `; last lines of stderr:\n${exit.stderrTail.join('\n')}`
+  const remains = describeRemains(exit)
+  const left = remains === '' ? '' : `; ${remains}`
   const hint = exit.code === 0 ? ' (did the task call process.exit()? return from it instead)' : ''
-  return `(pid ${String(exit.pid)}) ${how}${hint}; peak memory ${megabytes(exit.peakRssBytes)}${tail}`
+  return `(pid ${String(exit.pid)}) ${how}${hint}${left}`
 }
 
 function exitData(exit: WorkerExit): Record<string, unknown> {

@@ -10,6 +10,7 @@ import {
 } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
 import { describeMemoryUse } from '../common/memory-use.ts'
+import { describeRemains } from '../protocol/exit-text.ts'
 import type { ActorView, WorkerExit } from '../protocol/messages.ts'
 import { describeExit } from './exit-text.ts'
 import { endLease } from './leases.ts'
@@ -105,8 +106,10 @@ function diedOf(actor: Actor, exit: WorkerExit): ActorDiedError {
         data: { peakBytes: exit.peakRssBytes },
       })
     : undefined
+  const remains = describeRemains(exit)
+  const left = remains === '' ? '' : ` The worker left: ${remains}`
   return new ActorDiedError(
-    `actor ${className} died: its worker ${describeExit(exit)}, and ${restarts}. ${advice}`,
+    `actor ${className} died: its worker ${describeExit(exit)}, and ${restarts}. ${advice}${left}`,
     {
       ...(cause === undefined ? {} : { cause }),
       data: {

@@ -461,3 +461,21 @@ export const hog = remote(
   },
   { name: 'hog' },
 )
+
+/** Says two lines and fills that much memory; then leaves with that code, or waits to be ended. */
+async function lastWords(bytes: number, code?: number): Promise<number> {
+  console.error('the words before')
+  console.error('the last words')
+  const kept = Buffer.alloc(bytes, 1)
+  if (code !== undefined) process.exit(code)
+  await new Promise((resolve) => setTimeout(resolve, 60_000))
+  return kept.length
+}
+export const diesSpeaking = remote(lastWords)
+export const RemoteSpeaker = remote(
+  class Speaker {
+    die(bytes: number, code: number): Promise<number> {
+      return lastWords(bytes, code)
+    }
+  },
+)
