@@ -19,15 +19,12 @@ export interface Launch {
   readonly env: Readonly<Record<string, string>>
 }
 
-interface Engine {
-  /** Installs into `folder`; may be repeated. */
-  readonly install: (folder: string) => Promise<void>
+export interface Engine {
+  readonly version: string
+  /** Installs that version into `folder`; may be repeated. */
+  readonly install: (folder: string, version: string) => Promise<void>
   readonly launch: (folder: string, port: number) => Launch
 }
-
-const MINISTACK = 'ministack==1.5.33'
-const MOTO = 'moto[server]==5.2.5'
-const DYNAMODB_LOCAL = '2.6.1'
 
 /** One request at a time: with threads, two conditional updates of a new row both win in moto. */
 const MOTO_SERVER = `
@@ -39,7 +36,8 @@ run_simple('127.0.0.1', int(sys.argv[1]), application, threaded=False)`
 
 export const ENGINES: Readonly<Record<EngineName, Engine>> = {
   ministack: {
-    install: (folder) => makeVenv(folder, MINISTACK),
+    version: '1.5.33',
+    install: (folder, version) => makeVenv(folder, `ministack==${version}`),
     launch: (folder, port) => ({
       command: join(folder, 'bin', 'ministack'),
       args: [],
@@ -47,7 +45,8 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
     }),
   },
   moto: {
-    install: (folder) => makeVenv(folder, MOTO),
+    version: '5.2.5',
+    install: (folder, version) => makeVenv(folder, `moto[server]==${version}`),
     launch: (folder, port) => ({
       command: join(folder, 'bin', 'python'),
       args: ['-c', MOTO_SERVER, String(port)],
@@ -55,6 +54,7 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
     }),
   },
   'dynamodb-local': {
+    version: '2.6.1',
     install: fetchDynamoDbLocal,
     launch: (folder, port) => ({
       command: 'java',
@@ -74,19 +74,23 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
   },
 }
 
-/** @returns where the engine is, or in one sentence why it cannot be had. */
+/**
+ * @param engine  what is installed, unless that version is there. Default: the one of its name.
+ * @returns where the engine is, or in one sentence why it cannot be had.
+ */
 export async function installEngine(
   name: EngineName,
+  engine: Engine = ENGINES[name],
 ): Promise<{ folder: string } | { missing: string }> {
   const cache = cacheFolder('virga-emulator')
-  const folder = join(cache, name)
+  const folder = join(cache, `${name}-${engine.version}`)
   mkdirSync(cache, { recursive: true })
   try {
     await withLock(`${folder}.lock`, async () => {
       // Half an installation would be taken for a whole one the next time.
       if (existsSync(join(folder, 'complete'))) return
       rmSync(folder, { recursive: true, force: true })
-      await ENGINES[name].install(folder)
+      await engine.install(folder, engine.version)
       writeFileSync(join(folder, 'complete'), '')
     })
     return { folder }
@@ -103,13 +107,13 @@ async function makeVenv(folder: string, requirement: string): Promise<void> {
   await run(join(folder, 'bin', 'python'), [...pip, requirement])
 }
 
-async function fetchDynamoDbLocal(folder: string): Promise<void> {
+async function fetchDynamoDbLocal(folder: string, version: string): Promise<void> {
   mkdirSync(folder, { recursive: true })
   await run('java', ['-version'])
   const pom = `<project><modelVersion>4.0.0</modelVersion>
 <groupId>virga</groupId><artifactId>emulator</artifactId><version>1</version><dependencies>
 <dependency><groupId>com.amazonaws</groupId><artifactId>DynamoDBLocal</artifactId>
-<version>${DYNAMODB_LOCAL}</version></dependency></dependencies></project>\n`
+<version>${version}</version></dependency></dependencies></project>\n`
   writeFileSync(join(folder, 'pom.xml'), pom)
   const copy = ['--quiet', '--file', join(folder, 'pom.xml'), 'dependency:copy-dependencies']
   await run('mvn', [...copy, `-DoutputDirectory=${join(folder, 'lib')}`])

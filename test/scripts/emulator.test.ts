@@ -1,11 +1,36 @@
-// An emulator ends with whoever started it, by stop() or by SIGKILL, and leaves nothing behind.
+// An emulator is installed once for each version, ends with whoever started it, by stop() or by
+// SIGKILL, and leaves nothing behind.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
-import { installEngine } from '../../scripts/emulator/engines.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { ENGINES, installEngine } from '../../scripts/emulator/engines.ts'
 import { until } from '../support/waiting.ts'
+
+test('each version is installed once, beside the others', async () => {
+  const cache = mkdtempSync(join(tmpdir(), 'virga-emulator-test-'))
+  vi.stubEnv('XDG_CACHE_HOME', cache)
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+    rmSync(cache, { recursive: true })
+  })
+  const installs: string[] = []
+  const install = (folder: string, version: string): Promise<void> => {
+    mkdirSync(folder)
+    installs.push(version)
+    return Promise.resolve()
+  }
+  const { launch } = ENGINES.moto
+  const answers: unknown[] = []
+  for (const version of ['1', '2', '1']) {
+    answers.push(await installEngine('moto', { version, install, launch }))
+  }
+  expect(installs).toEqual(['1', '2'])
+  expect(answers[0]).toEqual({ folder: expect.stringContaining(cache) as unknown })
+  expect(answers[1]).not.toEqual(answers[0])
+  expect(answers[2]).toEqual(answers[0])
+})
 
 const installed = await installEngine('ministack')
 
