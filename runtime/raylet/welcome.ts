@@ -5,8 +5,8 @@ import type { Random } from '../common/random.ts'
 import type { Hello, JobSpec } from '../protocol/messages.ts'
 import type { RayletState } from './state.ts'
 
-/** What the cli has in place of a job. */
-const NO_JOB: Omit<JobSpec, 'jobId'> = {
+/** A job of no program, which the cli has in place of one: no module, no output. */
+export const NO_JOB: Omit<JobSpec, 'jobId'> = {
   name: '',
   namespace: '',
   entry: undefined,

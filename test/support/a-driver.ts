@@ -1,19 +1,11 @@
 // What the driver of a test brings to its raylet: a job that is no program, and ears for nothing.
 import type { ExtraNotices } from '../../runtime/core-worker/start.ts'
 import type { JobSpec } from '../../runtime/protocol/messages.ts'
+import { NO_JOB } from '../../runtime/raylet/welcome.ts'
 
 /** A job that no module was started for; what its workers print goes nowhere. */
 export function aJob(named: Pick<JobSpec, 'jobId' | 'name' | 'namespace'>): JobSpec {
-  return {
-    ...named,
-    entry: undefined,
-    argv: [],
-    execArgv: [],
-    env: {},
-    cwd: '/',
-    modules: [],
-    logToDriver: false,
-  }
+  return { ...NO_JOB, ...named }
 }
 
 export const deafNotices: ExtraNotices = {
