@@ -16,8 +16,8 @@
 //   And PL1 of pools.ts.
 import { assert } from '../common/assert.ts'
 import type { ResourceLedger } from '../common/resource-ledger.ts'
-import { bundlesOf } from './placement.ts'
-import type { Actor, Bundle, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
+import { ledgersOf } from './placement.ts'
+import type { Actor, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 
 /** @throws AssertionError that names the invariant. */
 export function check(state: RayletState): void {
@@ -158,8 +158,6 @@ function checkNothingFits(state: RayletState): void {
 }
 
 function assertWaits(state: RayletState, spec: SchedulingClass['spec']): void {
-  const bundles: readonly Bundle[] | undefined = bundlesOf(state, spec)
-  const ledgers = bundles === undefined ? [state.ledger] : bundles.map((bundle) => bundle.ledger)
-  const fits = ledgers.some((ledger) => ledger.isAvailable(spec.demand))
+  const fits = ledgersOf(state, spec).some((ledger) => ledger.isAvailable(spec.demand))
   assert(!fits, `R8: ${spec.name} waits although it fits`)
 }

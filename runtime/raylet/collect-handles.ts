@@ -3,10 +3,9 @@
 // the next one waits for it. So whoever waits with nothing in hand has the creators of the actors
 // that hold what it lacks asked to collect, time and again: handles may be dropped meanwhile.
 import type { WorkerId } from '../common/ids.ts'
-import { lacking } from '../common/resources.ts'
-import { starvingOf } from './reservations.ts'
 import type { RayletState } from './state.ts'
 import { notify, wakeBy, type Turn } from './turn.ts'
+import { lackedSince } from './waiters.ts'
 
 /** Between two requests, and from the start of a wait to the first. */
 const COLLECT_EVERY_MS = 1000
@@ -16,21 +15,12 @@ export function collectFor(turn: Turn): void {
   const { state, nowMs } = turn
   if (nowMs >= state.collectNotBeforeMs) {
     state.collectNotBeforeMs = nowMs + COLLECT_EVERY_MS
-    for (const owner of ownersOfActors(state, lackedSince(state, nowMs - COLLECT_EVERY_MS))) {
+    const names = [...lackedSince(state, nowMs - COLLECT_EVERY_MS).values()]
+    for (const owner of ownersOfActors(state, new Set(names.flatMap((each) => [...each])))) {
       notify(turn, owner, 'collectHandles', {})
     }
   }
   wakeBy(turn, state.collectNotBeforeMs)
-}
-
-/** The names of what is missing to those who wait since then. */
-function lackedSince(state: RayletState, latestMs: number): Set<string> {
-  const names = new Set<string>()
-  for (const { demand, ledgers, sinceMs } of starvingOf(state)) {
-    if (sinceMs > latestMs) continue
-    for (const { free } of ledgers) for (const name of lacking(demand, free)) names.add(name)
-  }
-  return names
 }
 
 /** Who created actors that hold any of these resources. */

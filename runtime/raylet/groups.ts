@@ -10,7 +10,7 @@
 import { ResourceLedger, type Allocation } from '../common/resource-ledger.ts'
 import { InfeasibleError, type VirgaError } from '../common/errors.ts'
 import type { JobId } from '../common/ids.ts'
-import { toResources, type ResourceSet } from '../common/resources.ts'
+import { NO_RESOURCES, addResources, toResources, type ResourceSet } from '../common/resources.ts'
 import { placeBundles } from '../scheduling/place-bundles.ts'
 import { endActor } from './actor-end.ts'
 import { endLease, refuseClass } from './leases.ts'
@@ -38,6 +38,8 @@ export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
   if (!groups.has(spec.groupId)) {
     groups.set(spec.groupId, {
       spec,
+      demand: spec.bundles.reduce(addResources, NO_RESOURCES),
+      shape: `group ${JSON.stringify(spec.bundles)}`,
       owner: client,
       state: 'PENDING',
       bundles: [],
@@ -67,10 +69,9 @@ export function reserveGroups(turn: Turn): void {
   const tried = new Set<string>()
   for (const group of turn.state.groups.values()) {
     if (group.state !== 'PENDING') continue
-    const shape = JSON.stringify(group.spec.bundles)
-    if (tried.has(shape)) continue
+    if (tried.has(group.shape)) continue
     const prepared = prepare(turn.state, group.spec.bundles)
-    if (prepared === undefined) tried.add(shape)
+    if (prepared === undefined) tried.add(group.shape)
     else commit(turn, group, prepared)
   }
 }

@@ -10,6 +10,7 @@ import {
 } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
 import type { Random } from '../common/random.ts'
+import type { ResourceLedger } from '../common/resource-ledger.ts'
 import { fits, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { ClusterView, NODE_ID_LABEL } from '../scheduling/cluster-view.ts'
@@ -107,11 +108,21 @@ export function nodeDrains(name: string): NodeDiedError {
 }
 
 /** The bundles a demand may draw from now; undefined: not bound to a group. */
-export function bundlesOf(state: RayletState, spec: ClassSpec): readonly Bundle[] | undefined {
-  const { strategy } = spec
+export function bundlesOf(
+  state: RayletState,
+  { strategy }: Pick<ClassSpec, 'strategy'>,
+): readonly Bundle[] | undefined {
   if (strategy.kind !== 'PLACEMENT_GROUP') return undefined
   const group: Group | undefined = state.groups.get(strategy.groupId)
   if (group?.state !== 'CREATED') return []
   if (strategy.bundleIndex < 0) return group.bundles
   return group.bundles.filter((bundle) => bundle.index === strategy.bundleIndex)
+}
+
+/** Where a demand may be taken from now; none while its group is not reserved. */
+export function ledgersOf(
+  state: RayletState,
+  spec: Pick<ClassSpec, 'strategy'>,
+): readonly ResourceLedger[] {
+  return bundlesOf(state, spec)?.map((bundle) => bundle.ledger) ?? [state.ledger]
 }

@@ -1,5 +1,5 @@
 // What a pool has: who of it is idle, how many are starting, which leases wait for one. Kept where
-// they change, so that a step costs the same with ten workers as with ten thousand.
+// they change, so that granting leases does not walk over all workers (step-cost.test.ts).
 // Invariants:
 //   PL1. idle, starting, workerless and blocked of every pool are what a walk over all workers and
 //        leases would find (check.ts walks).

@@ -182,6 +182,10 @@ export interface Bundle {
 
 export interface Group {
   readonly spec: GroupSpec
+  /** All bundles together. */
+  readonly demand: ResourceSet
+  /** Of its bundles: groups of one shape can be reserved or not together. */
+  readonly shape: string
   readonly owner: WorkerId
   state: 'PENDING' | 'CREATED' | 'REMOVED'
   bundles: Bundle[]

@@ -1,7 +1,7 @@
 // Why each thing that waits does (pure): what `virga status --why` shows. One row for each shape that
 // waits: how many, since when, for what. Nothing waits in silence.
 import { toHex } from '../common/ids.ts'
-import { NO_RESOURCES, addResources, toResources, type ResourceSet } from '../common/resources.ts'
+import { toResources, type ResourceSet } from '../common/resources.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
 import type { Actor, Limiter, RayletState, SchedulingClass } from './state.ts'
@@ -24,9 +24,8 @@ export function whyRows(state: RayletState, nowMs: number): StateRow[] {
   }
   for (const group of state.groups.values()) {
     if (group.state !== 'PENDING') continue
-    const demand = group.spec.bundles.reduce(addResources, NO_RESOURCES)
     const what = { kind: 'group', name: group.spec.name, count: 1 }
-    rows.push(whyDemand(state, demand, { ...what, waitedMs: nowMs - group.waitingSinceMs }))
+    rows.push(whyDemand(state, group.demand, { ...what, waitedMs: nowMs - group.waitingSinceMs }))
   }
   for (const limiter of state.limiters.values()) rows.push(...whyLimiter(limiter, nowMs))
   rows.push(...whyWaits(state, nowMs))

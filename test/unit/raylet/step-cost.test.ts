@@ -94,3 +94,30 @@ test('starting 1,000 actors costs about as much per actor as starting 50', () =>
   // It was 100 times as much when each step walked over all workers for each lease.
   expect(more).toBeLessThan(10 * fewer)
 })
+
+/** How often a step reads the bundles of groups that wait, when there are so many of one shape. */
+function readsOfBundles(groupCount: number): number {
+  const node = new Node()
+  let reads = 0
+  const bundles = new Proxy([units({ CPU: 3 }), units({ CPU: 1 })], {
+    get: (target, name, receiver): unknown => {
+      reads += 1
+      return Reflect.get(target, name, receiver)
+    },
+  })
+  const demand = units({ CPU: 1 })
+  node.send({ kind: 'wantLeases', client: DRIVER, classId: 0, count: 1, spec: aClass({ demand }) })
+  for (let i = 0; i < groupCount; i += 1) {
+    const named = { groupId: `g${String(i)}`, name: 'a group', jobId: 'job1' as JobId }
+    const spec = { ...named, bundles, strategy: 'PACK', detached: false } as const
+    node.send({ kind: 'createGroup', client: DRIVER, request: i, spec })
+  }
+  reads = 0
+  node.send({ kind: 'tick' })
+  return reads
+}
+
+test('groups of one shape that wait are worked out once, not each in every step', () => {
+  expect(readsOfBundles(1)).toBeGreaterThan(0)
+  expect(readsOfBundles(50)).toBe(readsOfBundles(1))
+})

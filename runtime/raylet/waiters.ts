@@ -1,0 +1,62 @@
+// Who waits for resources: placement groups, actors and classes, in the order in which leases are
+// asked back for them; and what is missing to those who have nothing.
+import { lacking, type ResourceSet } from '../common/resources.ts'
+import type { ResourceLedger } from '../common/resource-ledger.ts'
+import type { ClassSpec } from '../protocol/messages.ts'
+import { ledgersOf } from './placement.ts'
+import type { RayletState, SchedulingClass } from './state.ts'
+
+export interface Waiter {
+  /** What it needs at once. */
+  readonly demand: ResourceSet
+  /** Says where that is taken from. */
+  readonly strategy: ClassSpec['strategy']
+  /** Those of one shape need the same of the same ledgers. */
+  readonly shape: string
+  /** Undefined: a group or an actor, which has nothing. */
+  readonly class: SchedulingClass | undefined
+  readonly sinceMs: number
+}
+
+/** Of groups of one shape only the first: what it gets or lacks, the others would. */
+export function* waitersOf(state: RayletState): Generator<Waiter> {
+  const groupShapes = new Set<string>()
+  for (const { state: phase, demand, shape, waitingSinceMs: sinceMs } of state.groups.values()) {
+    if (phase !== 'PENDING' || groupShapes.has(shape)) continue
+    groupShapes.add(shape)
+    yield { demand, strategy: { kind: 'DEFAULT' }, shape, class: undefined, sinceMs }
+  }
+  for (const job of state.jobs.values()) {
+    for (const { spec, shape, waitingSinceMs: sinceMs } of job.pendingActors) {
+      const { demand, strategy } = spec.scheduling
+      yield { demand, strategy, shape, class: undefined, sinceMs }
+    }
+    for (const each of job.turns) {
+      if (each === 'ACTORS' || each.leases.size >= each.wanted) continue
+      const { demand, strategy } = each.spec
+      yield { demand, strategy, shape: each.shape, class: each, sinceMs: each.waitingSinceMs }
+    }
+  }
+}
+
+export const hasNothing = (waiter: Waiter): boolean => (waiter.class?.leases.size ?? 0) === 0
+
+/** By ledger, the names of what is missing to those who have nothing and wait since then. */
+export function lackedSince(
+  state: RayletState,
+  latestMs: number,
+): Map<ResourceLedger, Set<string>> {
+  const lacked = new Map<ResourceLedger, Set<string>>()
+  const seen = new Set<string>()
+  for (const waiter of waitersOf(state)) {
+    const { demand, shape, sinceMs } = waiter
+    if (sinceMs > latestMs || seen.has(shape) || !hasNothing(waiter)) continue
+    seen.add(shape)
+    for (const ledger of ledgersOf(state, waiter)) {
+      const names = lacked.get(ledger) ?? new Set()
+      for (const name of lacking(demand, ledger.free)) names.add(name)
+      if (names.size > 0) lacked.set(ledger, names)
+    }
+  }
+  return lacked
+}
