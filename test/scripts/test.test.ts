@@ -1,4 +1,4 @@
-// `npm test` as it is run: its exit code is that of the tests, its last line says how long they took.
+// `npm test` as it is run: its exit code is that of the tests, its last line tells the time.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
