@@ -479,3 +479,12 @@ export const RemoteSpeaker = remote(
     }
   },
 )
+
+/** Writes its pid to a file of its attempt, then waits until the file itself is there. */
+export const waitsForFile = remote(async (file: string) => {
+  const { existsSync, writeFileSync } = await import('node:fs')
+  const { attempt } = runtimeContext()
+  writeFileSync(`${file}.${String(attempt)}`, String(process.pid))
+  while (!existsSync(file)) await new Promise((resolve) => setTimeout(resolve, 5))
+  return attempt
+})
