@@ -24,6 +24,8 @@ export type { FunctionDescriptor, RemoteClassTarget, RemoteTarget } from './func
 
 /** A home with more is calling remote() in a loop or per request, which leaks one entry a call. */
 export const FUNCTIONS_PER_HOME_MAX = 10_000
+/** Of a module's functions, in the error for one that it does not have. */
+const NAMES_SHOWN_MAX = 10
 
 /**
  * Give a function its identity. Once per call of remote(), at a module's top level.
@@ -68,7 +70,7 @@ export function findRegistered(home: string, ordinal: number): FunctionDescripto
  */
 export function lookup(identity: FunctionIdentity, sources: Sources): FunctionDescriptor {
   const found = findRegistered(identity.home, identity.ordinal)
-  if (found === undefined) throw notRegistered(identity)
+  if (found === undefined) throw notRegistered(identity, sources)
   const foundHash = hashOf(found, sources)
   if (foundHash === identity.hash) return found
   const foundName = shownName(found, sources)
@@ -125,10 +127,11 @@ export function park(): Promise<never> {
 /** The error for a home that is loaded and has no such function. */
 export function notRegistered(
   identity: FunctionIdentity,
+  sources: Sources,
   why?: { readonly hint: string; readonly cause?: unknown },
 ): FunctionNotFoundError {
   const known = registry().homes.get(identity.home) ?? []
-  const names = known.map((fn) => fn.name).slice(0, 10)
+  const names = known.slice(0, NAMES_SHOWN_MAX).map((fn) => shownName(fn, sources))
   const hint =
     why?.hint ??
     'Call remote() unconditionally at the top level of the module, above init(); a call in a ' +

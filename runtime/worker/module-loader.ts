@@ -177,18 +177,18 @@ export class ModuleLoader {
   #missing(identity: FunctionIdentity, load: HomeLoad): 'needsEntryFirst' {
     if (load.state === 'failed') throw importFailed(identity, load.error)
     if (load.state === 'stuck') {
-      throw notRegistered(identity, {
+      throw notRegistered(identity, this.#ports.sources, {
         hint: `Its import has not ended within ${IMPORT_MS_MAX / 1000} s: it awaits something at the top level that never comes in a worker.`,
       })
     }
     if (load.state === 'parked') {
       const [first] = this.#loads.keys()
       if (this.#entry !== undefined && first !== this.#entry) return 'needsEntryFirst'
-      throw notRegistered(identity, {
+      throw notRegistered(identity, this.#ports.sources, {
         hint: 'The module, or one that it imports, calls init() before this call of remote(), and init() never resolves in a worker. Call remote() above init(), or init() in the main module only.',
       })
     }
-    throw notRegistered(identity)
+    throw notRegistered(identity, this.#ports.sources)
   }
 }
 

@@ -69,7 +69,7 @@ describe('a worker that cannot find the function', () => {
     const error = await resultOf({ file: 'below-init.ts' })
     expect(error).toMatchObject({
       code: 'ERR_FUNCTION_NOT_FOUND',
-      message: expect.stringContaining('above init()') as string,
+      message: expect.stringMatching(/it knows 'early' of it\. .*above init\(\)/s) as string,
     })
   })
 })
