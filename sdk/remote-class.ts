@@ -1,6 +1,7 @@
 // Remote classes: remote, create, options, get. The handle of a new actor is there at once.
 import { parseActorName } from '../runtime/common/call-options.ts'
 import { parseActorOptions, refuseNumReturns } from '../runtime/common/options.ts'
+import { RemoteClass } from '../runtime/common/remote-target.ts'
 import { makeActor } from '../runtime/core-worker/actor-creation.ts'
 import { actorTargetOf } from '../runtime/core-worker/actor-handle.ts'
 import type { FunctionDescriptor } from '../runtime/core-worker/functions.ts'
@@ -17,7 +18,8 @@ export function remoteClass(descriptor: FunctionDescriptor, options: object): ob
   }
   const make = (args: readonly unknown[]): object =>
     makeActor(currentWorker(calling), descriptor, spec, args)
-  return Object.freeze({
+  const shown = new RemoteClass(() => nameOf(descriptor))
+  const members = {
     remote: (...args: unknown[]) => make(args),
     create: async (...args: unknown[]) => {
       const handle = make(args)
@@ -32,5 +34,6 @@ export function remoteClass(descriptor: FunctionDescriptor, options: object): ob
     },
     options: (more: object) => remoteClass(descriptor, { ...options, ...more }),
     get: (name: string, o?: object) => findActor(parseActorName(name, o, 'get()')),
-  })
+  }
+  return Object.freeze(Object.assign(shown, members))
 }

@@ -3,6 +3,7 @@ import { parseMapOptions } from '../runtime/common/call-options.ts'
 import { UsageError } from '../runtime/common/errors.ts'
 import { showValue } from '../runtime/common/show-value.ts'
 import { parseTaskOptions, refuseNumReturns } from '../runtime/common/options.ts'
+import { RemoteFunction } from '../runtime/common/remote-target.ts'
 import { atCaller } from '../runtime/core-worker/call-site.ts'
 import { FunctionKinds } from '../runtime/core-worker/function-calls.ts'
 import type { FunctionDescriptor } from '../runtime/core-worker/functions.ts'
@@ -40,6 +41,8 @@ export function remoteFunction(descriptor: FunctionDescriptor, options: object):
       throw atCaller(error, submitAndGet)
     }
   }
+  const shownAs = (members: object): object =>
+    Object.freeze(Object.assign(new RemoteFunction(() => nameOf(descriptor)), members))
   const callable: Callable = {
     remote: submit,
     run: submitAndGet,
@@ -52,9 +55,9 @@ export function remoteFunction(descriptor: FunctionDescriptor, options: object):
           'for each input',
       )
     }
-    return Object.freeze({ ...callable, map: refuse, mapSettled: refuse, mapRefs: refuse })
+    return shownAs({ ...callable, map: refuse, mapSettled: refuse, mapRefs: refuse })
   }
-  return Object.freeze({
+  return shownAs({
     ...callable,
     map: (inputs: Iterable<unknown>, o?: object, ...rest: unknown[]) =>
       mapValues(callable, inputs, parseMapOptions(o), rest),

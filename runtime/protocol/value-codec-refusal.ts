@@ -8,6 +8,7 @@ import {
   SerializationError,
   VirgaError,
 } from '../common/errors.ts'
+import { refusalOfRemote } from '../common/remote-target.ts'
 import { ByteLimitError } from './byte-writer.ts'
 
 const PATH_CHARS_MAX = 200
@@ -141,6 +142,8 @@ function refuseBuiltIn(object: object): EncodeFailure | undefined {
 }
 
 function refuseInstance(object: object): EncodeFailure {
+  const remote = refusalOfRemote(object)
+  if (remote !== undefined) return new EncodeFailure(remote.what, remote.hint)
   const names = classNames(object)
   const name = names[0] ?? 'an unnamed class'
   if (names.some((each) => HANDLES_OF_THE_SYSTEM.has(each))) {

@@ -19,6 +19,7 @@ import {
   runtimeContext,
   shutdown,
 } from 'virga'
+import { thrownBy } from '../../support/thrown-by.ts'
 
 const count = remote(function* count(n: number): Generator<number> {
   for (let i = 0; i < n; i += 1) yield i
@@ -67,6 +68,17 @@ test('before init() the error names the function as it is shown', () => {
   expect(() => arrow.remote(1)).toThrow('arrow.remote() was called before init()')
 })
 
+test.each<[{ toString(): string }, string]>([
+  [one, 'RemoteFunction one: call it with .remote(…) or .run(…)'],
+  [arrow, 'RemoteFunction arrow: call it with .remote(…) or .run(…)'],
+  [count, 'RemoteFunction count: call it with .remote(…) or .run(…)'],
+  [one.options({ name: 'two' }), 'RemoteFunction one: call it with .remote(…) or .run(…)'],
+  [Steps, 'RemoteClass Steps: make an actor of it with .remote(…)'],
+])('what remote() gives is shown by how it is used: %o', (made, shown) => {
+  expect(inspect(made)).toBe(shown)
+  expect(made.toString()).toBe(shown)
+})
+
 test('a module of init() that is no file is told, with the path that was looked at', async () => {
   const starting = init({ address: 'inline', modules: ['./nope'] })
   await expect(starting).rejects.toThrow(UsageError)
@@ -93,6 +105,15 @@ describe('inline', () => {
     await Steps.options({ name: 'steps' }).create()
     const other = Other.options({ name: 'steps', getIfExists: true }).remote()
     await expect(other.go.run()).rejects.toThrow(MethodNotFoundError)
+  })
+
+  test('a remote function as a value is refused by its name, and so is a remote class', () => {
+    const { message } = thrownBy(() => one.remote({ with: arrow }), SerializationError)
+    expect(message).toBe(
+      'args[0].with cannot be sent to another process: it is the RemoteFunction arrow. Import it ' +
+        'in the task that uses it, or send the ObjectRef that its .remote(…) gives.',
+    )
+    expect(() => one.remote(Steps)).toThrow('it is the RemoteClass Steps. Import it in the task')
   })
 
   test('a handle is shown as one', () => {
