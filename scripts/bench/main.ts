@@ -4,8 +4,9 @@ import { openColumns } from './columns.ts'
 import { gate } from './gate.ts'
 import { type BenchOptions, parseBenchOptions, USAGE } from './options.ts'
 import { publish } from './publish.ts'
-import { describeCommit, describeMachine, type Machine, readReport } from './report.ts'
-import { type Report, type ReportRow, reportRow, writeReport } from './report.ts'
+import { describeCommit, describeMachine, readReport, reportOf, reportRow } from './report.ts'
+import { writeReport } from './report.ts'
+import { isWhole, keptRows } from './resume.ts'
 import { measuredTogether } from './rows.ts'
 import { runRows } from './run-row.ts'
 import { tableHead, tableLine } from './table.ts'
@@ -19,8 +20,16 @@ async function bench(options: BenchOptions): Promise<void> {
   for (const reason of leftOut) say(`Left out: ${reason}`)
   say(`\n${tableHead()}`)
 
-  const known = knownRows(options, machine, commit)
-  const todo = options.rows.filter(({ name }) => !options.resume || !known.has(name))
+  const { jsonPath } = options
+  const before = jsonPath === undefined ? undefined : readReport(jsonPath)
+  const known = keptRows(before, { machine, commit, rows: options.rows })
+  // After every row, so that a run which is cut short leaves files that agree.
+  const save = (): void => {
+    const report = reportOf(machine, commit, known)
+    if (jsonPath !== undefined) writeReport(jsonPath, report)
+    if (options.publish) publish(report)
+  }
+  const todo = options.rows.filter(({ name }) => !options.resume || !isWhole(known.get(name)))
   const groups = measuredTogether(todo)
   const startedAtMs = performance.now()
   for (const [i, rows] of groups.entries()) {
@@ -32,29 +41,9 @@ async function bench(options: BenchOptions): Promise<void> {
       known.set(row.name, row)
       if (result.errors.has('virga')) process.exitCode = 1
     }
-    if (options.jsonPath === undefined) continue
-    writeReport(options.jsonPath, { machine, commit, rows: [...known.values()] })
+    save()
   }
-  if (options.publish) publish({ machine, commit, rows: [...known.values()] })
-}
-
-/** What the JSON file has already. Rows of another machine or commit cannot stand beside new ones. */
-function knownRows(
-  { jsonPath, rows }: BenchOptions,
-  machine: Machine,
-  commit: string,
-): Map<string, ReportRow> {
-  const report: Report | undefined = jsonPath === undefined ? undefined : readReport(jsonPath)
-  if (report === undefined) return new Map()
-  if (report.commit === commit && JSON.stringify(report.machine) === JSON.stringify(machine)) {
-    return new Map(report.rows.map((row) => [row.name, row]))
-  }
-  const others = report.rows.filter(({ name }) => !rows.some((row) => row.name === name))
-  if (others.length === 0) return new Map()
-  throw new Error(
-    `${jsonPath ?? ''} has rows of commit ${report.commit} on ${report.machine.cpu} that would be ` +
-      'lost: measure all rows, or give another file with --json.',
-  )
+  if (groups.length === 0) save()
 }
 
 function say(line: string): void {

@@ -25,11 +25,11 @@ export const PUBLISHED = join(RESULTS, 'bench.json')
 export const USAGE = `npm run bench -- [options]
   --json FILE      also write the results as JSON, after every row; a file of the same machine and
                    commit keeps its other rows
-  --resume         do not measure again what that file has
+  --resume         do not measure again what that file has, unless something failed in the row
   --only PATTERN   only rows whose name matches this regular expression
   --seconds N      length of a round (${SECONDS_DEFAULT}); a row has four, a heavy row two
   --with LIST      columns beside Virga, by comma: ${Object.keys(WITH).join(',')} (all), or none
-  --publish        as --resume --json bench/results/bench.json; then write the chart and the README
+  --publish        as --resume --json bench/results/bench.json, and write the chart and the README
   --gate           a minute: fails when a row falls under half of its published ratio to the machine
   --help           this text
 `

@@ -30,7 +30,7 @@ export function readmeSection(
       `${machine.cpu} with ${machine.memoryGb} GB, Linux ${machine.kernel}, ` +
       `Node ${machine.node}. The figures: [${paths.figures}](${paths.figures}).`,
     '',
-    howManyMeasured(unmeasured),
+    [howManyMeasured(unmeasured), ...whatFailed(rows)].join(' '),
     '',
     ...(behind.length === 0
       ? ['In none of them is Virga behind what it is measured beside.']
@@ -51,6 +51,15 @@ function howManyMeasured(unmeasured: readonly string[]): string {
   // Quoted, as names have commas in them.
   const names = unmeasured.map((name) => `\`${name}\``).join(', ')
   return `${measuredCount} of ${ROWS.length} rows were measured. Not measured: ${names}.`
+}
+
+function whatFailed(rows: readonly ReportRow[]): string[] {
+  const failures = rows.flatMap(({ name, failed = [] }) =>
+    CONTENDERS.flatMap(([contender, head]) =>
+      failed.includes(contender) ? [`${head} in \`${name}\``] : [],
+    ),
+  )
+  return failures.length === 0 ? [] : [`Failed: ${failures.join(', ')}.`]
 }
 
 function linesBehind(report: ReportRow): string[] {

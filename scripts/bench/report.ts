@@ -36,9 +36,11 @@ export interface ReportRow {
   readonly echo: number | null
   readonly echoPolling: number | null
   readonly memcpy: number | null
+  /** Absent: none. */
+  readonly failed?: readonly ColumnName[]
 }
 
-export function reportRow({ row, samples }: RowResult): ReportRow {
+export function reportRow({ row, samples, errors }: RowResult): ReportRow {
   const of = (column: ColumnName): number | null => mean(samples.get(column) ?? [])
   return {
     name: row.name,
@@ -51,7 +53,17 @@ export function reportRow({ row, samples }: RowResult): ReportRow {
     echo: of('echo'),
     echoPolling: of('echoPolling'),
     memcpy: of('memcpy'),
+    ...(errors.size === 0 ? {} : { failed: [...errors.keys()] }),
   }
+}
+
+/** Rows stand in the bench's order, whatever order they were measured in. */
+export function reportOf(
+  machine: Machine,
+  commit: string,
+  measured: ReadonlyMap<string, ReportRow>,
+): Report {
+  return { machine, commit, rows: ROWS.flatMap(({ name }) => measured.get(name) ?? []) }
 }
 
 /** @returns undefined when there is no such file. */
@@ -59,12 +71,9 @@ export function readReport(path: string): Report | undefined {
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Report) : undefined
 }
 
-/** Rows are written in the bench's order, whatever order they were measured in. */
 export function writeReport(path: string, report: Report): void {
-  const byName = new Map(report.rows.map((row) => [row.name, row]))
-  const rows = ROWS.flatMap(({ name }) => byName.get(name) ?? [])
   mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(`${path}.part`, `${JSON.stringify({ ...report, rows }, undefined, 2)}\n`)
+  writeFileSync(`${path}.part`, `${JSON.stringify(report, undefined, 2)}\n`)
   renameSync(`${path}.part`, path)
 }
 

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { compareRatios } from '../../scripts/bench/compare/verdict.ts'
 import { wholeShares } from '../../scripts/bench/memcpy/shares.ts'
 import { readmeSection, withSection } from '../../scripts/bench/readme-section.ts'
-import type { ReportRow } from '../../scripts/bench/report.ts'
+import { type ReportRow, reportOf } from '../../scripts/bench/report.ts'
+import { isWhole, keptRows } from '../../scripts/bench/resume.ts'
 import { ROWS } from '../../scripts/bench/rows.ts'
 import { flatness, type Point } from '../../scripts/bench/soak/flatness.ts'
 
@@ -113,13 +114,47 @@ describe('a soak', () => {
   })
 })
 
+const none = { value: 2, sd: 0, ray: null, raySd: null, piscina: null, echo: null } as const
+const row = (name: string, more: Partial<ReportRow>): ReportRow => {
+  const unit = ROWS.find((each) => each.name === name)?.unit ?? ''
+  return { name, unit, ...none, echoPolling: null, memcpy: null, ...more }
+}
+const machine = { cpu: 'a CPU', cores: 2, memoryGb: 8, kernel: '6.1', node: '24.0.0', ray: '2.0' }
+
+describe('a run that goes on after another', () => {
+  const [first, second, third] = ROWS.map(({ name }) => row(name, {}))
+  if (first === undefined || second === undefined || third === undefined) throw new Error('no rows')
+  const now = { machine, commit: 'abc', rows: ROWS.slice(0, 1) }
+  const before = { machine, commit: 'abc', rows: [first, { ...second, failed: ['ray'] as const }] }
+
+  test('keeps the rows of its machine and commit, and lacks those in which something failed', () => {
+    const kept = keptRows(before, now)
+    expect([first, second, third].map(({ name }) => isWhole(kept.get(name)))).toEqual([
+      true,
+      false,
+      false,
+    ])
+  })
+
+  test('keeps none of another commit or machine, and refuses to lose any it does not measure', () => {
+    const elsewhere = { ...machine, cores: 4 }
+    for (const other of [
+      { ...now, commit: 'def' },
+      { ...now, machine: elsewhere },
+    ]) {
+      expect(() => keptRows(before, other)).toThrow('commit abc on a CPU that would be lost')
+      expect(keptRows(before, { ...other, rows: ROWS.slice(0, 2) })).toEqual(new Map())
+    }
+    expect(keptRows(undefined, now)).toEqual(new Map())
+  })
+
+  test('reports all rows in the order of the bench', () => {
+    const measured = new Map([third, first].map((each) => [each.name, each]))
+    expect(reportOf(machine, 'abc', measured).rows).toEqual([first, third])
+  })
+})
+
 describe('the section of the README', () => {
-  const none = { value: 2, sd: 0, ray: null, raySd: null, piscina: null, echo: null } as const
-  const row = (name: string, more: Partial<ReportRow>): ReportRow => {
-    const unit = ROWS.find((each) => each.name === name)?.unit ?? ''
-    return { name, unit, ...none, echoPolling: null, memcpy: null, ...more }
-  }
-  const machine = { cpu: 'a CPU', cores: 2, memoryGb: 8, kernel: '6.1', node: '24.0.0', ray: '2.0' }
   const paths = { chart: 'chart.svg', figures: 'figures.json' }
 
   test('names every row where Virga is behind, and no other', () => {
@@ -152,6 +187,12 @@ describe('the section of the README', () => {
     const rows = ROWS.map(({ name }, i) => row(name, i === 0 ? { value: null } : {}))
     const text = readmeSection({ machine, commit: 'abc', rows }, paths)
     expect(text).toContain(`Not measured: \`${ROWS[0]?.name ?? ''}\`.`)
+  })
+
+  test('says which contender failed in which row', () => {
+    const rows = [row('1:1 actor calls sync', { failed: ['ray'] })]
+    const text = readmeSection({ machine, commit: 'abc', rows }, paths)
+    expect(text).toContain('Failed: ray in `1:1 actor calls sync`.')
   })
 
   test('stands between its markers, which stay', () => {
