@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseInitOptions } from '../runtime/common/call-options.ts'
 import { UsageError } from '../runtime/common/errors.ts'
+import type { NodeCredentials } from '../runtime/common/node-credentials.ts'
 import type { Random } from '../runtime/common/random.ts'
 import {
   findCurrent,
@@ -16,7 +17,7 @@ import {
   writeCurrent,
 } from '../runtime/common/session-file.ts'
 import type { SessionNode } from '../runtime/common/session-node.ts'
-import { startRaylet } from '../sdk/cluster-process.ts'
+import { startRaylet, type RayletPlace } from '../sdk/cluster-process.ts'
 import { ClusterNotReachableError } from './exit-codes.ts'
 import type { RayletClient } from './raylet-client.ts'
 import type { Clusters, StartedCluster, StartOptions } from './world.ts'
@@ -24,10 +25,14 @@ import type { Clusters, StartedCluster, StartOptions } from './world.ts'
 const POLL_MS = 20
 const KILLED_WAIT_MS = 2_000
 
-export function clustersOf(
-  dial: (address: string) => Promise<RayletClient>,
-  random: Random,
-): Clusters {
+export interface ClustersDeps {
+  dial(address: string): Promise<RayletClient>
+  /** Credentials for the nodes of a new cluster. */
+  enrol(count: number): Promise<NodeCredentials[]>
+  readonly random: Random
+}
+
+export function clustersOf(deps: ClustersDeps): Clusters {
   return {
     find,
     current: findCurrent,
@@ -36,14 +41,19 @@ export function clustersOf(
       listSessions().filter((node) =>
         basename(node.sessionDir).startsWith(`session-${String(pid)}-`),
       ),
+    nodesOf: ({ sessionDir, cluster }) =>
+      listSessions().filter(
+        (node) =>
+          node.sessionDir === sessionDir || (cluster !== undefined && node.cluster === cluster),
+      ),
     connect: async (node) => {
       try {
-        return await dial(node.address)
+        return await deps.dial(node.address)
       } catch (error) {
         throw asUnreachable(error, node.address)
       }
     },
-    start: (options) => start(options, random),
+    start: (options) => start(options, deps),
     ended,
     leftovers,
   }
@@ -99,8 +109,8 @@ function noRaylet(path: string, why = ''): ClusterNotReachableError {
   )
 }
 
-async function start(options: StartOptions, random: Random): Promise<StartedCluster> {
-  const { numCpus, numGpus, resources, labels, objectStoreMemoryBytes, port } = options
+async function start(options: StartOptions, deps: ClustersDeps): Promise<StartedCluster> {
+  const { numCpus, numGpus, resources, labels, objectStoreMemoryBytes, port, nodes } = options
   const spec = parseInitOptions(
     withoutUndefined({ numCpus, numGpus, resources, labels, objectStoreMemoryBytes }),
   )
@@ -110,10 +120,28 @@ async function start(options: StartOptions, random: Random): Promise<StartedClus
   const release = await holdStart()
   try {
     refuseSecond(port)
-    const { child, sessionDir, gone } = await startRaylet(spec, { owned: false, port }, random)
+    const first = await startNodes(spec, { port, nodes }, deps)
+    writeCurrent(first.node)
+    return first
+  } finally {
+    release()
+  }
+}
+
+/** The first node holds the GCS; the others join it. All or none: who has started is ended again. */
+async function startNodes(
+  spec: ReturnType<typeof parseInitOptions>,
+  { port, nodes }: Pick<StartOptions, 'port' | 'nodes'>,
+  deps: ClustersDeps,
+): Promise<StartedCluster> {
+  const startOne = async (place: Omit<RayletPlace, 'owned'>): Promise<StartedCluster> => {
+    const { child, sessionDir, gone } = await startRaylet(
+      spec,
+      { owned: false, ...place },
+      deps.random,
+    )
     const node = readNode(sessionDir)
     if (node === undefined) throw new Error(`the raylet wrote no node.json in ${sessionDir}`)
-    writeCurrent(node)
     return {
       node,
       gone,
@@ -121,9 +149,21 @@ async function start(options: StartOptions, random: Random): Promise<StartedClus
         child.ref()
       },
     }
-  } finally {
-    release()
   }
+  if (nodes === 1) return startOne({ port })
+  const [own, ...others] = await deps.enrol(nodes)
+  if (own === undefined) throw new Error('a cluster has one node at least')
+  const first = await startOne({ port, credentials: own, gcs: 'HERE', nodesHere: nodes })
+  const gcs = first.node.nodeAddress ?? ''
+  const started = await Promise.allSettled(
+    others.map((credentials) => startOne({ port: undefined, credentials, gcs, nodesHere: nodes })),
+  )
+  const failed = started.find((each) => each.status === 'rejected')
+  if (failed === undefined) return first
+  // Without the GCS the others end by themselves.
+  process.kill(first.node.pid, 'SIGINT')
+  await first.gone
+  throw failed.reason
 }
 
 function withoutUndefined(options: object): object {

@@ -55,7 +55,12 @@ const startOptions: readonly OptionSpec[] = [
     read: 'count',
     initial: 6379,
   },
-  { flags: '--nodes <n>', summary: 'nodes of the cluster', read: 'count', initial: 1 },
+  {
+    flags: '--nodes <n>',
+    summary: 'nodes of the cluster, all on this machine',
+    read: 'count',
+    initial: 1,
+  },
   { flags: '--gcs <where>', summary: 'where the state of several nodes lies' },
   { flags: '--block', summary: 'stay, and end the cluster at Ctrl-C' },
 ]

@@ -3,6 +3,7 @@
 // the command asks, because every command starts here and most need little.
 import { createRequire } from 'node:module'
 import { systemClock } from '../runtime/common/clock-system.ts'
+import type { NodeCredentials } from '../runtime/common/node-credentials.ts'
 import { runCommandLine } from './program.ts'
 import { endQuietlyWithoutReader, terminal } from './terminal-process.ts'
 import type { RayletClient } from './raylet-client.ts'
@@ -14,11 +15,15 @@ const world: World = {
   env: process.env,
   version: versionOfPackage(),
   clusters: async () => {
-    const [{ clustersOf }, { systemRandom }] = await Promise.all([
+    const [{ clustersOf }, { systemRandom: random }] = await Promise.all([
       import('./clusters-process.ts'),
       import('../runtime/common/random-system.ts'),
     ])
-    return clustersOf(connect, systemRandom)
+    const enrol = async (count: number): Promise<NodeCredentials[]> => {
+      const { newClusterNodes } = await import('../runtime/protocol/enrol-system.ts')
+      return newClusterNodes(count, systemClock.nowMs(), random)
+    }
+    return clustersOf({ dial: connect, enrol, random })
   },
   programs: () => import('./program-process.ts'),
   machine: async () => (await import('./machine-system.ts')).machine,

@@ -4,13 +4,13 @@ import { EXIT } from './exit-codes.ts'
 import { showRows } from './list.ts'
 import { objectsOf } from './objects.ts'
 import { numberOf } from './raylet-client.ts'
-import { storeOf, storeText } from './store-use.ts'
+import { storeOfAll, storeText } from './store-use.ts'
 import type { Input, World } from './world.ts'
 
 export function run(world: World, input: Input): Promise<number> {
   return connected(world, input, async (client) => {
     const [nodes, objects] = await Promise.all([client.state('nodes'), objectsOf(client)])
-    const store = storeOf(nodes.rows[0] ?? {})
+    const store = storeOfAll(nodes.rows)
     const largest = objects.rows.toSorted(
       (a, b) => numberOf(b, 'sizeBytes') - numberOf(a, 'sizeBytes'),
     )

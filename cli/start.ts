@@ -1,10 +1,12 @@
 // `virga start`: a cluster that outlives this command and serves several drivers.
 import { UsageError } from '../runtime/common/errors.ts'
 import { EXIT } from './exit-codes.ts'
-import { STOP_GRACE_MS } from './stop.ts'
+import { allEnded } from './stop.ts'
 import type { Input, StartedCluster, World } from './world.ts'
 
 const PORT_MAX = 65_535
+/** On one machine: each is a process with a store of its own. */
+const NODES_MAX = 64
 
 export async function run(world: World, input: Input): Promise<number> {
   refuseLater(input)
@@ -17,6 +19,7 @@ export async function run(world: World, input: Input): Promise<number> {
     labels: options['labels'],
     objectStoreMemoryBytes: options['objectStoreMemoryBytes'] as number | undefined,
     port: portOf(options['port']),
+    nodes: nodesOf(options['nodes']),
   })
   tell(world, input, started)
   if (options['block'] === true) await block(world, started)
@@ -34,7 +37,13 @@ function refuseLater(input: Input): void {
 function laterOption({ address, options }: Input): string | undefined {
   if (address !== undefined) return '--address: joining the cluster of another node'
   if (options['gcs'] !== undefined) return '--gcs: state that several nodes share'
-  return options['nodes'] === 1 ? undefined : '--nodes: a cluster of several nodes'
+  return undefined
+}
+
+function nodesOf(value: unknown): number {
+  const nodes = Number(value)
+  if (Number.isInteger(nodes) && nodes >= 1 && nodes <= NODES_MAX) return nodes
+  throw new UsageError(`--nodes must be a whole number from 1 to ${NODES_MAX}, got ${nodes}`)
 }
 
 function portOf(value: unknown): number {
@@ -44,13 +53,17 @@ function portOf(value: unknown): number {
 }
 
 function tell(world: World, input: Input, { node }: StartedCluster): void {
+  const nodes = Number(input.options['nodes'])
   const { screen } = world
   const { pid, address, sessionDir, nodeId, port } = node
   if (input.json) {
     screen.print(JSON.stringify({ address: `unix:${address}`, port, pid, nodeId, sessionDir }))
     return
   }
-  screen.print(`${screen.paint('green', 'A cluster runs')} (pid ${pid}, 127.0.0.1:${port ?? ''}).`)
+  const size = nodes === 1 ? '' : ` of ${nodes} nodes`
+  screen.print(
+    `${screen.paint('green', `A cluster${size} runs`)} (pid ${pid}, 127.0.0.1:${port ?? ''}).`,
+  )
   screen.print('Programs find it by themselves: await init()')
   screen.print('Look at it with virga status; end it with virga stop.')
 }
@@ -64,8 +77,9 @@ async function block(world: World, { gone, node, hold }: StartedCluster): Promis
     })
   })
   if ((await Promise.race([gone, interrupted])) !== 'interrupted') return
+  const nodes = clusters.nodesOf(node)
   const client = await clusters.connect(node)
   await client.stop()
   client.close()
-  await clusters.ended(node, STOP_GRACE_MS)
+  await allEnded(clusters, nodes)
 }

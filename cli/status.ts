@@ -3,14 +3,15 @@ import { durationText, plural, resourceText, resourcesText } from './amounts.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
 import { numberOf, textOf, type RayletClient, type Row } from './raylet-client.ts'
-import { storeOf, storeText } from './store-use.ts'
+import { storeOfAll, storeText, type StoreUse } from './store-use.ts'
 import { tableText } from './table.ts'
 import type { Input, World } from './world.ts'
 
 interface Status {
+  readonly nodes: readonly Row[]
   readonly cluster: Row
   readonly resources: readonly Row[]
-  readonly store: ReturnType<typeof storeOf>
+  readonly store: StoreUse
   readonly workers: Readonly<Record<string, number>>
   readonly jobs: readonly Row[]
   readonly waiting: readonly Row[]
@@ -29,15 +30,17 @@ async function read(client: RayletClient, address: string): Promise<Status> {
   const [nodes, resources, workers, jobs, why] = await Promise.all(
     ['nodes', 'resources', 'workers', 'jobs', 'why'].map((kind) => client.state(kind)),
   )
-  const node = nodes?.rows[0] ?? {}
-  const { nodeId, pid, epoch, state, labels } = node
+  const rows = nodes?.rows ?? []
+  const own = rows.find((row) => row['nodeId'] === client.nodeId) ?? {}
+  const { nodeId, pid, epoch, state, labels } = own
   return {
+    nodes: rows,
     cluster: { address, nodeId, pid, epoch, state, labels, sessionDir: client.sessionDir },
     resources: (resources?.rows ?? []).map((row) => ({
       ...row,
       used: numberOf(row, 'total') - numberOf(row, 'free'),
     })),
-    store: storeOf(node),
+    store: storeOfAll(rows),
     workers: countBy(workers?.rows ?? [], (row) => textOf(row, 'state')),
     jobs: (jobs?.rows ?? []).filter((job) => job['state'] === 'RUNNING'),
     waiting: why?.rows ?? [],
@@ -52,10 +55,12 @@ export function countBy(rows: readonly Row[], keyOf: (row: Row) => string): Reco
 
 async function show(world: World, status: Status, why: boolean): Promise<void> {
   const { screen } = world
-  const { cluster, jobs, waiting, workers } = status
+  const { cluster, nodes, jobs, waiting, workers } = status
   const heading = (text: string): string => screen.paint('bold', text)
   screen.print(`${heading('Cluster')} ${textOf(cluster, 'address')}`)
-  screen.print(`  1 node, pid ${numberOf(cluster, 'pid')}, ${textOf(cluster, 'state')}`)
+  if (nodes.length === 1) {
+    screen.print(`  1 node, pid ${numberOf(cluster, 'pid')}, ${textOf(cluster, 'state')}`)
+  } else screen.print(nodes.map(nodeText).join('\n'))
   screen.print(heading('Resources (used / total)'))
   for (const row of status.resources) {
     const name = textOf(row, 'name')
@@ -71,6 +76,18 @@ async function show(world: World, status: Status, why: boolean): Promise<void> {
     screen.print(`  ${textOf(job, 'jobId')} ${textOf(job, 'name')}, ${age}`)
   }
   await showWaiting(world, waiting, why)
+}
+
+/** `  3f0a12… pid 4711, ALIVE, holds the GCS` */
+function nodeText(node: Row): string {
+  const notes = [
+    `pid ${numberOf(node, 'pid')}`,
+    textOf(node, 'state'),
+    ...(node['isGcsHost'] === true ? ['holds the GCS'] : []),
+    ...(node['suspected'] === true ? ['does not answer'] : []),
+    ...(textOf(node, 'death') === '' ? [] : [textOf(node, 'death')]),
+  ]
+  return `  ${textOf(node, 'nodeId').slice(0, 8)} ${notes.join(', ')}`
 }
 
 async function showWaiting(world: World, waiting: readonly Row[], why: boolean): Promise<void> {

@@ -2,28 +2,40 @@
 import type { SessionNode } from '../runtime/common/session-node.ts'
 import { connected } from './connected.ts'
 import { ClusterNotReachableError, EXIT } from './exit-codes.ts'
-import type { Input, World } from './world.ts'
+import type { Clusters, Input, World } from './world.ts'
 
 /** A cluster that was told to stop is killed after this. */
-export const STOP_GRACE_MS = 10_000
+const STOP_GRACE_MS = 10_000
 
 export async function run(world: World, input: Input): Promise<number> {
+  const { screen } = world
   const clusters = await world.clusters()
-  const node = await connected(world, input, async (client, found) => {
+  const { node, nodes } = await connected(world, input, async (client, found) => {
     if (input.address === undefined && found.port === undefined) throw refusal(found)
+    const members = clusters.nodesOf(found)
     await client.stop()
-    return found
+    return { node: found, nodes: members }
   })
-  const clean = await clusters.ended(node, STOP_GRACE_MS)
-  if (input.json) world.screen.print(JSON.stringify({ stopped: true, pid: node.pid, clean }))
-  else if (clean) world.screen.print(`The cluster has ended (pid ${node.pid}).`)
+  const clean = await allEnded(clusters, nodes)
+  const pids = nodes.map(({ pid }) => pid).join(', ')
+  if (input.json) screen.print(JSON.stringify({ stopped: true, pid: node.pid, clean }))
+  else if (clean) screen.print(`The cluster has ended (pid ${pids}).`)
   else {
-    world.screen.print(
-      `The raylet (pid ${node.pid}) did not end within ${STOP_GRACE_MS / 1000} s and was killed; ` +
-        'its folder was removed.',
+    screen.print(
+      `Not all of it (pid ${pids}) ended within ${STOP_GRACE_MS / 1000} s: what was left was ` +
+        'killed, and its folder removed.',
     )
   }
   return clean ? EXIT.DONE : EXIT.FAILED
+}
+
+/** Waits until all of them have gone. @returns false when some had to be killed. */
+export async function allEnded(
+  clusters: Clusters,
+  nodes: readonly SessionNode[],
+): Promise<boolean> {
+  const ends = await Promise.all(nodes.map((node) => clusters.ended(node, STOP_GRACE_MS)))
+  return ends.every((clean) => clean)
 }
 
 /** The other commands look at the cluster of a program where no other runs; ending it is not meant. */

@@ -15,9 +15,21 @@ interface Told {
   readonly totals?: { readonly spilledBytes?: number }
 }
 
-export function storeOf(node: Row): StoreUse {
+function storeOf(node: Row): StoreUse {
   const { usedBytes = 0, sizeBytes = 0, totals = {} } = (node['store'] ?? {}) as Told
   return { usedBytes, sizeBytes, spilledBytes: totals.spilledBytes ?? 0 }
+}
+
+/** What the nodes that answered use together. */
+export function storeOfAll(nodes: readonly Row[]): StoreUse {
+  const uses = nodes.map(storeOf)
+  const sum = (of: (use: StoreUse) => number): number =>
+    uses.reduce((total, use) => total + of(use), 0)
+  return {
+    usedBytes: sum((use) => use.usedBytes),
+    sizeBytes: sum((use) => use.sizeBytes),
+    spilledBytes: sum((use) => use.spilledBytes),
+  }
 }
 
 export function storeText({ usedBytes, sizeBytes, spilledBytes }: StoreUse): string {

@@ -4,7 +4,7 @@ import { bytesText, durationText, plural } from './amounts.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
 import { numberOf, textOf, type RayletClient, type Row } from './raylet-client.ts'
-import { storeOf, storeText } from './store-use.ts'
+import { storeOfAll, storeText, type StoreUse } from './store-use.ts'
 import { tableText } from './table.ts'
 import type { Input, Machine, World } from './world.ts'
 
@@ -33,7 +33,7 @@ export function run(world: World, input: Input): Promise<number> {
 
 interface Top {
   readonly workers: readonly Row[]
-  readonly store: ReturnType<typeof storeOf>
+  readonly store: StoreUse
 }
 
 function sampler(world: World, client: RayletClient, machine: Machine): () => Promise<Top> {
@@ -52,7 +52,7 @@ function sampler(world: World, client: RayletClient, machine: Machine): () => Pr
     })
     before = usage
     beforeMs = nowMs
-    return { workers: rows, store: storeOf(nodes.rows[0] ?? {}) }
+    return { workers: rows, store: storeOfAll(nodes.rows) }
   }
 }
 

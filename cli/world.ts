@@ -58,6 +58,8 @@ export interface Clusters {
   list(): SessionNode[]
   /** Clusters that a process started for itself, by its pid. */
   ownedBy(pid: number): SessionNode[]
+  /** The living nodes of the cluster that it is a node of, itself included. */
+  nodesOf(node: SessionNode): SessionNode[]
   connect(node: Pick<SessionNode, 'address'>): Promise<RayletClient>
   start(options: StartOptions): Promise<StartedCluster>
   /** Waits until the raylet has gone; kills it when it does not. False: it had to be killed. */
@@ -72,6 +74,8 @@ export interface StartOptions {
   readonly labels: unknown
   readonly objectStoreMemoryBytes: number | undefined
   readonly port: number
+  /** How many, all on this machine. */
+  readonly nodes: number
 }
 
 export interface StartedCluster {

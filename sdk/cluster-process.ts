@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { InitSpecOptions } from '../runtime/common/call-options.ts'
 import { UsageError, VirgaError } from '../runtime/common/errors.ts'
+import type { NodeCredentials } from '../runtime/common/node-credentials.ts'
 import type { Random } from '../runtime/common/random.ts'
 import {
   createSessionDir,
@@ -13,6 +14,7 @@ import {
   rayletSocket,
   removeSessionDir,
   sweepSessions,
+  writeCredentials,
 } from '../runtime/common/session-file.ts'
 import type { SessionNode } from '../runtime/common/session-node.ts'
 import type { StartDeps } from '../runtime/core-worker/start.ts'
@@ -41,6 +43,19 @@ interface RayletStartOptions {
   /** Made for one driver: it leaves when that driver does. */
   readonly owned: boolean
   readonly port: number | undefined
+  /** It is one of several nodes. HERE: it holds the GCS; else the address of the node that does. */
+  readonly gcs?: string
+  /** How many nodes share this machine. */
+  readonly nodesHere?: number
+}
+
+/** Where a raylet stands. */
+export interface RayletPlace extends Pick<
+  RayletStartOptions,
+  'owned' | 'port' | 'gcs' | 'nodesHere'
+> {
+  /** Of a node of several. */
+  readonly credentials?: NodeCredentials
 }
 
 export interface StartedRaylet {
@@ -75,11 +90,12 @@ const RAYLET_ARGV = ['--max-semi-space-size=8']
  */
 export async function startRaylet(
   spec: Pick<InitSpecOptions, 'resources' | 'labels' | 'objectStoreMemoryBytes'>,
-  place: Pick<RayletStartOptions, 'owned' | 'port'>,
+  { credentials, ...place }: RayletPlace,
   random: Random,
 ): Promise<StartedRaylet> {
   const { resources, labels, objectStoreMemoryBytes } = spec
   const sessionDir = createSessionDir(Buffer.from(random.bytes(3)).toString('hex'))
+  if (credentials !== undefined) writeCredentials(sessionDir, credentials)
   const options: RayletStartOptions = {
     sessionDir,
     resources,

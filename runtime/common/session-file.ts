@@ -3,6 +3,7 @@
 //   ROOT/current.json                     the cluster of `virga start`, if one runs
 //   ROOT/session-<time>-<random>/node.json   who serves it: pid, start time, address, epoch
 //                                /raylet.sock, logs/, spill/
+//                                /credentials.json   of a node of several
 // Invariants:
 //   SF1. A folder is swept only when the process that made it is gone: same pid and start time.
 //   SF2. A root that belongs to somebody else is refused: sockets in it would be theirs.
@@ -18,7 +19,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { UsageError } from './errors.ts'
+import { UsageError, VirgaError } from './errors.ts'
+import type { NodeCredentials } from './node-credentials.ts'
 import type { SessionNode } from './session-node.ts'
 
 /** Longest path of a Unix socket that every system takes. */
@@ -79,6 +81,20 @@ export function writeNode(node: SessionNode): void {
 export function readNode(sessionDir: string): SessionNode | undefined {
   return readWhole(join(sessionDir, 'node.json'))
 }
+
+export function writeCredentials(sessionDir: string, credentials: NodeCredentials): void {
+  writeWhole(credentialsFile(sessionDir), credentials)
+}
+
+/** @throws VirgaError when the folder has none. */
+export function readCredentials(sessionDir: string): NodeCredentials {
+  const path = credentialsFile(sessionDir)
+  const credentials = readWhole<NodeCredentials>(path)
+  if (credentials !== undefined) return credentials
+  throw new VirgaError(`${path} is missing or broken: start the cluster anew`)
+}
+
+const credentialsFile = (sessionDir: string): string => join(sessionDir, 'credentials.json')
 
 /** Make this the cluster that `init()` finds. */
 export function writeCurrent(node: SessionNode): void {
@@ -163,17 +179,17 @@ function sessionDirs(root: string): string[] {
 }
 
 /** Readers see the old file or the new one, never half of it. */
-function writeWhole(path: string, node: SessionNode): void {
+function writeWhole(path: string, value: SessionNode | NodeCredentials): void {
   const temporary = `${path}.${String(process.pid)}`
-  writeFileSync(temporary, JSON.stringify(node), { mode: 0o600 })
+  writeFileSync(temporary, JSON.stringify(value), { mode: 0o600 })
   renameSync(temporary, path)
 }
 
-function readWhole(path: string): SessionNode | undefined {
+function readWhole<T = SessionNode>(path: string): T | undefined {
   const text = readText(path)
   if (text === undefined) return undefined
   try {
-    return JSON.parse(text) as SessionNode
+    return JSON.parse(text) as T
   } catch {
     // Not ours, or from a crash of the machine: as good as none.
     return undefined

@@ -17,6 +17,11 @@ export class OwnLease {
     this.#untilMs = Math.max(this.#untilMs, sentAtMs + LEASE_MS - LEASE_MARGIN_MS)
   }
 
+  /** Monotonic; it may be extended any time. */
+  get untilMs(): number {
+    return this.#untilMs
+  }
+
   isValid(nowMs: number): boolean {
     return nowMs < this.#untilMs
   }

@@ -53,6 +53,8 @@ export interface MemberEvents {
   suspected(nodeId: string, suspected: boolean): void
   /** This node is no member any more: end it. */
   expelled(error: NodeDiedError): void
+  /** A heartbeat was written: leases may be granted here until then, in monotonic time (GL1). */
+  confirmed(untilMs: number): void
 }
 
 export interface MembershipDeps {
@@ -87,11 +89,11 @@ export class Membership {
 
   /** The first heartbeat and look at the others; then all of it by the clock until `stop`. */
   async start(): Promise<void> {
-    await Promise.all([this.#beat(), this.#look()])
+    await Promise.all([this.#beat(), this.look()])
     if (this.#stopped) return
     // Nodes that were started together must not all write at once.
     this.#every(HEARTBEAT_MS, () => this.#beat())
-    this.#every(HEARTBEAT_MS, () => this.#look())
+    this.#every(HEARTBEAT_MS, () => this.look())
     this.#every(TICK_MS, () => {
       this.#watch({ kind: 'tick' })
       return Promise.resolve()
@@ -113,18 +115,35 @@ export class Membership {
   /** A command has been carried out, with all before it. */
   performed({ sequence, kind }: NodeCommand): void {
     this.#doneCommand = Math.max(this.#doneCommand, sequence)
-    if (kind === 'drain') this.#drain()
+    if (kind === 'drain') this.drain()
+  }
+
+  /** Others are to lease nothing here any more. May be repeated. */
+  drain(): void {
+    if (this.#state === 'DRAINING') return
+    this.#state = 'DRAINING'
+    void this.#beat()
+  }
+
+  /**
+   * Everything of this node has ended, and it is stopped: nobody need wait for its lease.
+   * @throws GcsUnavailableError, GcsWriteUnknownError: others find it dead in their own time.
+   */
+  async sayGoodbye(reason: string): Promise<void> {
+    await this.#beating
+    const { nodeId, epoch } = this.#member
+    const heartbeat = this.#heartbeat
+    await declareDead(this.#deps, { nodeId, epoch, heartbeat, reason })
+  }
+
+  /** What is known of all nodes, the dead included. */
+  nodes(): readonly NodeRow[] {
+    return this.#view.nodes()
   }
 
   /** A peer's suspicion. */
   heard(from: string, suspicion: Suspicion): void {
     this.#watch({ kind: 'suspicion', from, suspicion })
-  }
-
-  #drain(): void {
-    if (this.#state === 'DRAINING') return
-    this.#state = 'DRAINING'
-    void this.#beat()
   }
 
   /** MB3. Again with each heartbeat until it is done; no heartbeat waits for it. */
@@ -157,11 +176,13 @@ export class Membership {
     )
     if (commands === undefined || this.#stopped) return
     this.#lease.confirmed(sentAtMs)
+    events.confirmed(this.#lease.untilMs)
     if (beat.state === 'DRAINING') this.#announceDrain()
     for (const command of commands) events.command(command)
   }
 
-  async #look(): Promise<void> {
+  /** Reads who the others are, as it does by itself with every heartbeat. */
+  async look(): Promise<void> {
     const { storage, clock } = this.#deps
     await this.#attempt('reading the membership', async () => {
       const askedAtMs = clock.monotonicMs()

@@ -50,9 +50,14 @@ export class MembershipView {
     return this.#nodes.get(nodeId)
   }
 
+  /** The dead included. */
+  nodes(): readonly NodeRow[] {
+    return [...this.#nodes.values()]
+  }
+
   /** Those that are not dead, drained ones included. */
   living(): readonly NodeRow[] {
-    return [...this.#nodes.values()].filter(({ state }) => state !== 'DEAD')
+    return this.nodes().filter(({ state }) => state !== 'DEAD')
   }
 }
 

@@ -13,7 +13,7 @@ import type { AddressInfo } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { ProtocolError } from '../common/errors.ts'
 import { identityOfCertificate } from './certificates-system.ts'
-import { FRAME_HEADER_BYTES, type Connection, type Listener, type Transport } from './connection.ts'
+import { FRAME_HEADER_BYTES, type Listener } from './connection.ts'
 import { listening, SocketConnection } from './connection-socket-system.ts'
 import { FrameSplitter, sealFrame } from './framing.ts'
 import {
@@ -40,6 +40,7 @@ import {
   type Presented,
   type Refusal,
 } from './peer-hello.ts'
+import type { PeerConnection, PeerTransport } from './peer-transport.ts'
 
 /** For the dial, the TLS handshake and the hello together. */
 const GREETING_LIMIT_MS = 5_000
@@ -65,25 +66,6 @@ export interface TcpOptions {
   readonly refused: (error: Error) => void
 }
 
-/** A connection whose other end is known. */
-export interface PeerConnection extends Connection {
-  readonly peer: NodeIdentity
-  readonly lane: Lane
-}
-
-export interface TcpTransport extends Transport {
-  /**
-   * @param address  HOST:PORT; the listener's own address has this node and its epoch behind it.
-   * @param onConnection  gets connections of every lane.
-   */
-  listen(address: string, onConnection: (connection: PeerConnection) => void): Promise<Listener>
-  /**
-   * @param address  HOST:PORT/NODE/EPOCH
-   * @throws PeerRefusedError when either side refuses the other.
-   */
-  connect(address: string): Promise<PeerConnection>
-}
-
 class TcpConnection extends SocketConnection implements PeerConnection {
   readonly peer: NodeIdentity
   readonly lane: Lane
@@ -95,7 +77,7 @@ class TcpConnection extends SocketConnection implements PeerConnection {
   }
 }
 
-export function tcpTransport(options: TcpOptions): TcpTransport {
+export function tcpTransport(options: TcpOptions): PeerTransport {
   return {
     listen: (address, onConnection) => listen(options, address, onConnection),
     connect: (address) => dial(options, nodeAddressOf(address)),

@@ -35,7 +35,7 @@ export function check(state: RayletState): void {
     assert(group.bundles.length === count, `R7: group ${group.spec.groupId} is ${group.state}`)
   }
   checkCounts(state)
-  if (!state.leaving && !state.draining) checkNothingFits(state)
+  if (!state.leaving && !state.draining && !state.fenced) checkNothingFits(state)
 }
 
 function checkLedgers(state: RayletState): void {

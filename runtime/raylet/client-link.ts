@@ -42,7 +42,9 @@ export interface LinkHost {
   progress(client: WorkerId, functions: readonly FunctionProgress[]): void
   /** Resolves when the raylet stops. */
   awaitStop(client: WorkerId): Promise<RayletCalls['awaitStop'][1]>
-  query(message: RayletCalls['state'][0]): RayletCalls['state'][1]
+  query(
+    message: RayletCalls['state'][0],
+  ): RayletCalls['state'][1] | Promise<RayletCalls['state'][1]>
   /** Resolves when all that its workers printed so far has been forwarded to this driver. */
   drainOutput(client: WorkerId): Promise<void>
   stop(): void

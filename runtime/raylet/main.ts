@@ -7,13 +7,14 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../common/clock-system.ts'
-import { toHex } from '../common/ids.ts'
+import { fromHex, toHex, type NodeId } from '../common/ids.ts'
 import { DRAIN_GRACE_MS, WORKERS_MAX } from '../common/limits.ts'
 import type { Log } from '../common/log.ts'
 import { systemHash, systemRandom } from '../common/random-system.ts'
 import { nodeResourcesOf, type ResourceOptions } from '../common/resource-demand.ts'
 import {
   clearCurrent,
+  readCredentials,
   rayletSocket,
   removeSessionDir,
   startTimeOf,
@@ -43,6 +44,13 @@ export interface RayletStartOptions {
   readonly owned: boolean
   /** What users may call it by; nothing listens there. */
   readonly port?: number
+  /**
+   * It is one of several nodes, with credentials in its session folder. HERE: it holds the GCS;
+   * else the address of the node that does.
+   */
+  readonly gcs?: string
+  /** How many nodes share this machine. Default: 1. */
+  readonly nodesHere?: number
 }
 
 /** Share of the machine's memory that leases may demand. Source: Ray, 70 %. */
@@ -56,6 +64,11 @@ async function main(): Promise<void> {
   }
   const log = sessionLog(sessionDir)
   const address = rayletSocket(sessionDir)
+  const joined = await joinCluster(options, log, () => {
+    log.error('the node that held the GCS has ended, and with it the cluster')
+    void raylet.stop()
+  })
+  const { nodesHere = 1 } = options
   const raylet = new Raylet(
     {
       transport: udsTransport((error) => {
@@ -63,7 +76,8 @@ async function main(): Promise<void> {
       }),
       launcher: launcher(log, { address, sessionDir }),
       openStore: (clients) => openStore({ log, clients }, options),
-      storage: new MemoryStorage(),
+      storage: joined?.storage ?? new MemoryStorage(),
+      ...(joined === undefined ? {} : { cluster: joined.cluster }),
       clock: systemClock,
       random: systemRandom,
       hash: systemHash,
@@ -76,20 +90,32 @@ async function main(): Promise<void> {
       address,
       sessionDir,
       totals: nodeResourcesOf(options.resources ?? {}, {
-        numCpus: availableParallelism(),
+        numCpus: Math.max(1, Math.floor(availableParallelism() / nodesHere)),
         numGpus: 0,
-        memoryBytes: Math.floor(totalmem() * MEMORY_SHARE),
+        memoryBytes: Math.floor((totalmem() * MEMORY_SHARE) / nodesHere),
       }),
       labels: options.labels ?? {},
       workersMax: WORKERS_MAX,
       owned: options.owned,
-      epoch: Date.now(),
+      epoch: joined?.epoch ?? Date.now(),
+      ...(joined === undefined ? {} : { nodeId: joined.nodeId }),
       pid: process.pid,
     },
   )
   leaveCleanly(raylet, sessionDir, log)
+  keepOpen()
   await raylet.start()
   sayReady(raylet, options)
+}
+
+/** Loaded by nodes of several alone: TLS takes its time. */
+async function joinCluster({ sessionDir, gcs }: RayletStartOptions, log: Log, gcsLost: () => void) {
+  if (gcs === undefined) return undefined
+  const { openCluster } = await import('./cluster-tcp.ts')
+  const credentials = readCredentials(sessionDir)
+  const deps = { clock: systemClock, random: systemRandom, log, codec: new ValueCodec(), gcsLost }
+  const nodeId = fromHex(credentials.nodeId) as NodeId
+  return { ...openCluster(deps, { credentials, gcs }), nodeId, epoch: credentials.epoch }
 }
 
 function readOptions(): RayletStartOptions {
@@ -111,10 +137,16 @@ function sayReady(raylet: Raylet, options: RayletStartOptions): void {
     nodeId: toHex(nodeId),
     epoch,
     ...(options.port === undefined ? {} : { port: options.port }),
+    ...clusterOf(raylet, options),
   }
   writeNode(node)
   process.stdout.write(`${JSON.stringify({ ready: true, ...node })}\n`)
-  keepOpen()
+}
+
+function clusterOf(raylet: Raylet, { gcs, sessionDir }: RayletStartOptions): object {
+  if (gcs === undefined) return {}
+  const { cluster } = readCredentials(sessionDir)
+  return { cluster, nodeAddress: raylet.nodeAddress }
 }
 
 /** Sockets do not keep this process open, on purpose; being a raylet does. */
@@ -154,9 +186,11 @@ async function openStore(
 ): Promise<NodeStore> {
   const { openNodeStore } = await import('./node-store-file.ts')
   const { sessionDir, objectStoreMemoryBytes: sizeBytes, objectStore: kind = 'shm' } = options
+  const { nodesHere = 1 } = options
   return openNodeStore(deps, {
     sessionDir,
     kind,
+    nodesHere,
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
   })
 }

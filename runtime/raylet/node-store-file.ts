@@ -16,8 +16,12 @@ import type { NodeStore } from './node-store.ts'
 
 export interface NodeStoreOptions {
   readonly sessionDir: string
-  /** Default: 30 % of memory, and no more than 80 % of what is free in /dev/shm. */
+  /**
+   * Default: its share of 30 % of memory, and of no more than 80 % of what is free in /dev/shm.
+   */
   readonly sizeBytes?: number
+  /** How many stores share this machine. */
+  readonly nodesHere: number
   readonly kind: 'shm' | 'file'
 }
 
@@ -50,25 +54,28 @@ export async function openNodeStore(
 
 async function openArena(
   { log }: NodeStoreDeps,
-  { sessionDir, sizeBytes, kind }: NodeStoreOptions,
+  { sessionDir, sizeBytes, kind, nodesHere }: NodeStoreOptions,
 ): Promise<{ readonly arena: Arena; readonly kind: 'shm' | 'file' }> {
   if (kind === 'shm') {
     try {
-      return { arena: createShmArena({ sizeBytes: wholePages(sizeBytes ?? defaultShm()) }), kind }
+      return {
+        arena: createShmArena({ sizeBytes: wholePages(sizeBytes ?? defaultShm(nodesHere)) }),
+        kind,
+      }
     } catch (error) {
       if (!(error instanceof CapacityError)) throw error
       log.warn('no shared memory: objects are copied through a file', { error: error.message })
     }
   }
   const path = join(sessionDir, 'objects')
-  const size = wholePages(sizeBytes ?? totalmem() * MEMORY_SHARE)
+  const size = wholePages(sizeBytes ?? (totalmem() * MEMORY_SHARE) / nodesHere)
   return { arena: await createFileArena({ path, sizeBytes: size }), kind: 'file' }
 }
 
 /** @throws CapacityError where there is no /dev/shm, so that a file serves */
-function defaultShm(): number {
+function defaultShm(nodesHere: number): number {
   const { bavail, bsize } = shmRoom()
-  return Math.min(totalmem() * MEMORY_SHARE, bavail * bsize * SHM_SHARE)
+  return Math.min(totalmem() * MEMORY_SHARE, bavail * bsize * SHM_SHARE) / nodesHere
 }
 
 function shmRoom(): { readonly bavail: number; readonly bsize: number } {

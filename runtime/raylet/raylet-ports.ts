@@ -1,5 +1,6 @@
 // What a raylet is made of and with: the ports its shell performs effects through, and its options.
 import type { Clock } from '../common/clock.ts'
+import type { NodeId } from '../common/ids.ts'
 import type { Log } from '../common/log.ts'
 import type { Hash, Random } from '../common/random.ts'
 import type { ResourceSet } from '../common/resources.ts'
@@ -7,6 +8,7 @@ import type { Storage } from '../gcs/storage.ts'
 import type { Transport } from '../protocol/connection.ts'
 import type { StoreClients } from '../objects/store.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
+import type { ClusterPorts } from './cluster-member.ts'
 import type { MemoryProbe } from './memory-probe.ts'
 import type { NodeStore } from './node-store.ts'
 import type { WorkerLauncher } from './worker-launcher.ts'
@@ -28,6 +30,8 @@ export interface RayletDeps {
   readonly logSinks?: LogSinks
   /** Absent: memory is not watched. */
   readonly memory?: MemoryProbe
+  /** Absent: the cluster is this node alone. */
+  readonly cluster?: ClusterPorts
 }
 
 export interface RayletOptions {
@@ -42,6 +46,8 @@ export interface RayletOptions {
   readonly workersMax: number
   /** Made by one driver: leaves when it leaves. */
   readonly owned: boolean
+  /** Default: a random one. */
+  readonly nodeId?: NodeId
   /** Larger than that of any raylet of this node before. */
   readonly epoch: number
   readonly pid: number

@@ -5,11 +5,13 @@
 //   Z1. After stop() nothing of this raylet is left: no worker, no socket, no arena.
 import { ProtocolError } from '../common/errors.ts'
 import { newNodeId, toHex, type JobId, type WorkerId } from '../common/ids.ts'
-import { OWNER_HELLO_MS } from '../common/limits.ts'
+import { DRAIN_GRACE_MS, OWNER_HELLO_MS } from '../common/limits.ts'
 import { UNITS_PER_ONE } from '../common/resources.ts'
 import type { Connection, Listener } from '../protocol/connection.ts'
-import type { Hello, OutputLine, Welcome } from '../protocol/messages.ts'
+import type { Hello, OutputLine, RayletCalls, Welcome } from '../protocol/messages.ts'
 import { Brain, type ShellEffect } from './brain.ts'
+import { ClusterMember, type ClusterPorts } from './cluster-member.ts'
+import { clusterRows } from './cluster-rows.ts'
 import { ClientLink, type LinkHost, type Stimulus } from './client-link.ts'
 import { GcsWriter } from './gcs-writer.ts'
 import { JobStore } from './job-store.ts'
@@ -17,12 +19,13 @@ import { LastSummary } from './last-summary.ts'
 import { MemoryWatch } from './memory-watch.ts'
 import { ProgressBook } from './progress.ts'
 import type { RayletDeps, RayletOptions } from './raylet-ports.ts'
-import { StateQueries } from './state-queries.ts'
+import { STATE_ROWS_DEFAULT, StateQueries } from './state-queries.ts'
 import { createState, type RayletState } from './state.ts'
 import { TaskLog } from './task-log.ts'
 import { jobOfHello } from './welcome.ts'
 import { WorkerProcesses } from './worker-processes.ts'
 
+type StateCall = RayletCalls['state']
 type Exited = Extract<Stimulus, { kind: 'workerExited' }>
 
 /** How long workers may take to leave by themselves when the raylet stops. */
@@ -47,7 +50,10 @@ export class Raylet {
   readonly #memory: MemoryWatch
   readonly #progress = new ProgressBook()
   readonly #last: LastSummary
+  /** Absent where the cluster is this node alone. */
+  readonly #cluster: ClusterMember | undefined
   #listener: Listener | undefined
+  #nodeAddress: string | undefined
   #stopping: Promise<void> | undefined
   /** Called once when nobody needs this raylet any more and it has stopped. */
   onLeft: (() => void) | undefined
@@ -59,13 +65,14 @@ export class Raylet {
     this.#last = new LastSummary(deps.clock)
     const cpus = (options.totals['CPU'] ?? 0) / UNITS_PER_ONE
     this.state = createState({
-      nodeId: newNodeId(deps.random),
+      nodeId: options.nodeId ?? newNodeId(deps.random),
       epoch: options.epoch,
       totals: options.totals,
       labels: options.labels ?? {},
       cpuCount: options.prestart ?? Math.ceil(cpus),
       workersMax: options.workersMax,
       owned: options.owned,
+      isGcsHost: deps.cluster === undefined || deps.cluster.host !== undefined,
     })
     this.#brain = new Brain(this.state, deps.clock, (effect) => {
       this.#perform(effect)
@@ -91,6 +98,32 @@ export class Raylet {
       where: whereOf(options),
     })
     this.#memory = this.#makeMemoryWatch()
+    this.#cluster = deps.cluster && this.#makeClusterMember(deps.cluster)
+  }
+
+  #makeClusterMember(cluster: ClusterPorts): ClusterMember {
+    return new ClusterMember(
+      { ...this.#deps, cluster },
+      {
+        confirmed: (untilMs) => {
+          this.#brain.tell({ kind: 'confirmed', untilMs })
+        },
+        command: (command) => {
+          this.#deps.log.info('the GCS has a command', { command: command.kind })
+          if (command.kind === 'drain') this.drain(DRAIN_GRACE_MS)
+          else this.#brain.tell({ kind: 'leave' })
+        },
+        expelled: (error) => {
+          this.#deps.log.error('this node is no member any more', { error: error.message })
+          this.#brain.tell({ kind: 'leave' })
+        },
+        stopped: () => {
+          this.#brain.tell({ kind: 'leave' })
+        },
+        nodes: () => undefined,
+        localRows: (message) => this.#queries.answer(message),
+      },
+    )
   }
 
   #makeMemoryWatch(): MemoryWatch {
@@ -120,9 +153,10 @@ export class Raylet {
     return this.#options.address
   }
 
-  /** Listen; resolves when clients may connect. */
+  /** Listen; resolves when clients may connect, and other nodes know this one. */
   async start(): Promise<void> {
     const { transport, clock } = this.#deps
+    await this.#join()
     this.#listener = await transport.listen(this.#options.address, (connection) => {
       this.#connected(connection)
     })
@@ -132,14 +166,30 @@ export class Raylet {
         if (this.state.jobs.size === 0) this.#brain.tell({ kind: 'leave' })
       })
     }
-    this.#gcs.node(this.state.config, whereOf(this.#options), 'ALIVE')
+    if (this.#cluster === undefined) {
+      this.#gcs.node(this.state.config, whereOf(this.#options), 'ALIVE')
+    }
+  }
+
+  async #join(): Promise<void> {
+    // Others may ask what it holds before any process of its own connects.
+    if (this.#cluster !== undefined) await this.#objects.open()
+    const { nodeId, epoch, totals, labels } = this.state.config
+    const spec = { nodeId: toHex(nodeId), pid: this.#options.pid, totals, labels }
+    this.#nodeAddress = await this.#cluster?.start(spec, epoch)
+  }
+
+  /** By which other nodes reach this one; undefined where there are none. */
+  get nodeAddress(): string | undefined {
+    return this.#nodeAddress
   }
 
   /**
    * Takes nothing new, lets what runs end within `graceMs`, then stops; see onLeft.
    */
   drain(graceMs: number): void {
-    this.#gcs.node(this.state.config, whereOf(this.#options), 'DRAINING')
+    if (this.#cluster !== undefined) this.#cluster.drain()
+    else this.#gcs.node(this.state.config, whereOf(this.#options), 'DRAINING')
     this.#brain.tell({ kind: 'drain', graceMs })
   }
 
@@ -151,15 +201,10 @@ export class Raylet {
 
   async #stop(): Promise<void> {
     this.#brain.stop()
+    await this.#cluster?.tellOthers()
     this.#memory.stop()
     this.#gcs.close()
-    for (const { workerId } of this.state.workers.values()) {
-      const link = this.#links.get(workerId)
-      // Whoever has not said hello yet has nothing to finish.
-      if (link === undefined) this.#processes.signal(workerId, 'SIGKILL')
-      else link.notify('exit', { reason: 'the cluster stops' })
-    }
-    for (const link of this.#links.values()) link.flush()
+    this.#askWorkersToExit()
     const graceMs = this.#last.isAwaited ? WATCHED_STOP_GRACE_MS : STOP_GRACE_MS
     await this.#processes.endAll({ graceMs, killMs: STOP_KILL_MS })
     await this.#last.tell(
@@ -168,8 +213,19 @@ export class Raylet {
     )
     for (const link of this.#links.values()) link.close()
     await this.#listener?.close()
+    await this.#cluster?.leave()
     await this.#objects.close()
     this.onLeft?.()
+  }
+
+  #askWorkersToExit(): void {
+    for (const { workerId } of this.state.workers.values()) {
+      const link = this.#links.get(workerId)
+      // Whoever has not said hello yet has nothing to finish.
+      if (link === undefined) this.#processes.signal(workerId, 'SIGKILL')
+      else link.notify('exit', { reason: 'the cluster stops' })
+    }
+    for (const link of this.#links.values()) link.flush()
   }
 
   #hasWorkers(): boolean {
@@ -199,16 +255,34 @@ export class Raylet {
           this.#progress.report(client, jobId, functions, clock.monotonicMs())
       },
       awaitStop: (client) => this.#last.wait(client),
-      query: (message) => this.#queries.answer(message),
+      query: (message) => this.#query(message),
       drainOutput: async (client) => {
         const jobId = this.state.clients.get(client)?.jobId
         if (jobId !== undefined) await this.#processes.drainOutput(jobId)
       },
       stop: () => {
+        this.#cluster?.clusterEnds('BY_THIS_NODE')
         this.#brain.tell({ kind: 'leave' })
       },
     }
     new ClientLink(connection, host)
+  }
+
+  /** Rows of all nodes. */
+  #query(message: StateCall[0]): StateCall[1] | Promise<StateCall[1]> {
+    const own = this.#queries.answer(message)
+    return this.#cluster === undefined ? own : this.#queryAll(this.#cluster, message, own)
+  }
+
+  async #queryAll(
+    cluster: ClusterMember,
+    message: StateCall[0],
+    own: StateCall[1],
+  ): Promise<StateCall[1]> {
+    const { kind, limit = STATE_ROWS_DEFAULT } = message
+    const answers = [own, ...(await cluster.askAll('state', { kind, limit }))]
+    const isSuspected = (nodeId: string): boolean => cluster.isSuspected(nodeId)
+    return clusterRows({ kind, limit, nodes: cluster.nodes(), isSuspected }, answers)
   }
 
   async #welcome(link: ClientLink, hello: Hello): Promise<Welcome> {

@@ -14,7 +14,7 @@ import type { TaskLog } from './task-log.ts'
 import { whyPending, whyRows, whyStore } from './why-rows.ts'
 
 /** Rows of one state query, unless it says otherwise. */
-const STATE_ROWS_DEFAULT = 10_000
+export const STATE_ROWS_DEFAULT = 10_000
 /** An owner that has said nothing for so long has seen no change: it tells them sooner. */
 const QUIET_MS = 500
 /** Jobs that have ended are listed until there are so many newer ones. */

@@ -42,7 +42,7 @@ function nodeRow(state: RayletState): StateRow {
     epoch: config.epoch,
     alive: true,
     state: state.leaving || state.draining ? 'DRAINING' : 'ALIVE',
-    isGcsHost: true,
+    isGcsHost: config.isGcsHost,
     resources: toResources(config.totals),
     available: toResources(freeOf(state)),
     labels: config.labels,

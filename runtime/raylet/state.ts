@@ -35,6 +35,8 @@ export interface NodeConfig {
   readonly workersMax: number
   /** Made by one driver: leaves when that driver leaves. */
   readonly owned: boolean
+  /** It holds the GCS in its memory. */
+  readonly isGcsHost: boolean
 }
 
 /** A process with a core-worker that is connected to this raylet. */
@@ -270,6 +272,13 @@ export interface RayletState {
   collectNotBeforeMs: number
   /** When the waits were looked at last, and those that were stuck asked again. */
   deadlockLookedAtMs: number
+  /**
+   * Nothing is granted from then on, in monotonic time, unless the GCS confirms this node before
+   * (GL1); Infinity where the cluster is this node alone.
+   */
+  leaseUntilMs: number
+  /** Whether that was over at the last step. */
+  fenced: boolean
   /** Nothing new is taken; leaving follows when what runs has ended: drain.ts. */
   draining: boolean
   leaving: boolean
@@ -298,6 +307,8 @@ export function createState(config: NodeConfig): RayletState {
     deadlockCheckAtMs: undefined,
     collectNotBeforeMs: 0,
     deadlockLookedAtMs: Infinity,
+    leaseUntilMs: Infinity,
+    fenced: false,
     draining: false,
     leaving: false,
   }

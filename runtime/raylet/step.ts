@@ -37,7 +37,8 @@ export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
   const turn: Turn = { state, nowMs: event.nowMs, effects: [] }
   apply(turn, event)
   leaveIfDrained(turn)
-  if (state.leaving || state.draining) return turn.effects
+  state.fenced = event.nowMs >= state.leaseUntilMs
+  if (state.leaving || state.draining || state.fenced) return turn.effects
   reserveGroups(turn)
   grantAll(turn, (actor, worker) => {
     startActor(turn, actor, worker)
@@ -70,6 +71,9 @@ function apply(turn: Turn, event: RayletEvent): void {
       return
     case 'drain':
       drain(turn, event)
+      return
+    case 'confirmed':
+      turn.state.leaseUntilMs = event.untilMs
       return
     case 'leave':
       turn.state.leaving = true

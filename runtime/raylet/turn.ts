@@ -158,6 +158,8 @@ export type RayletEvent = { readonly nowMs: number } & (
   | { readonly kind: 'memory'; readonly sample: MemorySample }
   | { readonly kind: 'tick' }
   | { readonly kind: 'drain'; readonly graceMs: number }
+  /** The GCS has confirmed this node as a member: see leaseUntilMs. */
+  | { readonly kind: 'confirmed'; readonly untilMs: number }
   | { readonly kind: 'leave' }
 )
 

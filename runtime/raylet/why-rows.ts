@@ -134,12 +134,16 @@ function whyRow(state: RayletState, spec: ClassSpec, shape: WaitingShape): State
   return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: toResources(spec.demand), why }
 }
 
+/** It would fit. */
+const whyNothing = (state: RayletState): string =>
+  state.fenced ? 'the GCS has not answered this node for too long' : 'it is next in turn'
+
 function whyDemand(state: RayletState, demand: ResourceSet, shape: WaitingShape): StateRow {
   const needs = toResources(demand)
   const free = toResources(freeOf(state))
   const lacking = Object.entries(needs)
     .filter(([name, amount]) => (amount ?? 0) > (free[name] ?? 0))
     .map(([name, amount]) => `needs ${name}: ${String(amount)}, ${String(free[name] ?? 0)} free`)
-  const why = lacking.length > 0 ? lacking.join('; ') : 'it is next in turn'
+  const why = lacking.length > 0 ? lacking.join('; ') : whyNothing(state)
   return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: needs, why }
 }

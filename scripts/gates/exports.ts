@@ -15,8 +15,6 @@ const AHEAD = [
   'runtime/gcs/',
   'runtime/objects/broadcast.ts',
   'runtime/objects/pull-',
-  'runtime/protocol/certificates-system.ts',
-  'runtime/protocol/connection-tcp.ts',
   'runtime/scheduling/',
 ]
 

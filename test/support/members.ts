@@ -84,6 +84,7 @@ export class TestMembers {
               else node.suspected.delete(peer)
             },
             expelled: (error) => (node.expelled = error),
+            confirmed: () => undefined,
           },
         },
         member,

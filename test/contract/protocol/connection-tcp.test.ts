@@ -13,14 +13,11 @@ import {
   type ConnectionEvents,
   type Listener,
 } from '../../../runtime/protocol/connection.ts'
-import {
-  tcpTransport,
-  type PeerConnection,
-  type TcpOptions,
-} from '../../../runtime/protocol/connection-tcp.ts'
+import { tcpTransport, type TcpOptions } from '../../../runtime/protocol/connection-tcp.ts'
 import { sealFrame } from '../../../runtime/protocol/framing.ts'
 import { nodeAddressOf, showAddress } from '../../../runtime/protocol/node-identity.ts'
 import { encodeGreeting } from '../../../runtime/protocol/peer-hello.ts'
+import type { PeerConnection } from '../../../runtime/protocol/peer-transport.ts'
 import {
   certifiedNode,
   tcpOptions,

@@ -96,7 +96,6 @@ describe('virga', () => {
       ['report'],
       ['dashboard'],
       ['replay', 'ab'],
-      ['start', '--nodes', '2'],
       ['start', '--address', '10.0.0.1:6379'],
       ['start', '--gcs', 'dynamodb'],
       ['run', '--cluster', 'prod', 'app.ts'],

@@ -111,6 +111,7 @@ export class Brain {
       cpuCount: options.prestart ?? Math.ceil((totals['CPU'] ?? 0) / UNITS_PER_ONE),
       workersMax: options.workersMax ?? 64,
       owned: options.owned ?? false,
+      isGcsHost: true,
     })
   }
 

@@ -31,6 +31,18 @@ describe('leases', () => {
     expect(brain.free()).toEqual({})
   })
 
+  test('F25: nothing is granted once the GCS has not confirmed the node in time, until it does', () => {
+    const brain = aBusyNode({ resources: { CPU: 2 } })
+    brain.send({ kind: 'confirmed', untilMs: 15_000 })
+    brain.nowMs = 14_999
+    expect(grantsOf(brain.want('driver1', 0, 1, {}))).toEqual([1])
+    brain.nowMs = 15_000
+    expect(grantsOf(brain.want('driver1', 0, 2))).toEqual([])
+    brain.nowMs = 60_000
+    expect(brain.state.leases.size).toBe(1) // what runs goes on
+    expect(grantsOf(brain.send({ kind: 'confirmed', untilMs: 75_000 }))).toEqual([2])
+  })
+
   test('a returned lease frees its resources and its worker serves the next class', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
     const [lease = 0] = grantsOf(brain.want('driver1', 0, 1, {}))

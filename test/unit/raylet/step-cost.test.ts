@@ -25,6 +25,7 @@ class Node {
       labels: {},
       ...size,
       owned: false,
+      isGcsHost: true,
     })
     const job = aJob({ jobId: 'job1' as JobId, name: 'a job', namespace: 'default' })
     this.send({

@@ -1,0 +1,26 @@
+// The nodes of a new cluster on one machine: an authority that signs their certificates and is
+// forgotten at once, so that nobody can become a node of it later.
+import type { NodeCredentials } from '../common/node-credentials.ts'
+import type { Random } from '../common/random.ts'
+import { issueCertificate, newAuthority, newNodeKey } from './certificates-system.ts'
+
+const DAY_MS = 86_400_000
+/** The cluster lives no longer than this machine is up. */
+const VALID_MS = 3_650 * DAY_MS
+const CLUSTER_ID_BYTES = 6
+const NODE_ID_BYTES = 14
+
+/** @param nowMs  since 1970. @returns `count` nodes, each in the first epoch of its life. */
+export function newClusterNodes(count: number, nowMs: number, random: Random): NodeCredentials[] {
+  const hex = (length: number): string => Buffer.from(random.bytes(length)).toString('hex')
+  const cluster = `local-${hex(CLUSTER_ID_BYTES)}`
+  // A clock that was set back meanwhile does not end the cluster.
+  const validity = { fromMs: nowMs - DAY_MS, untilMs: nowMs + VALID_MS }
+  const authority = newAuthority(cluster, validity)
+  return Array.from({ length: count }, () => {
+    const { publicKey, privateKey } = newNodeKey()
+    const identity = { cluster, nodeId: hex(NODE_ID_BYTES), epoch: 1 }
+    const certificate = issueCertificate(authority, identity, { publicKey, validity })
+    return { ...identity, authority: authority.certificate, certificate, privateKey }
+  })
+}

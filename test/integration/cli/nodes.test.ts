@@ -1,0 +1,89 @@
+// A cluster of several nodes on this machine: real raylets, TLS between them, the GCS in the first.
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freePort } from '../../../scripts/bench/free-port.ts'
+import { isAlive, startTimeOf } from '../../../runtime/common/session-file.ts'
+import { until } from '../../support/waiting.ts'
+import { Place, type Row } from './virga.ts'
+
+let place: Place
+beforeEach(() => {
+  place = new Place()
+})
+afterEach(async () => {
+  await place.virga('stop')
+  place.remove()
+})
+
+const start = async (nodes: number): Promise<Row> =>
+  place.json(
+    ...['start', '--nodes', String(nodes), '--num-cpus', '2'],
+    ...['--port', String(await freePort())],
+  )
+const list = async (): Promise<Row[]> => (await place.json('list', 'nodes'))['rows'] as Row[]
+const pidsOf = (rows: readonly Row[]): number[] => rows.map((row) => Number(row['pid']))
+const areGone = (pids: readonly number[]): boolean =>
+  pids.every((pid) => !isAlive({ pid, startTime: '' }) || startTimeOf(pid) === 'zombie')
+
+describe('virga start --nodes 3', () => {
+  it('is one cluster, of which every command tells all, and virga stop leaves nothing', async () => {
+    await start(3)
+    const rows = await list()
+    expect(rows.map((row) => row['state'])).toEqual(['ALIVE', 'ALIVE', 'ALIVE'])
+    expect(rows.map((row) => row['isGcsHost'])).toEqual([true, false, false])
+    expect(new Set(rows.map((row) => row['nodeId'])).size).toBe(3)
+    const { resources } = await place.json('status')
+    expect(resources).toContainEqual({ name: 'CPU', total: 6, free: 6, used: 0 })
+    expect((await place.virga('status')).stdout.match(/ALIVE/g)).toHaveLength(3)
+    expect((await place.virga('stop')).code).toBe(0)
+    expect(areGone(pidsOf(rows))).toBe(true)
+    expect(place.left()).toEqual([])
+  })
+
+  it('has keys that nobody but the owner of the cluster can read', async () => {
+    const { sessionDir } = await start(2)
+    const path = join(String(sessionDir), 'credentials.json')
+    expect(statSync(path).mode & 0o077).toBe(0)
+    expect(readFileSync(path, 'utf8')).toContain('PRIVATE KEY')
+  })
+
+  it('a node that is asked to stop leaves the others at once', async () => {
+    await start(3)
+    const [, second] = await list()
+    process.kill(Number(second?.['pid']), 'SIGTERM')
+    await until(async () => (await list()).some((row) => row['death'] === 'it was shut down'))
+    const states = (await list()).map((row) => row['state'])
+    expect(states.filter((state) => state === 'ALIVE')).toHaveLength(2)
+    expect((await place.virga('status')).stdout).toContain('DEAD, it was shut down')
+  })
+
+  it('F13: one that is killed does not answer within seconds, and is dead after its lease', async () => {
+    await start(3)
+    const [, second] = await list()
+    process.kill(Number(second?.['pid']), 'SIGKILL')
+    await until(async () => (await list()).some((row) => row['suspected'] === true))
+    await until(async () => (await list()).some((row) => row['state'] === 'DEAD')).catch(
+      // A lease of 16 s, seen by reads 2 s apart, and told with a heartbeat: longer than `until`.
+      () => until(async () => (await list()).some((row) => row['state'] === 'DEAD')),
+    )
+    const rows = await list()
+    expect(rows.filter((row) => row['alive'] === true)).toHaveLength(2)
+    expect(String(rows.find((row) => row['alive'] === false)?.['death'])).toContain('lease expire')
+    expect((await place.virga('stop')).code).toBe(0)
+  })
+
+  it('the end of the node that holds the GCS is the end of all: nothing stays behind', async () => {
+    const { pid } = await start(3)
+    const pids = pidsOf(await list())
+    process.kill(Number(pid), 'SIGKILL')
+    await until(() => areGone(pids))
+    expect((await place.virga('status')).code).toBe(3)
+  })
+
+  it('says what --nodes must be', async () => {
+    const { code, stderr } = await place.virga('start', '--nodes', '0')
+    expect(code).toBe(2)
+    expect(stderr).toContain('from 1 to 64')
+  })
+})
