@@ -123,10 +123,7 @@ export class DynamoStorage implements Storage {
         })
       if (answer === undefined) return undefined
       this.#access.consumption.record('update', key, answer.ConsumedCapacity)
-      return {
-        won: true,
-        row: await this.#reads.whole(fromItem(key.table, answer.Attributes ?? {})),
-      }
+      return await this.#won(fromItem(key.table, answer.Attributes ?? {}))
     })
     return outcome ?? (await this.#updateLarge(key, fields, expected))
   }
@@ -200,11 +197,20 @@ export class DynamoStorage implements Storage {
     const current = error.Item && fromItem(key.table, error.Item)
     switch (judge({ expected, current, token, unsure })) {
       case 'OWN':
-        return { won: true, row: await this.#reads.whole(current as StoredRow) }
+        return await this.#won(current as StoredRow)
       case 'LOST':
         return { won: false, current: current && (await this.#reads.whole(current)) }
       case 'UNKNOWN':
         throw unknownWrite(callName('a write', key), error)
+    }
+  }
+
+  /** It is written, whether its bodies can be read now or not. */
+  async #won(stored: StoredRow): Promise<WriteOutcome> {
+    try {
+      return { won: true, row: await this.#reads.whole(stored) }
+    } catch (error) {
+      throw unknownWrite(callName('a write', stored.row.key), error)
     }
   }
 

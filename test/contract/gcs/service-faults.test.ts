@@ -1,7 +1,11 @@
 // Faults of DynamoDB and S3 by their names in the catalogue, each told to one call at its worst
 // moment, through the fault proxy.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { GcsUnavailableError, ObjectCorruptedError } from '../../../runtime/common/errors.ts'
+import {
+  GcsUnavailableError,
+  GcsWriteUnknownError,
+  ObjectCorruptedError,
+} from '../../../runtime/common/errors.ts'
 import { systemHash } from '../../../runtime/common/random-system.ts'
 import { sweepBodies } from '../../../runtime/gcs/bodies.ts'
 import { claimName, findName } from '../../../runtime/gcs/names.ts'
@@ -43,6 +47,21 @@ describeOn(cloud, 'DynamoStorage', (cloud) => {
   })
 
   const AFTER: readonly Fault[] = ['execute-then-error', 'truncate', 'bitflip', 'duplicate']
+
+  test('F30: a write that has won is not said to be undone when a body of its row cannot be read', async () => {
+    const impatient = makeStorage(cloud, { endpoint: proxy.endpoint, deadlineMs: 300 }).storage
+    await impatient.putIf(key('a'), { large: 'x'.repeat(100_000), n: 1 }, 'ABSENT')
+    proxy.set([{ fault: 'error-before', operation: 'GET' }])
+    await caught(impatient.update(key('a'), { n: 2 }, 1), GcsWriteUnknownError)
+    proxy.set([
+      { fault: 'error-before', operation: 'GET' },
+      { fault: 'execute-then-error', operation: 'UpdateItem', when: { nth: 1 } },
+    ])
+    await caught(impatient.update(key('a'), { n: 3 }, 2), GcsWriteUnknownError)
+    proxy.set([])
+    expect(await impatient.get(key('a'))).toMatchObject({ version: 3, value: { n: 3 } })
+    impatient.close()
+  })
 
   test.each(AFTER)(
     'F30: %s on each operation in turn is recognised as own success',
