@@ -5,7 +5,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 import type { BodyPointer, SplitValue } from './bodies.ts'
 import type { Field } from './row-value.ts'
-import type { Expected, Row, RowKey, TableName } from './storage.ts'
+import type { Expected, Present, Row, RowKey, TableName } from './storage.ts'
 
 const EARLIER = ['p1', 'p2', 'p3'] as const
 export const TOKENS_KEPT = 1 + EARLIER.length
@@ -146,6 +146,22 @@ export function conditionOf(expected: Expected, placeholders: Placeholders): str
     return `${path} = ${placeholders.value(toAttribute(value))}`
   })
   return [`attribute_exists(${placeholders.name('pk')})`, ...terms].join(' AND ')
+}
+
+/**
+ * As conditionOf, and not written by this update itself: fields may hold before and after it, so a
+ * repeat would be applied once more.
+ */
+export function updateConditionOf(
+  expected: Present,
+  token: string,
+  placeholders: Placeholders,
+): string {
+  const condition = conditionOf(expected, placeholders)
+  if (typeof expected === 'number') return condition
+  const own = placeholders.value({ S: token })
+  const isOther = ['w', ...EARLIER].map((name) => `NOT ${placeholders.name(name)} = ${own}`)
+  return [condition, ...isOther].join(' AND ')
 }
 
 /** Sets fields and their pointers, and takes back what a field was before: a value or a body. */

@@ -3,6 +3,7 @@
 // Invariants, beside those of the port:
 //   DY1. Every conditional write leaves a token of its own in the row, where the last four are
 //       kept. When a condition fails after an attempt whose answer was lost, they say whose it was.
+//       An update that its own result would allow again is applied once.
 //   DY2. The SDK repeats nothing; `attempts` does, within one budget for all calls.
 //   DY3. Every answer's consumption goes to the meter; a condition that failed tells none.
 import { DeleteItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb'
@@ -21,6 +22,7 @@ import {
   judge,
   keyItem,
   replaceOf,
+  updateConditionOf,
   updateOf,
   type StoredRow,
 } from './items-dynamodb.ts'
@@ -110,7 +112,7 @@ export class DynamoStorage implements Storage {
             TableName: this.#access.table(key.table),
             Key: keyItem(key),
             UpdateExpression: updateOf(split, write.token, placeholders),
-            ConditionExpression: conditionOf(expected, placeholders),
+            ConditionExpression: updateConditionOf(expected, write.token, placeholders),
             ...placeholders.given,
             ReturnValues: 'ALL_NEW',
             ReturnValuesOnConditionCheckFailure: 'ALL_OLD',

@@ -79,7 +79,7 @@ describeOn(cloud, 'DynamoStorage', (cloud) => {
       first(fault, 'UpdateItem')
       expect(await storage.update(key('a'), { m: 3 }, { fields: { n: 2 } })).toMatchObject({
         won: true,
-        row: { value: { n: 2, m: 3 } },
+        row: { version: 3, value: { n: 2, m: 3 } },
       })
       first(fault, 'TransactWriteItems')
       expect(
