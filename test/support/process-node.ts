@@ -67,7 +67,7 @@ export async function startProcessNode(options: {
       openStore: (clients) =>
         openNodeStore(
           { log: silentLog, clients },
-          { sessionDir, kind: 'file', sizeBytes: 64 * MIB },
+          { sessionDir, kind: 'file', sizeBytes: 64 * MIB, nodesHere: 1 },
         ),
       storage: new MemoryStorage(),
       clock: systemClock,
