@@ -1,6 +1,5 @@
 // The tour: `npm start`, or `node examples/tour.ts`. Starts a cluster on this machine, runs tasks,
-// an
-// actor and a real computation on it, compares with one process, and leaves nothing behind.
+// an actor and a real computation on it, compares with one process, and leaves nothing behind.
 import { deepStrictEqual } from 'node:assert/strict'
 import { get, init, put, remote, shutdown } from 'virga'
 import { geometricPrice, priceBatch, priceOf } from './asian-option.ts'
