@@ -13,7 +13,7 @@ import { resourceKey } from '../common/resources.ts'
 import type { ClassSpec, WorkerExit } from '../protocol/messages.ts'
 import { collectFor } from './collect-handles.ts'
 import { giveBack, takeFor } from './holdings.ts'
-import { judge } from './placement.ts'
+import { judge, mayBeJudgedAnew } from './placement.ts'
 import { awaitNoWorker, awaitWorker, poolOf } from './pools.ts'
 import { reclaimFor } from './reclaim.ts'
 import { isReserved, reservationsOf, type Reservations } from './reservations.ts'
@@ -31,9 +31,12 @@ export function wantLeases(
     readonly spec: ClassSpec | undefined
   },
 ): void {
+  const isKnown = client.classes.has(message.classId)
   const schedulingClass = classOf(turn, client, message.classId, message.spec)
   if (schedulingClass === undefined) return
-  const error = message.count > 0 ? judge(turn.state, schedulingClass.spec, 'task') : undefined
+  const { spec } = schedulingClass
+  const isToBeJudged = message.count > 0 && (!isKnown || mayBeJudgedAnew(turn.state, spec))
+  const error = isToBeJudged ? judge(turn.state, spec, 'task') : undefined
   if (error !== undefined) {
     refuseClass(turn, schedulingClass, error)
     return

@@ -61,6 +61,10 @@ export function judge(
   }
 }
 
+/** Whether what judge() said may have changed: it rests on what is fixed, but for these. */
+export const mayBeJudgedAnew = (state: RayletState, { strategy }: ClassSpec): boolean =>
+  state.draining || strategy.kind === 'PLACEMENT_GROUP'
+
 function unschedulable(spec: ClassSpec, who: 'task' | 'actor', reason: string): VirgaError {
   const message =
     `${spec.name} is bound to a node that cannot take it: ${reason}. ` +

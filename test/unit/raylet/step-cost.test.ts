@@ -14,16 +14,23 @@ class Node {
   readonly state: RayletState
   readonly #hellos: Stimulus[] = []
   steps = 0
+  /** Placement reads them each time. */
+  labelsReadCount = 0
 
   constructor() {
-    const totals = units({ CPU: 4 })
-    const size = { cpuCount: 4, workersMax: 10_000 }
+    const countRead = (): void => {
+      this.labelsReadCount += 1
+    }
     this.state = createState({
       nodeId: NODE_ID,
       epoch: 1,
-      totals,
-      labels: {},
-      ...size,
+      totals: units({ CPU: 4 }),
+      get labels() {
+        countRead()
+        return {}
+      },
+      cpuCount: 4,
+      workersMax: 10_000,
       owned: false,
       isGcsHost: true,
     })
@@ -94,6 +101,15 @@ test('starting 1,000 actors costs about as much per actor as starting 50', () =>
   )
   // It was 100 times as much when each step walked over all workers for each lease.
   expect(more).toBeLessThan(10 * fewer)
+})
+
+test('a class that is known wants more without being judged anew', () => {
+  const node = new Node()
+  node.send({ kind: 'wantLeases', client: DRIVER, classId: 0, count: 1, spec: aClass() })
+  const readCount = node.labelsReadCount
+  expect(readCount).toBeGreaterThan(0)
+  node.send({ kind: 'wantLeases', client: DRIVER, classId: 0, count: 2, spec: undefined })
+  expect(node.labelsReadCount).toBe(readCount)
 })
 
 /** How often a step reads the bundles of groups that wait, when there are so many of one shape. */
