@@ -43,7 +43,7 @@ export class StateQueries {
     const { taskLog, progress, store, state, clock } = this.#deps
     const limit = message.limit ?? STATE_ROWS_DEFAULT
     if (message.kind === 'tasks') return taskLog.rows(limit)
-    if (message.kind === 'objects') return limited(objectRows(store()), limit)
+    if (message.kind === 'objects') return objectRows(store(), limit)
     if (message.kind === 'summary') return limited(progress.rows(), limit)
     if (message.kind === 'why') return limited(this.#why(), limit)
     const rows = stateRows(state, message.kind, clock.monotonicMs())

@@ -110,15 +110,17 @@ function groupRow(group: Group): StateRow {
   }
 }
 
-/** Every object of this node's store. */
-export function objectRows(store: ObjectStore): StateRow[] {
-  return store.list().map(({ objectId, creator, ...rest }) => ({
+/** The objects of this node's store, as many as are asked for. */
+export function objectRows(store: ObjectStore, limit: number): RayletCalls['state'][1] {
+  const { rows: objects, dropped } = limited(store.list(), limit)
+  const rows = objects.map(({ objectId, creator, ...rest }) => ({
     objectId: toHex(objectId),
     creator: toHex(creator),
     ...rest,
   }))
+  return { rows, dropped }
 }
 
-export function limited(rows: readonly StateRow[], limit: number): RayletCalls['state'][1] {
+export function limited<T>(rows: readonly T[], limit: number): { rows: T[]; dropped: number } {
   return { rows: rows.slice(0, limit), dropped: Math.max(0, rows.length - limit) }
 }
