@@ -10,6 +10,8 @@ export function check(state: StoreState): void {
   checkPins(state)
   checkQueue(state)
   for (const entry of state.byKey.values()) checkEntry(state, entry)
+  const owned = [...state.owned.values()].reduce((count, { size }) => count + size, 0)
+  assert(owned === state.byKey.size, `${owned} entries have an owner, of ${state.byKey.size}`)
   for (const entry of state.sealed.values()) assert(entry.phase === 'SEALED', 'unsealed in sealed')
   for (const entry of state.creating.values()) assert(entry.phase === 'CREATED', 'sealed too early')
 }
@@ -38,6 +40,7 @@ function checkMemory(state: StoreState): void {
 function checkEntry(state: StoreState, entry: Entry): void {
   const { io, phase, pinnerCount, waiters } = entry
   const name = `entry ${entry.key} (${phase}, ${io})`
+  assert(state.owned.get(entry.owner)?.has(entry) === true, `${name} is not its owner's`)
   checkSets(state, entry, name)
   // T3: what nobody holds is gone.
   assert(phase !== 'DYING' || pinnerCount > 0 || io !== 'NONE', `${name} is held by nobody`)

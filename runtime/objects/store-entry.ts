@@ -102,6 +102,8 @@ export interface StoreState {
   readonly creating: Map<string, Entry>
   /** Every entry, DYING ones included. */
   readonly byKey: Map<number, Entry>
+  /** The same by owner, so that an exit does not walk over the objects of all. */
+  readonly owned: Map<string, Set<Entry>>
   /** By client, then by id. */
   readonly pins: Map<string, Map<string, PinGroup>>
   /** Requests for room, first come first served. */

@@ -120,12 +120,20 @@ export function settle(state: StoreState, entry: Entry): StoreEffect[] {
   if (entry.directPath !== undefined) {
     effects.push({ type: 'abortDirect', path: entry.directPath })
   }
-  state.byKey.delete(entry.key)
+  forget(state, entry)
   state.totals.freedCount += 1
   state.progressAtMs = state.nowMs
   // Room on the disk may be what a failed spill lacked.
   if (entry.range !== undefined) state.spillNotBeforeMs = state.nowMs
   return effects
+}
+
+/** To be found by nobody any more: nothing of it is left. */
+export function forget(state: StoreState, entry: Entry): void {
+  state.byKey.delete(entry.key)
+  const owned = state.owned.get(entry.owner)
+  owned?.delete(entry)
+  if (owned?.size === 0) state.owned.delete(entry.owner)
 }
 
 /** Gives the block of an unpinned entry back to the arena. */

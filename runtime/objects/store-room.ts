@@ -5,7 +5,7 @@
 import { PAGE_BYTES, blockBytesOf } from './arena.ts'
 import type { CreateRequest, Entry, RoomRequest, StoreEffect, StoreState } from './store-entry.ts'
 import { fullError, tooLarge } from './store-full.ts'
-import { classify, dropFromArena, grantWaiters, refuseWaiters } from './store-pins.ts'
+import { classify, dropFromArena, forget, grantWaiters, refuseWaiters } from './store-pins.ts'
 
 /** One fused file. Source: Ray min_spilling_size = 100 MB, max_fused_object_count = 2000. */
 const BATCH_BYTES_MIN = 8 * 1024 * 1024
@@ -95,7 +95,7 @@ function evict(state: StoreState, entry: Entry, effects: StoreEffect[]): void {
   state.totals.evictedCount += 1
   if (entry.range !== undefined) return
   state.sealed.delete(entry.id)
-  state.byKey.delete(entry.key)
+  forget(state, entry)
   effects.push({ type: 'evicted', id: entry.id })
 }
 
@@ -135,6 +135,9 @@ function addEntry(
   }
   state.creating.set(id, entry)
   state.byKey.set(entry.key, entry)
+  const owned = state.owned.get(owner)
+  if (owned === undefined) state.owned.set(owner, new Set([entry]))
+  else owned.add(entry)
   state.totals.createdCount += 1
   state.totals.createdBytes += sizeBytes
   return entry

@@ -42,6 +42,7 @@ export function createStoreState(options: StoreOptions, committedBytes: number):
     sealed: new Map(),
     creating: new Map(),
     byKey: new Map(),
+    owned: new Map(),
     pins: new Map(),
     queue: [],
     queuedCreates: new Map(),
@@ -231,9 +232,7 @@ function freeOwnedBy(state: StoreState, clientId: string): StoreEffect[] {
   for (const request of state.queuedCreates.values()) {
     if (request.owner === clientId) request.isFreed = true
   }
-  for (const entry of state.creating.values()) {
-    if (entry.owner === clientId) entry.isFreed = true
-  }
-  const sealed = [...state.sealed.values()].filter((entry) => entry.owner === clientId)
-  return sealed.flatMap((entry) => doom(state, entry))
+  const owned = [...(state.owned.get(clientId) ?? [])]
+  for (const entry of owned) if (entry.phase === 'CREATED') entry.isFreed = true
+  return owned.filter(({ phase }) => phase === 'SEALED').flatMap((entry) => doom(state, entry))
 }

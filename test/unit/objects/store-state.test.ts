@@ -308,6 +308,18 @@ describe('the store: room', () => {
     expect([...story.state.byKey.values()].map(({ id }) => id)).toEqual(['of another'])
   })
 
+  it('does not look at what others own when a process has exited', () => {
+    const story = new Story()
+    story.put('of another')
+    const [entry] = story.state.sealed.values()
+    let readCount = 0
+    const owner = 'owner'
+    Object.defineProperty(entry, 'owner', { get: () => ((readCount += 1), owner) })
+    step(story.state, { type: 'clientExited', clientId: 'gone' }, 0)
+    expect(readCount).toBe(0)
+    expect([...story.state.sealed.keys()]).toEqual(['of another'])
+  })
+
   it('has a longest line', () => {
     const story = new Story({ canSpill: false })
     story.put('a', 10 * MIB)
