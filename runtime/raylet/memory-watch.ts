@@ -1,7 +1,8 @@
 // Looks at the memory of this node and of its workers every MEMORY_CHECK_MS, and tells the brain;
 // while no lease is held, every MEMORY_CHECK_IDLE_MS, so that an idle node hardly wakes.
 // It also knows when the process of a driver that has left is gone: until then it may still map
-// objects, so its pins stay.
+// objects, so its pins stay. Most end soon after they left, so for LEAVING_MS it looks often; a
+// program that goes on without its cluster is looked at no oftener than an idle node.
 import type { Clock, Timer } from '../common/clock.ts'
 import { MEMORY_CHECK_IDLE_MS, MEMORY_CHECK_MS } from '../common/limits.ts'
 import type { WorkerId } from '../common/ids.ts'
@@ -11,6 +12,8 @@ import type { MemorySample } from './turn.ts'
 
 /** Workers whose memory is read at one time; more take turns. */
 const MEMORY_PIDS_MAX = 128
+/** How long a program that has left is expected to take to its end. */
+const LEAVING_MS = 1_000
 
 export interface MemoryWatchDeps {
   readonly state: RayletState
@@ -31,6 +34,7 @@ export class MemoryWatch {
   readonly #events: MemoryWatchEvents
   /** Drivers that have left by their socket, and their processes. */
   readonly #leaving = new Map<WorkerId, number>()
+  #leftAtMs = -Infinity
   #timer: Timer | undefined
   /** Whether the timer waits for as long as an idle node may. */
   #isSlow = false
@@ -64,12 +68,14 @@ export class MemoryWatch {
   }
 
   #isIdle(): boolean {
-    return this.#deps.state.leases.size === 0 && this.#leaving.size === 0
+    if (this.#deps.state.leases.size > 0) return false
+    return this.#leaving.size === 0 || this.#deps.clock.monotonicMs() - this.#leftAtMs >= LEAVING_MS
   }
 
   /** A driver's socket has closed. */
   left(client: WorkerId, pid: number): void {
     this.#leaving.set(client, pid)
+    this.#leftAtMs = this.#deps.clock.monotonicMs()
     this.#letLeaversGo()
     this.changed()
   }

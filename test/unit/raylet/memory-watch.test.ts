@@ -79,6 +79,17 @@ it('lets the pins of a driver that left go soon after its process has ended', as
   expect(gone).toEqual(['driver'])
 })
 
+it('looks seldom again when a driver that left lives on, and sees its end all the same', async () => {
+  watch.left('driver' as WorkerId, DRIVER_PID)
+  await clock.advance(2 * MEMORY_CHECK_IDLE_MS)
+  looks.length = 0
+  await clock.advance(10 * MEMORY_CHECK_IDLE_MS)
+  expect(looksOf(DRIVER_PID)).toBe(10)
+  alive.delete(DRIVER_PID)
+  await clock.advance(MEMORY_CHECK_IDLE_MS)
+  expect(gone).toEqual(['driver'])
+})
+
 it('is still after its end, whatever happens then', async () => {
   watch.stop()
   leases.set(LEASE_ID, {})
