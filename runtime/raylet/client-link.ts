@@ -97,6 +97,8 @@ export class ClientLink {
   }
 
   #requested(type: keyof RayletCalls, message: object): unknown {
+    // Another version is to hear that it is one, not which field of its hello is unknown here.
+    if (type === 'hello') checkHello(message)
     checkMessage('call', type, message)
     if (type === 'hello') return this.#hello(message as Hello)
     const client = this.#known()
@@ -120,7 +122,6 @@ export class ClientLink {
   }
 
   async #hello(hello: Hello): Promise<Welcome> {
-    checkHello(hello)
     if (this.#client !== undefined) throw new ProtocolError('hello was said twice')
     this.#client = hello.workerId
     this.pid = hello.pid
@@ -179,11 +180,12 @@ export class ClientLink {
   }
 }
 
-function checkHello(hello: Hello): void {
-  if (hello.magic !== 'virga' || typeof hello.workerId !== 'string') {
+function checkHello(hello: Partial<Hello>): void {
+  const { magic, protocolMin, protocolMax } = hello
+  const isOurs = magic === 'virga'
+  if (!isOurs || typeof protocolMin !== 'number' || typeof protocolMax !== 'number') {
     throw new ProtocolError('who connected does not speak Virga')
   }
-  const { protocolMin, protocolMax } = hello
   if (protocolMin > PROTOCOL_VERSION || protocolMax < PROTOCOL_VERSION) {
     const theirs = `${String(protocolMin)} to ${String(protocolMax)}`
     throw new ProtocolError(

@@ -206,8 +206,12 @@ describe('hello', () => {
       ProtocolError,
     )
     expect(error.message).toContain('speaks 1, the other side 8 to 9')
+    const newer = { workerId: 'x', protocolMin: 8, protocolMax: 9, role: 'autoscaler' as 'cli' }
+    const peerOfAnother = await Peer.connect(transport)
+    expect((await caught(peerOfAnother.hello(newer), ProtocolError)).message).toBe(error.message)
     const stranger = await Peer.connect(transport)
     await caught(stranger.hello({ workerId: 'x', magic: 'http' as 'virga' }), ProtocolError)
+    await caught(stranger.hello({ workerId: 'x', protocolMin: '1' as never }), ProtocolError)
   })
 
   test('a worker that nobody started is refused', async () => {
