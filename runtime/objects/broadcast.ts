@@ -75,14 +75,14 @@ function adopt(state: BroadcastState, orphan: Node): Serve[] {
   const source = pickSource(state, orphan)
   if (source !== undefined) return [serve(orphan, source)]
   // Only those below are left, who wait for the same bytes: all of them wait for a holder.
-  return disband(state, orphan)
+  disband(state, orphan)
+  return []
 }
 
-function disband(state: BroadcastState, node: Node): Serve[] {
+function disband(state: BroadcastState, node: Node): void {
   state.nodes.delete(node.name)
   state.waiting.add(node.name)
   for (const receiver of node.receivers) disband(state, receiver)
-  return serveWaiting(state)
 }
 
 function serveWaiting(state: BroadcastState): Serve[] {

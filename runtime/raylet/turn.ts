@@ -74,7 +74,6 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly name: string
       readonly need?: number
       readonly group?: string
-      readonly limiter?: string
       readonly isDependency?: boolean
     }
   | { readonly kind: 'unblocked'; readonly client: WorkerId; readonly waitId: number }
