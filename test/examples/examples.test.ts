@@ -52,6 +52,7 @@ describe('examples', () => {
         using example = new ExampleProcess()
         const end = await example.run(`examples/${file}`, TIMEOUT_MS)
         expect(end, end.stderr).toMatchObject({ code: 0 })
+        expect(end.processCount).toBeGreaterThan(0)
         for (const pattern of [...patterns, ...COMPARED]) expect(end.stdout).toMatch(pattern)
         await until(() => end.leftovers().length === 0)
       },
@@ -65,6 +66,7 @@ describe('examples', () => {
       using example = new ExampleProcess()
       const end = await example.run('scripts/start.ts', TIMEOUT_MS)
       expect(end, end.stderr).toMatchObject({ code: 0 })
+      expect(end.processCount).toBeGreaterThan(0)
       for (const pattern of [...(SAYS['tour.ts'] ?? []), ...COMPARED]) {
         expect(end.stdout).toMatch(pattern)
       }

@@ -216,6 +216,7 @@ describe('virga timeline', () => {
       otherData: Row
     }
     const slices = trace.traceEvents.filter((event) => event.ph === 'X')
+    expect(slices.length).toBeGreaterThan(10)
     expect(slices.map(({ args }) => args['taskId'])).toEqual(
       rowsOf(listed).map((row) => row['taskId']),
     )

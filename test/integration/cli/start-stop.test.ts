@@ -79,6 +79,7 @@ describe('virga start', () => {
   it('once it had workers, leaves nothing when its raylet is killed', async () => {
     const { pid } = await place.json('start', '--num-cpus', '1', '--port', port)
     expect((await place.virga('run', fixture('work.mts'))).code).toBe(0)
+    expect(place.left()).not.toEqual([])
     process.kill(Number(pid), 'SIGKILL')
     await until(() => place.left().length === 0)
   })

@@ -248,20 +248,13 @@ describe.each(['local', 'inline'])('errors, address %s', (address) => {
     await kill(first)
   })
 
-  it.each([
-    ['NODE_OPTIONS', '--inspect'],
-    ['LD_PRELOAD', '/x.so'],
-    ['AWS_SECRET_ACCESS_KEY', 'x'],
-    ['A=B', 'x'],
-    ['', 'x'],
-    ['VIRGA_WORKER_ID', 'x'],
-  ])(
+  it.each(['NODE_OPTIONS', 'LD_PRELOAD', 'AWS_SECRET_ACCESS_KEY', 'A=B', '', 'VIRGA_WORKER_ID'])(
     'B34 the variable %j is an InvalidEnvError that names it and hides its value',
-    (name, text) => {
-      const runtimeEnv = { envVars: { [name]: text } }
+    (name) => {
+      const runtimeEnv = { envVars: { [name]: 'secret-value' } }
       const error = thrownBy(() => fn.env.options({ runtimeEnv }), InvalidEnvError)
       expect(error.data).toMatchObject({ name })
-      expect(error.message).not.toContain('/x.so')
+      expect(error.message).not.toContain('secret-value')
     },
   )
 

@@ -13,6 +13,12 @@ export const spin = remote((ms: number) => {
   while (Date.now() < end);
   return ms
 })
+/** When it held its process, by the machine's clock. */
+export const spinSpan = remote((ms: number) => {
+  const startMs = Date.now()
+  while (Date.now() < startMs + ms);
+  return { startMs, endMs: Date.now() }
+})
 export const context = remote(() => {
   const { attempt, gpuIds, mode, resources, taskId, idempotencyKey, workerId } = runtimeContext()
   return { attempt, gpuIds, mode, resources, taskId, idempotencyKey, workerId, pid: process.pid }

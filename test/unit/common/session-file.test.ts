@@ -98,7 +98,7 @@ describe('session folders', () => {
     writeCurrent(aNode(dir))
     expect(findCurrent()?.sessionDir).toBe(dir)
     clearCurrent('/elsewhere')
-    expect(findCurrent()).toBeDefined()
+    expect(findCurrent()?.sessionDir).toBe(dir)
     clearCurrent(dir)
     expect(findCurrent()).toBeUndefined()
     writeCurrent(aNode(dir, { pid: DEAD_PID }))

@@ -30,7 +30,7 @@ describe('names', () => {
     const storage = new MemoryStorage()
     await claimName(storage, NAME, row('a1'))
     await releaseName(storage, NAME, 'b2')
-    expect(await findName(storage, NAME)).toBeDefined()
+    expect(await findName(storage, NAME)).toEqual(row('a1'))
     await releaseName(storage, NAME, 'a1')
     expect(await findName(storage, NAME)).toBeUndefined()
     await releaseName(storage, NAME, 'a1')

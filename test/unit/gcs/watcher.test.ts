@@ -40,6 +40,7 @@ describe('rendezvous', () => {
       const [first = ''] = rendezvous(key, idsOf(10), 1)
       counts.set(first, (counts.get(first) ?? 0) + 1)
     }
+    expect(counts.size).toBe(10)
     for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(150)
   })
 })
