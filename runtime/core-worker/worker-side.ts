@@ -1,6 +1,6 @@
 // What makes a core-worker a worker: it runs pushed tasks, or is the home of one actor.
 import { toWire } from '../common/error-wire.ts'
-import { ActorDiedError } from '../common/errors.ts'
+import { ActorDiedError, VirgaError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
 import type { Clock } from '../common/clock.ts'
 import { WORKER_EXIT_GRACE_MS } from '../common/limits.ts'
@@ -172,7 +172,7 @@ export class WorkerSide {
       fetching.push(
         store.read(readStored(reader)).then((blob) => {
           args[i] = codec.decode(blob, { view: true })
-        }),
+        }, argumentLost),
       )
     }
     return fetching === undefined ? args : Promise.all(fetching).then(() => args)
@@ -308,4 +308,9 @@ function placesOf({ concurrencyGroup, limit }: TaskTemplate): Partial<ScopeParts
 
 function capturedOf({ captured }: TaskTemplate): Pick<ScopeParts, 'captured'> {
   return captured === undefined ? {} : { captured }
+}
+
+/** The function has not begun: this is none of its errors. */
+function argumentLost(error: unknown): never {
+  throw error instanceof VirgaError ? asSystemFailure(error) : error
 }

@@ -2,8 +2,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   ActorAlreadyExistsError,
@@ -25,11 +23,9 @@ import {
   shutdown,
 } from 'virga'
 import * as fn from './functions.ts'
+import { collect } from '../../support/collect.ts'
 import { isRunning } from '../../support/is-running.ts'
 import { caught, until } from '../../support/waiting.ts'
-
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
 
 async function isGone(name: string): Promise<boolean> {
   try {

@@ -2,8 +2,6 @@
 import { readdirSync, statfsSync } from 'node:fs'
 import { freemem } from 'node:os'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
   ActorDiedError,
@@ -21,21 +19,12 @@ import {
 } from 'virga'
 import * as fn from './functions.ts'
 import { sessionDir, stateRows, storeStats } from '../../support/cluster-view.ts'
+import { collect, untilFreed } from '../../support/collect.ts'
 import { scaled } from '../../support/scale.ts'
 import { caught, until } from '../../support/waiting.ts'
 
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
-
 const MIB = 1024 * 1024
 const LARGE = 256 * 1024 // numbers: 2 MiB, far above what rides in a reply
-
-async function untilFreed(): Promise<void> {
-  await until(async () => {
-    collect()
-    return (await storeStats()).objectCount === 0
-  })
-}
 
 describe.each(['local', 'inline'])('objects, address %s', (address) => {
   beforeAll(async () => {

@@ -1,6 +1,4 @@
 // The executor, given pushes as they come off the wire.
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import type { TaskId } from '../../../runtime/common/ids.ts'
 import { Executor, type ExecutorDeps } from '../../../runtime/core-worker/execute.ts'
@@ -11,9 +9,7 @@ import type { Scope } from '../../../runtime/core-worker/scope.ts'
 import { ByteReader } from '../../../runtime/protocol/byte-reader.ts'
 import { ByteWriter } from '../../../runtime/protocol/byte-writer.ts'
 import { writePushHeader } from '../../../runtime/protocol/task-frames.ts'
-
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
+import { collect } from '../../support/collect.ts'
 
 const peer = { templates: [{ name: 'square', streaming: false }] } as unknown as Peer
 

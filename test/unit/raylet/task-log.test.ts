@@ -1,14 +1,10 @@
 // The tasks that ended: the newest are kept, all are counted.
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import type { TaskId } from '../../../runtime/common/ids.ts'
 import { systemHash } from '../../../runtime/common/random-system.ts'
 import type { RayletNotices } from '../../../runtime/protocol/messages.ts'
 import { TaskLog } from '../../../runtime/raylet/task-log.ts'
-
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
+import { collect } from '../../support/collect.ts'
 
 /** Tasks of a worker with these indices, in runs of at most `runLength`. */
 function told(
