@@ -33,6 +33,13 @@ export interface OpenedCluster {
   abandon(): Promise<void>
 }
 
+/** `s3://bucket/prefix`, its emulator if it is one, and whether the disk is used before it. */
+interface SpillTarget {
+  readonly bucket: string
+  readonly diskFirst: boolean
+  readonly endpoint?: string
+}
+
 /** What a raylet is started with: VIRGA_RAYLET_OPTIONS, as JSON. */
 interface RayletStartOptions {
   readonly sessionDir: string
@@ -40,6 +47,8 @@ interface RayletStartOptions {
   readonly labels: InitSpecOptions['labels']
   readonly objectStoreMemoryBytes: number | undefined
   readonly objectStore: 'shm' | 'file'
+  /** Default: the local disk. */
+  readonly spill: SpillTarget | undefined
   /** Made for one driver: it leaves when that driver does. */
   readonly owned: boolean
   readonly port: number | undefined
@@ -102,6 +111,7 @@ export async function startRaylet(
     labels,
     objectStoreMemoryBytes,
     objectStore: objectStoreKind(),
+    spill: spillTarget(),
     ...place,
   }
   const child = spawnRaylet(options)
@@ -158,6 +168,22 @@ function objectStoreKind(): 'shm' | 'file' {
   const wanted = process.env['VIRGA_OBJECT_STORE']
   if (wanted === 'file' || wanted === 'shm') return wanted
   return process.platform === 'linux' && existsSync('/dev/shm') ? 'shm' : 'file'
+}
+
+/** @throws UsageError when VIRGA_SPILL says none of the three. */
+function spillTarget(): SpillTarget | undefined {
+  const wanted = process.env['VIRGA_SPILL'] ?? ''
+  if (wanted === '' || wanted === 'disk') return undefined
+  const diskFirst = wanted.startsWith('disk,')
+  const bucket = diskFirst ? wanted.slice('disk,'.length) : wanted
+  if (!bucket.startsWith('s3://')) {
+    throw new UsageError(
+      `VIRGA_SPILL=${wanted} is not understood: give disk, s3://bucket/prefix, or ` +
+        'disk,s3://bucket/prefix, which uses S3 once the disk is full',
+    )
+  }
+  const endpoint = process.env['AWS_ENDPOINT_URL']
+  return { bucket, diskFirst, ...(endpoint === undefined ? {} : { endpoint }) }
 }
 
 function joined(node: SessionNode): OpenedCluster {

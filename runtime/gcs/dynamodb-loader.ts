@@ -1,14 +1,15 @@
-// The GCS on DynamoDB and S3, for composition roots. The AWS SDK is an optional peer of the
-// package: it is loaded here, when somebody asks for it, and its absence is told with the command
-// that helps.
-import { UsageError } from '../common/errors.ts'
+// The GCS on DynamoDB and S3, for composition roots.
 import type { Hash } from '../common/random.ts'
 import type { ClientDeps } from './attempts.ts'
 import type { AwsOptions } from './aws-client-system.ts'
+import { withAwsSdk } from './aws-loader.ts'
 import type { BodyStore } from './body-store.ts'
 import { UnitTotals } from './meter.ts'
 import { RetryBudget } from './retry-budget.ts'
 import type { Storage } from './storage.ts'
+
+/** Of bodies in the bucket. */
+const GCS_PREFIX = 'gcs/'
 
 /** Where an endpoint is given, its tables and bucket are made if they are missing. */
 export interface DynamoGcsOptions extends AwsOptions {
@@ -31,7 +32,7 @@ export async function loadDynamoGcs(
   deps: ClientDeps & { readonly hash: Hash },
   options: DynamoGcsOptions,
 ): Promise<DynamoGcs> {
-  const { DynamoStorage, S3BodyStore, createTables, createBucket } = await loadAdapters()
+  const { DynamoStorage, S3Bucket, createTables, createBucket } = await loadAdapters()
   const { endpoint } = options
   if (endpoint !== undefined) {
     await Promise.all([
@@ -40,7 +41,7 @@ export async function loadDynamoGcs(
     ])
   }
   const client = { ...deps, budget: new RetryBudget(deps.clock.monotonicMs()) }
-  const bodies = new S3BodyStore(client, options)
+  const bodies = new S3Bucket(client, { ...options, prefix: GCS_PREFIX })
   const units = new UnitTotals()
   const storage = new DynamoStorage(
     { ...client, meter: units, bodies: { store: bodies, hash: deps.hash } },
@@ -57,20 +58,13 @@ export async function loadDynamoGcs(
   }
 }
 
-async function loadAdapters() {
-  try {
+function loadAdapters() {
+  return withAwsSdk('the GCS on DynamoDB', async () => {
     const [storage, bodies, client] = await Promise.all([
       import('./storage-dynamodb.ts'),
-      import('./body-store-s3.ts'),
+      import('./bucket-s3.ts'),
       import('./client-dynamodb.ts'),
     ])
     return { ...storage, ...bodies, ...client }
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw error
-    throw new UsageError(
-      'the GCS on DynamoDB needs the AWS SDK, which is not installed: ' +
-        'npm install @aws-sdk/client-dynamodb @aws-sdk/client-s3',
-      { cause: error },
-    )
-  }
+  })
 }

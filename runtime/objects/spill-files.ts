@@ -1,6 +1,6 @@
 // A spill place over any medium that holds files: fuses objects into one file each time, checks
 // what it reads by checksum, and deletes a file with its last range. The medium says how bytes are
-// written, read and summed: spill-file.ts on disk, spill-memory.ts in this process.
+// written, read and summed: spill-file.ts on disk, spill-bucket.ts in S3, spill-memory.ts here.
 // Invariants (with SL1 to SL3 of spill.ts):
 //   SK1. A file exists from its first byte until its last live range is removed.
 // Source: faults.md F41, F66 to F68; Ray external_storage.py for fused files.
@@ -14,17 +14,21 @@ import {
   checkRange,
 } from './spill.ts'
 
-/** Files that exist, as every process of the node reaches them. Errors are those of SpillPlace. */
-export interface SpillReach {
-  /** To write. @throws CapacityError when it cannot be opened. */
-  open(path: string): Promise<SpillWriter>
-  /** To read. @throws ObjectCorruptedError when the file of the range is gone. */
+/** Files that exist, to be read. Errors are those of SpillPlace. */
+interface SpillRanges {
+  /** @throws ObjectCorruptedError when the file of the range is gone. */
   openRange(range: SpillRange): Promise<SpillReader>
   /** The checksum of `bytes` after those that gave `checksum`. Of none: 0. */
   sum(bytes: Uint8Array, checksum: number): number
 }
 
-export interface SpillMedium extends SpillReach {
+/** As every process of the node reaches them. */
+export interface SpillReach extends SpillRanges {
+  /** To write. @throws CapacityError when it cannot be opened. */
+  open(path: string): Promise<SpillWriter>
+}
+
+export interface SpillMedium extends SpillRanges {
   /** Makes an empty file that `sizeBytes` will be written to. @throws CapacityError */
   create(sizeBytes: number): Promise<SpillWriter>
   /** It may be gone already. */
@@ -33,12 +37,17 @@ export interface SpillMedium extends SpillReach {
 
 export interface SpillWriter {
   readonly path: string
+  /** `bytes` may change once this has returned. @param at  where the last write has ended. */
   write(bytes: Uint8Array, at: number): Promise<void>
-  close(): Promise<void>
+  /** Once, always. @param isWhole  all was written; else the file is deleted next. */
+  close(isWhole: boolean): Promise<void>
 }
 
 export interface SpillReader {
-  /** @returns how many bytes were read, 0 at the end of the file. */
+  /**
+   * From the start of the range to its end.
+   * @returns how many bytes were read, 0 at the end of the file.
+   */
   read(into: Uint8Array, at: number): Promise<number>
   close(): Promise<void>
 }
@@ -113,12 +122,10 @@ export class FusedSpill implements SpillPlace {
     const file = await this.#medium.create(sizeBytes)
     this.#rangeCounts.set(file.path, 0)
     try {
-      return await use(file)
+      return await closing(file, use)
     } catch (error) {
       await this.#delete(file.path)
       throw error
-    } finally {
-      await file.close()
     }
   }
 
@@ -142,14 +149,11 @@ export class FusedSpill implements SpillPlace {
 export function directAccess(reach: SpillReach): DirectAccess {
   return {
     async write(path: string, bytes: Uint8Array) {
-      const file = await reach.open(path)
-      try {
+      await closing(await reach.open(path), async (file) => {
         for (let done = 0; done < bytes.byteLength; done += SPILL_PIECE_BYTES) {
           await file.write(bytes.subarray(done, done + SPILL_PIECE_BYTES), done)
         }
-      } finally {
-        await file.close()
-      }
+      })
     },
     async read(place: DirectPlace) {
       const bytes = new Uint8Array(Buffer.allocUnsafeSlow(place.sizeBytes).buffer)
@@ -161,13 +165,25 @@ export function directAccess(reach: SpillReach): DirectAccess {
   }
 }
 
-async function readRange(reach: SpillReach, range: SpillRange, sink: SpillSink): Promise<void> {
+/** Runs `use` on a file and closes it; a failure to close counts as one of `use`. */
+async function closing<T>(file: SpillWriter, use: (file: SpillWriter) => Promise<T>): Promise<T> {
+  let isWhole = false
+  try {
+    const made = await use(file)
+    isWhole = true
+    return made
+  } finally {
+    await file.close(isWhole)
+  }
+}
+
+async function readRange(reach: SpillRanges, range: SpillRange, sink: SpillSink): Promise<void> {
   const { gotBytes, checksum } = await sumRange(reach, range, sink)
   checkRange(range, gotBytes, checksum)
 }
 
 async function sumRange(
-  reach: SpillReach,
+  reach: SpillRanges,
   range: SpillRange,
   sink: SpillSink,
 ): Promise<{ gotBytes: number; checksum: number }> {

@@ -1,5 +1,6 @@
-// The port to where objects go when the arena runs out: local disk here (spill-file.ts), memory in
-// tests (spill-memory.ts), S3 later. Bytes move in pieces, so that nobody waits long for a turn.
+// The port to where objects go when the arena runs out: local disk (spill-file.ts), S3
+// (spill-bucket.ts), both (spill-tiers.ts), memory in tests (spill-memory.ts). Bytes move in
+// pieces, so that nobody waits long for a turn.
 // Invariants, held by one contract suite:
 //   SL1. A range that is read is the bytes that were written, by checksum, or ObjectCorruptedError.
 //   SL2. A write that fails leaves nothing behind and may be made again.
@@ -30,7 +31,7 @@ export interface SpillPlace {
   /**
    * Writes several objects into one new file.
    * @returns a range for each, in order.
-   * @throws CapacityError when the place is full or fails. `data.reason`: 'disk-full' or 'disk'.
+   * @throws CapacityError when the place is full or fails. `data.reason`: SpillFailure.
    */
   write(sources: readonly SpillSource[]): Promise<readonly SpillRange[]>
   /**
@@ -72,15 +73,14 @@ export function corrupted(
   const { path, offset, sizeBytes, checksum } = range
   const message =
     `A spilled object is damaged: ${sizeBytes} B at ${offset} of ${path} are not what was ` +
-    'written. Another copy or its lineage is used if there is one. Check that disk.'
+    'written. Another copy or its lineage is used if there is one. Check that place.'
   const data = { path, offset, expected: { sizeBytes, checksum }, got }
   return new ObjectCorruptedError(message, { cause, data })
 }
 
-export function spillFailed(
-  message: string,
-  reason: 'disk-full' | 'disk',
-  cause?: unknown,
-): CapacityError {
+/** What could not take an object: a full disk, a failing one, a bucket that does not answer. */
+export type SpillFailure = 'disk-full' | 'disk' | 'bucket'
+
+export function spillFailed(message: string, reason: SpillFailure, cause?: unknown): CapacityError {
   return new CapacityError(message, { cause, data: { reason } })
 }

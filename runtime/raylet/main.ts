@@ -26,8 +26,9 @@ import { ValueCodec } from '../protocol/value-codec.ts'
 import { processLauncher } from './launcher-process.ts'
 import { logFile } from './log-file.ts'
 import { systemMemoryProbe } from './memory-probe-system.ts'
-import type { StoreClients } from '../objects/store.ts'
 import type { NodeStore } from './node-store.ts'
+import type { NodeStoreDeps, SpillTarget } from './node-store-file.ts'
+import type { NodeEpoch } from './raylet-ports.ts'
 import { Raylet } from './raylet.ts'
 import { Sentinel } from './sentinel-process.ts'
 
@@ -40,6 +41,8 @@ export interface RayletStartOptions {
   readonly objectStoreMemoryBytes?: number
   /** Default: shared memory, a file where there is none. */
   readonly objectStore?: 'shm' | 'file'
+  /** Default: the local disk. */
+  readonly spill?: SpillTarget
   /** Made for one driver: it leaves when that driver does. */
   readonly owned: boolean
   /** What users may call it by; nothing listens there. */
@@ -75,7 +78,8 @@ async function main(): Promise<void> {
         log.error('a process could not connect', { error: error.message })
       }),
       launcher: launcher(log, { address, sessionDir }),
-      openStore: (clients) => openStore({ log, clients }, options),
+      openStore: (clients, node) =>
+        openStore({ log, clients, random: systemRandom }, node, options),
       storage: joined?.storage ?? new MemoryStorage(),
       ...(joined === undefined ? {} : { cluster: joined.cluster }),
       clock: systemClock,
@@ -181,16 +185,19 @@ function workerMain(): string {
 
 /** Loaded while the first workers start: their driver's first task rarely needs it. */
 async function openStore(
-  deps: { readonly log: Log; readonly clients: StoreClients },
+  deps: NodeStoreDeps,
+  { nodeId, epoch }: NodeEpoch,
   options: RayletStartOptions,
 ): Promise<NodeStore> {
   const { openNodeStore } = await import('./node-store-file.ts')
   const { sessionDir, objectStoreMemoryBytes: sizeBytes, objectStore: kind = 'shm' } = options
-  const { nodesHere = 1 } = options
+  const { nodesHere = 1, spill } = options
+  const owner = `${toHex(nodeId)}-${String(epoch)}`
   return openNodeStore(deps, {
     sessionDir,
     kind,
     nodesHere,
+    ...(spill === undefined ? {} : { spill: { ...spill, owner } }),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
   })
 }

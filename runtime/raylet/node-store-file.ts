@@ -1,16 +1,21 @@
 // Builds the object store of a raylet's process: shared memory, or a file in the session folder
-// where there is none, and a spill place on the local disk.
+// where there is none, and a spill place: the local disk, a bucket of S3, or one after the other.
 import { statfsSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { systemClock } from '../common/clock-system.ts'
 import { CapacityError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
+import type { Random } from '../common/random.ts'
 import { PAGE_BYTES } from '../objects/arena.ts'
 import type { Arena } from '../objects/arena-access.ts'
 import { createFileArena } from '../objects/arena-file.ts'
 import { createShmArena } from '../objects/arena-shm.ts'
+import { BucketSpill } from '../objects/spill-bucket.ts'
 import { FileSpill } from '../objects/spill-file.ts'
+import { TieredSpill } from '../objects/spill-tiers.ts'
+import type { SpillPlace } from '../objects/spill.ts'
 import { ObjectStore, type StoreClients } from '../objects/store.ts'
 import type { NodeStore } from './node-store.ts'
 
@@ -23,10 +28,26 @@ export interface NodeStoreOptions {
   /** How many stores share this machine. */
   readonly nodesHere: number
   readonly kind: 'shm' | 'file'
+  /** Default: the local disk. */
+  readonly spill?: SpillTarget & {
+    /** This node and epoch: names what it writes. */
+    readonly owner: string
+  }
+}
+
+/** What `VIRGA_SPILL` says: `disk`, `s3://bucket/prefix`, `disk,s3://bucket/prefix`. */
+export interface SpillTarget {
+  /** `s3://bucket/prefix`. */
+  readonly bucket: string
+  /** Whether the disk is used while it has room. */
+  readonly diskFirst: boolean
+  /** An emulator. Default: AWS. */
+  readonly endpoint?: string
 }
 
 export interface NodeStoreDeps {
   readonly log: Log
+  readonly random: Random
   readonly clients?: StoreClients
 }
 
@@ -44,12 +65,29 @@ export async function openNodeStore(
     {
       ...deps,
       arena,
-      spill: new FileSpill({ folder: join(options.sessionDir, 'spill') }),
+      spill: await openSpill(deps, options),
       clock: systemClock,
     },
     { sizeBytes: arena.sizeBytes },
   )
   return { store, arena: { kind, path: arena.path, sizeBytes: arena.sizeBytes } }
+}
+
+async function openSpill(
+  { log, random }: NodeStoreDeps,
+  { sessionDir, spill }: NodeStoreOptions,
+): Promise<SpillPlace> {
+  const disk = new FileSpill({ folder: join(sessionDir, 'spill') })
+  if (spill === undefined) return disk
+  const { bucket: url, endpoint, diskFirst, owner } = spill
+  const { loadBucket } = await import('../gcs/bucket-loader.ts')
+  const deps = { clock: systemClock, random, log }
+  const bucket = await loadBucket(deps, url, endpoint === undefined ? {} : { endpoint })
+  return new TieredSpill({
+    disk,
+    diskFirst,
+    bucket: new BucketSpill({ bucket, owner, sum: crc32 }),
+  })
 }
 
 async function openArena(

@@ -14,11 +14,17 @@ import type { NodeStore } from './node-store.ts'
 import type { WorkerLauncher } from './worker-launcher.ts'
 import type { LogSinks } from './worker-processes.ts'
 
+/** A node's identity: what it has written under this name, nobody else ever writes. */
+export interface NodeEpoch {
+  readonly nodeId: NodeId
+  readonly epoch: number
+}
+
 export interface RayletDeps {
   readonly transport: Transport
   readonly launcher: WorkerLauncher
   /** Called once, when the first client says hello. */
-  readonly openStore: (clients: StoreClients) => Promise<NodeStore>
+  readonly openStore: (clients: StoreClients, node: NodeEpoch) => Promise<NodeStore>
   readonly storage: Storage
   readonly clock: Clock
   readonly random: Random

@@ -81,7 +81,7 @@ export class Raylet {
       for (const each of this.#links.values()) each.notify('shedMemory', {})
     }
     const describe = (client: string): string => this.#describe(client as WorkerId)
-    this.#objects = new JobStore(() => deps.openStore({ askRelease, describe }))
+    this.#objects = new JobStore(() => deps.openStore({ askRelease, describe }, this.state.config))
     this.#processes = new WorkerProcesses(deps, {
       nameOf: (workerId) => this.#nameOf(workerId),
       forward: (jobId, lines) => this.#forward(jobId, lines),

@@ -2,15 +2,21 @@
 import { systemClock } from '../../runtime/common/clock-system.ts'
 import { silentLog } from '../../runtime/common/log.ts'
 import { systemHash, systemRandom } from '../../runtime/common/random-system.ts'
+import type { AttemptsDeps } from '../../runtime/gcs/attempts.ts'
 import type { BodyStore } from '../../runtime/gcs/body-store.ts'
 import { MemoryBodyStore } from '../../runtime/gcs/body-store-memory.ts'
-import { S3BodyStore } from '../../runtime/gcs/body-store-s3.ts'
+import { S3Bucket } from '../../runtime/gcs/bucket-s3.ts'
 import { UnitTotals } from '../../runtime/gcs/meter.ts'
 import { RetryBudget } from '../../runtime/gcs/retry-budget.ts'
 import { DynamoStorage } from '../../runtime/gcs/storage-dynamodb.ts'
 import { BUCKET, CLUSTER, REGION, type TestCloud } from './emulator.ts'
 
 export const ATTEMPTS = { clock: systemClock, random: systemRandom, log: silentLog }
+
+export const clientDeps = (): AttemptsDeps => ({
+  ...ATTEMPTS,
+  budget: new RetryBudget(systemClock.monotonicMs()),
+})
 
 export interface MadeStorage {
   readonly storage: DynamoStorage
@@ -28,11 +34,17 @@ export interface MadeOptions {
 /** DynamoDB Local has no S3: its bodies are in memory. */
 export function makeStorage(cloud: TestCloud, options: MadeOptions = {}): MadeStorage {
   const endpoint = options.endpoint ?? cloud.endpoint
-  const client = { ...ATTEMPTS, budget: new RetryBudget(systemClock.monotonicMs()) }
+  const client = clientDeps()
   const bodies =
     cloud.engine === 'dynamodb-local'
       ? new MemoryBodyStore(systemClock)
-      : new S3BodyStore(client, { ...options, bucket: BUCKET, endpoint, region: REGION })
+      : new S3Bucket(client, {
+          ...options,
+          bucket: BUCKET,
+          prefix: 'gcs/',
+          endpoint,
+          region: REGION,
+        })
   const meter = new UnitTotals()
   const storage = new DynamoStorage(
     { ...client, meter, bodies: { store: bodies, hash: systemHash } },

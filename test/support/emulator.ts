@@ -1,6 +1,6 @@
 // An emulator of AWS for one test file, with the cluster's tables and a bucket in it.
 import { describe } from 'vitest'
-import { createBucket } from '../../runtime/gcs/body-store-s3.ts'
+import { createBucket } from '../../runtime/gcs/bucket-s3.ts'
 import { createTables } from '../../runtime/gcs/client-dynamodb.ts'
 import type { EngineName } from '../../scripts/emulator/engines.ts'
 import { startEngine } from '../../scripts/emulator/start.ts'

@@ -66,7 +66,7 @@ export async function startProcessNode(options: {
       ),
       openStore: (clients) =>
         openNodeStore(
-          { log: silentLog, clients },
+          { log: silentLog, clients, random: systemRandom },
           { sessionDir, kind: 'file', sizeBytes: 64 * MIB, nodesHere: 1 },
         ),
       storage: new MemoryStorage(),

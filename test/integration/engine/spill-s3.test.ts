@@ -1,0 +1,72 @@
+// Objects that the store has no room for go to S3, where VIRGA_SPILL says so, and come back byte
+// for byte; over real processes and the real SDK, against an emulator.
+import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import { UsageError, get, init, put, shutdown, type ObjectRef } from 'virga'
+import { loadBucket } from '../../../runtime/gcs/bucket-loader.ts'
+import { S3Bucket } from '../../../runtime/gcs/bucket-s3.ts'
+import { storeStats } from '../../support/cluster-view.ts'
+import { ATTEMPTS, clientDeps } from '../../support/dynamo-storage.ts'
+import { BUCKET, REGION, describeOn, startCloud } from '../../support/emulator.ts'
+import { caught, until } from '../../support/waiting.ts'
+
+const MIB = 1024 * 1024
+const OBJECTS = 24
+const FLOATS = MIB // 8 MiB each: three times the store in all
+
+const cloud = await startCloud('ministack')
+describeOn(cloud, 'VIRGA_SPILL', (cloud) => {
+  const { endpoint } = cloud
+  const env = { ...process.env }
+  let runs = 0
+  let prefix = ''
+  beforeEach(() => {
+    prefix = `run${String(runs++)}/`
+    process.env['AWS_ENDPOINT_URL'] = endpoint
+  })
+  afterEach(async () => {
+    await shutdown()
+    process.env = { ...env }
+  })
+  afterAll(() => cloud.stop())
+
+  const keys = async (): Promise<number> => {
+    const bucket = new S3Bucket(clientDeps(), { bucket: BUCKET, prefix, endpoint, region: REGION })
+    const objects = await bucket.list('', { limit: 1000 })
+    return objects.length + (await bucket.listUploads('')).length
+  }
+
+  async function fill(): Promise<ObjectRef<Float64Array>[]> {
+    await init({ address: 'local', numCpus: 2, objectStoreMemoryBytes: 64 * MIB })
+    const refs: ObjectRef<Float64Array>[] = []
+    for (let i = 0; i < OBJECTS; i++) refs.push(await put(new Float64Array(FLOATS).fill(i)))
+    return refs
+  }
+
+  it('spills to S3, restores, and leaves nothing there when the cluster ends', async () => {
+    process.env['VIRGA_SPILL'] = `s3://${BUCKET}/${prefix}`
+    const refs = await fill()
+    await until(async () => ((await storeStats()).totals['spilledBytes'] ?? 0) > 0)
+    expect(await keys()).toBeGreaterThan(0)
+    for (const [i, ref] of refs.entries()) {
+      const array = await get(ref)
+      expect([array.length, array[0], array.at(-1)]).toEqual([FLOATS, i, i])
+    }
+    await shutdown()
+    expect(await keys()).toBe(0)
+  })
+
+  it('the disk comes first where it is named first', async () => {
+    process.env['VIRGA_SPILL'] = `disk,s3://${BUCKET}/${prefix}`
+    const refs = await fill()
+    await until(async () => ((await storeStats()).totals['spilledBytes'] ?? 0) > 0)
+    expect(await keys()).toBe(0)
+    expect((await get(refs[0] ?? (await put(new Float64Array(0))))).length).toBe(FLOATS)
+  })
+
+  it('refuses what it does not understand, before anything is started', async () => {
+    process.env['VIRGA_SPILL'] = 'gs://other'
+    const error = await caught(init({ address: 'local' }), UsageError)
+    expect(error.message).toContain('s3://bucket/prefix')
+    await expect(loadBucket(ATTEMPTS, 's3://UPPER', {})).rejects.toThrow(/no address of a bucket/)
+  })
+})
