@@ -1,10 +1,13 @@
 // Runs an example as a user would, in a process of its own, and finds what it left behind.
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, type Dirent } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, type Dirent } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { processesWith } from '../support/processes-with.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
+/** A variable by which its processes are found. */
+const MARK = 'VIRGA_EXAMPLE_MARK'
 
 /** `npm test` asks for a tenth, `npm run test:full` for all. */
 export const SCALE = process.env['VIRGA_TEST_SCALE'] ?? '0.1'
@@ -22,7 +25,6 @@ export interface ExampleEnd {
 /** Its sockets, sessions and temporary files go to a folder of its own, its processes are marked. */
 export class ExampleProcess implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'virga-example-'))
-  readonly #mark = `VIRGA_EXAMPLE_MARK=${this.#folder}`
 
   /** @param path  from the root of the project. */
   async run(path: string, timeoutMs: number): Promise<ExampleEnd> {
@@ -38,7 +40,7 @@ export class ExampleProcess implements Disposable {
         ...env,
         ...folders,
         VIRGA_TEST_SCALE: SCALE,
-        VIRGA_EXAMPLE_MARK: this.#folder,
+        [MARK]: this.#folder,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: timeoutMs,
@@ -63,10 +65,7 @@ export class ExampleProcess implements Disposable {
   }
 
   #processes(): string[] {
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .filter((pid) => environmentOf(pid).includes(this.#mark))
-      .map((pid) => `process ${pid}`)
+    return processesWith(MARK, this.#folder).map((pid) => `process ${String(pid)}`)
   }
 
   /** Empty folders may stay: only what a program wrote counts. */
@@ -85,15 +84,5 @@ export class ExampleProcess implements Disposable {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
       }
     }
-  }
-}
-
-/** Nothing for a process that ended meanwhile, and for one of another user. */
-function environmentOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return ''
-    throw error
   }
 }

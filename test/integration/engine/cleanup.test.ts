@@ -1,10 +1,11 @@
 // Nothing is left behind, however a program ends: no process, no file in /dev/shm, no socket, no
 // folder. Each program has a runtime folder of its own, by which its processes are told.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, existsSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, existsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { processesWith } from '../../support/processes-with.ts'
 import { until } from '../../support/waiting.ts'
 
 const PROGRAM = join(import.meta.dirname, 'fixtures/leaves.ts')
@@ -49,20 +50,8 @@ async function start(how: string, program = PROGRAM): Promise<Started> {
   return { child, ended, output, ...(JSON.parse(line) as { raylet: number; actor: number }) }
 }
 
-/** Every process that was started with the runtime folder of this test, itself not counted. */
-function processes(): number[] {
-  const found: number[] = []
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
-    try {
-      const environ = readFileSync(`/proc/${name}/environ`, 'utf8')
-      if (environ.includes(`XDG_RUNTIME_DIR=${runtimeDir}\0`)) found.push(Number(name))
-    } catch {
-      // It has just ended, or belongs to somebody else.
-    }
-  }
-  return found
-}
+/** Every process that was started with the runtime folder of this test. */
+const processes = (): number[] => processesWith('XDG_RUNTIME_DIR', runtimeDir)
 
 function sessions(): string[] {
   const folder = join(runtimeDir, 'virga')

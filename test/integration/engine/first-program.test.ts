@@ -1,12 +1,13 @@
 // The first program of the README, as a user runs it: node app.ts, no loader. It must leave
 // nothing.
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
+import { processesWith } from '../../support/processes-with.ts'
 import { until } from '../../support/waiting.ts'
 
 const app = fileURLToPath(new URL('../../../examples/app.ts', import.meta.url))
@@ -18,19 +19,7 @@ it('prints [1, 4, 9] and 16, and leaves no session, process or shared memory beh
   expect(stdout).toBe('[ 1, 4, 9 ]\n16\n')
   expect(stderr).toBe('')
   await until(() => readdirSync(join(runtimeDir, 'virga')).length === 0)
-  await until(() => processesWith(runtimeDir).length === 0)
+  await until(() => processesWith('XDG_RUNTIME_DIR', runtimeDir).length === 0)
   expect(readdirSync('/dev/shm').filter((name) => name.includes('virga'))).toEqual([])
   rmSync(runtimeDir, { recursive: true })
 })
-
-/** Processes whose environment names this folder: raylets and workers of the test's cluster. */
-function processesWith(folder: string): string[] {
-  return readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid) || pid === String(process.pid)) return false
-    try {
-      return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(folder)
-    } catch {
-      return false // it has ended, or belongs to somebody else
-    }
-  })
-}
