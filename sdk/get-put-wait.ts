@@ -74,6 +74,7 @@ export async function wait<R extends ObjectRef>(
 /**
  * Cancel the task that makes this object: `get` then throws TaskCancelledError at once.
  * @param o  force (false): kill its worker; recursive (true): cancel what it submitted.
+ * @throws UsageError for the call of an actor by force: its worker is the actor.
  */
 export async function cancel(
   target: ObjectRef | ObjectRefStream<unknown>,
@@ -86,9 +87,9 @@ export async function cancel(
       'cancel({ force: true }) ends a process, and inline mode has none: leave force out',
     )
   }
-  if (target instanceof RefStream) await target.cancel(options)
-  else if (isObjectRef(target)) worker.cancel(target, options)
-  else throw notRef('cancel()', target)
+  const ref: unknown = target instanceof RefStream ? target.completed : target
+  if (!isObjectRef(ref)) throw notRef('cancel()', target)
+  worker.cancel(ref, options)
 }
 
 function notRef(call: string, value: unknown): UsageError {

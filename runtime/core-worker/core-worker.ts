@@ -44,7 +44,7 @@ import { StoreClient, type ObjectMemory } from './store-client.ts'
 import { Tally } from './tally.ts'
 import { Submitter } from './submit.ts'
 import { TaskEnds } from './task-ends.ts'
-import type { TaskKind } from './task-kind.ts'
+import { refuseForce, type TaskKind } from './task-kind.ts'
 import type { TaskRecord } from './task-record.ts'
 import { Values } from './values.ts'
 
@@ -202,10 +202,13 @@ export class CoreWorker {
     return refOf(entry, this.references)
   }
 
+  /** @throws UsageError for the call of an actor by force. */
   cancel(ref: ObjectRef, options: { force: boolean; recursive: boolean }): void {
     const entry = entryIn(ref, this.references)
-    if (entry.task !== undefined) this.submitter.cancel(entry.task, options)
-    else if (entry.pending && entry.sharing?.ownerAddress !== undefined) {
+    if (entry.task !== undefined) {
+      if (options.force) refuseForce(entry.task.kind)
+      this.submitter.cancel(entry.task, options)
+    } else if (entry.pending && entry.sharing?.ownerAddress !== undefined) {
       const objectId = this.references.idOf(entry)
       this.peers.dial(entry.sharing.ownerAddress).with((channel) => {
         channel.notify('cancelObject', { objectId, ...options })

@@ -35,11 +35,8 @@ export class RefStream implements AsyncIterable<ObjectRef> {
     for await (const ref of this) yield await this.#worker.getter.getOne(ref)
   }
 
-  cancel(options: { force?: boolean; recursive?: boolean } = {}): Promise<void> {
-    this.#worker.submitter.cancel(this.#state.record, {
-      force: options.force ?? false,
-      recursive: options.recursive ?? true,
-    })
+  cancel(): Promise<void> {
+    this.#worker.submitter.cancel(this.#state.record, { force: false, recursive: true })
     return Promise.resolve()
   }
 

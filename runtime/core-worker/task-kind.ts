@@ -1,5 +1,6 @@
 // What all calls of one remote function (or actor method) with one set of options share.
 // Made once by remote()/options(), so that a call itself allocates only what is its own.
+import { UsageError } from '../common/errors.ts'
 import type { ActorId, JobId } from '../common/ids.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type { ClassSpec, FunctionIdentity } from '../protocol/messages.ts'
@@ -61,4 +62,13 @@ export class Timing {
     // A task that turns out slow must stop the pushing ahead at once, not ten tasks later.
     if (runMs > this.#averageMs * 4) this.#averageMs = runMs
   }
+}
+
+/** @throws UsageError for the call of an actor. */
+export function refuseForce({ kind, name }: TaskKind): void {
+  if (kind !== 'actor') return
+  throw new UsageError(
+    `${name} is the call of an actor: cancel() by force would end the actor with it. Leave force ` +
+      'out, or end the actor with kill()',
+  )
 }
