@@ -13,7 +13,7 @@ import type {
 } from '../runtime/common/surface.ts'
 import { actorHandleOf } from '../runtime/core-worker/actor-calls.ts'
 import { actorTargetOf, isActorHandle } from '../runtime/core-worker/actor-handle.ts'
-import { ExitActor } from '../runtime/core-worker/worker-side.ts'
+import { ExitActor } from '../runtime/core-worker/home-actor.ts'
 import { currentWorker, findWorker } from './current.ts'
 
 /**

@@ -18,6 +18,13 @@ import { Scope, type ScopeParts } from './scope.ts'
 
 type StartActor = ClientNotices['startActor']
 
+/** Thrown by exitActor(): ends the actor once the call has been answered. */
+export class ExitActor extends Error {}
+
+/** @param by  the method, or the constructor. */
+export const exitedItself = (className: string, by: string): ActorDiedError =>
+  new ActorDiedError(`${className} ended itself: ${by} called exitActor()`)
+
 /** One life of an actor, in this process. */
 export class HomeActor {
   readonly actorId: ActorId
@@ -67,8 +74,10 @@ export function constructorFailure(
   error: unknown,
 ): VirgaError {
   if (error instanceof VirgaError && !(error instanceof TaskCancelledError)) return error
+  const name = `${className} constructor`
+  if (error instanceof ExitActor) return exitedItself(className, name)
   const cause = taskErrorOf(error, {
-    name: `${className} constructor`,
+    name,
     taskId: toHex(actorId),
     actorId: toHex(actorId),
     nodeId: toHex(options.welcome.nodeId),

@@ -1,6 +1,6 @@
 // What makes a core-worker a worker: it runs pushed tasks, or is the home of one actor.
 import { toWire } from '../common/error-wire.ts'
-import { ActorDiedError, VirgaError } from '../common/errors.ts'
+import { VirgaError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
 import type { Clock } from '../common/clock.ts'
 import { WORKER_EXIT_GRACE_MS } from '../common/limits.ts'
@@ -11,7 +11,14 @@ import { ARGUMENT_INLINE, readStored } from '../protocol/task-frames.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { Executor } from './execute.ts'
 import { asSystemFailure } from './failure.ts'
-import { constructActor, constructorFailure, methodMissing, type HomeActor } from './home-actor.ts'
+import {
+  constructActor,
+  constructorFailure,
+  ExitActor,
+  exitedItself,
+  methodMissing,
+  type HomeActor,
+} from './home-actor.ts'
 import { IdleCollector } from './idle-collector.ts'
 import type { PushedTask } from './pushed-task.ts'
 import { ReplyWriter } from './reply-writer.ts'
@@ -32,9 +39,6 @@ export interface WorkerSideDeps {
   /** Ends this process (or this in-process worker). */
   exit(code: number): void
 }
-
-/** Thrown by exitActor(): ends the actor once the call has been answered. */
-export class ExitActor extends Error {}
 
 export class WorkerSide {
   readonly #worker: CoreWorker
@@ -214,11 +218,7 @@ export class WorkerSide {
     raylet.notify('actorExiting', { actorId: actor.actorId })
     raylet.flush()
     this.#leaveOnceIdle(WORKER_EXIT_GRACE_MS)
-    return asSystemFailure(
-      new ActorDiedError(
-        `${actor.className} ended itself: ${task.template.name} called exitActor()`,
-      ),
-    )
+    return asSystemFailure(exitedItself(actor.className, task.template.name))
   }
 
   /**
