@@ -56,9 +56,7 @@ export async function kill(handle: AnyActorHandle, o?: KillOptions): Promise<voi
   if (!isActorHandle(handle)) {
     throw new UsageError(`kill() takes an actor handle, got ${showValue(handle)}`)
   }
-  const worker = currentWorker('kill()')
-  const actorId = await worker.registry.settledId(actorTargetOf(handle).info.actorId)
-  await worker.deps.raylet.request('killActor', { actorId, noRestart })
+  await currentWorker('kill()').registry.kill(actorTargetOf(handle).info, noRestart)
 }
 
 /** End this actor from inside one of its methods; its other pending calls fail. Never returns. */

@@ -10,12 +10,16 @@ import { actorObjectId } from './references.ts'
 
 const NOTHING = new Uint8Array()
 
+type Unmade = Omit<ActorSpec, 'args'>
+
 export class ActorRegistry {
   readonly #worker: CoreWorker
   /** Creations on their way to the raylet. */
   readonly #creating = new Map<ActorId, Promise<ActorInfo>>()
   /** Handles that getIfExists gave another actor: the id they were made with, and the real one. */
   readonly #realIds = new Map<ActorId, ActorId>()
+  /** Of those that wait for the arguments of their constructor: what has them never be made. */
+  readonly #givingUp = new Map<ActorId, () => void>()
   /** Entries of actors whose creation is not registered yet. */
   readonly #unregistered = new Set<ObjectEntry>()
 
@@ -39,15 +43,24 @@ export class ActorRegistry {
   }
 
   /** Registers an actor with the raylet once its constructor's arguments are in. */
-  create(spec: Omit<ActorSpec, 'args'>, args: readonly unknown[], entry: ObjectEntry): void {
+  create(spec: Unmade, args: readonly unknown[], entry: ObjectEntry): void {
     const { actorId } = spec
     const { ready, holds } = this.#worker.submitter.constructorArguments(args)
     // A restart runs the constructor again: what its arguments refer to lives as long as the actor.
     this.#worker.references.share(entry, holds)
-    const creating = ready.then(
-      (encoded) => this.#worker.deps.raylet.request('createActor', { ...spec, args: encoded }),
-      (error: Error) => this.#argumentFailed(spec, error),
-    )
+    const givenUp = Promise.withResolvers<undefined>()
+    this.#givingUp.set(actorId, () => {
+      givenUp.resolve(undefined)
+    })
+    const creating = Promise.race([ready, givenUp.promise])
+      .finally(() => this.#givingUp.delete(actorId))
+      .then(
+        (encoded) =>
+          encoded === undefined
+            ? this.#neverMade(spec, killedUnmade(spec))
+            : this.#worker.deps.raylet.request('createActor', { ...spec, args: encoded }),
+        (error: Error) => this.#neverMade(spec, argumentFailed(spec, error), error),
+      )
     this.#unregistered.add(entry)
     const registered = (info?: ActorInfo): void => {
       this.#unregistered.delete(entry)
@@ -62,17 +75,14 @@ export class ActorRegistry {
     this.#creating.set(actorId, creating)
   }
 
-  /** Its handle may have gone anywhere: all hear from the raylet that it will never be. */
-  async #argumentFailed(spec: Omit<ActorSpec, 'args'>, error: Error): Promise<never> {
-    const { className, actorId } = spec
-    const failed = new ActorDiedError(
-      `the constructor of ${className} never ran, for one of its arguments failed: ` +
-        `${error.message}. Create it again with one that does not.`,
-      { cause: error, data: { actorId: toHex(actorId), className, mayHaveRun: false } },
-    )
+  /**
+   * Its handle may have gone anywhere: all hear from the raylet that it will never be.
+   * @param here  what this process is told, if not the same.
+   */
+  async #neverMade(spec: Unmade, failed: ActorDiedError, here: Error = failed): Promise<never> {
     const dead = { ...spec, args: NOTHING, failed: toWire(failed) }
     await Promise.allSettled([this.#worker.deps.raylet.request('createActor', dead)])
-    throw error
+    throw here
   }
 
   /** An entry that counts the handles of an actor. */
@@ -116,9 +126,41 @@ export class ActorRegistry {
     return { ...view, actorId }
   }
 
-  /** Waits until a created actor is known under its real id (getIfExists may find another). */
-  async settledId(actorId: ActorId): Promise<ActorId> {
-    const info = await (this.#creating.get(actorId) ?? Promise.resolve(undefined))
-    return info?.actorId ?? this.realId(actorId)
+  /** Ends an actor, or one of its lives; one that is dead already, or was never made, stays so. */
+  async kill({ actorId }: ActorInfo, noRestart: boolean): Promise<void> {
+    const giveUp = this.#givingUp.get(actorId)
+    if (giveUp !== undefined) {
+      if (noRestart) giveUp()
+      return // no life of it has begun
+    }
+    const creating = this.#creating.get(actorId)
+    if (creating !== undefined && (await refused(creating))) return
+    // Asked only now: getIfExists may have found another.
+    await this.#worker.deps.raylet.request('killActor', {
+      actorId: this.realId(actorId),
+      noRestart,
+    })
   }
+}
+
+const refused = (creating: Promise<unknown>): Promise<boolean> =>
+  creating.then(
+    () => false,
+    () => true,
+  )
+
+function argumentFailed({ actorId, className }: Unmade, error: Error): ActorDiedError {
+  return new ActorDiedError(
+    `the constructor of ${className} never ran, for one of its arguments failed: ` +
+      `${error.message}. Create it again with one that does not.`,
+    { cause: error, data: { actorId: toHex(actorId), className, mayHaveRun: false } },
+  )
+}
+
+function killedUnmade({ actorId, className }: Unmade): ActorDiedError {
+  return new ActorDiedError(
+    `actor ${className} is dead: it was killed with kill() before its constructor ran. Create a ` +
+      'new one.',
+    { data: { actorId: toHex(actorId), className, mayHaveRun: false } },
+  )
 }
