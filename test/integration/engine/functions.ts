@@ -1,5 +1,13 @@
 // Remote functions and classes of the engine's tests: a module of its own, as a user would have it.
-import { exitActor, limiter, remote, runtimeContext, type ActorHandle, type ObjectRef } from 'virga'
+import {
+  exitActor,
+  limiter,
+  remote,
+  runtimeContext,
+  type ActorHandle,
+  type ObjectRef,
+  type Queue,
+} from 'virga'
 
 export const square = remote((x: number) => x * x)
 export const add = remote((a: number, b: number) => a + b)
@@ -494,3 +502,37 @@ export const waitsForFile = remote(async (file: string) => {
   while (!existsSync(file)) await new Promise((resolve) => setTimeout(resolve, 5))
   return attempt
 })
+
+/** Tries to take the buffer of its argument away, and still reads it after that. */
+export const transfers = remote((array: Float64Array): { refused: number; last: number } => {
+  const { buffer } = array
+  const tries = [
+    () => structuredClone(array, { transfer: [buffer as ArrayBuffer] }),
+    () => {
+      new MessageChannel().port1.postMessage(array, [buffer as ArrayBuffer])
+    },
+    () => (buffer as ArrayBuffer).transfer(),
+  ]
+  let refused = 0
+  for (const each of tries) {
+    try {
+      each()
+    } catch {
+      refused += 1
+    }
+  }
+  return { refused, last: array.at(-1) ?? Number.NaN }
+})
+
+/** Reads the array again and again, for ever. */
+export const readsOn = remote(
+  async (box: { ref: ObjectRef<Float64Array> }, started: Queue<number>) => {
+    for (let round = 0; ; round += 1) {
+      const { get } = await import('virga')
+      const array = await get(box.ref)
+      if (array.some((x) => x !== array[0])) throw new Error('read something else')
+      if (round === 2) await started.put(process.pid)
+    }
+  },
+  { maxRetries: 0 },
+)
