@@ -66,12 +66,14 @@ export function toResources(set: ResourceSet): Resources {
 
 /** `{CPU: 0.5, memory: 1 GiB}`, for messages. */
 export function showResources(set: ResourceSet): string {
-  const amounts = toResources(set)
-  const parts = Object.keys(amounts).map((name) => {
-    const amount = amounts[name] ?? 0
-    return `${name}: ${name === MEMORY ? showBytes(amount) : amount}`
-  })
+  const parts = Object.keys(set).map((name) => `${name}: ${showAmount(set, name)}`)
   return parts.length === 0 ? 'nothing' : `{${parts.join(', ')}}`
+}
+
+/** `0.5`, or `1 GiB` of memory: one amount of a set. */
+export function showAmount(set: ResourceSet, name: string): string {
+  const units = unitsOf(set, name)
+  return name === MEMORY ? showBytes(units) : String(units / unitsPerOne(name))
 }
 
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const

@@ -17,6 +17,7 @@
 import { assert } from '../common/assert.ts'
 import type { ResourceLedger } from '../common/resource-ledger.ts'
 import { ledgersOf } from './placement.ts'
+import { workerlessOf } from './pools.ts'
 import type { Actor, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 
 /** @throws AssertionError that names the invariant. */
@@ -24,7 +25,7 @@ export function check(state: RayletState): void {
   checkLedgers(state)
   for (const worker of state.workers.values()) checkWorker(state, worker)
   for (const lease of state.leases.values()) checkLease(state, lease)
-  for (const lease of state.workerless) {
+  for (const lease of workerlessOf(state)) {
     assert(state.leases.has(lease.leaseId), `R4: lease ${String(lease.leaseId)} is forgotten`)
   }
   assert(state.workers.size <= state.config.workersMax, `R5: ${String(state.workers.size)} workers`)
@@ -78,7 +79,7 @@ function checkLease(state: RayletState, lease: Lease): void {
   if (lease.actor !== undefined) {
     assert(lease.actor.lease === lease, `R3: the actor of lease ${id} does not know it`)
   }
-  const waits = state.workerless.has(lease)
+  const waits = lease.pool.workerless.has(lease)
   assert(waits === (lease.worker === undefined), `R4: lease ${id} has a worker and waits for one`)
   if (lease.worker === undefined) return
   assert(lease.worker.lease === lease, `R2: the worker of lease ${id} has another lease`)

@@ -6,7 +6,7 @@ import { removeWaitsOf } from './deadlock.ts'
 import { endGroupsOf } from './groups.ts'
 import { endLease } from './leases.ts'
 import { forgetTokensOf } from './limiters.ts'
-import { forgetPoolsOf } from './pools.ts'
+import { forgetPoolsOf, workerlessOf } from './pools.ts'
 import type { Client, Job, Lease } from './state.ts'
 import type { RayletEvent, Turn } from './turn.ts'
 import {
@@ -122,7 +122,7 @@ function windDown(turn: Turn, job: Job): void {
   job.over = true
   endActorsOf(turn, job)
   job.turns.clear()
-  for (const lease of [...turn.state.workerless]) {
+  for (const lease of [...workerlessOf(turn.state)]) {
     if (lease.jobId === job.jobId) endLease(turn, lease)
   }
   for (const worker of turn.state.workers.values()) {

@@ -12,6 +12,7 @@ import { actorGone, endActor, willEnd } from './actor-end.ts'
 import { endGroup } from './groups.ts'
 import { endLease, refuseClass } from './leases.ts'
 import { nodeDrains } from './placement.ts'
+import { workerlessOf } from './pools.ts'
 import { askBack } from './reclaim.ts'
 import type { RayletEvent, Turn } from './turn.ts'
 import { askToExit } from './workers.ts'
@@ -52,5 +53,5 @@ function refuseWhatWaits(turn: Turn): void {
   for (const group of [...state.groups.values()]) {
     if (group.state === 'PENDING') endGroup(turn, group, nodeDrains(group.spec.name))
   }
-  for (const lease of [...state.workerless]) endLease(turn, lease)
+  for (const lease of [...workerlessOf(state)]) endLease(turn, lease)
 }

@@ -237,7 +237,7 @@ function tryLease(turn: Turn, wish: Wish, { failed, reserved }: Round): Lease | 
     waits: new Set(),
   }
   state.leases.set(lease.leaseId, lease)
-  awaitWorker(state, lease)
+  awaitWorker(lease)
   const job = state.jobs.get(wish.jobId)
   if (job !== undefined) job.leaseCount += 1
   return lease
@@ -279,7 +279,7 @@ export function endLease(turn: Turn, lease: Lease): void {
   const { state } = turn
   if (!state.leases.delete(lease.leaseId)) return
   giveBack(state, lease)
-  awaitNoWorker(state, lease)
+  awaitNoWorker(lease)
   const job = state.jobs.get(lease.jobId)
   if (job !== undefined) job.leaseCount -= 1
   if (lease.worker !== undefined) lease.worker.lease = undefined

@@ -93,14 +93,17 @@ export function warmest({ idle }: Pool): Worker | undefined {
   return idle[index]
 }
 
-export function awaitWorker(state: RayletState, lease: Lease): void {
-  state.workerless.add(lease)
+export function awaitWorker(lease: Lease): void {
   lease.pool.workerless.add(lease)
   lease.pool.newLeases += 1
 }
 
 /** It has got one, or has ended. */
-export function awaitNoWorker(state: RayletState, lease: Lease): void {
-  state.workerless.delete(lease)
+export function awaitNoWorker(lease: Lease): void {
   lease.pool.workerless.delete(lease)
+}
+
+/** The leases that hold their resources and wait for a worker. */
+export function* workerlessOf(state: RayletState): Iterable<Lease> {
+  for (const { workerless } of state.pools.values()) yield* workerless
 }

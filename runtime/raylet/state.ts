@@ -247,8 +247,6 @@ export interface RayletState {
   readonly pools: Map<string, Pool>
   /** Bounded by the node's resources, but for demands of nothing: those by what is wanted. */
   readonly leases: Map<LeaseId, Lease>
-  /** Leases that hold their resources and wait for a worker, oldest first. */
-  readonly workerless: Set<Lease>
   /** Those that programs made and hold, and DEAD_ACTORS_MAX dead ones. */
   readonly actors: Map<ActorId, Actor>
   /** Connected processes by actor that lives or is to be made. */
@@ -293,7 +291,6 @@ export function createState(config: NodeConfig): RayletState {
     workers: new Map(),
     pools: new Map(),
     leases: new Map(),
-    workerless: new Set(),
     actors: new Map(),
     watchers: new Map(),
     deadActors: new RecentSet(DEAD_ACTORS_MAX),

@@ -1,9 +1,10 @@
 // Why each thing that waits does (pure): what `virga status --why` shows. One row for each shape that
 // waits: how many, since when, for what. Nothing waits in silence.
 import { toHex } from '../common/ids.ts'
-import { toResources, type ResourceSet } from '../common/resources.ts'
+import { lacking, showAmount, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
+import { workerlessOf } from './pools.ts'
 import type { Actor, Limiter, RayletState, SchedulingClass } from './state.ts'
 import { freeOf } from './state-rows.ts'
 
@@ -16,7 +17,7 @@ export function whyRows(state: RayletState, nowMs: number): StateRow[] {
     }
     for (const actor of job.pendingActors) rows.push(whyActor(state, actor, nowMs))
   }
-  for (const lease of state.workerless) {
+  for (const lease of workerlessOf(state)) {
     const name = lease.actor?.spec.className ?? lease.spec.name
     const kind = lease.actor === undefined ? 'task' : 'actor'
     const why = 'its worker is being started'
@@ -139,11 +140,10 @@ const whyNothing = (state: RayletState): string =>
   state.fenced ? 'the GCS has not answered this node for too long' : 'it is next in turn'
 
 function whyDemand(state: RayletState, demand: ResourceSet, shape: WaitingShape): StateRow {
-  const needs = toResources(demand)
-  const free = toResources(freeOf(state))
-  const lacking = Object.entries(needs)
-    .filter(([name, amount]) => (amount ?? 0) > (free[name] ?? 0))
-    .map(([name, amount]) => `needs ${name}: ${String(amount)}, ${String(free[name] ?? 0)} free`)
-  const why = lacking.length > 0 ? lacking.join('; ') : whyNothing(state)
-  return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: needs, why }
+  const free = freeOf(state)
+  const needs = lacking(demand, free).map(
+    (name) => `needs ${name}: ${showAmount(demand, name)}, ${showAmount(free, name)} free`,
+  )
+  const why = needs.length > 0 ? needs.join('; ') : whyNothing(state)
+  return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: toResources(demand), why }
 }

@@ -36,7 +36,7 @@ export function attachWorkers(
     for (const lease of pool.workerless) {
       const worker = warmest(pool)
       if (worker === undefined) break
-      awaitNoWorker(state, lease)
+      awaitNoWorker(lease)
       setPhase(worker, 'LEASED')
       worker.lease = lease
       lease.worker = worker

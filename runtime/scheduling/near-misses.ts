@@ -1,12 +1,5 @@
 // Why a demand fits nowhere, for people: what the nodes that come closest lack.
-import {
-  MEMORY,
-  lacking,
-  showBytes,
-  unitsOf,
-  unitsPerOne,
-  type ResourceSet,
-} from '../common/resources.ts'
+import { lacking, showAmount, unitsOf, type ResourceSet } from '../common/resources.ts'
 import type { ClusterView, NodeView } from './cluster-view.ts'
 import { matchesLabels, type LabelSelector } from './labels.ts'
 
@@ -54,8 +47,8 @@ export function showLack(
   const shown = node.nodeId === preferredId ? 'this node' : `node ${node.nodeId}`
   return lacking(demand, node.totals)
     .map((name) => {
-      const wanted = amountOf(demand, name)
-      return `needs ${name}: ${wanted}, ${shown} has ${amountOf(node.totals, name)}`
+      const wanted = showAmount(demand, name)
+      return `needs ${name}: ${wanted}, ${shown} has ${showAmount(node.totals, name)}`
     })
     .join(', ')
 }
@@ -82,9 +75,4 @@ function distinct(misses: readonly Miss[]): Miss[] {
     if (found.size === MISSES_MAX) break
   }
   return [...found.values()]
-}
-
-function amountOf(set: ResourceSet, name: string): string {
-  const units = unitsOf(set, name)
-  return name === MEMORY ? showBytes(units) : String(units / unitsPerOne(name))
 }

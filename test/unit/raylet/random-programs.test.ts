@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ActorId, JobId, WorkerId } from '../../../runtime/common/ids.ts'
+import { workerlessOf } from '../../../runtime/raylet/pools.ts'
 import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
 import { aClass, Brain, units } from './brain.ts'
 
@@ -41,7 +42,7 @@ class World {
     // DR1: once draining, nothing new is begun.
     if (this.brain.state.draining) {
       expect(effects.filter(beginsSomething)).toEqual([])
-      expect(this.brain.state.workerless.size).toBe(0)
+      expect([...workerlessOf(this.brain.state)]).toEqual([])
     }
     for (const effect of effects) if (effect.kind === 'signal') this.#dying.add(effect.worker)
   }

@@ -17,6 +17,12 @@ describe('what waits says why', () => {
     expect(why(brain)).toEqual([['task', 2, 'needs CPU: 1, 0 free']])
   })
 
+  test('tasks: for memory, as it is read', () => {
+    const brain = aBusyNode({ resources: { CPU: 2, memory: 2 ** 30 } })
+    brain.want('driver1', 0, 2, { demand: units({ memory: 3 * 2 ** 28 }) })
+    expect(why(brain)).toEqual([['task', 1, 'needs memory: 768 MiB, 256 MiB free']])
+  })
+
   test('tasks of a group: for the group, or for its bundles', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
     brain.want('driver1', 0, 1, {})
