@@ -7,8 +7,9 @@
 // Invariants:
 //   GO1. A node publishes only when some resource has moved by an eighth of its total since it last
 //        did, and at most once in ROUND_MS. Versions count up within an epoch of the node.
-//   GO2. A round sends at most FANOUT messages of at most ENTRIES_MAX loads: the traffic of a node
-//        has a bound whatever happens in the cluster. All peers but one are of the own zone.
+//   GO2. A round sends at most FANOUT messages of at most ENTRIES_MAX loads, and in some rounds a
+//        digest, which has an entry for each node that is known: the traffic of a node has a bound
+//        whatever happens in the cluster. All peers but one are of the own zone.
 //   GO3. Only members are heard of: loads of unknown or ended nodes are dropped, so what is kept is
 //        bounded by the membership.
 //   GO4. Messages may be lost, doubled and reordered: what hot rounds miss, digests repair.

@@ -2,8 +2,8 @@
 //   PACK           as few nodes as it takes         STRICT_PACK    one node
 //   SPREAD         as many nodes as there are       STRICT_SPREAD  a node for each bundle
 // Large bundles first, nodes in the strategy's order, and back from a dead end: exact for small
-// groups, and SEARCH_STEPS_MAX long at most, after which the group is said to wait, never to be
-// infeasible. PACK takes one node whenever one is enough; SPREAD a node for each whenever it can.
+// groups; after SEARCH_LOOKS_MAX the group is said to wait, never to be infeasible. PACK takes one
+// node whenever one is enough; SPREAD a node for each whenever it can.
 // The result is a plan; the nodes then prepare all bundles and commit them, or return them all.
 // Source: Ray bundle_scheduling_policy.cc; placement_group_resource_manager.h (two phases).
 import { NO_RESOURCES, addResources, fits, type ResourceSet } from '../common/resources.ts'
@@ -19,8 +19,13 @@ export type BundlePlan =
   | { readonly kind: 'WAIT' }
   | { readonly kind: 'INFEASIBLE'; readonly reason: string }
 
-/** Nodes tried for bundles before a search is given up: some milliseconds at 1,000 nodes. */
-const SEARCH_STEPS_MAX = 10_000
+/**
+ * How many nodes are looked at before a search is given up, each once for each bundle that is
+ * tried, beside those of a search without dead ends: some 30 ms of CPU, measured 2026-11. Up to
+ * four searches follow each other: SPREAD begins with STRICT_SPREAD, and what fits not now may fit
+ * ever.
+ */
+const SEARCH_LOOKS_MAX = 1_000_000
 
 /** Plan all bundles at once; deterministic. */
 export function placeBundles(
@@ -41,10 +46,17 @@ interface Room {
   readonly left: Record<string, number>
   /** Bundles in it. */
   count: number
+  /** Rooms of one twin key are as good as each other; undefined: not known since it changed. */
+  twin: string | undefined
 }
 
 const roomsOf = (nodes: readonly NodeView[], side: 'free' | 'totals'): Room[] =>
-  nodes.map((node) => ({ nodeId: node.nodeId, left: { ...node[side] }, count: 0 }))
+  nodes.map(({ nodeId, [side]: left }) => ({
+    nodeId,
+    left: { ...left },
+    count: 0,
+    twin: undefined,
+  }))
 
 type Arrangement =
   | { readonly kind: 'FOUND'; readonly nodeIds: readonly string[] }
@@ -93,18 +105,19 @@ class Search {
   readonly #rooms: readonly Room[]
   readonly #prefer: Preference
   readonly #nodeIds: string[] = []
-  #stepsLeft = SEARCH_STEPS_MAX
+  #looksLeft: number
 
   constructor(bundles: readonly ResourceSet[], rooms: readonly Room[], prefer: Preference) {
     this.#bundles = bundles
     this.#order = largestFirst(bundles, rooms)
     this.#rooms = rooms
     this.#prefer = prefer
+    this.#looksLeft = bundles.length * rooms.length + SEARCH_LOOKS_MAX
   }
 
   run(): Arrangement {
     if (this.#settle(0)) return { kind: 'FOUND', nodeIds: this.#nodeIds }
-    return { kind: this.#stepsLeft <= 0 ? 'GIVEN_UP' : 'NONE' }
+    return { kind: this.#looksLeft <= 0 ? 'GIVEN_UP' : 'NONE' }
   }
 
   #settle(depth: number): boolean {
@@ -112,12 +125,12 @@ class Search {
     if (index === undefined) return true
     const bundle = this.#bundles[index] ?? NO_RESOURCES
     const tried = new Set<string>()
+    this.#looksLeft -= this.#rooms.length
     for (const room of this.#prefer(this.#rooms.filter((each) => fits(bundle, each.left)))) {
-      if (this.#stepsLeft <= 0) return false
+      if (this.#looksLeft <= 0) return false
       const twin = twinKey(room)
       if (tried.has(twin)) continue // as hopeless as the one before
       tried.add(twin)
-      this.#stepsLeft -= 1
       move(room, bundle, 1)
       this.#nodeIds[index] = room.nodeId
       if (this.#settle(depth + 1)) return true
@@ -127,10 +140,14 @@ class Search {
   }
 }
 
-const twinKey = ({ left, count }: Room): string => `${String(count)} ${JSON.stringify(left)}`
+function twinKey(room: Room): string {
+  room.twin ??= `${String(room.count)} ${JSON.stringify(room.left)}`
+  return room.twin
+}
 
 function move(room: Room, bundle: ResourceSet, sign: 1 | -1): void {
   room.count += sign
+  room.twin = undefined
   for (const name in bundle) {
     room.left[name] = (room.left[name] ?? 0) - sign * (bundle[name] ?? 0)
   }

@@ -59,6 +59,31 @@ describe('placement of bundles', () => {
     })
   })
 
+  test('a search without end is given up by how many nodes were looked at: the group waits', () => {
+    // 59 licences for 60 bundles, no two nodes alike: every order of them is another dead end.
+    const nodes = Array.from({ length: 1_000 }, (_, index): NodeView => {
+      const has = { CPU: 640_000, licence: index < 59 ? 10_000 : 0, other: index + 1 }
+      return { nodeId: `n${String(index)}`, totals: has, free: has, labels: {} }
+    })
+    let looks = 0
+    const bundle = {
+      get CPU() {
+        looks += 1
+        return 400_000
+      },
+      licence: 10_000,
+    }
+    const bundles = Array.from({ length: 60 }, () => bundle)
+    expect(placeBundles(bundles, new ClusterView(nodes), 'STRICT_SPREAD')).toEqual({ kind: 'WAIT' })
+    expect(looks).toBeLessThan(2_500_000) // a million for each of two searches
+  })
+
+  test('as many bundles as nodes are placed, however many they are', () => {
+    const nodes = Array.from({ length: 1_200 }, (_, index) => aNode(`n${String(index)}`, 1))
+    const bundles = nodes.map(() => 1)
+    expect(new Set(nodeIdsOf(plan(bundles, 'STRICT_SPREAD', nodes))).size).toBe(1_200)
+  })
+
   test('a plan never asks more of a node than it has free', () => {
     const strategies = fc.constantFrom<BundleStrategy>(
       'PACK',
