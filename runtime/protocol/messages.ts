@@ -273,6 +273,8 @@ export interface RayletNotices {
   /** This worker imported modules in an order in which one waits in init() before it is complete:
    *  it is of no use, and later ones must import the entry first. `actorId`: it was to be that. */
   entryFirst: { actorId?: ActorId }
+  /** It was asked to leave because it is idle, and stays for the sake of what it owns. */
+  staying: object
   blocked: {
     waitId: number
     taskId: TaskId

@@ -247,6 +247,7 @@ function noticeStimulus(client: WorkerId, type: BrainNotice, message: object): S
     case 'blocked':
     case 'actorExiting':
     case 'entryFirst':
+    case 'staying':
     case 'killLease':
     case 'actorHandlesGone':
     case 'actorReady':

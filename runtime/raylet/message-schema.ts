@@ -103,6 +103,7 @@ const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
   actorFailed: { actorId: text, error },
   actorExiting: { actorId: text, error: optional(error) },
   entryFirst: { actorId: optional(text) },
+  staying: {},
   blocked: {
     ...{ waitId: count, taskId: text, actorId: optional(text), name: text, on: listOf(waiting) },
     ...{ limit: optional(text), group: optional(text), need: optional(count) },

@@ -103,6 +103,8 @@ export interface Worker {
   memory: MemoryUse | undefined
   /** Set when it was asked to leave because it was idle: it may stay, if it owns objects. */
   mayStay: boolean
+  /** It has said that it does. */
+  stays: boolean
   rssBytes: number
 }
 

@@ -30,7 +30,7 @@ import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
 import type { Client, RayletState } from './state.ts'
 import type { RayletEffect, RayletEvent, Turn } from './turn.ts'
-import { tendWorkers } from './workers.ts'
+import { staying, tendWorkers } from './workers.ts'
 
 /** Take in one event; changes `state` and returns what is to be done, in order. */
 export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
@@ -61,6 +61,9 @@ function apply(turn: Turn, event: RayletEvent): void {
       return
     case 'workerSpawned':
       workerSpawned(turn, event)
+      return
+    case 'staying':
+      staying(turn, event)
       return
     case 'workerExited':
       workerExited(turn, event)

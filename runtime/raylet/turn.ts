@@ -139,6 +139,7 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly client: WorkerId
       readonly actorId: ActorId | undefined
     }
+  | { readonly kind: 'staying'; readonly client: WorkerId }
   | {
       readonly kind: 'createGroup'
       readonly client: WorkerId

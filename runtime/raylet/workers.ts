@@ -139,6 +139,7 @@ function spawn(turn: Turn, pool: Pool, name: string): void {
     cause: undefined,
     memory: undefined,
     mayStay: false,
+    stays: false,
     rssBytes: 0,
   })
   wakeBy(turn, deadlineMs)
@@ -196,6 +197,7 @@ export function askToExit(
   setPhase(worker, 'EXITING')
   worker.cause = overrules ? cause : (worker.cause ?? cause)
   worker.mayStay = cause === 'IDLE'
+  worker.stays = false
   if (!connected) {
     kill(turn, worker, cause)
     return
@@ -250,11 +252,23 @@ export function tendWorkers(turn: Turn): void {
 function missedDeadline(turn: Turn, worker: Worker): void {
   worker.deadlineMs = undefined
   if (worker.phase === 'EXITING' && worker.mayStay) {
-    // It owns objects that others need, so it did not leave: it serves again.
-    worker.cause = undefined
-    worker.mayStay = false
-    becomeIdle(turn, worker)
+    if (worker.stays) serveAgain(turn, worker)
+    // Else it has not come to read the question: given out now, it would leave under its lease.
   } else {
     kill(turn, worker, 'CRASHED')
   }
+}
+
+/** It owns objects that others need, so it did not leave. */
+export function staying(turn: Turn, event: { readonly client: WorkerId }): void {
+  const worker = turn.state.workers.get(event.client)
+  if (worker?.phase !== 'EXITING' || !worker.mayStay) return
+  if (worker.deadlineMs === undefined) serveAgain(turn, worker)
+  else worker.stays = true // asked again at once, it would only say the same
+}
+
+function serveAgain(turn: Turn, worker: Worker): void {
+  worker.cause = undefined
+  worker.mayStay = false
+  becomeIdle(turn, worker)
 }

@@ -32,7 +32,10 @@ export function liveUntilTold(
         return
       }
       // Merely idle: it stays for the sake of what it owns, and serves again.
-      if (reason === 'IDLE' && worker.references.isNeeded) return
+      if (reason === 'IDLE' && worker.references.isNeeded) {
+        raylet.notify('staying', {})
+        return
+      }
       leaving = true
       side.flush()
       // Ends when all is sent, above: the last events may be more than a socket takes at once.

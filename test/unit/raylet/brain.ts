@@ -277,6 +277,10 @@ export class Brain {
     return this.send({ kind: 'unblocked', client: this.id(client), waitId })
   }
 
+  staying(name: string): RayletEffect[] {
+    return this.send({ kind: 'staying', client: this.id(name) })
+  }
+
   tick(byMs: number): RayletEffect[] {
     this.nowMs += byMs
     return this.send({ kind: 'tick' })

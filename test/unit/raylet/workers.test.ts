@@ -30,6 +30,9 @@ function aNodeThatAskedAnIdleOne(): Brain {
   return brain
 }
 
+const phasesOf = (brain: Brain): string[] =>
+  [...brain.state.workers.values()].map((worker) => worker.phase)
+
 describe('workers', () => {
   test('idle ones above the number of CPUs end after a second', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
@@ -89,13 +92,22 @@ describe('workers', () => {
     expect(startingOf(brain)).toBe(0)
   })
 
-  test('one that owns objects may ignore that, and serves again', () => {
+  test('one that owns objects may say that it stays, and serves again', () => {
     const brain = aNodeThatAskedAnIdleOne()
+    brain.staying('w1')
+    brain.staying('w2') // was not asked
     expect(brain.show(brain.tick(5_000))).toEqual([])
-    expect([...brain.state.workers.values()].map((worker) => worker.phase)).toEqual([
-      'IDLE',
-      'IDLE',
-    ])
+    expect(phasesOf(brain)).toEqual(['IDLE', 'IDLE'])
+  })
+
+  test('one that has not answered is given nothing: it may leave yet', () => {
+    const brain = aNodeThatAskedAnIdleOne()
+    expect(phasesOf(brain).toSorted()).toEqual(['EXITING', 'IDLE'])
+    expect(brain.show(brain.tick(60_000))).toEqual([])
+    expect(phasesOf(brain).toSorted()).toEqual(['EXITING', 'IDLE'])
+    brain.staying('w1')
+    brain.staying('w2')
+    expect(phasesOf(brain)).toEqual(['IDLE', 'IDLE'])
   })
 
   test('DR1: one that was asked because it is idle, and stays, is drained as any other', () => {
