@@ -1,4 +1,5 @@
 // Deadlock (issue item 8): who waits for itself is told so, with the chain; who only waits is not.
+// The cases do little but wait, so they wait beside each other.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DeadlockError, GetTimeoutError, TaskError, get, init, put, shutdown } from 'virga'
 import * as fn from './functions.ts'
@@ -25,7 +26,7 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
   })
   afterAll(shutdown)
 
-  it('an actor that awaits a call of its own ends in DeadlockError, and lives on', async () => {
+  it.concurrent('an actor that awaits a call of its own ends in DeadlockError, and lives on', async () => {
     const link = fn.RemoteLink.remote()
     await link.link.run(link)
     const { data, message } = await deadlockOf(link.pass.run(1))
@@ -34,7 +35,7 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
     expect(await link.pass.run(0)).toBe(42)
   })
 
-  it('so does a ring of three actors, which are told the whole chain', async () => {
+  it.concurrent('so does a ring of three actors, which are told the whole chain', async () => {
     const links = [fn.RemoteLink.remote(), fn.RemoteLink.remote(), fn.RemoteLink.remote()] as const
     for (const [i, link] of links.entries()) await link.link.run(links[(i + 1) % 3])
     const { data } = await deadlockOf(links[0].pass.run(3))
@@ -42,7 +43,7 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
     expect(await get(links.map((link) => link.pass.remote(0)))).toEqual([42, 42, 42])
   })
 
-  it('a chain that comes back to an actor with a free place is none', async () => {
+  it.concurrent('a chain that comes back to an actor with a free place is none', async () => {
     const wide = fn.RemoteLink.options({ maxConcurrency: 2 })
     const links = [wide.remote(), wide.remote()] as const
     await links[0].link.run(links[1])
@@ -51,7 +52,7 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
     await deadlockOf(links[0].pass.run(4))
   })
 
-  it('two tasks that wait for each other', async () => {
+  it.concurrent('two tasks that wait for each other', async () => {
     const [one, two] = [fn.RemoteKeeper.remote(), fn.RemoteKeeper.remote()]
     const [a, b] = [fn.waitsAt.remote(one), fn.waitsAt.remote(two)]
     await one.keep.run({ ref: b })
@@ -60,7 +61,7 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
     expect(data['chain']).toEqual(['waitsAt', 'waitsAt', 'waitsAt'])
   })
 
-  it('a wait for any one of two is told when both wait for it', async () => {
+  it.concurrent('a wait for any one of two is told when both wait for it', async () => {
     const [one, two] = [fn.RemoteKeeper.remote(), fn.RemoteKeeper.remote()]
     const first = fn.waitsForAny.remote(one)
     await two.keep.run({ ref: first })
@@ -70,14 +71,14 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
     await deadlockOf(get([first, ...both]))
   })
 
-  it('a wait for any one, of which one runs, is not told', async () => {
+  it.concurrent('a wait for any one, of which one runs, is not told', async () => {
     const keeper = fn.RemoteKeeper.remote()
     const self = fn.waitsForAny.remote(keeper)
     await keeper.keep.run({ ref: await put([self, fn.sleep.remote(1500)]) })
     expect(await get(self)).toBe(1)
   })
 
-  it('a task that waits for one which needs its result', async () => {
+  it.concurrent('a task that waits for one which needs its result', async () => {
     const keeper = fn.RemoteKeeper.remote()
     const outer = fn.waitsAt.remote(keeper)
     const needsIt = fn.echo.remote(outer)
@@ -86,7 +87,7 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
     expect(data['chain']).toEqual(['waitsAt', 'echo', 'echo', 'waitsAt'])
   })
 
-  it('an actor that reads a stream of its own, or awaits a call of its own without returns', async () => {
+  it.concurrent('an actor that reads a stream of its own, or awaits a call of its own without returns', async () => {
     const link = fn.RemoteLink.remote()
     await link.link.run(link)
     await deadlockOf(link.readItems.run())
@@ -94,18 +95,18 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
     expect(await link.pass.run(0)).toBe(42)
   })
 
-  it('a task that holds the only token of a limiter and waits for another under it', async () => {
+  it.concurrent('a task that holds the only token of a limiter and waits for another under it', async () => {
     await deadlockOf(fn.limitedOuter.run())
   })
 
-  it('a wait that ends by itself is no deadlock: its time-out tells', async () => {
+  it.concurrent('a wait that ends by itself is no deadlock: its time-out tells', async () => {
     const keeper = fn.RemoteKeeper.remote()
     const ref = fn.waitsWithLimit.remote(keeper)
     await keeper.keep.run({ ref })
     expect(rootOf(await caught(get(ref), TaskError))).toBeInstanceOf(GetTimeoutError)
   })
 
-  it('deep recursion and slow work are no deadlock', async () => {
+  it.concurrent('deep recursion and slow work are no deadlock', async () => {
     expect(await fn.depth.run(5)).toBe(5)
     const keeper = fn.RemoteKeeper.remote()
     const waiting = fn.waitsAt.remote(keeper)
