@@ -118,6 +118,12 @@ export function nameClaimed(turn: Turn, event: EventOf<'nameClaimed'>): void {
   }
 }
 
+/** Arrow 4: it never had its name. */
+export function claimRefused(turn: Turn, event: EventOf<'claimRefused'>): void {
+  const actor = turn.state.actors.get(event.actorId)
+  if (actor !== undefined) refuseCreation(turn, actor, event.error)
+}
+
 /** getIfExists found a living one: the new actor was never made. */
 function takeExisting(turn: Turn, actor: Actor, existing: Actor): void {
   turn.state.actors.delete(actor.spec.actorId)

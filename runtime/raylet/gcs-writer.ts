@@ -5,8 +5,10 @@
 //        the brain decided.
 //   GW2. An outage of the GCS, of any length, delays what is written and answered; it loses
 //        nothing.
+//   GW3. What the GCS refuses for good is told to who waits for it.
 import { delay, type Clock } from '../common/clock.ts'
 import { fromHex, toHex } from '../common/ids.ts'
+import { VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import { isOutage } from '../gcs/attempts.ts'
 import { claimName, findName, releaseName, type NameRow } from '../gcs/names.ts'
@@ -52,9 +54,12 @@ export class GcsWriter {
       case 'claimName': {
         const { actorId } = effect.holder
         const row = this.#rowOf(effect.holder)
-        this.#inOrder(async () => {
+        const claim = async (): Promise<void> => {
           const holder = holderOf(await claimName(storage, { name, namespace }, row))
           this.#tell({ kind: 'nameClaimed', actorId, holder })
+        }
+        this.#inOrder(claim, (error) => {
+          this.#tell({ kind: 'claimRefused', actorId, error })
         })
         return
       }
@@ -63,9 +68,12 @@ export class GcsWriter {
         return
       case 'findName': {
         const { request } = effect
-        this.#inOrder(async () => {
+        const find = async (): Promise<void> => {
           const holder = holderOf(await findName(storage, { name, namespace }))
           this.#tell({ kind: 'nameFound', request, name, namespace, holder })
+        }
+        this.#inOrder(find, (error) => {
+          this.#tell({ kind: 'findRefused', request, error })
         })
         return
       }
@@ -94,20 +102,22 @@ export class GcsWriter {
     return { actorId: toHex(actorId), owner, sinceMs: Math.round(since) }
   }
 
-  #inOrder(run: () => Promise<void>): void {
-    this.#last = this.#last.then(() => this.#untilDone(run))
+  #inOrder(run: () => Promise<void>, refused?: (error: VirgaError) => void): void {
+    this.#last = this.#last.then(() => this.#untilDone(run, refused))
   }
 
-  /** GW2. All that is written here may be written again. */
-  async #untilDone(run: () => Promise<void>): Promise<void> {
+  /** GW2, GW3. All that is written here may be written again. */
+  async #untilDone(run: () => Promise<void>, refused?: (error: VirgaError) => void): Promise<void> {
     for (let repeats = 0; !this.#closed; repeats += 1) {
       try {
         await run()
         return
       } catch (error) {
+        if (!(error instanceof VirgaError)) throw error // a bug: the process ends
         const fields = { error: String(error) }
         if (!isOutage(error)) {
-          this.#deps.log.error('the GCS could not be written', fields)
+          this.#deps.log.error('the GCS refuses what is written or asked', fields)
+          refused?.(error)
           return
         }
         if (repeats === 0) this.#deps.log.warn('the GCS is away: what it decides waits', fields)

@@ -15,6 +15,7 @@ import {
   createActor,
   findActor,
   killActor,
+  claimRefused,
   nameClaimed,
   nameFound,
   startActor,
@@ -29,7 +30,7 @@ import { grantAll, killLease, returnLease, wantLeases } from './leases.ts'
 import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
 import type { Client, RayletState } from './state.ts'
-import type { RayletEffect, RayletEvent, Turn } from './turn.ts'
+import { refuse, type RayletEffect, type RayletEvent, type Turn } from './turn.ts'
 import { staying, tendWorkers } from './workers.ts'
 
 /** Take in one event; changes `state` and returns what is to be done, in order. */
@@ -149,6 +150,8 @@ type ActorEvent = EventOf<
   | 'createActor'
   | 'nameClaimed'
   | 'nameFound'
+  | 'claimRefused'
+  | 'findRefused'
   | 'findActor'
   | 'watchActor'
   | 'killActor'
@@ -169,6 +172,12 @@ function applyToActor(turn: Turn, event: ActorEvent): void {
       return
     case 'nameFound':
       nameFound(turn, event)
+      return
+    case 'claimRefused':
+      claimRefused(turn, event)
+      return
+    case 'findRefused':
+      refuse(turn, event.request, event.error)
       return
     case 'findActor':
       findActor(turn, event)

@@ -96,6 +96,9 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly namespace: string
       readonly holder: NameHolder | undefined
     }
+  /** The GCS refuses it, for good: such a name it cannot hold, or its row cannot be read. */
+  | { readonly kind: 'claimRefused'; readonly actorId: ActorId; readonly error: VirgaError }
+  | { readonly kind: 'findRefused'; readonly request: number; readonly error: VirgaError }
   | {
       readonly kind: 'findActor'
       readonly request: number

@@ -279,6 +279,17 @@ describe('actors', () => {
     await driver.channel.request('createActor', { ...second, actorId: 'a4' as ActorId })
     expect(await find()).toMatchObject({ actorId: 'a4' })
   })
+
+  test('GW3: a name that the GCS cannot hold is refused to who takes it, and who looks it up', async () => {
+    const driver = await aDriver()
+    const name = 'x'.repeat(2_000)
+    const spec = anActor({ actorId: 'a1' as ActorId, name, owner: 'driver-1-of-test' as WorkerId })
+    const refusal = await caught(driver.channel.request('createActor', spec), UsageError)
+    expect(refusal.message).toContain('use a shorter name')
+    expect(raylet.state.actors.get('a1' as ActorId)?.phase).toBe('DEAD')
+    const find = driver.channel.request('findActor', { name, namespace: 'default' })
+    expect((await caught(find, UsageError)).message).toBe(refusal.message)
+  })
 })
 
 describe('objects', () => {
