@@ -1,26 +1,17 @@
 // Nothing is left behind, however a program ends: no process, no file in /dev/shm, no socket, no
-// folder. Each program has a runtime folder of its own, by which its processes are told.
-import { spawn, type ChildProcess } from 'node:child_process'
+// folder. Each program has a runtime folder of its own, by which its processes are told. They run
+// beside each other: two wait ten seconds for a raylet to give up.
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, existsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Readable } from 'node:stream'
+import { describe, expect, test } from 'vitest'
 import { processesWith } from '../../support/processes-with.ts'
 import { until } from '../../support/waiting.ts'
 
 const PROGRAM = join(import.meta.dirname, 'fixtures/leaves.ts')
 const DRAINS = join(import.meta.dirname, 'fixtures/drains.ts')
-
-let runtimeDir = ''
-let shmBefore = new Set<string>()
-beforeEach(() => {
-  runtimeDir = mkdtempSync(join(tmpdir(), 'virga-cleanup-'))
-  shmBefore = new Set(readdirSync('/dev/shm'))
-})
-afterEach(() => {
-  for (const pid of processes()) process.kill(pid, 'SIGKILL')
-  rmSync(runtimeDir, { recursive: true })
-})
 
 interface Started {
   readonly child: ChildProcess
@@ -30,125 +21,161 @@ interface Started {
   readonly output: { text: string }
 }
 
-async function start(how: string, program = PROGRAM): Promise<Started> {
-  const { VITEST: _vitest, ...env } = process.env
-  const child = spawn(process.execPath, [program, how], {
-    env: { ...env, XDG_RUNTIME_DIR: runtimeDir },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const output = { text: '' }
-  child.stdout.on('data', (chunk: Buffer) => (output.text += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (output.text += chunk.toString()))
-  const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+/** Where one program runs, and what is there of it. */
+class Place {
+  readonly runtimeDir = mkdtempSync(join(tmpdir(), 'virga-cleanup-'))
+  readonly #shmBefore = new Set(readdirSync('/dev/shm'))
+
+  spawn(program: string, ...args: string[]): ChildProcessByStdio<null, Readable, Readable> {
+    const { VITEST: _vitest, ...env } = process.env
+    return spawn(process.execPath, [program, ...args], {
+      env: { ...env, XDG_RUNTIME_DIR: this.runtimeDir },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+  }
+
+  async start(how: string, program = PROGRAM): Promise<Started> {
+    const child = this.spawn(program, how)
+    const output = { text: '' }
+    child.stdout.on('data', (chunk: Buffer) => (output.text += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (output.text += chunk.toString()))
+    const ended = endOf(child)
+    await until(() => output.text.includes('}\n') || child.exitCode !== null)
+    const line = output.text.split('\n').find((each) => each.startsWith('{'))
+    if (line === undefined) throw new Error(`the program did not start: ${output.text}`)
+    return { child, ended, output, ...(JSON.parse(line) as { raylet: number; actor: number }) }
+  }
+
+  /** Every process that was started with its runtime folder. */
+  processes(): number[] {
+    return processesWith('XDG_RUNTIME_DIR', this.runtimeDir)
+  }
+
+  sessions(): string[] {
+    const folder = join(this.runtimeDir, 'virga')
+    return existsSync(folder) ? readdirSync(folder) : []
+  }
+
+  newInShm(): string[] {
+    const names = readdirSync('/dev/shm')
+    return names.filter((name) => name.includes('virga') && !this.#shmBefore.has(name))
+  }
+
+  async expectNothingLeft(): Promise<void> {
+    await until(() => this.processes().length === 0)
+    await until(() => this.sessions().length === 0)
+    await until(() => this.newInShm().length === 0)
+  }
+
+  remove(): void {
+    for (const pid of this.processes()) process.kill(pid, 'SIGKILL')
+    rmSync(this.runtimeDir, { recursive: true })
+  }
+}
+
+function endOf(child: ChildProcess): Started['ended'] {
+  return new Promise((resolve) => {
     child.on('close', (code, signal) => {
       resolve({ code, signal })
     })
   })
-  await until(() => output.text.includes('}\n') || child.exitCode !== null)
-  const line = output.text.split('\n').find((each) => each.startsWith('{'))
-  if (line === undefined) throw new Error(`the program did not start: ${output.text}`)
-  return { child, ended, output, ...(JSON.parse(line) as { raylet: number; actor: number }) }
 }
 
-/** Every process that was started with the runtime folder of this test. */
-const processes = (): number[] => processesWith('XDG_RUNTIME_DIR', runtimeDir)
-
-function sessions(): string[] {
-  const folder = join(runtimeDir, 'virga')
-  return existsSync(folder) ? readdirSync(folder) : []
-}
-
-const newInShm = (): string[] =>
-  readdirSync('/dev/shm').filter((name) => name.includes('virga') && !shmBefore.has(name))
-
-async function expectNothingLeft(): Promise<void> {
-  await until(() => processes().length === 0)
-  await until(() => sessions().length === 0)
-  await until(() => newInShm().length === 0)
-}
+const it = test.extend<{ place: Place }>({
+  // oxlint-disable-next-line no-empty-pattern -- vitest reads from the pattern what a fixture needs
+  place: async ({}, use) => {
+    const place = new Place()
+    await use(place)
+    place.remove()
+  },
+}).concurrent
 
 describe('nothing is left behind', () => {
-  it('after the program has run to its end', async () => {
-    const { ended, raylet, actor } = await start('return')
+  it('F70 after a SIGKILL of the driver before it said hello to its raylet', async ({ place }) => {
+    const ended = endOf(place.spawn(join(import.meta.dirname, 'fixtures/dies-early.ts')))
+    expect(await ended).toEqual({ code: null, signal: 'SIGKILL' })
+    expect(place.processes().length).toBeGreaterThan(0) // the raylet still waits for it
+    await place.expectNothingLeft()
+  })
+
+  it('after a SIGTERM of the raylet with a task that never ends', async ({ place }) => {
+    const { ended, raylet } = await place.start('wait')
+    process.kill(raylet, 'SIGTERM')
+    expect(await ended).toEqual({ code: 7, signal: null })
+    await place.expectNothingLeft()
+  })
+
+  it('after the program has run to its end', async ({ place }) => {
+    const { ended, raylet, actor } = await place.start('return')
     expect(raylet).not.toBe(actor)
     expect(await ended).toEqual({ code: 0, signal: null })
-    await expectNothingLeft()
+    await place.expectNothingLeft()
   })
 
-  it('while it runs there is something: this test sees it', async () => {
-    const { child, ended, raylet, actor } = await start('wait')
-    expect(processes()).toEqual(expect.arrayContaining([child.pid, raylet, actor]))
-    expect(processes().length).toBeGreaterThanOrEqual(5)
-    expect(sessions().length).toBeGreaterThan(0)
+  it('while it runs there is something: this test sees it', async ({ place }) => {
+    const { child, ended, raylet, actor } = await place.start('wait')
+    expect(place.processes()).toEqual(expect.arrayContaining([child.pid, raylet, actor]))
+    expect(place.processes().length).toBeGreaterThanOrEqual(5)
+    expect(place.sessions().length).toBeGreaterThan(0)
     child.kill('SIGKILL')
     await ended
-    await expectNothingLeft()
+    await place.expectNothingLeft()
   })
 
-  it('after Ctrl-C', async () => {
-    const { child, ended } = await start('wait')
+  it('after Ctrl-C', async ({ place }) => {
+    const { child, ended } = await place.start('wait')
     child.kill('SIGINT')
     expect(await ended).toEqual({ code: null, signal: 'SIGINT' })
-    await expectNothingLeft()
+    await place.expectNothingLeft()
   })
 
-  it('after Ctrl-C on a terminal, which every process of the foreground hears', async () => {
-    const { child, ended, actor } = await start('wait')
+  it('after Ctrl-C on a terminal, which every process of the foreground hears', async ({
+    place,
+  }) => {
+    const { child, ended, actor } = await place.start('wait')
     process.kill(actor, 'SIGINT')
     child.kill('SIGINT')
     await ended
-    await expectNothingLeft()
+    await place.expectNothingLeft()
   })
 
-  it('after an uncaught error', async () => {
-    const { ended, output } = await start('throw')
+  it('after an uncaught error', async ({ place }) => {
+    const { ended, output } = await place.start('throw')
     expect(await ended).toEqual({ code: 1, signal: null })
     expect(output.text).toContain('the program failed')
-    await expectNothingLeft()
+    await place.expectNothingLeft()
   })
 
-  it('after process.exit()', async () => {
-    const { ended } = await start('exit')
+  it('after process.exit()', async ({ place }) => {
+    const { ended } = await place.start('exit')
     expect(await ended).toEqual({ code: 3, signal: null })
-    await expectNothingLeft()
+    await place.expectNothingLeft()
   })
 
-  it('F70 after a SIGKILL of the driver', async () => {
-    const { child, ended } = await start('wait')
+  it('F70 after a SIGKILL of the driver', async ({ place }) => {
+    const { child, ended } = await place.start('wait')
     child.kill('SIGKILL')
     await ended
-    await expectNothingLeft()
+    await place.expectNothingLeft()
   })
 
-  it('F70 after a SIGKILL of the driver before it said hello to its raylet', async () => {
-    const { VITEST: _vitest, ...env } = process.env
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'fixtures/dies-early.ts')], {
-      env: { ...env, XDG_RUNTIME_DIR: runtimeDir },
-      stdio: 'inherit',
-    })
-    const signal = await new Promise((resolve) => {
-      child.on('close', (_, by) => {
-        resolve(by)
-      })
-    })
-    expect(signal).toBe('SIGKILL')
-    expect(processes().length).toBeGreaterThan(0) // the raylet still waits for it
-    await expectNothingLeft()
-  })
-
-  it('F05 after a SIGKILL of the raylet; what the driver awaits fails with NodeDiedError', async () => {
-    const { ended, raylet, output } = await start('wait')
+  it('F05 after a SIGKILL of the raylet; what the driver awaits fails with NodeDiedError', async ({
+    place,
+  }) => {
+    const { ended, raylet, output } = await place.start('wait')
     process.kill(raylet, 'SIGKILL')
     expect(await ended).toEqual({ code: 7, signal: null })
     expect(output.text).toContain('"error":"NodeDiedError"')
     const told = Array.from({ length: 4 }, () => 'NodeDiedError')
     expect(output.text).toContain(JSON.stringify({ later: told }).slice(1))
-    await expectNothingLeft()
+    await place.expectNothingLeft()
   })
 
-  it('F06 after a SIGTERM of the raylet: what runs ends and is read, the rest fails with NodeDiedError', async () => {
-    const folder = mkdtempSync(join(runtimeDir, 'drains-'))
-    const { ended, raylet, output } = await start(folder, DRAINS)
+  it('F06 after a SIGTERM of the raylet: what runs ends and is read, the rest fails with NodeDiedError', async ({
+    place,
+  }) => {
+    const folder = mkdtempSync(join(place.runtimeDir, 'drains-'))
+    const { ended, raylet, output } = await place.start(folder, DRAINS)
     await until(() => readdirSync(folder).length === 2)
     process.kill(raylet, 'SIGTERM')
     await until(() => output.text.includes('"waiting"'))
@@ -164,13 +191,6 @@ describe('nothing is left behind', () => {
         { what: 'later', error: 'NodeDiedError' },
       ]),
     )
-    await expectNothingLeft()
-  })
-
-  it('after a SIGTERM of the raylet with a task that never ends', async () => {
-    const { ended, raylet } = await start('wait')
-    process.kill(raylet, 'SIGTERM')
-    expect(await ended).toEqual({ code: 7, signal: null })
-    await expectNothingLeft()
+    await place.expectNothingLeft()
   })
 })
