@@ -6,13 +6,21 @@ import { LineageWriter, readSpec } from '../../../runtime/gcs/lineage.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { makeStorage } from '../../support/dynamo-storage.ts'
 import { describeOn, startCloud } from '../../support/emulator.ts'
-import { lostAnswers } from '../../support/lost-answers.ts'
+import { lostAnswers, type Fate } from '../../support/lost-answers.ts'
 import { decisionsContract } from './decisions-contract.ts'
 
 decisionsContract('MemoryStorage', () => new MemoryStorage())
+const FATES: readonly (readonly Fate[])[] = [
+  ['APPLIED'],
+  ['LOST'],
+  ['LATE'],
+  ['LOST', 'APPLIED', 'LATE', 'LOST'],
+]
 for (const every of [2, 3, 5]) {
-  const name = `a storage that loses each ${String(every)}th answer`
-  decisionsContract(name, () => lostAnswers(new MemoryStorage(), every))
+  for (const fates of FATES) {
+    const name = `a storage that leaves each ${String(every)}th write in doubt: ${fates.join(', ')}`
+    decisionsContract(name, () => lostAnswers(new MemoryStorage(), every, fates))
+  }
 }
 
 const cloud = await startCloud('ministack')
