@@ -18,6 +18,7 @@ const PROBES = [
   'a spilled object is restored',
   'a storage call fails',
   'a storage call is executed and fails',
+  'a storage call is lost',
   'the GCS is away',
 ] as const
 

@@ -1,6 +1,6 @@
 // The GCS storage as one process of a simulated run reaches it: late, and failing at times, as the
-// port allows once its own retries have given up. Of the writes that fail, a third are executed all
-// the same, and their writer cannot tell.
+// port allows once its own retries have given up. Of the writes that fail, half leave their writer
+// in doubt; two thirds of those are executed all the same.
 // Source: Temporal's persistence fault injection (ExecuteAndTimeout).
 import { GcsUnavailableError, GcsWriteUnknownError } from '../../runtime/common/errors.ts'
 import type { Storage } from '../../runtime/gcs/storage.ts'
@@ -15,7 +15,8 @@ export interface StorageQuality {
   failChance: number
 }
 
-const EXECUTED_SHARE = 1 / 3
+const UNKNOWN_SHARE = 1 / 2
+const EXECUTED_SHARE = 2 / 3
 
 interface Failing {
   readonly error: Error
@@ -30,11 +31,13 @@ export function simStorage(
   const { draw, probes, quality } = parts
   const failureOf = (name: string, writes: boolean): Failing | undefined => {
     if (!draw.chance(quality.failChance)) return undefined
-    const isExecuted = writes && draw.chance(EXECUTED_SHARE)
-    probes.hit(isExecuted ? 'a storage call is executed and fails' : 'a storage call fails')
-    const error = isExecuted
-      ? new GcsWriteUnknownError(`${name} may have been written (simulated)`)
-      : new GcsUnavailableError(`${name} failed (simulated)`)
+    if (!writes || !draw.chance(UNKNOWN_SHARE)) {
+      probes.hit('a storage call fails')
+      return { error: new GcsUnavailableError(`${name} failed (simulated)`), isExecuted: false }
+    }
+    const isExecuted = draw.chance(EXECUTED_SHARE)
+    probes.hit(isExecuted ? 'a storage call is executed and fails' : 'a storage call is lost')
+    const error = new GcsWriteUnknownError(`${name} may have been written (simulated)`)
     return { error, isExecuted }
   }
   const call = <T>(name: string, run: () => Promise<T>, writes = true): Promise<T> =>
