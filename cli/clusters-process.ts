@@ -29,6 +29,11 @@ export interface ClustersDeps {
   dial(address: string): Promise<RayletClient>
   /** Credentials for the nodes of a new cluster. */
   enrol(count: number): Promise<NodeCredentials[]>
+  /**
+   * Makes the tables of a new cluster.
+   * @throws UsageError when the AWS SDK is not installed.
+   */
+  makeTables(cluster: string, endpoint: string): Promise<void>
   readonly random: Random
 }
 
@@ -110,7 +115,7 @@ function noRaylet(path: string, why = ''): ClusterNotReachableError {
 }
 
 async function start(options: StartOptions, deps: ClustersDeps): Promise<StartedCluster> {
-  const { numCpus, numGpus, resources, labels, objectStoreMemoryBytes, port, nodes } = options
+  const { numCpus, numGpus, resources, labels, objectStoreMemoryBytes, port } = options
   const spec = parseInitOptions(
     withoutUndefined({ numCpus, numGpus, resources, labels, objectStoreMemoryBytes }),
   )
@@ -120,7 +125,7 @@ async function start(options: StartOptions, deps: ClustersDeps): Promise<Started
   const release = await holdStart()
   try {
     refuseSecond(port)
-    const first = await startNodes(spec, { port, nodes }, deps)
+    const first = await startNodes(spec, options, deps)
     writeCurrent(first.node)
     return first
   } finally {
@@ -128,10 +133,10 @@ async function start(options: StartOptions, deps: ClustersDeps): Promise<Started
   }
 }
 
-/** The first node holds the GCS; the others join it. All or none: who has started is ended again. */
+/** The first node makes the cluster; the others join it. All or none: who started is ended again. */
 async function startNodes(
   spec: ReturnType<typeof parseInitOptions>,
-  { port, nodes }: Pick<StartOptions, 'port' | 'nodes'>,
+  { port, nodes, endpointUrl }: Pick<StartOptions, 'port' | 'nodes' | 'endpointUrl'>,
   deps: ClustersDeps,
 ): Promise<StartedCluster> {
   const startOne = async (place: Omit<RayletPlace, 'owned'>): Promise<StartedCluster> => {
@@ -150,19 +155,23 @@ async function startNodes(
       },
     }
   }
-  if (nodes === 1) return startOne({ port })
-  const [own, ...others] = await deps.enrol(nodes)
+  if (nodes === 1 && endpointUrl === undefined) return startOne({ port })
+  const [own, ...joining] = await deps.enrol(nodes)
   if (own === undefined) throw new Error('a cluster has one node at least')
-  const first = await startOne({ port, credentials: own, gcs: 'HERE', nodesHere: nodes })
-  const gcs = first.node.nodeAddress ?? ''
+  if (endpointUrl !== undefined) await deps.makeTables(own.cluster, endpointUrl)
+  const place = { credentials: own, gcs: endpointUrl ?? 'HERE', nodesHere: nodes }
+  const first = await startOne({ port, ...place })
+  const gcs = endpointUrl ?? first.node.nodeAddress ?? ''
   const started = await Promise.allSettled(
-    others.map((credentials) => startOne({ port: undefined, credentials, gcs, nodesHere: nodes })),
+    joining.map((credentials) => startOne({ port: undefined, credentials, gcs, nodesHere: nodes })),
   )
   const failed = started.find((each) => each.status === 'rejected')
   if (failed === undefined) return first
-  // Without the GCS the others end by themselves.
-  process.kill(first.node.pid, 'SIGINT')
-  await first.gone
+  const others = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  for (const { node, gone } of [...others, first]) {
+    process.kill(node.pid, 'SIGINT')
+    await gone
+  }
   throw failed.reason
 }
 

@@ -61,7 +61,11 @@ const startOptions: readonly OptionSpec[] = [
     read: 'count',
     initial: 1,
   },
-  { flags: '--gcs <where>', summary: 'where the state of several nodes lies' },
+  {
+    flags: '--gcs <where>',
+    summary: 'where the state of the cluster lies: memory (of the first node), or dynamodb',
+  },
+  { flags: '--endpoint-url <url>', summary: 'of DynamoDB and S3: those of an emulator' },
   { flags: '--block', summary: 'stay, and end the cluster at Ctrl-C' },
 ]
 
@@ -164,6 +168,14 @@ export const COMMANDS: readonly CommandSpec[] = [
       '<what> is `raylet`, or the start of the id of a worker or job. Without it, the logs that ' +
       'there are.',
     load: () => import('./logs.ts'),
+  },
+  {
+    name: 'debug',
+    summary: 'what the GCS costs: gcs-cost',
+    operands: '<what>',
+    asksCluster: true,
+    more: 'Units are those that DynamoDB told, in a cluster started with --gcs dynamodb.',
+    load: () => import('./debug.ts'),
   },
   {
     name: 'doctor',

@@ -23,7 +23,7 @@ const world: World = {
       const { newClusterNodes } = await import('../runtime/protocol/enrol-system.ts')
       return newClusterNodes(count, systemClock.nowMs(), random)
     }
-    return clustersOf({ dial: connect, enrol, random })
+    return clustersOf({ dial: connect, enrol, makeTables, random })
   },
   programs: () => import('./program-process.ts'),
   machine: async () => (await import('./machine-system.ts')).machine,
@@ -96,6 +96,21 @@ async function connect(address: string): Promise<RayletClient> {
       link.close()
     },
   }
+}
+
+async function makeTables(cluster: string, endpoint: string): Promise<void> {
+  const [{ loadDynamoGcs }, { silentLog }, { systemHash: hash, systemRandom: random }, tables] =
+    await Promise.all([
+      import('../runtime/gcs/dynamodb-loader.ts'),
+      import('../runtime/common/log.ts'),
+      import('../runtime/common/random-system.ts'),
+      import('../runtime/gcs/tables.ts'),
+    ])
+  const gcs = await loadDynamoGcs(
+    { clock: systemClock, log: silentLog, hash, random },
+    { cluster, bucket: tables.bucketOf(cluster), endpoint },
+  )
+  gcs.close()
 }
 
 /** What a raylet keeps at most of one kind: whoever shows fewer says how many there are. */

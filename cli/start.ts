@@ -20,6 +20,7 @@ export async function run(world: World, input: Input): Promise<number> {
     objectStoreMemoryBytes: options['objectStoreMemoryBytes'] as number | undefined,
     port: portOf(options['port']),
     nodes: nodesOf(options['nodes']),
+    endpointUrl: endpointOf(options),
   })
   tell(world, input, started)
   if (options['block'] === true) await block(world, started)
@@ -36,8 +37,22 @@ function refuseLater(input: Input): void {
 
 function laterOption({ address, options }: Input): string | undefined {
   if (address !== undefined) return '--address: joining the cluster of another node'
-  if (options['gcs'] !== undefined) return '--gcs: state that several nodes share'
+  if (options['gcs'] === 'dynamodb' && options['endpointUrl'] === undefined) {
+    return '--gcs dynamodb without --endpoint-url: tables that are deployed in AWS'
+  }
   return undefined
+}
+
+function endpointOf(options: Input['options']): string | undefined {
+  const gcs = (options['gcs'] ?? 'memory') as string
+  if (gcs !== 'memory' && gcs !== 'dynamodb') {
+    throw new UsageError(`--gcs must be memory or dynamodb, got '${gcs}'`)
+  }
+  const url = options['endpointUrl'] as string | undefined
+  if (url === undefined) return undefined
+  if (gcs === 'dynamodb' && URL.canParse(url) && url.startsWith('http')) return url
+  if (gcs === 'memory') throw new UsageError('--endpoint-url goes with --gcs dynamodb')
+  throw new UsageError(`--endpoint-url must be a URL such as http://127.0.0.1:4566, got '${url}'`)
 }
 
 function nodesOf(value: unknown): number {

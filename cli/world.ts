@@ -76,6 +76,8 @@ export interface StartOptions {
   readonly port: number
   /** How many, all on this machine. */
   readonly nodes: number
+  /** Of the DynamoDB that holds the GCS; undefined: the first node holds it in its memory. */
+  readonly endpointUrl: string | undefined
 }
 
 export interface StartedCluster {

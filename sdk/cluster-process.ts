@@ -52,7 +52,7 @@ interface RayletStartOptions {
   /** Made for one driver: it leaves when that driver does. */
   readonly owned: boolean
   readonly port: number | undefined
-  /** It is one of several nodes. HERE: it holds the GCS; else the address of the node that does. */
+  /** It is one of several nodes. HERE: it holds the GCS; else the address or URL of what does. */
   readonly gcs?: string
   /** How many nodes share this machine. */
   readonly nodesHere?: number

@@ -1,7 +1,9 @@
 // The GCS on DynamoDB and S3, for composition roots.
+import { GcsUnavailableError } from '../common/errors.ts'
 import type { Hash } from '../common/random.ts'
 import type { ClientDeps } from './attempts.ts'
 import type { AwsOptions } from './aws-client-system.ts'
+import { explainAws } from './aws-failure.ts'
 import { withAwsSdk } from './aws-loader.ts'
 import type { BodyStore } from './body-store.ts'
 import { UnitTotals } from './meter.ts'
@@ -27,19 +29,17 @@ export interface DynamoGcs {
   close(): void
 }
 
-/** @throws UsageError when the AWS SDK is not installed, or AWS refuses. */
+/**
+ * @throws UsageError when the AWS SDK is not installed, or AWS refuses; GcsUnavailableError when
+ *   nobody answers at the endpoint.
+ */
 export async function loadDynamoGcs(
   deps: ClientDeps & { readonly hash: Hash },
   options: DynamoGcsOptions,
 ): Promise<DynamoGcs> {
-  const { DynamoStorage, S3Bucket, createTables, createBucket } = await loadAdapters()
-  const { endpoint } = options
-  if (endpoint !== undefined) {
-    await Promise.all([
-      createTables(options.cluster, { ...options, endpoint }),
-      createBucket({ ...options, endpoint }),
-    ])
-  }
+  const adapters = await loadAdapters()
+  const { DynamoStorage, S3Bucket } = adapters
+  if (options.endpoint !== undefined) await createPlaces(adapters, options, options.endpoint)
   const client = { ...deps, budget: new RetryBudget(deps.clock.monotonicMs()) }
   const bodies = new S3Bucket(client, { ...options, prefix: GCS_PREFIX })
   const units = new UnitTotals()
@@ -55,6 +55,23 @@ export async function loadDynamoGcs(
       storage.close()
       bodies.close()
     },
+  }
+}
+
+async function createPlaces(
+  { createTables, createBucket }: Awaited<ReturnType<typeof loadAdapters>>,
+  options: DynamoGcsOptions,
+  endpoint: string,
+): Promise<void> {
+  try {
+    await Promise.all([createTables(options.cluster, options), createBucket(options)])
+  } catch (thrown) {
+    const { kind, error } = explainAws(thrown)
+    if (kind === 'FINAL') throw error
+    throw new GcsUnavailableError(
+      `the tables of the cluster cannot be made at ${endpoint} (${error.message}): is it up?`,
+      { cause: error, data: { endpoint } },
+    )
   }
 }
 

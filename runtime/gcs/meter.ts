@@ -1,6 +1,7 @@
 // The meter port: what every call to the tables cost, as the service itself said it.
 // Source: DynamoDB ReturnConsumedCapacity.
 import type { TableName } from './storage.ts'
+import { kindOf } from './tables.ts'
 
 export interface Consumed {
   /** The method of Storage. */
@@ -16,19 +17,32 @@ export interface Meter {
   record(consumed: Consumed): void
 }
 
-/** Sums by table, for `virga debug gcs-cost`. */
-export class UnitTotals implements Meter {
-  readonly #totals = new Map<TableName, { readUnits: number; writeUnits: number; calls: number }>()
+/** What calls of one kind have cost together. */
+export interface UnitsRow {
+  readonly table: TableName
+  /** Of the rows of `cluster`, as in tables.ts: `N`, `JOBS` …; '' where it is not known. */
+  readonly kind: string
+  readonly readUnits: number
+  readonly writeUnits: number
+  readonly calls: number
+}
 
-  record({ table, readUnits, writeUnits }: Consumed): void {
-    const sum = this.#totals.get(table) ?? { readUnits: 0, writeUnits: 0, calls: 0 }
-    sum.readUnits += readUnits
-    sum.writeUnits += writeUnits
-    sum.calls += 1
-    this.#totals.set(table, sum)
+/** Sums by table and kind of row, for `virga debug gcs-cost`. Kinds are few. */
+export class UnitTotals implements Meter {
+  readonly #totals = new Map<string, UnitsRow>()
+
+  record({ table, pk, readUnits, writeUnits }: Consumed): void {
+    const kind = table === 'cluster' ? kindOf(pk) : ''
+    const key = `${table} ${kind}`
+    const sum = this.#totals.get(key) ?? { readUnits: 0, writeUnits: 0, calls: 0 }
+    this.#totals.set(key, {
+      ...{ table, kind, calls: sum.calls + 1 },
+      readUnits: sum.readUnits + readUnits,
+      writeUnits: sum.writeUnits + writeUnits,
+    })
   }
 
-  rows(): { table: TableName; readUnits: number; writeUnits: number; calls: number }[] {
-    return [...this.#totals].map(([table, sum]) => ({ table, ...sum }))
+  rows(): readonly UnitsRow[] {
+    return [...this.#totals.values()]
   }
 }

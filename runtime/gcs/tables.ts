@@ -41,6 +41,9 @@ export const TABLES: readonly TableDefinition[] = [
 /** The name a table has in an account: one set of tables per cluster. */
 export const tableNameOf = (cluster: string, name: TableName): string => `virga-${cluster}-${name}`
 
+/** The bucket of a cluster that no CDK app has deployed, for what is too large for a row. */
+export const bucketOf = (cluster: string): string => `virga-${cluster}`
+
 /** Rows that would make one partition hot are spread over this many. */
 const SHARDS = 8
 /** The sort key of a row that stands alone in its partition. */
@@ -98,6 +101,9 @@ export const locationKey = (objectId: string): RowKey => ({
   pk: objectId,
   sk: ALONE,
 })
+
+/** What rows of `cluster` a partition holds: `N` of `N#3`; '' for no partition. */
+export const kindOf = (pk: string | undefined): string => pk?.split('#', 1)[0] ?? ''
 
 function shardOf(hex: string): number {
   return (Number.parseInt(hex.slice(-2), 16) || 0) % SHARDS

@@ -1,5 +1,5 @@
 // A raylet's part in a cluster of several nodes on one machine, over TCP and mutual TLS: its
-// connections to the others, and the GCS, which the first node holds in its memory.
+// connections to the others, and the GCS: in the memory of the first node, or in tables.
 import type { Clock } from '../common/clock.ts'
 import { UnsupportedMessageError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
@@ -29,8 +29,8 @@ export interface ClusterTcpDeps {
 
 export interface ClusterTcpOptions {
   readonly credentials: NodeCredentials
-  /** HERE: this node holds it; else the address of the node that does. */
-  readonly gcs: string
+  /** HERE: this node holds it; else the address of the node that does, or the tables. */
+  readonly gcs: string | Storage
 }
 
 /** Whoever is on another machine cannot reach it: the nodes of this cluster share one. */
@@ -56,6 +56,7 @@ export function openCluster(
     },
   })
   const ports = { transport, listenAt: LISTEN_AT, fence }
+  if (typeof gcs !== 'string') return { cluster: { ...ports, host: undefined }, storage: gcs }
   if (gcs !== 'HERE') {
     const connect = (): Promise<StorageLink> => dialGcs(deps, transport, gcs)
     return {

@@ -20,7 +20,9 @@ import {
   startTimeOf,
   writeNode,
 } from '../common/session-file.ts'
+import type { DynamoGcs } from '../gcs/dynamodb-loader.ts'
 import { MemoryStorage } from '../gcs/storage-memory.ts'
+import { bucketOf } from '../gcs/tables.ts'
 import { udsTransport } from '../protocol/connection-uds.ts'
 import { ValueCodec } from '../protocol/value-codec.ts'
 import { processLauncher } from './launcher-process.ts'
@@ -49,7 +51,7 @@ export interface RayletStartOptions {
   readonly port?: number
   /**
    * It is one of several nodes, with credentials in its session folder. HERE: it holds the GCS;
-   * else the address of the node that does.
+   * else the address of the node that does, or the URL of the DynamoDB that does.
    */
   readonly gcs?: string
   /** How many nodes share this machine. Default: 1. */
@@ -80,8 +82,7 @@ async function main(): Promise<void> {
       launcher: launcher(log, { address, sessionDir }),
       openStore: (clients, node) =>
         openStore({ log, clients, random: systemRandom }, node, options),
-      storage: joined?.storage ?? new MemoryStorage(),
-      ...(joined === undefined ? {} : { cluster: joined.cluster }),
+      ...(joined?.ports ?? { storage: new MemoryStorage() }),
       clock: systemClock,
       random: systemRandom,
       hash: systemHash,
@@ -119,7 +120,19 @@ async function joinCluster({ sessionDir, gcs }: RayletStartOptions, log: Log, gc
   const credentials = readCredentials(sessionDir)
   const deps = { clock: systemClock, random: systemRandom, log, codec: new ValueCodec(), gcsLost }
   const nodeId = fromHex(credentials.nodeId) as NodeId
-  return { ...openCluster(deps, { credentials, gcs }), nodeId, epoch: credentials.epoch }
+  const tables = gcs.startsWith('http')
+    ? await openTables(credentials.cluster, gcs, log)
+    : undefined
+  const opened = openCluster(deps, { credentials, gcs: tables?.storage ?? gcs })
+  const ports = tables === undefined ? opened : { ...opened, units: tables.units }
+  return { ports, nodeId, epoch: credentials.epoch }
+}
+
+/** The AWS SDK takes its time, and need not be installed. */
+async function openTables(cluster: string, endpoint: string, log: Log): Promise<DynamoGcs> {
+  const { loadDynamoGcs } = await import('../gcs/dynamodb-loader.ts')
+  const deps = { clock: systemClock, random: systemRandom, hash: systemHash, log }
+  return loadDynamoGcs(deps, { cluster, bucket: bucketOf(cluster), endpoint })
 }
 
 function readOptions(): RayletStartOptions {

@@ -4,6 +4,7 @@ import type { NodeId } from '../common/ids.ts'
 import type { Log } from '../common/log.ts'
 import type { Hash, Random } from '../common/random.ts'
 import type { ResourceSet } from '../common/resources.ts'
+import type { UnitTotals } from '../gcs/meter.ts'
 import type { Storage } from '../gcs/storage.ts'
 import type { Transport } from '../protocol/connection.ts'
 import type { StoreClients } from '../objects/store.ts'
@@ -26,6 +27,8 @@ export interface RayletDeps {
   /** Called once, when the first client says hello. */
   readonly openStore: (clients: StoreClients, node: NodeEpoch) => Promise<NodeStore>
   readonly storage: Storage
+  /** What the storage has cost this node; absent: it costs nothing. */
+  readonly units?: UnitTotals
   readonly clock: Clock
   readonly random: Random
   readonly hash: Hash

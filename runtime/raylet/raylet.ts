@@ -96,6 +96,7 @@ export class Raylet {
       ...{ state: this.state, clock: deps.clock, taskLog: this.#taskLog, progress: this.#progress },
       store: () => this.#objects.store,
       where: whereOf(options),
+      units: deps.units,
     })
     this.#memory = this.#makeMemoryWatch()
     this.#cluster = deps.cluster && this.#makeClusterMember(deps.cluster)

@@ -5,6 +5,7 @@
 import type { Clock } from '../common/clock.ts'
 import { ProtocolError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
+import type { UnitTotals } from '../gcs/meter.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { RayletCalls, StateRow } from '../protocol/messages.ts'
 import type { ProgressBook } from './progress.ts'
@@ -28,14 +29,18 @@ export interface StateQueriesDeps {
   /** Open by the time anybody can ask. */
   readonly store: () => ObjectStore
   readonly where: { readonly address: string; readonly pid: number }
+  /** What the tables of the GCS have cost; undefined: they lie in memory. */
+  readonly units: UnitTotals | undefined
 }
 
 export class StateQueries {
   readonly #deps: StateQueriesDeps
+  readonly #startedAtMs: number
   readonly #finishedJobs: StateRow[] = []
 
   constructor(deps: StateQueriesDeps) {
     this.#deps = deps
+    this.#startedAtMs = deps.clock.monotonicMs()
   }
 
   /** @throws ProtocolError for a kind that is not known. */
@@ -46,6 +51,7 @@ export class StateQueries {
     if (message.kind === 'objects') return objectRows(store(), limit)
     if (message.kind === 'summary') return limited(progress.rows(), limit)
     if (message.kind === 'why') return limited(this.#why(), limit)
+    if (message.kind === 'gcsCost') return limited(this.#gcsCost(), limit)
     const rows = stateRows(state, message.kind, clock.monotonicMs())
     if (rows === undefined) throw new ProtocolError(`no rows of kind '${message.kind}' are known`)
     return limited(this.#completed(message.kind, rows), limit)
@@ -67,6 +73,14 @@ export class StateQueries {
       ...whyStore(store().stats()),
       ...whyPending(state, progress.pendingSince(clock.monotonicMs() - QUIET_MS)),
     ]
+  }
+
+  /** Units are of this node since it started, `seconds` ago. */
+  #gcsCost(): StateRow[] {
+    const { state, units, clock } = this.#deps
+    const nodeId = toHex(state.config.nodeId)
+    const seconds = (clock.monotonicMs() - this.#startedAtMs) / 1000
+    return (units?.rows() ?? []).map((row) => ({ nodeId, seconds, ...row }))
   }
 
   #completed(kind: string, rows: StateRow[]): StateRow[] {

@@ -6,12 +6,14 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import type { Clock } from '../../../runtime/common/clock.ts'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
+import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
 import { systemHash } from '../../../runtime/common/random-system.ts'
 import { loadDynamoGcs } from '../../../runtime/gcs/dynamodb-loader.ts'
 import { RETRY_TOKENS_MAX } from '../../../runtime/gcs/retry-budget.ts'
 import { nodeKey } from '../../../runtime/gcs/tables.ts'
 import { ATTEMPTS } from '../../support/dynamo-storage.ts'
 import { describeOn, startCloud } from '../../support/emulator.ts'
+import { caught } from '../../support/waiting.ts'
 
 const cloud = await startCloud('ministack')
 describeOn(cloud, 'with an endpoint', (cloud) => {
@@ -71,6 +73,15 @@ test('DY2, F28: rows and bodies share one budget of retries', async () => {
   server.close()
   expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true)
   expect(requests).toBeLessThanOrEqual(1.2 * 2 * each + RETRY_TOKENS_MAX + 0.5 * seconds)
+})
+
+test('where nobody answers: an error that says where', async () => {
+  const { server, endpoint } = await failing(() => undefined)
+  await new Promise((resolve) => server.close(resolve))
+  const options = { cluster: 'c', bucket: 'b', endpoint }
+  const opening = loadDynamoGcs({ ...ATTEMPTS, hash: systemHash }, options)
+  const { message } = await caught(opening, GcsUnavailableError)
+  expect(message).toContain(`cannot be made at ${endpoint}`)
 })
 
 test('without the AWS SDK: a UsageError with the command that installs it', () => {

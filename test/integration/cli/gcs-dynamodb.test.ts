@@ -1,0 +1,81 @@
+// A cluster whose GCS lies in DynamoDB: the same programs, and what they cost.
+import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import { freePort } from '../../../scripts/bench/free-port.ts'
+import type { CostLine } from '../../../cli/gcs-cost.ts'
+import { describeOn, startCloud } from '../../support/emulator.ts'
+import { until } from '../../support/waiting.ts'
+import { Place, fixture, type Row } from './virga.ts'
+
+let place: Place
+beforeEach(() => {
+  place = new Place()
+})
+afterEach(async () => {
+  await place.virga('stop')
+  place.remove()
+})
+
+const port = async (): Promise<string[]> => ['--port', String(await freePort())]
+
+const cloud = await startCloud('ministack')
+describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
+  afterAll(() => cloud.stop())
+
+  const start = async (nodes: number): Promise<void> => {
+    const where = ['--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint]
+    await place.json(
+      ...['start', '--nodes', String(nodes), '--num-cpus', '2', ...where, ...(await port())],
+    )
+  }
+  const list = async (...args: string[]): Promise<Row[]> =>
+    (await place.json('list', 'nodes', ...args))['rows'] as Row[]
+
+  it('several nodes are one cluster, and outlive the first of them', async () => {
+    await start(3)
+    const rows = await list()
+    expect(rows.map((row) => row['state'])).toEqual(['ALIVE', 'ALIVE', 'ALIVE'])
+    expect(rows.map((row) => row['isGcsHost'])).toEqual([false, false, false])
+    const [first, second] = rows
+    const at = ['--address', `unix:${String(second?.['address'])}`]
+    process.kill(Number(first?.['pid']), 'SIGTERM')
+    await until(async () => (await list(...at)).some((row) => row['death'] === 'it was shut down'))
+    const alive = (await list(...at)).filter((row) => row['state'] === 'ALIVE')
+    expect(alive).toHaveLength(2)
+    expect((await place.virga('stop', ...at)).code).toBe(0)
+    expect(place.left()).toEqual([])
+  })
+
+  it('virga debug gcs-cost tells what its tables have cost, against the budgets', async () => {
+    await start(1)
+    expect((await place.virga('run', '--plain', fixture('work.mts'))).code).toBe(0)
+    const told = async () => await place.json('debug', 'gcs-cost')
+    const heartbeats = async (): Promise<CostLine | undefined> =>
+      ((await told())['lines'] as CostLine[]).find(({ what }) => what.startsWith('heartbeats'))
+    await until(async () => Number((await heartbeats())?.writeUnitsTotal) >= 3)
+    expect(Number((await told())['tasks'])).toBeGreaterThan(0)
+    expect(await heartbeats()).toMatchObject({ per: 'node-second', budget: 0.25 })
+    const { stdout } = await place.virga('debug', 'gcs-cost')
+    expect(stdout).toMatch(/heartbeats of nodes +[\d.]+ +node-second +0\.25/)
+  })
+})
+
+it('virga debug gcs-cost says when there is nothing to tell', async () => {
+  await place.json('start', '--num-cpus', '1', ...(await port()))
+  const { code, stderr } = await place.virga('debug', 'gcs-cost')
+  expect(code).toBe(2)
+  expect(stderr).toContain('lies in memory and costs nothing')
+  expect((await place.virga('debug', 'nonsense')).stderr).toContain('say gcs-cost')
+})
+
+it('an --endpoint-url that is none, or that nothing uses, is refused', async () => {
+  const calls = [
+    [['--gcs', 'dynamodb', '--endpoint-url', '4566'], '--endpoint-url must be a URL'],
+    [['--endpoint-url', 'http://127.0.0.1:4566'], 'goes with --gcs dynamodb'],
+    [['--gcs', 'redis'], '--gcs must be memory or dynamodb'],
+  ] as const
+  for (const [args, message] of calls) {
+    const { code, stderr } = await place.virga('start', ...args)
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
+  }
+})
