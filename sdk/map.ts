@@ -107,14 +107,18 @@ function settle(value: Promise<unknown>, index: number): Promise<Outcome> {
   )
 }
 
-function iteratorOf(inputs: Inputs): AsyncIterator<unknown> | Iterator<unknown> {
-  if (!isIterable(inputs, Symbol.asyncIterator) && !isIterable(inputs, Symbol.iterator)) {
-    throw new UsageError(
-      `map() takes an iterable or async iterable of inputs, got ${showValue(inputs)}`,
-    )
+/** @throws UsageError for what cannot be iterated. */
+export function checkInputs(inputs: unknown): Inputs {
+  if (isIterable(inputs, Symbol.asyncIterator) || isIterable(inputs, Symbol.iterator)) {
+    return inputs as Inputs
   }
-  return Symbol.asyncIterator in inputs ? inputs[Symbol.asyncIterator]() : inputs[Symbol.iterator]()
+  throw new UsageError(
+    `map() takes an iterable or async iterable of inputs, got ${showValue(inputs)}`,
+  )
 }
+
+const iteratorOf = (inputs: Inputs): AsyncIterator<unknown> | Iterator<unknown> =>
+  Symbol.asyncIterator in inputs ? inputs[Symbol.asyncIterator]() : inputs[Symbol.iterator]()
 
 export function isIterable(value: unknown, by: symbol): boolean {
   if (value === null || value === undefined) return false

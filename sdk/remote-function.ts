@@ -9,7 +9,7 @@ import { FunctionKinds } from '../runtime/core-worker/function-calls.ts'
 import type { FunctionDescriptor } from '../runtime/core-worker/functions.ts'
 import { returnsOf, runOf } from '../runtime/core-worker/returns.ts'
 import { currentWorker } from './current.ts'
-import { isIterable, mapSettled, mapValues } from './map.ts'
+import { checkInputs, isIterable, mapSettled, mapValues } from './map.ts'
 import { nameOf } from './shown-name.ts'
 
 interface Callable {
@@ -60,9 +60,9 @@ export function remoteFunction(descriptor: FunctionDescriptor, options: object):
   return shownAs({
     ...callable,
     map: (inputs: Iterable<unknown>, o?: object, ...rest: unknown[]) =>
-      mapValues(callable, inputs, parseMapOptions(o), rest),
+      mapValues(callable, checkInputs(inputs), parseMapOptions(o), rest),
     mapSettled: (inputs: Iterable<unknown>, o?: object, ...rest: unknown[]) =>
-      mapSettled(callable, inputs, parseMapOptions(o), rest),
+      mapSettled(callable, checkInputs(inputs), parseMapOptions(o), rest),
     mapRefs: (inputs: Iterable<unknown>, ...rest: unknown[]) => {
       if (!isIterable(inputs, Symbol.iterator)) {
         throw new UsageError(`mapRefs() takes an iterable of inputs, got ${showValue(inputs)}`)
