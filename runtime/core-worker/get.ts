@@ -46,6 +46,7 @@ export class Getter {
 
   async getOne(ref: ObjectRef, options: Partial<GetSpecOptions> = {}): Promise<unknown> {
     const entry = this.#deps.entryOf(ref)
+    refuseAborted(options)
     if (entry.state === VALUE) return entry.value
     const site = this.#callSiteNow()
     try {
@@ -62,6 +63,7 @@ export class Getter {
     options: Partial<GetSpecOptions> = {},
   ): Promise<unknown[]> {
     const entries = refs.map(this.#deps.entryOf)
+    refuseAborted(options)
     const site = this.#callSiteNow()
     try {
       for (const entry of entries) if (entry.state === FAILED) throw entry.value
@@ -88,7 +90,7 @@ export class Getter {
     const numReturns = options.numReturns ?? 1
     if (refs.length === 0) throw new UsageError('wait() was given no refs: give it one at least')
     const entries = this.#entriesOnce(refs)
-    if (options.signal?.aborted === true) throw options.signal.reason
+    refuseAborted(options)
     let missing = numReturns - countReady(entries)
     if (missing > 0) {
       for (const entry of entries) if (entry.pending) this.#deps.resolve(entry)
@@ -133,7 +135,6 @@ export class Getter {
     entries: readonly ObjectEntry[],
     options: Partial<GetSpecOptions>,
   ): Promise<void> | undefined {
-    if (options.signal?.aborted === true) throw options.signal.reason
     for (const entry of entries) if (entry.pending) this.#deps.resolve(entry)
     let left = entries.length - countReady(entries)
     if (left === 0) return undefined
@@ -241,4 +242,8 @@ function timeoutError(missing: number, total: number, timeoutMs: number): GetTim
       'still missing; wait longer, or see with `virga status --why` what they wait for',
     { data: { timeoutMs, missing, total } },
   )
+}
+
+function refuseAborted({ signal }: { readonly signal?: AbortSignal | undefined }): void {
+  if (signal?.aborted === true) throw signal.reason
 }
