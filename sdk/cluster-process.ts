@@ -76,12 +76,18 @@ export interface StartedRaylet {
 
 const READY_TIMEOUT_MS = 30_000
 
+/** The cluster that is meant: what init() was given, else VIRGA_ADDRESS. */
+export function addressOf({ address }: InitSpecOptions): string | undefined {
+  const given = address ?? process.env['VIRGA_ADDRESS']
+  return given === '' ? undefined : given
+}
+
 export async function openCluster(spec: InitSpecOptions, random: Random): Promise<OpenedCluster> {
   if (process.platform === 'win32') {
     throw new UsageError('Virga runs on Linux and macOS; on Windows, run it inside WSL')
   }
-  const address = spec.address ?? process.env['VIRGA_ADDRESS']
-  if (address === undefined || address === '') {
+  const { address } = spec
+  if (address === undefined) {
     const current = findCurrent()
     return current === undefined ? startOwn(spec, random) : joined(current)
   }

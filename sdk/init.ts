@@ -10,6 +10,7 @@ import { systemHash, systemRandom } from '../runtime/common/random-system.ts'
 import type { Cluster, InitOptions } from '../runtime/common/surface.ts'
 import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
 import { systemContext } from '../runtime/core-worker/context-system.ts'
+import { refuseEnv } from '../runtime/core-worker/function-calls.ts'
 import { readHomeFile } from '../runtime/core-worker/function-source-file.ts'
 import { Sources } from '../runtime/core-worker/function-sources.ts'
 import { captureHomes, park, registeredHomes, shownName } from '../runtime/core-worker/functions.ts'
@@ -19,7 +20,7 @@ import { systemStackView } from '../runtime/core-worker/stack-view-loader.ts'
 import { openArenaClient } from '../runtime/core-worker/arena-client-file.ts'
 import { workerTransport } from '../runtime/protocol/polling-uds.ts'
 import type { JobSpec } from '../runtime/protocol/messages.ts'
-import { openCluster, type OpenedCluster } from './cluster-process.ts'
+import { addressOf, openCluster, type OpenedCluster } from './cluster-process.ts'
 import { findWorker } from './current.ts'
 import { driverFacts } from './driver-process.ts'
 import { startInline } from './inline/init.ts'
@@ -56,7 +57,8 @@ export function init(options: InitOptions = {}): Promise<Cluster> {
 }
 
 async function start(options: InitOptions): Promise<Cluster> {
-  const spec = parseInitOptions(options)
+  const given = parseInitOptions(options)
+  const spec = { ...given, address: addressOf(given) }
   refuseLater(spec)
   if (starting !== undefined) {
     if (spec.ignoreReinitError) return (await starting).cluster
@@ -104,7 +106,7 @@ async function drainOutput(worker: CoreWorker): Promise<void> {
 async function connect(spec: InitSpecOptions): Promise<Running> {
   const job = jobSpec(spec) // may refuse an option: nothing is open yet
   const opened =
-    spec.address === 'inline' ? await startInline(spec) : await openCluster(spec, systemRandom)
+    spec.address === 'inline' ? await openInline(spec) : await openCluster(spec, systemRandom)
   const worker = await startDriver(opened, job, spec).catch(async (error: unknown) => {
     await opened.abandon()
     throw error
@@ -125,6 +127,15 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
   const drain = (): void => void drainOutput(worker)
   process.once('beforeExit', drain)
   return { worker, opened, cluster, tellLast, drain }
+}
+
+/** The workers of inline mode are this process: what they are to import, it does, but for the
+ *  program itself, which is being imported. */
+async function openInline(spec: InitSpecOptions): Promise<OpenedCluster> {
+  refuseEnv(spec.runtimeEnv)
+  const { entry, moduleUrl } = driverFacts()
+  for (const url of spec.modules.map(moduleUrl)) if (url !== entry) await import(url)
+  return startInline(spec)
 }
 
 function startDriver(

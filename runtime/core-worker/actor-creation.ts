@@ -58,7 +58,7 @@ function specOf(
       demand: options.resources,
       strategy: strategyIn(worker.scope(), wireStrategy(options.strategy)),
       labelSelectors: options.labelSelectors,
-      env: wireEnv(options.runtimeEnv),
+      env: wireEnv(worker, options.runtimeEnv),
       name: info.className,
       inspect: false,
       retriable: options.maxRestarts !== 0,

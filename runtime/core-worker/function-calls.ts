@@ -83,7 +83,7 @@ function functionKind(
       demand: spec.resources,
       strategy: wireStrategy(spec.strategy),
       labelSelectors: spec.labelSelectors,
-      env: wireEnv(spec.runtimeEnv),
+      env: wireEnv(worker, spec.runtimeEnv),
       name,
       inspect: spec.inspect,
       retriable: spec.maxRetries !== 0,
@@ -101,16 +101,25 @@ function refuseElsewhere(worker: CoreWorker, spec: TaskSpecOptions): void {
         'one machine: leave it out',
     )
   }
-  if (worker.options.welcome.arena.kind !== 'memory') return
-  const needsProcess = [
-    spec.maxCalls === undefined || (spec.resources['GPU'] ?? 0) > 0 ? '' : 'maxCalls',
-    spec.inspect ? 'inspect' : '',
-  ].find((option) => option !== '')
-  if (needsProcess === undefined) return
+  if (!isInline(worker)) return
+  if (spec.maxCalls !== undefined && (spec.resources['GPU'] ?? 0) === 0) refuseInline('maxCalls')
+  if (spec.inspect) refuseInline('inspect')
+}
+
+const isInline = (worker: CoreWorker): boolean => worker.options.welcome.arena.kind === 'memory'
+
+function refuseInline(what: string): never {
   throw new UsageError(
-    `${needsProcess} needs a process per worker, and inline mode has none: run with ` +
+    `${what} needs a process per worker, and inline mode has none: run with ` +
       "init({ address: 'local' })",
   )
+}
+
+/** @throws UsageError for an environment of its own, which inline mode would have to ignore. */
+export function refuseEnv(env: TaskSpecOptions['runtimeEnv']): void {
+  if (env === undefined) return
+  if (env.workingDir !== undefined) refuseInline('runtimeEnv.workingDir')
+  if (Object.keys(env.envVars).length > 0) refuseInline('runtimeEnv.envVars')
 }
 
 /** Ids of nodes travel as people see them, in hex. */
@@ -119,8 +128,12 @@ export function wireStrategy(strategy: SchedulingStrategy): WireStrategy {
   return { ...strategy, nodeId: toHex(strategy.nodeId) }
 }
 
-export function wireEnv(env: TaskSpecOptions['runtimeEnv']): WireRuntimeEnv | undefined {
+export function wireEnv(
+  worker: CoreWorker,
+  env: TaskSpecOptions['runtimeEnv'],
+): WireRuntimeEnv | undefined {
   if (env === undefined) return undefined
+  if (isInline(worker)) refuseEnv(env)
   const { envVars, workingDir } = env
   if (env.npm.length > 0 || env.excludes.length > 0) {
     throw new UsageError(

@@ -116,6 +116,27 @@ describe('inline', () => {
     expect(() => one.remote(Steps)).toThrow('it is the RemoteClass Steps. Import it in the task')
   })
 
+  test('a task or actor with an environment of its own is refused', () => {
+    const runtimeEnv = { envVars: { MODE: 'test' } }
+    expect(() => one.options({ runtimeEnv }).remote(1)).toThrow(
+      'runtimeEnv.envVars needs a process',
+    )
+    expect(() => Steps.options({ runtimeEnv }).remote()).toThrow(UsageError)
+  })
+
+  test('map() of what has no items is refused at the call', () => {
+    expect(() => one.map(5 as unknown as number[])).toThrow('map() takes an iterable')
+    expect(() => one.mapSettled(null as unknown as number[])).toThrow('map() takes an iterable')
+  })
+
+  test('a get whose signal is aborted already rejects, though the value is there', async () => {
+    const ref = one.remote(1)
+    expect(await get(ref)).toBe(1)
+    const signal = AbortSignal.abort('enough')
+    await expect(get(ref, { signal })).rejects.toBe('enough')
+    await expect(get([ref], { signal })).rejects.toBe('enough')
+  })
+
   test('a handle is shown as one', () => {
     expect(inspect(Steps.remote())).toBe('ActorHandle(Steps)')
   })
