@@ -536,3 +536,15 @@ export const readsOn = remote(
   },
   { maxRetries: 0 },
 )
+
+export const prints = remote((ms: number) => {
+  const end = Date.now() + ms
+  while (Date.now() < end) console.log('x'.repeat(200))
+})
+/** Keeps its own CPU busy, and has programs do the same; they end with its worker. */
+export const spinInPrograms = remote(async (count: number, ms: number) => {
+  const { spawn } = await import('node:child_process')
+  for (let i = 0; i < count; i += 1) spawn('sh', ['-c', 'while :; do :; done'])
+  const end = Date.now() + ms
+  while (Date.now() < end);
+})
