@@ -2,6 +2,8 @@
 //   P1. At most `inFlight` calls are under way or waiting to be taken.
 //   P2. Ordered results come in the order of the inputs; unordered ones as they complete.
 //   P3. When the consumer leaves, or the first error ends a map, what is under way is cancelled.
+//   P4. No promise gets a reaction for every result, as Promise.race would give to a slow call and
+//       to the signal: they would be kept as long as that is pending.
 import type { MapSpecOptions } from '../runtime/common/call-options.ts'
 import type { ObjectRef } from '../runtime/core-worker/object-ref.ts'
 import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
@@ -20,7 +22,7 @@ interface Running {
   readonly index: number
   /** Undefined for an input that could not be sent. */
   readonly ref: ObjectRef | undefined
-  readonly done: Promise<Outcome>
+  outcome: Outcome | undefined
 }
 
 type Outcome = { readonly index: number } & (
@@ -52,59 +54,100 @@ export async function* mapSettled(
   const worker = currentWorker('map()')
   const inFlightMax = options.inFlight ?? defaultInFlight()
   const source = iteratorOf(inputs)
-  const running: Running[] = []
+  const calls = new Calls(worker, options.ordered)
   let ended = false
-  let index = 0
-  const aborted = abortPromise(options.signal)
-  const start = (input: unknown): void => {
-    running.push(submit(index, () => fn.remote(input, ...rest) as ObjectRef, worker))
-    index += 1
-  }
+  const abortable = untilAborted(options.signal)
   try {
-    while (!ended || running.length > 0) {
-      while (!ended && running.length < inFlightMax) {
-        const next = await aborted.race(Promise.resolve(source.next()))
+    while (!ended || calls.size > 0) {
+      while (!ended && calls.size < inFlightMax) {
+        const next = await abortable.wait(Promise.resolve(source.next()))
         if (next.done === true) ended = true
-        else start(next.value)
+        else calls.start(() => fn.remote(next.value, ...rest) as ObjectRef)
       }
-      if (running.length === 0) break
-      const outcome = await aborted.race(nextOutcome(running, options.ordered))
-      running.splice(
-        running.findIndex((each) => each.index === outcome.index),
-        1,
-      )
-      yield outcome
+      if (calls.size === 0) break
+      yield await abortable.wait(calls.next())
     }
   } finally {
-    aborted.stop()
-    for (const { ref } of running) {
-      if (ref !== undefined) worker.cancel(ref, { force: false, recursive: true })
-    }
+    abortable.stop()
+    calls.cancel()
     if (!ended) await source.return?.()
   }
 }
 
-/** An input that cannot be sent is that input's failure, not the end of the others. */
-function submit(index: number, call: () => ObjectRef, worker: CoreWorker): Running {
-  try {
-    const ref = call()
-    return { index, ref, done: settle(worker.getter.getOne(ref), index) }
-  } catch (reason) {
-    if (!(reason instanceof SerializationError)) throw reason
-    return { index, ref: undefined, done: Promise.resolve({ index, status: 'rejected', reason }) }
+/** The calls under way, and the outcomes that nobody has taken yet; at most `inFlight` of both. */
+class Calls {
+  readonly #worker: CoreWorker
+  readonly #ordered: boolean
+  /** In the order of their inputs. */
+  readonly #running = new Map<number, Running>()
+  /** Those with an outcome, in the order these came. */
+  readonly #settled = new Set<Running>()
+  #index = 0
+  /** Of whoever waits for the next outcome. */
+  #wake: (() => void) | undefined
+
+  constructor(worker: CoreWorker, ordered: boolean) {
+    this.#worker = worker
+    this.#ordered = ordered
   }
-}
 
-function nextOutcome(running: readonly Running[], ordered: boolean): Promise<Outcome> {
-  if (ordered) return (running[0] as Running).done
-  return Promise.race(running.map((each) => each.done))
-}
+  get size(): number {
+    return this.#running.size
+  }
 
-function settle(value: Promise<unknown>, index: number): Promise<Outcome> {
-  return value.then(
-    (fulfilled) => ({ index, status: 'fulfilled', value: fulfilled }),
-    (reason: unknown) => ({ index, status: 'rejected', reason }),
-  )
+  /** An input that cannot be sent is that input's failure, not the end of the others. */
+  start(call: () => ObjectRef): void {
+    const index = this.#index++
+    const running = this.#submit(index, call)
+    this.#running.set(index, running)
+    if (running.ref === undefined) return
+    this.#worker.getter.getOne(running.ref).then(
+      (value) => {
+        this.#settle(running, { index, status: 'fulfilled', value })
+      },
+      (reason: unknown) => {
+        this.#settle(running, { index, status: 'rejected', reason })
+      },
+    )
+  }
+
+  /** Waits for the next outcome by P2, and takes it. */
+  async next(): Promise<Outcome> {
+    for (;;) {
+      const [first] = this.#ordered ? this.#running.values() : this.#settled
+      if (first?.outcome !== undefined) {
+        this.#running.delete(first.index)
+        this.#settled.delete(first)
+        return first.outcome
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  cancel(): void {
+    for (const { ref } of this.#running.values()) {
+      if (ref !== undefined) this.#worker.cancel(ref, { force: false, recursive: true })
+    }
+  }
+
+  #submit(index: number, call: () => ObjectRef): Running {
+    try {
+      return { index, ref: call(), outcome: undefined }
+    } catch (reason) {
+      if (!(reason instanceof SerializationError)) throw reason
+      const refused: Running = { index, ref: undefined, outcome: undefined }
+      this.#settle(refused, { index, status: 'rejected', reason })
+      return refused
+    }
+  }
+
+  #settle(running: Running, outcome: Outcome): void {
+    running.outcome = outcome
+    this.#settled.add(running)
+    this.#wake?.()
+  }
 }
 
 /** @throws UsageError for what cannot be iterated. */
@@ -130,23 +173,24 @@ function defaultInFlight(): number {
   return Math.max(IN_FLIGHT_MIN, IN_FLIGHT_PER_CPU * Math.ceil(toResources(totals).CPU ?? 1))
 }
 
-/** Lets waits end when `signal` aborts, without a listener for each of them. */
-function abortPromise(signal: AbortSignal | undefined): {
-  race<T>(promise: Promise<T>): Promise<T>
+/** Lets waits, one at a time, end when `signal` aborts. */
+function untilAborted(signal: AbortSignal | undefined): {
+  wait<T>(promise: Promise<T>): Promise<T>
   stop(): void
 } {
-  if (signal === undefined) return { race: (promise) => promise, stop: () => undefined }
-  let abort: () => void = () => undefined
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => {
-      reject(signal.reason as Error)
-    }
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-  })
-  aborted.catch(() => undefined) // nobody may be waiting when it aborts
+  if (signal === undefined) return { wait: (promise) => promise, stop: () => undefined }
+  let reject: (reason: unknown) => void = () => undefined
+  const abort = (): void => {
+    reject(signal.reason)
+  }
+  signal.addEventListener('abort', abort, { once: true })
   return {
-    race: (promise) => Promise.race([promise, aborted]),
+    wait: (promise) =>
+      new Promise((resolve, rejectThis) => {
+        reject = rejectThis
+        promise.then(resolve, rejectThis)
+        if (signal.aborted) abort()
+      }),
     stop: () => {
       signal.removeEventListener('abort', abort)
     },

@@ -2,8 +2,7 @@
 //   in   megabytes over seconds, of a whole soak
 //   out  the growth from the end of warm-up to the end, along the median of all slopes, beside the
 //        growth that is still taken for flat
-// Source: Theil (1950), Sen (1968): the median of the slopes of all pairs; up to 29 % of the
-// samples may be anything.
+import { median, medianSlope } from './median-slope.ts'
 
 export interface Point {
   readonly seconds: number
@@ -44,27 +43,11 @@ export function flatness(points: readonly Point[]): Flatness {
   }
   const seconds = last.seconds - first.seconds
   const hours = seconds / SECONDS_PER_HOUR
-  const grownMegabytes = medianSlope(kept) * seconds
+  const slope = medianSlope(kept.map((each) => [each.seconds, each.megabytes]))
+  const grownMegabytes = slope * seconds
   const medianMegabytes = median(kept.map(({ megabytes }) => megabytes))
   const allowedShare = ALLOWED_SHARE_PER_HOUR * Math.min(1, hours)
   const allowedMegabytes = Math.max(STEP_MEGABYTES, allowedShare * medianMegabytes)
   const flat = grownMegabytes <= allowedMegabytes
   return { flat, hours, grownMegabytes, allowedMegabytes, medianMegabytes }
-}
-
-function medianSlope(points: readonly Point[]): number {
-  const slopes: number[] = []
-  for (const [i, a] of points.entries()) {
-    for (const b of points.slice(i + 1)) {
-      slopes.push((b.megabytes - a.megabytes) / (b.seconds - a.seconds))
-    }
-  }
-  return median(slopes)
-}
-
-function median(values: readonly number[]): number {
-  const sorted = Float64Array.from(values).toSorted()
-  const middle = Math.floor(sorted.length / 2)
-  const upper = sorted[middle] ?? 0
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2
 }

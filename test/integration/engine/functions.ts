@@ -548,3 +548,23 @@ export const spinInPrograms = remote(async (count: number, ms: number) => {
   const end = Date.now() + ms
   while (Date.now() < end);
 })
+
+/** The heap of its worker after a collection, every `each`th time; 0 otherwise. */
+export const heapOfWorker = remote(async (i: number, each: number) => {
+  if (i % each !== 0) return 0
+  const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([
+    import('node:v8'),
+    import('node:vm'),
+  ])
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
+  return process.memoryUsage().heapUsed
+})
+/** Gives its input back; the first one long after all others. */
+export const lateIfFirst = remote(
+  async (i: number) => {
+    if (i === 0) await new Promise((resolve) => setTimeout(resolve, 600_000))
+    return i
+  },
+  { numCpus: 0.1 },
+)
