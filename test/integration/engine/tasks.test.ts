@@ -16,6 +16,7 @@ import {
   wait,
 } from 'virga'
 import * as fn from './functions.ts'
+import { scaled } from '../../support/scale.ts'
 import { caught, until } from '../../support/waiting.ts'
 
 describe.each(['local', 'inline'])('tasks, address %s', (address) => {
@@ -166,9 +167,10 @@ describe('tasks over processes', () => {
   })
   afterAll(shutdown)
 
-  it('recurses deeper than there are CPUs', async () => {
-    expect(await fn.depth.run(12)).toBe(12)
-  })
+  const depth = scaled(200)
+  it(`a recursion ${String(depth)} deep on 2 CPUs ends`, async () => {
+    expect(await fn.depth.run(depth)).toBe(depth)
+  }, 120_000)
 
   it('runs in parallel on all CPUs', async () => {
     await until(async () => {
