@@ -5,7 +5,8 @@ import { init, shutdown } from 'virga'
 import { medianSlope } from '../../../scripts/bench/soak/median-slope.ts'
 import { collect } from '../../support/collect.ts'
 import { scaled } from '../../support/scale.ts'
-import * as fn from './functions.ts'
+import { square } from './functions.ts'
+import { heapOfWorker, lateIfFirst } from './stress-functions.ts'
 
 const COUNT = scaled(100_000)
 const EACH = COUNT / 40
@@ -53,7 +54,7 @@ describe(`map takes ${String(COUNT)} results of an endless input in flat memory`
     const driver = new Heap()
     const worker = new Heap()
     let at = 0
-    for await (const bytes of fn.heapOfWorker.map(endless(), { inFlight: IN_FLIGHT }, EACH)) {
+    for await (const bytes of heapOfWorker.map(endless(), { inFlight: IN_FLIGHT }, EACH)) {
       if (bytes > 0) worker.add(at, bytes)
       driver.sampleMine(at)
       at += 1
@@ -68,7 +69,7 @@ describe(`map takes ${String(COUNT)} results of an endless input in flat memory`
     const heap = new Heap()
     const { signal } = new AbortController()
     let at = 0
-    for await (const i of fn.square.map(endless(), { inFlight: IN_FLIGHT, signal })) {
+    for await (const i of square.map(endless(), { inFlight: IN_FLIGHT, signal })) {
       expect(i).toBe(at * at)
       heap.sampleMine(at)
       at += 1
@@ -81,7 +82,7 @@ describe(`map takes ${String(COUNT)} results of an endless input in flat memory`
     const heap = new Heap()
     let at = 0
     const options = { inFlight: IN_FLIGHT, ordered: false }
-    for await (const i of fn.lateIfFirst.map(endless(), options)) {
+    for await (const i of lateIfFirst.map(endless(), options)) {
       expect(i).toBeGreaterThan(0)
       heap.sampleMine(at)
       at += 1

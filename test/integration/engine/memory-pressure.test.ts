@@ -10,7 +10,7 @@ import type { MemoryProbe } from '../../../runtime/raylet/memory-probe.ts'
 import { isRunning } from '../../support/is-running.ts'
 import { startProcessNode, type ProcessNode } from '../../support/process-node.ts'
 import { caught, until } from '../../support/waiting.ts'
-import { waitsForFile } from './functions.ts'
+import { waitsForFile } from './stress-functions.ts'
 
 const MIB = 1024 * 1024
 /** Each of them takes a third of the node, and the node has room for less than three. */

@@ -9,7 +9,8 @@ import { Queue, WorkerCrashedError, get, init, put, shutdown } from 'virga'
 import { storeStats } from '../../support/cluster-view.ts'
 import { untilFreed } from '../../support/collect.ts'
 import { caught, until } from '../../support/waiting.ts'
-import * as fn from './functions.ts'
+import { sumArray } from './functions.ts'
+import { readsOn, transfers } from './stress-functions.ts'
 
 const MIB = 1024 * 1024
 const LARGE = 256 * 1024 // numbers: 2 MiB
@@ -28,14 +29,14 @@ describe.skipIf(process.env['VIRGA_OBJECT_STORE'] === 'file')('shared memory', (
     expect(() => structuredClone(array, { transfer: [array.buffer] })).toThrow()
     expect(array.at(-1)).toBe(5)
     for (let i = 0; i < 3; i += 1) {
-      expect(await fn.transfers.run(ref)).toEqual({ refused: 3, last: 5 })
+      expect(await transfers.run(ref)).toEqual({ refused: 3, last: 5 })
     }
-    expect(await fn.sumArray.run(ref)).toBe(5 * LARGE)
+    expect(await sumArray.run(ref)).toBe(5 * LARGE)
   })
 
   it('has the value of the call, though an argument is transferred away right after it', async () => {
     const passed = new Float64Array(LARGE).fill(2)
-    const sum = fn.sumArray.remote(passed)
+    const sum = sumArray.remote(passed)
     new Float64Array(passed.buffer.transfer()).fill(9)
     expect(await get(sum)).toBe(2 * LARGE)
   })
@@ -52,10 +53,10 @@ describe.skipIf(process.env['VIRGA_OBJECT_STORE'] === 'file')('shared memory', (
     const ref = await put(new Float64Array(LARGE).fill(4))
     const started = new Queue<number>()
     for (let i = 0; i < 5; i += 1) {
-      const reading = fn.readsOn.remote({ ref }, started)
+      const reading = readsOn.remote({ ref }, started)
       process.kill(await started.get(), 'SIGKILL')
       await caught(get(reading), WorkerCrashedError)
-      expect(await fn.sumArray.run(ref)).toBe(4 * LARGE)
+      expect(await sumArray.run(ref)).toBe(4 * LARGE)
     }
     await until(async () => (await storeStats()).pinnedBytes <= LARGE * 8)
     ref.free()

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { cancel, init, shutdown, type ObjectRef } from 'virga'
 import { stateRows } from '../../support/cluster-view.ts'
 import { until } from '../../support/waiting.ts'
-import * as fn from './functions.ts'
+import { spin, square } from './functions.ts'
+import { prints, spinInPrograms } from './stress-functions.ts'
 
 const NUM_CPUS = 2
 const SAMPLES = 101
@@ -13,7 +14,7 @@ const RATIO_MAX = 20
 
 beforeAll(async () => {
   await init({ address: 'local', numCpus: NUM_CPUS, logToDriver: false })
-  await fn.square.run(1)
+  await square.run(1)
 })
 afterAll(shutdown)
 
@@ -33,9 +34,9 @@ async function leasedCount(): Promise<number> {
 }
 
 it.each<[string, () => ObjectRef<unknown>]>([
-  ['loops', () => fn.spin.remote(60_000)],
-  ['loops that have started more of them', () => fn.spinInPrograms.remote(4, 60_000)],
-  ['prints as fast as it can', () => fn.prints.remote(60_000)],
+  ['loops', () => spin.remote(60_000)],
+  ['loops that have started more of them', () => spinInPrograms.remote(4, 60_000)],
+  ['prints as fast as it can', () => prints.remote(60_000)],
 ])('the raylet answers while each CPU has a task that %s', async (_, start) => {
   const idleMs = await medianAnswerMs()
   const refs = Array.from({ length: NUM_CPUS }, start)

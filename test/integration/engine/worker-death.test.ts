@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ActorDiedError, WorkerCrashedError, get, init, shutdown } from 'virga'
 import { stateRows } from '../../support/cluster-view.ts'
 import { caught, until } from '../../support/waiting.ts'
-import { RemoteSpeaker, diesSpeaking } from './functions.ts'
+import { RemoteSpeaker, diesSpeaking } from './stress-functions.ts'
 
 const MB = 1_000_000
 const FILLED_BYTES = 150 * MB
