@@ -23,10 +23,10 @@ const SHOWN_MAX = 12
 
 export async function run(world: World, input: Input): Promise<number> {
   const [file = '', ...args] = input.args
-  if (input.options['cluster'] !== undefined) {
+  if (input.options['cluster'] !== undefined || namesCluster(args)) {
     throw new UsageError(
       'virga run --cluster needs a deployed cluster on AWS, which this version cannot reach yet; ' +
-        `run it here: virga run ${file}`,
+        `run it here: virga run ${file}, and give the program an option of that name after --`,
     )
   }
   const [clusters, programs] = await Promise.all([world.clusters(), world.programs()])
@@ -50,6 +50,13 @@ export async function run(world: World, input: Input): Promise<number> {
   const code = await follow(world, { watch, show, ended: program.ended })
   view?.done({ keep: true })
   return code
+}
+
+/** `virga run app.ts --cluster NAME` means us; what stands behind `--` is the program's. */
+function namesCluster(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  const ours = end < 0 ? args : args.slice(0, end)
+  return ours.some((arg) => arg === '--cluster' || arg.startsWith('--cluster='))
 }
 
 /** Above the view goes what shares its terminal with it; the rest keeps its own way. */

@@ -50,6 +50,11 @@ describe('virga run', () => {
     expect(stderr).toContain("no program 'no-such.ts'")
   })
 
+  it('gives the program what stands behind --, also what would be an option of ours', async () => {
+    const { stderr } = await place.virga('run', 'no-such.ts', '--', '--cluster', 'prod')
+    expect(stderr).toContain("no program 'no-such.ts'")
+  })
+
   it('when piped, ends with one plain line per function, with exact counts', async () => {
     const { stderr } = await place.virga('run', fixture('work.mts'))
     for (const [name, done, failed] of WORK) {

@@ -99,6 +99,8 @@ describe('virga', () => {
       ['start', '--address', '10.0.0.1:6379'],
       ['start', '--gcs', 'dynamodb'],
       ['run', '--cluster', 'prod', 'app.ts'],
+      ['run', 'app.ts', 'arg', '--cluster', 'prod'],
+      ['run', 'app.ts', '--cluster=prod'],
       ['status', '--address', 'aws://prod'],
     ]
     for (const call of calls) {
