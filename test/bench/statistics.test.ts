@@ -8,14 +8,11 @@ import { type ReportRow, reportOf } from '../../scripts/bench/report.ts'
 import { isWhole, keptRows } from '../../scripts/bench/resume.ts'
 import { ROWS } from '../../scripts/bench/rows.ts'
 import { flatness, type Point } from '../../scripts/bench/soak/flatness.ts'
+import { seeded } from '../support/seeded.ts'
 
 /** Numbers around 0 with a deviation of about 1, the same for the same seed. */
 function noise(seed: number): () => number {
-  let state = seed * 2_654_435_761 + 1
-  const uniform = (): number => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-    return (state >>> 8) / 2 ** 24
-  }
+  const uniform = seeded(seed)
   return () => Array.from({ length: 12 }, uniform).reduce((sum, each) => sum + each, -6)
 }
 

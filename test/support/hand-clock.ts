@@ -33,6 +33,20 @@ export class HandClock implements Clock {
     queueMicrotask(run)
   }
 
+  /** Timers and immediates that have not fired. */
+  get pendingCount(): number {
+    return this.#waiting.size
+  }
+
+  /** One turn of the event loop, `byMs` later: what is due runs, and not what that makes due. */
+  turn(byMs: number): void {
+    this.#nowMs += byMs
+    const due = [...this.#waiting].filter(({ atMs }) => atMs <= this.#nowMs)
+    for (const waiting of due.toSorted((a, b) => a.atMs - b.atMs)) {
+      if (this.#waiting.delete(waiting)) waiting.run()
+    }
+  }
+
   /** Lets `byMs` pass. */
   async advance(byMs: number): Promise<void> {
     const endMs = this.#nowMs + byMs

@@ -2,7 +2,6 @@
 // cut: between two nodes, one way or both, and between a node and the GCS.
 import { GcsUnavailableError, GcsWriteUnknownError } from '../../runtime/common/errors.ts'
 import { silentLog } from '../../runtime/common/log.ts'
-import type { Random } from '../../runtime/common/random.ts'
 import { Membership } from '../../runtime/gcs/member.ts'
 import {
   openMembership,
@@ -15,6 +14,7 @@ import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import type { Storage } from '../../runtime/gcs/storage.ts'
 import type { RaceDeps } from '../../runtime/gcs/until-won.ts'
 import { HandClock } from './hand-clock.ts'
+import { seededRandom } from './seeded.ts'
 
 const PING_ANSWER_MS = 1
 
@@ -38,7 +38,7 @@ export class TestMembers {
   readonly cut = new Set<string>()
   /** How many writes are applied and then said to have failed: the next ones. */
   lostAnswers = 0
-  readonly #random = randomOf(1)
+  readonly #random = seededRandom(1)
 
   constructor(storage: Storage = new MemoryStorage()) {
     this.storage = storage
@@ -147,14 +147,4 @@ export class TestMembers {
       transact: (items) => call(() => storage.transact(items), true),
     }
   }
-}
-
-/** Numbers of a fixed sequence, the same in every run. */
-export function randomOf(seed: number): Random {
-  let state = seed
-  const next = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 32
-  }
-  return { next, bytes: (length) => Uint8Array.from({ length }, () => Math.floor(next() * 256)) }
 }

@@ -1,35 +1,24 @@
 // This process's pins: kept a moment for the next get, given up when the store runs short.
 import { describe, expect, it } from 'vitest'
-import type { Clock } from '../../../runtime/common/clock.ts'
-import { systemClock } from '../../../runtime/common/clock-system.ts'
 import type { ObjectId } from '../../../runtime/common/ids.ts'
 import { PIN_LINGER_MS } from '../../../runtime/common/limits.ts'
 import { StoreClient } from '../../../runtime/core-worker/store-client.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 
 const OBJECT = 'object' as ObjectId
 const AT = { objectId: OBJECT, sizeBytes: 4 }
 
 /** A store whose mappings end when the test says so. */
 class World {
-  nowMs = 0
+  readonly #clock = new HandClock()
   readonly asked: string[] = []
   readonly #unmaps: (() => void)[] = []
-  readonly #timers = new Set<{ atMs: number; run: () => void }>()
   readonly client: StoreClient
 
   constructor() {
-    const clock: Clock = {
-      ...systemClock,
-      monotonicMs: () => this.nowMs,
-      after: (delayMs, run) => {
-        const timer = { atMs: this.nowMs + delayMs, run }
-        this.#timers.add(timer)
-        return { cancel: () => this.#timers.delete(timer) }
-      },
-    }
     const refuse = (): Promise<never> => Promise.reject(new TypeError('nobody writes here'))
     this.client = new StoreClient({
-      clock,
+      clock: this.#clock,
       collector: { collect: () => this.asked.push('collect') },
       memory: {
         client: {
@@ -62,12 +51,7 @@ class World {
   }
 
   wait(durationMs: number): void {
-    this.nowMs += durationMs
-    for (const timer of [...this.#timers]) {
-      if (timer.atMs > this.nowMs) continue
-      this.#timers.delete(timer)
-      timer.run()
-    }
+    this.#clock.turn(durationMs)
   }
 }
 

@@ -18,7 +18,8 @@ import { membershipKey, nodeKey } from '../../../runtime/gcs/tables.ts'
 import { changedStorage } from '../../support/changed-storage.ts'
 import { scaled } from '../../support/scale.ts'
 import { HandClock } from '../../support/hand-clock.ts'
-import { TestMembers, randomOf } from '../../support/members.ts'
+import { TestMembers } from '../../support/members.ts'
+import { seededRandom } from '../../support/seeded.ts'
 import { meteredStorage } from '../../support/metered-storage.ts'
 import { caught } from '../../support/waiting.ts'
 
@@ -322,7 +323,7 @@ describe('members', () => {
 describe('rows of nodes', () => {
   const SPEC = { nodeId: 'aa', address: 'tcp://a', pid: 1, totals: { CPU: 1 }, labels: {} }
   const clock = new HandClock()
-  const raceOn = (storage: Storage) => ({ storage, clock, random: randomOf(1) })
+  const raceOn = (storage: Storage) => ({ storage, clock, random: seededRandom(1) })
   const register = (storage: MemoryStorage, token: string) =>
     registerNode(raceOn(storage), SPEC, { clusterEpoch: 'c', token })
   const BEAT = { heartbeat: 1, doneCommand: 0, state: 'ALIVE' } as const

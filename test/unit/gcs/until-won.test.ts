@@ -14,7 +14,7 @@ import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { RACE_MS_MAX, untilWon } from '../../../runtime/gcs/until-won.ts'
 import { changedStorage } from '../../support/changed-storage.ts'
 import { HandClock } from '../../support/hand-clock.ts'
-import { randomOf } from '../../support/members.ts'
+import { seededRandom } from '../../support/seeded.ts'
 import { caught } from '../../support/waiting.ts'
 
 /** Of a read or a write in the same region. */
@@ -35,7 +35,7 @@ test('UW1: three hundred nodes that join at once all register, for a few writes 
       return await memory.putIf(key, value, expected)
     },
   })
-  const race = { storage, clock, random: randomOf(1) }
+  const race = { storage, clock, random: seededRandom(1) }
   const { clusterEpoch } = await openMembership(memory, 'c')
   const joined: Member[] = []
   for (let index = 0; index < 300; index++) {
@@ -55,7 +55,7 @@ test('UW1: three hundred nodes that join at once all register, for a few writes 
 
 test('UW2: who always loses gives up after a while, and says who wanted what', async () => {
   const clock = new HandClock()
-  const race = { storage: new MemoryStorage(), clock, random: randomOf(1) }
+  const race = { storage: new MemoryStorage(), clock, random: seededRandom(1) }
   let tries = 0
   const racing = caught(
     untilWon(race, 'node ab12 registers', () => {

@@ -10,6 +10,7 @@ import type {
   StoreState,
 } from '../../../runtime/objects/store-entry.ts'
 import { createStoreState, nextTimerAtMs, step } from '../../../runtime/objects/store-state.ts'
+import { seeded } from '../../support/seeded.ts'
 import { type Draw, play } from './store-world.ts'
 
 const MIB = 1024 * 1024
@@ -515,20 +516,14 @@ describe('the store: random programs', () => {
     const programCount = Math.ceil(100 * SCALE)
     const sums = { created: 0, pinned: 0, refused: 0, spilled: 0, restored: 0, seen: 0, failed: 0 }
     for (let seed = 1; seed <= programCount; seed++) {
-      const { counts } = play(drawFrom(seed), 10_000, options)
+      const { counts } = play(drawnFrom(seeded(seed)), 10_000, options)
       for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += counts[name]
     }
     for (const sum of Object.values(sums)) expect(sum).toBeGreaterThan(20 * programCount)
   }, 300_000)
 })
 
-/** A small generator with a seed, so that a failure can be played again. */
-function drawFrom(seed: number): Draw {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return below === 0 ? 0 : ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
+const drawnFrom =
+  (next: () => number): Draw =>
+  (below) =>
+    Math.floor(next() * below)

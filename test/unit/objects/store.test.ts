@@ -13,6 +13,7 @@ import { MemoryArena } from '../../../runtime/objects/arena-memory.ts'
 import { createShmArena, openShmArena } from '../../../runtime/objects/arena-shm.ts'
 import { FileSpill, directFiles } from '../../../runtime/objects/spill-file.ts'
 import { ObjectStore, type ObjectStoreOptions } from '../../../runtime/objects/store.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 import { type FailingDisk, diskOf } from './spill-disk.ts'
 
 const MIB = 1024 * 1024
@@ -147,7 +148,7 @@ describe('the object store of a node', () => {
   })
 
   it('F66: a full disk is an error after 30 s, and no object is lost by it', async () => {
-    const clock = manualClock()
+    const clock = new HandClock()
     open({ sizeBytes: 4 * MIB, clock })
     disk.writeError = 'ENOSPC'
     for (let index = 0; index < 4; index++) await put(`${index}`, pattern(MIB, index))
@@ -157,7 +158,7 @@ describe('the object store of a node', () => {
     )
     await expect.poll(() => warnings.length).toBe(1)
     expect(warnings[0]).toContain('The disk is full')
-    clock.advance(30_000)
+    clock.turn(30_000)
     expect(await refused).toMatchObject({
       code: 'ERR_OBJECT_STORE_FULL',
       cause: { code: 'ERR_CAPACITY', data: { reason: 'disk-full' } },
@@ -184,7 +185,7 @@ describe('the object store of a node', () => {
   })
 
   it('names who holds what when it stays full', async () => {
-    const clock = manualClock()
+    const clock = new HandClock()
     open({ sizeBytes: 4 * MIB, clock })
     for (let index = 0; index < 3; index++) await put(`${index}`, pattern(MIB, index))
     for (const index of [0, 1]) await store.pin('reader', `${index}`)
@@ -194,7 +195,7 @@ describe('the object store of a node', () => {
     await store.pin('reader', '2')
     const refused = put('more', pattern(MIB, 9)).catch((error: unknown) => error)
     await expect.poll(() => store.stats().waitingCount).toBe(1)
-    clock.advance(30_000)
+    clock.turn(30_000)
     expect(await refused).toMatchObject({
       code: 'ERR_OBJECT_STORE_FULL',
       message: expect.stringContaining(`${3 * MIB} B in 3 by the reader, `) as string,
@@ -285,28 +286,6 @@ function slowReads(arena: Arena): () => number {
     return read(offset, sizeBytes)
   }
   return () => pieceCount
-}
-
-function manualClock(): Clock & { advance(byMs: number): void } {
-  let nowMs = 0
-  const timers = new Map<object, { atMs: number; run: () => void }>()
-  return {
-    ...systemClock,
-    monotonicMs: () => nowMs,
-    after: (delayMs, run) => {
-      const timer = { cancel: () => timers.delete(timer) }
-      timers.set(timer, { atMs: nowMs + delayMs, run })
-      return timer
-    },
-    advance: (byMs) => {
-      nowMs += byMs
-      for (const [timer, { atMs, run }] of timers) {
-        if (atMs > nowMs) continue
-        timers.delete(timer)
-        run()
-      }
-    },
-  }
 }
 
 function pattern(sizeBytes: number, seed: number): Uint8Array {

@@ -1,30 +1,9 @@
 // When the event loop is kept turning, and above all when not.
 import { describe, expect, test } from 'vitest'
-import type { Clock } from '../../../runtime/common/clock.ts'
 import type { Connection } from '../../../runtime/protocol/connection.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
 import { Polling, pollingTransport } from '../../../runtime/protocol/polling.ts'
-
-class HandClock implements Clock {
-  now = 1000
-  readonly waiting: (() => void)[] = []
-
-  nowMs = (): number => this.now
-  monotonicMs = (): number => this.now
-  after = (): never => {
-    throw new Error('polling sets no timers')
-  }
-  immediate = (run: () => void): void => void this.waiting.push(run)
-  microtask = (run: () => void): void => {
-    run()
-  }
-
-  /** One turn of the event loop, `ms` later. */
-  turn(ms: number): void {
-    this.now += ms
-    for (const run of this.waiting.splice(0)) run()
-  }
-}
+import { HandClock } from '../../support/hand-clock.ts'
 
 function machine(options: { cores?: number; runnable?: number | undefined } = {}) {
   const clock = new HandClock()
@@ -41,7 +20,7 @@ function machine(options: { cores?: number; runnable?: number | undefined } = {}
     clock,
     state,
     polling,
-    isPolling: () => clock.waiting.length > 0,
+    isPolling: () => clock.pendingCount > 0,
     /** Messages `gapMs` after each other, turns in between. */
     messages: (count: number, gapMs: number): void => {
       for (let i = 0; i < count; i += 1) {
@@ -118,9 +97,9 @@ describe('the gate of busy polling', () => {
       }
       messages(1, 0.05)
       expect(isPolling()).toBe(false)
-      const sinceMs = clock.now
+      const sinceMs = clock.monotonicMs()
       while (!isPolling()) messages(1, 0.05)
-      mutedMs.push(clock.now - sinceMs)
+      mutedMs.push(clock.monotonicMs() - sinceMs)
     }
     const expected = [50, 100, 200, 400, 800, 1000, 1000]
     for (const [i, ms] of mutedMs.entries()) {

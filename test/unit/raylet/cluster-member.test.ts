@@ -14,7 +14,7 @@ import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
 import { ClusterMember } from '../../../runtime/raylet/cluster-member.ts'
 import { EpochFence } from '../../../runtime/raylet/epoch-fence.ts'
 import { HandClock } from '../../support/hand-clock.ts'
-import { randomOf } from '../../support/members.ts'
+import { seededRandom } from '../../support/seeded.ts'
 import { PeerNetwork } from '../../support/peer-network.ts'
 import { caught } from '../../support/waiting.ts'
 
@@ -30,7 +30,7 @@ interface TestNode {
 }
 
 const codec = new ValueCodec()
-const random = randomOf(7)
+const random = seededRandom(7)
 let clock: HandClock
 let network: PeerNetwork
 let storage: MemoryStorage

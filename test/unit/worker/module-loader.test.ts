@@ -1,6 +1,5 @@
 // How a worker finds functions (M1-M5), on a clock that passes only when told.
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Clock } from '../../../runtime/common/clock.ts'
 import { FunctionNotFoundError } from '../../../runtime/common/errors.ts'
 import { systemHash } from '../../../runtime/common/random-system.ts'
 import { Sources } from '../../../runtime/core-worker/function-sources.ts'
@@ -8,32 +7,19 @@ import { identify, park, registerFunction } from '../../../runtime/core-worker/f
 import { registry } from '../../../runtime/core-worker/registry-system.ts'
 import { ModuleLoader, explainUncaught } from '../../../runtime/worker/module-loader.ts'
 import type { FunctionIdentity } from '../../../runtime/protocol/messages.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 
 const sources = new Sources({ read: () => Buffer.from('source'), hash: systemHash })
 
 /** Time passes only when told; a turn of the event loop is a real one. */
-class HandClock implements Clock {
-  #timers: { atMs: number; run: () => void }[] = []
-  #nowMs = 0
-  readonly nowMs = (): number => this.#nowMs
-  readonly monotonicMs = (): number => this.#nowMs
-  readonly microtask = queueMicrotask
-  readonly immediate = (run: () => void): void => void setImmediate(run)
-  after(delayMs: number, run: () => void): { cancel: () => void } {
-    const timer = { atMs: this.#nowMs + delayMs, run }
-    this.#timers.push(timer)
-    return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) }
+class ClockOfImports extends HandClock {
+  override immediate(run: () => void): void {
+    setImmediate(run)
   }
-  async pass(ms: number): Promise<void> {
+  override async advance(byMs: number): Promise<void> {
     await turns()
-    this.#nowMs += ms
-    const due = this.#timers.filter((timer) => timer.atMs <= this.#nowMs)
-    this.#timers = this.#timers.filter((timer) => !due.includes(timer))
-    for (const timer of due) timer.run()
+    await super.advance(byMs)
     await turns()
-  }
-  get pending(): number {
-    return this.#timers.length
   }
 }
 
@@ -48,7 +34,7 @@ function aLoader(
   modules: Record<string, Module>,
   options: ConstructorParameters<typeof ModuleLoader>[1] = {},
 ): { loader: ModuleLoader; clock: HandClock; imported: string[] } {
-  const clock = new HandClock()
+  const clock = new ClockOfImports()
   const imported: string[] = []
   const importModule = async (url: string): Promise<unknown> => {
     imported.push(url)
@@ -125,16 +111,16 @@ describe('a worker that needs a function', () => {
       'file:///a': () => (registers('file:///a'), new Promise(() => undefined)),
     })
     const resolving = loader.resolve(identityOf('file:///a'))
-    await clock.pass(30_000)
+    await clock.advance(30_000)
     expect(await resolving).toMatchObject({ ordinal: 0 })
-    expect(clock.pending).toBe(0)
+    expect(clock.pendingCount).toBe(0)
   })
 
   test('is told that a home never finished importing', async () => {
     const { loader, clock } = aLoader({ 'file:///a': () => new Promise(() => undefined) })
     const resolving = loader.resolve(identityOf('file:///a')).catch((error: unknown) => error)
-    await clock.pass(30_000)
-    await clock.pass(90_000)
+    await clock.advance(30_000)
+    await clock.advance(90_000)
     expect(await resolving).toBeInstanceOf(FunctionNotFoundError)
     expect(await resolving).toMatchObject({ message: expect.stringContaining('120 s') as string })
   })
@@ -218,7 +204,7 @@ describe('a home that waits in init()', () => {
   test('is imported as far as it matters', async () => {
     const { loader, clock } = aLoader({ 'file:///app': parks('file:///app') })
     expect(await loader.resolve(identityOf('file:///app'))).toMatchObject({ ordinal: 0 })
-    expect(clock.pending).toBe(0)
+    expect(clock.pendingCount).toBe(0)
     expect(registry().watchers.size).toBe(0)
   })
 
@@ -249,7 +235,7 @@ describe('a home that waits in init()', () => {
   test('before it registered the function needs a worker that imports the entry first', async () => {
     const { loader, clock } = aLoader({ 'file:///tasks': () => park() }, { entry: 'file:///app' })
     const resolving = loader.resolve(identityOf('file:///tasks'))
-    await clock.pass(100)
+    await clock.advance(100)
     expect(await resolving).toBe('needsEntryFirst')
   })
 
@@ -265,7 +251,7 @@ describe('a home that waits in init()', () => {
       home: 'file:///tasks',
     })
     expect(imported).toEqual(['file:///app', 'file:///tasks'])
-    expect(clock.pending).toBe(0)
+    expect(clock.pendingCount).toBe(0)
   })
 
   test('is told to call remote() above init() when the entry first was of no help', async () => {
@@ -274,8 +260,8 @@ describe('a home that waits in init()', () => {
       { entry: 'file:///app', entryFirst: true },
     )
     const resolving = loader.resolve(identityOf('file:///tasks')).catch((error: unknown) => error)
-    await clock.pass(100)
-    await clock.pass(100)
+    await clock.advance(100)
+    await clock.advance(100)
     expect(await resolving).toMatchObject({
       name: 'FunctionNotFoundError',
       message: expect.stringContaining('above init()') as string,
@@ -285,7 +271,7 @@ describe('a home that waits in init()', () => {
   test('and is the entry itself: no fresh worker could help', async () => {
     const { loader, clock } = aLoader({ 'file:///app': () => park() }, { entry: 'file:///app' })
     const resolving = loader.resolve(identityOf('file:///app')).catch((error: unknown) => error)
-    await clock.pass(100)
+    await clock.advance(100)
     expect(await resolving).toBeInstanceOf(FunctionNotFoundError)
   })
 })
