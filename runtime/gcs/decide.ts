@@ -3,8 +3,10 @@
 // by reading it again.
 //   DC1. A write that may have been applied is repeated only while its condition still holds: a
 //       late arrival of the first one then either did the same or fails.
+//   DC2. A write whose outcome cannot be read is in doubt: never told as not written.
 // Source: faults.md F30; Amazon KCL (a lease is read back after an ambiguous write).
 import { GcsWriteUnknownError } from '../common/errors.ts'
+import { isOutage, unknownWrite } from './attempts.ts'
 import {
   holds,
   keyText,
@@ -54,7 +56,8 @@ export async function decideTogether(
   const settling = { key, isOurs, expected: told?.expected ?? 'ABSENT' }
   return await settle(storage, settling, async () => {
     const applied = await storage.transact(items)
-    const row = await storage.get(key)
+    const inDoubt = (cause: unknown): unknown => unknownWrite('a transaction', cause)
+    const row = await (applied ? readAfter(storage, key, inDoubt) : storage.get(key))
     if (row !== undefined && (applied || isOurs(row.value))) return { won: true, row }
     return { won: false, current: row }
   })
@@ -72,7 +75,7 @@ export async function decideDelete(
       return
     } catch (error) {
       if (!(error instanceof GcsWriteUnknownError) || repeats >= REPEATS_MAX) throw error
-      if (!holds(await storage.get(key), expected)) return
+      if (!holds(await readAfter(storage, key, () => error), expected)) return
     }
   }
 }
@@ -89,9 +92,22 @@ async function settle(
       return asOurs(outcome, isOurs)
     } catch (error) {
       if (!(error instanceof GcsWriteUnknownError) || repeats >= REPEATS_MAX) throw error
-      const row = await storage.get(key)
+      const row = await readAfter(storage, key, () => error)
       if (!holds(row, expected)) return asOurs({ won: false, current: row }, isOurs) // DC1
     }
+  }
+}
+
+/** DC2. @param inDoubt  what to tell when the GCS is away. */
+async function readAfter(
+  storage: Storage,
+  key: RowKey,
+  inDoubt: (cause: unknown) => unknown,
+): Promise<Row | undefined> {
+  try {
+    return await storage.get(key)
+  } catch (error) {
+    throw isOutage(error) ? inDoubt(error) : error
   }
 }
 
