@@ -4,7 +4,9 @@
 //   GL1. OwnLease ends before any LeaseObserver that saw its last heartbeat can end it: it counts
 //       from before the heartbeat was sent, the observer from after it was read.
 //   GL2. An observation starts anew when the row changed, when a read failed, and when two reads
-//       are further apart than the gap: nobody is declared dead for an outage of the GCS.
+//       are further apart than the gap: nobody is declared dead for an outage of the GCS. How far
+//       is counted from when the one was sent until the other was answered: the storage repeats a
+//       read through an outage, and nobody can tell which repeat was answered.
 // Source: faults.md F13, F14, F25-F27, F33; design 8.
 import { LEASE_MARGIN_MS, LEASE_MS, OBSERVATION_GAP_MS } from './lease-terms.ts'
 
@@ -35,7 +37,7 @@ interface Sighting {
 /** The observer's side: reads of one row, until they show that it stood still for a whole lease. */
 export class LeaseObserver {
   #first: Sighting | undefined
-  #lastReadAtMs = -Infinity
+  #lastAskedAtMs = -Infinity
 
   /**
    * A read of the row.
@@ -43,8 +45,8 @@ export class LeaseObserver {
    * @returns whether the lease has expired: this very heartbeat has stood for all of it.
    */
   read(heartbeat: number, asked: number, answered: number): boolean {
-    const isGap = asked - this.#lastReadAtMs > OBSERVATION_GAP_MS
-    this.#lastReadAtMs = answered
+    const isGap = answered - this.#lastAskedAtMs > OBSERVATION_GAP_MS
+    this.#lastAskedAtMs = asked
     const first = this.#first
     if (first === undefined || first.heartbeat !== heartbeat || isGap) {
       this.#first = { heartbeat, atMs: answered }

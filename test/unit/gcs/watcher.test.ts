@@ -104,6 +104,17 @@ describe('leases', () => {
     )
     expect(observed([...still(6), [7, 30_000], [7, 33_000]])).not.toContain(true)
   })
+
+  test('GL2, F33: a read that was repeated through an outage is a gap as well', () => {
+    const observer = new LeaseObserver()
+    expect(observer.read(7, 0, 1)).toBe(false)
+    expect(observer.read(7, 2000, LEASE_MS)).toBe(false)
+    const anewMs = LEASE_MS + 2001
+    for (let askedMs = anewMs - 1; askedMs < anewMs + LEASE_MS; askedMs += 2000) {
+      expect(observer.read(7, askedMs, askedMs + 1)).toBe(false)
+    }
+    expect(observer.read(7, anewMs + LEASE_MS, anewMs + LEASE_MS + 1)).toBe(true)
+  })
 })
 
 describe('a watcher', () => {
