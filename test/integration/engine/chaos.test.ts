@@ -12,6 +12,7 @@ import {
   type ObjectRef,
 } from 'virga'
 import * as fn from './functions.ts'
+import { RemoteLedger, stampedStep, type Stamped } from './stress-functions.ts'
 import { stateRows } from '../../support/cluster-view.ts'
 import { scaled } from '../../support/scale.ts'
 import { until } from '../../support/waiting.ts'
@@ -60,27 +61,36 @@ describe(`chaos, seed ${String(seed)}`, () => {
   afterEach(shutdown)
 
   it(`F01 ${String(KILLS)} SIGKILLs of workers during ${String(TASKS)} dependent tasks`, async () => {
-    const step = fn.slowStep.options({ maxRetries: -1 })
+    const ledger = RemoteLedger.options({ numCpus: 0 }).remote()
     const chains = TASKS / CHAIN
-    const results = new Map<number, number>()
+    const stamps = new Set<string>()
+    let ended = 0
     let kills = 0
     let killing = false
     const killIfDue = async (): Promise<void> => {
       if (killing) return
       killing = true
       // Paced by the tasks that have ended, so that the kills are spread over all of them.
-      while (kills < KILLS && kills < (results.size + 1) * (KILLS / chains)) {
+      while (kills < KILLS && kills < (ended + 1) * (KILLS / chains)) {
         if (await killOne()) kills += 1
         else await fn.square.options({ maxRetries: -1 }).run(1)
       }
       killing = false
     }
     const runChain = async (index: number): Promise<void> => {
-      let ref: ObjectRef<number> = step.remote(index)
-      for (let i = 1; i < CHAIN; i += 1) ref = step.remote(ref)
-      const value = await get(ref)
-      expect(results.has(index)).toBe(false)
-      results.set(index, value)
+      const first = { value: index, stamp: 'none', given: '' }
+      const refs: ObjectRef<Stamped>[] = []
+      for (let i = 0; i < CHAIN; i += 1) {
+        refs.push(stampedStep.remote(refs.at(-1) ?? first, ledger))
+      }
+      // Whoever reads a ref, a task or this driver, is given the result of the same run.
+      let before: Stamped = first
+      for (const result of await get(refs)) {
+        expect(result).toMatchObject({ value: before.value + 1, given: before.stamp })
+        stamps.add(result.stamp)
+        before = result
+      }
+      ended += 1
       await killIfDue()
     }
     let next = 0
@@ -90,8 +100,10 @@ describe(`chaos, seed ${String(seed)}`, () => {
     await Promise.all([killIfDue(), ...Array.from({ length: 12 }, lane)])
     await until(() => !killing)
     expect(kills).toBeGreaterThanOrEqual(KILLS - 1)
-    expect(results.size).toBe(chains)
-    for (const [index, value] of results) expect(value).toBe(index + CHAIN)
+    expect([ended, stamps.size]).toEqual([chains, TASKS])
+    const { effects, told } = await ledger.counts.run()
+    expect(effects).toBe(TASKS) // by idempotency key: those of runs that were lost are not others
+    expect(told).toBeGreaterThanOrEqual(TASKS)
     await until(slotsAreBack)
     expect(await get(Array.from({ length: 8 }, (_, i) => fn.square.remote(i)))).toHaveLength(8)
   }, 240_000)

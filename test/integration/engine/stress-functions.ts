@@ -1,5 +1,6 @@
 // Remote functions that strain their worker, or tell how it fares: memory, CPU, output, death.
-import { remote, runtimeContext, type ObjectRef, type Queue } from 'virga'
+import { randomUUID } from 'node:crypto'
+import { remote, runtimeContext, type ActorHandle, type ObjectRef, type Queue } from 'virga'
 
 /** Says two lines and fills that much memory; then leaves with that code, or waits to be ended. */
 async function lastWords(bytes: number, code?: number): Promise<number> {
@@ -92,4 +93,36 @@ export const lateIfFirst = remote(
     return i
   },
   { numCpus: 0.1 },
+)
+
+/** Takes each effect once, whatever how often it is told. */
+class Ledger {
+  readonly #keys = new Set<string>()
+  #told = 0
+  apply(key: string): void {
+    this.#told += 1
+    this.#keys.add(key)
+  }
+  counts(): { effects: number; told: number } {
+    return { effects: this.#keys.size, told: this.#told }
+  }
+}
+export const RemoteLedger = remote(Ledger)
+type LedgerHandle = ActorHandle<{ apply: [fn: (key: string) => void, numReturns: 1] }>
+
+export interface Stamped {
+  readonly value: number
+  /** No two runs of any task have the same. */
+  readonly stamp: string
+  /** Of the result that it was given. */
+  readonly given: string
+}
+
+/** Adds one, and tells which run made this result, and which the one that it was made from. */
+export const stampedStep = remote(
+  async ({ value, stamp }: Stamped, ledger: LedgerHandle): Promise<Stamped> => {
+    await ledger.apply.run(runtimeContext().idempotencyKey)
+    return { value: value + 1, stamp: randomUUID(), given: stamp }
+  },
+  { maxRetries: -1 },
 )
