@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { UsageError, init } from 'virga'
 import { resultOf } from '../shipping/run-program.ts'
 
-test('groups, queues, pools, limiters and classes work inline, and the program ends', async () => {
+test('groups, queues, pools, limiters and classes work inline, without a child process', async () => {
   const file = new URL('fixtures/inline.ts', import.meta.url).pathname
   expect(await resultOf({ file })).toEqual({
     grouped: { CPU: 1 },
@@ -11,6 +11,7 @@ test('groups, queues, pools, limiters and classes work inline, and the program e
     doubled: [2, 4, 6],
     paced: true,
     point: { x: 2, y: 1 },
+    processes: { elsewhere: [], started: 0, noticed: 1 },
   })
 })
 

@@ -44,6 +44,8 @@ export const mirrored = remote((points: readonly Point[]) =>
 export const secret = remote((): unknown => ({ deep: [new Secret()] }))
 export const resources = remote((): Resources => runtimeContext().resources)
 
+export const pid = remote((): number => process.pid)
+
 /** What its child task was given, and the child of that. */
 export const family = remote(async (): Promise<Resources[]> => {
   const [child, grandchild] = await childOfFamily.run()
@@ -173,6 +175,9 @@ export const crash = remote((): void => {
 })
 
 export class Doubler {
+  pid(): number {
+    return process.pid
+  }
   #calls = 0
 
   async double(x: number, workMs = 0): Promise<number> {
