@@ -11,12 +11,12 @@ import { ByteReader, DecodeError, DecodeLimitError } from './byte-reader.ts'
 import { Span, SpanTable } from './value-codec-buffers.ts'
 import { READERS } from './value-codec-classes.ts'
 import type { ClassTable } from './value-codec-classes.ts'
-import { readIntegers } from './value-codec-integers.ts'
 import { readShortKey } from './value-codec-keys.ts'
 import * as kinds from './value-codec-kinds.ts'
 import type { ValueSource } from './value-codec-kinds.ts'
 import { FLAG_ERROR, FLAG_REFERENCES, readParts } from './value-codec-layout.ts'
 import type { StoredHandle } from './value-codec-layout.ts'
+import { RUN_ITEMS_MIN, isRunNext, makeArray, readRun } from './value-codec-numbers.ts'
 import { readBigint, readCount, readText16 } from './value-codec-scalars.ts'
 
 // Arrays are made at full length up to this, whatever is claimed.
@@ -201,25 +201,28 @@ export class Decoder implements ValueSource {
       this.#depth--
       return single
     }
-    // Growing a long one would copy it several times; but forged counts, one inside the other, must
-    // not cost more memory than their bytes: beyond the budget an array grows as it is read.
-    if (count > PREALLOCATED_ITEMS_MAX) {
-      if (count > this.#itemBudget) return this.#items(this.keep([]), count)
-      this.#itemBudget -= count
-    }
-    return this.#items(this.keep(new Array<unknown>(count)), count)
+    if (count >= RUN_ITEMS_MIN) return this.#longArray(count)
+    const items = this.keep(new Array<unknown>(count))
+    for (let i = 0; i < count; i++) items[i] = this.value()
+    this.#depth--
+    return items
   }
 
-  #items(items: unknown[], count: number): unknown[] {
-    let inRuns = true
-    for (let i = 0; i < count; i++) {
-      if (inRuns) {
-        const end = readIntegers(this.reader, items, i, count)
-        inRuns = end > i // not tried again where it did not pay
-        i = end
-        if (i === count) break
-      }
-      items[i] = this.value()
+  /** Growing one would copy it several times; but forged counts, one inside the other, must not
+   *  cost more memory than their bytes: beyond the budget an array grows as it is read. */
+  #longArray(count: number): unknown[] {
+    const { reader } = this
+    let items: unknown[]
+    if (count <= PREALLOCATED_ITEMS_MAX) items = makeArray(reader, count)
+    else if (count > this.#itemBudget) items = []
+    else {
+      this.#itemBudget -= count
+      items = makeArray(reader, count)
+    }
+    this.keep(items)
+    for (let i = 0; i < count;) {
+      if (isRunNext(reader)) i += readRun(reader, items, i, count - i)
+      else items[i++] = this.value()
     }
     this.#depth--
     return items

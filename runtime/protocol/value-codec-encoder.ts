@@ -14,10 +14,10 @@ import {
   isForeignObjectPrototype,
 } from './value-codec-classes.ts'
 import type { ClassTable, HandleCodec, RegisteredType } from './value-codec-classes.ts'
-import { writeIntegers } from './value-codec-integers.ts'
 import * as kinds from './value-codec-kinds.ts'
 import type { ValueSink } from './value-codec-kinds.ts'
 import type { StoredHandle } from './value-codec-layout.ts'
+import { RUN_ITEMS_MIN, RunWriter, itemsAhead, kindOfRun } from './value-codec-numbers.ts'
 import { MetObjects } from './value-codec-objects.ts'
 import { checkArray, checkObject } from './value-codec-own.ts'
 import { EncodeFailure, keySegment, locate, refuse } from './value-codec-refusal.ts'
@@ -61,6 +61,8 @@ export class Encoder implements ValueSink {
   readonly #met = new MetObjects()
   /** Indexes of registered instances that are being encoded: nothing may refer to them. */
   readonly #open = new Set<number>()
+  /** Made for the first long array. */
+  #runs: RunWriter | undefined
   #handles: object[] = []
   #storedHandles: StoredHandle[] = []
   #depth = 0
@@ -213,27 +215,37 @@ export class Encoder implements ValueSink {
       }
       if (prototype === null || !isForeignArrayPrototype(prototype)) throw refuse(items)
     }
-    const { writer } = this
     const count = checkItems(items.length)
     checkArray(items)
-    writeCount(writer, 0x90, 0xdc, count)
+    writeCount(this.writer, 0x90, 0xdc, count)
+    if (count < RUN_ITEMS_MIN) this.#items(items, count, 0)
+    else this.#longArray(items, count)
+  }
+
+  /** @param from  the index of the first in its array. */
+  #items(items: readonly unknown[], count: number, from: number): void {
     let i = 0
     try {
-      let inRuns = true
-      for (; i < count; i++) {
-        const item = items[i]
-        if (typeof item !== 'number') {
-          this.value(item)
-          continue
-        }
-        writeNumber(writer, item)
-        if (!inRuns) continue
-        const end = writeIntegers(writer, items, i + 1, count)
-        inRuns = end > i + 1 // not tried again where it did not pay
-        i = end - 1
-      }
+      for (; i < count; i++) this.value(items[i])
     } catch (error) {
-      throw locate(error, `[${i}]`)
+      throw locate(error, `[${from + i}]`)
+    }
+  }
+
+  /** A few items at a time; or a run of numbers, where they begin one. */
+  #longArray(items: readonly unknown[], count: number): void {
+    this.#runs ??= new RunWriter()
+    for (let i = 0; i < count;) {
+      const ahead = itemsAhead(items, i, Math.min(i + RUN_ITEMS_MIN, count))
+      const kind = kindOfRun(ahead)
+      if (kind === undefined) {
+        this.#items(ahead, ahead.length, i)
+        i += ahead.length
+        continue
+      }
+      i = this.#runs.write(this.writer, kind, ahead, { items, from: i, count })
+      const { next } = this.#runs
+      if (next !== undefined) this.#items([next.item], 1, i++)
     }
   }
 

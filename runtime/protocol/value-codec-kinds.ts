@@ -27,7 +27,9 @@ export const EXT_HANDLE = 12
 export const EXT_INLINE_BYTES = 13
 export const EXT_BUFFER = 14
 export const EXT_VIEW = 15
-export const EXT_TYPES = 16
+/** Many items of an array at once: value-codec-numbers. */
+export const EXT_NUMBERS = 16
+export const EXT_TYPES = 17
 
 /** Values nested deeper than this are refused on both sides (B08): recursion must end. */
 export const DEPTH_MAX = 1000

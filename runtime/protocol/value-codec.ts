@@ -1,7 +1,7 @@
 // The value codec: any value of the SDK as one self-contained blob, and back.
 // Structure is MessagePack (value-codec-encoder, -decoder); what MessagePack lacks is an extension
-// type (value-codec-plain, -error, -binary); large memory lies beside it, aligned, to be copied
-// once or read in place (value-codec-layout, -buffers).
+// type (value-codec-plain, -error, -binary, -numbers); large memory lies beside it, aligned, to be
+// copied once or read in place (value-codec-layout, -buffers).
 // Invariants:
 //   V1. A value is encoded at the call: what is handed over later (EncodedValue.writeTo) are only
 //       the bytes of its large buffers, which must be written before the caller's code runs again.

@@ -65,6 +65,8 @@ function corpus(): readonly Buffer[] {
     [new Point(1), new Point({ y: new Point(2) })],
     { ref: new Ref(), more: [new Ref(), new Uint8Array(2000)] },
     Array.from({ length: 50 }, (_, i) => ({ id: i, name: `n${i}` })),
+    Array.from({ length: 60 }, (_, i) => i * 5000 - 100),
+    [...Array.from({ length: 40 }, (_, i) => i / 2), 'between', ...new Array<number>(40).fill(7)],
   ]
   return values.map((value) => blobOf(value, codec))
 }
@@ -216,6 +218,16 @@ describe('bombs', () => {
     ...payload,
   ]
 
+  const run = (code: number, ...elements: number[]): number[] => [
+    0xc8,
+    0,
+    elements.length + 1,
+    16,
+    code,
+    ...elements,
+  ]
+  const longArray = (...items: number[]): number[] => [0xdc, 0, 40, ...items]
+
   test.each<[string, number[]]>([
     ['an array of 4 G items', [0xdd, 0xff, 0xff, 0xff, 0xff]],
     ['a map of 4 G entries', [0xdf, 0xff, 0xff, 0xff, 0xff]],
@@ -245,6 +257,17 @@ describe('bombs', () => {
     ['the byte that MessagePack never uses', [0xc1]],
     ['bin, which we never write', [0xc4, 1, 0]],
     ['a number as a key', [0x81, 1, 1]],
+    ['a run of numbers outside of an array', run(0, 1, 2)],
+    ['a run of numbers in a short array', [0x92, ...run(0, 1, 2)]],
+    ['a run of numbers of an unknown code', longArray(...run(9, ...new Array<number>(40).fill(1)))],
+    [
+      'more numbers than the array has items',
+      longArray(...run(0, ...new Array<number>(41).fill(1))),
+    ],
+    ['half a number', longArray(...run(1, ...new Array<number>(41).fill(1)))],
+    ['a run of no numbers', longArray(...run(0), ...new Array<number>(40).fill(1))],
+    ['a run without a code', longArray(0xc8, 0, 0, 16, ...new Array<number>(40).fill(1))],
+    ['a run beyond the end', longArray(0xc8, 1, 0, 16, 0, ...new Array<number>(40).fill(1))],
   ])('B09: %s is a DecodeError', (_, body) => {
     for (const flags of [0, 4, 8, 12]) {
       expect(() => codec.decode(bytes(flags, ...body))).toThrow(DecodeError)

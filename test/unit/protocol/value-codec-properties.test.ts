@@ -59,7 +59,7 @@ test('values appended to one slab do not depend on each other', () => {
   )
 })
 
-test('what JSON can say is plain MessagePack, readable by others', () => {
+test('what JSON can say is plain MessagePack, arrays of up to 31 items, readable by others', () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
       const blob = blobOf(value, codec)
