@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { isAlive, startTimeOf } from '../../../runtime/common/session-file.ts'
 import { until } from '../../support/waiting.ts'
+import { readTrace } from '../../support/trace-format.ts'
 import { fixture, Place, type Row, type Running } from './virga.ts'
 
 let place: Place
@@ -211,17 +212,24 @@ describe('virga timeline', () => {
     const file = join(place.runtimeDir, 'trace.json')
     const answer = await place.json('timeline', '--out', file)
     expect(answer).toEqual({ file, tasks: listed['total'], dropped: 0 })
-    const trace = JSON.parse(readFileSync(file, 'utf8')) as {
-      traceEvents: { ph: string; name: string; ts: number; dur: number; args: Row }[]
-      otherData: Row
-    }
-    const slices = trace.traceEvents.filter((event) => event.ph === 'X')
+    const trace = JSON.parse(readFileSync(file, 'utf8')) as { otherData: Row }
+    const slices = readTrace(trace)
     expect(slices.length).toBeGreaterThan(10)
     expect(slices.map(({ args }) => args['taskId'])).toEqual(
       rowsOf(listed).map((row) => row['taskId']),
     )
-    for (const { ts, dur } of slices) expect(ts > 0 && dur >= 0).toBe(true)
     expect(trace.otherData).toEqual({ tasks: listed['total'], droppedTasks: 0 })
+  })
+
+  it('keeps calls that overlap apart, so that Perfetto drops none of them', async () => {
+    await place.node(fixture('overlaps.mts')).ended
+    const file = join(place.runtimeDir, 'overlaps.json')
+    await place.json('timeline', '--out', file)
+    const slices = readTrace(JSON.parse(readFileSync(file, 'utf8')))
+    const calls = slices.filter(({ name }) => name === 'Sleeper.sleep')
+    expect(calls).toHaveLength(12)
+    expect(new Set(calls.map(({ tid }) => tid)).size).toBe(4) // as many as ran at once
+    expect(slices.filter(({ name }) => name === 'square').length).toBeGreaterThanOrEqual(500)
   })
 })
 
