@@ -2,6 +2,7 @@
 // cut: between two nodes, one way or both, and between a node and the GCS.
 import { GcsUnavailableError, GcsWriteUnknownError } from '../../runtime/common/errors.ts'
 import { silentLog } from '../../runtime/common/log.ts'
+import { Attempts, type Failure } from '../../runtime/gcs/attempts.ts'
 import { Membership } from '../../runtime/gcs/member.ts'
 import {
   openMembership,
@@ -10,6 +11,7 @@ import {
   type NodeCommand,
   type NodeRow,
 } from '../../runtime/gcs/nodes.ts'
+import { RetryBudget } from '../../runtime/gcs/retry-budget.ts'
 import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import type { Storage } from '../../runtime/gcs/storage.ts'
 import type { RaceDeps } from '../../runtime/gcs/until-won.ts'
@@ -38,6 +40,8 @@ export class TestMembers {
   readonly cut = new Set<string>()
   /** How many writes are applied and then said to have failed: the next ones. */
   lostAnswers = 0
+  /** Calls to the GCS are repeated as the real adapters do it: an outage makes them late. */
+  repeats = false
   readonly #random = seededRandom(1)
 
   constructor(storage: Storage = new MemoryStorage()) {
@@ -127,7 +131,15 @@ export class TestMembers {
   }
 
   #link(id: string): Storage {
-    const call = async <T>(run: () => Promise<T>, writes: boolean): Promise<T> => {
+    const { clock } = this
+    const budget = new RetryBudget(clock.monotonicMs())
+    const deps = { clock, random: this.#random, log: silentLog, budget }
+    const attempts = new Attempts(deps, explain)
+    const call = <T>(run: () => Promise<T>, writes: boolean): Promise<T> => {
+      const attempt = (): Promise<T> => once(run, writes)
+      return this.repeats ? attempts.run({ name: 'a call', writes, attempt }) : attempt()
+    }
+    const once = async <T>(run: () => Promise<T>, writes: boolean): Promise<T> => {
       if (this.cut.has(`${id}>gcs`)) throw new GcsUnavailableError('cut off')
       const value = await run()
       if (writes && this.lostAnswers > 0) {
@@ -147,4 +159,9 @@ export class TestMembers {
       transact: (items) => call(() => storage.transact(items), true),
     }
   }
+}
+
+const explain = (thrown: unknown): Failure => {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+  return { kind: error instanceof GcsUnavailableError ? 'NOT_DONE' : 'FINAL', error }
 }

@@ -158,6 +158,32 @@ describe('members', () => {
     expect(nodes.every(({ membership }) => membership.mayLease)).toBe(true)
   })
 
+  const cutOff = (id: string): void => {
+    for (const peer of members.nodes.keys()) {
+      members.cut.add(`${id}>${peer}`)
+      members.cut.add(`${peer}>${id}`)
+    }
+  }
+
+  test.each([3500, 4500, 5000, 8000])(
+    'F33: an outage that calls are repeated through kills nobody, %i ms after a cut',
+    async (leadMs) => {
+      for (let outageMs = 13_500; outageMs <= 21_500; outageMs += 1000) {
+        members.stopAll()
+        members = new TestMembers()
+        await members.addMany(4)
+        members.repeats = true
+        cutOff('0000') // its watchers can say so to each other
+        await members.clock.advance(leadMs)
+        for (const id of members.nodes.keys()) members.cut.add(`${id}>gcs`)
+        await members.clock.advance(outageMs)
+        for (const id of members.nodes.keys()) members.cut.delete(`${id}>gcs`)
+        await members.clock.advance(30_000)
+        expect(await deaths(), `${String(outageMs)} ms`).toEqual([])
+      }
+    },
+  )
+
   test('F33: when only the GCS comes back, heartbeats come before anybody can be declared dead', async () => {
     const nodes = await members.addMany(4)
     for (const a of nodes) for (const b of nodes) members.cut.add(`${a.id}>${b.id}`)
