@@ -17,7 +17,7 @@ export interface BenchOptions {
   readonly gate: boolean
 }
 
-/** With Ray, all rows take a quarter of an hour. */
+/** With Ray, all rows take about twenty minutes. */
 const SECONDS_DEFAULT = 0.7
 export const RESULTS = join(import.meta.dirname, '../../bench/results')
 export const PUBLISHED = join(RESULTS, 'bench.json')
