@@ -6,7 +6,7 @@ import {
   STREAM_BUFFER_SIZE_DEFAULT,
   type CallSpecOptions,
 } from '../common/options.ts'
-import type { RemoteMethodParts } from './actor-handle.ts'
+import { leftError, type RemoteMethodParts } from './actor-handle.ts'
 import { atCaller } from './call-site.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { ObjectEntry } from './object-entry.ts'
@@ -22,8 +22,10 @@ export function actorHandleOf(worker: CoreWorker, info: ActorInfo, entry: Object
 }
 
 function remoteMethod(worker: CoreWorker, info: ActorInfo, kind: TaskKind): RemoteMethodParts {
-  const call = (args: readonly unknown[]): TaskRecord =>
-    worker.actors.call(info, () => worker.submitter.record(kind, worker.scope(), args))
+  const call = (args: readonly unknown[]): TaskRecord => {
+    if (worker.hasLeft) throw leftError(info)
+    return worker.actors.call(info, () => worker.submitter.record(kind, worker.scope(), args))
+  }
   const remote = (...args: unknown[]): unknown => {
     try {
       return returnsOf(worker, call(args))

@@ -1,6 +1,7 @@
 // ActorHandle: how user code holds an actor. A proxy, so that a misspelt or private method is a
 // typed error at the call and not "undefined is not a function". Not thenable.
-import { MethodNotFoundError, UsageError } from '../common/errors.ts'
+import { ForeignRefError, MethodNotFoundError, UsageError } from '../common/errors.ts'
+import { toHex } from '../common/ids.ts'
 import type { ActorInfo } from '../protocol/messages.ts'
 import type { ObjectEntry } from './object-entry.ts'
 
@@ -14,6 +15,8 @@ export interface ActorTarget {
   readonly info: ActorInfo
   /** Counts the handles: see references.ts. */
   readonly entry: ObjectEntry
+  /** Whether this process has left the cluster of the actor. */
+  hasLeft(): boolean
   method(name: string): RemoteMethodParts
 }
 
@@ -23,7 +26,7 @@ const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 class ActorHandleTarget {
   /** For console.log, which looks behind the proxy and calls what it finds on the handle. */
   [INSPECT](): string {
-    return shownAs(actorTargetOf(this).info)
+    return shownAs(targetOf(this).info)
   }
 }
 
@@ -56,8 +59,26 @@ export function makeActorHandle(target: ActorTarget): object {
 export const isActorHandle = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && targets.has(value)
 
-/** @throws TypeError for anything but a handle: callers check first. */
+/**
+ * @throws TypeError for anything but a handle: callers check first. ForeignRefError for one of a
+ *   cluster that this process has left.
+ */
 export function actorTargetOf(handle: object): ActorTarget {
+  const target = targetOf(handle)
+  if (target.hasLeft()) throw leftError(target.info)
+  return target
+}
+
+/** For a handle that is used after shutdown(), also where init() has joined another cluster. */
+export function leftError(info: ActorInfo): ForeignRefError {
+  return new ForeignRefError(
+    `${shownAs(info)} is of a cluster that this process has left; make the actor anew, or look it ` +
+      'up by its name',
+    { data: { actorId: toHex(info.actorId) } },
+  )
+}
+
+function targetOf(handle: object): ActorTarget {
   const target = targets.get(handle)
   if (target === undefined) throw new TypeError('this is not an actor handle')
   return target

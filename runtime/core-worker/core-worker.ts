@@ -105,6 +105,7 @@ export class CoreWorker {
   readonly registry = new ActorRegistry(this)
   readonly values = new Values(this)
   readonly blocking = new Blocking(this)
+  #hasLeft = false
 
   readonly #storeFree = (objectId: ObjectId): void => {
     this.store.freed(objectId)
@@ -184,6 +185,11 @@ export class CoreWorker {
     return this.options.welcome.jobId
   }
 
+  /** Whether close() was called. */
+  get hasLeft(): boolean {
+    return this.#hasLeft
+  }
+
   get namespace(): string {
     return this.options.welcome.namespace
   }
@@ -217,10 +223,11 @@ export class CoreWorker {
   }
 
   actorHandle(info: ActorInfo, entry: ObjectEntry, method: ActorTarget['method']): object {
-    return makeActorHandle({ info, entry, method })
+    return makeActorHandle({ info, entry, method, hasLeft: () => this.hasLeft })
   }
 
   async close(): Promise<void> {
+    this.#hasLeft = true
     this.tally.flush()
     this.peers.closeAll()
     this.deps.raylet.close()
