@@ -97,7 +97,8 @@ function judgeInGroup(
 
 export function groupRemoved(name: string, groupId: string): PlacementGroupRemovedError {
   return new PlacementGroupRemovedError(
-    `${name} belongs to a placement group that was removed; make a new group and submit it again`,
+    `${name} belongs to a placement group that was removed, or that can never be reserved (its ` +
+      'ready() says so); make a new group and submit it again',
     { data: { groupId } },
   )
 }
