@@ -1,5 +1,6 @@
 // Several nodes' memberships over one storage in memory, on a clock moved by hand, with links to
 // cut: between two nodes, one way or both, and between a node and the GCS.
+import { delay } from '../../runtime/common/clock.ts'
 import { GcsUnavailableError, GcsWriteUnknownError } from '../../runtime/common/errors.ts'
 import { silentLog } from '../../runtime/common/log.ts'
 import { Attempts, type Failure } from '../../runtime/gcs/attempts.ts'
@@ -19,6 +20,7 @@ import { HandClock } from './hand-clock.ts'
 import { seededRandom } from './seeded.ts'
 
 const PING_ANSWER_MS = 1
+const PING_LIMIT_MS = 1000
 
 export interface TestNode {
   readonly id: string
@@ -42,6 +44,8 @@ export class TestMembers {
   lostAnswers = 0
   /** Calls to the GCS are repeated as the real adapters do it: an outage makes them late. */
   repeats = false
+  /** Of everything that is sent, one way. */
+  latencyMs = 0
   readonly #random = seededRandom(1)
 
   constructor(storage: Storage = new MemoryStorage()) {
@@ -126,7 +130,7 @@ export class TestMembers {
 
   async #ping(from: string, { nodeId }: NodeRow): Promise<'PONG' | 'SILENT'> {
     const lost = this.#isCut(from, nodeId) || this.#isCut(nodeId, from)
-    await new Promise<void>((resolve) => this.clock.after(lost ? 1000 : PING_ANSWER_MS, resolve))
+    await delay(this.clock, lost ? PING_LIMIT_MS : PING_ANSWER_MS + 2 * this.latencyMs)
     return lost ? 'SILENT' : 'PONG'
   }
 
@@ -140,6 +144,7 @@ export class TestMembers {
       return this.repeats ? attempts.run({ name: 'a call', writes, attempt }) : attempt()
     }
     const once = async <T>(run: () => Promise<T>, writes: boolean): Promise<T> => {
+      if (this.latencyMs > 0) await delay(clock, 2 * this.latencyMs)
       if (this.cut.has(`${id}>gcs`)) throw new GcsUnavailableError('cut off')
       const value = await run()
       if (writes && this.lostAnswers > 0) {

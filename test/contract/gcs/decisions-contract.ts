@@ -164,8 +164,10 @@ export function decisionsContract(name: string, make: () => Storage): void {
         submittedAtMs: 5,
       })
 
-      test('JB1, B39: a submission that is sent again is the first one', async () => {
-        const submitted = await submitJob(storage, job('a'))
+      test('JB1, B39, F72: a submission that is sent again is the first one', async () => {
+        const storm = Array.from({ length: 5 }, () => submitJob(storage, job('a')))
+        const [submitted, ...repeated] = await Promise.all(storm)
+        for (const again of repeated) expect(again).toEqual(submitted)
         expect(submitted).toMatchObject({ state: 'PENDING', attempt: 0 })
         const again = { ...job('a'), request: { entry: 'other.ts' } }
         expect(await submitJob(storage, again)).toEqual(submitted)

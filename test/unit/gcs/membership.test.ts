@@ -158,6 +158,62 @@ describe('members', () => {
     expect(nodes.every(({ membership }) => membership.mayLease)).toBe(true)
   })
 
+  test('F17: links that are cut one by one and heal in another order leave one view to all', async () => {
+    const nodes = await members.addMany(6)
+    members.repeats = true
+    const random = seededRandom(17)
+    const links = nodes.flatMap(({ id: from }) =>
+      [...members.nodes.keys(), 'gcs'].filter((to) => to !== from).map((to) => `${from}>${to}`),
+    )
+    for (let round = 0; round < 10; round++) {
+      const clogged = links.filter(() => random.next() < 0.7)
+      for (const link of clogged) {
+        members.cut.add(link)
+        await members.clock.advance(random.next() * 3000)
+      }
+      const healing = clogged.map((link) => ({ link, at: random.next() }))
+      for (const { link } of healing.toSorted((a, b) => a.at - b.at)) {
+        members.cut.delete(link)
+        await members.clock.advance(random.next() * 3000)
+      }
+      await members.clock.advance(LEASE_MS + 30_000)
+      const dead = await deaths()
+      const living = nodes.filter(({ id }) => !dead.includes(id))
+      expect(nodes.filter(({ expelled }) => expelled !== undefined).map(({ id }) => id)).toEqual(
+        dead,
+      )
+      for (const { id, membership } of living) {
+        expect(membership.mayLease, id).toBe(true)
+        expect(seenBy(id), id).toEqual(living.map((each) => each.id))
+      }
+    }
+    expect(await deaths()).not.toEqual([]) // some were cut off for longer than a lease
+  })
+
+  test('F24: links and a GCS that take 200 ms each way make nobody dead or suspected', async () => {
+    const nodes = await members.addMany(4)
+    members.latencyMs = 200
+    await members.clock.advance(120_000)
+    expect(await deaths()).toEqual([])
+    for (const { membership, suspected } of nodes) {
+      expect(membership.mayLease).toBe(true)
+      expect(suspected.size).toBe(0)
+    }
+  })
+
+  test.each([-30_000, 600_000])(
+    'F26: a wall clock that jumps by %i ms is no reason',
+    async (ms) => {
+      const nodes = await members.addMany(4)
+      const { clock } = members
+      const before = clock.nowMs.bind(clock)
+      clock.nowMs = () => before() + ms
+      await clock.advance(60_000)
+      expect(await deaths()).toEqual([])
+      expect(nodes.every(({ membership }) => membership.mayLease)).toBe(true)
+    },
+  )
+
   const cutOff = (id: string): void => {
     for (const peer of members.nodes.keys()) {
       members.cut.add(`${id}>${peer}`)
