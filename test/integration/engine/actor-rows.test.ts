@@ -1,8 +1,6 @@
 // What Ray's actors do, row by row, where no other test says it: restarts, retries, order, streams,
 // cancellation and ends of actors over real processes.
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { statSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   ActorDiedError,
@@ -19,22 +17,19 @@ import {
   shutdown,
 } from 'virga'
 import * as fn from './actor-row-functions.ts'
+import { linesOf, TextFiles } from '../../support/text-files.ts'
 import { caught, until } from '../../support/waiting.ts'
 
-let folder = ''
-let files = 0
+const files = new TextFiles()
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'virga-test-'))
   await init({ address: 'local', numCpus: 2 })
 })
 afterAll(async () => {
   await shutdown()
-  rmSync(folder, { recursive: true })
+  files.remove()
 })
 
-const aFile = (): string => join(folder, String((files += 1)))
-const linesOf = (file: string): string[] =>
-  existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []
+const aFile = (): string => files.next()
 
 describe('maxRestarts', () => {
   it('a constructor that throws in a later life is final, restarts left or not', async () => {
@@ -261,7 +256,7 @@ describe('kill', () => {
     const actor = fn.RemoteLives.remote(aFile())
     await kill(actor)
     await kill(actor)
-    const broken = fn.RemoteOneLife.remote(folder)
+    const broken = fn.RemoteOneLife.remote(files.folder)
     await caught(broken.use.run(), ActorDiedError)
     await kill(broken)
     const unborn = fn.RemoteLives.remote(fn.throws.remote())

@@ -1,8 +1,6 @@
 // What Ray's tasks do, row by row, where no other test says it: retries, streams, cancellation and
 // arguments over real processes.
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   GetTimeoutError,
@@ -17,22 +15,19 @@ import {
   type ObjectRef,
 } from 'virga'
 import * as fn from './task-row-functions.ts'
+import { linesOf, TextFiles } from '../../support/text-files.ts'
 import { caught, until } from '../../support/waiting.ts'
 
-let folder = ''
-let files = 0
+const files = new TextFiles()
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'virga-test-'))
   await init({ address: 'local', numCpus: 2 })
 })
 afterAll(async () => {
   await shutdown()
-  rmSync(folder, { recursive: true })
+  files.remove()
 })
 
-const aFile = (): string => join(folder, String((files += 1)))
-const linesOf = (file: string): string[] =>
-  existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []
+const aFile = (): string => files.next()
 
 describe('maxRetries', () => {
   it('is 3 by default, for deaths of workers alone', async () => {
