@@ -192,17 +192,19 @@ export class Getter {
     })
   }
 
+  /** What a value refers to is known here as long as the value is: nothing is looked up for it. */
   #read(entry: ObjectEntry, copy: boolean): unknown {
+    const known = entry.sharing?.contained
     switch (entry.state) {
       case VALUE:
         return entry.value
       case BLOB:
-        return this.#deps.codec.decode(entry.value as Uint8Array)
+        return this.#deps.codec.decode(entry.value as Uint8Array, { known })
       case STORED: {
         const { codec, store } = this.#deps
         return store
           .read(entry.value as StoredAt)
-          .then((blob) => codec.decode(blob, { copy, view: !copy }))
+          .then((blob) => codec.decode(blob, { copy, view: !copy, known }))
       }
       case FAILED:
         throw entry.value

@@ -3,7 +3,7 @@
 import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
 import type { ActorInfo } from '../protocol/messages.ts'
-import { handleBytesOf, type HandleCodec } from '../protocol/value-codec.ts'
+import { handlesOf, type HandleCodec } from '../protocol/value-codec.ts'
 import { actorEntryOf, actorTargetOf, isActorHandle } from './actor-handle.ts'
 import { actorHandleOf } from './actor-calls.ts'
 import type { CoreWorker } from './core-worker.ts'
@@ -23,11 +23,13 @@ export function sharedEntries(handles: readonly object[]): ObjectEntry[] {
   return entries
 }
 
-/** The entries behind the handles inside an encoded value, registered here. */
+/** The entries behind the handles inside an encoded value, in their order, registered here. */
 export function handleEntriesOf(worker: CoreWorker, blob: Uint8Array): ObjectEntry[] {
   const entries: ObjectEntry[] = []
-  for (const bytes of handleBytesOf(blob, TAG_REF)) entries.push(worker.references.decode(bytes))
-  for (const bytes of handleBytesOf(blob, TAG_ACTOR)) entries.push(decodeActor(worker, bytes).entry)
+  for (const { tag, bytes } of handlesOf(blob)) {
+    const isRef = tag === TAG_REF
+    entries.push(isRef ? worker.references.decode(bytes) : decodeActor(worker, bytes).entry)
+  }
   return entries
 }
 
@@ -39,6 +41,7 @@ export function handleCodecs(worker: CoreWorker): readonly HandleCodec[] {
       matches: isObjectRef,
       encode: (ref) => worker.references.encode(entryIn(ref as ObjectRef, worker.references)),
       decode: (bytes) => refOf(worker.references.decode(bytes), worker.references),
+      handleOf: (entry) => refOf(entry as ObjectEntry, worker.references),
     },
     {
       tag: TAG_ACTOR,

@@ -21,6 +21,8 @@ export interface HandleCodec {
   matches(value: object): boolean
   encode(value: object): Uint8Array
   decode(bytes: Uint8Array): unknown
+  /** A handle of what the process knows already, as `decode` would find it by the bytes. */
+  handleOf?(known: object): unknown
 }
 
 /** How instances of a class travel: `encode` gives any value of the codec, `decode` takes it. */

@@ -32,6 +32,7 @@ export class Decoder implements ValueSource {
   isKeeping = false
   readonly #classes: ClassTable
   #handles = NO_HANDLES
+  #known: readonly object[] | undefined
   #handleValues: unknown[] = []
   #kept: (object | undefined)[] = []
   #depth = 0
@@ -43,11 +44,14 @@ export class Decoder implements ValueSource {
     this.#classes = classes
   }
 
-  /** @param mayView  whether large arrays may share memory with the blob. */
-  decode(blob: Uint8Array, mayView: boolean): unknown {
+  /**
+   * @param mayView  whether large arrays may share memory with the blob.
+   * @param known  what its handles stand for, in their order; ignored when there are more or fewer.
+   */
+  decode(blob: Uint8Array, mayView: boolean, known?: readonly object[]): unknown {
     const { reader } = this
     const flags = blob[0]
-    if (flags !== 0 && flags !== FLAG_ERROR) this.#start(blob, mayView)
+    if (flags !== 0 && flags !== FLAG_ERROR) this.#start(blob, mayView, known)
     else if (mayView) reader.reset(ownCopy(blob, 1, blob.length))
     else reader.reset(blob, 1, blob.length)
     return this.#whole()
@@ -76,6 +80,7 @@ export class Decoder implements ValueSource {
     if (this.spans === NO_SPANS) return
     this.spans = NO_SPANS
     this.#handles = NO_HANDLES
+    this.#known = undefined
     this.#handleValues = []
     this.#kept = []
     this.isKeeping = false
@@ -128,12 +133,13 @@ export class Decoder implements ValueSource {
     throw new DecodeError('a view without memory')
   }
 
-  #start(blob: Uint8Array, mayView: boolean): void {
+  #start(blob: Uint8Array, mayView: boolean, known: readonly object[] | undefined): void {
     const parts = readParts(blob)
     if (mayView) this.reader.reset(ownCopy(blob, parts.headStart, parts.headEnd))
     else this.reader.reset(blob, parts.headStart, parts.headEnd)
     this.spans = new SpanTable(blob, parts.buffers, mayView)
     this.#handles = parts.handles
+    this.#known = known?.length === parts.handles.length ? known : undefined
     this.isKeeping = (parts.flags & FLAG_REFERENCES) !== 0
   }
 
@@ -317,11 +323,15 @@ export class Decoder implements ValueSource {
   #handle(index: number): unknown {
     const stored = this.#handles[index]
     if (stored === undefined) throw new DecodeError(`no handle ${index} is in the blob`)
-    const value = (this.#handleValues[index] ??= this.#classes
-      .handleOf(stored.tag)
-      .decode(stored.bytes))
+    const value = (this.#handleValues[index] ??= this.#makeHandle(stored, this.#known?.[index]))
     if (this.isKeeping) this.#kept.push(value as object)
     return value
+  }
+
+  #makeHandle(stored: StoredHandle, known: object | undefined): unknown {
+    const codec = this.#classes.handleOf(stored.tag)
+    if (known !== undefined && codec.handleOf !== undefined) return codec.handleOf(known)
+    return codec.decode(stored.bytes)
   }
 
   #registered(): object {

@@ -36,6 +36,26 @@ export interface StoredHandle {
   readonly bytes: Uint8Array
 }
 
+/** A handle of a blob that is read. A view of its bytes is made when somebody looks: a value may
+ *  have ten thousand handles of which the process knows all. */
+class HandleInBlob implements StoredHandle {
+  readonly tag: number
+  readonly #source: Uint8Array
+  readonly #start: number
+  readonly #length: number
+
+  constructor(tag: number, source: Uint8Array, start: number, length: number) {
+    this.tag = tag
+    this.#source = source
+    this.#start = start
+    this.#length = length
+  }
+
+  get bytes(): Uint8Array {
+    return this.#source.subarray(this.#start, this.#start + this.#length)
+  }
+}
+
 /** The parts of a blob, found and checked, nothing decoded. Offsets count from its start. */
 export interface BlobParts {
   readonly flags: number
@@ -125,8 +145,11 @@ export function readParts(blob: Uint8Array): BlobParts {
   return { flags, handles, buffers: place(reader, shapes), headStart, headEnd }
 }
 
-/** The handles of a blob, without touching its value. */
-export function readHandlesOf(blob: Uint8Array): readonly StoredHandle[] {
+/**
+ * The handles of a blob as their HandleCodec wrote them, without decoding the value.
+ * @throws DecodeError when it is no blob.
+ */
+export function handlesOf(blob: Uint8Array): readonly StoredHandle[] {
   const reader = new ByteReader(blob)
   return (reader.u8() & FLAG_HANDLES) === 0 ? NO_HANDLES : readHandles(reader)
 }
@@ -137,7 +160,7 @@ function readHandles(reader: ByteReader): readonly StoredHandle[] {
   for (let i = 0; i < count; i++) {
     const length = reader.varint()
     const tag = reader.varint()
-    handles.push({ tag, bytes: reader.view(length) })
+    handles.push(new HandleInBlob(tag, reader.bytes, reader.skip(length), length))
   }
   return handles
 }

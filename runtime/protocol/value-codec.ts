@@ -21,7 +21,6 @@ import {
   FLAG_REFERENCES,
   alignBuffer,
   blobBytes,
-  readHandlesOf,
   tooLarge,
   writeFront,
 } from './value-codec-layout.ts'
@@ -30,7 +29,7 @@ import { writeNumber, writeText } from './value-codec-scalars.ts'
 
 export type { AnyClass, HandleCodec, TypeCodec } from './value-codec-classes.ts'
 export { portableError } from './value-codec-error.ts'
-export { FLAG_ERROR } from './value-codec-layout.ts'
+export { FLAG_ERROR, handlesOf } from './value-codec-layout.ts'
 
 // An own buffer that grew beyond this is not kept for the next value.
 const KEPT_BYTES_MAX = 1024 * 1024
@@ -45,7 +44,7 @@ const NO_BYTES = new Uint8Array(0)
 export class EncodedValue {
   /** How many bytes writeTo writes. */
   readonly sizeBytes: number
-  /** The handles in the value, in the order of handleBytesOf. */
+  /** The handles in the value, in the order of handlesOf. */
   readonly handles: readonly object[]
   readonly #front: Uint8Array
   readonly #head: Uint8Array
@@ -98,7 +97,7 @@ const set: Copy = (target, source) => {
 
 /** What encodeInto did beside appending. */
 export interface EncodeOutcome {
-  /** The handles in the value, in the order of handleBytesOf. */
+  /** The handles in the value, in the order of handlesOf. */
   readonly handles: readonly object[]
   /** Set when the blob was larger than allowed: then nothing was appended. */
   readonly oversize: EncodedValue | undefined
@@ -112,6 +111,9 @@ export interface DecodeOptions {
   readonly view?: boolean
   /** Copy all the same (false). */
   readonly copy?: boolean
+  /** What the handles stand for, in their order, where the process knows; ignored where their
+   *  number differs. */
+  readonly known?: readonly object[] | undefined
 }
 
 export class ValueCodec {
@@ -208,7 +210,7 @@ export class ValueCodec {
    */
   decode(blob: Uint8Array, options?: DecodeOptions): unknown {
     return this.#decode((decoder) =>
-      decoder.decode(blob, options?.view === true && options.copy !== true),
+      decoder.decode(blob, options?.view === true && options.copy !== true, options?.known),
     )
   }
 
@@ -230,15 +232,6 @@ export class ValueCodec {
     const isSimple = bytes[start] === 0 && end > start
     if (!isSimple) return this.decode(bytes.subarray(start, end))
     return this.#decode((decoder) => decoder.decodeSimple(bytes, start + 1, end))
-  }
-
-  /**
-   * The handles of a blob as their HandleCodec wrote them, without decoding the value.
-   * @param tag  only those of this HandleCodec.
-   * @throws DecodeError when it is no blob.
-   */
-  handleBytesOf(blob: Uint8Array, tag?: number): readonly Uint8Array[] {
-    return handleBytesOf(blob, tag)
   }
 
   /** Flags byte and head; the writer is as before on any error. */
@@ -272,13 +265,6 @@ export class ValueCodec {
     writeFront(front, storedHandles, buffers, { flags, length: whole.length - 1 })
     return new EncodedValue(front.take(), whole.subarray(1), tables)
   }
-}
-
-/** See ValueCodec.handleBytesOf; no codec is needed for it. */
-export function handleBytesOf(blob: Uint8Array, tag?: number): readonly Uint8Array[] {
-  const handles = readHandlesOf(blob)
-  const wanted = tag === undefined ? handles : handles.filter((each) => each.tag === tag)
-  return wanted.map((each) => each.bytes)
 }
 
 /** Whether the value of a blob is an error that get() throws. */

@@ -105,3 +105,16 @@ class Slow {
   }
 }
 export const RemoteSlow = remote(Slow)
+
+/** Two refs with the handle of an actor between them. */
+export type Mixed = readonly [
+  ObjectRef<string>,
+  ReturnType<typeof RemoteHolder.remote>,
+  ObjectRef<string>,
+]
+export const pass = remote((mixed: Mixed): Mixed => mixed)
+/** Borrows the object whose ref it is given, and what is inside. */
+export const readsMixed = remote(async (outer: { readonly ref: ObjectRef<Mixed> }) => {
+  const [first, holder, second] = await get(outer.ref)
+  return [await get(first), await holder.give.run(0), await get(second)]
+})

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { SerializationError, UsageError } from '../../../runtime/common/errors.ts'
 import { DecodeError } from '../../../runtime/protocol/byte-reader.ts'
-import { ValueCodec, handleBytesOf } from '../../../runtime/protocol/value-codec.ts'
+import { ValueCodec, handlesOf } from '../../../runtime/protocol/value-codec.ts'
 import type { HandleCodec } from '../../../runtime/protocol/value-codec.ts'
 import { Ref, blobOf, refCodec, roundTrip } from './value-codec-support.ts'
 
@@ -149,16 +149,30 @@ describe('handles', () => {
     const encoded = codec.encode(value, 'value')
     expect(encoded.handles).toEqual([a, value.list[1], callable])
     const blob = blobOf(value, codec)
-    expect(handleBytesOf(blob).map((bytes) => Buffer.from(bytes).toString())).toEqual([
-      'a',
-      'b',
-      '\t',
+    const stored = handlesOf(blob).map(({ tag, bytes }) => [tag, Buffer.from(bytes).toString()])
+    expect(stored).toEqual([
+      [1, 'a'],
+      [1, 'b'],
+      [2, '\t'],
     ])
-    expect(codec.handleBytesOf(blob, 2).map((bytes) => [...bytes])).toEqual([[9]])
     const copy = roundTrip(value, codec)
     expect(copy).toEqual(value)
     expect(copy.list[2]).toBe(copy.list[0])
     expect(copy.list[0]).toBeInstanceOf(Ref)
+  })
+
+  test('what a caller knows of all of them is taken in their order, else what the bytes say', () => {
+    const knowing = new ValueCodec([{ ...refCodec, handleOf: (known) => ({ known }) }])
+    const refs = [new Ref('a'), new Ref('b')]
+    const blob = blobOf([refs[1], refs[0], refs[1]], knowing)
+    const known = [{ of: 'b' }, { of: 'a' }]
+    const [b, a, again] = knowing.decode(blob, { known }) as unknown[]
+    expect([b, a]).toEqual([{ known: known[0] }, { known: known[1] }])
+    expect(again).toBe(b)
+    for (const fewer of [undefined, [], known.slice(1), [...known, {}]]) {
+      expect(knowing.decode(blob, { known: fewer })).toEqual([refs[1], refs[0], refs[1]])
+    }
+    expect(knowing.decode(blobOf([refs[0]], knowing))).toEqual([refs[0]]) // nothing stays known
   })
 
   test('10,000 of them in one value come back in order', () => {
@@ -172,7 +186,7 @@ describe('handles', () => {
   })
 
   test('a value without handles has none, and a handle of unknown tag is a DecodeError', () => {
-    expect(handleBytesOf(blobOf([1, 'a', new Uint8Array(5000)]))).toEqual([])
+    expect(handlesOf(blobOf([1, 'a', new Uint8Array(5000)]))).toEqual([])
     expect(() => new ValueCodec().decode(blobOf(new Ref('a'), codec))).toThrow(DecodeError)
   })
 
