@@ -18,7 +18,7 @@ import { registry } from '../runtime/core-worker/registry-system.ts'
 import { startCoreWorker, type ExtraNotices } from '../runtime/core-worker/start.ts'
 import { systemStackView } from '../runtime/core-worker/stack-view-loader.ts'
 import { openArenaClient } from '../runtime/core-worker/arena-client-file.ts'
-import { workerTransport } from '../runtime/protocol/polling-uds.ts'
+import { transportFor } from '../runtime/protocol/polling-uds.ts'
 import type { JobSpec } from '../runtime/protocol/messages.ts'
 import { addressOf, openCluster, type OpenedCluster } from './cluster-process.ts'
 import { findWorker } from './current.ts'
@@ -138,7 +138,7 @@ async function openInline(spec: InitSpecOptions): Promise<OpenedCluster> {
   return startInline(spec)
 }
 
-function startDriver(
+async function startDriver(
   opened: OpenedCluster,
   job: JobSpec,
   spec: InitSpecOptions,
@@ -146,7 +146,7 @@ function startDriver(
   const workerId = newWorkerId(systemRandom)
   return startCoreWorker(
     {
-      transport: opened.transport ?? workerTransport(),
+      transport: opened.transport ?? (await transportFor(opened.sessionDir)),
       clock: systemClock,
       random: systemRandom,
       hash: systemHash,

@@ -88,10 +88,15 @@ export function writeCredentials(sessionDir: string, credentials: NodeCredential
 
 /** @throws VirgaError when the folder has none. */
 export function readCredentials(sessionDir: string): NodeCredentials {
-  const path = credentialsFile(sessionDir)
-  const credentials = readWhole<NodeCredentials>(path)
+  const credentials = findCredentials(sessionDir)
   if (credentials !== undefined) return credentials
+  const path = credentialsFile(sessionDir)
   throw new VirgaError(`${path} is missing or broken: start the cluster anew`)
+}
+
+/** Undefined where the cluster is one node. */
+export function findCredentials(sessionDir: string): NodeCredentials | undefined {
+  return readWhole(credentialsFile(sessionDir))
 }
 
 const credentialsFile = (sessionDir: string): string => join(sessionDir, 'credentials.json')

@@ -75,7 +75,8 @@ export async function startCoreWorker(
     codec: plainCodec,
   })
   raylet.start(lateHandlers(ready, early))
-  const welcome = await hello(raylet, options).catch(async (error: unknown) => {
+  const { address } = listener
+  const welcome = await hello(raylet, { ...options, address }).catch(async (error: unknown) => {
     raylet.close() // who was refused keeps no cluster open
     await listener.close()
     throw error
@@ -90,7 +91,7 @@ export async function startCoreWorker(
     },
     {
       workerId: options.workerId,
-      address: options.address,
+      address,
       pid: options.pid,
       mode: options.role === 'worker' ? 'worker' : 'driver',
       welcome,

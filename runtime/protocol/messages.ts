@@ -101,6 +101,7 @@ export interface WorkerExit {
     | 'IDLE'
     | 'RETIRED'
     | 'DRAINED'
+    | 'NODE_LOST'
   /** Who used the memory, where the raylet ended it for that. */
   readonly memory?: MemoryUse
 }

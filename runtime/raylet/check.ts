@@ -17,6 +17,7 @@
 import { assert } from '../common/assert.ts'
 import type { ResourceLedger } from '../common/resource-ledger.ts'
 import { ledgersOf } from './placement.ts'
+import { isUnused } from './class-wants.ts'
 import { workerlessOf } from './pools.ts'
 import type { Actor, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 
@@ -36,7 +37,8 @@ export function check(state: RayletState): void {
     assert(group.bundles.length === count, `R7: group ${group.spec.groupId} is ${group.state}`)
   }
   checkCounts(state)
-  if (!state.leaving && !state.draining && !state.fenced) checkNothingFits(state)
+  const isAlone = state.cluster === undefined // of several, placement may leave it to another
+  if (isAlone && !state.leaving && !state.draining) checkNothingFits(state)
 }
 
 function checkLedgers(state: RayletState): void {
@@ -98,8 +100,10 @@ function* classesOf(state: RayletState): Iterable<SchedulingClass> {
 }
 
 function checkClass(state: RayletState, each: SchedulingClass): void {
-  const isUsed = each.wanted > 0 || each.leases.size > 0
-  assert(isUsed, `R10: class ${String(each.classId)} of ${each.spec.name} is not forgotten`)
+  assert(
+    !isUnused(each),
+    `R10: class ${String(each.classId)} of ${each.spec.name} is not forgotten`,
+  )
   for (const lease of each.leases) {
     assert(state.leases.get(lease.leaseId) === lease, 'R3: a class holds a lease that has ended')
   }

@@ -7,7 +7,8 @@ import { endGroupsOf } from './groups.ts'
 import { endLease } from './leases.ts'
 import { forgetTokensOf } from './limiters.ts'
 import { forgetPoolsOf, workerlessOf } from './pools.ts'
-import type { Client, Job, Lease } from './state.ts'
+import { leaveOtherNodes } from './node-asks.ts'
+import type { Client, Job, Lease, RayletState } from './state.ts'
 import type { RayletEvent, Turn } from './turn.ts'
 import {
   ORPHAN_GRACE_MS,
@@ -32,6 +33,7 @@ export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): 
     jobId,
     classes: new Map(),
     leases: new Set(),
+    knownAt: new Set(),
   }
   state.clients.set(id, client)
   if (worker !== undefined) {
@@ -41,6 +43,7 @@ export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): 
       jobId: event.job.jobId,
       spec: event.job,
       driver: id,
+      isGuest: false,
       startedAtMs: turn.nowMs,
       endedAtMs: undefined,
       over: false,
@@ -63,14 +66,25 @@ export function clientClosed(turn: Turn, event: EventOf<'clientClosed'>): void {
   forgetTokensOf(turn, client.id)
   const job = client.jobId === undefined ? undefined : state.jobs.get(client.jobId)
   for (const each of client.classes.values()) job?.turns.delete(each)
-  if (job !== undefined && job.driver === client.id) endJob(turn, job)
+  if (job !== undefined && isLastOf(state, job, client)) endJob(turn, job)
   endOwned(turn, client)
+  leaveOtherNodes(turn, client)
   const worker = state.workers.get(client.id)
   if (worker !== undefined) connectionLost(turn, worker)
   for (const [actorId, watchers] of state.watchers) {
     watchers.delete(client.id)
     if (watchers.size === 0) state.watchers.delete(actorId)
   }
+}
+
+/** Its driver; or the last guest of a job that is driven from another node (GU3). */
+function isLastOf({ clients }: RayletState, job: Job, gone: Client): boolean {
+  if (job.driver === gone.id) return true
+  if (!job.isGuest || gone.link === undefined) return false
+  for (const { link, jobId } of clients.values()) {
+    if (link !== undefined && jobId === job.jobId) return false
+  }
+  return true
 }
 
 /** What a process owned ends with it: running tasks that nobody waits for, and its actors. */

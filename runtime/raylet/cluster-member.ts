@@ -23,7 +23,7 @@ import { isNobodyThere, type PeerTransport } from '../protocol/peer-transport.ts
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import type { EpochFence } from './epoch-fence.ts'
 import { PeerRaylets, type PeerNode } from './peer-raylets.ts'
-import type { PeerMessage, PeerRayletCalls } from './peer-raylet-messages.ts'
+import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 
 const PING_LIMIT_MS = 1_000
 /** For what every node is asked, a dead one that is not known to be so among them. */
@@ -60,6 +60,13 @@ export interface ClusterEvents extends Pick<MemberEvents, 'expelled' | 'confirme
   localRows(message: RayletCalls['state'][0]): RayletCalls['state'][1]
   /** Another node says that the whole cluster ends. */
   stopped(): void
+  /** What is none of membership's. */
+  requested(message: PeerMessage): unknown
+  notified(message: PeerMessage): void
+  /** The connection dialled to that node has closed, or could not be made. */
+  lost(nodeId: string): void
+  /** A connection that another node dialled has closed. */
+  linkClosed(link: number): void
 }
 
 export class ClusterMember {
@@ -80,7 +87,15 @@ export class ClusterMember {
       { transport: deps.cluster.transport, clock: deps.clock, codec: deps.codec },
       {
         requested: (message) => this.#requested(message),
-        notified: ({ from, message }) => this.#membership?.heard(from, message as Suspicion),
+        notified: (message) => {
+          this.#notified(message)
+        },
+        lost: (nodeId) => {
+          events.lost(nodeId)
+        },
+        linkClosed: (link) => {
+          events.linkClosed(link)
+        },
       },
     )
   }
@@ -139,6 +154,28 @@ export class ClusterMember {
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
   }
 
+  /** @throws when there is no such living node, or it does not answer within `limitMs`. */
+  async ask<K extends keyof PeerRayletCalls>(
+    nodeId: string,
+    type: K,
+    message: PeerRayletCalls[K][0],
+    limitMs: number,
+  ): Promise<PeerRayletCalls[K][1]> {
+    const node = this.#others().find((each) => each.nodeId === nodeId)
+    if (node === undefined) throw new VirgaError(`node ${nodeId} is not alive`)
+    return await this.#peers.ask(node, type, message, limitMs)
+  }
+
+  /** May be lost: then `lost` is told of the connection. */
+  tell<K extends keyof PeerRayletNotices>(
+    nodeId: string,
+    type: K,
+    message: PeerRayletNotices[K],
+  ): void {
+    const node = this.#others().find((each) => each.nodeId === nodeId)
+    if (node !== undefined) this.#peers.notify(node, type, message)
+  }
+
   /** It is not this node alone that ends. */
   clusterEnds(by: 'BY_THIS_NODE' | 'BY_ANOTHER'): void {
     if (this.#end === 'THIS_NODE') this.#end = by
@@ -195,6 +232,7 @@ export class ClusterMember {
           log.info(suspected ? 'a node does not answer' : 'a node answers again', { nodeId })
           if (suspected) this.#suspected.add(nodeId)
           else this.#suspected.delete(nodeId)
+          if (!this.#stopped) this.#events.nodes(this.#nodes)
         },
       },
     }
@@ -228,7 +266,13 @@ export class ClusterMember {
     return this.#nodes.some(({ nodeId, state }) => nodeId === id && state !== 'DEAD')
   }
 
-  #requested({ from, type, message }: PeerMessage): unknown {
+  #notified(message: PeerMessage): void {
+    if (message.type !== 'suspicion') this.#events.notified(message)
+    else this.#membership?.heard(message.from, message.message as Suspicion)
+  }
+
+  #requested(whole: PeerMessage): unknown {
+    const { from, type, message } = whole
     switch (type as keyof PeerRayletCalls) {
       case 'ping':
         return this.#isKnown(from) ? undefined : this.#membership?.look()
@@ -240,6 +284,8 @@ export class ClusterMember {
         return undefined
       case 'storage':
         return this.#host().handle(message as StorageRequest)
+      case 'askLeases':
+        return this.#events.requested(whole)
     }
   }
 

@@ -11,11 +11,13 @@ import type { VirgaError } from '../common/errors.ts'
 import type { LeaseId, WorkerId } from '../common/ids.ts'
 import { resourceKey } from '../common/resources.ts'
 import type { ClassSpec, WorkerExit } from '../protocol/messages.ts'
+import { forgetIfUnused, grantableHere, heldBy, missingFor } from './class-wants.ts'
 import { collectFor } from './collect-handles.ts'
 import { giveBack, takeFor } from './holdings.ts'
 import { judge, mayBeJudgedAnew } from './placement.ts'
 import { awaitNoWorker, awaitWorker, poolOf } from './pools.ts'
 import { reclaimFor } from './reclaim.ts'
+import { killRemoteLease, returnRemoteLease, tellBoundNode } from './node-asks.ts'
 import { isReserved, reservationsOf, type Reservations } from './reservations.ts'
 import type { Actor, Client, Job, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 import { notify, type Turn } from './turn.ts'
@@ -41,23 +43,16 @@ export function wantLeases(
     refuseClass(turn, schedulingClass, error)
     return
   }
-  if (schedulingClass.wanted <= schedulingClass.leases.size) {
+  if (missingFor(schedulingClass) <= 0) {
     schedulingClass.waitingSinceMs = turn.nowMs
   }
   schedulingClass.wanted = message.count
+  tellBoundNode(turn, schedulingClass)
   dropUnneeded(turn, schedulingClass)
   forgetIfUnused(turn.state, schedulingClass)
 }
 
-/** R10. Its owner sends the spec again when it wants something once more. */
-function forgetIfUnused(state: RayletState, unused: SchedulingClass): void {
-  if (unused.wanted > 0 || unused.leases.size > 0) return
-  const classes = state.clients.get(unused.client)?.classes
-  if (classes?.get(unused.classId) === unused) classes.delete(unused.classId)
-  state.jobs.get(unused.jobId)?.turns.delete(unused)
-}
-
-function classOf(
+export function classOf(
   turn: Turn,
   client: Client,
   classId: number,
@@ -77,6 +72,9 @@ function classOf(
     wanted: 0,
     leases: new Set(),
     waitingSinceMs: turn.nowMs,
+    remote: new Set(),
+    asked: new Map(),
+    here: 0,
   }
   client.classes.set(classId, made)
   job.turns.add(made)
@@ -103,7 +101,7 @@ export function refuseClass(turn: Turn, refused: SchedulingClass, error: VirgaEr
 /** Leases that still wait for a worker end as soon as nobody wants them. */
 function dropUnneeded(turn: Turn, schedulingClass: SchedulingClass): void {
   for (const lease of [...schedulingClass.leases].reverse()) {
-    if (schedulingClass.leases.size <= schedulingClass.wanted) return
+    if (missingFor(schedulingClass) >= 0) return
     if (lease.worker === undefined) endLease(turn, lease)
   }
 }
@@ -152,20 +150,20 @@ function jobsByHoldings(state: RayletState): Job[] {
   return jobs.sort((a, b) => a.leaseCount - b.leaseCount)
 }
 
-function candidatesOf(job: Job): (SchedulingClass | 'ACTORS')[] {
-  const heldBy = (candidate: SchedulingClass | 'ACTORS'): number =>
-    candidate === 'ACTORS' ? -1 : candidate.leases.size
-  return [...job.turns].filter(isWanting).sort((a, b) => heldBy(a) - heldBy(b))
+function candidatesOf(state: RayletState, job: Job): (SchedulingClass | 'ACTORS')[] {
+  const held = (candidate: SchedulingClass | 'ACTORS'): number =>
+    candidate === 'ACTORS' ? -1 : heldBy(candidate)
+  return [...job.turns].filter(isWanting).sort((a, b) => held(a) - held(b))
 
   function isWanting(candidate: SchedulingClass | 'ACTORS'): boolean {
     if (candidate === 'ACTORS') return job.pendingActors.size > 0
-    return candidate.leases.size < candidate.wanted
+    return grantableHere(state, candidate) > 0
   }
 }
 
 /** Step 2, for one job: at most one grant. */
 function grantOne(turn: Turn, job: Job, round: Round): boolean {
-  for (const candidate of candidatesOf(job)) {
+  for (const candidate of candidatesOf(turn.state, job)) {
     const lease =
       candidate === 'ACTORS'
         ? leaseForActor(turn, job, round)
@@ -184,6 +182,7 @@ function leaseForClass(turn: Turn, wanting: SchedulingClass, round: Round): Leas
   const lease = tryLease(turn, wish, round)
   if (lease === undefined) return undefined
   wanting.leases.add(lease)
+  wanting.here -= 1
   wanting.waitingSinceMs = turn.nowMs
   turn.state.clients.get(wanting.client)?.leases.add(lease)
   return lease
@@ -201,6 +200,14 @@ function leaseForActor(turn: Turn, job: Job, round: Round): Lease | undefined {
     return lease
   }
   return undefined
+}
+
+/** For a guest: as many as can be had now, and no more than `count`. @returns how many. */
+export function takeLeases(turn: Turn, taking: SchedulingClass, count: number): number {
+  const round: Round = { failed: new Set(), reserved: reservationsOf(turn.state, turn.nowMs) }
+  let taken = 0
+  while (taken < count && leaseForClass(turn, taking, round) !== undefined) taken += 1
+  return taken
 }
 
 interface Wish extends Pick<Lease, 'jobId' | 'spec' | 'class' | 'actor'> {
@@ -255,6 +262,7 @@ function tellGranted(turn: Turn, lease: Lease, worker: Worker): void {
 
 /** Step 5, by the owner. A lease that is no longer known ended on its own: nothing to do. */
 export function returnLease(turn: Turn, client: Client, leaseId: number, retire: boolean): void {
+  if (returnRemoteLease(turn, client, { leaseId, retire })) return
   const lease = turn.state.leases.get(leaseId as LeaseId)
   if (lease?.class?.client !== client.id) return
   const { worker } = lease
@@ -266,6 +274,7 @@ export function returnLease(turn: Turn, client: Client, leaseId: number, retire:
 
 /** The owner wants the running task dead: cancelled by force, or out of time. */
 export function killLease(turn: Turn, client: Client, leaseId: number): void {
+  if (killRemoteLease(turn, client, leaseId)) return
   const lease = turn.state.leases.get(leaseId as LeaseId)
   if (lease?.class?.client !== client.id || lease.worker === undefined) return
   kill(turn, lease.worker, 'KILLED')
@@ -288,7 +297,14 @@ export function endLease(turn: Turn, lease: Lease): void {
     lease.class.leases.delete(lease)
     state.clients.get(lease.class.client)?.leases.delete(lease)
     forgetIfUnused(state, lease.class)
+    if (lease.worker === undefined) tellLapsed(turn, lease.class)
   }
+}
+
+/** A guest's home counts on it (OL2). */
+function tellLapsed(turn: Turn, { client, classId }: SchedulingClass): void {
+  if (turn.state.clients.get(client)?.link === undefined) return
+  turn.effects.push({ kind: 'guestLeaseLapsed', client, classId })
 }
 
 /** Step 5, by the death of the worker. */

@@ -29,7 +29,7 @@ const strategy: Shape = (value) => {
   return kind === 'DEFAULT' || kind === 'SPREAD'
 }
 const error = shape({ code: text, message: text })
-const classSpec = shape({
+export const classShape = shape({
   demand: recordOf(amount),
   strategy,
   labelSelectors: listOf(recordOf(text)),
@@ -54,7 +54,7 @@ const eventRun: Shape = (value) => {
   const { indices, startsMs, endsMs } = value as TaskEventRun
   return startsMs.length === indices.length && endsMs.length === indices.length
 }
-const job = shape({
+export const jobShape = shape({
   ...{ jobId: text, name: text, namespace: text, entry: optional(text), cwd: text },
   ...{ argv: listOf(text), execArgv: listOf(text), env: recordOf(text), modules: listOf(text) },
   logToDriver: flag,
@@ -65,13 +65,13 @@ const NOTHING: Fields = {}
 const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
   hello: {
     ...{ workerId: text, role: oneOf('driver', 'worker', 'cli'), pid: count, address: text },
-    job: optional(job),
+    job: optional(jobShape),
   },
   createActor: {
     ...{ actorId: text, jobId: text, name: optional(text), namespace: text, className: text },
     ...{ detached: flag, getIfExists: flag, maxRestarts: number, maxTaskRetries: number },
     ...{ maxConcurrency: number, concurrencyGroups: recordOf(number), maxPendingCalls: number },
-    ...{ methods: recordOf(object), scheduling: classSpec, defaultResources: flag },
+    ...{ methods: recordOf(object), scheduling: classShape, defaultResources: flag },
     ...{ fn: shape({ home: text, ordinal: count, hash: text, name: text }) },
     ...{ args: bytes, failed: optional(error), owner: text },
   },
@@ -95,7 +95,7 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
 }
 
 const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
-  wantLeases: { classId: count, count, spec: optional(classSpec) },
+  wantLeases: { classId: count, count, spec: optional(classShape) },
   returnLease: { leaseId: count, retire: optional(flag) },
   killLease: { leaseId: count },
   actorHandlesGone: { actorId: text },

@@ -2,11 +2,59 @@
 // end has proved which node it is; what it says is checked all the same: a node of another version
 // must not leave this one half changed.
 import { ProtocolError } from '../common/errors.ts'
-import { count, flag, misfit, object, oneOf, optional, text, type Fields } from '../common/shape.ts'
+import type { WorkerId } from '../common/ids.ts'
+import {
+  count,
+  flag,
+  listOf,
+  misfit,
+  number,
+  object,
+  oneOf,
+  optional,
+  recordOf,
+  shape,
+  text,
+  type Fields,
+  type Shape,
+} from '../common/shape.ts'
 import { showValue } from '../common/show-value.ts'
 import type { StorageCalls } from '../gcs/storage-messages.ts'
 import type { Suspicion } from '../gcs/watcher.ts'
-import type { RayletCalls } from '../protocol/messages.ts'
+import type { ClassSpec, JobSpec, RayletCalls, Role } from '../protocol/messages.ts'
+import type { NodeLoad } from '../scheduling/cluster-view.ts'
+import type { GossipMessage } from '../scheduling/gossip.ts'
+import { classShape, jobShape } from './message-schema.ts'
+
+/** A scheduling class of a core-worker of the sender's node. */
+export interface GuestClass {
+  readonly client: WorkerId
+  readonly classId: number
+  readonly spec: ClassSpec
+  /** Told with the first of each client on a connection. */
+  readonly owner?: {
+    readonly role: Role
+    /** Where other processes reach it. */
+    readonly address: string
+    readonly job: JobSpec
+    readonly driver: WorkerId
+  }
+}
+
+export interface LeasesAsked extends GuestClass {
+  readonly count: number
+  /** How many nodes it will have been asked of, this one included. */
+  readonly hops: number
+}
+
+export interface LeasesAnswer {
+  /** Each is granted later, or lapses. */
+  readonly accepted: number
+  /** Who had better be asked for the rest, in hex. */
+  readonly retryAt?: string
+  /** What that node has free now. */
+  readonly load: NodeLoad
+}
 
 /** Requests: [message, reply]. */
 export interface PeerRayletCalls extends StorageCalls {
@@ -15,19 +63,43 @@ export interface PeerRayletCalls extends StorageCalls {
   state: RayletCalls['state']
   /** The whole cluster ends. Answered before that node does. */
   stopCluster: [object, undefined]
+  askLeases: [LeasesAsked, LeasesAnswer]
 }
 
 export interface PeerRayletNotices {
   /** What one watcher of a node says to the others. */
   suspicion: Suspicion
+  gossip: GossipMessage
+  /** How many leases the class wants in all; it is bound to the receiver's node. */
+  guestWants: GuestClass & { readonly count: number }
+  returnLease: { client: WorkerId; leaseId: number; retire: boolean }
+  killLease: { client: WorkerId; leaseId: number }
+  guestLeft: { client: WorkerId }
+  /** To the home of a guest, for it; lease numbers are the sender's. */
+  toClient: { client: WorkerId; type: ToClient; message: object }
+  /** An accepted lease will not be granted. */
+  leaseLapsed: { client: WorkerId; classId: number }
 }
 
+/** What a guest may be told by a raylet that is not its home. */
+export type ToClient = 'leaseGranted' | 'reclaimLease' | 'leaseBroken' | 'classRefused' | 'output'
+
 const method = oneOf('get', 'query', 'putIf', 'update', 'delete', 'append', 'transact')
+
+const isList: Shape = (value) => Array.isArray(value)
+const load = shape({ nodeId: text, epoch: count, version: count, free: recordOf(number) })
+const owner = shape({
+  ...{ role: oneOf('driver', 'worker'), address: text, job: jobShape, driver: text },
+})
+const guestClass: Fields = {
+  ...{ client: text, classId: count, spec: classShape, owner: optional(owner) },
+}
 
 const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   ping: {},
   state: { kind: text, limit: optional(count) },
   stopCluster: {},
+  askLeases: { ...guestClass, count, hops: count },
   storage: {
     ...{ client: text, sequence: count, endedBelow: count },
     call: (call) => object(call) && method(call['kind']) && Array.isArray(call['args']),
@@ -36,6 +108,20 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
 
 const NOTICES: Readonly<Record<keyof PeerRayletNotices, Fields>> = {
   suspicion: { nodeId: text, epoch: count, gone: flag, blind: flag },
+  gossip: {
+    kind: oneOf('loads', 'digest'),
+    loads: optional(listOf(load)),
+    known: optional(isList),
+  },
+  guestWants: { ...guestClass, count },
+  returnLease: { client: text, leaseId: count, retire: flag },
+  killLease: { client: text, leaseId: count },
+  guestLeft: { client: text },
+  toClient: {
+    ...{ client: text, message: object },
+    type: oneOf(...['leaseGranted', 'reclaimLease', 'leaseBroken', 'classRefused', 'output']),
+  },
+  leaseLapsed: { client: text, classId: count },
 }
 
 /** A message of another node. */
@@ -44,12 +130,22 @@ export interface PeerMessage {
   readonly from: string
   readonly type: string
   readonly message: object
+  /** The connection by which it came. */
+  readonly link: PeerLink
+}
+
+/** One connection, and the way back on it. */
+export interface PeerLink {
+  /** Never used again. */
+  readonly id: number
+  readonly bufferedBytes: number
+  notify<K extends keyof PeerRayletNotices>(type: K, message: PeerRayletNotices[K]): void
 }
 
 /** @throws ProtocolError that names the node and what it sent. */
 export function checkPeerMessage(
   what: 'call' | 'notice',
-  { from, type, message }: PeerMessage,
+  { from, type, message }: Omit<PeerMessage, 'link'>,
 ): void {
   const all: Readonly<Record<string, Fields>> = what === 'call' ? CALLS : NOTICES
   const fields = Object.hasOwn(all, type) ? all[type] : undefined

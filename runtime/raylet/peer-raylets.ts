@@ -12,6 +12,7 @@ import type { PeerConnection, PeerTransport } from '../protocol/peer-transport.t
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import {
   checkPeerMessage,
+  type PeerLink,
   type PeerMessage,
   type PeerRayletCalls,
   type PeerRayletNotices,
@@ -36,6 +37,10 @@ export interface PeerRayletsDeps {
 export interface PeerRayletHandlers {
   requested(message: PeerMessage): unknown
   notified(message: PeerMessage): void
+  /** The connection dialled to that node has closed, or could not be made. */
+  lost(nodeId: string): void
+  /** A connection that others dialled has closed. */
+  linkClosed(link: number): void
 }
 
 export class PeerRaylets {
@@ -46,6 +51,7 @@ export class PeerRaylets {
   /** Open ones, dialled and accepted, with the node at the other end. */
   readonly #open = new Map<PeerChannel, string>()
   #listener: Listener | undefined
+  #nextLink = 1
   #closed = false
 
   constructor(deps: PeerRayletsDeps, handlers: PeerRayletHandlers) {
@@ -113,38 +119,54 @@ export class PeerRaylets {
   }
 
   /** PY1. */
-  #channelTo({ address }: PeerNode): Promise<PeerChannel> {
+  #channelTo({ nodeId, address }: PeerNode): Promise<PeerChannel> {
     const known = this.#dialled.get(address)
     if (known !== undefined) return known
-    const forget = (): void => {
+    const lost = (): void => {
       if (this.#dialled.get(address) === made) this.#dialled.delete(address)
+      if (!this.#closed) this.#handlers.lost(nodeId)
     }
     const made = this.#deps.transport.connect(address).then((connection) => {
-      return this.#attach(connection, forget)
+      return this.#attach(connection, lost)
     })
-    made.catch(forget)
+    made.catch(lost)
     this.#dialled.set(address, made)
     return made
   }
 
-  #attach(connection: PeerConnection, closed: () => void = () => undefined): PeerChannel {
+  /** @param lost  told of the close of one that was dialled here. */
+  #attach(connection: PeerConnection, lost?: () => void): PeerChannel {
     const channel: PeerChannel = new Channel(connection, this.#deps)
     const from = connection.peer.nodeId
+    const link = linkOf(this.#nextLink++, channel)
     this.#open.set(channel, from)
     channel.start({
       requested: (type, message) => {
         checkPeerMessage('call', { from, type, message })
-        return this.#handlers.requested({ from, type, message })
+        return this.#handlers.requested({ from, type, message, link })
       },
       notified: (type, message) => {
         checkPeerMessage('notice', { from, type, message })
-        if (!this.#closed) this.#handlers.notified({ from, type, message })
+        if (!this.#closed) this.#handlers.notified({ from, type, message, link })
       },
       closed: () => {
         this.#open.delete(channel)
-        closed()
+        if (lost !== undefined) lost()
+        else if (!this.#closed) this.#handlers.linkClosed(link.id)
       },
     })
     return channel
+  }
+}
+
+function linkOf(id: number, channel: PeerChannel): PeerLink {
+  return {
+    id,
+    get bufferedBytes() {
+      return channel.bufferedBytes
+    },
+    notify: (type, message) => {
+      channel.notify(type, message)
+    },
   }
 }

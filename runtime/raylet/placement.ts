@@ -13,23 +13,28 @@ import type { Random } from '../common/random.ts'
 import type { ResourceLedger } from '../common/resource-ledger.ts'
 import { fits, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
-import { ClusterView, NODE_ID_LABEL } from '../scheduling/cluster-view.ts'
+import { ClusterView, NODE_ID_LABEL, type NodeView } from '../scheduling/cluster-view.ts'
 import { place } from '../scheduling/place.ts'
 import type { Bundle, Group, RayletState } from './state.ts'
 
 /** With one node there is nothing to draw. */
 const noChoice: Pick<Random, 'next'> = { next: () => 0 }
 
-/** The cluster as placement sees it: this node. */
-export function clusterView(state: RayletState): ClusterView {
+/** This node as placement sees it. */
+export function ownNodeView(state: RayletState): NodeView {
   const nodeId = toHex(state.config.nodeId)
-  const node = {
+  return {
     nodeId,
     totals: state.config.totals,
     free: state.ledger.free,
     labels: { ...state.config.labels, [NODE_ID_LABEL]: nodeId },
   }
-  return new ClusterView([node], nodeId)
+}
+
+/** This node alone: actors and groups stay where they were made. */
+export function clusterView(state: RayletState): ClusterView {
+  const own = ownNodeView(state)
+  return new ClusterView([own], own.nodeId)
 }
 
 /**
@@ -45,7 +50,8 @@ export function judge(
   const { strategy } = spec
   if (strategy.kind === 'PLACEMENT_GROUP') return judgeInGroup(state, spec, strategy)
   const demand = { resources: spec.demand, labelSelectors: spec.labelSelectors }
-  const placement = place(demand, clusterView(state), strategy, noChoice)
+  const view = (who === 'task' ? state.cluster?.view : undefined) ?? clusterView(state)
+  const placement = place(demand, view, strategy, noChoice)
   switch (placement.kind) {
     case 'PLACE':
     case 'WAIT':

@@ -9,8 +9,10 @@ import { DRAIN_GRACE_MS, OWNER_HELLO_MS } from '../common/limits.ts'
 import { UNITS_PER_ONE } from '../common/resources.ts'
 import type { Connection, Listener } from '../protocol/connection.ts'
 import type { Hello, OutputLine, RayletCalls, Welcome } from '../protocol/messages.ts'
+import { ClusterView } from '../scheduling/cluster-view.ts'
 import { Brain, type ShellEffect } from './brain.ts'
 import { ClusterMember, type ClusterPorts } from './cluster-member.ts'
+import { ClusterLeases } from './cluster-leases.ts'
 import { clusterRows } from './cluster-rows.ts'
 import { ClientLink, type LinkHost, type Stimulus } from './client-link.ts'
 import { GcsWriter } from './gcs-writer.ts'
@@ -20,7 +22,8 @@ import { MemoryWatch } from './memory-watch.ts'
 import { ProgressBook } from './progress.ts'
 import type { RayletDeps, RayletOptions } from './raylet-ports.ts'
 import { STATE_ROWS_DEFAULT, StateQueries } from './state-queries.ts'
-import { createState, type RayletState } from './state.ts'
+import { createState, type NodeConfig, type RayletState } from './state.ts'
+import type { NoticeEffect } from './turn.ts'
 import { TaskLog } from './task-log.ts'
 import { jobOfHello } from './welcome.ts'
 import { WorkerProcesses } from './worker-processes.ts'
@@ -52,6 +55,7 @@ export class Raylet {
   readonly #last: LastSummary
   /** Absent where the cluster is this node alone. */
   readonly #cluster: ClusterMember | undefined
+  readonly #leases: ClusterLeases | undefined
   #listener: Listener | undefined
   #nodeAddress: string | undefined
   #stopping: Promise<void> | undefined
@@ -64,8 +68,9 @@ export class Raylet {
     this.#taskLog = new TaskLog(deps.hash)
     this.#last = new LastSummary(deps.clock)
     const cpus = (options.totals['CPU'] ?? 0) / UNITS_PER_ONE
-    this.state = createState({
-      nodeId: options.nodeId ?? newNodeId(deps.random),
+    const nodeId = options.nodeId ?? newNodeId(deps.random)
+    const config: NodeConfig = {
+      nodeId,
       epoch: options.epoch,
       totals: options.totals,
       labels: options.labels ?? {},
@@ -73,7 +78,11 @@ export class Raylet {
       workersMax: options.workersMax,
       owned: options.owned,
       isGcsHost: deps.cluster === undefined || deps.cluster.host !== undefined,
-    })
+    }
+    const { random } = deps
+    const view = new ClusterView([], toHex(nodeId))
+    const several = deps.cluster && { view, random, shunned: new Map() }
+    this.state = createState(config, several)
     this.#brain = new Brain(this.state, deps.clock, (effect) => {
       this.#perform(effect)
     })
@@ -100,6 +109,9 @@ export class Raylet {
     })
     this.#memory = this.#makeMemoryWatch()
     this.#cluster = deps.cluster && this.#makeClusterMember(deps.cluster)
+    this.#leases =
+      this.#cluster &&
+      new ClusterLeases({ ...deps, member: this.#cluster, brain: this.#brain, state: this.state })
   }
 
   #makeClusterMember(cluster: ClusterPorts): ClusterMember {
@@ -121,8 +133,14 @@ export class Raylet {
         stopped: () => {
           this.#brain.tell({ kind: 'leave' })
         },
-        nodes: () => undefined,
+        nodes: (nodes) => this.#leases?.nodes(nodes),
         localRows: (message) => this.#queries.answer(message),
+        requested: (message) => this.#leases?.requested(message),
+        notified: (message) => this.#leases?.notified(message),
+        lost: (nodeId) => {
+          this.#brain.tell({ kind: 'nodeLost', nodeId })
+        },
+        linkClosed: (link) => this.#leases?.linkClosed(link),
       },
     )
   }
@@ -178,6 +196,7 @@ export class Raylet {
     const { nodeId, epoch, totals, labels } = this.state.config
     const spec = { nodeId: toHex(nodeId), pid: this.#options.pid, totals, labels }
     this.#nodeAddress = await this.#cluster?.start(spec, epoch)
+    this.#leases?.start()
   }
 
   /** By which other nodes reach this one; undefined where there are none. */
@@ -202,6 +221,7 @@ export class Raylet {
 
   async #stop(): Promise<void> {
     this.#brain.stop()
+    this.#leases?.stop()
     await this.#cluster?.tellOthers()
     this.#memory.stop()
     this.#gcs.close()
@@ -329,7 +349,12 @@ export class Raylet {
     this.#memory.changed()
     switch (effect.kind) {
       case 'notify':
-        this.#links.get(effect.to)?.notify(effect.type, effect.message)
+        this.#notify(effect)
+        return
+      case 'tellNode':
+      case 'askLeases':
+      case 'guestLeaseLapsed':
+        this.#leases?.perform(effect)
         return
       case 'spawn': {
         const pid = this.#processes.start(effect.start)
@@ -355,6 +380,12 @@ export class Raylet {
     }
   }
 
+  #notify(effect: NoticeEffect): void {
+    const link = this.#links.get(effect.to)
+    if (link !== undefined) link.notify(effect.type, effect.message)
+    else this.#leases?.notifyGuest(effect)
+  }
+
   /** What it has by now, before nobody can tell any more. */
   #lookAt(workerId: WorkerId): void {
     const pid = this.state.workers.get(workerId)?.pid ?? 0
@@ -378,8 +409,15 @@ export class Raylet {
     const job = this.state.jobs.get(jobId)
     const link = job && this.#links.get(job.driver)
     if (job?.spec.logToDriver !== true) return true
+    if (job.isGuest) return this.#forwardToHome(job.driver, lines)
     if (link?.takesOutput !== true) return false
     link.notify('output', { lines })
+    return true
+  }
+
+  #forwardToHome(driver: WorkerId, lines: readonly OutputLine[]): boolean {
+    if (this.#leases?.takesOutput(driver) === false) return false
+    this.#leases?.notifyGuest({ kind: 'notify', to: driver, type: 'output', message: { lines } })
     return true
   }
 }

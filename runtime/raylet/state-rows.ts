@@ -5,7 +5,7 @@ import { toHex } from '../common/ids.ts'
 import { resourceSet, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { RayletCalls, StateRow } from '../protocol/messages.ts'
-import type { Actor, Group, RayletState, Worker } from './state.ts'
+import type { Actor, Group, Job, RayletState, Worker } from './state.ts'
 
 /** Rows of the kinds that the brain knows; undefined for a kind it does not. */
 export function stateRows(state: RayletState, kind: string, nowMs: number): StateRow[] | undefined {
@@ -19,7 +19,7 @@ export function stateRows(state: RayletState, kind: string, nowMs: number): Stat
     case 'actors':
       return [...state.actors.values()].map(actorRow)
     case 'jobs':
-      return [...state.jobs.values()].map((job) => ({
+      return drivenHere(state).map((job) => ({
         jobId: toHex(job.jobId),
         name: job.spec.name,
         namespace: job.spec.namespace,
@@ -34,6 +34,10 @@ export function stateRows(state: RayletState, kind: string, nowMs: number): Stat
       return undefined
   }
 }
+
+/** Guests' jobs have their row where they are driven. */
+const drivenHere = (state: RayletState): Job[] =>
+  [...state.jobs.values()].filter(({ isGuest }) => !isGuest)
 
 function nodeRow(state: RayletState): StateRow {
   const { config } = state

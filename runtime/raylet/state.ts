@@ -10,6 +10,7 @@ import { DEAD_ACTOR_IDS_MAX, DEAD_ACTORS_MAX } from '../common/limits.ts'
 import { RecentSet } from '../common/recent-set.ts'
 import { ResourceLedger, type Allocation } from '../common/resource-ledger.ts'
 import type { MemoryUse } from '../common/memory-use.ts'
+import type { Random } from '../common/random.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type {
   ActorPhase,
@@ -23,6 +24,7 @@ import type {
   WorkerExit,
 } from '../protocol/messages.ts'
 import type { WireError } from '../common/error-wire.ts'
+import type { ClusterView } from '../scheduling/cluster-view.ts'
 
 /** What the node is and has; fixed for its life. */
 export interface NodeConfig {
@@ -50,12 +52,18 @@ export interface Client {
   readonly classes: Map<number, SchedulingClass>
   /** Leases it holds as owner. */
   readonly leases: Set<Lease>
+  /** A core-worker of another node: the connection of its home by which it is known (guests.ts). */
+  readonly link?: number
+  /** Other nodes that know it as a guest. */
+  readonly knownAt: Set<string>
 }
 
 export interface Job {
   readonly jobId: JobId
   readonly spec: JobSpec
   readonly driver: WorkerId
+  /** No process of this node drives it. */
+  readonly isGuest: boolean
   readonly startedAtMs: number
   endedAtMs: number | undefined
   /** Its driver is gone and nothing of it is detached: nothing of it is started any more. */
@@ -80,6 +88,33 @@ export interface SchedulingClass {
   wanted: number
   readonly leases: Set<Lease>
   waitingSinceMs: number
+  /** On other nodes; at most what is wanted, as `leases`. */
+  readonly remote: Set<RemoteLease>
+  /** By node, how many are asked of it and not granted yet. */
+  readonly asked: Map<string, number>
+  /** Where there are several nodes: how many placement left to this one in this step. */
+  here: number
+}
+
+/** A lease that a process of this node holds on another: remote-leases.ts. */
+export interface RemoteLease {
+  /** As its owner knows it. */
+  readonly leaseId: LeaseId
+  /** Hex. */
+  readonly nodeId: string
+  /** As that node knows it. */
+  readonly remoteId: number
+  readonly workerId: WorkerId
+  readonly class: SchedulingClass
+}
+
+/** What a raylet of several knows of the others. */
+export interface ClusterState {
+  /** With this node as the preferred one; the nodes that work may go to. */
+  readonly view: ClusterView
+  readonly random: Pick<Random, 'next'>
+  /** Nodes that are left alone for a while, and what they said that they have free. */
+  readonly shunned: Map<string, { readonly untilMs: number; readonly free: ResourceSet }>
 }
 
 /** STARTING until it said hello. EXITING: told to, and killed at exitByMs. */
@@ -249,6 +284,12 @@ export interface RayletState {
   readonly pools: Map<string, Pool>
   /** Bounded by the node's resources, but for demands of nothing: those by what is wanted. */
   readonly leases: Map<LeaseId, Lease>
+  /** Undefined where the cluster is this node alone. */
+  readonly cluster: ClusterState | undefined
+  /** Leases of this node's processes on other nodes, by their own number and by node and number
+   *  there. */
+  readonly remoteLeases: Map<LeaseId, RemoteLease>
+  readonly remoteByKey: Map<string, RemoteLease>
   /** Those that programs made and hold, and DEAD_ACTORS_MAX dead ones. */
   readonly actors: Map<ActorId, Actor>
   /** Connected processes by actor that lives or is to be made. */
@@ -284,9 +325,12 @@ export interface RayletState {
   leaving: boolean
 }
 
-export function createState(config: NodeConfig): RayletState {
+export function createState(config: NodeConfig, cluster?: ClusterState): RayletState {
   return {
     config,
+    cluster,
+    remoteLeases: new Map(),
+    remoteByKey: new Map(),
     ledger: new ResourceLedger(config.totals),
     clients: new Map(),
     jobs: new Map(),

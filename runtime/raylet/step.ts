@@ -27,6 +27,16 @@ import { drain, leaveIfDrained } from './drain.ts'
 import { workerExited } from './exits.ts'
 import { awaitGroup, createGroup, removeGroup, reserveGroups } from './groups.ts'
 import { grantAll, killLease, returnLease, wantLeases } from './leases.ts'
+import { guestLeft, guestLinkClosed, guestWants, leasesAsked } from './guests.ts'
+import {
+  endShunning,
+  heardForClient,
+  leaseLapsed,
+  leasesAnswered,
+  nodeLost,
+  nodesChanged,
+} from './remote-leases.ts'
+import { placeLeases } from './node-asks.ts'
 import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
 import type { Client, RayletState } from './state.ts'
@@ -41,6 +51,7 @@ export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
   state.fenced = event.nowMs >= state.leaseUntilMs
   if (state.leaving || state.draining || state.fenced) return turn.effects
   reserveGroups(turn)
+  placeLeases(turn)
   grantAll(turn, (actor, worker) => {
     startActor(turn, actor, worker)
   })
@@ -76,6 +87,18 @@ function apply(turn: Turn, event: RayletEvent): void {
     case 'drain':
       drain(turn, event)
       return
+    case 'leasesAnswered':
+    case 'heardForClient':
+    case 'leaseLapsed':
+    case 'nodeLost':
+    case 'nodes':
+    case 'load':
+    case 'leasesAsked':
+    case 'guestWants':
+    case 'guestLeft':
+    case 'guestLinkClosed':
+      applyOfNodes(turn, event)
+      return
     case 'confirmed':
       turn.state.leaseUntilMs = event.untilMs
       return
@@ -103,6 +126,57 @@ function apply(turn: Turn, event: RayletEvent): void {
       return
     default:
       applyToActor(turn, event)
+  }
+}
+
+type EventOfNodes = EventOf<
+  | 'leasesAnswered'
+  | 'heardForClient'
+  | 'leaseLapsed'
+  | 'nodeLost'
+  | 'nodes'
+  | 'load'
+  | 'leasesAsked'
+  | 'guestWants'
+  | 'guestLeft'
+  | 'guestLinkClosed'
+>
+
+/** What comes of there being several nodes. */
+function applyOfNodes(turn: Turn, event: EventOfNodes): void {
+  switch (event.kind) {
+    case 'leasesAnswered':
+      leasesAnswered(turn, event)
+      return
+    case 'heardForClient':
+      heardForClient(turn, event)
+      return
+    case 'leaseLapsed':
+      leaseLapsed(turn, event)
+      return
+    case 'nodeLost':
+      nodeLost(turn, event)
+      return
+    case 'nodes':
+      nodesChanged(turn, event)
+      return
+    case 'load':
+      turn.state.cluster?.view.learn(event.load)
+      return
+    case 'leasesAsked':
+      leasesAsked(turn, event)
+      return
+    case 'guestWants':
+      guestWants(turn, event)
+      return
+    case 'guestLeft':
+      guestLeft(turn, event)
+      return
+    case 'guestLinkClosed':
+      guestLinkClosed(turn, event)
+      return
+    default:
+      unreachable(event)
   }
 }
 
@@ -213,6 +287,7 @@ function tick(turn: Turn): void {
   tendWorkers(turn)
   reportDeadlocks(turn)
   tendLimiters(turn)
+  endShunning(turn)
 }
 
 function workerSpawned(turn: Turn, event: EventOf<'workerSpawned'>): void {

@@ -14,6 +14,8 @@ import type {
   WireRuntimeEnv,
   WorkerExit,
 } from '../protocol/messages.ts'
+import type { NodeLoad, NodeView } from '../scheduling/cluster-view.ts'
+import type { LeasesAnswer, LeasesAsked, PeerRayletNotices } from './peer-raylet-messages.ts'
 import type { RayletState } from './state.ts'
 
 /** A holder of a name, as its row in the GCS tells. */
@@ -161,6 +163,33 @@ export type RayletEvent = { readonly nowMs: number } & (
   | { readonly kind: 'memory'; readonly sample: MemorySample }
   | { readonly kind: 'tick' }
   | { readonly kind: 'drain'; readonly graceMs: number }
+  /** What came of the effect askLeases; without an answer the node could not be asked. */
+  | {
+      readonly kind: 'leasesAnswered'
+      readonly nodeId: string
+      readonly message: LeasesAsked
+      readonly answer: LeasesAnswer | undefined
+    }
+  | ({ readonly kind: 'heardForClient'; readonly nodeId: string } & PeerRayletNotices['toClient'])
+  | ({ readonly kind: 'leaseLapsed'; readonly nodeId: string } & PeerRayletNotices['leaseLapsed'])
+  /** The connection by which this node asked that one has closed. */
+  | { readonly kind: 'nodeLost'; readonly nodeId: string }
+  /** The other nodes that work may go to. */
+  | { readonly kind: 'nodes'; readonly nodes: readonly NodeView[] }
+  | { readonly kind: 'load'; readonly load: NodeLoad }
+  | {
+      readonly kind: 'leasesAsked'
+      readonly link: number
+      readonly request: number
+      readonly message: LeasesAsked
+    }
+  | {
+      readonly kind: 'guestWants'
+      readonly link: number
+      readonly message: PeerRayletNotices['guestWants']
+    }
+  | { readonly kind: 'guestLeft'; readonly link: number; readonly client: WorkerId }
+  | { readonly kind: 'guestLinkClosed'; readonly link: number }
   /** The GCS has confirmed this node as a member: see leaseUntilMs. */
   | { readonly kind: 'confirmed'; readonly untilMs: number }
   | { readonly kind: 'leave' }
@@ -195,8 +224,22 @@ export type NoticeEffect = {
   }
 }[keyof ClientNotices]
 
+/** To the raylet of another node. */
+export type NodeNoticeEffect = {
+  readonly [K in 'guestWants' | 'returnLease' | 'killLease' | 'guestLeft']: {
+    readonly kind: 'tellNode'
+    readonly nodeId: string
+    readonly type: K
+    readonly message: PeerRayletNotices[K]
+  }
+}['guestWants' | 'returnLease' | 'killLease' | 'guestLeft']
+
 export type RayletEffect =
   | NoticeEffect
+  | NodeNoticeEffect
+  | { readonly kind: 'askLeases'; readonly nodeId: string; readonly message: LeasesAsked }
+  /** To the home of a guest. */
+  | { readonly kind: 'guestLeaseLapsed'; readonly client: WorkerId; readonly classId: number }
   | { readonly kind: 'answer'; readonly request: number; readonly value: unknown }
   | { readonly kind: 'refuse'; readonly request: number; readonly error: VirgaError }
   | { readonly kind: 'spawn'; readonly start: WorkerStart }

@@ -3,6 +3,7 @@
 import { lacking, type ResourceSet } from '../common/resources.ts'
 import type { ResourceLedger } from '../common/resource-ledger.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
+import { heldBy, unaskedFor } from './class-wants.ts'
 import { ledgersOf } from './placement.ts'
 import type { RayletState, SchedulingClass } from './state.ts'
 
@@ -32,14 +33,15 @@ export function* waitersOf(state: RayletState): Generator<Waiter> {
       yield { demand, strategy, shape, class: undefined, sinceMs }
     }
     for (const each of job.turns) {
-      if (each === 'ACTORS' || each.leases.size >= each.wanted) continue
+      if (each === 'ACTORS' || unaskedFor(each) <= 0) continue
       const { demand, strategy } = each.spec
       yield { demand, strategy, shape: each.shape, class: each, sinceMs: each.waitingSinceMs }
     }
   }
 }
 
-export const hasNothing = (waiter: Waiter): boolean => (waiter.class?.leases.size ?? 0) === 0
+export const hasNothing = (waiter: Waiter): boolean =>
+  waiter.class === undefined || heldBy(waiter.class) === 0
 
 /** By ledger, the names of what is missing to those who have nothing and wait since then. */
 export function lackedSince(

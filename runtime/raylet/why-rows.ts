@@ -6,6 +6,7 @@ import type { ObjectStore } from '../objects/store.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
 import { workerlessOf } from './pools.ts'
 import type { Actor, Limiter, RayletState, SchedulingClass } from './state.ts'
+import { missingFor } from './class-wants.ts'
 import { freeOf } from './state-rows.ts'
 
 /** What the brain knows to wait. */
@@ -80,7 +81,7 @@ export function whyPending(state: RayletState, pending: readonly StateRow[]): St
   const asking = new Set<string>()
   for (const job of state.jobs.values()) {
     for (const each of job.turns) {
-      if (each !== 'ACTORS' && each.leases.size < each.wanted) asking.add(toHex(job.jobId))
+      if (each !== 'ACTORS' && missingFor(each) > 0) asking.add(toHex(job.jobId))
     }
   }
   return pending
@@ -119,7 +120,7 @@ interface WaitingShape {
 }
 
 function whyClass(state: RayletState, waiting: SchedulingClass, nowMs: number): StateRow[] {
-  const count = waiting.wanted - waiting.leases.size
+  const count = missingFor(waiting)
   if (count <= 0) return []
   const waitedMs = nowMs - waiting.waitingSinceMs
   return [whyRow(state, waiting.spec, { kind: 'task', name: waiting.spec.name, count, waitedMs })]

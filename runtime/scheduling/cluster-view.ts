@@ -95,6 +95,17 @@ export class ClusterView {
     this.set({ ...node, free })
   }
 
+  /** The reverse: it holds the demand no more, by what is known here. */
+  giveBack(nodeId: string, demand: ResourceSet): void {
+    const node = this.#nodes.get(nodeId)
+    if (node === undefined) return
+    const free: Record<string, number> = { ...node.free }
+    for (const name in demand) {
+      free[name] = Math.min((free[name] ?? 0) + (demand[name] ?? 0), node.totals[name] ?? 0)
+    }
+    this.set({ ...node, free })
+  }
+
   /** The nodes for a shape of demand, in order (CV1). Valid until the view changes. */
   ranked(shape: Shape): RankedNodes {
     const known = this.#ranked.get(shape.key)

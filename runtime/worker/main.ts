@@ -16,7 +16,7 @@ import { startCoreWorker } from '../core-worker/start.ts'
 import { systemStackView } from '../core-worker/stack-view-loader.ts'
 import { WorkerSide } from '../core-worker/worker-side.ts'
 import { openArenaClient } from '../core-worker/arena-client-file.ts'
-import { workerTransport } from '../protocol/polling-uds.ts'
+import { transportFor } from '../protocol/polling-uds.ts'
 import type { FunctionIdentity } from '../protocol/messages.ts'
 import { STRIP_FD } from '../protocol/strip-message.ts'
 import { blockOutput } from './blocking-output-process.ts'
@@ -65,7 +65,7 @@ async function main(): Promise<void> {
   mkdirSync(socketDir, { recursive: true, mode: 0o700 })
   await startCoreWorker(
     {
-      transport: workerTransport(),
+      transport: await transportFor(sessionDir),
       clock: systemClock,
       random: systemRandom,
       hash: systemHash,

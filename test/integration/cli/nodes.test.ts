@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { isAlive, startTimeOf } from '../../../runtime/common/session-file.ts'
 import { until } from '../../support/waiting.ts'
-import { Place, type Row } from './virga.ts'
+import { fixture, Place, type Row } from './virga.ts'
 
 let place: Place
 beforeEach(() => {
@@ -39,6 +39,21 @@ describe('virga start --nodes 3', () => {
     expect((await place.virga('stop')).code).toBe(0)
     expect(areGone(pidsOf(rows))).toBe(true)
     expect(place.left()).toEqual([])
+  })
+
+  it("runs a program's tasks on all of them, bound ones where they are to be, and their children", async () => {
+    await start(3)
+    const { code, stdout, stderr } = await place.node(fixture('on-nodes.mts')).ended
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+    const told = JSON.parse(stdout) as Record<'nodes' | 'many' | 'bound' | 'nested', string[]>
+    expect(new Set(told.many)).toEqual(new Set(told.nodes))
+    expect(new Set(told.bound)).toEqual(new Set(told.nodes.slice(-1)))
+    expect(told.nested).toHaveLength(40)
+    expect(told).toMatchObject({ failed: 'RangeError: as asked' })
+    await until(async () => (await place.json('status'))['jobs']?.toString() === '')
+    const { resources } = await place.json('status')
+    expect(resources).toContainEqual({ name: 'CPU', total: 6, free: 6, used: 0 })
   })
 
   it('has keys that nobody but the owner of the cluster can read', async () => {

@@ -207,6 +207,10 @@ async function joinOne(nodeId: string): Promise<void> {
       nodes: (nodes) => (node.nodes = nodes),
       localRows: () => ({ rows: [{ nodeId }], dropped: 0 }),
       stopped: () => (node.stopped = true),
+      requested: () => undefined,
+      notified: () => undefined,
+      lost: () => undefined,
+      linkClosed: () => undefined,
     },
   )
   const spec = { nodeId, pid: 1, totals: { CPU: 10_000 }, labels: {} }

@@ -31,9 +31,23 @@ export function showEffect(effect: RayletEffect, names: Names): string {
       return `job ${effect.jobId} ended`
     case 'jobForgotten':
       return `${effect.jobId} is forgotten`
+    case 'tellNode':
+      return `⇒ ${effect.nodeId}: ${effect.type} ${JSON.stringify(shortly(effect.message))}`
+    case 'askLeases': {
+      const { classId, count, hops } = effect.message
+      return `⇒ ${effect.nodeId}: asked for ${count} of class ${classId}, hop ${hops}`
+    }
+    case 'guestLeaseLapsed':
+      return `⇒ home of ${effect.client}: a lease of class ${effect.classId} lapses`
     case 'leave':
       return 'leave'
   }
+}
+
+/** Without what the class is and who owns it. */
+function shortly(message: object): object {
+  const { spec: _spec, owner: _owner, ...rest } = message as Record<string, unknown>
+  return rest
 }
 
 function showNotice(effect: Notice, names: Names): string {

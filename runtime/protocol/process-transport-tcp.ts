@@ -1,0 +1,27 @@
+// The transport of a process of a node of several: what it has on one node, and TCP to the others,
+// under the certificate of its node.
+import type { NodeCredentials } from '../common/node-credentials.ts'
+import { tcpTransport } from './connection-tcp.ts'
+import type { Transport } from './connection.ts'
+import { PROTOCOL_VERSION } from './messages.ts'
+import { nodeTransport } from './node-transport.ts'
+
+export function processTransport(
+  local: Transport,
+  credentials: NodeCredentials,
+  refused: (error: Error) => void,
+): Transport {
+  const { cluster, nodeId, epoch } = credentials
+  const remote = tcpTransport({
+    credentials,
+    lane: 'control',
+    rules: {
+      self: { cluster, nodeId, epoch },
+      protocol: { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
+      // Leases and calls of an epoch that is over are refused where they are looked up.
+      oldestEpoch: () => 0,
+    },
+    refused,
+  })
+  return nodeTransport({ local, remote, listenAt: '127.0.0.1:0', nodeId })
+}

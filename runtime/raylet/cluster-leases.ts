@@ -1,0 +1,208 @@
+// Leases between nodes, performed: what the brain asks of other raylets goes to them, what they ask
+// and say comes to the brain, and what is free here is gossiped. What it all means is decided in
+// remote-leases.ts (as home) and guests.ts (as the node that is asked).
+// Invariants:
+//   CX1. What is said to a node, and what it says of it, travel on the connection dialled here, in
+//        order; what a guest is told goes back on the one that its home dialled.
+//   CX2. Every answer and refusal carries what is free here as it is then.
+import type { Clock, Timer } from '../common/clock.ts'
+import { toHex } from '../common/ids.ts'
+import type { Random } from '../common/random.ts'
+import type { NodeRow } from '../gcs/nodes.ts'
+import { NODE_ID_LABEL, type NodeView } from '../scheduling/cluster-view.ts'
+import { LoadGossip, ROUND_MS, type GossipEvent, type GossipMessage } from '../scheduling/gossip.ts'
+import type { Brain } from './brain.ts'
+import type { ClusterMember } from './cluster-member.ts'
+import type {
+  LeasesAnswer,
+  LeasesAsked,
+  PeerLink,
+  PeerMessage,
+  PeerRayletNotices,
+  ToClient,
+} from './peer-raylet-messages.ts'
+import type { RayletState } from './state.ts'
+import type { NodeNoticeEffect, NoticeEffect, RayletEffect } from './turn.ts'
+
+/** A node that takes longer to say what it has free is asked for nothing more for a while. */
+const ASK_LIMIT_MS = 5_000
+/** Unsent bytes to a home above which its driver is sent no more output. */
+const OUTPUT_BUFFER_BYTES_MAX = 4 * 1024 * 1024
+
+const TO_GUESTS: ReadonlySet<string> = new Set<ToClient>([
+  ...(['leaseGranted', 'reclaimLease', 'leaseBroken', 'classRefused', 'output'] as const),
+])
+
+export interface ClusterLeasesDeps {
+  readonly member: ClusterMember
+  readonly brain: Brain
+  readonly state: RayletState
+  readonly clock: Clock
+  readonly random: Random
+}
+
+type ClusterEffect = Extract<RayletEffect, { kind: 'tellNode' | 'askLeases' | 'guestLeaseLapsed' }>
+
+export class ClusterLeases {
+  readonly #deps: ClusterLeasesDeps
+  readonly #gossip: LoadGossip
+  /** Connections on which guests were introduced. */
+  readonly #links = new Map<number, PeerLink>()
+  #timer: Timer | undefined
+  #stopped = false
+
+  constructor(deps: ClusterLeasesDeps) {
+    this.#deps = deps
+    const { nodeId, epoch, totals } = deps.state.config
+    const self = { nodeId: toHex(nodeId), epoch, zone: '' }
+    this.#gossip = new LoadGossip({ self, totals, random: deps.random })
+  }
+
+  start(): void {
+    this.#timer = this.#deps.clock.after(ROUND_MS, () => {
+      this.#tellLoad()
+      this.#step({ kind: 'tick' })
+      if (!this.#stopped) this.start()
+    })
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+  }
+
+  /** Those that are alive and do not seem to be gone. */
+  nodes(rows: readonly NodeRow[]): void {
+    const { brain, member } = this.#deps
+    const alive = rows.filter(({ state }) => state === 'ALIVE')
+    const members = alive.map(({ nodeId, epoch }) => ({ nodeId, epoch, zone: '' }))
+    this.#step({ kind: 'members', members })
+    const others = alive.filter(
+      ({ nodeId }) => nodeId !== this.#self && !member.isSuspected(nodeId),
+    )
+    brain.tell({ kind: 'nodes', nodes: others.map(viewOf) })
+  }
+
+  perform(effect: ClusterEffect): void {
+    switch (effect.kind) {
+      case 'tellNode':
+        this.#tellNode(effect)
+        return
+      case 'askLeases':
+        void this.#askLeases(effect.nodeId, effect.message)
+        return
+      case 'guestLeaseLapsed': {
+        const { client, classId } = effect
+        this.#linkOf(client)?.notify('leaseLapsed', { client, classId })
+        return
+      }
+    }
+  }
+
+  /** To a client that has no connection here: a guest, or one that has just left. */
+  notifyGuest({ to: client, type, message }: NoticeEffect): void {
+    if (!TO_GUESTS.has(type)) return
+    this.#linkOf(client)?.notify('toClient', { client, type: type as ToClient, message })
+  }
+
+  /** Whether its home reads what it is sent; true for one that is gone. */
+  takesOutput(client: string): boolean {
+    const link = this.#linkOf(client)
+    return link === undefined || link.bufferedBytes < OUTPUT_BUFFER_BYTES_MAX
+  }
+
+  async requested({ type, message, link }: PeerMessage): Promise<LeasesAnswer> {
+    if (type !== 'askLeases') throw new RangeError(`${type} is answered elsewhere`)
+    this.#links.set(link.id, link)
+    const asked = message as LeasesAsked
+    const answer = await this.#deps.brain.ask((request) => {
+      return { kind: 'leasesAsked', link: link.id, request, message: asked }
+    })
+    this.#tellLoad()
+    return { ...(answer as Omit<LeasesAnswer, 'load'>), load: this.#gossip.own } // CX2
+  }
+
+  notified({ from, type, message, link }: PeerMessage): void {
+    const { brain } = this.#deps
+    switch (type as keyof PeerRayletNotices) {
+      case 'gossip':
+        this.#step({ kind: 'received', from, message: message as GossipMessage })
+        return
+      case 'guestWants':
+        this.#links.set(link.id, link)
+        brain.tell({
+          kind: 'guestWants',
+          link: link.id,
+          message: message as PeerRayletNotices['guestWants'],
+        })
+        return
+      case 'guestLeft': {
+        const { client } = message as PeerRayletNotices['guestLeft']
+        brain.tell({ kind: 'guestLeft', link: link.id, client })
+        return
+      }
+      case 'returnLease':
+        brain.tell({ kind: 'returnLease', ...(message as PeerRayletNotices['returnLease']) })
+        return
+      case 'killLease':
+        brain.tell({ kind: 'killLease', ...(message as PeerRayletNotices['killLease']) })
+        return
+      case 'toClient':
+        brain.tell({
+          kind: 'heardForClient',
+          nodeId: from,
+          ...(message as PeerRayletNotices['toClient']),
+        })
+        return
+      case 'leaseLapsed':
+        brain.tell({
+          kind: 'leaseLapsed',
+          nodeId: from,
+          ...(message as PeerRayletNotices['leaseLapsed']),
+        })
+        return
+      case 'suspicion':
+        throw new RangeError('a suspicion is heard elsewhere')
+    }
+  }
+
+  linkClosed(link: number): void {
+    if (this.#links.delete(link)) this.#deps.brain.tell({ kind: 'guestLinkClosed', link })
+  }
+
+  get #self(): string {
+    return toHex(this.#deps.state.config.nodeId)
+  }
+
+  #linkOf(client: string): PeerLink | undefined {
+    const link = this.#deps.state.clients.get(client as never)?.link
+    return link === undefined ? undefined : this.#links.get(link)
+  }
+
+  #tellNode({ nodeId, type, message }: NodeNoticeEffect): void {
+    this.#deps.member.tell(nodeId, type, message)
+  }
+
+  async #askLeases(nodeId: string, message: LeasesAsked): Promise<void> {
+    const answer = await this.#deps.member
+      .ask(nodeId, 'askLeases', message, ASK_LIMIT_MS)
+      .catch(() => undefined) // it is away, or has no member's rights: others are asked
+    this.#deps.brain.tell({ kind: 'leasesAnswered', nodeId, message, answer })
+  }
+
+  #tellLoad(): void {
+    this.#step({ kind: 'load', free: this.#deps.state.ledger.free })
+  }
+
+  #step(event: GossipEvent): void {
+    const { clock, member, brain } = this.#deps
+    for (const effect of this.#gossip.step(event, clock.monotonicMs())) {
+      if (effect.kind === 'send') member.tell(effect.to, 'gossip', effect.message)
+      else brain.tell({ kind: 'load', load: effect.load })
+    }
+  }
+}
+
+function viewOf({ nodeId, totals, labels }: NodeRow): NodeView {
+  return { nodeId, totals, free: totals, labels: { ...labels, [NODE_ID_LABEL]: nodeId } }
+}

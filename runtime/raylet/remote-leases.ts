@@ -1,0 +1,215 @@
+// What other nodes answer and say of the leases that processes of this node hold there, and what
+// becomes of them when a node is lost; node-asks.ts has the picture and the invariants.
+import { fromWire } from '../common/error-wire.ts'
+import { toHex, type LeaseId, type WorkerId } from '../common/ids.ts'
+import type { ResourceSet } from '../common/resources.ts'
+import type { ClientNotices, WorkerExit } from '../protocol/messages.ts'
+import { isAvailable, type NodeView } from '../scheduling/cluster-view.ts'
+import { forgetIfUnused, unaskedFor } from './class-wants.ts'
+import { refuseClass } from './leases.ts'
+import { askNode, boundNode, forgetRemote, keyOf, tellBoundNode, tellNode } from './node-asks.ts'
+import { judge } from './placement.ts'
+import type { ClusterState, RemoteLease, SchedulingClass } from './state.ts'
+import { notify, wakeBy, type RayletEvent, type Turn } from './turn.ts'
+
+type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+
+/** As often as a node may say anew what it has free. */
+const SHUN_MS = 1_000
+
+/** What came of an effect askLeases; without `answer` the node could not be asked. */
+export function leasesAnswered(turn: Turn, event: EventOf<'leasesAnswered'>): void {
+  const { nodeId, message, answer } = event
+  const { accepted, retryAt } = answer ?? { accepted: 0 }
+  const { cluster, clients } = turn.state
+  if (answer !== undefined) cluster?.view.learn(answer.load)
+  else clients.get(message.client)?.knownAt.delete(nodeId)
+  const refused = message.count - accepted
+  if (refused > 0) shun(turn, nodeId, message.spec.demand)
+  const each = clients.get(message.client)?.classes.get(message.classId)
+  if (each === undefined) return
+  arrived(each, nodeId, refused)
+  const count = Math.min(refused, unaskedFor(each))
+  const better = retryAt === undefined ? undefined : cluster?.view.get(retryAt)
+  if (better !== undefined && count > 0) {
+    askNode(turn, each, { nodeId: better.nodeId, count, hops: message.hops + 1 })
+  }
+  forgetIfUnused(turn.state, each)
+}
+
+/** OL3. */
+function shun(turn: Turn, nodeId: string, demand: ResourceSet): void {
+  const { cluster } = turn.state
+  const node = cluster?.view.get(nodeId)
+  if (node !== undefined && isAvailable(node, demand)) leaveAlone(turn, nodeId)
+}
+
+function leaveAlone(turn: Turn, nodeId: string): void {
+  const { cluster } = turn.state
+  const node = cluster?.view.get(nodeId)
+  if (cluster === undefined || node === undefined || cluster.shunned.has(nodeId)) return
+  const untilMs = turn.nowMs + SHUN_MS
+  cluster.shunned.set(nodeId, { untilMs, free: node.free })
+  cluster.view.set({ ...node, free: {} })
+  wakeBy(turn, untilMs)
+}
+
+/** On a tick. */
+export function endShunning(turn: Turn): void {
+  const { cluster } = turn.state
+  if (cluster === undefined) return
+  for (const [nodeId, { untilMs, free }] of cluster.shunned) {
+    if (untilMs > turn.nowMs) {
+      wakeBy(turn, untilMs)
+      continue
+    }
+    cluster.shunned.delete(nodeId)
+    const node = cluster.view.get(nodeId)
+    // What it has said of itself meanwhile counts.
+    if (node !== undefined && Object.keys(node.free).length === 0) {
+      cluster.view.set({ ...node, free })
+    }
+    tellBoundAgain(turn, nodeId)
+  }
+}
+
+/** The node may not have heard, or has forgotten, what classes bound to it want (OL4). */
+function tellBoundAgain(turn: Turn, nodeId: string): void {
+  for (const client of turn.state.clients.values()) {
+    for (const each of client.classes.values()) {
+      if (each.wanted > 0 && boundNode(turn.state, each.spec) === nodeId) tellBoundNode(turn, each)
+    }
+  }
+}
+
+/** OL2. */
+function arrived(each: SchedulingClass, nodeId: string, count: number): void {
+  const left = (each.asked.get(nodeId) ?? 0) - count
+  if (left > 0) each.asked.set(nodeId, left)
+  else each.asked.delete(nodeId)
+}
+
+export function leaseLapsed(turn: Turn, { nodeId, client, classId }: EventOf<'leaseLapsed'>): void {
+  const each = turn.state.clients.get(client)?.classes.get(classId)
+  if (each === undefined) return
+  arrived(each, nodeId, 1)
+  forgetIfUnused(turn.state, each)
+}
+
+/** A notice of another raylet for a process of this node, whose leases it knows by its own numbers. */
+export function heardForClient(turn: Turn, event: EventOf<'heardForClient'>): void {
+  const { nodeId, client, type } = event
+  switch (type) {
+    case 'leaseGranted':
+      granted(turn, nodeId, client, event.message as ClientNotices['leaseGranted'])
+      return
+    case 'reclaimLease': {
+      const message = event.message as ClientNotices['reclaimLease']
+      const lease = turn.state.remoteByKey.get(keyOf(nodeId, message.leaseId))
+      if (lease !== undefined) notify(turn, client, type, { leaseId: lease.leaseId })
+      return
+    }
+    case 'leaseBroken': {
+      const message = event.message as ClientNotices['leaseBroken']
+      const lease = turn.state.remoteByKey.get(keyOf(nodeId, message.leaseId))
+      if (lease === undefined) return
+      forgetRemote(turn, lease)
+      notify(turn, client, type, { ...message, leaseId: lease.leaseId })
+      return
+    }
+    case 'classRefused': {
+      const { classId, error } = event.message as ClientNotices['classRefused']
+      const each = turn.state.clients.get(client)?.classes.get(classId)
+      each?.asked.delete(nodeId)
+      if (each !== undefined) refuseClass(turn, each, fromWire(error))
+      return
+    }
+    case 'output':
+      notify(turn, client, type, event.message as ClientNotices['output'])
+  }
+}
+
+function granted(
+  turn: Turn,
+  nodeId: string,
+  client: WorkerId,
+  message: ClientNotices['leaseGranted'],
+): void {
+  const { state } = turn
+  const each = state.clients.get(client)?.classes.get(message.classId)
+  if (each === undefined) {
+    tellNode(turn, nodeId, 'returnLease', { client, leaseId: message.leaseId, retire: false })
+    return
+  }
+  arrived(each, nodeId, 1)
+  const lease: RemoteLease = {
+    leaseId: state.nextLeaseId++ as LeaseId,
+    nodeId,
+    remoteId: message.leaseId,
+    workerId: message.workerId,
+    class: each,
+  }
+  each.remote.add(lease)
+  state.remoteLeases.set(lease.leaseId, lease)
+  state.remoteByKey.set(keyOf(nodeId, lease.remoteId), lease)
+  each.waitingSinceMs = turn.nowMs
+  notify(turn, client, 'leaseGranted', { ...message, leaseId: lease.leaseId })
+}
+
+/** OL1, OL3. */
+export function nodeLost(turn: Turn, { nodeId }: EventOf<'nodeLost'>): void {
+  const { state } = turn
+  for (const lease of [...state.remoteLeases.values()]) {
+    if (lease.nodeId !== nodeId) continue
+    forgetRemote(turn, lease)
+    const { leaseId, workerId, class: each } = lease
+    notify(turn, each.client, 'leaseBroken', { leaseId, exit: lostWorker(workerId) })
+  }
+  leaveAlone(turn, nodeId)
+  for (const client of state.clients.values()) {
+    client.knownAt.delete(nodeId)
+    for (const each of client.classes.values()) {
+      each.asked.delete(nodeId)
+      forgetIfUnused(state, each)
+    }
+  }
+}
+
+/** Nobody saw how it ended, or whether. */
+const lostWorker = (workerId: WorkerId): WorkerExit => ({
+  ...{ workerId, pid: 0, code: null, signal: null, peakRssBytes: 0, stderrTail: [] },
+  cause: 'NODE_LOST',
+})
+
+/** What other nodes work may go to, as the membership and this node's watch say. */
+export function nodesChanged(turn: Turn, { nodes }: EventOf<'nodes'>): void {
+  const { state } = turn
+  const { cluster } = state
+  if (cluster === undefined) return
+  const current = new Set([toHex(state.config.nodeId), ...nodes.map(({ nodeId }) => nodeId)])
+  let isFewer = false
+  for (const { nodeId } of [...cluster.view.nodes()]) {
+    if (current.has(nodeId)) continue
+    cluster.view.delete(nodeId)
+    isFewer = true
+  }
+  for (const node of nodes) setNode(cluster, node)
+  if (isFewer) refuseWhatFitsNowhere(turn)
+}
+
+/** What is free there is known better by what that node says. */
+function setNode({ view }: ClusterState, node: NodeView): void {
+  const known = view.get(node.nodeId)
+  view.set(known === undefined ? node : { ...node, free: known.free })
+}
+
+function refuseWhatFitsNowhere(turn: Turn): void {
+  for (const client of turn.state.clients.values()) {
+    if (client.link !== undefined) continue
+    for (const each of client.classes.values()) {
+      if (each.wanted === 0) continue
+      const error = judge(turn.state, each.spec, 'task')
+      if (error !== undefined) refuseClass(turn, each, error)
+    }
+  }
+}

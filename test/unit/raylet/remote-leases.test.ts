@@ -1,0 +1,207 @@
+// Leases over several nodes: real brains of homes and of those they ask.
+import { describe, expect, test } from 'vitest'
+import { toHex } from '../../../runtime/common/ids.ts'
+import { units } from './brain.ts'
+import { SeveralBrains } from './several-brains.ts'
+
+const cpus = (...counts: number[]): SeveralBrains =>
+  new SeveralBrains(counts.map((CPU) => ({ resources: units({ CPU }) })))
+const heldAt = (brains: SeveralBrains): number => brains.at(0).held.size
+const freeOf = (brains: SeveralBrains): number[] => brains.nodes.map((_, i) => brains.free(i))
+
+describe('leases over nodes', () => {
+  test('fill every CPU of every node, each under a number of its own', () => {
+    const brains = cpus(2, 2, 2)
+    brains.driver('d')
+    brains.want('d', 10)
+    expect(heldAt(brains)).toBe(6)
+    expect(freeOf(brains)).toEqual([0, 0, 0])
+    expect(brains.at(0).state.remoteLeases.size).toBe(4)
+    const workers = [...brains.at(0).held.values()].map(({ workerId }) => workerId)
+    expect(new Set(workers).size).toBe(6)
+  })
+
+  test('10,000 tasks over 8 nodes fill every CPU, with a few questions to each node', () => {
+    const brains = cpus(...Array.from({ length: 8 }, () => 8))
+    brains.driver('d')
+    brains.want('d', 10_000)
+    expect(heldAt(brains)).toBe(64)
+    expect(brains.askedCount).toBeLessThanOrEqual(4 * 7)
+    expect(brains.hopsMax).toBeLessThanOrEqual(2)
+  })
+
+  test('go back to where they are from, and are had again', () => {
+    const brains = cpus(1, 1)
+    brains.driver('d')
+    brains.want('d', 2)
+    brains.want('d', 0)
+    for (const leaseId of [...brains.at(0).held.keys()]) brains.giveBack('d', leaseId)
+    expect(freeOf(brains)).toEqual([1, 1])
+    expect(brains.isIdle()).toBe(true)
+    brains.tick(2_000)
+    brains.want('d', 2)
+    expect(heldAt(brains)).toBe(2)
+  })
+
+  test('no more is asked for than is wanted', () => {
+    const brains = cpus(1, 4, 4)
+    brains.driver('d')
+    brains.want('d', 3)
+    expect(heldAt(brains)).toBe(3)
+    expect(freeOf(brains).reduce((sum, free) => sum + free)).toBe(6)
+  })
+
+  test('two drivers of two nodes with stale views share what there is, and lose nothing', () => {
+    const brains = cpus(1, 1, 1)
+    brains.driver('d0', 0)
+    brains.driver('d1', 1)
+    brains.want('d0', 3, {}, 0)
+    brains.want('d1', 3, {}, 1) // believes that node 2 is free
+    expect(heldAt(brains) + brains.at(1).held.size).toBe(3)
+    expect(brains.hopsMax).toBeLessThanOrEqual(2)
+    brains.leave('d0', 0)
+    brains.tick(2_000)
+    expect(freeOf(brains).reduce((sum, free) => sum + free) + brains.at(1).held.size).toBe(3)
+  })
+
+  test('a node that refused though it seemed free is left alone for a second', () => {
+    const brains = cpus(1, 1)
+    brains.driver('d')
+    brains.at(1).state.leaseUntilMs = -Infinity // the GCS does not confirm it
+    brains.want('d', 5)
+    expect(heldAt(brains)).toBe(1)
+    const before = brains.askedCount
+    expect(before).toBe(1)
+    brains.at(1).state.leaseUntilMs = Infinity
+    brains.tick(1_000)
+    expect(heldAt(brains)).toBe(2)
+  })
+
+  test('labels: only where they are; where they are not, infeasible with the nearest', () => {
+    const resources = units({ CPU: 2 })
+    const brains = new SeveralBrains([{ resources }, { resources, labels: { disk: 'ssd' } }])
+    brains.driver('d')
+    brains.want('d', 3, { labelSelectors: [{ disk: 'ssd' }] })
+    expect(freeOf(brains)).toEqual([2, 0])
+    brains.leave('d')
+    brains.driver('e')
+    brains.want('e', 1, { labelSelectors: [{ disk: 'tape' }] })
+    expect(brains.at(0).refused[0]).toContain('no node has the labels')
+  })
+
+  test('a demand that only another node can hold goes there; one that none can hold fails', () => {
+    const brains = cpus(1, 4)
+    brains.driver('d')
+    brains.want('d', 1, { demand: units({ CPU: 3 }) })
+    expect(freeOf(brains)).toEqual([1, 1])
+    brains.driver('e')
+    brains.want('e', 1, { demand: units({ CPU: 9 }) })
+    expect(brains.at(0).refused[0]).toContain(`node ${brains.at(1).id} has 4`)
+  })
+
+  test('SPREAD takes the least used node each time', () => {
+    const brains = cpus(4, 4, 4)
+    brains.driver('d')
+    brains.want('d', 6, { strategy: { kind: 'SPREAD' } })
+    expect(freeOf(brains)).toEqual([2, 2, 2])
+  })
+})
+
+describe('a class that is bound to another node', () => {
+  const bound = (brains: SeveralBrains, index: number, soft = false) => ({
+    strategy: { kind: 'NODE_AFFINITY', nodeId: brains.at(index).id, soft } as const,
+  })
+
+  test('waits there and is granted as that node has room, until it wants no more', () => {
+    const brains = cpus(4, 1)
+    brains.driver('d')
+    brains.want('d', 3, bound(brains, 1))
+    expect(freeOf(brains)).toEqual([4, 0])
+    const [first = 0] = brains.at(0).held.keys()
+    brains.want('d', 2, bound(brains, 1))
+    brains.giveBack('d', first)
+    expect(heldAt(brains)).toBe(1)
+    brains.want('d', 0, bound(brains, 1))
+    for (const leaseId of [...brains.at(0).held.keys()]) brains.giveBack('d', leaseId)
+    expect(brains.isIdle()).toBe(true)
+  })
+
+  test('is told again what it wants after the connection broke', () => {
+    const brains = cpus(4, 1)
+    brains.driver('d')
+    brains.want('d', 1, bound(brains, 1))
+    brains.breakLink(1)
+    expect(brains.at(0).broken).toHaveLength(1)
+    brains.tick(1_000)
+    brains.tick(10_000)
+    expect(heldAt(brains)).toBe(1)
+  })
+
+  test('fails when that node dies, and goes elsewhere when it is soft', () => {
+    const brains = cpus(4, 1)
+    brains.driver('d')
+    brains.want('d', 1, bound(brains, 1))
+    brains.driver('e')
+    brains.want('e', 1, bound(brains, 1, true))
+    brains.die(1)
+    expect(brains.at(0).refused).toHaveLength(1)
+    expect(brains.at(0).refused[0]).toContain('is bound to a node that cannot take it')
+    brains.tick(1_000)
+    expect(heldAt(brains)).toBe(1)
+  })
+})
+
+describe('when nodes and processes end', () => {
+  test('OL1: leases break with the connection, at both ends, and work goes elsewhere', () => {
+    const brains = cpus(1, 1, 1)
+    brains.driver('d')
+    brains.want('d', 3)
+    brains.breakLink(1)
+    expect(brains.at(0).broken.map(({ exit }) => exit.cause)).toEqual(['NODE_LOST'])
+    expect(brains.at(1).state.leases.size).toBe(0)
+    brains.die(2)
+    expect(brains.at(0).broken).toHaveLength(2)
+    brains.tick(5_000) // the worker that it had there is killed, and another one is started
+    expect(brains.at(0).held.size).toBeGreaterThanOrEqual(1)
+  })
+
+  test('GU2, GU3: what a driver held elsewhere ends with it, and its job there', () => {
+    const brains = cpus(1, 2, 2)
+    brains.driver('d')
+    brains.want('d', 5)
+    brains.leave('d')
+    brains.tick(10_000)
+    expect(brains.isIdle()).toBe(true)
+    expect(freeOf(brains)).toEqual([1, 2, 2])
+    for (const { state } of brains.nodes) {
+      expect([...state.clients.values()].filter(({ link }) => link !== undefined)).toEqual([])
+      expect([...state.jobs.values()].filter(({ endedAtMs }) => endedAtMs === undefined)).toEqual(
+        [],
+      )
+    }
+  })
+
+  test('OL2: a lease that lapses before it is granted is asked for anew', () => {
+    const brains = cpus(1, 1)
+    brains.driver('d')
+    const { state } = brains.at(1)
+    brains.send(brains.at(0), {
+      ...{ kind: 'wantLeases', client: 'd' as never, classId: 0, count: 2 },
+      spec: {
+        ...{ demand: units({ CPU: 1 }), strategy: { kind: 'DEFAULT' }, labelSelectors: [] },
+        ...{ env: undefined, name: 'square', inspect: false, retriable: true },
+      },
+    })
+    brains.settle()
+    expect(heldAt(brains)).toBe(2)
+    brains.send(brains.at(1), { kind: 'drain', graceMs: 0 })
+    brains.settle()
+    const [remote] = brains.at(0).state.remoteLeases.values()
+    expect(remote === undefined || toHex(state.config.nodeId) === remote.nodeId).toBe(true)
+    const each = brains
+      .at(0)
+      .state.clients.get('d' as never)
+      ?.classes.get(0)
+    expect([...(each?.asked.values() ?? [])]).toEqual([])
+  })
+})

@@ -1,0 +1,258 @@
+// Several brains that hear each other as raylets do: what one asks or says arrives at the other in
+// order, when `settle` lets it; connections can be cut.
+import type { WorkerId } from '../../../runtime/common/ids.ts'
+import { toHex, type NodeId } from '../../../runtime/common/ids.ts'
+import { UNITS_PER_ONE, type ResourceSet } from '../../../runtime/common/resources.ts'
+import type { ClassSpec, ClientNotices } from '../../../runtime/protocol/messages.ts'
+import { check } from '../../../runtime/raylet/check.ts'
+import { ownNodeView } from '../../../runtime/raylet/placement.ts'
+import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
+import { step } from '../../../runtime/raylet/step.ts'
+import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
+import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
+import { seededRandom } from '../../support/seeded.ts'
+import { aClass, aDriversJob, type Stimulus } from './brain.ts'
+
+export interface TestNode {
+  readonly id: string
+  readonly state: RayletState
+  /** Leases granted to its own clients and not ended, by number. */
+  readonly held: Map<number, ClientNotices['leaseGranted']>
+  readonly broken: ClientNotices['leaseBroken'][]
+  readonly refused: string[]
+  version: number
+  cut: boolean
+}
+
+export interface NodeOptions {
+  readonly resources: ResourceSet
+  readonly labels?: Readonly<Record<string, string>>
+}
+
+export class SeveralBrains {
+  readonly nodes: TestNode[]
+  nowMs = 0
+  /** How often any node was asked for leases. */
+  askedCount = 0
+  hopsMax = 0
+  #request = 0
+  readonly #inbox: (() => void)[] = []
+
+  constructor(options: readonly NodeOptions[]) {
+    const random = seededRandom(5)
+    this.nodes = options.map(({ resources, labels = {} }, index) => {
+      const nodeId = `${String(index).padStart(9, '0')}-node` as NodeId
+      const id = toHex(nodeId)
+      const cpuCount = (resources['CPU'] ?? 0) / UNITS_PER_ONE
+      const config = { nodeId, epoch: 1, totals: resources, labels, cpuCount, workersMax: 100 }
+      const state = createState(
+        { ...config, owned: false, isGcsHost: index === 0 },
+        { view: new ClusterView([], id), random, shunned: new Map() },
+      )
+      return { id, state, held: new Map(), broken: [], refused: [], version: 0, cut: false }
+    })
+    this.#tellNodes()
+    this.settle()
+  }
+
+  /** Node `index`; the driver lives at the first. */
+  at(index: number): TestNode {
+    const node = this.nodes[index]
+    if (node === undefined) throw new Error(`no node ${String(index)}`)
+    return node
+  }
+
+  driver(name: string, at = 0): void {
+    const client = name as WorkerId
+    const job = aDriversJob(`job of ${name}`)
+    const address = `@${name}`
+    this.send(this.at(at), {
+      kind: 'clientConnected',
+      client,
+      role: 'driver',
+      pid: 1,
+      address,
+      job,
+    })
+    this.settle()
+  }
+
+  want(client: string, count: number, spec: Partial<ClassSpec> = {}, at = 0): void {
+    this.send(this.at(at), {
+      ...{ kind: 'wantLeases', client: client as WorkerId, classId: 0, count },
+      spec: aClass(spec),
+    })
+    this.settle()
+  }
+
+  giveBack(client: string, leaseId: number, at = 0): void {
+    this.at(at).held.delete(leaseId)
+    const retire = false
+    this.send(this.at(at), { kind: 'returnLease', client: client as WorkerId, leaseId, retire })
+    this.settle()
+  }
+
+  leave(client: string, at = 0): void {
+    this.send(this.at(at), { kind: 'clientClosed', client: client as WorkerId })
+    this.settle()
+  }
+
+  /** The connection between the first and that node breaks; it may be dialled again. */
+  breakLink(index: number): void {
+    this.send(this.at(0), { kind: 'nodeLost', nodeId: this.at(index).id })
+    this.send(this.at(index), { kind: 'guestLinkClosed', link: 0 })
+    this.settle()
+  }
+
+  /** Nobody hears of that node any more, and then it is dead. */
+  die(index: number): void {
+    this.at(index).cut = true
+    this.send(this.at(0), { kind: 'nodeLost', nodeId: this.at(index).id })
+    this.#tellNodes()
+    this.settle()
+  }
+
+  tick(byMs: number): void {
+    this.nowMs += byMs
+    for (const node of this.nodes) if (!node.cut) this.send(node, { kind: 'tick' })
+    this.settle()
+  }
+
+  /** Delivers what is on its way, and what that causes. */
+  settle(): void {
+    for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) next()
+  }
+
+  free(index: number): number {
+    return (this.at(index).state.ledger.free['CPU'] ?? 0) / UNITS_PER_ONE
+  }
+
+  /** Whether nothing of anybody is left anywhere. */
+  isIdle(): boolean {
+    return this.nodes.every(({ state }) => state.leases.size === 0 && state.remoteLeases.size === 0)
+  }
+
+  send(node: TestNode, stimulus: Stimulus): void {
+    const effects = step(node.state, { ...stimulus, nowMs: this.nowMs })
+    check(node.state)
+    for (const effect of effects) this.#perform(node, effect)
+  }
+
+  #tellNodes(): void {
+    const living = this.nodes.filter(({ cut }) => !cut)
+    for (const node of living) {
+      const nodes = living.filter((each) => each !== node).map(({ state }) => ownNodeView(state))
+      this.send(node, { kind: 'confirmed', untilMs: Infinity })
+      this.send(node, {
+        kind: 'nodes',
+        nodes: nodes.map((view) => ({ ...view, free: view.totals })),
+      })
+    }
+  }
+
+  #perform(node: TestNode, effect: RayletEffect): void {
+    const later = (run: () => void): void => void this.#inbox.push(run)
+    switch (effect.kind) {
+      case 'spawn':
+        later(() => {
+          const { workerId } = effect.start
+          const hello = { client: workerId, pid: 2, address: `@${toHex(workerId)}`, job: undefined }
+          this.send(node, { kind: 'clientConnected', role: 'worker', ...hello })
+        })
+        return
+      case 'notify':
+        this.#notify(node, effect)
+        return
+      case 'tellNode': {
+        const other = this.#find(effect.nodeId)
+        later(() => {
+          if (!other.cut) this.#heard(other, node, effect)
+        })
+        return
+      }
+      case 'guestLeaseLapsed': {
+        const { client, classId } = effect
+        const home = this.#homeOf(node, client)
+        later(() => {
+          this.send(home, { kind: 'leaseLapsed', nodeId: node.id, client, classId })
+        })
+        return
+      }
+      case 'askLeases':
+        later(() => {
+          this.#ask(node, effect)
+        })
+        return
+      default:
+    }
+  }
+
+  #notify(node: TestNode, effect: Extract<RayletEffect, { kind: 'notify' }>): void {
+    const { to: client, type, message } = effect
+    if (node.state.clients.get(client)?.link !== undefined) {
+      const home = this.#homeOf(node, client)
+      this.#inbox.push(() => {
+        if (node.cut) return
+        const event = { kind: 'heardForClient', nodeId: node.id, client, type, message } as Stimulus
+        this.send(home, event)
+      })
+      return
+    }
+    if (type === 'leaseGranted') node.held.set(message.leaseId, message)
+    if (type === 'classRefused') node.refused.push(message.error.message)
+    if (type !== 'leaseBroken') return
+    node.held.delete(message.leaseId)
+    node.broken.push(message)
+  }
+
+  #ask(node: TestNode, { nodeId, message }: Extract<RayletEffect, { kind: 'askLeases' }>): void {
+    this.askedCount += 1
+    this.hopsMax = Math.max(this.hopsMax, message.hops)
+    const other = this.#find(nodeId)
+    if (other.cut) {
+      this.send(node, { kind: 'leasesAnswered', nodeId, message, answer: undefined })
+      return
+    }
+    const request = ++this.#request
+    const stimulus = { kind: 'leasesAsked', link: this.#index(node), request, message } as const
+    const effects = step(other.state, { ...stimulus, nowMs: this.nowMs })
+    check(other.state)
+    const answered = effects.find((each) => each.kind === 'answer' && each.request === request)
+    for (const effect of effects) this.#perform(other, effect)
+    const { value } = answered as { readonly value: { readonly accepted: number } }
+    const load = {
+      ...{ nodeId, epoch: 1, version: ++other.version },
+      free: { ...other.state.ledger.free },
+    }
+    this.#inbox.push(() => {
+      this.send(node, { kind: 'leasesAnswered', nodeId, message, answer: { ...value, load } })
+    })
+  }
+
+  #heard(
+    node: TestNode,
+    from: TestNode,
+    effect: Extract<RayletEffect, { kind: 'tellNode' }>,
+  ): void {
+    const link = this.#index(from)
+    const { type, message } = effect
+    if (type === 'guestWants') this.send(node, { kind: type, link, message })
+    else if (type === 'guestLeft') this.send(node, { kind: type, link, client: message.client })
+    else this.send(node, { kind: type, ...message } as Stimulus)
+  }
+
+  #find(nodeId: string): TestNode {
+    const found = this.nodes.find(({ id }) => id === nodeId)
+    if (found === undefined) throw new Error(`no node ${nodeId}`)
+    return found
+  }
+
+  #index(node: TestNode): number {
+    return this.nodes.indexOf(node)
+  }
+
+  /** Links are numbered by the home. */
+  #homeOf(node: TestNode, client: WorkerId): TestNode {
+    return this.at(node.state.clients.get(client)?.link ?? -1)
+  }
+}
