@@ -1,0 +1,268 @@
+// The caller's side of one actor: a queue in the caller's order, straight to the actor's worker,
+// from life to life.
+//   call ─► queue ─► (dependencies in, actor ALIVE) ─► push ─► reply
+// Invariants:
+//   CA1. Calls of this caller leave in the order made; a call that waits for a dependency holds the
+//       ones behind it.
+//   CA2. When the actor's worker dies, every call in flight is told: retried under maxTaskRetries,
+//       ActorUnavailableError if the actor may return, ActorDiedError if it is dead. That is
+//       settled when its connection has closed: the raylet's word may overtake its last replies.
+// Source: Ray actor_task_submitter.cc.
+import { fromWire } from '../common/error-wire.ts'
+import { ActorDiedError, ActorUnavailableError, type VirgaError } from '../common/errors.ts'
+import type { Clock } from '../common/clock.ts'
+import { toHex, type ActorId } from '../common/ids.ts'
+import { PUSH_BYTES_MAX } from '../common/limits.ts'
+import type { ActorInfo, ActorView } from '../protocol/messages.ts'
+import { Fifo } from './fifo.ts'
+import type { Peer } from './peers.ts'
+import { pushTasks } from './push.ts'
+import type { TaskEnds } from './task-ends.ts'
+import { DONE, type TaskRecord } from './task-record.ts'
+
+/** How long a closed connection waits for the raylet to say what became of the actor. */
+const REDIAL_MS = 200
+/** How long the replies of a dead actor may take that it sent while it lived. */
+const LAST_WORDS_MS = 1000
+
+export interface ActorClientDeps {
+  dial(address: string): Peer
+  readonly ends: Pick<TaskEnds, 'fail' | 'failLost'>
+  readonly clock: Clock
+}
+
+export class ActorClient {
+  readonly #deps: ActorClientDeps
+  readonly #actorId: ActorId
+  readonly #className: string
+  /** What the program called and has not been pushed. */
+  readonly #queue = new Fifo<TaskRecord>()
+  /** In flight when its worker went away; sorted out when the actor's next phase is known. */
+  #limbo: TaskRecord[] = []
+  #view: ActorView | undefined
+  #peer: Peer | undefined
+  #pendingCalls = 0
+  #scheduled = false
+  #forgetClose: (() => void) | undefined
+  /** Of create() calls that wait. */
+  #waiting: ((view: ActorView) => void)[] = []
+
+  constructor(deps: ActorClientDeps, { actorId, className }: ActorInfo) {
+    this.#deps = deps
+    this.#actorId = actorId
+    this.#className = className
+  }
+
+  get pendingCalls(): number {
+    return this.#pendingCalls
+  }
+
+  /** Which life of the actor this process knows. */
+  get incarnation(): number {
+    return this.#view?.incarnation ?? 0
+  }
+
+  call(record: TaskRecord): void {
+    this.#pendingCalls += 1
+    const { onEnd } = record
+    record.onEnd = () => {
+      onEnd?.()
+      this.#pendingCalls -= 1
+      this.pumpSoon()
+    }
+    this.#queue.push(record)
+    this.pumpSoon()
+  }
+
+  /** Puts a call back for its next attempt. */
+  again(record: TaskRecord): void {
+    record.peer = undefined
+    this.#queue.unshift([record])
+    this.pumpSoon()
+  }
+
+  /** The call in front of this one that waits for its dependencies. */
+  holding(record: TaskRecord): TaskRecord | undefined {
+    for (const before of this.#queue) {
+      if (before === record) return undefined
+      if (before.args === undefined && before.phase !== DONE) return before
+    }
+    return undefined
+  }
+
+  changed(view: ActorView): void {
+    if (isStale(this.#view, view)) return
+    this.#view = view
+    if (view.phase === 'ALIVE') this.#alive(view)
+    else if (view.phase === 'DEAD') {
+      this.#dead(view)
+      if (this.#peer !== undefined) this.#giveUpSoon(view)
+    } else this.#sortOut()
+  }
+
+  /** Resolves when the actor is constructed. @throws what ended it instead */
+  async constructed(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#whenSettled((view) => {
+        if (view.phase === 'ALIVE') resolve()
+        else reject(this.#deathOf(view))
+      })
+    })
+  }
+
+  forget(): void {
+    this.#forgetClose?.()
+  }
+
+  pumpSoon(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#deps.clock.microtask(() => {
+      this.#scheduled = false
+      this.#pump()
+    })
+  }
+
+  #whenSettled(run: (view: ActorView) => void): void {
+    const view = this.#view
+    if (view?.phase === 'ALIVE' || view?.phase === 'DEAD') run(view)
+    else this.#waiting.push(run)
+  }
+
+  #settled(view: ActorView): void {
+    for (const run of this.#waiting.splice(0)) run(view)
+  }
+
+  #pump(): void {
+    const view = this.#view
+    const peer = this.#peer
+    if (view?.phase === 'DEAD') {
+      this.#dead(view)
+      return
+    }
+    // Pumped again once it is connected. Word of its end may come before its connection closes.
+    if (view?.phase !== 'ALIVE' || peer?.channel === undefined || peer.closed) return
+    while (!peer.congested) {
+      const records = takeReady(this.#queue)
+      if (records.length === 0) return
+      pushTasks(peer, records)
+    }
+    peer.whenDrained(this, () => {
+      this.pumpSoon()
+    })
+  }
+
+  #alive(view: ActorView): void {
+    const peer = this.#deps.dial(view.address)
+    this.#peer = peer
+    // An earlier one is heard until it closes: what was in flight there is told then.
+    this.#forgetClose = peer.whenClosed(() => {
+      this.#disconnected(peer)
+    })
+    this.#sortOut()
+    this.#settled(view)
+    peer.with(() => {
+      this.pumpSoon()
+    })
+  }
+
+  #disconnected(peer: Peer): void {
+    this.#limbo.push(...peer.takeInFlight())
+    const view = this.#view
+    if (this.#peer !== peer) {
+      // Its next life is known already.
+      this.#sortOut()
+      this.pumpSoon()
+      return
+    }
+    this.#peer = undefined
+    if (view?.phase === 'DEAD') this.#dead(view)
+    else if (view?.phase === 'RESTARTING') this.#sortOut()
+    else this.#redialSoon(view)
+  }
+
+  /** The word of its death is on its way; if none comes, only the connection broke. */
+  #redialSoon(view: ActorView | undefined): void {
+    this.#deps.clock.after(REDIAL_MS, () => {
+      if (view === undefined || this.#view !== view || this.#peer !== undefined) return
+      this.#alive(view)
+    })
+  }
+
+  /** What was in flight at a lost incarnation: retry, or tell. */
+  #sortOut(): void {
+    const limbo = this.#limbo
+    this.#limbo = []
+    const again: TaskRecord[] = []
+    for (const record of limbo) {
+      if (record.phase === DONE) continue
+      record.timer?.cancel()
+      if (record.retriesLeft === 0) {
+        this.#deps.ends.failLost(record, this.#unavailable(record))
+        continue
+      }
+      record.retriesLeft -= 1
+      record.attempt += 1
+      record.peer = undefined
+      again.push(record)
+    }
+    this.#queue.unshift(again)
+  }
+
+  #dead(view: ActorView): void {
+    this.#settled(view)
+    const error = this.#deathOf(view)
+    const lost = this.#limbo
+    this.#limbo = []
+    for (const record of lost) this.#deps.ends.failLost(record, error)
+    for (const record of this.#queue.drain()) this.#deps.ends.fail(record, error)
+  }
+
+  /** Its process may outlive it, for what it owns: then its connection does not close. */
+  #giveUpSoon(view: ActorView): void {
+    this.#deps.clock.after(LAST_WORDS_MS, () => {
+      this.#limbo.push(...(this.#peer?.takeInFlight() ?? []))
+      this.#peer = undefined
+      this.#dead(view)
+    })
+  }
+
+  #deathOf(view: ActorView): VirgaError {
+    if (view.error !== undefined) return fromWire(view.error)
+    const id = toHex(this.#actorId)
+    return new ActorDiedError(`actor ${this.#className} (${id}) is dead. Create a new one.`)
+  }
+
+  #unavailable({ kind }: TaskRecord): ActorUnavailableError {
+    return new ActorUnavailableError(
+      `${kind.name} was under way when the worker of ${this.#className} died; it may or may not ` +
+        'have run. The actor restarts: call again if that is safe, or set maxTaskRetries.',
+      { data: { actorId: toHex(this.#actorId), method: kind.method, mayHaveRun: 'unknown' } },
+    )
+  }
+}
+
+const ORDER = ['DEPENDENCIES_UNREADY', 'PENDING_CREATION', 'RESTARTING', 'ALIVE', 'DEAD']
+
+/** The next calls in order whose dependencies are in, up to PUSH_BYTES_MAX of arguments. */
+function takeReady(queue: Fifo<TaskRecord>): TaskRecord[] {
+  const records: TaskRecord[] = []
+  let sizeBytes = 0
+  for (let head = queue.peek(); head !== undefined; head = queue.peek()) {
+    if (head.phase === DONE) queue.shift()
+    else if (head.args === undefined || sizeBytes > PUSH_BYTES_MAX) break
+    else {
+      queue.shift()
+      records.push(head)
+      sizeBytes += head.argsBytes
+    }
+  }
+  return records
+}
+
+function isStale(known: ActorView | undefined, view: ActorView): boolean {
+  if (known === undefined) return false
+  if (known.phase === 'DEAD') return true
+  if (view.incarnation !== known.incarnation) return view.incarnation < known.incarnation
+  return ORDER.indexOf(view.phase) <= ORDER.indexOf(known.phase)
+}
