@@ -1,6 +1,7 @@
 // Where tasks wait for a lease: each in the queue of its scheduling class, which leases.ts empties.
 import type { Clock } from '../common/clock.ts'
-import type { Leases, SchedulingClass } from './leases.ts'
+import type { Leases } from './leases.ts'
+import type { SchedulingClass } from './scheduling-class.ts'
 import type { TaskKind } from './task-kind.ts'
 import { QUEUED, type TaskRecord } from './task-record.ts'
 

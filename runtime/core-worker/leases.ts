@@ -9,44 +9,15 @@
 //   L5. A class without tasks and leases, of which the raylet was told so, is forgotten here and
 //       there: options that differ from call to call leave nothing behind.
 // Source: Ray normal_task_submitter.cc (SchedulingKey, lease reuse); design 2 (steps 2-4).
-import type { Clock, Timer } from '../common/clock.ts'
+import type { Clock } from '../common/clock.ts'
 import type { LeaseId } from '../common/ids.ts'
 import { LEASE_IDLE_MS, PUSH_BYTES_MAX, STALL_MS } from '../common/limits.ts'
 import type { ClassSpec, ClientNotices, RayletNotices } from '../protocol/messages.ts'
-import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
 import { depthOf, isStalled, leastLoaded, mayFollow, openLeaseCount, roomOf } from './pipelining.ts'
 import { pushTasks } from './push.ts'
+import { dropEnded, keyOf, newClass, type Lease, type SchedulingClass } from './scheduling-class.ts'
 import { DONE, type TaskRecord } from './task-record.ts'
-
-export interface Lease {
-  readonly leaseId: LeaseId
-  readonly peer: Peer
-  readonly cls: SchedulingClass
-  /** The raylet wants it back: nothing more is pushed. */
-  draining: boolean
-  idleSinceMs: number
-  /** When its worker last answered, or was given work while idle. */
-  progressAtMs: number
-  forgetClose: (() => void) | undefined
-  /** Runs something that others must not wait behind. */
-  exclusive: boolean
-  /** Its worker ends after this lease (maxCalls reached, or it was told so). */
-  retiring: boolean
-}
-
-export interface SchedulingClass {
-  readonly classId: number
-  readonly spec: ClassSpec
-  readonly queue: Fifo<TaskRecord>
-  readonly leases: Set<Lease>
-  /** As the raylet was told last; what it was told of with 0 it may have forgotten. */
-  wanted: number
-  /** L5: whoever still holds it asks for another one. */
-  forgotten: boolean
-  idleTimer: Timer | undefined
-  stallTimer: Timer | undefined
-}
 
 export interface LeasesDeps {
   readonly clock: Clock
@@ -72,16 +43,7 @@ export class Leases {
     const key = keyOf(spec)
     let cls = this.#byKey.get(key)
     if (cls === undefined) {
-      cls = {
-        classId: this.#nextClassId++,
-        spec,
-        queue: new Fifo(),
-        leases: new Set(),
-        wanted: 0,
-        forgotten: false,
-        idleTimer: undefined,
-        stallTimer: undefined,
-      }
+      cls = newClass(this.#nextClassId++, spec)
       this.#classes.set(cls.classId, cls)
       this.#byKey.set(key, cls)
     }
@@ -307,12 +269,4 @@ export class Leases {
     this.#byPeer.delete(lease.peer)
     lease.forgetClose?.()
   }
-}
-
-/** Calls that ask for the same share their leases, whatever they are called. */
-const keyOf = (spec: ClassSpec): string => JSON.stringify({ ...spec, name: '' })
-
-/** Tasks that were cancelled or failed while they waited. */
-function dropEnded(queue: Fifo<TaskRecord>): void {
-  while (queue.peek()?.phase === DONE) queue.shift()
 }

@@ -2,7 +2,7 @@
 // enough that no worker waits for its next task, never so many that one waits while others idle.
 // Keeps L2 of leases.ts; D14 says why nothing is pushed behind a task that may be long.
 import { PIPELINE_BUDGET_MS, PIPELINE_DEPTH_MAX, STALL_MS } from '../common/limits.ts'
-import type { Lease, SchedulingClass } from './leases.ts'
+import type { Lease, SchedulingClass } from './scheduling-class.ts'
 import type { TaskRecord } from './task-record.ts'
 
 /** The open lease with the least in flight, if any has room. */

@@ -1,14 +1,13 @@
 // What makes a core-worker a worker: it runs pushed tasks, or is the home of one actor.
 import { toWire } from '../common/error-wire.ts'
-import { VirgaError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
 import type { Clock } from '../common/clock.ts'
 import { WORKER_EXIT_GRACE_MS } from '../common/limits.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import type { ActorSpec, ClientNotices, FunctionIdentity } from '../protocol/messages.ts'
 import type { PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
-import { ARGUMENT_INLINE, readStored } from '../protocol/task-frames.ts'
 import type { CoreWorker } from './core-worker.ts'
+import { decodeArguments } from './decode-arguments.ts'
 import { Executor } from './execute.ts'
 import { asSystemFailure } from './failure.ts'
 import {
@@ -86,7 +85,7 @@ export class WorkerSide {
     this.#leased(message)
     try {
       const Class = await this.#deps.load(spec.fn)
-      const args = await this.#decodeArguments(new ByteReader(Buffer.from(spec.args)))
+      const args = await decodeArguments(this.#worker, new ByteReader(Buffer.from(spec.args)))
       this.#actor = constructActor(this.#worker, message, { Class, args })
       this.#executor = this.#makeExecutor(groupsOf(spec))
       this.#install()
@@ -115,7 +114,7 @@ export class WorkerSide {
       clock: this.#clock,
       replies: this.#replies,
       load: (template) => this.#load(template),
-      decodeArguments: (task) => this.#decodeArguments(task.takeRecord()),
+      decodeArguments: (task) => decodeArguments(this.#worker, task.takeRecord()),
       runIn: (scope, run) => this.#worker.deps.context.run(scope, run),
       scopeParts: (task) => this.#scopeParts(task),
       stream: (task, items) => this.#stream(task, items),
@@ -156,30 +155,6 @@ export class WorkerSide {
     const method = this.#actor?.findMethod(template.method)
     if (method === undefined) throw methodMissing(template, this.#actor)
     return method
-  }
-
-  /** Inline arguments are decoded where they lie. */
-  #decodeArguments(reader: ByteReader): unknown[] | Promise<unknown[]> {
-    const { codec, store } = this.#worker
-    const args: unknown[] = []
-    let fetching: Promise<void>[] | undefined
-    const count = reader.varint()
-    for (let i = 0; i < count; i += 1) {
-      if (reader.u8() === ARGUMENT_INLINE) {
-        const sizeBytes = reader.varint()
-        const at = reader.skip(sizeBytes)
-        args.push(codec.decodeRange(reader.bytes, at, at + sizeBytes))
-        continue
-      }
-      args.push(undefined)
-      fetching ??= []
-      fetching.push(
-        store.read(readStored(reader)).then((blob) => {
-          args[i] = codec.decode(blob, { view: true })
-        }, argumentLost),
-      )
-    }
-    return fetching === undefined ? args : Promise.all(fetching).then(() => args)
   }
 
   #scopeParts(task: PushedTask): ScopeParts {
@@ -308,9 +283,4 @@ function placesOf({ concurrencyGroup, limit }: TaskTemplate): Partial<ScopeParts
 
 function capturedOf({ captured }: TaskTemplate): Pick<ScopeParts, 'captured'> {
   return captured === undefined ? {} : { captured }
-}
-
-/** The function has not begun: this is none of its errors. */
-function argumentLost(error: unknown): never {
-  throw error instanceof VirgaError ? asSystemFailure(error) : error
 }

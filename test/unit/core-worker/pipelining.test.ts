@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import { PIPELINE_DEPTH_MAX } from '../../../runtime/common/limits.ts'
 import { Fifo } from '../../../runtime/core-worker/fifo.ts'
-import type { Lease } from '../../../runtime/core-worker/leases.ts'
+import type { Lease } from '../../../runtime/core-worker/scheduling-class.ts'
 import { Peer, type PeerChannel } from '../../../runtime/core-worker/peers.ts'
 import { roomOf } from '../../../runtime/core-worker/pipelining.ts'
 import { Timing } from '../../../runtime/core-worker/task-kind.ts'
