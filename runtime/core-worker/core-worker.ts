@@ -1,15 +1,9 @@
 // The library inside every driver and worker: submits, owns refs, gets. A worker adds an Executor
-// (worker-side.ts). This file wires the parts; each part has a file of its own.
+// (worker-side.ts). This file wires the parts; each part has a file of its own, and those that lean
+// on several others are made in parts.ts.
 import type { Clock } from '../common/clock.ts'
 import type { Finalization } from '../common/finalization.ts'
-import {
-  TASK_ID_BYTES,
-  driverTaskId,
-  type JobId,
-  type ObjectId,
-  type TaskId,
-  type WorkerId,
-} from '../common/ids.ts'
+import { type JobId, type ObjectId, type WorkerId } from '../common/ids.ts'
 import type { Hash, Random } from '../common/random.ts'
 import type { StackView } from '../common/stack.ts'
 import type { Transport } from '../protocol/connection.ts'
@@ -18,32 +12,31 @@ import type { PeerNotices } from '../protocol/peer-messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { makeActorHandle, type ActorTarget } from './actor-handle.ts'
 import { Actors } from './actors.ts'
-import { ArgumentEncoder } from './arguments.ts'
 import { Blocking } from './blocking.ts'
-import { withCallSite } from './call-site.ts'
 import { Collector } from './collector.ts'
 import type { ContextStorage } from './context.ts'
 import type { Sources } from './function-sources.ts'
 import type { Executor } from './execute.ts'
-import { Getter } from './get.ts'
+import type { Getter } from './get.ts'
 import { Handoffs } from './handoffs.ts'
 import { Leases } from './leases.ts'
 import { Limiters } from './limiters.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import { entryIn, refOf, type ObjectRef } from './object-ref.ts'
+import { makeEnds, makeGetter, makeReceiver, makeRootScope, makeSubmitter } from './parts.ts'
 import { Peers, type Peer } from './peers.ts'
 import type { RayletLink } from './raylet-link.ts'
 import { peerHandlers } from './peer-handlers.ts'
 import { ActorRegistry } from './actor-registry.ts'
 import { storeLink } from './store-link.ts'
 import { actorIdOfObject, References } from './references.ts'
-import { ReplyReceiver } from './reply-receiver.ts'
+import type { ReplyReceiver } from './reply-receiver.ts'
 import type { ReplyWriter } from './reply-writer.ts'
-import { Scope } from './scope.ts'
+import type { Scope } from './scope.ts'
 import { StoreClient, type ObjectMemory } from './store-client.ts'
 import { Tally } from './tally.ts'
-import { Submitter } from './submit.ts'
-import { TaskEnds } from './task-ends.ts'
+import type { Submitter } from './submit.ts'
+import type { TaskEnds } from './task-ends.ts'
 import { refuseForce, type TaskKind } from './task-kind.ts'
 import type { TaskRecord } from './task-record.ts'
 import { Values } from './values.ts'
@@ -107,7 +100,7 @@ export class CoreWorker {
   readonly blocking = new Blocking(this)
   #hasLeft = false
 
-  readonly #storeFree = (objectId: ObjectId): void => {
+  readonly storeFree = (objectId: ObjectId): void => {
     this.store.freed(objectId)
     this.deps.raylet.notify('storeFree', { objectIds: [objectId] })
   }
@@ -123,7 +116,7 @@ export class CoreWorker {
       dial,
       ownAddress: options.address,
       jobId: this.jobId,
-      storeFree: this.#storeFree,
+      storeFree: this.storeFree,
       actorGone: (objectId) => {
         this.registry.gone(actorIdOfObject(objectId))
       },
@@ -164,9 +157,9 @@ export class CoreWorker {
         this.ends.fail(record, error)
       },
     })
-    this.ends = this.#makeEnds()
-    this.submitter = this.#makeSubmitter()
-    this.receiver = this.#makeReceiver()
+    this.ends = makeEnds(this)
+    this.submitter = makeSubmitter(this)
+    this.receiver = makeReceiver(this)
     raylet.onClosed = (error) => {
       this.ends.failAll(error)
       this.blocking.failAll(error)
@@ -177,8 +170,8 @@ export class CoreWorker {
       ends: this.ends,
       clock,
     })
-    this.getter = this.#makeGetter()
-    this.rootScope = this.#makeRootScope()
+    this.getter = makeGetter(this)
+    this.rootScope = makeRootScope(this)
   }
 
   get jobId(): JobId {
@@ -232,103 +225,5 @@ export class CoreWorker {
     this.peers.closeAll()
     this.deps.raylet.close()
     await this.options.closeListener()
-  }
-
-  #label(): string {
-    const { mode, pid } = this.options
-    return mode === 'driver' ? 'driver' : `worker ${String(pid)}`
-  }
-
-  #makeRootScope(): Scope {
-    const { jobId, options } = this
-    return new Scope({
-      jobId,
-      hash: this.deps.hash,
-      // What a worker does outside of any task must not make the driver's ids.
-      taskId:
-        options.mode === 'driver'
-          ? driverTaskId(jobId)
-          : ((options.workerId.slice(0, TASK_ID_BYTES - jobId.length) + jobId) as TaskId),
-      name: options.mode,
-      attempt: 0,
-      resources: {},
-      gpuIds: [],
-      mode: 'driver',
-      coreWorker: this,
-    })
-  }
-
-  #makeGetter(): Getter {
-    return new Getter({
-      clock: this.deps.clock,
-      codec: this.codec,
-      store: this.store,
-      entryOf: (ref) => entryIn(ref, this.references),
-      resolve: (entry) => {
-        this.values.resolve(entry)
-      },
-      block: (entries, fail, need) => this.blocking.block(entries, fail, need),
-      present: (error, site) => withCallSite(error, site, this.#label(), this.deps.stackView()),
-    })
-  }
-
-  #makeEnds(): TaskEnds {
-    return new TaskEnds({
-      clock: this.deps.clock,
-      references: this.references,
-      tally: this.tally,
-      storeFree: this.#storeFree,
-      limitDone: (record) => {
-        this.limiters.release(record)
-      },
-      onPending: (some) => {
-        this.deps.raylet.hold(some ? 1 : -1)
-      },
-    })
-  }
-
-  #makeReceiver(): ReplyReceiver {
-    return new ReplyReceiver({
-      codec: this.codec,
-      references: this.references,
-      handoffs: this.handoffs,
-      ends: this.ends,
-      storeFree: this.#storeFree,
-      retry: (record) => {
-        this.submitter.retry(record)
-      },
-    })
-  }
-
-  #makeSubmitter(): Submitter {
-    const { clock, raylet } = this.deps
-    const encoder = new ArgumentEncoder({
-      codec: this.codec,
-      entryOf: (ref) => entryIn(ref, this.references),
-      storeLarge: (encoded) => this.values.storeLarge(encoded),
-    })
-    return new Submitter({
-      clock,
-      references: this.references,
-      leases: this.leases,
-      ends: this.ends,
-      encoder,
-      resolve: (entry) => {
-        this.values.resolve(entry)
-      },
-      killWorker: (peer) => {
-        const lease = this.leases.leaseAt(peer)
-        if (lease !== undefined) raylet.notify('killLease', { leaseId: lease.leaseId })
-      },
-      actorRetry: (record) => {
-        this.actors.again(record)
-      },
-      actorReady: (record) => {
-        this.actors.ready(record)
-      },
-      limit: (record, start) => {
-        this.limiters.acquire(record, start)
-      },
-    })
   }
 }

@@ -1,0 +1,112 @@
+// How those parts of a core-worker are made that lean on several others: each is given what it may
+// do with them, and no more. They call each other only once all are there.
+import { TASK_ID_BYTES, driverTaskId, type TaskId } from '../common/ids.ts'
+import { ArgumentEncoder } from './arguments.ts'
+import { withCallSite } from './call-site.ts'
+import type { CoreWorker } from './core-worker.ts'
+import { Getter } from './get.ts'
+import { entryIn } from './object-ref.ts'
+import { ReplyReceiver } from './reply-receiver.ts'
+import { Scope } from './scope.ts'
+import { Submitter } from './submit.ts'
+import { TaskEnds } from './task-ends.ts'
+
+export function makeEnds(worker: CoreWorker): TaskEnds {
+  const { deps, references, tally, storeFree } = worker
+  return new TaskEnds({
+    clock: deps.clock,
+    references,
+    tally,
+    storeFree,
+    limitDone: (record) => {
+      worker.limiters.release(record)
+    },
+    onPending: (some) => {
+      deps.raylet.hold(some ? 1 : -1)
+    },
+  })
+}
+
+export function makeReceiver(worker: CoreWorker): ReplyReceiver {
+  const { codec, references, handoffs, ends, storeFree } = worker
+  return new ReplyReceiver({
+    codec,
+    references,
+    handoffs,
+    ends,
+    storeFree,
+    retry: (record) => {
+      worker.submitter.retry(record)
+    },
+  })
+}
+
+export function makeSubmitter(worker: CoreWorker): Submitter {
+  const { codec, ends, leases, references } = worker
+  const { clock, raylet } = worker.deps
+  const encoder = new ArgumentEncoder({
+    codec,
+    entryOf: (ref) => entryIn(ref, references),
+    storeLarge: (encoded) => worker.values.storeLarge(encoded),
+  })
+  return new Submitter({
+    clock,
+    references,
+    leases,
+    ends,
+    encoder,
+    resolve: (entry) => {
+      worker.values.resolve(entry)
+    },
+    killWorker: (peer) => {
+      const lease = leases.leaseAt(peer)
+      if (lease !== undefined) raylet.notify('killLease', { leaseId: lease.leaseId })
+    },
+    actorRetry: (record) => {
+      worker.actors.again(record)
+    },
+    actorReady: (record) => {
+      worker.actors.ready(record)
+    },
+    limit: (record, start) => {
+      worker.limiters.acquire(record, start)
+    },
+  })
+}
+
+export function makeGetter(worker: CoreWorker): Getter {
+  const { codec, references, store } = worker
+  const { deps } = worker
+  const { mode, pid } = worker.options
+  const label = mode === 'driver' ? 'driver' : `worker ${String(pid)}`
+  return new Getter({
+    clock: deps.clock,
+    codec,
+    store,
+    entryOf: (ref) => entryIn(ref, references),
+    resolve: (entry) => {
+      worker.values.resolve(entry)
+    },
+    block: (entries, fail, need) => worker.blocking.block(entries, fail, need),
+    present: (error, site) => withCallSite(error, site, label, deps.stackView()),
+  })
+}
+
+export function makeRootScope(worker: CoreWorker): Scope {
+  const { deps, jobId, options } = worker
+  return new Scope({
+    jobId,
+    hash: deps.hash,
+    // What a worker does outside of any task must not make the driver's ids.
+    taskId:
+      options.mode === 'driver'
+        ? driverTaskId(jobId)
+        : ((options.workerId.slice(0, TASK_ID_BYTES - jobId.length) + jobId) as TaskId),
+    name: options.mode,
+    attempt: 0,
+    resources: {},
+    gpuIds: [],
+    mode: 'driver',
+    coreWorker: worker,
+  })
+}
