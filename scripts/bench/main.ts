@@ -22,7 +22,7 @@ async function bench(options: BenchOptions): Promise<void> {
 
   const { jsonPath } = options
   const before = jsonPath === undefined ? undefined : readReport(jsonPath)
-  const known = keptRows(before, { machine, commit, rows: options.rows })
+  const known = keptRows(jsonPath ?? '', before, { machine, commit, rows: options.rows })
   // After every row, so that a run which is cut short leaves files that agree.
   const save = (): void => {
     const report = reportOf(machine, commit, known)

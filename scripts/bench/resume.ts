@@ -4,10 +4,12 @@ import type { Row } from './rows.ts'
 
 /**
  * Rows of another machine or commit cannot stand beside new ones.
+ * @param path of its file
  * @param rows that are to be measured now
  * @throws Error when others would be lost by that.
  */
 export function keptRows(
+  path: string,
   before: Report | undefined,
   { machine, commit, rows }: { machine: Machine; commit: string; rows: readonly Row[] },
 ): Map<string, ReportRow> {
@@ -18,7 +20,7 @@ export function keptRows(
   const others = before.rows.filter(({ name }) => !rows.some((row) => row.name === name))
   if (others.length === 0) return new Map()
   throw new Error(
-    `The file has rows of commit ${before.commit} on ${before.machine.cpu} that would be lost: ` +
+    `${path} has rows of commit ${before.commit} on ${before.machine.cpu} that would be lost: ` +
       'measure all rows, or give another file with --json.',
   )
 }

@@ -125,7 +125,7 @@ describe('a run that goes on after another', () => {
   const before = { machine, commit: 'abc', rows: [first, { ...second, failed: ['ray'] as const }] }
 
   test('keeps the rows of its machine and commit, and lacks those in which something failed', () => {
-    const kept = keptRows(before, now)
+    const kept = keptRows('the.json', before, now)
     expect([first, second, third].map(({ name }) => isWhole(kept.get(name)))).toEqual([
       true,
       false,
@@ -139,10 +139,12 @@ describe('a run that goes on after another', () => {
       { ...now, commit: 'def' },
       { ...now, machine: elsewhere },
     ]) {
-      expect(() => keptRows(before, other)).toThrow('commit abc on a CPU that would be lost')
-      expect(keptRows(before, { ...other, rows: ROWS.slice(0, 2) })).toEqual(new Map())
+      expect(() => keptRows('the.json', before, other)).toThrow(
+        'the.json has rows of commit abc on a CPU',
+      )
+      expect(keptRows('the.json', before, { ...other, rows: ROWS.slice(0, 2) })).toEqual(new Map())
     }
-    expect(keptRows(undefined, now)).toEqual(new Map())
+    expect(keptRows('the.json', undefined, now)).toEqual(new Map())
   })
 
   test('reports all rows in the order of the bench', () => {
