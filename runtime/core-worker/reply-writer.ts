@@ -141,11 +141,8 @@ export class ReplyWriter {
     for (const { peer, writer } of this.#outgoing.values()) {
       if (peer.closed) this.#outgoing.delete(peer) // a task of it ended after it had gone
       if (peer.closed || writer.position === 0) continue
-      peer.with((channel) => {
-        channel.segment(SEGMENT_REPLY, (frame) => {
-          frame.bytes(writer.written())
-        })
-        channel.flush()
+      this.#sendNow(peer, (frame) => {
+        frame.bytes(writer.written())
       })
       writer.reset()
     }
@@ -154,6 +151,13 @@ export class ReplyWriter {
   /** The owner is gone: nobody takes over what was handed to it. */
   forget(peer: Peer): void {
     this.#outgoing.delete(peer)
+  }
+
+  #sendNow(peer: Peer, write: (frame: ByteWriter) => void): void {
+    peer.with((channel) => {
+      channel.segment(SEGMENT_REPLY, write)
+      channel.flush()
+    })
   }
 
   #plain(task: PushedTask, value: unknown, micros: number): void {
@@ -198,18 +202,21 @@ export class ReplyWriter {
     const { handoff, placed } = await this.#handedOver(task, handles, () =>
       this.#placeAll(task, large),
     )
-    const writer = this.#head(task, REPLY_MANY | flagOf(handoff), micros)
-    writer.varint(count)
-    let from = 0
-    for (const [i, { at }] of large.entries()) {
-      writer.range(inline.buffer, from, at)
-      from = at
-      const { objectId, sizeBytes } = placed[i] as StoredAt
-      writeStoredArgument(writer, objectId, sizeBytes)
-    }
-    writer.range(inline.buffer, from, inline.position)
-    writeHandoff(writer, handoff)
     this.flush()
+    // Straight into the frame: it may be tens of MiB, to copy once more and for a writer to keep.
+    this.#sendNow(task.peer, (writer) => {
+      writeReplyHead(writer, task.seq, REPLY_MANY | flagOf(handoff), micros)
+      writer.varint(count)
+      let from = 0
+      for (const [i, { at }] of large.entries()) {
+        writer.range(inline.buffer, from, at)
+        from = at
+        const { objectId, sizeBytes } = placed[i] as StoredAt
+        writeStoredArgument(writer, objectId, sizeBytes)
+      }
+      writer.range(inline.buffer, from, inline.position)
+      writeHandoff(writer, handoff)
+    })
   }
 
   async #placeAll(task: PushedTask, large: readonly Large[]): Promise<StoredAt[]> {
