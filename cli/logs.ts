@@ -1,5 +1,6 @@
 // `virga logs`: what a worker, the workers of a job, or the raylet have written.
 import { UsageError } from '../runtime/common/errors.ts'
+import { withoutMarks } from '../runtime/common/output-mark.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
 import { textOf, type RayletClient } from './raylet-client.ts'
@@ -83,7 +84,7 @@ async function show(
   }
 }
 
-/** Whole lines, with the name of the log before each where there are several. */
+/** Whole lines without the worker's marks, the log's name before each where there are several. */
 function writer(
   world: World,
   input: Input,
@@ -95,7 +96,9 @@ function writer(
     const lines = (tail + text).split('\n')
     tail = lines.pop() ?? ''
     if (last && tail !== '') lines.push(tail)
-    for (const line of lines) {
+    for (const written of lines) {
+      const line = withoutMarks(written)
+      if (line === undefined) continue
       if (input.json) world.screen.print(JSON.stringify({ log: name, line }))
       else world.screen.print(several ? `${world.screen.paint('cyan', `(${name})`)} ${line}` : line)
     }

@@ -37,3 +37,12 @@ export function peakOfMark(
   if (!Number.isSafeInteger(peakRssBytes)) return undefined
   return { peakRssBytes, before: line.slice(0, at) }
 }
+
+// oxlint-disable-next-line eslint/no-control-regex -- marks are made of them
+const MARKS = /\u001B\]virga(?:-peak)?;[^\u0007]*\u0007/g
+
+/** A line of a log as people read it; undefined for one that is nothing but a mark. */
+export function withoutMarks(line: string): string | undefined {
+  const text = line.replaceAll(MARKS, '')
+  return text === '' && line !== '' ? undefined : text
+}

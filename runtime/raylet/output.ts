@@ -14,7 +14,7 @@ import {
   OUTPUT_LINE_BYTES_MAX,
   STDERR_TAIL_LINES,
 } from '../common/limits.ts'
-import { nameOfMark, peakOfMark } from '../protocol/output-mark.ts'
+import { nameOfMark, peakOfMark } from '../common/output-mark.ts'
 import type { OutputLine } from '../protocol/messages.ts'
 
 type Stream = 'stdout' | 'stderr'

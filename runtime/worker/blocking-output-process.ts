@@ -3,7 +3,7 @@
 // would hold it all, and what is printed last would be lost when the worker ends. A blocking pipe
 // makes the task wait instead, and by the time its result is sent, all it printed is on its way.
 // The streams are made at first use, as Node does: most workers never print.
-import { outputMark } from '../protocol/output-mark.ts'
+import { outputMark } from '../common/output-mark.ts'
 
 interface PipeStream {
   readonly _handle?: { setBlocking?(blocking: boolean): void }

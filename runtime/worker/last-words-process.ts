@@ -1,7 +1,7 @@
 // A worker's last words: the most memory it ever had. Its raylet looks at it now and then only, so
 // it would know little of one that lived for milliseconds. Who is killed has no last words.
 import { writeSync } from 'node:fs'
-import { peakMark } from '../protocol/output-mark.ts'
+import { peakMark } from '../common/output-mark.ts'
 
 const KIB = 1024
 const STDERR_FD = 2

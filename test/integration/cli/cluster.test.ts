@@ -255,7 +255,7 @@ describe('virga logs', () => {
     expect((await place.virga('logs')).stdout).toContain(`worker-${id.slice(0, 8)}`)
     expect((await place.virga('logs', 'raylet')).stdout).toContain('"msg":"a job has ended"')
     for (const name of [id, id.slice(0, 8), `worker-${id.slice(0, 8)}`]) {
-      expect((await place.virga('logs', name)).stdout, name).toContain('holding on')
+      expect((await place.virga('logs', name)).stdout, name).toBe('holding on\n')
     }
     const ofJob = await place.virga('logs', String(worker?.['jobId']))
     expect(ofJob.stdout).toContain('holding on')

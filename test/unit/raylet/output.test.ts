@@ -8,7 +8,7 @@ import {
   STDERR_TAIL_LINES,
 } from '../../../runtime/common/limits.ts'
 import type { OutputLine } from '../../../runtime/protocol/messages.ts'
-import { outputMark, peakMark } from '../../../runtime/protocol/output-mark.ts'
+import { outputMark, peakMark } from '../../../runtime/common/output-mark.ts'
 import { WorkerOutput, type LogSink } from '../../../runtime/raylet/output.ts'
 
 /** A worker's output with a clock, a log and a driver that do as they are told. */
