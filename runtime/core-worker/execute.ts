@@ -151,14 +151,13 @@ export class Executor {
         })
       }
     }
+    if (group.queue.length === 0) this.#yieldAtMs = 0 // the next push begins its own work
     if (group.queue.length === 0 || group.running > 0) this.#deps.replies.flush()
   }
 
   #left(group: ConcurrencyGroup): void {
     this.#groups.ended(group)
-    if (this.#groups.runningCount > 0) return
-    if (group.queue.length === 0) this.#yieldAtMs = 0
-    this.#onIdle?.()
+    if (this.#groups.runningCount === 0) this.#onIdle?.()
   }
 
   /** Long runs of short tasks leave room for messages: cancels, pushes, replies. */

@@ -35,7 +35,7 @@ function aPush(indices: readonly number[]): ByteReader {
   return new ByteReader(writer.take())
 }
 
-function anExecutor(run: (index: unknown) => unknown) {
+function anExecutor(run: (index: unknown) => unknown, limit = 1) {
   const scopes: Scope[] = []
   const ended: object[] = []
   let nowMs = 0
@@ -56,10 +56,13 @@ function anExecutor(run: (index: unknown) => unknown) {
     ) => {
       ended.push({ seq, index, attempt, took: endMs > startMs, failed })
     },
-    groups: new Map([['', 1]]),
+    groups: new Map([['', limit]]),
     actorId: undefined,
   }
-  return { executor: new Executor(deps as ExecutorDeps), scopes, ended }
+  const wait = (ms: number): void => {
+    nowMs += ms * 100
+  }
+  return { executor: new Executor(deps as ExecutorDeps), scopes, ended, wait }
 }
 
 describe('the executor', () => {
@@ -74,6 +77,18 @@ describe('the executor', () => {
       { seq: 41, index: 4, ...alike },
       { seq: 42, index: 9, ...alike },
     ])
+  })
+
+  it('begins at once what comes while another call waits, however long it has', () => {
+    const given: unknown[] = []
+    const { executor, wait } = anExecutor((index) => {
+      given.push(index)
+      return index === 1 ? new Promise(() => undefined) : undefined
+    }, 2)
+    executor.push(peer, aPush([1]))
+    wait(1000)
+    executor.push(peer, aPush([2, 3])) // the event loop has had its turns meanwhile
+    expect(given).toEqual([1, 2, 3])
   })
 
   it('keeps no push for the sake of refs made in its tasks, which keep their scope', async () => {
