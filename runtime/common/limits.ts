@@ -69,5 +69,7 @@ export const TASK_EVENTS_MAX = 100_000
 export const DEADLOCK_SETTLE_MS = 200
 /** Tasks that miss dependencies are told to the raylet once somebody waited for them so long. */
 export const DEPENDENCY_TELL_MS = 100
+/** So is a stream that has waited so long for its reader to take items. */
+export const READER_TELL_MS = 1000
 /** How long a process keeps an object pinned after it read it last. */
 export const PIN_LINGER_MS = 500

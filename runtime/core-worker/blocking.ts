@@ -4,7 +4,7 @@
 // only once somebody has waited for them for a while. Source: Ray NotifyDirectCallTaskBlocked.
 import { DeadlockError } from '../common/errors.ts'
 import type { TaskId } from '../common/ids.ts'
-import { DEPENDENCY_TELL_MS } from '../common/limits.ts'
+import { DEPENDENCY_TELL_MS, READER_TELL_MS } from '../common/limits.ts'
 import type { RayletNotices, Waiting } from '../protocol/messages.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { ObjectEntry } from './object-entry.ts'
@@ -95,6 +95,23 @@ export class Blocking {
     return () => {
       timer.cancel()
       for (const record of told) this.#untell(record)
+    }
+  }
+
+  /**
+   * A stream of this task is full: `virga status --why` names it once that has lasted a while,
+   * until the result is called.
+   */
+  untilRead(scope: Scope): () => void {
+    const { raylet, clock } = this.#worker.deps
+    let waitId: number | undefined
+    const timer = clock.after(READER_TELL_MS, () => {
+      waitId = this.#nextWait++
+      raylet.notify('blocked', { ...identityOf(scope), waitId, on: [], forReader: true })
+    })
+    return () => {
+      timer.cancel()
+      if (waitId !== undefined) raylet.notify('unblocked', { waitId, taskId: scope.taskId })
     }
   }
 

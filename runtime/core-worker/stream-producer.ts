@@ -12,6 +12,8 @@ export interface ProducerDeps {
   readonly replies: ReplyWriter
   readonly references: References
   readonly handoffs: Handoffs
+  /** The stream is full. @returns what to call once it is not */
+  full(task: PushedTask): () => void
 }
 
 export class StreamProducer {
@@ -70,15 +72,26 @@ export class StreamProducer {
     }
   }
 
-  async #room(): Promise<void> {
+  get #isFull(): boolean {
     const { streamBufferSize } = this.#task.template
-    while (streamBufferSize > 0 && this.#sent - this.#consumed >= streamBufferSize) {
-      if (this.#stopped) return
+    const ahead = this.#sent - this.#consumed
+    return !this.#stopped && streamBufferSize > 0 && ahead >= streamBufferSize
+  }
+
+  /** Waits until it is not full any more. */
+  async #read(): Promise<void> {
+    const room = this.#deps.full(this.#task)
+    while (this.#isFull) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
     }
     this.#wake = undefined
+    room()
+  }
+
+  async #room(): Promise<void> {
+    if (this.#isFull) await this.#read()
     const { peer } = this.#task
     while (peer.congested && !peer.closed && !this.#stopped) {
       await new Promise<void>((resolve) => {

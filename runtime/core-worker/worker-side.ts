@@ -181,6 +181,7 @@ export class WorkerSide {
       replies: this.#replies,
       references: this.#worker.references,
       handoffs: this.#worker.handoffs,
+      full: ({ scope }) => this.#worker.blocking.untilRead(scope ?? this.#worker.rootScope),
     })
     task.producer = producer
     await producer.run(items as AsyncIterable<unknown>)

@@ -290,6 +290,8 @@ export interface RayletNotices {
     /** The task has not begun: it waits for its dependencies, and a wait of this process or of
      *  another for it. */
     isDependency?: boolean
+    /** It gives a stream, and waits for who reads it to take items; it keeps its CPUs. */
+    forReader?: boolean
   }
   unblocked: { waitId: number; taskId: TaskId }
   storeAbort: { objectId: ObjectId }

@@ -31,7 +31,8 @@ export function blocked(turn: Turn, event: EventOf<'blocked'>): void {
   }
   const { taskId, actorId, group, limit, name } = event
   const isDependency = event.isDependency === true
-  const lease = isDependency ? undefined : state.workers.get(client)?.lease
+  const forReader = event.forReader === true
+  const lease = isDependency || forReader ? undefined : state.workers.get(client)?.lease
   const wait: Wait = {
     client,
     waitId,
@@ -41,6 +42,7 @@ export function blocked(turn: Turn, event: EventOf<'blocked'>): void {
     limit,
     name,
     isDependency,
+    forReader,
     on,
     need: need ?? on.length,
     sinceMs: turn.nowMs,

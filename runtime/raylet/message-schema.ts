@@ -108,6 +108,7 @@ const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
     ...{ waitId: count, taskId: text, actorId: optional(text), name: text, on: listOf(waiting) },
     ...{ limit: optional(text), group: optional(text), need: optional(count) },
     isDependency: optional(flag),
+    forReader: optional(flag),
   },
   unblocked: { waitId: count },
   storeAbort: { objectId: text },

@@ -233,7 +233,7 @@ export interface Group {
   readonly awaiting: number[]
 }
 
-/** A task that waits in `get` for others. */
+/** A task that waits: in `get` for others, before it begins, or for the reader of its stream. */
 export interface Wait {
   readonly client: WorkerId
   readonly waitId: number
@@ -246,6 +246,8 @@ export interface Wait {
   readonly name: string
   /** A task that has not begun, and what it waits for: told while somebody waits for it. */
   readonly isDependency: boolean
+  /** It gives a stream, and waits for its reader. */
+  readonly forReader: boolean
   on: readonly Waiting[]
   /** How many of those must end. */
   need: number

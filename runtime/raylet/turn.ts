@@ -77,6 +77,7 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly need?: number
       readonly group?: string
       readonly isDependency?: boolean
+      readonly forReader?: boolean
     }
   | { readonly kind: 'unblocked'; readonly client: WorkerId; readonly waitId: number }
   | {

@@ -5,7 +5,7 @@ import { lacking, showAmount, toResources, type ResourceSet } from '../common/re
 import type { ObjectStore } from '../objects/store.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
 import { workerlessOf } from './pools.ts'
-import type { Actor, Limiter, RayletState, SchedulingClass } from './state.ts'
+import type { Actor, Limiter, RayletState, SchedulingClass, Wait } from './state.ts'
 import { missingFor } from './class-wants.ts'
 import { freeOf } from './state-rows.ts'
 
@@ -42,15 +42,13 @@ function whyActor(state: RayletState, actor: Actor, nowMs: number): StateRow {
   return { ...row, why: `it is to be started again, and ${String(row['why'])}` }
 }
 
-/** Tasks that wait for others, in `get` or before they begin: those that wait for the same. */
+/** Tasks that wait for others or for a reader: as one row, those that wait for the same. */
 function whyWaits(state: RayletState, nowMs: number): StateRow[] {
   const shapes = new Map<string, { -readonly [K in keyof WaitingShape]: WaitingShape[K] }>()
   for (const wait of state.waits.values()) {
-    const kind = wait.isDependency ? 'dependency' : 'get'
-    const [first] = wait.on
-    if (first === undefined) continue
-    const others = wait.on.length > 1 ? ` and ${String(wait.on.length - 1)} more` : ''
-    const why = `waits for ${first.name}${others}`
+    const kind = wait.forReader ? 'stream' : wait.isDependency ? 'dependency' : 'get'
+    const why = wait.forReader ? FULL_STREAM : waitsFor(wait)
+    if (why === undefined) continue
     const key = JSON.stringify([kind, wait.name, why])
     const waitedMs = Math.round(nowMs - wait.sinceMs)
     const shape = shapes.get(key)
@@ -61,6 +59,17 @@ function whyWaits(state: RayletState, nowMs: number): StateRow[] {
     }
   }
   return [...shapes.values()].map((shape) => ({ ...shape, demand: {} }))
+}
+
+const FULL_STREAM =
+  'it waits for its reader to take items: whoever has the stream must read it or cancel it, ' +
+  'and what waits behind it on its worker waits as long'
+
+function waitsFor({ on }: Wait): string | undefined {
+  const [first] = on
+  if (first === undefined) return undefined
+  const others = on.length > 1 ? ` and ${String(on.length - 1)} more` : ''
+  return `waits for ${first.name}${others}`
 }
 
 /** Puts that wait for room in the object store. */

@@ -126,3 +126,12 @@ export const stampedStep = remote(
   },
   { maxRetries: -1 },
 )
+
+/** Gives streams; an actor runs one method at a time. */
+export const RemoteSource = remote(
+  class Source {
+    *count(to: number): Generator<number> {
+      for (let i = 0; i < to; i += 1) yield i
+    }
+  },
+)

@@ -235,10 +235,11 @@ export class Brain {
       limit?: string
       need?: number
       isDependency?: boolean
+      forReader?: boolean
       on: readonly { taskId: string; actorId?: string; group?: string; limit?: string }[]
     },
   ): RayletEffect[] {
-    const { group, need, isDependency } = wait
+    const { group, need, isDependency, forReader } = wait
     return this.send({
       kind: 'blocked',
       client: this.id(client),
@@ -250,6 +251,7 @@ export class Brain {
       ...(group === undefined ? {} : { group }),
       ...(need === undefined ? {} : { need }),
       ...(isDependency === undefined ? {} : { isDependency }),
+      ...(forReader === undefined ? {} : { forReader }),
       on: wait.on.map(({ taskId, actorId, ...place }) => ({
         ...place,
         taskId: taskId as TaskId,

@@ -21,7 +21,8 @@ function chain(length: number, end: number): { waits: Wait[]; readCount: () => n
     return {
       ...{ client: 'w1' as WorkerId, waitId: index, taskId, name: taskId, need: 1 },
       ...{ actorId: undefined, limit: undefined, group: undefined, lease: undefined },
-      ...{ isDependency: false, sinceMs: index, confirmedAtMs: 0, reported: false },
+      ...{ isDependency: false, forReader: false, sinceMs: index },
+      ...{ confirmedAtMs: 0, reported: false },
       get on() {
         reads += 1
         return on

@@ -50,6 +50,18 @@ describe('what waits says why', () => {
     ])
   })
 
+  test('a full stream: for its reader, and it keeps its CPU meanwhile', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 } })
+    brain.want('driver1', 0, 1, { name: 'items' })
+    brain.block('w1', 1, { taskId: 'items', forReader: true, on: [] })
+    const reason = expect.stringContaining('waits for its reader') as string
+    expect(why(brain)).toEqual([['stream', 1, reason]])
+    expect(brain.free()).toEqual(units({}))
+    brain.unblock('w1', 1)
+    expect(why(brain)).toEqual([])
+    expect(brain.free()).toEqual(units({}))
+  })
+
   test('whoever has its resources: for its worker to start', () => {
     const brain = aBusyNode({ resources: { CPU: 1 }, prestart: 0 })
     brain.want('driver1', 0, 1, {})

@@ -1,0 +1,41 @@
+// Nothing waits in silence (issue item 7): a stream that nobody reads holds up what comes after it
+// on its actor, for ever if that is what its reader reads first; `virga status --why` names it.
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { init, shutdown, type ObjectRefStream } from 'virga'
+import { stateRows } from '../../support/cluster-view.ts'
+import { until } from '../../support/waiting.ts'
+import { RemoteSource } from './stress-functions.ts'
+
+const COUNT = 200 // more than is made ahead of the reader
+
+beforeAll(async () => {
+  await init({ address: 'local', numCpus: 1 })
+})
+afterAll(shutdown)
+
+async function read(stream: ObjectRefStream<number>): Promise<number> {
+  let sum = 0
+  for await (const item of stream.values()) sum += item
+  return sum
+}
+
+const streamRows = async (): Promise<readonly object[]> =>
+  (await stateRows<{ kind: string }>('why')).filter(({ kind }) => kind === 'stream')
+
+it('streams of one actor that are read in the wrong order are named, until they are read', async () => {
+  const source = RemoteSource.remote()
+  const [first, second] = [source.count.remote(COUNT), source.count.remote(COUNT)]
+  const late = read(second) // waits for the actor, which waits for a reader of the first
+  await until(async () => (await streamRows()).length > 0)
+  expect(await streamRows()).toEqual([
+    expect.objectContaining({
+      name: 'Source.count',
+      count: 1,
+      why: expect.stringContaining('waits for its reader to take items') as string,
+    }),
+  ])
+  const sum = (COUNT * (COUNT - 1)) / 2
+  expect(await read(first)).toBe(sum)
+  expect(await late).toBe(sum)
+  await until(async () => (await streamRows()).length === 0)
+})
