@@ -20,7 +20,7 @@ import { currentWorker } from './current.ts'
 
 /**
  * Store a value and get a ref to it. Resolves when it is stored; waits while the store is full.
- * Arrays above 100 KiB are copied until then: change none before (D12).
+ * Arrays above 100 KiB are copied until then: change none before.
  * @throws SerializationError, ObjectTooLargeError, ObjectStoreFullError.
  */
 export async function put<T>(value: T): Promise<ObjectRef<T>> {
