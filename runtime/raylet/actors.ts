@@ -37,6 +37,8 @@ import type { Actor, Worker } from './state.ts'
 import { answer, notify, refuse, type NameHolder, type RayletEvent, type Turn } from './turn.ts'
 import { askToExit, kill } from './workers.ts'
 
+const KILLED = 'it was killed with kill()'
+
 type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 
 /** Arrow 1. */
@@ -69,6 +71,10 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
   state.actors.set(spec.actorId, actor)
   if (spec.failed !== undefined) {
     endActor(turn, actor, spec.failed)
+    return
+  }
+  if (state.killedUnmade.has(spec.actorId)) {
+    endActor(turn, actor, actorGone(actor, KILLED))
     return
   }
   const error = judge(state, spec.scheduling, 'actor')
@@ -240,12 +246,12 @@ function ownActor(turn: Turn, client: WorkerId, actorId: ActorId): Actor | undef
  */
 export function killActor(turn: Turn, event: EventOf<'killActor'>): void {
   const actor = turn.state.actors.get(event.actorId)
+  if (actor === undefined && event.noRestart) turn.state.killedUnmade.add(event.actorId)
   const living = actor !== undefined && actor.phase !== 'DEAD'
   const worker = living ? actor.lease?.worker : undefined
   if (living && worker !== undefined && !event.noRestart) actor.killRequests.push(event.request)
   else answer(turn, event.request, undefined)
-  if (living && event.noRestart)
-    endActor(turn, actor, actorGone(actor, 'it was killed with kill()'))
+  if (living && event.noRestart) endActor(turn, actor, actorGone(actor, KILLED))
   if (worker !== undefined) kill(turn, worker, 'KILLED')
 }
 

@@ -300,6 +300,8 @@ export interface RayletState {
   readonly deadActors: RecentSet<ActorId>
   /** Those that died before them, by their ids alone. */
   readonly forgottenActors: RecentSet<ActorId>
+  /** Killed before their creators had made them: they wait for the arguments of constructors. */
+  readonly killedUnmade: RecentSet<ActorId>
   /** Until removed, or their job has ended. */
   readonly groups: Map<string, Group>
   /** In use by a connected process. */
@@ -343,6 +345,7 @@ export function createState(config: NodeConfig, cluster?: ClusterState): RayletS
     watchers: new Map(),
     deadActors: new RecentSet(DEAD_ACTORS_MAX),
     forgottenActors: new RecentSet(DEAD_ACTOR_IDS_MAX),
+    killedUnmade: new RecentSet(DEAD_ACTORS_MAX),
     groups: new Map(),
     limiters: new Map(),
     waits: new Map(),

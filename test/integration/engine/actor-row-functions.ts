@@ -1,6 +1,6 @@
 // Actors of actor-rows.test.ts: each leaves behind, in a file, what it did in which life.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { exitActor, getActor, remote, runtimeContext, type ActorHandle } from 'virga'
+import { exitActor, getActor, kill, remote, runtimeContext, type ActorHandle } from 'virga'
 
 export class Lives {
   readonly #file: string
@@ -133,3 +133,4 @@ export const namesAway = remote(async (name: string) => {
   return found.context.run()
 })
 export const callsHold = remote(async (lives: ActorHandle<LivesMethods>) => lives.hold.run())
+export const kills = remote(async (lives: ActorHandle<LivesMethods>) => kill(lives))

@@ -252,6 +252,15 @@ describe('kill', () => {
     expect(linesOf(file)).toEqual([])
   })
 
+  it('ends it also from a process that was handed the handle', async () => {
+    const [file, go] = [aFile(), aFile()]
+    const actor = fn.RemoteLives.remote(fn.afterFile.remote(go, file))
+    await fn.kills.run(actor)
+    writeFileSync(go, '')
+    await caught(actor.context.run(), ActorDiedError)
+    expect(linesOf(file)).toEqual([])
+  })
+
   it('of one that is dead already, or was never made, is no error', async () => {
     const actor = fn.RemoteLives.remote(aFile())
     await kill(actor)

@@ -235,6 +235,16 @@ describe('an actor', () => {
     expect(brain.state.actors.get(B)?.lease).toBeDefined()
   })
 
+  test('one that is killed before its creator has made it is dead when it is made', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 } })
+    expect(kill(brain, A)).toEqual(['answer #1 done'])
+    watch(brain, 'driver1', A)
+    const told = brain.show(brain.createActor('driver1', { actorId: A }))
+    expect(told[0]).toContain('it was killed with kill()')
+    expect(told).toContain('→ driver1: actorChanged actorA DEAD #0')
+    expect(brain.state.leases.size).toBe(0)
+  })
+
   test('one that nobody made yet may be watched, and its birth is told', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
     expect(watch(brain, 'driver1', A)).toEqual(['answer #1 actorA DEPENDENCIES_UNREADY #0'])
