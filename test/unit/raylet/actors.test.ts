@@ -240,8 +240,11 @@ describe('an actor', () => {
     expect(kill(brain, A)).toEqual(['answer #1 done'])
     watch(brain, 'driver1', A)
     const told = brain.show(brain.createActor('driver1', { actorId: A }))
-    expect(told[0]).toContain('it was killed with kill()')
-    expect(told).toContain('→ driver1: actorChanged actorA DEAD #0')
+    const why = 'actor Counter is dead: it was killed with kill(). Create a new one.'
+    expect(told).toEqual([
+      `refuse #3 ActorDiedError: ${why}`,
+      `→ driver1: actorChanged actorA DEAD #0, ERR_ACTOR_DIED: ${why}`,
+    ])
     expect(brain.state.leases.size).toBe(0)
   })
 
