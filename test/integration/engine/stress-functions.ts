@@ -1,6 +1,14 @@
 // Remote functions that strain their worker, or tell how it fares: memory, CPU, output, death.
 import { randomUUID } from 'node:crypto'
-import { remote, runtimeContext, type ActorHandle, type ObjectRef, type Queue } from 'virga'
+import {
+  get,
+  put,
+  remote,
+  runtimeContext,
+  type ActorHandle,
+  type ObjectRef,
+  type Queue,
+} from 'virga'
 
 /** Says two lines and fills that much memory; then leaves with that code, or waits to be ended. */
 async function lastWords(bytes: number, code?: number): Promise<number> {
@@ -135,3 +143,21 @@ export const RemoteSource = remote(
     }
   },
 )
+
+/** Puts a block so many times, and reads every eighth back. */
+export async function putInLoop(rounds: number, sizeBytes: number): Promise<void> {
+  const block = new Uint8Array(sizeBytes)
+  for (let i = 0; i < rounds; i += 1) {
+    const wanted = i % 251
+    block[0] = wanted
+    const ref = await put(block)
+    if (i % 8 === 0 && (await get(ref))[0] !== wanted) throw new Error(`other bytes in round ${i}`)
+  }
+}
+/** The same until the file is there. @returns how many times */
+export const putsUntil = remote(async (file: string, sizeBytes: number) => {
+  const { existsSync } = await import('node:fs')
+  let rounds = 0
+  for (; !existsSync(file); rounds += 8) await putInLoop(8, sizeBytes)
+  return rounds
+})
