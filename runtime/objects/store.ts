@@ -5,7 +5,7 @@
 //   O1. Every request is answered, at the latest by `close`.
 //   O2. One event at a time: the end of an I/O is an event like any other, and never re-enters.
 import type { Clock, Timer } from '../common/clock.ts'
-import { StoppedError } from '../common/errors.ts'
+import { CapacityError, StoppedError } from '../common/errors.ts'
 import { ARENA_BYTES_MAX, PAGE_BYTES } from './arena.ts'
 import { check } from './store-check.ts'
 import type {
@@ -79,6 +79,14 @@ export interface StoredObject {
 interface Pending {
   readonly resolve: (place: ObjectPlace) => void
   readonly reject: (error: Error) => void
+}
+
+function inArena(place: ObjectPlace): ObjectPlace {
+  if (place.path === undefined) return place
+  throw new CapacityError(
+    'this object is larger than the object store of a node, and only that node can read it: ' +
+      'give the nodes larger stores, or split the value',
+  )
 }
 
 const NOWHERE: ObjectPlace = { offset: 0, sizeBytes: 0 }
@@ -163,6 +171,25 @@ export class ObjectStore {
    */
   pin(clientId: string, objectId: string): Promise<ObjectPlace> {
     return this.#request((requestId) => ({ type: 'pin', requestId, clientId, id: objectId }))
+  }
+
+  /** The size of a sealed object; undefined: there is none of that id. */
+  sizeOf(objectId: string): number | undefined {
+    return this.#state.sealed.get(objectId)?.sizeBytes
+  }
+
+  /**
+   * A copy of a part of an object that is pinned at `place`.
+   * @throws CapacityError for one that lies in a file of its own.
+   */
+  async readPart(place: ObjectPlace, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    const part = await this.#deps.arena.read(inArena(place).offset + offset, sizeBytes)
+    return Uint8Array.from(part)
+  }
+
+  /** Fills a part of an object that is being made at `place`. @throws as readPart */
+  async writePart(place: ObjectPlace, offset: number, bytes: Uint8Array): Promise<void> {
+    await this.#deps.arena.write(inArena(place).offset + offset, bytes)
   }
 
   /** Gives up `count` pins. Those that are not held are ignored. */

@@ -32,6 +32,9 @@ export interface LinkHost {
   readonly codec: ValueCodec
   /** Open by the time a client was welcomed. */
   readonly store: () => ObjectStore
+  /** Of an object of this node, or of another one. */
+  pin(client: WorkerId, objectId: string): ReturnType<ObjectStore['pin']>
+  free(objectIds: readonly string[]): void
   /** Registers the client, or throws when it is refused. */
   welcome(link: ClientLink, hello: Hello): Promise<Welcome>
   tell(stimulus: Stimulus): void
@@ -149,7 +152,7 @@ export class ClientLink {
     if (type === 'storeCreate') {
       return store.create(client, objectId, sizeBytes, owner === undefined ? {} : { owner })
     }
-    if (type === 'storePin') return store.pin(client, objectId)
+    if (type === 'storePin') return this.#host.pin(client, objectId)
     return store.seal(objectId)
   }
 
@@ -166,7 +169,7 @@ export class ClientLink {
         return
       }
       case 'storeFree':
-        this.#host.store().free((message as RayletNotices['storeFree']).objectIds)
+        this.#host.free((message as RayletNotices['storeFree']).objectIds)
         return
       case 'taskEvents':
         this.#host.taskEvents(message as RayletNotices['taskEvents'])

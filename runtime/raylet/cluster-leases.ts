@@ -162,7 +162,8 @@ export class ClusterLeases {
         })
         return
       case 'suspicion':
-        throw new RangeError('a suspicion is heard elsewhere')
+      case 'freeObjects':
+        throw new RangeError(`${type} is heard elsewhere`)
     }
   }
 

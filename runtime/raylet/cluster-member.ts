@@ -176,6 +176,11 @@ export class ClusterMember {
     if (node !== undefined) this.#peers.notify(node, type, message)
   }
 
+  /** May be lost, as `tell`. */
+  tellAll<K extends keyof PeerRayletNotices>(type: K, message: PeerRayletNotices[K]): void {
+    for (const node of this.#others()) this.#peers.notify(node, type, message)
+  }
+
   /** It is not this node alone that ends. */
   clusterEnds(by: 'BY_THIS_NODE' | 'BY_ANOTHER'): void {
     if (this.#end === 'THIS_NODE') this.#end = by
@@ -285,6 +290,8 @@ export class ClusterMember {
       case 'storage':
         return this.#host().handle(message as StorageRequest)
       case 'askLeases':
+      case 'holds':
+      case 'readChunk':
         return this.#events.requested(whole)
     }
   }

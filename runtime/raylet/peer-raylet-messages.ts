@@ -64,12 +64,20 @@ export interface PeerRayletCalls extends StorageCalls {
   /** The whole cluster ends. Answered before that node does. */
   stopCluster: [object, undefined]
   askLeases: [LeasesAsked, LeasesAnswer]
+  /** Answered with that node's id when the object is in its store. */
+  holds: [{ objectId: string }, { nodeId: string; sizeBytes: number } | undefined]
+  readChunk: [
+    { objectId: string; offset: number; sizeBytes: number },
+    { bytes: Uint8Array; checksum: number },
+  ]
 }
 
 export interface PeerRayletNotices {
   /** What one watcher of a node says to the others. */
   suspicion: Suspicion
   gossip: GossipMessage
+  /** Nobody refers to these any more. */
+  freeObjects: { objectIds: readonly string[] }
   /** How many leases the class wants in all; it is bound to the receiver's node. */
   guestWants: GuestClass & { readonly count: number }
   returnLease: { client: WorkerId; leaseId: number; retire: boolean }
@@ -100,6 +108,8 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   state: { kind: text, limit: optional(count) },
   stopCluster: {},
   askLeases: { ...guestClass, count, hops: count },
+  holds: { objectId: text },
+  readChunk: { objectId: text, offset: count, sizeBytes: count },
   storage: {
     ...{ client: text, sequence: count, endedBelow: count },
     call: (call) => object(call) && method(call['kind']) && Array.isArray(call['args']),
@@ -113,6 +123,7 @@ const NOTICES: Readonly<Record<keyof PeerRayletNotices, Fields>> = {
     loads: optional(listOf(load)),
     known: optional(isList),
   },
+  freeObjects: { objectIds: listOf(text) },
   guestWants: { ...guestClass, count },
   returnLease: { client: text, leaseId: count, retire: flag },
   killLease: { client: text, leaseId: count },

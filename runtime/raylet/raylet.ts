@@ -19,6 +19,8 @@ import { GcsWriter } from './gcs-writer.ts'
 import { JobStore } from './job-store.ts'
 import { LastSummary } from './last-summary.ts'
 import { MemoryWatch } from './memory-watch.ts'
+import { ObjectPulls } from './object-pulls.ts'
+import type { PeerMessage, PeerRayletNotices } from './peer-raylet-messages.ts'
 import { ProgressBook } from './progress.ts'
 import type { RayletDeps, RayletOptions } from './raylet-ports.ts'
 import { STATE_ROWS_DEFAULT, StateQueries } from './state-queries.ts'
@@ -56,6 +58,7 @@ export class Raylet {
   /** Absent where the cluster is this node alone. */
   readonly #cluster: ClusterMember | undefined
   readonly #leases: ClusterLeases | undefined
+  readonly #pulls: ObjectPulls | undefined
   #listener: Listener | undefined
   #nodeAddress: string | undefined
   #stopping: Promise<void> | undefined
@@ -112,6 +115,12 @@ export class Raylet {
     this.#leases =
       this.#cluster &&
       new ClusterLeases({ ...deps, member: this.#cluster, brain: this.#brain, state: this.state })
+    this.#pulls =
+      this.#cluster &&
+      new ObjectPulls({
+        ...{ member: this.#cluster, clock: deps.clock, nodeId: toHex(nodeId) },
+        store: () => this.#objects.store,
+      })
   }
 
   #makeClusterMember(cluster: ClusterPorts): ClusterMember {
@@ -135,8 +144,11 @@ export class Raylet {
         },
         nodes: (nodes) => this.#leases?.nodes(nodes),
         localRows: (message) => this.#queries.answer(message),
-        requested: (message) => this.#leases?.requested(message),
-        notified: (message) => this.#leases?.notified(message),
+        requested: (message) =>
+          (message.type === 'askLeases' ? this.#leases : this.#pulls)?.requested(message),
+        notified: (message) => {
+          this.#heard(message)
+        },
         lost: (nodeId) => {
           this.#brain.tell({ kind: 'nodeLost', nodeId })
         },
@@ -222,6 +234,7 @@ export class Raylet {
   async #stop(): Promise<void> {
     this.#brain.stop()
     this.#leases?.stop()
+    this.#pulls?.stop()
     await this.#cluster?.tellOthers()
     this.#memory.stop()
     this.#gcs.close()
@@ -259,6 +272,11 @@ export class Raylet {
       clock,
       codec,
       store: () => this.#objects.store,
+      pin: (client, objectId) => (this.#pulls ?? this.#objects.store).pin(client, objectId),
+      free: (objectIds) => {
+        const holders = this.#pulls ?? this.#objects.store
+        holders.free(objectIds)
+      },
       welcome: (link, hello) => this.#welcome(link, hello),
       tell: (stimulus) => {
         this.#brain.tell(stimulus)
@@ -378,6 +396,18 @@ export class Raylet {
       default:
         this.#gcs.perform(effect)
     }
+  }
+
+  #heard(message: PeerMessage): void {
+    const { type } = message
+    if (type === 'freeObjects') {
+      this.#pulls?.freed(message.message as PeerRayletNotices['freeObjects'])
+      return
+    }
+    this.#leases?.notified(message)
+    // Its process has ended: what it owned is freed, and what it pinned is no longer mapped.
+    if (type !== 'guestLeft') return
+    this.#objects.clientExited((message.message as PeerRayletNotices['guestLeft']).client)
   }
 
   #notify(effect: NoticeEffect): void {

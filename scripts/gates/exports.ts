@@ -11,12 +11,7 @@ const FROM = /^(?:import|export) (?:type )?(?:\{([^}]*)\}|\*(?: as \w+)?) from '
 const IMPORTED_LATER = /import\('(\.[^']+)'\)/g
 const SURFACE = 'sdk/index.ts'
 /** Built before the parts that will use it: only its tests do until then. */
-const AHEAD = [
-  'runtime/gcs/',
-  'runtime/objects/broadcast.ts',
-  'runtime/objects/pull-',
-  'runtime/scheduling/',
-]
+const AHEAD = ['runtime/gcs/', 'runtime/objects/broadcast.ts', 'runtime/scheduling/']
 
 interface Export {
   readonly path: string

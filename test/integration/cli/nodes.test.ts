@@ -51,9 +51,11 @@ describe('virga start --nodes 3', () => {
     expect(new Set(told.bound)).toEqual(new Set(told.nodes.slice(-1)))
     expect(told.nested).toHaveLength(40)
     expect(told).toMatchObject({ failed: 'RangeError: as asked' })
+    expect(told).toMatchObject({ sums: [2e6, 2e6, 2e6, 3e5, 4e5] })
     await until(async () => (await place.json('status'))['jobs']?.toString() === '')
     const { resources } = await place.json('status')
     expect(resources).toContainEqual({ name: 'CPU', total: 6, free: 6, used: 0 })
+    expect((await place.json('list', 'objects'))['rows']).toEqual([])
   })
 
   it('has keys that nobody but the owner of the cluster can read', async () => {
