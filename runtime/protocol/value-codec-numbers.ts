@@ -6,6 +6,7 @@
 //   VN1. A run has RUN_ITEMS_MAX elements at most, and no more than its array has items left.
 //   VN2. An item is read once, also the one that ends a run: it is left in `next`.
 // Source: MessagePack specification, ext 16.
+import { assert } from '../common/assert.ts'
 import { DecodeError, type ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import { EXT_NUMBERS } from './value-codec-kinds.ts'
@@ -56,13 +57,16 @@ export function itemsAhead(items: readonly unknown[], from: number, to: number):
 
 /** The kind of the run that begins with these items; undefined when none does. */
 export function kindOfRun(ahead: readonly unknown[]): RunKind | undefined {
-  if (ahead.length < RUN_ITEMS_MIN || !ahead.every(isNumber)) return undefined
-  return ahead.every(isInteger) ? 'integers' : 'doubles'
+  if (ahead.length < RUN_ITEMS_MIN) return undefined
+  let kind: RunKind = 'integers'
+  // By index: `every` passes over holes, which are no numbers.
+  for (let i = 0; i < ahead.length; i++) {
+    const item = ahead[i]
+    if (typeof item !== 'number') return undefined
+    if ((item | 0) !== item || Object.is(item, -0)) kind = 'doubles'
+  }
+  return kind
 }
-
-const isNumber = (item: unknown): item is number => typeof item === 'number'
-const isInteger = (item: unknown): boolean =>
-  Number.isInteger(item) && ((item as number) | 0) === item && !Object.is(item, -0)
 
 /** Writes runs. One is used by one encoding at a time: a getter of an item may encode meanwhile. */
 export class RunWriter {
@@ -90,11 +94,13 @@ export class RunWriter {
     this.#bits = 0
     if (kind === 'integers') {
       this.#takeIntegers(ahead, 0, ahead.length, 0)
+      assert(this.next === undefined, 'the first items of a run are of its kind')
       const behind = this.#takeIntegers(items, readEnd, end, from)
       this.#appendIntegers(writer, behind - from)
       return behind
     }
     this.#takeDoubles(ahead, 0, ahead.length, 0)
+    assert(this.next === undefined, 'the first items of a run are of its kind')
     const behind = this.#takeDoubles(items, readEnd, end, from)
     append(writer, FLOAT64, this.#elements.doubleBytes.subarray(0, (behind - from) * 8))
     return behind

@@ -32,6 +32,36 @@ test.each<[string, (i: number) => unknown]>([
   }
 })
 
+/** As an array that was never filled, or whose items were deleted: holes become undefined. */
+function withHoles(items: readonly unknown[], isHole: (i: number) => boolean): unknown[] {
+  const holed = [...items]
+  for (let i = 0; i < holed.length; i++) if (isHole(i)) delete holed[i]
+  return holed
+}
+
+test.each<[string, (i: number) => boolean]>([
+  ['nothing but holes', () => true],
+  ['a hole at the start', (i) => i === 0],
+  ['a hole among the first items', (i) => i === 10],
+  ['a hole at the end of what is looked at first', (i) => i === 31],
+  ['a hole behind', (i) => i === 40],
+  ['many holes', (i) => i % 3 === 0],
+])('%s: an array of numbers comes back with undefined there', (_, isHole) => {
+  for (const item of [(i: number) => i, (i: number) => i / 3]) {
+    for (const count of [31, 32, 33, 100, 4097, 5000]) {
+      const codec = new ValueCodec()
+      codec.decode(
+        blobOf(
+          counted(5000, (i) => -1 - i),
+          codec,
+        ),
+      ) // numbers that must not be seen
+      const holed = withHoles(counted(count, item), isHole)
+      expect(codec.decode(blobOf(holed, codec))).toStrictEqual(Array.from(holed))
+    }
+  }
+})
+
 test('any mixture of runs comes back, also from shared memory', () => {
   const runs = fc.oneof(
     fc.array(fc.integer(), { minLength: 1, maxLength: 60 }),
@@ -40,12 +70,14 @@ test('any mixture of runs comes back, also from shared memory', () => {
     fc.array(fc.oneof(fc.string(), fc.constant(null), fc.constant(undefined)), { maxLength: 20 }),
   )
   const codec = new ValueCodec()
+  const holes = fc.array(fc.nat({ max: 480 }), { maxLength: 3 })
   fc.assert(
-    fc.property(fc.array(runs, { maxLength: 8 }), (parts) => {
-      const items = parts.flat()
+    fc.property(fc.array(runs, { maxLength: 8 }), holes, (parts, at) => {
+      const items = withHoles(parts.flat(), (i) => at.includes(i))
       const blob = blobOf([items, items], codec)
-      expect(codec.decode(blob)).toStrictEqual([items, items])
-      expect(codec.decode(mapped(blob), { view: true })).toStrictEqual([items, items])
+      const full = Array.from(items)
+      expect(codec.decode(blob)).toStrictEqual([full, full])
+      expect(codec.decode(mapped(blob), { view: true })).toStrictEqual([full, full])
     }),
     { numRuns: scaled(5_000) },
   )
