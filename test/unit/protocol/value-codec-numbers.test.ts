@@ -32,10 +32,10 @@ test.each<[string, (i: number) => unknown]>([
   }
 })
 
-/** As an array that was never filled, or whose items were deleted: holes become undefined. */
+/** As an array that was not filled everywhere: holes become undefined. */
 function withHoles(items: readonly unknown[], isHole: (i: number) => boolean): unknown[] {
-  const holed = [...items]
-  for (let i = 0; i < holed.length; i++) if (isHole(i)) delete holed[i]
+  const holed = new Array<unknown>(items.length)
+  for (const [i, item] of items.entries()) if (!isHole(i)) holed[i] = item
   return holed
 }
 
