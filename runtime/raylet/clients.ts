@@ -109,7 +109,8 @@ function endJob(turn: Turn, job: Job): void {
   endActorsOf(turn, job)
   const isMaker = [...state.jobs.values()].every((each) => each.startedAtMs >= job.startedAtMs)
   forgetIfDone(turn, job)
-  turn.effects.push({ kind: 'jobEnded', jobId: job.jobId })
+  // A guest's ends where it is driven: it may be going on there.
+  if (!job.isGuest) turn.effects.push({ kind: 'jobEnded', jobId: job.jobId })
   // Drivers that joined later come and go; with the one that made it, it leaves.
   if (state.config.owned && isMaker) {
     state.leaving = true
