@@ -71,16 +71,16 @@ export class ClusterLeases {
     this.#timer?.cancel()
   }
 
-  /** Those that are alive and do not seem to be gone. */
+  /** Those that are alive; of them, nothing is placed on those that seem to be gone. */
   nodes(rows: readonly NodeRow[]): void {
     const { brain, member } = this.#deps
     const alive = rows.filter(({ state }) => state === 'ALIVE')
     const members = alive.map(({ nodeId, epoch }) => ({ nodeId, epoch, zone: '' }))
     this.#step({ kind: 'members', members })
-    const others = alive.filter(
-      ({ nodeId }) => nodeId !== this.#self && !member.isSuspected(nodeId),
-    )
-    brain.tell({ kind: 'nodes', nodes: others.map(viewOf) })
+    const others = alive.filter(({ nodeId }) => nodeId !== this.#self)
+    const ids = others.map(({ nodeId }) => nodeId)
+    const suspected = new Set(ids.filter((id) => member.isSuspected(id)))
+    brain.tell({ kind: 'nodes', nodes: others.map(viewOf), suspected })
   }
 
   perform(effect: ClusterEffect): void {

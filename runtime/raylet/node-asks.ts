@@ -10,6 +10,8 @@
 //   OL3. A node that refused what by its own word it has room for, or did not answer, is left alone
 //        for a second: nobody is asked over and over.
 //   OL4. A class bound to a node waits there, in that node's turn; all others wait at home.
+//   OL5. A node that does not answer is asked for nothing until it does, and what fits only there
+//        waits. Work fails for want of a node only when that is dead or leaves.
 // Source: design 6; Ray cluster_lease_manager.cc (spillback to the better node).
 import { toHex, type LeaseId } from '../common/ids.ts'
 import type { ClassSpec } from '../protocol/messages.ts'

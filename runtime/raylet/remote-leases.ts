@@ -4,7 +4,7 @@ import { fromWire } from '../common/error-wire.ts'
 import { toHex, type LeaseId, type WorkerId } from '../common/ids.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type { ClientNotices, WorkerExit } from '../protocol/messages.ts'
-import { isAvailable, type NodeView } from '../scheduling/cluster-view.ts'
+import { isAvailable } from '../scheduling/cluster-view.ts'
 import { forgetIfUnused, unaskedFor } from './class-wants.ts'
 import { refuseClass } from './leases.ts'
 import { askNode, boundNode, forgetRemote, keyOf, tellBoundNode, tellNode } from './node-asks.ts'
@@ -46,11 +46,10 @@ function shun(turn: Turn, nodeId: string, demand: ResourceSet): void {
 
 function leaveAlone(turn: Turn, nodeId: string): void {
   const { cluster } = turn.state
-  const node = cluster?.view.get(nodeId)
-  if (cluster === undefined || node === undefined || cluster.shunned.has(nodeId)) return
+  if (cluster?.view.get(nodeId) === undefined || cluster.shunned.has(nodeId)) return
   const untilMs = turn.nowMs + SHUN_MS
-  cluster.shunned.set(nodeId, { untilMs, free: node.free })
-  cluster.view.set({ ...node, free: {} })
+  cluster.shunned.set(nodeId, untilMs)
+  cluster.view.setAside(nodeId)
   wakeBy(turn, untilMs)
 }
 
@@ -58,17 +57,13 @@ function leaveAlone(turn: Turn, nodeId: string): void {
 export function endShunning(turn: Turn): void {
   const { cluster } = turn.state
   if (cluster === undefined) return
-  for (const [nodeId, { untilMs, free }] of cluster.shunned) {
+  for (const [nodeId, untilMs] of cluster.shunned) {
     if (untilMs > turn.nowMs) {
       wakeBy(turn, untilMs)
       continue
     }
     cluster.shunned.delete(nodeId)
-    const node = cluster.view.get(nodeId)
-    // What it has said of itself meanwhile counts.
-    if (node !== undefined && Object.keys(node.free).length === 0) {
-      cluster.view.set({ ...node, free })
-    }
+    cluster.view.letIn(nodeId)
     tellBoundAgain(turn, nodeId)
   }
 }
@@ -181,8 +176,12 @@ const lostWorker = (workerId: WorkerId): WorkerExit => ({
   cause: 'NODE_LOST',
 })
 
-/** What other nodes work may go to, as the membership and this node's watch say. */
-export function nodesChanged(turn: Turn, { nodes }: EventOf<'nodes'>): void {
+/**
+ * What other nodes work may go to, as the membership and this node's watch say. Who is only
+ * suspected may be back at once: nothing is placed there meanwhile, and what fits only there waits
+ * (OL5).
+ */
+export function nodesChanged(turn: Turn, { nodes, suspected }: EventOf<'nodes'>): void {
   const { state } = turn
   const { cluster } = state
   if (cluster === undefined) return
@@ -191,16 +190,29 @@ export function nodesChanged(turn: Turn, { nodes }: EventOf<'nodes'>): void {
   for (const { nodeId } of [...cluster.view.nodes()]) {
     if (current.has(nodeId)) continue
     cluster.view.delete(nodeId)
+    cluster.shunned.delete(nodeId)
     isFewer = true
   }
-  for (const node of nodes) setNode(cluster, node)
+  for (const node of nodes) cluster.view.refresh(node)
+  suspect(turn, cluster, suspected)
   if (isFewer) refuseWhatFitsNowhere(turn)
 }
 
-/** What is free there is known better by what that node says. */
-function setNode({ view }: ClusterState, node: NodeView): void {
-  const known = view.get(node.nodeId)
-  view.set(known === undefined ? node : { ...node, free: known.free })
+/** OL5. Whoever answers again is let in by the next tick. */
+function suspect(
+  turn: Turn,
+  { view, shunned }: ClusterState,
+  suspected: ReadonlySet<string>,
+): void {
+  for (const nodeId of suspected) {
+    shunned.set(nodeId, Infinity)
+    view.setAside(nodeId)
+  }
+  for (const [nodeId, untilMs] of shunned) {
+    if (untilMs !== Infinity || suspected.has(nodeId)) continue
+    shunned.set(nodeId, turn.nowMs)
+    wakeBy(turn, turn.nowMs)
+  }
 }
 
 function refuseWhatFitsNowhere(turn: Turn): void {

@@ -113,8 +113,8 @@ export interface ClusterState {
   /** With this node as the preferred one; the nodes that work may go to. */
   readonly view: ClusterView
   readonly random: Pick<Random, 'next'>
-  /** Nodes that are left alone for a while, and what they said that they have free. */
-  readonly shunned: Map<string, { readonly untilMs: number; readonly free: ResourceSet }>
+  /** Nodes that are set aside in the view, and until when; those suspected to be gone: Infinity. */
+  readonly shunned: Map<string, number>
 }
 
 /** STARTING until it said hello. EXITING: told to, and killed at exitByMs. */

@@ -175,8 +175,12 @@ export type RayletEvent = { readonly nowMs: number } & (
   | ({ readonly kind: 'leaseLapsed'; readonly nodeId: string } & PeerRayletNotices['leaseLapsed'])
   /** The connection by which this node asked that one has closed. */
   | { readonly kind: 'nodeLost'; readonly nodeId: string }
-  /** The other nodes that work may go to. */
-  | { readonly kind: 'nodes'; readonly nodes: readonly NodeView[] }
+  /** The other nodes that are alive, and those of them that do not answer this one now. */
+  | {
+      readonly kind: 'nodes'
+      readonly nodes: readonly NodeView[]
+      readonly suspected: ReadonlySet<string>
+    }
   | { readonly kind: 'load'; readonly load: NodeLoad }
   | {
       readonly kind: 'leasesAsked'

@@ -6,6 +6,8 @@
 //   CV1. A ranking gives what sorting all nodes anew would give (test: against a reference).
 //   CV2. A ranking catches up on the nodes that changed since it was asked last, when it is asked.
 //   CV3. At most SHAPES_MAX shapes are ranked; the one that was asked longest ago is forgotten.
+//   CV4. A node that is set aside stays in the view and counts as full, whatever is said of it,
+//        until it is let in again: what fits only there waits for it.
 // Source: Ray cluster_resource_manager.h; design 6.
 import { fits, type ResourceSet } from '../common/resources.ts'
 import { RankedNodes, type Shape } from './ranked-nodes.ts'
@@ -43,6 +45,8 @@ export class ClusterView {
   readonly preferredId: string | undefined
   readonly #nodes = new Map<string, NodeView>()
   readonly #loads = new Map<string, { readonly epoch: number; readonly version: number }>()
+  /** CV4: what the nodes that are set aside have free. */
+  readonly #aside = new Map<string, ResourceSet>()
   /** In the order in which they were asked last. */
   readonly #ranked = new Map<string, RankedNodes>()
 
@@ -65,13 +69,36 @@ export class ClusterView {
 
   /** Add a node, or replace what is known of it. */
   set(node: NodeView): void {
-    this.#nodes.set(node.nodeId, node)
-    this.#changed(node.nodeId)
+    const { nodeId } = node
+    const isAside = this.#aside.has(nodeId)
+    if (isAside) this.#aside.set(nodeId, node.free)
+    this.#nodes.set(nodeId, isAside ? { ...node, free: {} } : node)
+    this.#changed(nodeId)
+  }
+
+  /** The same, but for what is free there: that is known better by what the node itself says. */
+  refresh(node: NodeView): void {
+    this.set({ ...node, free: this.#known(node.nodeId)?.free ?? node.free })
+  }
+
+  /** CV4. A node that is not in the view is none to set aside. */
+  setAside(nodeId: string): void {
+    const node = this.#nodes.get(nodeId)
+    if (node === undefined || this.#aside.has(nodeId)) return
+    this.#aside.set(nodeId, node.free)
+    this.set(node)
+  }
+
+  /** The reverse: with what it has free by what was said of it meanwhile. */
+  letIn(nodeId: string): void {
+    const node = this.#known(nodeId)
+    if (this.#aside.delete(nodeId) && node !== undefined) this.set(node)
   }
 
   /** The node is gone: dead, or drained. */
   delete(nodeId: string): void {
     this.#loads.delete(nodeId)
+    this.#aside.delete(nodeId)
     if (this.#nodes.delete(nodeId)) this.#changed(nodeId)
   }
 
@@ -88,7 +115,7 @@ export class ClusterView {
 
   /** Count a demand as taken there until the node itself says more: it was asked to hold it. */
   take(nodeId: string, demand: ResourceSet): void {
-    const node = this.#nodes.get(nodeId)
+    const node = this.#known(nodeId)
     if (node === undefined) return
     const free: Record<string, number> = { ...node.free }
     for (const name in demand) free[name] = (free[name] ?? 0) - (demand[name] ?? 0)
@@ -97,7 +124,7 @@ export class ClusterView {
 
   /** The reverse: it holds the demand no more, by what is known here. */
   giveBack(nodeId: string, demand: ResourceSet): void {
-    const node = this.#nodes.get(nodeId)
+    const node = this.#known(nodeId)
     if (node === undefined) return
     const free: Record<string, number> = { ...node.free }
     for (const name in demand) {
@@ -115,6 +142,13 @@ export class ClusterView {
     this.#ranked.set(shape.key, ranked)
     ranked.catchUp(this.#nodes)
     return ranked
+  }
+
+  /** With what it has free, also while it is set aside. */
+  #known(nodeId: string): NodeView | undefined {
+    const node = this.#nodes.get(nodeId)
+    const free = this.#aside.get(nodeId)
+    return node === undefined || free === undefined ? node : { ...node, free }
   }
 
   #forgetOldest(): void {

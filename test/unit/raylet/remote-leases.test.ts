@@ -1,6 +1,7 @@
 // Leases over several nodes: real brains of homes and of those they ask.
 import { describe, expect, test } from 'vitest'
 import { toHex } from '../../../runtime/common/ids.ts'
+import type { ClassSpec } from '../../../runtime/protocol/messages.ts'
 import { units } from './brain.ts'
 import { SeveralBrains } from './several-brains.ts'
 
@@ -148,6 +149,68 @@ describe('a class that is bound to another node', () => {
     expect(brains.at(0).refused[0]).toContain('is bound to a node that cannot take it')
     brains.tick(1_000)
     expect(heldAt(brains)).toBe(1)
+  })
+})
+
+describe('OL5: a node that does not answer', () => {
+  const boundTo = (brains: SeveralBrains, index: number): Partial<ClassSpec> => ({
+    strategy: { kind: 'NODE_AFFINITY', nodeId: brains.at(index).id, soft: false },
+  })
+
+  test('is what fits only there waits for, also when asked for meanwhile', () => {
+    const brains = cpus(1, 4)
+    const demand = units({ CPU: 3 })
+    brains.driver('d')
+    brains.want('d', 2, { demand })
+    brains.suspect(1, true)
+    brains.driver('e')
+    brains.want('e', 1, { demand })
+    const [first = 0] = brains.at(0).held.keys()
+    brains.giveBack('d', first)
+    brains.tick(5_000)
+    expect(brains.at(0).refused).toEqual([])
+    expect(heldAt(brains)).toBe(0)
+    brains.suspect(1, false)
+    brains.tick(0)
+    expect(heldAt(brains)).toBe(1)
+  })
+
+  test('is what is bound there waits for', () => {
+    const brains = cpus(4, 1)
+    brains.driver('d')
+    brains.suspect(1, true)
+    brains.want('d', 1, boundTo(brains, 1))
+    brains.breakLink(1)
+    brains.tick(5_000)
+    expect(brains.at(0).refused).toEqual([])
+    brains.suspect(1, false)
+    brains.tick(0)
+    expect(heldAt(brains)).toBe(1)
+  })
+
+  test('is asked for nothing that fits elsewhere, whatever is given back there', () => {
+    const brains = cpus(1, 2)
+    brains.driver('d')
+    brains.want('d', 3)
+    brains.suspect(1, true)
+    const remote = [...brains.at(0).state.remoteLeases.keys()]
+    const before = brains.askedCount
+    for (const leaseId of remote) brains.giveBack('d', leaseId)
+    brains.tick(5_000)
+    expect(brains.askedCount).toBe(before)
+    brains.suspect(1, false)
+    brains.tick(0)
+    expect(heldAt(brains)).toBe(3)
+  })
+
+  test('fails what fits only there once it is dead', () => {
+    const brains = cpus(1, 4)
+    brains.driver('d')
+    brains.suspect(1, true)
+    brains.want('d', 1, { demand: units({ CPU: 3 }) })
+    expect(brains.at(0).refused).toEqual([])
+    brains.die(1)
+    expect(brains.at(0).refused[0]).toContain('can never run here')
   })
 })
 

@@ -37,6 +37,7 @@ export class SeveralBrains {
   hopsMax = 0
   #request = 0
   readonly #inbox: (() => void)[] = []
+  readonly #suspected = new Set<number>()
 
   constructor(options: readonly NodeOptions[]) {
     const random = seededRandom(5)
@@ -112,6 +113,14 @@ export class SeveralBrains {
     this.settle()
   }
 
+  /** To the others, that node seems to be gone, or answers again. */
+  suspect(index: number, suspected: boolean): void {
+    if (suspected) this.#suspected.add(index)
+    else this.#suspected.delete(index)
+    this.#tellNodes()
+    this.settle()
+  }
+
   tick(byMs: number): void {
     this.nowMs += byMs
     for (const node of this.nodes) if (!node.cut) this.send(node, { kind: 'tick' })
@@ -146,6 +155,7 @@ export class SeveralBrains {
       this.send(node, {
         kind: 'nodes',
         nodes: nodes.map((view) => ({ ...view, free: view.totals })),
+        suspected: new Set([...this.#suspected].map((index) => this.at(index).id)),
       })
     }
   }
