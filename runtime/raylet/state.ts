@@ -355,8 +355,9 @@ export function createState(config: NodeConfig, cluster?: ClusterState): RayletS
     deadlockCheckAtMs: undefined,
     collectNotBeforeMs: 0,
     deadlockLookedAtMs: Infinity,
-    leaseUntilMs: Infinity,
-    fenced: false,
+    // A node of several grants nothing before the GCS has confirmed it once.
+    leaseUntilMs: cluster === undefined ? Infinity : -Infinity,
+    fenced: cluster !== undefined,
     draining: false,
     leaving: false,
   }

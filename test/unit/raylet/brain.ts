@@ -23,7 +23,7 @@ import type {
   WorkerExit,
 } from '../../../runtime/protocol/messages.ts'
 import { check } from '../../../runtime/raylet/check.ts'
-import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
+import { createState, type ClusterState, type RayletState } from '../../../runtime/raylet/state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
 import type { RayletEffect, RayletEvent } from '../../../runtime/raylet/turn.ts'
 import { aJob } from '../../support/a-driver.ts'
@@ -93,6 +93,8 @@ export interface BrainOptions {
   readonly workersMax?: number
   readonly owned?: boolean
   readonly labels?: Readonly<Record<string, string>>
+  /** Given: this node is one of several. */
+  readonly cluster?: ClusterState
 }
 
 export class Brain {
@@ -103,7 +105,7 @@ export class Brain {
 
   constructor(options: BrainOptions = {}) {
     const totals = units(options.resources ?? { CPU: 2 })
-    this.state = createState({
+    const config = {
       nodeId: NODE_ID,
       epoch: 1,
       totals,
@@ -112,7 +114,8 @@ export class Brain {
       workersMax: options.workersMax ?? 64,
       owned: options.owned ?? false,
       isGcsHost: true,
-    })
+    }
+    this.state = createState(config, options.cluster)
   }
 
   /** One step, then check(). */

@@ -1,6 +1,8 @@
 // Leases: who gets a worker, in which turn, and what is asked back.
 import { describe, expect, test } from 'vitest'
 import type { ActorId, JobId, WorkerId } from '../../../runtime/common/ids.ts'
+import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
+import { seededRandom } from '../../support/seeded.ts'
 import { aBusyNode, Brain, grantsOf, hexNodeId, units } from './brain.ts'
 
 describe('leases', () => {
@@ -41,6 +43,17 @@ describe('leases', () => {
     brain.nowMs = 60_000
     expect(brain.state.leases.size).toBe(1) // what runs goes on
     expect(grantsOf(brain.send({ kind: 'confirmed', untilMs: 75_000 }))).toEqual([2])
+  })
+
+  test('GL1: one of several nodes grants nothing before the GCS has confirmed it once', () => {
+    const [nodeId, totals] = [hexNodeId(), units({ CPU: 2 })]
+    const view = new ClusterView([{ nodeId, totals, free: totals, labels: {} }], nodeId)
+    const cluster = { view, random: seededRandom(1), shunned: new Map() }
+    const brain = aBusyNode({ resources: { CPU: 2 }, cluster })
+    brain.want('driver1', 0, 1, {})
+    expect(brain.state.leases.size).toBe(0)
+    brain.send({ kind: 'confirmed', untilMs: 15_000 })
+    expect(brain.state.leases.size).toBe(1)
   })
 
   test('a returned lease frees its resources and its worker serves the next class', () => {
