@@ -117,6 +117,8 @@ export class Submitter {
   leaseBroken(message: ClientNotices['leaseBroken']): void {
     const lease = this.#deps.leases.broken(message.leaseId)
     if (lease === undefined) return
+    // Nobody may be left at a lost node who closes it.
+    if (message.exit.cause === 'NODE_LOST') lease.peer.channel?.close()
     // What its worker said last is read first; its connection ends with it.
     lease.peer.whenClosed(() => {
       this.#settle(lease, message)
