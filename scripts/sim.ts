@@ -4,12 +4,17 @@
 // Ends with 1 when a seed fails, or when as many seeds as hit every probe left one out; with 2 when
 // it cannot be run as asked.
 import { parseArgs } from 'node:util'
-import { type Plant, PLANTED_BUGS } from '../test/sim/planted-bugs.ts'
-import { Probes, SEEDS_THAT_HIT_EVERY_PROBE } from '../test/sim/probes.ts'
-import { runSeed, runTwice, type RunOptions, type RunResult } from '../test/sim/run.ts'
+import { NODES_PLANTED_BUGS } from '../test/sim/nodes/planted-bugs.ts'
+import { runNodesSeed } from '../test/sim/nodes/run.ts'
+import { PLANTED_BUGS } from '../test/sim/planted-bugs.ts'
+import { NODES_PROBES, Probes, SEEDS_THAT_HIT_EVERY_PROBE } from '../test/sim/probes.ts'
+import { runSeed, twice, type RunResult } from '../test/sim/run.ts'
 
 interface SimOptions {
-  readonly run: RunOptions
+  readonly run: (seed: number, keepsLines: boolean) => Promise<RunResult<unknown>>
+  /** The ones that the seeds must hit. */
+  readonly probes: Probes
+  readonly faultless: boolean
   /** The one to replay. */
   readonly seed: number | undefined
   readonly story: string | undefined
@@ -29,11 +34,13 @@ function parseSimOptions(): SimOptions {
       story: { type: 'string' },
       faultless: { type: 'boolean', default: false },
       plant: { type: 'string' },
+      nodes: { type: 'boolean', default: false },
     },
   })
-  const { faultless, story, plant, seed } = values
+  const { faultless, story, plant, seed, nodes } = values
   return {
-    run: { faultless, ...(plant === undefined ? {} : { plant: plantedBug(plant) }) },
+    ...(nodes ? severalNodes(faultless, plant) : oneNode(faultless, plant)),
+    faultless,
     seed: seed === undefined ? undefined : wholeNumber('--seed', seed, 0),
     story,
     from: wholeNumber('--from', values.from, 0),
@@ -41,10 +48,30 @@ function parseSimOptions(): SimOptions {
   }
 }
 
-function plantedBug(name: string): Plant {
-  const plant = Object.hasOwn(PLANTED_BUGS, name) ? PLANTED_BUGS[name] : undefined
+type Simulated = Pick<SimOptions, 'run' | 'probes'>
+
+function oneNode(faultless: boolean, plantName: string | undefined): Simulated {
+  const plant = plantedBug(PLANTED_BUGS, plantName)
+  return {
+    probes: new Probes(),
+    run: (seed, keepsLines) => runSeed(seed, { faultless, keepsLines, ...(plant && { plant }) }),
+  }
+}
+
+function severalNodes(faultless: boolean, plantName: string | undefined): Simulated {
+  const plant = plantedBug(NODES_PLANTED_BUGS, plantName)
+  return {
+    probes: new Probes(NODES_PROBES),
+    run: (seed, keepsLines) =>
+      runNodesSeed(seed, { faultless, keepsLines, ...(plant && { plant }) }),
+  }
+}
+
+function plantedBug<T>(bugs: Readonly<Record<string, T>>, name: string | undefined): T | undefined {
+  if (name === undefined) return undefined
+  const plant = Object.hasOwn(bugs, name) ? bugs[name] : undefined
   if (plant !== undefined) return plant
-  const names = Object.keys(PLANTED_BUGS).map((each) => `  ${each}\n`)
+  const names = Object.keys(bugs).map((each) => `  ${each}\n`)
   throw new Error(`--plant takes one of these bugs, not '${name}':\n${names.join('')}`.trimEnd())
 }
 
@@ -56,7 +83,7 @@ function wholeNumber(option: string, text: string, min: number): number {
 
 /** @returns whether the seed ended well. */
 async function replay(seed: number, { run, story }: SimOptions): Promise<boolean> {
-  const result = await runSeed(seed, { ...run, keepsLines: true })
+  const result = await run(seed, true)
   for (const line of result.lines) if (story === undefined || line.includes(story)) print(line)
   print(JSON.stringify(result.plan))
   print(verdict(result))
@@ -67,14 +94,13 @@ async function replay(seed: number, { run, story }: SimOptions): Promise<boolean
 }
 
 /** @returns whether all seeds ended well, and did not leave out a fault. */
-async function sweep({ run, from, seedCount }: SimOptions): Promise<boolean> {
+async function sweep({ run, probes, faultless, from, seedCount }: SimOptions): Promise<boolean> {
   const startedAtMs = performance.now()
-  const probes = new Probes()
   let failedCount = 0
   let eventCount = 0
   let virtualMs = 0
   for (let seed = from; seed < from + seedCount; seed += 1) {
-    const result = await runTwice(seed, run)
+    const result = await twice(() => run(seed, false))
     eventCount += result.eventCount
     virtualMs += result.virtualMs
     probes.add(result.probes)
@@ -88,7 +114,7 @@ async function sweep({ run, from, seedCount }: SimOptions): Promise<boolean> {
       `events in ${seconds.toFixed(1)} s, ` +
       `${((2 * virtualMs) / 1000 / seconds).toFixed(0)} times real time`,
   )
-  if (run.faultless === true) return failedCount === 0
+  if (faultless) return failedCount === 0
   const neverHit = probes.neverHit()
   for (const probe of neverHit) print(`never hit: ${probe}`)
   const hitsEnough = neverHit.length === 0 || seedCount < SEEDS_THAT_HIT_EVERY_PROBE
@@ -96,7 +122,7 @@ async function sweep({ run, from, seedCount }: SimOptions): Promise<boolean> {
   return failedCount === 0 && hitsEnough
 }
 
-function verdict({ seed, hash, failure, eventCount, virtualMs }: RunResult): string {
+function verdict({ seed, hash, failure, eventCount, virtualMs }: RunResult<unknown>): string {
   const ran = `${String(eventCount)} events, ${(virtualMs / 1000).toFixed(1)} virtual seconds`
   return `seed ${String(seed)} ${hash} (${ran}): ${failure?.message ?? 'ok'}`
 }

@@ -1,6 +1,7 @@
 // The network and the local sockets of a simulated run: the Transport port with latency, and stalls
-// per pair of processes. A connection never loses or reorders, as streams do not: what was sent
-// arrives in order, if late. Connections overtake each other.
+// per pair of processes or of machines. A connection never loses or reorders, as streams do not:
+// what was sent arrives in order, if late, unless the connection breaks. Connections overtake each
+// other.
 //   N-invariants of connection.ts: frames whole and in order (N1), onClose once per side (N2).
 import { crc32 } from 'node:zlib'
 import {
@@ -25,10 +26,10 @@ export interface LinkQuality {
   readonly spikeMs: number
 }
 
-class End implements Connection {
+export class End implements Connection {
   readonly process: SimProcess
   readonly label: string
-  peer: End | undefined
+  far: End | undefined
   inFlightBytes = 0
   readonly #network: SimNetwork
   #events: ConnectionEvents | undefined
@@ -45,12 +46,12 @@ class End implements Connection {
   }
 
   get bufferedBytes(): number {
-    return this.peer?.inFlightBytes ?? 0
+    return this.far?.inFlightBytes ?? 0
   }
 
   send(frame: Buffer): void {
-    if (this.#closed || this.peer === undefined || !this.process.alive) return
-    this.peer.#arrive(frame.subarray(FRAME_HEADER_BYTES), this.process)
+    if (this.#closed || this.far === undefined || !this.process.alive) return
+    this.far.#arrive(frame.subarray(FRAME_HEADER_BYTES), this.process)
   }
 
   start(events: ConnectionEvents): void {
@@ -67,7 +68,19 @@ class End implements Connection {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.peer?.finish(this.process)
+    this.far?.finish(this.process)
+    this.#giveUpOnSilence()
+  }
+
+  /** As the adapter of sockets does: a machine that is not heard of closes nothing in turn. */
+  #giveUpOnSilence(): void {
+    const { far, process } = this
+    if (far === undefined || this.#network.heldUntilMs(process, far.process) < process.nowMs) return
+    process.later(SILENCE_MS, `gives up ${this.label}`, () => {
+      if (this.#told) return
+      this.#told = true
+      this.#events?.onClose()
+    })
   }
 
   /** Nothing keeps a simulated process alive but the simulation. */
@@ -84,7 +97,17 @@ class End implements Connection {
     if (this.#told) return
     this.#closed = true
     this.#told = true
-    this.peer?.finish(this.process)
+    this.far?.finish(this.process)
+  }
+
+  /** The connection is lost, as by a reset: nothing more is sent or heard at this end. */
+  breaks(): void {
+    if (this.#told) return
+    this.#closed = true
+    this.#told = true
+    const error = Object.assign(new Error(`${this.label} was reset`), { code: 'ECONNRESET' })
+    const tell = this.#onceStarted(() => this.#events?.onClose(error))
+    this.process.later(0, `loses ${this.label}`, tell)
   }
 
   #arrive(body: Buffer, from: SimProcess): void {
@@ -127,6 +150,10 @@ class End implements Connection {
   }
 }
 
+/** As in connection-socket-system.ts. */
+const SILENCE_MS = 1_000
+const DIAL_MS_MAX = 20_000
+
 interface Listening {
   readonly process: SimProcess
   readonly onConnection: (connection: Connection) => void
@@ -140,8 +167,11 @@ export class SimNetwork {
   readonly #draw: Draw
   readonly #probes: Probes
   readonly #listening = new Map<string, Listening>()
+  /** Who ever listened where. */
+  readonly #hosts = new Map<string, SimProcess>()
   readonly #ends = new Map<SimProcess, Set<End>>()
   readonly #held = new Map<string, number>()
+  readonly #heldMachines = new Map<string, number>()
 
   constructor(parts: {
     readonly scheduler: Scheduler
@@ -168,8 +198,28 @@ export class SimNetwork {
     this.#held.set(pairOf(a, b), this.#scheduler.nowMs + forMs)
   }
 
+  /** The same for all processes of two machines; dials wait as well. */
+  holdMachines(a: string, b: string, forMs: number): void {
+    const pair = machinesOf({ name: a }, { name: b })
+    const untilMs = this.#scheduler.nowMs + forMs
+    this.#heldMachines.set(pair, Math.max(untilMs, this.#heldMachines.get(pair) ?? 0))
+  }
+
+  /** Every connection between the two breaks. */
+  cut(a: SimProcess, b: SimProcess): void {
+    for (const end of [...this.#endsOf(a)]) {
+      if (end.far?.process !== b) continue
+      end.breaks()
+      end.far.breaks()
+    }
+  }
+
   heldUntilMs(a: SimProcess, b: SimProcess): number {
-    return this.#held.get(pairOf(a, b)) ?? 0
+    return Math.max(this.#held.get(pairOf(a, b)) ?? 0, this.#machinesHeldUntilMs(a, b))
+  }
+
+  #machinesHeldUntilMs(a: SimProcess, b: SimProcess): number {
+    return this.#heldMachines.get(machinesOf(a, b)) ?? 0
   }
 
   transport(process: SimProcess): Transport {
@@ -186,6 +236,7 @@ export class SimNetwork {
   ): ReturnType<Transport['listen']> {
     if (this.#listening.has(address)) return Promise.reject(new Error(`${address} is taken`))
     this.#listening.set(address, { process, onConnection })
+    this.#hosts.set(address, process)
     process.whenEnded(() => {
       this.#listening.delete(address)
     })
@@ -199,17 +250,26 @@ export class SimNetwork {
 
   #connect(process: SimProcess, address: string): Promise<Connection> {
     this.dialled.push(address)
+    const to = this.#hosts.get(address)
+    const heldMs = to === undefined ? 0 : this.#machinesHeldUntilMs(process, to) - process.nowMs
     return new Promise((resolve, reject) => {
-      process.later(this.latency(), `connects to ${address}`, () => {
+      if (heldMs > DIAL_MS_MAX) {
+        process.later(DIAL_MS_MAX, `gives up dialling ${address}`, () => {
+          reject(Object.assign(new Error(`${address} is silent`), { code: 'ETIMEDOUT' }))
+        })
+        return
+      }
+      process.later(Math.max(heldMs, this.latency()), `connects to ${address}`, () => {
         const listening = this.#listening.get(address)
         if (listening === undefined) {
-          reject(new Error(`nothing listens at ${address}`))
+          const error = new Error(`nothing listens at ${address}`)
+          reject(Object.assign(error, { code: 'ECONNREFUSED' }))
           return
         }
         const near = this.#end(process, `${address}>`)
         const far = this.#end(listening.process, `${address}<${process.name}`)
-        near.peer = far
-        far.peer = near
+        near.far = far
+        far.far = near
         listening.process.later(0, `accepts ${process.name}`, () => {
           listening.onConnection(far)
         })
@@ -239,3 +299,9 @@ export class SimNetwork {
 }
 
 const pairOf = (a: SimProcess, b: SimProcess): string => [a.name, b.name].sort().join(' ')
+
+/** A process is named after its machine: `machine` or `machine/process`. */
+export const machineOf = ({ name }: Pick<SimProcess, 'name'>): string => name.split('/')[0] ?? name
+
+const machinesOf = (a: Pick<SimProcess, 'name'>, b: Pick<SimProcess, 'name'>): string =>
+  [machineOf(a), machineOf(b)].sort().join(' ')

@@ -24,7 +24,7 @@ import type { World } from './world.ts'
 export type Plant = (world: World) => () => void
 
 /** Puts another member in the place of a real one. */
-function swap<T extends object, K extends keyof T>(
+export function swap<T extends object, K extends keyof T>(
   owner: T,
   name: K,
   make: (real: T[K]) => T[K],

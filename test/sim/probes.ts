@@ -22,13 +22,41 @@ const PROBES = [
   'the GCS is away',
 ] as const
 
+/** Of a run of several nodes. */
+export const NODES_PROBES = [
+  'a frame is late',
+  'a connection between nodes breaks',
+  'two nodes are cut off from each other',
+  'a node is cut off from the GCS',
+  'a node is cut off from all others',
+  'a partition of 5 s',
+  'a raylet is killed',
+  'a machine loses its power',
+  'a node is paused within its lease',
+  'a node is paused past its lease',
+  'a dead node starts anew',
+  'a node that was declared dead wakes up',
+  'a node is drained',
+  'the GCS is away',
+  'the GCS is away for longer than a lease',
+  'a task ran on another node',
+  'a storage call fails',
+  'a storage call is executed and fails',
+  'a storage call is lost',
+] as const
+
 /** Of fewer seeds, chance may leave a probe out. */
 export const SEEDS_THAT_HIT_EVERY_PROBE = 200
 
-export type Probe = (typeof PROBES)[number]
+export type Probe = (typeof PROBES)[number] | (typeof NODES_PROBES)[number]
 
 export class Probes {
-  readonly counts = new Map<Probe, number>(PROBES.map((probe) => [probe, 0]))
+  readonly counts: Map<Probe, number>
+
+  /** @param expected  those that a set of runs must hit. */
+  constructor(expected: readonly Probe[] = PROBES) {
+    this.counts = new Map(expected.map((probe) => [probe, 0]))
+  }
 
   hit(probe: Probe): void {
     this.counts.set(probe, (this.counts.get(probe) ?? 0) + 1)
@@ -42,6 +70,6 @@ export class Probes {
   }
 
   neverHit(): Probe[] {
-    return PROBES.filter((probe) => this.counts.get(probe) === 0)
+    return [...this.counts].flatMap(([probe, count]) => (count === 0 ? [probe] : []))
   }
 }

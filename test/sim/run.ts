@@ -23,12 +23,12 @@ export interface RunOptions {
   readonly keepsLines?: boolean
 }
 
-export interface RunResult {
+export interface RunResult<P = Plan> {
   readonly seed: number
   readonly hash: string
   readonly eventCount: number
   readonly virtualMs: number
-  readonly plan: Plan
+  readonly plan: P
   readonly probes: Probes
   readonly failure: SimulationFailure | undefined
   readonly lines: readonly string[]
@@ -68,9 +68,13 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
  * Runs a seed twice, for the trace must be the same.
  * @returns the first run; it has failed when the second differs.
  */
-export async function runTwice(seed: number, options: RunOptions = {}): Promise<RunResult> {
-  const first = await runSeed(seed, options)
-  const second = await runSeed(seed, options)
+export function runTwice(seed: number, options: RunOptions = {}): Promise<RunResult> {
+  return twice(() => runSeed(seed, options))
+}
+
+export async function twice<P>(run: () => Promise<RunResult<P>>): Promise<RunResult<P>> {
+  const first = await run()
+  const second = await run()
   if (first.hash === second.hash) return first
   const why = first.failure === undefined ? '' : `; the first: ${first.failure.message}`
   const what = `the second run differs, ${second.hash}${why}`
@@ -94,16 +98,37 @@ export async function runWorld(
   draw: Draw,
   play: Play,
 ): Promise<SimulationFailure | undefined> {
+  let unplant: (() => void) | undefined
+  const unplantAny = (): void => unplant?.()
+  return await enclosed(
+    world,
+    () => unplantAny,
+    async () => {
+      const node = await world.startNode('node1')
+      unplant = play.plant?.(world)
+      await live(world, draw, { node, play })
+      await rest(world)
+      await leave(world)
+    },
+  )
+}
+
+/**
+ * Nothing of a run gets out, and nothing of the world gets in.
+ * @param plant  plants a bug; returns what undoes it.
+ * @returns what it failed with, if it did; bugs of the simulation itself are thrown.
+ */
+export async function enclosed(
+  world: World,
+  plant: (() => () => void) | undefined,
+  run: () => Promise<void>,
+): Promise<SimulationFailure | undefined> {
   const endHearing = hearRejections(world)
   const untrap = setTraps()
   const unpool = withoutBufferPool()
-  let unplant: (() => void) | undefined
+  const unplant = plant?.()
   try {
-    const node = await world.startNode('node1')
-    unplant = play.plant?.(world)
-    await live(world, draw, { node, play })
-    await rest(world)
-    await leave(world)
+    await run()
     return undefined
   } catch (error) {
     if (error instanceof SimulationFailure) return error

@@ -2,7 +2,7 @@
 // A node is a raylet process with an arena, a disk and its workers; nodes share one network and one
 // GCS storage. Everything that is random comes from the seed.
 import { silentLog } from '../../runtime/common/log.ts'
-import { newJobId, newWorkerId, toHex } from '../../runtime/common/ids.ts'
+import { newJobId, newWorkerId, toHex, type NodeId } from '../../runtime/common/ids.ts'
 import { systemHash } from '../../runtime/common/random-system.ts'
 import { nodeResourcesOf } from '../../runtime/common/resource-demand.ts'
 import { systemContext } from '../../runtime/core-worker/context-system.ts'
@@ -11,8 +11,10 @@ import { registry } from '../../runtime/core-worker/registry-system.ts'
 import { startCoreWorker, type StartDeps } from '../../runtime/core-worker/start.ts'
 import { systemStackView } from '../../runtime/core-worker/stack-view-loader.ts'
 import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
+import type { Storage } from '../../runtime/gcs/storage.ts'
 import { ObjectStore } from '../../runtime/objects/store.ts'
 import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
+import type { ClusterPorts } from '../../runtime/raylet/cluster-member.ts'
 import { Raylet } from '../../runtime/raylet/raylet.ts'
 import { aJob, deafNotices } from '../support/a-driver.ts'
 import { SimCollector } from './collector.ts'
@@ -25,7 +27,7 @@ import type { Plan } from './plan.ts'
 import { Probes } from './probes.ts'
 import { SimProcess } from './process.ts'
 import { Scheduler } from './scheduler.ts'
-import { simStorage } from './storage.ts'
+import { simStorage, type StorageQuality } from './storage.ts'
 
 export interface SimNode {
   readonly name: string
@@ -38,6 +40,16 @@ export interface SimNode {
   readonly workers: SimWorker[]
 }
 
+/** What a node of several has beside its own. */
+export interface NodeOfSeveral {
+  readonly nodeId: NodeId
+  readonly epoch: number
+  readonly cluster: ClusterPorts
+  readonly storage: Storage
+  /** Of its own way to the storage. */
+  readonly quality: StorageQuality
+}
+
 export interface SimDriver {
   readonly process: SimProcess
   readonly core: CoreWorker
@@ -46,7 +58,7 @@ export interface SimDriver {
 
 export class World {
   readonly scheduler = new Scheduler()
-  readonly probes = new Probes()
+  readonly probes: Probes
   readonly network: SimNetwork
   readonly storage = new MemoryStorage()
   readonly nodes: SimNode[] = []
@@ -63,8 +75,9 @@ export class World {
   keepCount = 0
   readonly #byPid = new Map<number, SimProcess>()
 
-  constructor(draw: Draw, plan: Plan) {
+  constructor(draw: Draw, plan: Plan, probes = new Probes()) {
     this.#draw = draw
+    this.probes = probes
     this.plan = plan
     this.network = new SimNetwork({
       scheduler: this.scheduler,
@@ -122,10 +135,14 @@ export class World {
     return collector
   }
 
-  /** A node of its own; resolves when drivers may connect. */
-  async startNode(name: string): Promise<SimNode> {
+  /**
+   * A node of its own; resolves when drivers may connect.
+   * @param oneOf  what makes it one of several.
+   */
+  async startNode(name: string, oneOf?: (process: SimProcess) => NodeOfSeveral): Promise<SimNode> {
     const { plan, probes, scheduler } = this
     const process = this.newProcess(name)
+    const several = oneOf?.(process)
     const draw = this.#draw.fork(name)
     const arena = new SimArena(scheduler, draw.fork('arena'), plan.arenaBytes)
     const disk = new SimDisk(process, { draw: draw.fork('disk'), probes, quality: plan.disk })
@@ -154,11 +171,12 @@ export class World {
           const place = { kind: 'shm', path: name, sizeBytes: plan.arenaBytes } as const
           return Promise.resolve({ store, arena: place })
         },
-        storage: simStorage(process, this.storage, {
+        storage: simStorage(process, several?.storage ?? this.storage, {
           draw: draw.fork('storage'),
           probes,
-          quality: plan.storage,
+          quality: several?.quality ?? plan.storage,
         }),
+        ...(several && { cluster: several.cluster }),
         clock: process.clock,
         random: draw.fork('raylet'),
         hash: systemHash,
@@ -175,13 +193,14 @@ export class World {
         }),
         workersMax: plan.workersMax,
         owned: false,
-        epoch: 1,
+        ...(several && { nodeId: several.nodeId }),
+        epoch: several?.epoch ?? 1,
         pid: process.pid,
       },
     )
-    await raylet.start()
     const made = Object.assign(node, { raylet, workers, store: undefined }) as SimNode
     this.nodes.push(made)
+    await raylet.start()
     return made
   }
 

@@ -1,0 +1,96 @@
+// What must be true of a cluster of several nodes after every event, and once faults have ended.
+//   ND1, ND2, GL1, GL2, WA1  of rows as they are written: witness.ts
+//   ND2   who is over hands out nothing: its lease has ended, and it grants none
+//   GL1   nothing is granted once the lease has ended
+//   DR1   nothing is granted by a node that drains
+//   I9    all who are there know the same of each other, may lease, and tasks end well
+import { toHex } from '../../../runtime/common/ids.ts'
+import { checkAfterEvent } from '../invariants.ts'
+import type { SimProcess } from '../process.ts'
+import type { Cluster } from './cluster.ts'
+import type { SimMember } from './member.ts'
+
+export function checkCluster(cluster: Cluster, process: SimProcess | undefined): void {
+  const { world, witness } = cluster
+  checkAfterEvent(world, process)
+  for (const member of cluster.members) {
+    if (!member.process.alive || !member.started) continue
+    checkLease(cluster, member, witness.isOver(member))
+    if (member.process === process) checkGrants(cluster, member)
+  }
+}
+
+function checkLease({ world }: Cluster, member: SimMember, isOver: boolean): void {
+  const { state } = member.node?.raylet ?? {}
+  if (state === undefined || state.leaving) return
+  const leftMs = state.leaseUntilMs - member.process.clock.monotonicMs()
+  if (leftMs === Infinity) world.scheduler.fail(`GL1: the lease of ${member.machine} never ends`)
+  if (isOver && leftMs > 0) {
+    const what = `${member.machine} is over, and has a lease for ${leftMs.toFixed(0)} ms more`
+    world.scheduler.fail(`ND2: ${what}`)
+  }
+}
+
+/** Of all that it granted in the event that has just ended. */
+function checkGrants({ world }: Cluster, member: SimMember): void {
+  const { state } = member.node?.raylet ?? {}
+  if (state === undefined) return
+  if (state.remoteLeases.size > 0) world.probes.hit('a task ran on another node')
+  const { wasDraining } = member
+  member.wasDraining = state.draining
+  if (state.nextLeaseId <= member.leaseSeen + 1) return
+  const granted = [...state.leases.keys()].some((leaseId) => leaseId > member.leaseSeen)
+  member.leaseSeen = state.nextLeaseId - 1
+  if (!granted) return
+  if (state.fenced) world.scheduler.fail(`GL1: ${member.machine} grants after its lease`)
+  if (wasDraining) world.scheduler.fail(`DR1: ${member.machine} drains, and grants`)
+  if (member.process.clock.monotonicMs() >= state.leaseUntilMs) {
+    world.scheduler.fail(`GL1: ${member.machine} grants without a lease`)
+  }
+}
+
+/** I9. @returns what is not as it must be once all is well again. */
+export function notHealed(cluster: Cluster, sinceMs: number): string[] {
+  const serving = cluster.serving()
+  const found: string[] = []
+  const expected = serving.filter((member) => !member.drained)
+  for (const member of cluster.newest()) {
+    const row = cluster.witness.rows.get(member.nodeId)
+    const mustBeDead = !member.process.alive
+    if (mustBeDead && row?.state !== 'DEAD') found.push(`${member.machine} is not declared dead`)
+    if (!mustBeDead && !member.isServing) found.push(`${member.machine} lives, and does not serve`)
+  }
+  if (serving.length < cluster.plan.wellMin) found.push(`${String(serving.length)} nodes serve`)
+  for (const member of expected) found.push(...notHealedAt(cluster, member, sinceMs))
+  return found
+}
+
+function notHealedAt(cluster: Cluster, member: SimMember, sinceMs: number): string[] {
+  const { machine, node, process, goodAtMs } = member
+  const found = unknownTo(cluster, member)
+  const { state } = node?.raylet ?? {}
+  if (state === undefined) return found
+  const others = cluster.serving().filter((other) => other !== member && !other.drained)
+  const seen = [...(state.cluster?.view.nodes() ?? [])].map(({ nodeId }) => nodeId)
+  const own = toHex(member.id)
+  const ids = seen.filter((id) => id !== own).sort()
+  const wanted = others.map(({ nodeId }) => nodeId).sort()
+  if (ids.join() !== wanted.join()) {
+    found.push(`${machine} would lease at ${ids.join()}, not at ${wanted.join()}`)
+  }
+  if (process.clock.monotonicMs() >= state.leaseUntilMs) found.push(`${machine} has no lease`)
+  if (goodAtMs < sinceMs) found.push(`no tasks of ${machine} end well`)
+  return found
+}
+
+/** What the GCS says of nodes, and it does not know. */
+function unknownTo({ witness }: Cluster, { machine, fence }: SimMember): string[] {
+  const found: string[] = []
+  for (const [nodeId, { epoch, state }] of witness.rows) {
+    const known = fence.rows.get(nodeId)
+    if (known?.epoch === epoch && known.state === state) continue
+    const shown = known === undefined ? 'nothing' : `epoch ${String(known.epoch)} ${known.state}`
+    found.push(`${machine} knows of ${nodeId} ${shown}, not epoch ${String(epoch)} ${state}`)
+  }
+  return found
+}

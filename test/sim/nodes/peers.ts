@@ -1,0 +1,70 @@
+// Connections between the raylets of a simulated cluster: the PeerTransport port on the simulated
+// network. Who is at the other end is certain, as certificates make it; whether that epoch may
+// still speak, both ends judge by the real rules of the hello.
+import { PROTOCOL_VERSION } from '../../../runtime/protocol/messages.ts'
+import {
+  nodeAddressOf,
+  showAddress,
+  type NodeIdentity,
+} from '../../../runtime/protocol/node-identity.ts'
+import { judgePeer, refusedError, type PeerRules } from '../../../runtime/protocol/peer-hello.ts'
+import type { PeerConnection, PeerTransport } from '../../../runtime/protocol/peer-transport.ts'
+import type { EpochFence } from '../../../runtime/raylet/epoch-fence.ts'
+import type { End, SimNetwork } from '../network.ts'
+import type { SimProcess } from '../process.ts'
+
+const PROTOCOL = { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION }
+
+export class SimPeers {
+  readonly #network: SimNetwork
+  readonly #rules = new Map<SimProcess, PeerRules>()
+  #nextPort = 1
+
+  constructor(network: SimNetwork) {
+    this.#network = network
+  }
+
+  transportOf(process: SimProcess, self: NodeIdentity, fence: EpochFence): PeerTransport {
+    const rules = { self, protocol: PROTOCOL, oldestEpoch: (id: string) => fence.oldestEpoch(id) }
+    this.#rules.set(process, rules)
+    const transport = this.#network.transport(process)
+    return {
+      listen: (_, onConnection) => {
+        const { nodeId, epoch } = self
+        const address = showAddress({ host: '127.0.0.1', port: this.#nextPort++, nodeId, epoch })
+        return transport.listen(address, (made) => {
+          const peer = this.#rulesOf(made as End).self
+          onConnection(asPeer(made as End, peer))
+        })
+      },
+      connect: async (address) => {
+        const made = (await transport.connect(address)) as End
+        const answerer = this.#rulesOf(made)
+        this.#judge(rules, answerer, address, made)
+        return asPeer(made, answerer.self)
+      },
+    }
+  }
+
+  #rulesOf({ far }: End): PeerRules {
+    const rules = far && this.#rules.get(far.process)
+    if (rules === undefined) throw new Error('no raylet is at the other end')
+    return rules
+  }
+
+  /** Each end judges the other. @throws PeerRefusedError */
+  #judge(dialler: PeerRules, answerer: PeerRules, address: string, made: End): void {
+    const to = nodeAddressOf(address)
+    const hello = { protocol: PROTOCOL, lane: 'control' } as const
+    const back = { ...hello, from: answerer.self, to: dialler.self }
+    const refusal =
+      judgePeer(answerer, { ...hello, from: dialler.self, to }, dialler.self) ??
+      judgePeer(dialler, back, answerer.self)
+    if (refusal === undefined) return
+    made.close()
+    throw refusedError(refusal)
+  }
+}
+
+const asPeer = (connection: End, peer: NodeIdentity): PeerConnection =>
+  Object.assign(connection, { peer, lane: 'control' as const })

@@ -1,0 +1,80 @@
+// What a seed draws for a cluster of several nodes: how many, how good its links and its way to the
+// GCS are, and which faults it will see. As in ../plan.ts, most seeds see a few kinds only.
+import type { Draw } from '../draw.ts'
+import { drawPlan, withoutFaults, type Plan } from '../plan.ts'
+
+export interface NodesPlan {
+  /** Of each node. */
+  readonly node: Plan
+  /** So many must be there and well at any time: each has two watchers at least. */
+  readonly wellMin: number
+  readonly nodeCount: number
+  /** Share of calls to the GCS that fail in ordinary times. */
+  readonly failChance: number
+  readonly faults: NodesFaultRates
+  /** No fault begins after that. */
+  readonly faultsEndMs: number
+}
+
+/** Mean virtual milliseconds between two of a fault; Infinity for never. */
+export interface NodesFaultRates {
+  readonly breakMs: number
+  readonly partitionMs: number
+  readonly pairCutMs: number
+  readonly isolateMs: number
+  readonly gcsCutMs: number
+  readonly outageMs: number
+  readonly killMs: number
+  readonly pauseMs: number
+  readonly drainMs: number
+}
+
+const WELL_MIN = 3
+const NEVER: NodesFaultRates = {
+  ...{ breakMs: Infinity, partitionMs: Infinity, pairCutMs: Infinity, isolateMs: Infinity },
+  ...{ gcsCutMs: Infinity, outageMs: Infinity, killMs: Infinity, pauseMs: Infinity },
+  drainMs: Infinity,
+}
+
+export function drawNodesPlan(draw: Draw): NodesPlan {
+  const rate = (chance: number, fromMs: number, toMs: number): number =>
+    draw.chance(chance) ? draw.between(fromMs, toMs) : Infinity
+  const calm = withoutFaults(drawPlan(draw.fork('node')))
+  const spikeChance = draw.chance(0.3) ? draw.between(0, 0.05) : 0
+  return {
+    node: {
+      ...calm,
+      cpus: draw.int(1, 2),
+      arenaBytes: 2 * 1024 * 1024,
+      resources: {},
+      link: {
+        ...{ latencyMs: draw.pick([0.1, 1, 20]), jitterMs: draw.pick([0.1, 2]) },
+        ...{ spikeChance, spikeMs: 400 },
+      },
+      storage: { latencyMs: draw.pick([0.5, 5, 50, 300]), failChance: 0 },
+    },
+    wellMin: WELL_MIN,
+    nodeCount: draw.int(WELL_MIN + 1, WELL_MIN + 3),
+    failChance: draw.chance(0.5) ? draw.between(0, 0.3) : 0,
+    faults: {
+      breakMs: rate(0.5, 2_000, 15_000),
+      partitionMs: rate(0.4, 5_000, 20_000),
+      pairCutMs: rate(0.4, 5_000, 20_000),
+      isolateMs: rate(0.3, 5_000, 30_000),
+      gcsCutMs: rate(0.4, 5_000, 20_000),
+      outageMs: rate(0.3, 10_000, 40_000),
+      killMs: rate(0.5, 10_000, 40_000),
+      pauseMs: rate(0.5, 5_000, 25_000),
+      drainMs: rate(0.3, 10_000, 40_000),
+    },
+    faultsEndMs: draw.between(30_000, 70_000),
+  }
+}
+
+/** The same cluster, and nothing goes wrong in it. */
+export const withoutNodesFaults = (plan: NodesPlan): NodesPlan => ({
+  ...plan,
+  node: { ...plan.node, link: { ...plan.node.link, spikeChance: 0 } },
+  failChance: 0,
+  faults: NEVER,
+})

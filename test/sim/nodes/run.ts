@@ -1,0 +1,71 @@
+// One run of one seed of a cluster of several nodes:
+//   1. all nodes start; drivers have tasks run while faults strike
+//   2. faults end; within HEAL_MS all know the same, every living node serves (I9)
+import { registry } from '../../../runtime/core-worker/registry-system.ts'
+import { Draw } from '../draw.ts'
+import { SimulationFailure } from '../failure.ts'
+import { Ledger } from '../ledger.ts'
+import { NODES_PROBES, Probes } from '../probes.ts'
+import { enclosed, type RunResult } from '../run.ts'
+import { World } from '../world.ts'
+import { setStage } from '../workload.ts'
+import { Cluster } from './cluster.ts'
+import { injectNodesFaults } from './faults.ts'
+import { checkCluster, notHealed } from './invariants.ts'
+import { drawNodesPlan, withoutNodesFaults, type NodesPlan } from './plan.ts'
+
+export interface NodesRunOptions {
+  /** Plants a bug; returns what undoes it. */
+  readonly plant?: () => () => void
+  readonly faultless?: boolean
+  readonly keepsLines?: boolean
+}
+
+/** Virtual time after the last fault: a node that died last has its lease and its restart. */
+const HEAL_MS = 75_000
+/** Tasks must have ended well so shortly before the end. */
+const GOOD_MS = 20_000
+
+export async function runNodesSeed(
+  seed: number,
+  options: NodesRunOptions = {},
+): Promise<RunResult<NodesPlan>> {
+  const draw = new Draw(`nodes ${String(seed)}`)
+  const drawn = drawNodesPlan(draw.fork('plan'))
+  const plan = options.faultless === true ? withoutNodesFaults(drawn) : drawn
+  const world = new World(draw, plan.node, new Probes(NODES_PROBES))
+  const { scheduler, probes } = world
+  if (options.keepsLines === true) scheduler.trace.lines = []
+  const failure = await enclosed(world, options.plant, () => live(world, draw, plan))
+  return {
+    seed,
+    hash: scheduler.trace.hash,
+    eventCount: scheduler.eventCount,
+    virtualMs: scheduler.nowMs,
+    plan,
+    probes,
+    failure,
+    lines: scheduler.trace.lines ?? [],
+  }
+}
+
+async function live(world: World, draw: Draw, plan: NodesPlan): Promise<void> {
+  const { scheduler } = world
+  const cluster = new Cluster(world, draw, plan)
+  const ledger = new Ledger(world)
+  setStage({ ledger, mayCrash: () => undefined, processOf: (pid) => world.processOf(pid) })
+  registry().currentCoreWorker = undefined
+  scheduler.afterEvent = (process) => {
+    checkCluster(cluster, process)
+  }
+  cluster.startAll()
+  injectNodesFaults(cluster, draw.fork('faults'))
+  cluster.lastsUntil(plan.faultsEndMs)
+  const untilHealed = (): number => cluster.troubleEndsMs + HEAL_MS
+  for (let untilMs = 0; untilMs < untilHealed();) {
+    untilMs = untilHealed()
+    await scheduler.run({ untilMs, done: () => false })
+  }
+  const found = notHealed(cluster, scheduler.nowMs - GOOD_MS)
+  if (found.length > 0) throw new SimulationFailure(`I9: ${found.join('; ')}`, scheduler.nowMs)
+}

@@ -1,0 +1,90 @@
+// What happens to the rows of nodes in the GCS, seen where they are written, and judged: a dead
+// epoch never lives again, an epoch has one holder, and nobody is declared dead who must not be.
+import type { Row, Storage, WriteOutcome } from '../../../runtime/gcs/storage.ts'
+import type { Scheduler } from '../scheduler.ts'
+import type { SimMember } from './member.ts'
+
+export interface SeenRow {
+  readonly epoch: number
+  readonly state: string
+  readonly heartbeat: number
+  readonly token: unknown
+}
+
+interface WitnessParts {
+  readonly scheduler: Scheduler
+  readonly memberOf: (nodeId: string, epoch: number) => SimMember | undefined
+}
+
+export class Witness {
+  /** The storage, watched. */
+  readonly storage: Storage
+  readonly rows = new Map<string, SeenRow>()
+  readonly #parts: WitnessParts
+
+  constructor(inner: Storage, parts: WitnessParts) {
+    this.#parts = parts
+    const watched = async (written: Promise<WriteOutcome>): Promise<WriteOutcome> => {
+      const outcome = await written
+      if (outcome.won) this.#saw(outcome.row)
+      return outcome
+    }
+    this.storage = {
+      get: (...args) => inner.get(...args),
+      putIf: (...args) => watched(inner.putIf(...args)),
+      update: (...args) => watched(inner.update(...args)),
+      delete: (...args) => inner.delete(...args),
+      query: (...args) => inner.query(...args),
+      append: (...args) => inner.append(...args),
+      transact: (...args) => inner.transact(...args),
+    }
+  }
+
+  /** Whether that epoch of the node has ended. */
+  isOver({ nodeId, epoch }: Pick<SimMember, 'nodeId' | 'epoch'>): boolean {
+    const row = this.rows.get(nodeId)
+    if (row === undefined) return false
+    return row.epoch > epoch || (row.epoch === epoch && row.state === 'DEAD')
+  }
+
+  #saw({ key, value }: Row): void {
+    if (!key.pk.startsWith('N#')) return
+    const nodeId = key.sk
+    const before = this.rows.get(nodeId)
+    const now: SeenRow = {
+      epoch: Number(value['epoch']),
+      state: String(value['state']),
+      heartbeat: Number(value['heartbeat']),
+      token: value['token'],
+    }
+    this.rows.set(nodeId, now)
+    if (before !== undefined) this.#judge(nodeId, before, now)
+    if (now.state !== 'DEAD' || before?.state === 'DEAD') return
+    this.#judgeDeath(nodeId, now.epoch, String(value['death']))
+  }
+
+  #judge(nodeId: string, before: SeenRow, now: SeenRow): void {
+    const who = `node ${nodeId} in epoch ${String(now.epoch)}`
+    const fail = (what: string): void => {
+      this.#parts.scheduler.fail(what)
+    }
+    if (now.epoch < before.epoch) fail(`ND2: ${who} comes after epoch ${String(before.epoch)}`)
+    if (now.epoch !== before.epoch) return
+    if (before.state === 'DEAD' && now.state !== 'DEAD') fail(`ND2: ${who} was dead and lives`)
+    if (now.token !== before.token) fail(`ND1: ${who} has two holders`)
+    if (now.heartbeat < before.heartbeat) fail(`ND1: a heartbeat of another epoch reached ${who}`)
+  }
+
+  #judgeDeath(nodeId: string, epoch: number, death: string): void {
+    const { scheduler, memberOf } = this.#parts
+    const member = memberOf(nodeId, epoch)
+    if (member === undefined) return
+    const who = `${member.machine} is declared dead (${death})`
+    if (member.isLeaving) return // it says so itself, or nobody needs it
+    if (!member.mayBeDeclaredDead(scheduler.nowMs)) scheduler.fail(`GL2, WA1: ${who} for nothing`)
+    const untilMs = member.node?.raylet.state.leaseUntilMs ?? -Infinity
+    if (member.process.alive && member.process.clock.monotonicMs() < untilMs) {
+      scheduler.fail(`GL1: ${who} within its lease`)
+    }
+  }
+}
