@@ -43,7 +43,7 @@ export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): 
       jobId: event.job.jobId,
       spec: event.job,
       driver: id,
-      isGuest: false,
+      drivenAt: undefined,
       startedAtMs: turn.nowMs,
       endedAtMs: undefined,
       over: false,
@@ -80,7 +80,7 @@ export function clientClosed(turn: Turn, event: EventOf<'clientClosed'>): void {
 /** Its driver; or the last guest of a job that is driven from another node (GU3). */
 function isLastOf({ clients }: RayletState, job: Job, gone: Client): boolean {
   if (job.driver === gone.id) return true
-  if (!job.isGuest || gone.link === undefined) return false
+  if (job.drivenAt === undefined || gone.link === undefined) return false
   for (const { link, jobId } of clients.values()) {
     if (link !== undefined && jobId === job.jobId) return false
   }
@@ -110,7 +110,7 @@ function endJob(turn: Turn, job: Job): void {
   const isMaker = [...state.jobs.values()].every((each) => each.startedAtMs >= job.startedAtMs)
   forgetIfDone(turn, job)
   // A guest's ends where it is driven: it may be going on there.
-  if (!job.isGuest) turn.effects.push({ kind: 'jobEnded', jobId: job.jobId })
+  if (job.drivenAt === undefined) turn.effects.push({ kind: 'jobEnded', jobId: job.jobId })
   // Drivers that joined later come and go; with the one that made it, it leaves.
   if (state.config.owned && isMaker) {
     state.leaving = true

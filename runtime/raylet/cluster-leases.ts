@@ -3,12 +3,14 @@
 // remote-leases.ts (as home) and guests.ts (as the node that is asked).
 // Invariants:
 //   CX1. What is said to a node, and what it says of it, travel on the connection dialled here, in
-//        order; what a guest is told goes back on the one that its home dialled.
+//        order; what a guest is told goes back on the one that its home dialled. What is printed
+//        goes straight to the driver's node, which need not be the home of any guest here.
 //   CX2. Every answer and refusal carries what is free here as it is then.
 import type { Clock, Timer } from '../common/clock.ts'
-import { toHex } from '../common/ids.ts'
+import { toHex, type WorkerId } from '../common/ids.ts'
 import type { Random } from '../common/random.ts'
 import type { NodeRow } from '../gcs/nodes.ts'
+import type { OutputLine } from '../protocol/messages.ts'
 import { NODE_ID_LABEL, type NodeView } from '../scheduling/cluster-view.ts'
 import { LoadGossip, ROUND_MS, type GossipEvent, type GossipMessage } from '../scheduling/gossip.ts'
 import type { Brain } from './brain.ts'
@@ -30,7 +32,7 @@ const ASK_LIMIT_MS = 5_000
 const OUTPUT_BUFFER_BYTES_MAX = 4 * 1024 * 1024
 
 const TO_GUESTS: ReadonlySet<string> = new Set<ToClient>([
-  ...(['leaseGranted', 'reclaimLease', 'leaseBroken', 'classRefused', 'output'] as const),
+  ...(['leaseGranted', 'reclaimLease', 'leaseBroken', 'classRefused'] as const),
 ])
 
 export interface ClusterLeasesDeps {
@@ -105,10 +107,12 @@ export class ClusterLeases {
     this.#linkOf(client)?.notify('toClient', { client, type: type as ToClient, message })
   }
 
-  /** Whether its home reads what it is sent; true for one that is gone. */
-  takesOutput(client: string): boolean {
-    const link = this.#linkOf(client)
-    return link === undefined || link.bufferedBytes < OUTPUT_BUFFER_BYTES_MAX
+  /** @returns false when the driver's node does not read what it is sent; true if it is gone. */
+  tellOutput(nodeId: string, client: WorkerId, lines: readonly OutputLine[]): boolean {
+    const { member } = this.#deps
+    if (member.bufferedBytesTo(nodeId) >= OUTPUT_BUFFER_BYTES_MAX) return false
+    member.tell(nodeId, 'toClient', { client, type: 'output', message: { lines } })
+    return true
   }
 
   async requested({ type, message, link }: PeerMessage): Promise<LeasesAnswer> {

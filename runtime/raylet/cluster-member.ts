@@ -176,6 +176,11 @@ export class ClusterMember {
     if (node !== undefined) this.#peers.notify(node, type, message)
   }
 
+  /** Unsent, of what that node was told and asked. */
+  bufferedBytesTo(nodeId: string): number {
+    return this.#peers.bufferedBytesTo(nodeId)
+  }
+
   /** May be lost, as `tell`. */
   tellAll<K extends keyof PeerRayletNotices>(type: K, message: PeerRayletNotices[K]): void {
     for (const node of this.#others()) this.#peers.notify(node, type, message)

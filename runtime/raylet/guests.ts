@@ -74,15 +74,16 @@ function guestOf(turn: Turn, link: number, { client: id, owner }: GuestClass): C
 }
 
 /** A job whose last guest had left goes on, where some of it is left. */
-function takeJob({ state, nowMs }: Turn, { job: spec, driver }: NonNullable<GuestClass['owner']>) {
+function takeJob({ state, nowMs }: Turn, owner: NonNullable<GuestClass['owner']>): void {
+  const { job: spec, driver, drivenAt } = owner
   const known = state.jobs.get(spec.jobId)
   if (known === undefined) {
     state.jobs.set(spec.jobId, {
-      ...{ jobId: spec.jobId, spec, driver, isGuest: true, startedAtMs: nowMs },
+      ...{ jobId: spec.jobId, spec, driver, drivenAt, startedAtMs: nowMs },
       ...{ endedAtMs: undefined, over: false, entryFirst: false, leaseCount: 0 },
       ...{ turns: new Set(), pendingActors: new Set() },
     })
-  } else if (known.isGuest) {
+  } else if (known.drivenAt !== undefined) {
     known.endedAtMs = undefined
     known.over = false
   }

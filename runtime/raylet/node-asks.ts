@@ -109,9 +109,10 @@ function guestClassOf(turn: Turn, each: SchedulingClass, nodeId: string): GuestC
   const isKnown = client.knownAt.has(nodeId)
   client.knownAt.add(nodeId)
   const { classId, spec } = each
+  const { driver, drivenAt = toHex(turn.state.config.nodeId) } = job
   return {
     ...{ client: id, classId, spec },
-    ...(isKnown ? {} : { owner: { role, address, job: job.spec, driver: job.driver } }),
+    ...(isKnown ? {} : { owner: { role, address, job: job.spec, driver, drivenAt } }),
   }
 }
 

@@ -38,6 +38,8 @@ export interface GuestClass {
     readonly address: string
     readonly job: JobSpec
     readonly driver: WorkerId
+    /** The node of the driver, in hex: not the sender's where tasks of tasks go on. */
+    readonly drivenAt: string
   }
 }
 
@@ -83,7 +85,7 @@ export interface PeerRayletNotices {
   returnLease: { client: WorkerId; leaseId: number; retire: boolean }
   killLease: { client: WorkerId; leaseId: number }
   guestLeft: { client: WorkerId }
-  /** To the home of a guest, for it; lease numbers are the sender's. */
+  /** To the home of a guest, or of a driver, for it; lease numbers are the sender's. */
   toClient: { client: WorkerId; type: ToClient; message: object }
   /** An accepted lease will not be granted. */
   leaseLapsed: { client: WorkerId; classId: number }
@@ -97,7 +99,8 @@ const method = oneOf('get', 'query', 'putIf', 'update', 'delete', 'append', 'tra
 const isList: Shape = (value) => Array.isArray(value)
 const load = shape({ nodeId: text, epoch: count, version: count, free: recordOf(number) })
 const owner = shape({
-  ...{ role: oneOf('driver', 'worker'), address: text, job: jobShape, driver: text },
+  ...{ role: oneOf('driver', 'worker'), address: text, job: jobShape },
+  ...{ driver: text, drivenAt: text },
 })
 const guestClass: Fields = {
   ...{ client: text, classId: count, spec: classShape, owner: optional(owner) },
@@ -149,7 +152,6 @@ export interface PeerMessage {
 export interface PeerLink {
   /** Never used again. */
   readonly id: number
-  readonly bufferedBytes: number
   notify<K extends keyof PeerRayletNotices>(type: K, message: PeerRayletNotices[K]): void
 }
 

@@ -49,7 +49,7 @@ export class PeerRaylets {
   /** By address. At most one for each living node. */
   readonly #dialled = new Map<string, Promise<PeerChannel>>()
   /** Open ones, dialled and accepted, with the node at the other end. */
-  readonly #open = new Map<PeerChannel, string>()
+  readonly #open = new Map<PeerChannel, { readonly at: string; readonly isDialled: boolean }>()
   #listener: Listener | undefined
   #nextLink = 1
   #closed = false
@@ -105,10 +105,18 @@ export class PeerRaylets {
     )
   }
 
+  /** Unsent, on the connection that was dialled here. */
+  bufferedBytesTo(nodeId: string): number {
+    for (const [channel, { at, isDialled }] of this.#open) {
+      if (isDialled && at === nodeId) return channel.bufferedBytes
+    }
+    return 0
+  }
+
   /** That epoch of the node is no member any more. */
   forget({ nodeId, address }: PeerNode): void {
     this.#dialled.delete(address)
-    for (const [channel, at] of this.#open) if (at === nodeId) channel.close()
+    for (const [channel, { at }] of this.#open) if (at === nodeId) channel.close()
   }
 
   async close(): Promise<void> {
@@ -139,7 +147,7 @@ export class PeerRaylets {
     const channel: PeerChannel = new Channel(connection, this.#deps)
     const from = connection.peer.nodeId
     const link = linkOf(this.#nextLink++, channel)
-    this.#open.set(channel, from)
+    this.#open.set(channel, { at: from, isDialled: lost !== undefined })
     channel.start({
       requested: (type, message) => {
         checkPeerMessage('call', { from, type, message })
@@ -162,9 +170,6 @@ export class PeerRaylets {
 function linkOf(id: number, channel: PeerChannel): PeerLink {
   return {
     id,
-    get bufferedBytes() {
-      return channel.bufferedBytes
-    },
     notify: (type, message) => {
       channel.notify(type, message)
     },

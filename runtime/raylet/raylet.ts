@@ -439,15 +439,12 @@ export class Raylet {
     const job = this.state.jobs.get(jobId)
     const link = job && this.#links.get(job.driver)
     if (job?.spec.logToDriver !== true) return true
-    if (job.isGuest) return this.#forwardToHome(job.driver, lines)
+    const { driver, drivenAt } = job
+    if (drivenAt !== undefined) {
+      return this.#leases?.tellOutput(drivenAt, driver, lines) === true
+    }
     if (link?.takesOutput !== true) return false
     link.notify('output', { lines })
-    return true
-  }
-
-  #forwardToHome(driver: WorkerId, lines: readonly OutputLine[]): boolean {
-    if (this.#leases?.takesOutput(driver) === false) return false
-    this.#leases?.notifyGuest({ kind: 'notify', to: driver, type: 'output', message: { lines } })
     return true
   }
 }

@@ -37,7 +37,7 @@ export function stateRows(state: RayletState, kind: string, nowMs: number): Stat
 
 /** Guests' jobs have their row where they are driven. */
 const drivenHere = (state: RayletState): Job[] =>
-  [...state.jobs.values()].filter(({ isGuest }) => !isGuest)
+  [...state.jobs.values()].filter(({ drivenAt }) => drivenAt === undefined)
 
 function nodeRow(state: RayletState): StateRow {
   const { config } = state

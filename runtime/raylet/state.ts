@@ -62,8 +62,8 @@ export interface Job {
   readonly jobId: JobId
   readonly spec: JobSpec
   readonly driver: WorkerId
-  /** No process of this node drives it. */
-  readonly isGuest: boolean
+  /** The other node, in hex, that drives it; undefined: a process of this node does. */
+  readonly drivenAt: string | undefined
   readonly startedAtMs: number
   endedAtMs: number | undefined
   /** Its driver is gone and nothing of it is detached: nothing of it is started any more. */

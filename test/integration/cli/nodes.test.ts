@@ -56,6 +56,8 @@ describe('virga start --nodes 3', () => {
     const { resources } = await place.json('status')
     expect(resources).toContainEqual({ name: 'CPU', total: 6, free: 6, used: 0 })
     expect((await place.json('list', 'objects'))['rows']).toEqual([])
+    const jobs = (await place.json('list', 'jobs'))['rows'] as Row[]
+    expect(jobs.map((row) => row['state'])).toEqual(['FINISHED'])
   })
 
   it('has keys that nobody but the owner of the cluster can read', async () => {

@@ -1,5 +1,5 @@
-// A raylet with guests, over connections in memory: its own driver and workers, and another node
-// that is only a channel.
+// A raylet with guests, over connections in memory: its own driver and workers, and other nodes
+// that run nothing.
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
 import type { NodeId, WorkerId } from '../../../runtime/common/ids.ts'
@@ -11,10 +11,10 @@ import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { driverKey } from '../../../runtime/gcs/tables.ts'
 import { MemoryArena } from '../../../runtime/objects/arena-memory.ts'
 import { ObjectStore } from '../../../runtime/objects/store.ts'
-import { Channel } from '../../../runtime/protocol/channel.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
 import type { Transport } from '../../../runtime/protocol/connection.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
+import { ClusterMember } from '../../../runtime/raylet/cluster-member.ts'
 import { EpochFence } from '../../../runtime/raylet/epoch-fence.ts'
 import type {
   PeerRayletCalls,
@@ -26,12 +26,14 @@ import { until } from '../../support/waiting.ts'
 import { aClass, aDriversJob, units } from './brain.ts'
 import { ADDRESS, FakeLauncher, Peer } from './raylet-peers.ts'
 
-type PeerChannel = Channel<PeerRayletCalls, PeerRayletNotices>
+interface OtherNode {
+  readonly member: ClusterMember
+  readonly told: readonly PeerRayletNotices['toClient'][]
+}
 
 const codec = new ValueCodec()
 const OWN_ID = 'node-id-bytes.' as NodeId
-const OTHER_ID = 'a0'
-/** Driven on the other node. */
+const DRIVER = 'driver-of-a0' as WorkerId
 const job = aDriversJob('job1')
 
 let network: PeerNetwork
@@ -39,27 +41,43 @@ let storage: MemoryStorage
 let transport: Transport
 let launcher: FakeLauncher
 let raylet: Raylet
+let others: OtherNode[]
 
 beforeEach(async () => {
   network = new PeerNetwork(systemClock)
   storage = new MemoryStorage()
   transport = memoryTransport(systemClock)
   launcher = new FakeLauncher(transport)
+  others = []
   raylet = makeRaylet()
   await raylet.start()
 })
-afterEach(() => raylet.stop())
+afterEach(async () => {
+  for (const { member } of others) member.clusterEnds('BY_ANOTHER')
+  await Promise.all(others.map(({ member }) => member.leave()))
+  await raylet.stop()
+})
 
 test('GU3: its last guest gone, a job is not said to have ended: its driver goes on', async () => {
-  const other = await otherNode()
+  const other = await otherNode('a0')
   await askFor(other, 'guest-1-of-test')
   await until(() => raylet.state.jobs.size === 1)
-  other.notify('guestLeft', { client: 'guest-1-of-test' as WorkerId })
+  other.member.tell(toHex(OWN_ID), 'guestLeft', { client: 'guest-1-of-test' as WorkerId })
   await until(() => raylet.state.jobs.size === 0)
   const cli = await Peer.connect(transport)
   await cli.hello({ workerId: 'somebody-of-test', role: 'cli' })
   expect((await cli.channel.request('state', { kind: 'jobs' })).rows).toEqual([])
   expect(await storage.get(driverKey(toHex(job.jobId)))).toBeUndefined()
+})
+
+test('what a task of a task prints reaches the driver, whose node asked for nothing here', async () => {
+  const [home, between] = [await otherNode('a0'), await otherNode('a1')]
+  await askFor(between, 'guest-1-of-test')
+  await until(() => between.told.some(({ type }) => type === 'leaseGranted'))
+  launcher.started[0]?.events.output('stdout', Buffer.from('one\n'))
+  await until(() => home.told.length > 0)
+  expect(home.told).toMatchObject([{ client: DRIVER, type: 'output' }])
+  expect(home.told[0]?.message).toMatchObject({ lines: [{ text: 'one' }] })
 })
 
 function makeRaylet(): Raylet {
@@ -84,23 +102,44 @@ function makeRaylet(): Raylet {
   )
 }
 
-async function otherNode(): Promise<PeerChannel> {
-  const identity = { cluster: 'test', nodeId: OTHER_ID, epoch: 1 }
-  const address = raylet.nodeAddress ?? ''
-  const made = await network.transportOf(identity).connect(address)
-  const channel: PeerChannel = new Channel(made, { clock: systemClock, codec })
-  channel.start({
-    notified: () => undefined,
-    requested: () => undefined,
-    closed: () => undefined,
-  })
-  return channel
+/** Another member, that runs nothing: it remembers what it is told for its clients. */
+async function otherNode(nodeId: string): Promise<OtherNode> {
+  const told: PeerRayletNotices['toClient'][] = []
+  const fence = new EpochFence()
+  const transport = network.transportOf({ cluster: 'test', nodeId, epoch: 1 })
+  const cluster = { transport, listenAt: '127.0.0.1:0', fence, host: undefined }
+  const member = new ClusterMember(
+    { cluster, storage, codec, clock: systemClock, random: systemRandom, log: silentLog },
+    {
+      expelled: () => undefined,
+      confirmed: () => undefined,
+      command: () => undefined,
+      nodes: () => undefined,
+      localRows: () => ({ rows: [], dropped: 0 }),
+      stopped: () => undefined,
+      requested: () => undefined,
+      notified: ({ type, message }) => {
+        if (type === 'toClient') told.push(message as PeerRayletNotices['toClient'])
+      },
+      lost: () => undefined,
+      linkClosed: () => undefined,
+    },
+  )
+  await member.start({ nodeId, pid: 2, totals: {}, labels: {} }, 1)
+  const node = { member, told }
+  others.push(node)
+  return node
 }
 
-/** One lease for a process of the other node. */
-function askFor(other: PeerChannel, client: string): Promise<PeerRayletCalls['askLeases'][1]> {
-  return other.request('askLeases', {
-    ...{ client: client as WorkerId, classId: 1, spec: aClass(), count: 1, hops: 1 },
-    owner: { role: 'worker', address: `@${client}`, job, driver: 'driver-of-a0' as WorkerId },
-  })
+/** One lease for a process of that node, of a job that a0 drives. */
+function askFor({ member }: OtherNode, client: string): Promise<PeerRayletCalls['askLeases'][1]> {
+  const owner = {
+    role: 'worker',
+    address: `@${client}`,
+    job,
+    driver: DRIVER,
+    drivenAt: 'a0',
+  } as const
+  const message = { client: client as WorkerId, classId: 1, spec: aClass(), count: 1, hops: 1 }
+  return member.ask(toHex(OWN_ID), 'askLeases', { ...message, owner }, 5_000)
 }

@@ -147,7 +147,7 @@ function aNode(nodeId: string): TestNode {
   return { nodeId, arena, store, pulls, readCount: 0, damages: false, away: false }
 }
 
-const link = { id: 1, bufferedBytes: 0, notify: () => undefined }
+const link = { id: 1, notify: () => undefined }
 
 const request = (to: TestNode, from: string, type: string, message: object): Promise<unknown> =>
   to.pulls.requested({ from, type, message, link })
