@@ -12,6 +12,8 @@
 //   OL4. A class bound to a node waits there, in that node's turn; all others wait at home.
 //   OL5. A node that does not answer is asked for nothing until it does, and what fits only there
 //        waits. Work fails for want of a node only when that is dead or leaves.
+//   OL6. A node that refuses a class for good (it leaves, its workers cannot start) is asked for it
+//        no more. The class fails where no other node can ever hold it.
 // Source: design 6; Ray cluster_lease_manager.cc (spillback to the better node).
 import { toHex, type LeaseId } from '../common/ids.ts'
 import type { ClassSpec } from '../protocol/messages.ts'

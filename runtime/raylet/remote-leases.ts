@@ -2,9 +2,11 @@
 // becomes of them when a node is lost; node-asks.ts has the picture and the invariants.
 import { fromWire } from '../common/error-wire.ts'
 import { toHex, type LeaseId, type WorkerId } from '../common/ids.ts'
+import type { VirgaError } from '../common/errors.ts'
 import type { ResourceSet } from '../common/resources.ts'
-import type { ClientNotices, WorkerExit } from '../protocol/messages.ts'
-import { isAvailable } from '../scheduling/cluster-view.ts'
+import type { ClassSpec, ClientNotices, WorkerExit } from '../protocol/messages.ts'
+import { isAvailable, NODE_ID_LABEL } from '../scheduling/cluster-view.ts'
+import { excluding } from '../scheduling/labels.ts'
 import { forgetIfUnused, unaskedFor } from './class-wants.ts'
 import { refuseClass } from './leases.ts'
 import { askNode, boundNode, forgetRemote, keyOf, tellBoundNode, tellNode } from './node-asks.ts'
@@ -115,13 +117,36 @@ export function heardForClient(turn: Turn, event: EventOf<'heardForClient'>): vo
     case 'classRefused': {
       const { classId, error } = event.message as ClientNotices['classRefused']
       const each = turn.state.clients.get(client)?.classes.get(classId)
-      each?.asked.delete(nodeId)
-      if (each !== undefined) refuseClass(turn, each, fromWire(error))
+      if (each !== undefined) refusedBy(turn, nodeId, each, fromWire(error))
       return
     }
     case 'output':
       notify(turn, client, type, event.message as ClientNotices['output'])
   }
+}
+
+/** OL6. */
+function refusedBy(turn: Turn, nodeId: string, each: SchedulingClass, error: VirgaError): void {
+  each.asked.delete(nodeId)
+  const spec = specWithout(each.spec, nodeId)
+  if (spec === undefined || judge(turn.state, spec, 'task') !== undefined) {
+    refuseClass(turn, each, error)
+    return
+  }
+  each.spec = spec
+  forgetIfUnused(turn.state, each)
+}
+
+/** Undefined: it is bound to that node. */
+function specWithout(spec: ClassSpec, nodeId: string): ClassSpec | undefined {
+  const { strategy, labelSelectors: given } = spec
+  const isBound = strategy.kind === 'NODE_AFFINITY' && strategy.nodeId === nodeId
+  if (isBound && !strategy.soft) return undefined
+  const labelSelectors = (given.length > 0 ? given : [{}])
+    .map((selector) => excluding(selector, NODE_ID_LABEL, nodeId))
+    .filter((selector) => selector !== undefined)
+  if (labelSelectors.length === 0) return undefined
+  return { ...spec, labelSelectors, ...(isBound ? { strategy: { kind: 'DEFAULT' } } : {}) }
 }
 
 function granted(

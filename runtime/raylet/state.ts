@@ -82,7 +82,8 @@ export interface SchedulingClass {
   readonly client: WorkerId
   readonly classId: number
   readonly jobId: JobId
-  readonly spec: ClassSpec
+  /** As its owner gave it, without the nodes that have refused it since (OL6). */
+  spec: ClassSpec
   readonly shape: string
   /** How many leases its owner could use, held ones included. */
   wanted: number

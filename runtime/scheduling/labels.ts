@@ -17,6 +17,23 @@ export function matchesLabels(
   })
 }
 
+/** The selector for the same nodes but those whose `key` is `value`; undefined: no other value fits. */
+export function excluding(
+  selector: LabelSelector,
+  key: string,
+  value: string,
+): LabelSelector | undefined {
+  const wanted = Object.hasOwn(selector, key) ? selector[key] : undefined
+  if (wanted === undefined) return { ...selector, [key]: `!${value}` }
+  const isNot = wanted.startsWith('!')
+  const list = LIST.exec(wanted)?.[2]
+    ?.split(',')
+    .map((text) => text.trim())
+  const values = (list ?? [isNot ? wanted.slice(1) : wanted]).filter((each) => each !== value)
+  if (isNot) return { ...selector, [key]: `!in(${[...values, value].join(',')})` }
+  return values.length === 0 ? undefined : { ...selector, [key]: `in(${values.join(',')})` }
+}
+
 function matchesValue(value: string | undefined, wanted: string): boolean {
   const list = LIST.exec(wanted)
   if (list !== null) {

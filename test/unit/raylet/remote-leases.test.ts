@@ -152,6 +152,40 @@ describe('a class that is bound to another node', () => {
   })
 })
 
+describe('OL6: a node that refuses a class for good', () => {
+  test('is asked no more, and others are', () => {
+    const brains = cpus(1, 4, 4)
+    brains.driver('d')
+    brains.want('d', 3, { demand: units({ CPU: 3 }) })
+    brains.refuseGuests(1, 'its workers cannot start')
+    expect(brains.at(0).refused).toEqual([])
+    for (const leaseId of [...brains.at(0).held.keys()]) brains.giveBack('d', leaseId)
+    brains.tick(5_000)
+    expect(freeOf(brains)).toEqual([1, 4, 1])
+    expect(heldAt(brains)).toBe(1)
+  })
+
+  test('fails it when no other can hold it', () => {
+    const brains = cpus(1, 4)
+    brains.driver('d')
+    brains.want('d', 2, { demand: units({ CPU: 3 }) })
+    brains.refuseGuests(1, 'its workers cannot start')
+    expect(brains.at(0).refused).toEqual(['its workers cannot start'])
+  })
+
+  test('fails what is bound there, unless it is soft', () => {
+    for (const soft of [false, true]) {
+      const brains = cpus(4, 1)
+      brains.driver('d')
+      const strategy = { kind: 'NODE_AFFINITY', nodeId: brains.at(1).id, soft } as const
+      brains.want('d', 2, { strategy })
+      brains.refuseGuests(1, 'it leaves')
+      expect(brains.at(0).refused).toEqual(soft ? [] : ['it leaves'])
+      expect(brains.free(0)).toBe(soft ? 3 : 4)
+    }
+  })
+})
+
 describe('OL5: a node that does not answer', () => {
   const boundTo = (brains: SeveralBrains, index: number): Partial<ClassSpec> => ({
     strategy: { kind: 'NODE_AFFINITY', nodeId: brains.at(index).id, soft: false },

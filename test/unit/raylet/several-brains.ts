@@ -1,6 +1,8 @@
 // Several brains that hear each other as raylets do: what one asks or says arrives at the other in
 // order, when `settle` lets it; connections can be cut.
 import type { WorkerId } from '../../../runtime/common/ids.ts'
+import { toWire } from '../../../runtime/common/error-wire.ts'
+import { WorkerCrashedError } from '../../../runtime/common/errors.ts'
 import { toHex, type NodeId } from '../../../runtime/common/ids.ts'
 import { UNITS_PER_ONE, type ResourceSet } from '../../../runtime/common/resources.ts'
 import type { ClassSpec, ClientNotices } from '../../../runtime/protocol/messages.ts'
@@ -118,6 +120,20 @@ export class SeveralBrains {
     if (suspected) this.#suspected.add(index)
     else this.#suspected.delete(index)
     this.#tellNodes()
+    this.settle()
+  }
+
+  /** What node `index` says of every class that processes of others have there. */
+  refuseGuests(index: number, why: string): void {
+    const { state } = this.at(index)
+    const error = toWire(new WorkerCrashedError(why))
+    for (const { id, link, classes } of state.clients.values()) {
+      if (link === undefined) continue
+      for (const { classId } of classes.values()) {
+        const message = { classId, error }
+        this.#perform(this.at(index), { kind: 'notify', to: id, type: 'classRefused', message })
+      }
+    }
     this.settle()
   }
 
