@@ -38,6 +38,8 @@ export interface Bucket {
   completeUpload(upload: Upload, parts: readonly Part[]): Promise<void>
   /** As good when it is gone already. */
   abortUpload(upload: Upload): Promise<void>
+  /** At most `limit` objects, in the order of their keys. */
+  list(prefix: string, options: { readonly limit: number }): Promise<readonly { key: string }[]>
   /** Uploads that were neither completed nor aborted, under `prefix`; at most a page of them. */
   listUploads(prefix: string): Promise<readonly Upload[]>
 }

@@ -2,8 +2,8 @@
 // come and read by ranges, a few pieces ahead.
 // Invariants (with SL1 to SL3 of spill.ts, SK1 of spill-files.ts, BK1 of bucket.ts):
 //   SB1. At most PARTS_IN_FLIGHT parts of a file are in memory, and PIECES_AHEAD pieces of a range.
-//   SB2. Keys begin with the node: nodes are random, so that S3 spreads them over its partitions,
-//        and what a dead node has left half written is found (sweepUploads).
+//   SB2. Keys begin with the node and its epoch: nodes are random, so that S3 spreads them over its
+//        partitions, and what a dead one has left is found (sweepSpill).
 // Source: S3 "Multipart upload limits", "Optimizing performance"; faults.md F39, F66, F67.
 import {
   type Bucket,
@@ -14,13 +14,14 @@ import {
 } from '../common/bucket.ts'
 import { VirgaError } from '../common/errors.ts'
 import { FusedSpill, type SpillMedium, type SpillReader, type SpillWriter } from './spill-files.ts'
-import { SPILL_PIECE_BYTES, type SpillRange, corrupted, spillFailed } from './spill.ts'
+import { SPILL_PIECE_BYTES, type SpillRange, allOf, corrupted, spillFailed } from './spill.ts'
 
 /** Large enough that a request's fixed time does not count: 8 MiB take about 80 ms. */
 const PART_BYTES = 2 * SPILL_PIECE_BYTES
 const PARTS_IN_FLIGHT = 4
 const PIECES_AHEAD = 3
-const UPLOADS_PREFIX = 'spill/'
+/** Swept at a time: what S3 lists in a page. */
+const SWEEP_PAGE = 1_000
 
 export interface BucketSpillOptions {
   readonly bucket: Bucket
@@ -62,7 +63,7 @@ class SpillBucket implements SpillMedium {
 
   async create(sizeBytes: number): Promise<SpillWriter> {
     const { bucket, owner } = this.#options
-    const key = `${UPLOADS_PREFIX}${owner}/${String(this.#fileCount++)}`
+    const key = `${prefixOf(owner)}${String(this.#fileCount++)}`
     const file = { path: bucket.name + key, sizeBytes }
     const partBytes = Math.max(PART_BYTES, Math.ceil(sizeBytes / PART_COUNT_MAX))
     if (sizeBytes <= partBytes) return new WholeWriter(bucket, key, file)
@@ -234,23 +235,22 @@ class RangeReader implements SpillReader {
 }
 
 /**
- * Aborts what nodes that are gone have left half uploaded: it is paid for and nobody sees it.
- * @param isGone  of a node and epoch as given to BucketSpill; asked again later of the others.
- * @returns how many were aborted.
+ * Deletes what a node that is gone has left in the bucket, whole or half uploaded. It is repeated
+ * until nothing is found, as a listing has a page at most.
+ * @param owner  as given to BucketSpill.
  */
-export async function sweepUploads(
-  bucket: Bucket,
-  isGone: (owner: string) => boolean,
-): Promise<number> {
-  let swept = 0
-  for (const upload of await bucket.listUploads(UPLOADS_PREFIX)) {
-    const [owner = ''] = upload.key.slice(UPLOADS_PREFIX.length).split('/')
-    if (!isGone(owner)) continue
-    await bucket.abortUpload(upload)
-    swept += 1
+export async function sweepSpill(bucket: Bucket, owner: string): Promise<void> {
+  const prefix = prefixOf(owner)
+  for (;;) {
+    const uploads = await bucket.listUploads(prefix)
+    const objects = await bucket.list(prefix, { limit: SWEEP_PAGE })
+    if (uploads.length + objects.length === 0) return
+    await allOf(uploads.map((upload) => bucket.abortUpload(upload)))
+    await allOf(objects.map(({ key }) => bucket.delete(key)))
   }
-  return swept
 }
+
+const prefixOf = (owner: string): string => `spill/${owner}/`
 
 async function told<T>(call: Promise<T>, path: string): Promise<T> {
   try {

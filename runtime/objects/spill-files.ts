@@ -7,6 +7,7 @@
 import type { DirectAccess, DirectPlace } from './arena-access.ts'
 import {
   SPILL_PIECE_BYTES,
+  allOf,
   type SpillPlace,
   type SpillRange,
   type SpillSink,
@@ -114,7 +115,7 @@ export class FusedSpill implements SpillPlace {
   }
 
   async close(): Promise<void> {
-    for (const path of this.paths) await this.#delete(path)
+    await allOf(this.paths.map((path) => this.#delete(path)))
   }
 
   /** Makes a new file and runs `use` on it; after a failure the file is gone again (SL2). */
@@ -140,8 +141,11 @@ export class FusedSpill implements SpillPlace {
     return checksum
   }
 
+  /** What cannot be deleted now is known until `close`, which tries again. */
   async #delete(path: string): Promise<void> {
-    if (this.#rangeCounts.delete(path)) await this.#medium.delete(path)
+    if (!this.#rangeCounts.has(path)) return
+    await this.#medium.delete(path)
+    this.#rangeCounts.delete(path)
   }
 }
 

@@ -2,7 +2,13 @@
 // larger than the arena, which their producers write by path, are always on the disk.
 // Source: faults.md F66, F67; Ray has one place per cluster (external_storage.py).
 import { CapacityError } from '../common/errors.ts'
-import type { SpillPlace, SpillRange, SpillSink, SpillSource } from './spill.ts'
+import {
+  type SpillPlace,
+  type SpillRange,
+  type SpillSink,
+  type SpillSource,
+  allOf,
+} from './spill.ts'
 
 export interface SpillTiers {
   readonly disk: SpillPlace
@@ -52,8 +58,7 @@ export class TieredSpill implements SpillPlace {
   }
 
   async close(): Promise<void> {
-    await this.#tiers.disk.close()
-    await this.#tiers.bucket.close()
+    await allOf([this.#tiers.disk.close(), this.#tiers.bucket.close()])
   }
 
   async #writeToBucket(sources: readonly SpillSource[]): Promise<readonly SpillRange[]> {

@@ -4,7 +4,7 @@
 // Invariants, held by one contract suite:
 //   SL1. A range that is read is the bytes that were written, by checksum, or ObjectCorruptedError.
 //   SL2. A write that fails leaves nothing behind and may be made again.
-//   SL3. A file goes when all of its ranges were removed; `close` takes the rest.
+//   SL3. A file goes when all of its ranges were removed; `close` takes the rest, each that it can.
 import { CapacityError, ObjectCorruptedError } from '../common/errors.ts'
 
 /** Moved at a time between arena and spill place; a checksum of this takes about 1 ms. */
@@ -54,7 +54,7 @@ export interface SpillPlace {
   sealDirect(path: string, sizeBytes: number, goOn?: () => void): Promise<SpillRange>
   /** Deletes a direct file that was never sealed. It may be repeated. */
   abortDirect(path: string): Promise<void>
-  /** Deletes everything. */
+  /** Deletes everything. @throws the first failure, after all was tried. */
   close(): Promise<void>
 }
 
@@ -83,4 +83,10 @@ export type SpillFailure = 'disk-full' | 'disk' | 'bucket'
 
 export function spillFailed(message: string, reason: SpillFailure, cause?: unknown): CapacityError {
   return new CapacityError(message, { cause, data: { reason } })
+}
+
+/** Waits for all of them. @throws the first failure, once none of them goes on. */
+export async function allOf(works: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason
 }

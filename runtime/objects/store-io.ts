@@ -54,8 +54,18 @@ export class StoreIo {
   async close(): Promise<void> {
     this.#isClosed = true
     await Promise.all(this.#running)
-    await this.#deps.spill?.close()
+    await this.#closeSpill()
     await this.#deps.arena.close()
+  }
+
+  /** A place that is away keeps what it has; this node ends all the same. */
+  async #closeSpill(): Promise<void> {
+    try {
+      await this.#deps.spill?.close()
+    } catch (error) {
+      if (!(error instanceof VirgaError)) throw error
+      this.#deps.log.warn(`spilled objects were left behind: ${error.message}`, error.data)
+    }
   }
 
   async #run(effect: IoEffect): Promise<StoreEvent | undefined> {

@@ -20,6 +20,10 @@ export class JobStore {
     return this.#opened
   }
 
+  get opened(): NodeStore | undefined {
+    return this.#opened
+  }
+
   get store(): NodeStore['store'] {
     assert(this.#opened !== undefined, 'the object store is used before anybody was welcomed')
     return this.#opened.store

@@ -205,7 +205,7 @@ async function openStore(
   const { openNodeStore } = await import('./node-store-file.ts')
   const { sessionDir, objectStoreMemoryBytes: sizeBytes, objectStore: kind = 'shm' } = options
   const { nodesHere = 1, spill } = options
-  const owner = `${toHex(nodeId)}-${String(epoch)}`
+  const owner = `${toHex(nodeId)}-${epoch}` as const
   return openNodeStore(deps, {
     sessionDir,
     kind,

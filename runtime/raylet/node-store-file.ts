@@ -5,6 +5,7 @@ import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { systemClock } from '../common/clock-system.ts'
+import type { Bucket } from '../common/bucket.ts'
 import { CapacityError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import type { Random } from '../common/random.ts'
@@ -12,12 +13,12 @@ import { PAGE_BYTES } from '../objects/arena.ts'
 import type { Arena } from '../objects/arena-access.ts'
 import { createFileArena } from '../objects/arena-file.ts'
 import { createShmArena } from '../objects/arena-shm.ts'
-import { BucketSpill } from '../objects/spill-bucket.ts'
+import { BucketSpill, sweepSpill } from '../objects/spill-bucket.ts'
 import { FileSpill } from '../objects/spill-file.ts'
 import { TieredSpill } from '../objects/spill-tiers.ts'
 import type { SpillPlace } from '../objects/spill.ts'
 import { ObjectStore, type StoreClients } from '../objects/store.ts'
-import type { NodeStore } from './node-store.ts'
+import type { NodeStore, SpillOwner } from './node-store.ts'
 
 export interface NodeStoreOptions {
   readonly sessionDir: string
@@ -31,7 +32,7 @@ export interface NodeStoreOptions {
   /** Default: the local disk. */
   readonly spill?: SpillTarget & {
     /** This node and epoch: names what it writes. */
-    readonly owner: string
+    readonly owner: SpillOwner
   }
 }
 
@@ -60,34 +61,31 @@ export async function openNodeStore(
   deps: NodeStoreDeps,
   options: NodeStoreOptions,
 ): Promise<NodeStore> {
+  const { place, bucket } = await openSpill(deps, options)
   const { arena, kind } = await openArena(deps, options)
   const store = new ObjectStore(
-    {
-      ...deps,
-      arena,
-      spill: await openSpill(deps, options),
-      clock: systemClock,
-    },
+    { ...deps, arena, spill: place, clock: systemClock },
     { sizeBytes: arena.sizeBytes },
   )
-  return { store, arena: { kind, path: arena.path, sizeBytes: arena.sizeBytes } }
+  return {
+    store,
+    arena: { kind, path: arena.path, sizeBytes: arena.sizeBytes },
+    ...(bucket === undefined ? {} : { sweep: (owner) => sweepSpill(bucket, owner) }),
+  }
 }
 
 async function openSpill(
   { log, random }: NodeStoreDeps,
   { sessionDir, spill }: NodeStoreOptions,
-): Promise<SpillPlace> {
+): Promise<{ readonly place: SpillPlace; readonly bucket?: Bucket }> {
   const disk = new FileSpill({ folder: join(sessionDir, 'spill') })
-  if (spill === undefined) return disk
+  if (spill === undefined) return { place: disk }
   const { bucket: url, endpoint, diskFirst, owner } = spill
   const { loadBucket } = await import('../gcs/bucket-loader.ts')
   const deps = { clock: systemClock, random, log }
   const bucket = await loadBucket(deps, url, endpoint === undefined ? {} : { endpoint })
-  return new TieredSpill({
-    disk,
-    diskFirst,
-    bucket: new BucketSpill({ bucket, owner, sum: crc32 }),
-  })
+  const inBucket = new BucketSpill({ bucket, owner, sum: crc32 })
+  return { place: new TieredSpill({ disk, diskFirst, bucket: inBucket }), bucket }
 }
 
 async function openArena(

@@ -23,6 +23,7 @@ import { ObjectPulls } from './object-pulls.ts'
 import type { PeerMessage, PeerRayletNotices } from './peer-raylet-messages.ts'
 import { ProgressBook } from './progress.ts'
 import type { RayletDeps, RayletOptions } from './raylet-ports.ts'
+import { SpillSweeper } from './spill-sweeper.ts'
 import { STATE_ROWS_DEFAULT, StateQueries } from './state-queries.ts'
 import { createState, type NodeConfig, type RayletState } from './state.ts'
 import type { NoticeEffect } from './turn.ts'
@@ -124,6 +125,11 @@ export class Raylet {
   }
 
   #makeClusterMember(cluster: ClusterPorts): ClusterMember {
+    const sweeper = new SpillSweeper({
+      nodeId: toHex(this.state.config.nodeId),
+      log: this.#deps.log,
+      store: () => this.#objects.opened,
+    })
     return new ClusterMember(
       { ...this.#deps, cluster },
       {
@@ -142,7 +148,10 @@ export class Raylet {
         stopped: () => {
           this.#brain.tell({ kind: 'leave' })
         },
-        nodes: (nodes) => this.#leases?.nodes(nodes),
+        nodes: (nodes) => {
+          this.#leases?.nodes(nodes)
+          sweeper.nodes(nodes)
+        },
         localRows: (message) => this.#queries.answer(message),
         requested: (message) =>
           (message.type === 'askLeases' ? this.#leases : this.#pulls)?.requested(message),

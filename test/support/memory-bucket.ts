@@ -54,11 +54,19 @@ export class MemoryBucket implements Bucket {
     this.uploads.delete(key)
   }
 
+  async list(prefix: string, { limit }: { readonly limit: number }): Promise<{ key: string }[]> {
+    this.#check('list')
+    const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix))
+    return keys.slice(0, limit).map((key) => ({ key }))
+  }
+
   async abortUpload({ key }: Upload): Promise<void> {
+    this.#check('abortUpload')
     this.uploads.delete(key)
   }
 
   async listUploads(prefix: string): Promise<readonly Upload[]> {
+    this.#check('listUploads')
     const keys = [...this.uploads.keys()].filter((key) => key.startsWith(prefix))
     return keys.map((key) => ({ key, uploadId: key }))
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { S3Bucket } from '../../../runtime/gcs/bucket-s3.ts'
-import { BucketSpill, sweepUploads } from '../../../runtime/objects/spill-bucket.ts'
+import { BucketSpill, sweepSpill } from '../../../runtime/objects/spill-bucket.ts'
 import { FileSpill, directFiles } from '../../../runtime/objects/spill-file.ts'
 import { TieredSpill } from '../../../runtime/objects/spill-tiers.ts'
 import { clientDeps } from '../../support/dynamo-storage.ts'
@@ -107,7 +107,7 @@ describeOn(cloud, 'in S3', (cloud) => {
       expect(Buffer.compare(await readAll(place, large), bytes)).toBe(0)
       for (const range of ranges) await place.remove(range)
       proxy.set([])
-      await sweepUploads(bucket, () => true)
+      await sweepSpill(bucket, 'ab-0')
       expect(await countOf(bucket)).toBe(0)
     })
   })

@@ -3,7 +3,8 @@
 import { crc32 } from 'node:zlib'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Bucket } from '../../../runtime/common/bucket.ts'
-import { BucketSpill, sweepUploads } from '../../../runtime/objects/spill-bucket.ts'
+import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
+import { BucketSpill, sweepSpill } from '../../../runtime/objects/spill-bucket.ts'
 import { MemoryBucket } from '../../support/memory-bucket.ts'
 import { MIB, pattern, readAll, sourceOf } from '../../contract/objects/spill-contract.ts'
 
@@ -56,12 +57,26 @@ describe('a bucket as a spill place', () => {
     await expect(place.openDirect(1)).rejects.toMatchObject({ data: { reason: 'bucket' } })
   })
 
-  it('sweeps what a dead node has left half uploaded, and nothing of one that lives', async () => {
+  it('SL3: a file that cannot be deleted takes no other with it, and goes at the next close', async () => {
+    for (let i = 0; i < 3; i++) await write(1000)
+    const stuck = [...bucket.objects.keys()][0] ?? ''
+    const deleted = bucket.delete.bind(bucket)
+    bucket.delete = (key) =>
+      key === stuck ? Promise.reject(new GcsUnavailableError('injected')) : deleted(key)
+    await expect(place.close()).rejects.toMatchObject({ data: { reason: 'bucket' } })
+    expect([...bucket.objects.keys()]).toEqual([stuck])
+    bucket.delete = deleted
+    await place.close()
+    expect(bucket.objects.size).toBe(0)
+  })
+
+  it('sweeps what a dead node has left, whole or half uploaded, and nothing of another', async () => {
     await bucket.startUpload('spill/dead-0/1')
     await bucket.startUpload('spill/dead-1/1')
-    await bucket.startUpload('gcs/other')
-    const swept = await sweepUploads(bucket, (owner) => owner === 'dead-0')
-    expect(swept).toBe(1)
-    expect([...bucket.uploads.keys()]).toEqual(['spill/dead-1/1', 'gcs/other'])
+    for (let i = 0; i < 2_500; i++) await bucket.put(`spill/dead-0/${String(i)}`, Buffer.of(1))
+    await bucket.put('spill/dead-01/0', Buffer.of(1))
+    await sweepSpill(bucket, 'dead-0')
+    expect([...bucket.uploads.keys()]).toEqual(['spill/dead-1/1'])
+    expect([...bucket.objects.keys()]).toEqual(['spill/dead-01/0'])
   })
 })

@@ -184,6 +184,23 @@ describe('the object store of a node', () => {
     expect(piecesOf()).toBeLessThan(40)
   })
 
+  it('closes, and gives its memory back, although what was spilled cannot be deleted', async () => {
+    open({ sizeBytes: 8 * MIB })
+    for (let index = 0; index < 30; index++) await put(`${index}`, pattern(MIB, index))
+    await expect.poll(() => readdirSync(folder).length).toBeGreaterThan(1)
+    let closed = 0
+    const close = arena.close.bind(arena)
+    arena.close = () => {
+      closed += 1
+      return close()
+    }
+    disk.unlinkError = 'EIO'
+    await store.close()
+    expect(closed).toBe(1)
+    expect(warnings.filter((line) => line.startsWith('spilled objects were left'))).toHaveLength(1)
+    for (const name of readdirSync(folder)) rmSync(join(folder, name))
+  })
+
   it('names who holds what when it stays full', async () => {
     const clock = new HandClock()
     open({ sizeBytes: 4 * MIB, clock })
