@@ -25,7 +25,7 @@ import type { EpochFence } from './epoch-fence.ts'
 import { PeerRaylets, type PeerNode } from './peer-raylets.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 
-const PING_LIMIT_MS = 1_000
+export const PING_LIMIT_MS = 1_000
 /** For what every node is asked, a dead one that is not known to be so among them. */
 const ALL_LIMIT_MS = 1_000
 /** The GCS may be away when a node leaves: then others find it dead in their own time. */
@@ -295,6 +295,7 @@ export class ClusterMember {
       case 'storage':
         return this.#host().handle(message as StorageRequest)
       case 'askLeases':
+      case 'drainOutput':
       case 'holds':
       case 'readChunk':
         return this.#events.requested(whole)

@@ -2,7 +2,7 @@
 // end has proved which node it is; what it says is checked all the same: a node of another version
 // must not leave this one half changed.
 import { ProtocolError } from '../common/errors.ts'
-import type { WorkerId } from '../common/ids.ts'
+import type { JobId, WorkerId } from '../common/ids.ts'
 import {
   count,
   flag,
@@ -66,6 +66,8 @@ export interface PeerRayletCalls extends StorageCalls {
   /** The whole cluster ends. Answered before that node does. */
   stopCluster: [object, undefined]
   askLeases: [LeasesAsked, LeasesAnswer]
+  /** Answered when the driver of the job, at the sender, was told what is printed there by now. */
+  drainOutput: [{ jobId: JobId }, undefined]
   /** Answered with that node's id when the object is in its store. */
   holds: [{ objectId: string }, { nodeId: string; sizeBytes: number } | undefined]
   readChunk: [
@@ -111,6 +113,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   state: { kind: text, limit: optional(count) },
   stopCluster: {},
   askLeases: { ...guestClass, count, hops: count },
+  drainOutput: { jobId: text },
   holds: { objectId: text },
   readChunk: { objectId: text, offset: count, sizeBytes: count },
   storage: {

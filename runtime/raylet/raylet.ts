@@ -11,7 +11,7 @@ import type { Connection, Listener } from '../protocol/connection.ts'
 import type { Hello, OutputLine, RayletCalls, Welcome } from '../protocol/messages.ts'
 import { ClusterView } from '../scheduling/cluster-view.ts'
 import { Brain, type ShellEffect } from './brain.ts'
-import { ClusterMember, type ClusterPorts } from './cluster-member.ts'
+import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-member.ts'
 import { ClusterLeases } from './cluster-leases.ts'
 import { clusterRows } from './cluster-rows.ts'
 import { ClientLink, type LinkHost, type Stimulus } from './client-link.ts'
@@ -20,7 +20,7 @@ import { JobStore } from './job-store.ts'
 import { LastSummary } from './last-summary.ts'
 import { MemoryWatch } from './memory-watch.ts'
 import { ObjectPulls } from './object-pulls.ts'
-import type { PeerMessage, PeerRayletNotices } from './peer-raylet-messages.ts'
+import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 import { ProgressBook } from './progress.ts'
 import type { RayletDeps, RayletOptions } from './raylet-ports.ts'
 import { SpillSweeper } from './spill-sweeper.ts'
@@ -153,8 +153,7 @@ export class Raylet {
           sweeper.nodes(nodes)
         },
         localRows: (message) => this.#queries.answer(message),
-        requested: (message) =>
-          (message.type === 'askLeases' ? this.#leases : this.#pulls)?.requested(message),
+        requested: (message) => this.#requested(message),
         notified: (message) => {
           this.#heard(message)
         },
@@ -306,7 +305,9 @@ export class Raylet {
       query: (message) => this.#query(message),
       drainOutput: async (client) => {
         const jobId = this.state.clients.get(client)?.jobId
-        if (jobId !== undefined) await this.#processes.drainOutput(jobId)
+        if (jobId === undefined) return
+        const elsewhere = this.#cluster?.askAll('drainOutput', { jobId })
+        await Promise.all([this.#processes.drainOutput(jobId), elsewhere])
       },
       stop: () => {
         this.#cluster?.clusterEnds('BY_THIS_NODE')
@@ -405,6 +406,21 @@ export class Raylet {
       default:
         this.#gcs.perform(effect)
     }
+  }
+
+  #requested(message: PeerMessage): unknown {
+    const { type, from } = message
+    if (type === 'askLeases') return this.#leases?.requested(message)
+    if (type === 'drainOutput') {
+      return this.#drainFor(from, message.message as PeerRayletCalls['drainOutput'][0])
+    }
+    return this.#pulls?.requested(message)
+  }
+
+  /** Lines go on the connection dialled here: what is answered on it comes after them. */
+  async #drainFor(nodeId: string, { jobId }: PeerRayletCalls['drainOutput'][0]): Promise<void> {
+    await this.#processes.drainOutput(jobId)
+    await this.#cluster?.ask(nodeId, 'ping', {}, PING_LIMIT_MS)
   }
 
   #heard(message: PeerMessage): void {

@@ -60,6 +60,13 @@ describe('virga start --nodes 3', () => {
     expect(jobs.map((row) => row['state'])).toEqual(['FINISHED'])
   })
 
+  it('what a task of a task printed on a third node reaches the driver before it leaves', async () => {
+    await start(3)
+    const { code, stdout } = await place.node(fixture('nested-output.mts')).ended
+    expect(code).toBe(0)
+    expect(stdout).toContain('printed by the third')
+  })
+
   it('has keys that nobody but the owner of the cluster can read', async () => {
     const { sessionDir } = await start(2)
     const path = join(String(sessionDir), 'credentials.json')
