@@ -32,7 +32,9 @@ export function leasesAnswered(turn: Turn, event: EventOf<'leasesAnswered'>): vo
   if (each === undefined) return
   arrived(each, nodeId, refused)
   const count = Math.min(refused, unaskedFor(each))
-  const better = retryAt === undefined ? undefined : cluster?.view.get(retryAt)
+  // By that node's word it may be this one: then the rest is placed again, as all that is missing.
+  const isHome = retryAt === toHex(turn.state.config.nodeId)
+  const better = retryAt === undefined || isHome ? undefined : cluster?.view.get(retryAt)
   if (better !== undefined && count > 0) {
     askNode(turn, each, { nodeId: better.nodeId, count, hops: message.hops + 1 })
   }

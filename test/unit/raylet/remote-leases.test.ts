@@ -78,6 +78,17 @@ describe('leases over nodes', () => {
     expect(heldAt(brains)).toBe(2)
   })
 
+  test('a node that takes its home for free has it asked nothing', () => {
+    const brains = cpus(1, 1)
+    brains.driver('e', 1)
+    brains.want('e', 1, {}, 1)
+    brains.driver('d')
+    brains.want('d', 2)
+    expect(brains.askedCount).toBe(1)
+    expect(heldAt(brains)).toBe(1)
+    expect([...(brains.at(0).state.cluster?.shunned.keys() ?? [])]).toEqual([])
+  })
+
   test('labels: only where they are; where they are not, infeasible with the nearest', () => {
     const resources = units({ CPU: 2 })
     const brains = new SeveralBrains([{ resources }, { resources, labels: { disk: 'ssd' } }])
