@@ -24,6 +24,8 @@ export interface TestNode {
   readonly refused: string[]
   version: number
   cut: boolean
+  /** Else those that it starts never say hello. */
+  startsWorkers: boolean
 }
 
 export interface NodeOptions {
@@ -52,7 +54,15 @@ export class SeveralBrains {
         { ...config, owned: false, isGcsHost: index === 0 },
         { view: new ClusterView([], id), random, shunned: new Map() },
       )
-      return { id, state, held: new Map(), broken: [], refused: [], version: 0, cut: false }
+      return {
+        id,
+        state,
+        held: new Map(),
+        broken: [],
+        refused: [],
+        version: 0,
+        ...{ cut: false, startsWorkers: true },
+      }
     })
     this.#tellNodes()
     this.settle()
@@ -180,6 +190,7 @@ export class SeveralBrains {
     const later = (run: () => void): void => void this.#inbox.push(run)
     switch (effect.kind) {
       case 'spawn':
+        if (!node.startsWorkers) return
         later(() => {
           const { workerId } = effect.start
           const hello = { client: workerId, pid: 2, address: `@${toHex(workerId)}`, job: undefined }
