@@ -32,14 +32,15 @@ export function leasesAnswered(turn: Turn, event: EventOf<'leasesAnswered'>): vo
   if (each === undefined) return
   arrived(each, nodeId, refused)
   const count = Math.min(refused, unaskedFor(each))
-  // By that node's word it may be this one: then the rest is placed again, as all that is missing.
-  const isHome = retryAt === toHex(turn.state.config.nodeId)
-  const better = retryAt === undefined || isHome ? undefined : cluster?.view.get(retryAt)
-  if (better !== undefined && count > 0) {
-    askNode(turn, each, { nodeId: better.nodeId, count, hops: message.hops + 1 })
+  if (retryAt !== undefined && count > 0 && isOther(turn, retryAt)) {
+    askNode(turn, each, { nodeId: retryAt, count, hops: message.hops + 1 })
   }
   forgetIfUnused(turn.state, each)
 }
+
+/** The better node may be this one: then the rest is placed again, as all that is missing. */
+const isOther = ({ state: { cluster, config } }: Turn, nodeId: string): boolean =>
+  nodeId !== toHex(config.nodeId) && cluster?.view.get(nodeId) !== undefined
 
 /** OL3. */
 function shun(turn: Turn, nodeId: string, demand: ResourceSet): void {
