@@ -45,6 +45,9 @@ let capturing: (() => void) | undefined
 
 let starting: Promise<Running> | undefined
 
+/** What shutdown() has begun; init() may be called meanwhile. */
+let ending: Promise<unknown> | undefined
+
 /**
  * Join or start a cluster; what stands below it runs in the driver only (in a worker it never
  * resolves). Without an address: VIRGA_ADDRESS, else the cluster of `virga start` on this machine,
@@ -68,11 +71,12 @@ async function start(options: InitOptions): Promise<Cluster> {
     )
   }
   capturing ??= captureHomes(sources)
-  starting = connect(spec)
+  const connecting = connect(spec)
+  starting = connecting
   try {
-    return (await starting).cluster
+    return (await connecting).cluster
   } catch (error) {
-    starting = undefined
+    if (starting === connecting) starting = undefined
     throw error
   }
 }
@@ -82,17 +86,27 @@ export function isInitialized(): boolean {
   return starting !== undefined
 }
 
-/** Leave the cluster; one started by init() ends. May be called again. */
+/** Leave the cluster; one started by init() ends. May be called again, and ends with the first. */
 export async function shutdown(): Promise<void> {
-  const running = starting
-  if (running === undefined) return
-  starting = undefined
+  if (starting !== undefined) {
+    ending = Promise.all([ending, leave(starting)])
+    starting = undefined
+    registry().limits.clear() // at once: what is declared from now on is for the next cluster
+  }
+  const awaited = ending
+  try {
+    await awaited
+  } finally {
+    if (ending === awaited) ending = undefined
+  }
+}
+
+async function leave(running: Promise<Running>): Promise<void> {
   const { worker, opened, tellLast, drain } = await running
   process.off('exit', tellLast)
   process.off('beforeExit', drain)
   await drainOutput(worker)
-  registry().currentCoreWorker = undefined
-  registry().limits.clear()
+  if (registry().currentCoreWorker === worker) registry().currentCoreWorker = undefined
   await worker.close()
   await opened.close()
 }

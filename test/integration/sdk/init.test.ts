@@ -3,9 +3,10 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { UsageError, init, isInitialized, shutdown } from 'virga'
+import { UsageError, init, isInitialized, limiter, shutdown } from 'virga'
 import { caught } from '../../support/waiting.ts'
 import { resultOf } from '../shipping/run-program.ts'
+import { square } from './tasks.ts'
 
 const childrenOfThis = (): string[] =>
   readdirSync('/proc/self/task').flatMap((task) =>
@@ -46,4 +47,31 @@ test('clusters started one after another leave no file descriptor open', async (
   await cycle()
   await cycle()
   expect(await cycle()).toBeLessThanOrEqual(first)
+})
+
+test('shutdown() called again ends when the first has, and what is declared meanwhile stays', async () => {
+  await init({ address: 'inline' })
+  let left = false
+  const first = shutdown().then(() => (left = true))
+  limiter('declared meanwhile', { concurrency: 1 })
+  await shutdown()
+  expect(left).toBe(true)
+  await first
+  expect(() => limiter('declared meanwhile', { concurrency: 2 })).toThrow(UsageError)
+})
+
+test('a cluster joined while the last one is being left stays joined', async () => {
+  await init({ address: 'local', numCpus: 1 })
+  const [raylet = 0] = childrenOfThis().map(Number)
+  process.kill(raylet, 'SIGSTOP')
+  const left = shutdown()
+  try {
+    await init({ address: 'inline', numCpus: 1 })
+  } finally {
+    process.kill(raylet, 'SIGCONT')
+  }
+  await left
+  expect(await square.run(3)).toBe(9)
+  await shutdown()
+  expect(isInitialized()).toBe(false)
 })
