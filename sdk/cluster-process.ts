@@ -242,16 +242,19 @@ function ready(child: ChildProcess, sessionDir: string): Promise<void> {
     child.once('error', (error) => {
       fail(error.message)
     })
-    child.once('exit', (code, signal) => {
+    const exited = (code: number | null, signal: NodeJS.Signals | null): void => {
       fail(`it exited with ${signal ?? `code ${String(code)}`}`)
-    })
-    child.stdout?.on('data', (chunk: Buffer) => {
+    }
+    child.once('exit', exited)
+    const heard = (chunk: Buffer): void => {
       text += chunk.toString()
       if (!text.includes('\n')) return
       clearTimeout(timer)
-      child.removeAllListeners('exit')
+      child.off('exit', exited)
+      child.stdout?.off('data', heard).resume() // what comes later is for nobody, and not kept
       resolve()
-    })
+    }
+    child.stdout?.on('data', heard)
   })
 }
 
