@@ -55,12 +55,14 @@ export async function* mapSettled(
   const inFlightMax = options.inFlight ?? defaultInFlight()
   const source = iteratorOf(inputs)
   const calls = new Calls(worker, options.ordered)
-  let ended = false
+  let [ended, asking] = [false, false]
   const abortable = untilAborted(options.signal)
   try {
     while (!ended || calls.size > 0) {
       while (!ended && calls.size < inFlightMax) {
+        asking = true
         const next = await abortable.wait(Promise.resolve(source.next()))
+        asking = false
         if (next.done === true) ended = true
         else calls.start(() => fn.remote(next.value, ...rest) as ObjectRef)
       }
@@ -70,7 +72,8 @@ export async function* mapSettled(
   } finally {
     abortable.stop()
     calls.cancel()
-    if (!ended) await source.return?.()
+    if (asking) void leave(source)
+    else if (!ended) await source.return?.()
   }
 }
 
@@ -147,6 +150,16 @@ class Calls {
     running.outcome = outcome
     this.#settled.add(running)
     this.#wake?.()
+  }
+}
+
+/** A generator that is asked for an input hears `return` only after that, which may never come:
+ *  nobody waits for it, and what it throws then has nobody to tell. */
+async function leave(source: AsyncIterator<unknown> | Iterator<unknown>): Promise<void> {
+  try {
+    await source.return?.()
+  } catch {
+    return
   }
 }
 

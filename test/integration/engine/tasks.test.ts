@@ -119,6 +119,22 @@ describe.each(['local', 'inline'])('tasks, address %s', (address) => {
     expect(await fn.square.run(2)).toBe(4)
   })
 
+  it('an AbortSignal ends a map whose input does not come', async () => {
+    const controller = new AbortController()
+    const asked = Promise.withResolvers<undefined>()
+    async function* stuck(): AsyncGenerator<number> {
+      yield 1
+      asked.resolve(undefined)
+      await new Promise(() => undefined)
+    }
+    const { signal } = controller
+    const results = fn.square.map(stuck(), { signal })[Symbol.asyncIterator]()
+    const next = results.next()
+    await asked.promise
+    controller.abort()
+    expect((await caught(next, DOMException)).name).toBe('AbortError')
+  })
+
   it('cancels children with their parent', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'virga-test-'))
     const file = join(folder, 'mark')
