@@ -3,6 +3,7 @@
 // Invariants:
 //   TR1. A task is answered once (X1), then told as finished; one that moves away is neither.
 //   TR2. A task that waits for nothing does all this within one call, and makes no promise.
+//   TR3. Only what is about to run counts to maxCalls; a run moves the average once.
 import { TaskTimeoutError } from '../common/errors.ts'
 import type { Clock } from '../common/clock.ts'
 import type { TaskTemplate } from '../protocol/peer-messages.ts'
@@ -69,7 +70,6 @@ export class TaskRunner {
     const deps = this.#deps
     const expectedMs = task.timing.averageMs
     if (expectedMs === undefined || expectedMs > LONG_RUN_MS) deps.replies.flush()
-    if (task.template.maxCalls !== undefined) this.#count(task, task.template.maxCalls)
     try {
       const loaded = deps.load(task.template)
       // Decoded once the module is there: it registers the classes that the arguments may have.
@@ -107,6 +107,7 @@ export class TaskRunner {
         channel.flush() // a task that blocks the event loop must still be timed
       })
     }
+    if (task.template.maxCalls !== undefined) this.#count(task, task.template.maxCalls)
     const result = this.#deps.runIn(scope, () => run(...args))
     if (!task.template.streaming) return result
     return this.#deps.runIn(scope, () => this.#deps.stream(task, result))
@@ -126,7 +127,7 @@ export class TaskRunner {
     let replying: Promise<void> | undefined
     const late = task.template.timeoutMs === undefined ? undefined : this.#overrun(task)
     if (late !== undefined) {
-      this.#fail(task, late, startMs)
+      this.#fail(task, late, startMs, micros)
       return undefined
     }
     if (task.cancelled !== undefined) this.#deps.replies.cancelled(task)
@@ -141,18 +142,19 @@ export class TaskRunner {
         this.#end(task, startMs, false)
       },
       (error: unknown) => {
-        this.#fail(task, error, startMs)
+        this.#fail(task, error, startMs, micros)
       },
     )
   }
 
-  #fail(task: PushedTask, error: unknown, startMs: number): void {
+  /** @param measured  how long it ran, where that has been noted already, in microseconds. */
+  #fail(task: PushedTask, error: unknown, startMs: number, measured?: number): void {
     if (error instanceof NeedsEntryFirst && task.cancelled === undefined) {
       this.endedAtMs = this.#deps.clock.monotonicMs()
       this.#host.moveAway(task)
       return
     }
-    const micros = this.#measure(task, startMs)
+    const micros = measured ?? this.#measure(task, startMs)
     // One that ran too long is told as such: its owner may be waiting for that to try it again.
     const { cancelled } = task
     const wasCancelled = cancelled !== undefined && !(cancelled instanceof TaskTimeoutError)

@@ -4,7 +4,7 @@ import type { TaskId } from '../../../runtime/common/ids.ts'
 import { Executor, type ExecutorDeps } from '../../../runtime/core-worker/execute.ts'
 import type { Peer } from '../../../runtime/core-worker/peers.ts'
 import type { PushedTask } from '../../../runtime/core-worker/pushed-task.ts'
-import type { RunTimes } from '../../../runtime/core-worker/run-task.ts'
+import { NeedsEntryFirst, type RunTimes } from '../../../runtime/core-worker/run-task.ts'
 import type { Scope } from '../../../runtime/core-worker/scope.ts'
 import { ByteReader } from '../../../runtime/protocol/byte-reader.ts'
 import { ByteWriter } from '../../../runtime/protocol/byte-writer.ts'
@@ -35,11 +35,13 @@ function aPush(indices: readonly number[]): ByteReader {
   return new ByteReader(writer.take())
 }
 
-function anExecutor(run: (index: unknown) => unknown, limit = 1) {
+type Parts = { [K in keyof ExecutorDeps]?: unknown }
+
+function anExecutor(run: (index: unknown) => unknown, limit = 1, changed: Parts = {}) {
   const scopes: Scope[] = []
   const ended: object[] = []
   let nowMs = 0
-  const deps: { [K in keyof ExecutorDeps]?: unknown } = {
+  const deps: Parts = {
     clock: { monotonicMs: () => nowMs++ / 100 },
     replies: { flush: () => undefined, value: () => undefined },
     load: () => run,
@@ -58,6 +60,7 @@ function anExecutor(run: (index: unknown) => unknown, limit = 1) {
     },
     groups: new Map([['', limit]]),
     actorId: undefined,
+    ...changed,
   }
   const wait = (ms: number): void => {
     nowMs += ms * 100
@@ -89,6 +92,52 @@ describe('the executor', () => {
     wait(1000)
     executor.push(peer, aPush([2, 3])) // the event loop has had its turns meanwhile
     expect(given).toEqual([1, 2, 3])
+  })
+
+  it('counts to maxCalls what it runs, not what must wait for the entry elsewhere', () => {
+    let [isRegistered, retired] = [false, 0]
+    const { executor } = anExecutor(() => undefined, 1, {
+      load: () => {
+        if (!isRegistered) throw new NeedsEntryFirst()
+        return () => undefined
+      },
+      needsEntryFirst: () => undefined,
+      retire: () => (retired += 1),
+    })
+    const fn = { home: 'a.ts', ordinal: 0 }
+    const owner = {
+      templates: [{ name: 'once', streaming: false, fn, maxCalls: 2 }],
+      with: () => undefined,
+    } as unknown as Peer
+    executor.push(owner, aPush([1]))
+    executor.push(owner, aPush([2]))
+    expect(retired).toBe(0)
+    isRegistered = true
+    executor.push(owner, aPush([3, 4]))
+    expect(retired).toBe(1)
+  })
+
+  it('takes a run that was too long once into the average of its function', () => {
+    const averages: (number | undefined)[] = []
+    const { executor, wait } = anExecutor(
+      () => {
+        wait(averages.length === 0 ? 1000 : 100)
+      },
+      1,
+      {
+        replies: { flush: () => undefined, failed: () => undefined },
+        failing: (_: PushedTask, error: unknown) => error,
+        finished: ({ timing }: PushedTask) => averages.push(timing.averageMs),
+      },
+    )
+    const hurried = {
+      templates: [{ name: 'hurried', streaming: false, reportStart: true, timeoutMs: 50 }],
+      with: () => undefined,
+    } as unknown as Peer
+    executor.push(hurried, aPush([1]))
+    executor.push(hurried, aPush([2]))
+    expect(averages[0]).toBeCloseTo(1000, 0)
+    expect(averages[1]).toBeCloseTo(0.8 * 1000 + 0.2 * 100, 0)
   })
 
   it('keeps no push for the sake of refs made in its tasks, which keep their scope', async () => {
