@@ -1,6 +1,6 @@
 // What an error of the AWS SDK means, told once, here: nothing above sees its names.
 //   throttled, in conflict, never connected   nothing was done
-//   time-out, broken answer, 5xx               it may have been done
+//   time-out, broken answer, 5xx, half a batch  it may have been done
 //   no right, no table, bad request            repeating it cannot help
 // Source: DynamoDB "Error handling"; S3 "Error responses"; Node's system errors.
 import { UsageError, VirgaError } from '../common/errors.ts'
@@ -18,7 +18,7 @@ export class BrokenAnswerError extends Error {
   override readonly name = 'BrokenAnswerError'
 }
 
-/** Part of a batch was left undone. */
+/** Part of a batch was left undone; the rest is written. */
 export class UnprocessedError extends Error {
   override readonly name = 'UnprocessedError'
 }
@@ -32,7 +32,6 @@ const NOT_DONE = new Set([
   'TransactionConflictException',
   'TransactionInProgressException',
   'OperationAborted', // S3: another PUT of that key is in progress
-  'UnprocessedError',
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',
