@@ -2,9 +2,10 @@
 // longest held first. The owner returns it when its running tasks have ended.
 //   A class or actor with nothing may ask any class for a lease; one that has some asks only those
 //   that have at least two more: so that jobs share, and leases do not swing to and fro.
-//   Nobody is asked while all that could come back would not be enough.
+//   Nobody is asked while all that could come back to one ledger would not be enough: bundles of a
+//   group do not add up. Where several would do, the one that needs the fewest leases.
 //   Actors and leases that are waiting in `get` are not asked: they could not return anything.
-import { NO_RESOURCES, lacking, unitsOf, type ResourceSet } from '../common/resources.ts'
+import { lacking, unitsOf, type ResourceSet } from '../common/resources.ts'
 import { ledgersOf } from './placement.ts'
 import type { Lease } from './state.ts'
 import { notify, wakeBy, type Turn } from './turn.ts'
@@ -39,29 +40,30 @@ function reclaimOne(
   candidates: readonly Lease[],
   promised: Set<Lease>,
 ): boolean {
-  const { ledger } = turn.state
-  const ledgers = ledgersOf(turn.state, waiter)
-  const takeable = candidates
-    .values()
-    .filter(
-      (lease) =>
-        !promised.has(lease) &&
-        mayTakeFrom(waiter, lease) &&
-        ledgers.includes(lease.bundle?.ledger ?? ledger),
-    )
-  const missing = missingOf(waiter.demand, ledgers[0]?.free ?? NO_RESOURCES)
-  const chosen = choose(takeable, missing)
+  let fewest: Lease[] | undefined
+  for (const ledger of ledgersOf(turn.state, waiter)) {
+    const takeable = candidates
+      .values()
+      .filter(
+        (lease) =>
+          !promised.has(lease) &&
+          mayTakeFrom(waiter, lease) &&
+          (lease.bundle?.ledger ?? turn.state.ledger) === ledger,
+      )
+    const chosen = choose(takeable, missingOf(waiter.demand, ledger.free))
+    if (chosen !== undefined && chosen.length < (fewest?.length ?? Infinity)) fewest = chosen
+  }
   // What would not be enough is left alone: actors hold the rest, or work that waits in `get`.
-  if (missing.size > 0) return false
-  for (const lease of chosen) {
+  if (fewest === undefined) return false
+  for (const lease of fewest) {
     promised.add(lease)
     ask(turn, lease)
   }
   return true
 }
 
-/** The first leases that make up for what is missing; takes that from `missing`. */
-function choose(leases: Iterable<Lease>, missing: Map<string, number>): Lease[] {
+/** The first leases that make up for what is missing, if they do; takes that from `missing`. */
+function choose(leases: Iterable<Lease>, missing: Map<string, number>): Lease[] | undefined {
   const chosen: Lease[] = []
   for (const lease of leases) {
     if (missing.size === 0) break
@@ -74,7 +76,7 @@ function choose(leases: Iterable<Lease>, missing: Map<string, number>): Lease[] 
       else missing.set(name, left)
     }
   }
-  return chosen
+  return missing.size === 0 ? chosen : undefined
 }
 
 /** Which resources are missing for one grant, and how much of each. */

@@ -47,6 +47,37 @@ describe('a placement group', () => {
     ])
   })
 
+  test('nobody is asked for leases of several bundles that only together would be enough', () => {
+    const brain = aBusyNode({ resources: { CPU: 4 } })
+    const bundles = [units({ CPU: 2 }), units({ CPU: 2 })]
+    brain.createGroup('driver1', { groupId: 'g1', bundles })
+    for (const bundleIndex of [0, 1]) {
+      const scheduling = aClass({ name: 'Counter', strategy: inGroup(bundleIndex) })
+      const actorId = `A${String(bundleIndex)}` as ActorId
+      brain.createActor('driver1', { actorId, scheduling, defaultResources: false })
+    }
+    brain.want('driver1', 0, 2, { strategy: inGroup() })
+    brain.nowMs += 10
+    const large = { demand: units({ CPU: 2 }), name: 'large', strategy: inGroup() }
+    const asked = brain.show(brain.want('driver1', 1, 1, large))
+    expect(brain.state.leases.size).toBe(4)
+    expect(asked.filter((line) => line.includes('reclaim'))).toEqual([])
+  })
+
+  test('of several bundles, the one that needs the fewest leases back is asked', () => {
+    const brain = aBusyNode({ resources: { CPU: 4 } })
+    const bundles = [units({ CPU: 2 }), units({ CPU: 2 })]
+    brain.createGroup('driver1', { groupId: 'g1', bundles })
+    brain.want('driver1', 0, 2, { strategy: inGroup(0) })
+    const [last = 0] = grantsOf(brain.want('driver1', 1, 1, { strategy: inGroup(1) }))
+    brain.nowMs += 10
+    const large = { demand: units({ CPU: 2 }), name: 'large', strategy: inGroup() }
+    const asked = brain.show(brain.want('driver1', 2, 1, large))
+    expect(asked.filter((line) => line.includes('reclaim'))).toEqual([
+      `→ driver1: reclaimLease ${String(last)}`,
+    ])
+  })
+
   test('that can never fit is refused at once', () => {
     const brain = aBusyNode({ resources: { CPU: 2 } })
     const create = (strategy: 'PACK' | 'STRICT_SPREAD', bundles: number) =>
