@@ -9,7 +9,8 @@ import type { Limiter, LimiterOptions } from '../runtime/common/surface.ts'
 import { registry } from '../runtime/core-worker/registry-system.ts'
 
 /**
- * A limit of the whole cluster, shared by all who name it: given as option `limit`.
+ * A limit shared by all who name it, in whatever process: given as option `limit`. Each node counts
+ * for itself, those whose callers run on it.
  * @param o  concurrency: how many run at once. perSecond: how many start in a second, above 0.
  * @throws UsageError unless at least one of the two is given, and for a name that this process
  *   has given other numbers.

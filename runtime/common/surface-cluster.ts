@@ -67,8 +67,8 @@ export interface RuntimeContext {
 
 /** At most one of the two need be given. */
 export interface LimiterOptions {
-  /** Tasks that run at once, in the whole cluster. */
+  /** Tasks that run at once, of all drivers and workers of a node. */
   concurrency?: number
-  /** Tasks that start in any second, in the whole cluster. */
+  /** Tasks that start in any second, of all drivers and workers of a node. */
   perSecond?: number
 }

@@ -35,7 +35,7 @@ export interface NodeAffinity {
 export interface PlacementGroupStrategy {
   readonly [strategy]: true
 }
-/** Made by `limiter`: how many tasks run at once, or start per second, in the whole cluster. */
+/** Made by `limiter`: how many tasks run at once, or start per second, on each node. */
 export interface Limiter {
   readonly [limiterBrand]: true
 }
@@ -84,7 +84,7 @@ export interface TaskOptions<N extends number = number> extends Placed {
   burst?: 'auto' | 'always' | 'never'
   /** How many unread items a generator may be ahead. Default 64. */
   streamBufferSize?: number
-  /** How many run at once, or start per second, in the whole cluster. */
+  /** How many run at once, or start per second, on each node. */
   limit?: Limiter
   /** Open the worker's inspector, so that a breakpoint in the task is hit. Default false. */
   inspect?: boolean

@@ -1,4 +1,5 @@
-// Limiters of the whole cluster: how many tasks run at once, how many start per second, by name.
+// Limiters of one node: how many of its owners' tasks run at once, how many start per second, by
+// name. Each node of a cluster counts for itself.
 // A token is the right to start one task. Owners ask for as many as they could use and give each
 // back when its task has ended.
 //   takeTokens ──► queue, first come first served, shared evenly between owners
