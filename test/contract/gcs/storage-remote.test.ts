@@ -10,7 +10,7 @@ import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { CALLS_IN_FLIGHT_MAX, StorageHost } from '../../../runtime/gcs/storage-host.ts'
 import type { StorageCalls, StorageRequest } from '../../../runtime/gcs/storage-messages.ts'
 import { RemoteStorage, type StorageLink } from '../../../runtime/gcs/storage-remote.ts'
-import type { RowKey, Storage, WriteOutcome } from '../../../runtime/gcs/storage.ts'
+import type { RowKey, RowValue, Storage, WriteOutcome } from '../../../runtime/gcs/storage.ts'
 import { Channel } from '../../../runtime/protocol/channel.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
 import { udsTransport } from '../../../runtime/protocol/connection-uds.ts'
@@ -120,6 +120,20 @@ describe('RemoteStorage', () => {
     const replies = await Promise.all([host.handle(request), host.handle(request)])
     for (const reply of replies) expect(reply).toMatchObject({ won: true })
     expect(await host.handle({ ...request, client: 'd' })).toMatchObject({ won: false })
+  })
+
+  test('a write that arrives after its call has ended is not made again', async () => {
+    const memory = new MemoryStorage()
+    const host = new StorageHost(memory)
+    await memory.putIf(key, { id: 'n', beat: 0 }, 'ABSENT')
+    const beat = (sequence: number, fields: RowValue): StorageRequest => {
+      const call = { kind: 'update', args: [key, fields, { fields: { id: 'n' } }] } as const
+      return { client: 'c', sequence, endedBelow: sequence, call }
+    }
+    await host.handle(beat(0, { beat: 1 }))
+    await host.handle(beat(1, { beat: 2 }))
+    expect(() => host.handle(beat(0, { beat: 1 }))).toThrow('it is not made again')
+    expect(await memory.get(key)).toMatchObject({ version: 3, value: { beat: 2 } })
   })
 
   test('a call that the port does not have is refused, whatever else the storage can do', async () => {
