@@ -161,28 +161,26 @@ export class RemoteStorage implements Storage {
     }
   }
 
+  /** One for all who wait. One that fails is forgotten: the next attempt is to dial anew. */
   #dial(): Promise<StorageLink> {
-    return (this.#link = this.#deps.connect())
+    const link = this.#deps.connect().catch((error: unknown) => {
+      if (this.#link === link) this.#link = undefined
+      const message = `the host of the GCS cannot be reached: ${String(error)}`
+      throw new LinkError('NOT_DONE', message, error)
+    })
+    this.#link = link
+    return link
   }
 
   /** Only the first who finds a link closed replaces it. */
-  #redial(closed: Promise<StorageLink> | undefined): Promise<StorageLink> {
+  #redial(closed: Promise<StorageLink>): Promise<StorageLink> {
     return this.#link === undefined || this.#link === closed ? this.#dial() : this.#link
   }
 
   async #connected(): Promise<StorageLink> {
-    const current = this.#link
-    try {
-      const link = await (current ?? this.#dial())
-      return link.closed ? await this.#redial(current) : link
-    } catch (error) {
-      if (this.#link === current) this.#link = undefined
-      throw new LinkError(
-        'NOT_DONE',
-        `the host of the GCS cannot be reached: ${String(error)}`,
-        error,
-      )
-    }
+    const current = this.#link ?? this.#dial()
+    const link = await current
+    return link.closed ? await this.#redial(current) : link
   }
 }
 

@@ -136,6 +136,28 @@ describe('RemoteStorage', () => {
     expect(await memory.get(key)).toMatchObject({ version: 3, value: { beat: 2 } })
   })
 
+  test('a dial that fails is dialled anew by the next attempt', async () => {
+    const memory = new MemoryStorage()
+    const host = new StorageHost(memory)
+    const request: StorageLink['request'] = async (_, message) => await host.handle(message)
+    let [dials, waits] = [0, 0]
+    const connect = (): Promise<StorageLink> => {
+      dials += 1
+      if (dials <= 3) return Promise.reject(new Error('down'))
+      return Promise.resolve({ closed: false, request })
+    }
+    const random = {
+      ...ATTEMPTS.random,
+      next: () => {
+        waits += 1
+        return 0
+      },
+    }
+    const storage = new RemoteStorage({ ...ATTEMPTS, random, connect })
+    expect(await storage.get(key)).toBeUndefined()
+    expect({ dials, waits }).toEqual({ dials: 4, waits: 3 })
+  })
+
   test('a call that the port does not have is refused, whatever else the storage can do', async () => {
     const closed = vi.fn()
     const host = new StorageHost(Object.assign(new MemoryStorage(), { close: closed }))
