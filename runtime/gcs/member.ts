@@ -31,6 +31,7 @@ import {
   type NodeRow,
 } from './nodes.ts'
 import type { Storage } from './storage.ts'
+import type { RaceDeps } from './until-won.ts'
 import { Watcher, type Suspicion, type WatcherEvent } from './watcher.ts'
 
 const TICK_MS = PING_MS / 4
@@ -72,6 +73,8 @@ export class Membership {
   readonly #lease = new OwnLease()
   readonly #view = new MembershipView()
   readonly #watcher: Watcher
+  /** For decisions that it takes as long as it is a member. */
+  readonly #race: RaceDeps
   readonly #timers = new Set<Timer>()
   #heartbeat = 0
   #doneCommand = 0
@@ -85,6 +88,7 @@ export class Membership {
     this.#deps = deps
     this.#member = member
     this.#watcher = new Watcher(member.nodeId)
+    this.#race = { ...deps, isOver: () => this.#stopped }
   }
 
   /** The first heartbeat and look at the others; then all of it by the clock until `stop`. */
@@ -127,13 +131,17 @@ export class Membership {
 
   /**
    * Everything of this node has ended, and it is stopped: nobody need wait for its lease.
+   * @param limitMs  after which nothing more is begun.
    * @throws GcsUnavailableError, GcsWriteUnknownError: others find it dead in their own time.
    */
-  async sayGoodbye(reason: string): Promise<void> {
+  async sayGoodbye(reason: string, limitMs: number): Promise<void> {
+    const { clock } = this.#deps
+    const endMs = clock.monotonicMs() + limitMs
     await this.#beating
     const { nodeId, epoch } = this.#member
     const heartbeat = this.#heartbeat
-    await declareDead(this.#deps, { nodeId, epoch, heartbeat, reason })
+    const race = { ...this.#deps, isOver: () => clock.monotonicMs() >= endMs }
+    await declareDead(race, { nodeId, epoch, heartbeat, reason })
   }
 
   /** What is known of all nodes, the dead included. */
@@ -152,7 +160,7 @@ export class Membership {
     this.#drainAnnounced = true
     this.#run('announcing the drain', async () => {
       try {
-        await announce(this.#deps, this.#member, 'DRAINING')
+        await announce(this.#race, this.#member, 'DRAINING')
       } catch (error) {
         this.#drainAnnounced = false
         throw error
@@ -259,7 +267,7 @@ export class Membership {
       const node = await readNode(storage, nodeId)
       if (node === undefined) return this.#watch({ kind: 'readFailed', nodeId })
       // Whoever wrote that may not have come to tell it.
-      if (node.state === 'DEAD') await announce(this.#deps, node, 'DEAD')
+      if (node.state === 'DEAD') await announce(this.#race, node, 'DEAD')
       this.#view.learn(node)
       const { epoch, heartbeat } = node
       this.#watch({ kind: 'read', nodeId, epoch, heartbeat, askedAtMs })
@@ -273,7 +281,7 @@ export class Membership {
   async #declare({ nodeId, epoch, heartbeat }: Omit<Death, 'reason'>): Promise<void> {
     const { storage, log } = this.#deps
     const reason = `node ${this.#member.nodeId} saw its lease expire`
-    const isDead = await declareDead(this.#deps, { nodeId, epoch, heartbeat, reason })
+    const isDead = await declareDead(this.#race, { nodeId, epoch, heartbeat, reason })
     log.warn('a node was declared dead', { nodeId, epoch, isDead })
     const node = await readNode(storage, nodeId)
     if (node !== undefined) this.#view.learn(node)

@@ -6,7 +6,7 @@
 //   CM2. What is asked of all nodes is answered though some do not: each has ALL_LIMIT_MS.
 //   CM3. Who has joined is seen at once by all who can be reached, not at their next heartbeat: it
 //        pings them, and whoever is pinged by a stranger looks who that is before it answers.
-//   CM4. Once stopped, or no member any more, it writes nothing: only `leave` says goodbye.
+//   CM4. Once stopped, or no member any more, it begins no write: only `leave` says goodbye.
 import type { Clock } from '../common/clock.ts'
 import { delay } from '../common/clock.ts'
 import { VirgaError } from '../common/errors.ts'
@@ -206,9 +206,11 @@ export class ClusterMember {
     const membership = this.#membership
     membership?.stop()
     if (membership !== undefined && this.#end === 'THIS_NODE') {
-      const told = membership.sayGoodbye('it was shut down').catch((error: unknown) => {
-        this.#deps.log.info('the GCS was not told of the end', { error: String(error) })
-      })
+      const told = membership
+        .sayGoodbye('it was shut down', GOODBYE_LIMIT_MS)
+        .catch((error: unknown) => {
+          this.#deps.log.info('the GCS was not told of the end', { error: String(error) })
+        })
       await Promise.race([told, delay(this.#deps.clock, GOODBYE_LIMIT_MS)])
     }
     await this.#peers.close()

@@ -49,6 +49,28 @@ function staleMembers(stale: (row: Row | undefined, key: RowKey) => Row | undefi
   return (members = new TestMembers(changedStorage(memory, { get })))
 }
 
+test('CM4: who has stopped writes no more of what it was about to tell', async () => {
+  const memory = new MemoryStorage()
+  let tried = 0
+  let isLost = false
+  const putIf: Storage['putIf'] = async (key, value, expected) => {
+    if (!isLost) return memory.putIf(key, value, expected)
+    tried += 1
+    return { won: false, current: await memory.get(key) }
+  }
+  members = new TestMembers(changedStorage(memory, { putIf }))
+  const [node] = await members.addMany(1)
+  isLost = true // others change the membership row all the time
+  node?.membership.drain()
+  await members.clock.advance(1_000)
+  expect(tried).toBeGreaterThan(0)
+  node?.membership.stop()
+  await members.clock.advance(0)
+  const before = tried
+  await members.clock.advance(120_000)
+  expect(tried).toBe(before)
+})
+
 describe('members', () => {
   test('see each other, and hold a lease that their heartbeats renew', async () => {
     const nodes = await members.addMany(5)

@@ -1,6 +1,6 @@
 // Races for one row: a crowd gets through, at a bounded price; who cannot win is told so.
 import { expect, test } from 'vitest'
-import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
+import { GcsUnavailableError, VirgaError } from '../../../runtime/common/errors.ts'
 import { delay } from '../../../runtime/common/clock.ts'
 import {
   CHANGES_MAX,
@@ -19,6 +19,24 @@ import { caught } from '../../support/waiting.ts'
 
 /** Of a read or a write in the same region. */
 const CALL_MS = 5
+
+test('UW3: who has stopped decides nothing more, however the race stands', async () => {
+  const clock = new HandClock()
+  let isOver = false
+  let decisions = 0
+  const race = { storage: new MemoryStorage(), clock, random: seededRandom(1) }
+  const running = untilWon({ ...race, isOver: () => isOver }, 'node ab12 is announced', () => {
+    decisions += 1
+    return Promise.resolve('LOST')
+  })
+  const error = caught(running, VirgaError)
+  await clock.advance(100)
+  isOver = true
+  const before = decisions
+  await clock.advance(RACE_MS_MAX)
+  expect((await error).message).toContain('this node stops')
+  expect(decisions).toBe(before)
+})
 
 test('UW1: three hundred nodes that join at once all register, for a few writes each', async () => {
   const clock = new HandClock()
