@@ -195,10 +195,11 @@ export class Raylet {
   /** Listen; resolves when clients may connect, and other nodes know this one. */
   async start(): Promise<void> {
     const { transport, clock } = this.#deps
-    await this.#join()
+    // First: others may have work run here as soon as they know of it, and its workers dial.
     this.#listener = await transport.listen(this.#options.address, (connection) => {
       this.#connected(connection)
     })
+    await this.#join()
     this.#memory.start()
     if (this.#options.owned) {
       clock.after(OWNER_HELLO_MS, () => {

@@ -8,7 +8,7 @@ import { silentLog } from '../../../runtime/common/log.ts'
 import { systemHash, systemRandom } from '../../../runtime/common/random-system.ts'
 import { StorageHost } from '../../../runtime/gcs/storage-host.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
-import { driverKey } from '../../../runtime/gcs/tables.ts'
+import { driverKey, nodeKey } from '../../../runtime/gcs/tables.ts'
 import { MemoryArena } from '../../../runtime/objects/arena-memory.ts'
 import { ObjectStore } from '../../../runtime/objects/store.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
@@ -56,6 +56,24 @@ afterEach(async () => {
   for (const { member } of others) member.clusterEnds('BY_ANOTHER')
   await Promise.all(others.map(({ member }) => member.leave()))
   await raylet.stop()
+})
+
+test('who joins listens already: the workers of a guest may dial at once', async () => {
+  await raylet.stop()
+  const joined = async (): Promise<boolean> =>
+    (await storage.get(nodeKey(toHex(OWN_ID)))) !== undefined
+  storage = new MemoryStorage()
+  let joinedBefore: boolean | undefined
+  const listen: Transport['listen'] = async (...args) => {
+    joinedBefore = await joined()
+    return memory.listen(...args)
+  }
+  const memory = transport
+  transport = { listen, connect: (address) => memory.connect(address) }
+  raylet = makeRaylet()
+  await raylet.start()
+  expect(await joined()).toBe(true)
+  expect(joinedBefore).toBe(false)
 })
 
 test('GU3: its last guest gone, a job is not said to have ended: its driver goes on', async () => {
