@@ -13,7 +13,13 @@ import { VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import type { Random } from '../common/random.ts'
 import { Membership, type MemberEvents } from '../gcs/member.ts'
-import { openMembership, registerNode, type NodeRow, type NodeSpec } from '../gcs/nodes.ts'
+import {
+  openMembership,
+  registerNode,
+  type NodeCommand,
+  type NodeRow,
+  type NodeSpec,
+} from '../gcs/nodes.ts'
 import type { StorageHost } from '../gcs/storage-host.ts'
 import type { StorageRequest } from '../gcs/storage-messages.ts'
 import type { Storage } from '../gcs/storage.ts'
@@ -136,6 +142,11 @@ export class ClusterMember {
 
   nodes(): readonly NodeRow[] {
     return this.#nodes
+  }
+
+  /** The GCS hears of it with the next heartbeat, and tells that command no more. */
+  performed(command: NodeCommand): void {
+    this.#membership?.performed(command)
   }
 
   /** Others are told to lease nothing here. */

@@ -140,6 +140,7 @@ export class Raylet {
           this.#deps.log.info('the GCS has a command', { command: command.kind })
           if (command.kind === 'drain') this.drain(DRAIN_GRACE_MS)
           else this.#brain.tell({ kind: 'leave' })
+          this.#cluster?.performed(command)
         },
         expelled: (error) => {
           this.#deps.log.error('this node is no member any more', { error: error.message })

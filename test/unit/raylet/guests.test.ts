@@ -2,10 +2,12 @@
 // that run nothing.
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
+import type { Clock } from '../../../runtime/common/clock.ts'
 import type { NodeId, WorkerId } from '../../../runtime/common/ids.ts'
 import { toHex } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { systemHash, systemRandom } from '../../../runtime/common/random-system.ts'
+import { readNode, sendCommand } from '../../../runtime/gcs/nodes.ts'
 import { StorageHost } from '../../../runtime/gcs/storage-host.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { driverKey, nodeKey } from '../../../runtime/gcs/tables.ts'
@@ -32,6 +34,13 @@ interface OtherNode {
 }
 
 const codec = new ValueCodec()
+const SPEED = 5
+/** Heartbeats are seconds apart. */
+const clock: Clock = {
+  ...systemClock,
+  monotonicMs: () => systemClock.monotonicMs() * SPEED,
+  after: (delayMs, run) => systemClock.after(delayMs / SPEED, run),
+}
 const OWN_ID = 'node-id-bytes.' as NodeId
 const DRIVER = 'driver-of-a0' as WorkerId
 const job = aDriversJob('job1')
@@ -44,9 +53,9 @@ let raylet: Raylet
 let others: OtherNode[]
 
 beforeEach(async () => {
-  network = new PeerNetwork(systemClock)
+  network = new PeerNetwork(clock)
   storage = new MemoryStorage()
-  transport = memoryTransport(systemClock)
+  transport = memoryTransport(clock)
   launcher = new FakeLauncher(transport)
   others = []
   raylet = makeRaylet()
@@ -76,6 +85,14 @@ test('who joins listens already: the workers of a guest may dial at once', async
   expect(joinedBefore).toBe(false)
 })
 
+test('a command of the GCS is carried out, and said to be', async () => {
+  expect(await sendCommand({ storage, clock, random: systemRandom }, toHex(OWN_ID), 'drain')).toBe(
+    true,
+  )
+  await until(async () => (await readNode(storage, toHex(OWN_ID)))?.doneCommand === 1)
+  expect(raylet.state.draining).toBe(true)
+})
+
 test('GU3: its last guest gone, a job is not said to have ended: its driver goes on', async () => {
   const other = await otherNode('a0')
   await askFor(other, 'guest-1-of-test')
@@ -101,11 +118,11 @@ test('what a task of a task prints reaches the driver, whose node asked for noth
 function makeRaylet(): Raylet {
   const arena = new MemoryArena({ sizeBytes: 2 ** 20 })
   const { sizeBytes } = arena
-  const spilling = { arena, spill: undefined, clock: systemClock, log: silentLog }
+  const spilling = { arena, spill: undefined, clock, log: silentLog }
   const store = new ObjectStore(spilling, { sizeBytes })
   return new Raylet(
     {
-      ...{ transport, launcher, storage, codec, clock: systemClock },
+      ...{ transport, launcher, storage, codec, clock },
       ...{ random: systemRandom, hash: systemHash, log: silentLog },
       openStore: () => Promise.resolve({ store, arena: { kind: 'memory', path: '', sizeBytes } }),
       cluster: {
@@ -127,7 +144,7 @@ async function otherNode(nodeId: string): Promise<OtherNode> {
   const transport = network.transportOf({ cluster: 'test', nodeId, epoch: 1 })
   const cluster = { transport, listenAt: '127.0.0.1:0', fence, host: undefined }
   const member = new ClusterMember(
-    { cluster, storage, codec, clock: systemClock, random: systemRandom, log: silentLog },
+    { cluster, storage, codec, clock, random: systemRandom, log: silentLog },
     {
       expelled: () => undefined,
       confirmed: () => undefined,
