@@ -19,6 +19,13 @@ export function nameOfMark(line: string): string | undefined {
   return line.slice(START.length, -END.length)
 }
 
+const START_BYTES = new TextEncoder().encode(START)
+
+/** Whether a line of bytes that begins at `at` is a mark, as far as it is there. */
+export function isMarkAt(bytes: Uint8Array, at: number): boolean {
+  return START_BYTES.every((byte, index) => bytes[at + index] === byte)
+}
+
 const PEAK_START = '\u001B]virga-peak;'
 
 /** To be printed last, whether or not a line was begun. */

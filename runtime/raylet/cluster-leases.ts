@@ -108,9 +108,13 @@ export class ClusterLeases {
   }
 
   /** @returns false when the driver's node does not read what it is sent; true if it is gone. */
-  tellOutput(nodeId: string, client: WorkerId, lines: readonly OutputLine[]): boolean {
+  tellOutput(
+    nodeId: string,
+    client: WorkerId,
+    { lines, isLast }: { lines: readonly OutputLine[]; isLast: boolean },
+  ): boolean {
     const { member } = this.#deps
-    if (member.bufferedBytesTo(nodeId) >= OUTPUT_BUFFER_BYTES_MAX) return false
+    if (!isLast && member.bufferedBytesTo(nodeId) >= OUTPUT_BUFFER_BYTES_MAX) return false
     member.tell(nodeId, 'toClient', { client, type: 'output', message: { lines } })
     return true
   }

@@ -37,6 +37,10 @@ class LogFile implements LogSink {
     this.#options = options
   }
 
+  get path(): string {
+    return `${this.#options.path}.log`
+  }
+
   isBusy(): boolean {
     return this.#pendingBytes > PENDING_BYTES_MAX
   }

@@ -5,7 +5,8 @@
 // Invariants:
 //   OU1. Memory stays flat however much is printed: a worker whose lines are not taken by the log
 //       file or by its driver fast enough is not read on (its pipe fills, its writes wait).
-//   OU2. What a driver does not get is counted and marked in its place: '... N lines dropped'.
+//   OU2. What a driver does not get is counted and marked in its place: '... N lines dropped'. A
+//        mark that did not get through either counts for the N lines that it stands for.
 //   OU3. Lines of one stream of one worker stay in order.
 // Source: Ray log_monitor.py (prefix, dropped lines).
 import type { Clock } from '../common/clock.ts'
@@ -14,13 +15,15 @@ import {
   OUTPUT_LINE_BYTES_MAX,
   STDERR_TAIL_LINES,
 } from '../common/limits.ts'
-import { nameOfMark, peakOfMark } from '../common/output-mark.ts'
+import { isMarkAt, nameOfMark, peakOfMark } from '../common/output-mark.ts'
 import type { OutputLine } from '../protocol/messages.ts'
 
 type Stream = 'stdout' | 'stderr'
 
 /** Where bytes go to stay. While it is busy it cannot keep up, and should be given no more. */
 export interface LogSink {
+  /** The file, for who misses lines; undefined where nothing is kept. */
+  readonly path: string | undefined
   /** Keeps the chunk until it is written. */
   write(chunk: Uint8Array): void
   isBusy(): boolean
@@ -43,8 +46,12 @@ export interface OutputSource {
 export interface OutputDeps {
   readonly clock: Clock
   readonly log: LogSink
-  /** Gives lines to the driver; false when it has too much unsent and must be spared. */
-  readonly forward: (lines: readonly OutputLine[]) => boolean
+  /**
+   * Gives lines to the driver.
+   * @param isLast  a mark that no later one can stand for: it goes even if much is unsent.
+   * @returns false when the driver has too much unsent and must be spared.
+   */
+  readonly forward: (lines: readonly OutputLine[], isLast: boolean) => boolean
 }
 
 interface StreamState {
@@ -79,8 +86,12 @@ export class WorkerOutput {
   /** Of one interval; a second's worth is at most OUTPUT_BYTES_PER_SECOND_MAX. */
   #batch: OutputLine[] = []
   #batchBytes = 0
+  /** What a lost batch adds to those dropped: its lines, and for a mark those that it counts. */
+  #batchCount = 0
   #timer: { cancel(): void } | undefined
   #paused = false
+  /** Who waits until the worker is read again. */
+  #onReading: (() => void)[] = []
   #windowAtMs: number
   #spentBytes = 0
   #droppedCount = 0
@@ -116,15 +127,23 @@ export class WorkerOutput {
   flush(): void {
     this.#endLines()
     this.#flush()
+    this.#markDropped(true)
+  }
+
+  /** Resolves at once unless the worker is not read just now (OU1); then when it is. */
+  reading(): Promise<void> {
+    if (!this.#paused) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onReading.push(resolve)
+    })
   }
 
   /** The process has ended: what is left is a line too. */
   close(): void {
     if (this.#closed) return
-    this.#endLines()
+    this.flush()
     this.#closed = true
-    this.#markDropped()
-    this.#flush()
+    for (const resolve of this.#onReading.splice(0)) resolve()
     this.#timer?.cancel()
     this.#deps.log.close()
   }
@@ -153,13 +172,17 @@ export class WorkerOutput {
   /** Counts lines without decoding them; the last one goes on in the next chunk. */
   #drop(state: StreamState, chunk: Uint8Array): void {
     if (chunk.length === 0) return
-    let count = 0
-    for (let at = 0; at < chunk.length; at += 1) if (chunk[at] === LINE_FEED) count += 1
-    const inLine = chunk.at(-1) !== LINE_FEED
-    if (inLine) count += 1
     // The line that is being skipped was counted, or shown cut, where it began.
-    this.#droppedCount += state.skipping ? count - 1 : count
-    state.skipping = inLine
+    let isCounted = !state.skipping && !isMarkAt(Buffer.from(state.rest), 0)
+    if (state.rest === '' && isMarkAt(chunk, 0)) isCounted = false
+    for (let at = 0; ;) {
+      if (isCounted) this.#droppedCount += 1
+      const end = chunk.indexOf(LINE_FEED, at)
+      at = end + 1
+      if (end === -1 || at === chunk.length) break
+      isCounted = !isMarkAt(chunk, at)
+    }
+    state.skipping = chunk.at(-1) !== LINE_FEED
     state.rest = ''
     // A new name may have been among it.
     state.name = undefined
@@ -194,13 +217,14 @@ export class WorkerOutput {
       return
     }
     this.#spentBytes += shown.length + LINE_COST_BYTES
-    this.#push(stream, shown)
+    this.#push(stream, shown, 1)
   }
 
-  #push(stream: Stream, text: string): void {
+  #push(stream: Stream, text: string, count: number): void {
     const name = this.#streams[stream].name ?? this.#source.name()
     this.#batch.push({ name, pid: this.#source.pid(), stream, text })
     this.#batchBytes += text.length
+    this.#batchCount += count
     if (this.#batchBytes >= BATCH_BYTES_MAX) this.#flush()
   }
 
@@ -218,12 +242,18 @@ export class WorkerOutput {
   }
 
   /** OU2. */
-  #markDropped(): void {
+  #markDropped(isLast = false): void {
     const count = this.#droppedCount
     if (count === 0) return
     this.#droppedCount = 0
-    const lines = count === 1 ? 'line' : 'lines'
-    this.#push('stderr', `... ${String(count)} ${lines} dropped, see the session's log files`)
+    const { path } = this.#deps.log
+    const where = path === undefined ? '' : `: see ${path} while the cluster runs`
+    this.#push(
+      'stderr',
+      `... ${String(count)} ${count === 1 ? 'line' : 'lines'} dropped${where}`,
+      count,
+    )
+    if (isLast) this.#flush(true)
   }
 
   #schedule(): void {
@@ -236,12 +266,14 @@ export class WorkerOutput {
     })
   }
 
-  #flush(): void {
+  #flush(isLast = false): void {
     if (this.#batch.length === 0) return
     const lines = this.#batch
+    const count = this.#batchCount
     this.#batch = []
     this.#batchBytes = 0
-    if (!this.#deps.forward(lines)) this.#droppedCount += lines.length
+    this.#batchCount = 0
+    if (!this.#deps.forward(lines, isLast)) this.#droppedCount += count
   }
 
   /** OU1. */
@@ -249,8 +281,12 @@ export class WorkerOutput {
     const behind = this.#deps.log.isBusy()
     if (behind === this.#paused || this.#closed) return
     this.#paused = behind
-    if (behind) this.#source.pause()
-    else this.#source.resume()
+    if (behind) {
+      this.#source.pause()
+      return
+    }
+    this.#source.resume()
+    for (const resolve of this.#onReading.splice(0)) resolve()
   }
 }
 

@@ -97,7 +97,7 @@ export class Raylet {
     this.#objects = new JobStore(() => deps.openStore({ askRelease, describe }, this.state.config))
     this.#processes = new WorkerProcesses(deps, {
       nameOf: (workerId) => this.#nameOf(workerId),
-      forward: (jobId, lines) => this.#forward(jobId, lines),
+      forward: (jobId, lines, isLast) => this.#forward(jobId, lines, isLast),
       exited: (exit, missingDir) => {
         this.#exited(exit, missingDir)
       },
@@ -462,15 +462,15 @@ export class Raylet {
     return lease?.actor?.spec.className ?? lease?.spec.name ?? 'worker'
   }
 
-  #forward(jobId: JobId, lines: readonly OutputLine[]): boolean {
+  #forward(jobId: JobId, lines: readonly OutputLine[], isLast: boolean): boolean {
     const job = this.state.jobs.get(jobId)
     const link = job && this.#links.get(job.driver)
     if (job?.spec.logToDriver !== true) return true
     const { driver, drivenAt } = job
     if (drivenAt !== undefined) {
-      return this.#leases?.tellOutput(drivenAt, driver, lines) === true
+      return this.#leases?.tellOutput(drivenAt, driver, { lines, isLast }) === true
     }
-    if (link?.takesOutput !== true) return false
+    if (link === undefined || !(link.takesOutput || isLast)) return false
     link.notify('output', { lines })
     return true
   }

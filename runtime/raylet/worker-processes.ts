@@ -18,7 +18,7 @@ export interface ProcessesDeps {
 
 export interface ProcessesEvents {
   nameOf(workerId: WorkerId): string
-  forward(jobId: JobId, lines: readonly OutputLine[]): boolean
+  forward(jobId: JobId, lines: readonly OutputLine[], isLast: boolean): boolean
   /** @param missingDir  why it could not be started. */
   exited(exit: Omit<WorkerExit, 'cause' | 'memory'>, missingDir: string | undefined): void
 }
@@ -31,6 +31,7 @@ interface Running {
 }
 
 const nowhere = (): LogSink => ({
+  path: undefined,
   write: () => undefined,
   isBusy: () => false,
   onDrained: undefined,
@@ -60,7 +61,7 @@ export class WorkerProcesses {
         {
           clock: this.#deps.clock,
           log: this.#deps.logSinks?.(`worker-${toHex(workerId).slice(0, 8)}`) ?? nowhere(),
-          forward: (lines) => this.#events.forward(worker.jobId, lines),
+          forward: (lines, isLast) => this.#events.forward(worker.jobId, lines, isLast),
         },
         {
           pid: () => running.handle?.pid ?? 0,
@@ -97,15 +98,26 @@ export class WorkerProcesses {
   /**
    * Forward what workers of a job printed so far: its driver leaves. A worker's writes wait for
    * their reader, so all of it is in the pipes by now, and two turns of the event loop read them
-   * empty.
+   * empty. One whose log file is behind is read when the file has caught up; what is in its pipe
+   * then may put it behind once more, and no oftener.
    */
   async drainOutput(jobId: JobId): Promise<void> {
-    for (let turn = 0; turn < 2; turn += 1) {
-      await new Promise<void>((resolve) => {
-        this.#deps.clock.immediate(resolve)
-      })
+    const outputs = [...this.#running.values()]
+      .filter((each) => each.jobId === jobId)
+      .map(({ output }) => output)
+    for (let round = 0; round < 2; round += 1) {
+      await Promise.all(outputs.map((each) => each.reading()))
+      await this.#turnOver()
+      await this.#turnOver()
     }
-    for (const each of this.#running.values()) if (each.jobId === jobId) each.output.flush()
+    for (const each of outputs) each.flush()
+  }
+
+  /** A turn of the event loop. */
+  #turnOver(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#deps.clock.immediate(resolve)
+    })
   }
 
   /** Wait for all to leave; kill what is left after the grace; give up `killMs` after that. */

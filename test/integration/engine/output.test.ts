@@ -65,6 +65,14 @@ describe('output of workers', () => {
     expect(result.slowestMs).toBeLessThan(5000)
     expect(result.rssBytes).toBeLessThan(400 * 1024 ** 2)
     expect(stdout.length).toBeLessThan(bytes)
-    expect(stdout + stderr).toMatch(/\d+ lines dropped/)
+    expect(stderr).toMatch(/\d+ lines dropped: see \/.*\/logs\/worker-\w+\.log while/)
+    const shown = stdout.match(/^\(flood pid=\d+\) (x|the last)/gm)?.length ?? 0
+    const unnamed = stdout.match(/^\(worker pid=\d+\) (x|the last)/gm)?.length ?? 0
+    const marks = [...stderr.matchAll(/ (\d+) lines? dropped(?:.*\[repeated (\d+)×\])?/g)]
+    const dropped = marks.reduce(
+      (sum, [, count, times = 1]) => sum + Number(count) * Number(times),
+      0,
+    )
+    expect(shown + unnamed + dropped).toBe(Math.ceil(bytes / 1024) + 1)
   }, 240_000)
 })

@@ -11,6 +11,8 @@ import type { OutputLine } from '../../../runtime/protocol/messages.ts'
 import { outputMark, peakMark } from '../../../runtime/common/output-mark.ts'
 import { WorkerOutput, type LogSink } from '../../../runtime/raylet/output.ts'
 
+const DROPPED = 'dropped: see /session/logs/worker-1.log while the cluster runs'
+
 /** A worker's output with a clock, a log and a driver that do as they are told. */
 class Bench {
   nowMs = 0
@@ -23,6 +25,7 @@ class Bench {
   readonly batches: number[] = []
   #timers: { atMs: number; run: () => void }[] = []
   readonly log: LogSink = {
+    path: '/session/logs/worker-1.log',
     write: (chunk) => this.logged.push(Buffer.from(chunk).toString()),
     isBusy: () => this.logBusy,
     onDrained: undefined,
@@ -32,8 +35,8 @@ class Bench {
     {
       clock: this.#clock(),
       log: this.log,
-      forward: (lines) => {
-        if (!this.driverTakes) return false
+      forward: (lines, isLast) => {
+        if (!this.driverTakes && !isLast) return false
         this.lines.push(...lines)
         this.batches.push(lines.length)
         return true
@@ -241,7 +244,62 @@ describe('output of a worker', () => {
     bench.driverTakes = true
     bench.write('c\n')
     bench.pass(1000)
-    expect(bench.texts).toEqual(['c', "... 2 lines dropped, see the session's log files"])
+    expect(bench.texts).toEqual(['c', `... 2 lines ${DROPPED}`])
+  })
+
+  test('OU2: a mark that the driver did not take counts for the lines that it stands for', () => {
+    const bench = new Bench()
+    bench.driverTakes = false
+    for (let i = 0; i < 5; i += 1) {
+      bench.write('a\nb\n')
+      bench.pass(2000)
+    }
+    bench.driverTakes = true
+    bench.pass(2000)
+    expect(bench.texts).toEqual([`... 10 lines ${DROPPED}`])
+  })
+
+  test.each(['flush', 'close'] as const)(
+    'OU2: what was dropped is told at the last moment, though the driver is behind (%s)',
+    (end) => {
+      const bench = new Bench()
+      bench.driverTakes = false
+      bench.write('a\nb\n')
+      bench.pass(50)
+      bench.write('c\n')
+      bench.output[end]()
+      expect(bench.texts).toEqual([`... 3 lines ${DROPPED}`])
+    },
+  )
+
+  test('OU2: what a worker says itself is no line that was dropped', () => {
+    const bench = new Bench()
+    const count = Math.ceil(OUTPUT_BYTES_PER_SECOND_MAX / 100)
+    bench.write(`${'x'.repeat(99)}\n`.repeat(count))
+    const before = bench.texts.length
+    for (let i = 0; i < 10; i += 1) bench.write(`${outputMark(String(i))}one\ntwo\n`)
+    bench.write(outputMark('cut').slice(0, 10))
+    bench.write(`${outputMark('cut').slice(10)}three\n`)
+    bench.output.close()
+    const shown = bench.texts.filter((text) => text.startsWith('x')).length
+    const dropped = Number(/(\d+) lines/.exec(bench.texts.at(-1) ?? '')?.[1])
+    expect(before).toBeLessThan(shown)
+    expect(shown + dropped).toBe(count + 21)
+  })
+
+  test('OU1: who waits until a worker is read is told when its log file has caught up', async () => {
+    const bench = new Bench()
+    await bench.output.reading()
+    bench.logBusy = true
+    bench.write('a\n')
+    const told: string[] = []
+    const waits = bench.output.reading().then(() => told.push('read'))
+    await Promise.resolve()
+    expect(told).toEqual([])
+    bench.logBusy = false
+    bench.log.onDrained?.()
+    await waits
+    expect(told).toEqual(['read'])
   })
 
   test('OU1: while the log file is behind, the worker is not read; it is when the file has caught up', () => {
