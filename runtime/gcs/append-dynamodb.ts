@@ -3,6 +3,7 @@
 // those that conditional writes reach.
 import { BatchWriteItemCommand, type WriteRequest } from '@aws-sdk/client-dynamodb'
 import type { DynamoAccess } from './access-dynamodb.ts'
+import { isOutage, unknownWrite } from './attempts.ts'
 import { UnprocessedError } from './aws-failure.ts'
 import { toItem, type Item } from './items-dynamodb.ts'
 import { copyValue } from './row-value.ts'
@@ -12,7 +13,10 @@ const BATCH_ROWS_MAX = 25
 const APPENDED_VERSION_MIN = 2 ** 33
 const APPENDED_VERSIONS = 2 ** 47
 
-/** Of two rows of one key the last counts: a batch with both would be refused. */
+/**
+ * Of two rows of one key the last counts: a batch with both would be refused.
+ * @throws GcsWriteUnknownError where a batch fails after others were written.
+ */
 export async function appendRows(
   access: DynamoAccess,
   rows: readonly AppendedRow[],
@@ -20,7 +24,12 @@ export async function appendRows(
   const byKey = new Map(rows.map((row) => [keyText(row.key), row]))
   const last = [...byKey.values()]
   for (let start = 0; start < last.length; start += BATCH_ROWS_MAX) {
-    await appendBatch(access, last.slice(start, start + BATCH_ROWS_MAX))
+    try {
+      await appendBatch(access, last.slice(start, start + BATCH_ROWS_MAX))
+    } catch (error) {
+      if (start === 0 || !isOutage(error)) throw error
+      throw unknownWrite(`append of ${String(last.length)} rows`, error.cause)
+    }
   }
 }
 

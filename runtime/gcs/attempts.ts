@@ -125,7 +125,7 @@ function gaveUp(name: string, unsure: boolean, cause: Error): Error {
 export function unknownWrite(name: string, cause: unknown): GcsWriteUnknownError {
   const why = cause instanceof Error ? cause.message : String(cause)
   return new GcsWriteUnknownError(
-    `${name} may have been applied: its answer was lost (${why}); read the row before going on`,
+    `${name} may have been applied (${why}); read the row before going on`,
     { cause, data: { call: name } },
   )
 }
