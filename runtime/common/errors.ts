@@ -63,7 +63,7 @@ export class MethodNotFoundError extends UsageError {
 
 /**
  * The name is taken in that namespace. `data.name`, `data.namespace`, `data.owner`,
- * `data.since`.
+ * `data.since`, `data.nodeId`.
  */
 export class ActorAlreadyExistsError extends UsageError {
   declare readonly code: 'ERR_ACTOR_ALREADY_EXISTS'

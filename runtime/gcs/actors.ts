@@ -70,14 +70,14 @@ export async function registerActor(
   actor: NewActor,
   sinceMs: number,
 ): Promise<NameRow | undefined> {
-  const { actorId, owner, name } = actor
+  const { actorId, owner, name, nodeId, epoch } = actor
   const key = actorKey(actorId)
   const life = { state: 'PENDING_CREATION', living: true, incarnation: 0, address: '', death: '' }
   const value = { ...actor, ...life }
   const items: TransactItem[] = [{ kind: 'putIf', key, value, expected: 'ABSENT' }]
   const named = name === null ? undefined : nameKey(name.namespace, name.name)
   if (named !== undefined) {
-    const row = { actorId, owner, sinceMs }
+    const row = { actorId, owner, sinceMs, nodeId, epoch }
     items.push({ kind: 'putIf', key: named, value: row, expected: 'ABSENT' })
   }
   for (let tries = 0; ; tries++) {

@@ -1,5 +1,5 @@
 // Names of actors: one row per name, written once and released by its holder alone.
-import { amount, text } from '../common/shape.ts'
+import { amount, count, text } from '../common/shape.ts'
 import { decideDelete, decidePut } from './decide.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { Row, Storage } from './storage.ts'
@@ -15,9 +15,14 @@ export interface NameRow {
   readonly actorId: string
   readonly owner: string
   readonly sinceMs: number
+  /** Where it lives: a node in one epoch of its life, whose death frees the name. */
+  readonly nodeId: string
+  readonly epoch: number
 }
 
-const NAME: FieldsOf<NameRow> = { actorId: text, owner: text, sinceMs: amount }
+const NAME: FieldsOf<NameRow> = {
+  ...{ actorId: text, owner: text, sinceMs: amount, nodeId: text, epoch: count },
+}
 
 /**
  * Take a name, unless somebody has it.

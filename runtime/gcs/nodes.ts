@@ -285,6 +285,15 @@ export async function readNode(storage: Storage, nodeId: string): Promise<NodeRo
   return row && asNode(row)
 }
 
+/** Whether a node in that epoch of its life is dead, or was never a member of this cluster. */
+export async function isGone(
+  storage: Storage,
+  { nodeId, epoch }: Pick<Member, 'nodeId' | 'epoch'>,
+): Promise<boolean> {
+  const node = await readNode(storage, nodeId)
+  return node === undefined || node.state === 'DEAD' || node.epoch !== epoch
+}
+
 /** Every node that has a row, the dead included. */
 export async function readNodes(storage: Storage): Promise<readonly NodeRow[]> {
   const rows = await queryAll(storage, shardsOf('N'))

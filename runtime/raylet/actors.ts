@@ -19,6 +19,7 @@
 import { toWire } from '../common/error-wire.ts'
 import { ActorAlreadyExistsError, ActorNotFoundError, type VirgaError } from '../common/errors.ts'
 import { toHex, type ActorId, type WorkerId } from '../common/ids.ts'
+import { livesElsewhere } from '../common/actor-elsewhere.ts'
 import type { ActorInfo, ActorView } from '../protocol/messages.ts'
 import {
   actorGone,
@@ -34,7 +35,15 @@ import { giveCpuBack } from './holdings.ts'
 import { endLease, shapeOf } from './leases.ts'
 import { judge } from './placement.ts'
 import type { Actor, Worker } from './state.ts'
-import { answer, notify, refuse, type NameHolder, type RayletEvent, type Turn } from './turn.ts'
+import {
+  answer,
+  notify,
+  refuse,
+  type FoundHolder,
+  type NameHolder,
+  type RayletEvent,
+  type Turn,
+} from './turn.ts'
 import { askToExit, kill } from './workers.ts'
 
 const KILLED = 'it was killed with kill()'
@@ -89,7 +98,9 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
 
 function claimName(turn: Turn, actor: Actor, name: string): void {
   const { namespace, actorId, owner } = actor.spec
-  const holder = { actorId, owner: toHex(owner), sinceMs: turn.nowMs }
+  const { nodeId, epoch } = turn.state.config
+  const where = { nodeId: toHex(nodeId), epoch }
+  const holder = { actorId, owner: toHex(owner), sinceMs: turn.nowMs, ...where }
   turn.effects.push({ kind: 'claimName', name, namespace, holder })
 }
 
@@ -98,7 +109,6 @@ export function nameClaimed(turn: Turn, event: EventOf<'nameClaimed'>): void {
   const actor = turn.state.actors.get(event.actorId)
   const name = actor?.spec.name
   if (actor === undefined || name === undefined) return
-  const { namespace, getIfExists } = actor.spec
   const { holder } = event
   if (actor.phase === 'DEAD') {
     // It died while the claim was on its way: the name must not outlive it.
@@ -112,16 +122,31 @@ export function nameClaimed(turn: Turn, event: EventOf<'nameClaimed'>): void {
     queueActor(turn, actor)
     return
   }
-  const existing = turn.state.actors.get(holder.actorId)
-  if (existing === undefined || existing.phase === 'DEAD') {
+  nameIsHeld(turn, actor, name, holder)
+}
+
+function nameIsHeld(turn: Turn, actor: Actor, name: string, holder: FoundHolder): void {
+  const { namespace, getIfExists } = actor.spec
+  const existing = livingOf(turn, holder)
+  if (existing === undefined) {
     // The row is left from an actor that is gone.
     turn.effects.push({ kind: 'releaseName', name, namespace, actorId: holder.actorId })
     claimName(turn, actor, name)
-  } else if (getIfExists) {
-    takeExisting(turn, actor, existing)
-  } else {
+  } else if (!getIfExists) {
     refuseCreation(turn, actor, nameTaken(name, namespace, holder))
+  } else if (existing === 'ELSEWHERE') {
+    refuseCreation(turn, actor, livesElsewhere(`the actor named '${name}'`, holder.nodeId))
+  } else {
+    takeExisting(turn, actor, existing)
   }
+}
+
+/** Undefined: it is gone, for it is none of the living of this node, or its node is dead. */
+function livingOf({ state }: Turn, holder: FoundHolder): Actor | 'ELSEWHERE' | undefined {
+  const { nodeId, epoch } = state.config
+  if (holder.nodeId !== toHex(nodeId)) return holder.isNodeGone ? undefined : 'ELSEWHERE'
+  const actor = holder.epoch === epoch ? state.actors.get(holder.actorId) : undefined
+  return actor?.phase === 'DEAD' ? undefined : actor
 }
 
 /** Arrow 4: it never had its name. */
@@ -141,7 +166,9 @@ function nameTaken(name: string, namespace: string, holder: NameHolder): ActorAl
   return new ActorAlreadyExistsError(
     `an actor named '${name}' exists in namespace '${namespace}'. ` +
       'Choose another name, kill that actor, or use { getIfExists: true }.',
-    { data: { name, namespace, owner: holder.owner, since: holder.sinceMs } },
+    {
+      data: { name, namespace, owner: holder.owner, since: holder.sinceMs, nodeId: holder.nodeId },
+    },
   )
 }
 
@@ -293,8 +320,13 @@ export function findActor(turn: Turn, event: EventOf<'findActor'>): void {
 }
 
 export function nameFound(turn: Turn, event: EventOf<'nameFound'>): void {
-  const actor = event.holder && turn.state.actors.get(event.holder.actorId)
-  const living = actor !== undefined && actor.phase !== 'DEAD' && actor.named
+  const { holder, name } = event
+  const actor = holder && livingOf(turn, holder)
+  if (holder !== undefined && actor === 'ELSEWHERE') {
+    refuse(turn, event.request, livesElsewhere(`the actor named '${name}'`, holder.nodeId))
+    return
+  }
+  const living = actor !== undefined && actor !== 'ELSEWHERE' && actor.named
   answer(turn, event.request, living ? infoOf(turn, actor) : undefined)
 }
 

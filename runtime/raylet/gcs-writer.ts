@@ -7,17 +7,18 @@
 //        nothing.
 //   GW3. What the GCS refuses for good is told to who waits for it.
 import { delay, type Clock } from '../common/clock.ts'
-import { fromHex, toHex } from '../common/ids.ts'
+import { fromHex, toHex, type ActorId } from '../common/ids.ts'
 import { VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import { isOutage } from '../gcs/attempts.ts'
 import { claimName, findName, releaseName, type NameRow } from '../gcs/names.ts'
+import { isGone } from '../gcs/nodes.ts'
 import type { Storage } from '../gcs/storage.ts'
 import { driverKey, nodeKey } from '../gcs/tables.ts'
 import type { JobSpec } from '../protocol/messages.ts'
 import type { Stimulus } from './client-link.ts'
 import type { NodeConfig } from './state.ts'
-import type { NameHolder, RayletEffect } from './turn.ts'
+import type { FoundHolder, NameHolder, RayletEffect } from './turn.ts'
 
 /** The storage has repeated it for a while by itself before. */
 const REPEAT_MS = 500
@@ -26,6 +27,8 @@ export interface GcsWriterDeps {
   readonly storage: Storage
   readonly clock: Clock
   readonly log: Log
+  /** Of this node, in hex. */
+  readonly nodeId: string
 }
 
 type NameEffect = Extract<RayletEffect, { kind: 'claimName' | 'releaseName' | 'findName' }>
@@ -55,7 +58,7 @@ export class GcsWriter {
         const { actorId } = effect.holder
         const row = this.#rowOf(effect.holder)
         const claim = async (): Promise<void> => {
-          const holder = holderOf(await claimName(storage, { name, namespace }, row))
+          const holder = await this.#found(await claimName(storage, { name, namespace }, row))
           this.#tell({ kind: 'nameClaimed', actorId, holder })
         }
         this.#inOrder(claim, (error) => {
@@ -69,7 +72,7 @@ export class GcsWriter {
       case 'findName': {
         const { request } = effect
         const find = async (): Promise<void> => {
-          const holder = holderOf(await findName(storage, { name, namespace }))
+          const holder = await this.#found(await findName(storage, { name, namespace }))
           this.#tell({ kind: 'nameFound', request, name, namespace, holder })
         }
         this.#inOrder(find, (error) => {
@@ -96,10 +99,17 @@ export class GcsWriter {
   }
 
   /** The brain's time becomes that of the calendar. */
-  #rowOf({ actorId, owner, sinceMs }: NameHolder): NameRow {
+  #rowOf({ actorId, sinceMs, ...where }: NameHolder): NameRow {
     const { clock } = this.#deps
     const since = clock.nowMs() - (clock.monotonicMs() - sinceMs)
-    return { actorId: toHex(actorId), owner, sinceMs: Math.round(since) }
+    return { ...where, actorId: toHex(actorId), sinceMs: Math.round(since) }
+  }
+
+  async #found(row: NameRow | undefined): Promise<FoundHolder | undefined> {
+    if (row === undefined) return undefined
+    const isHere = row.nodeId === this.#deps.nodeId
+    const isNodeGone = !isHere && (await isGone(this.#deps.storage, row))
+    return { ...row, actorId: fromHex(row.actorId) as ActorId, isNodeGone }
   }
 
   #inOrder(run: () => Promise<void>, refused?: (error: VirgaError) => void): void {
@@ -125,10 +135,4 @@ export class GcsWriter {
       await delay(this.#deps.clock, REPEAT_MS)
     }
   }
-}
-
-function holderOf(row: NameRow | undefined): NameHolder | undefined {
-  if (row === undefined) return undefined
-  const { actorId, owner, sinceMs } = row
-  return { actorId: fromHex(actorId) as NameHolder['actorId'], owner, sinceMs }
 }

@@ -102,7 +102,7 @@ export class Raylet {
         this.#exited(exit, missingDir)
       },
     })
-    this.#gcs = new GcsWriter(deps, (stimulus) => {
+    this.#gcs = new GcsWriter({ ...deps, nodeId: toHex(nodeId) }, (stimulus) => {
       this.#brain.tell(stimulus)
     })
     this.#queries = new StateQueries({

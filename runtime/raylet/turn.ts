@@ -23,6 +23,14 @@ export interface NameHolder {
   readonly actorId: ActorId
   readonly owner: string
   readonly sinceMs: number
+  /** Where it lives; hex. */
+  readonly nodeId: string
+  readonly epoch: number
+}
+
+/** One that was found, and whether its node is dead; of this node, the brain knows it better. */
+export interface FoundHolder extends NameHolder {
+  readonly isNodeGone: boolean
 }
 
 /** `request` numbers are the shell's own: it answers the one that an effect names. */
@@ -90,14 +98,14 @@ export type RayletEvent = { readonly nowMs: number } & (
       /** What came of the effect claimName: no holder means that the name is ours. */
       readonly kind: 'nameClaimed'
       readonly actorId: ActorId
-      readonly holder: NameHolder | undefined
+      readonly holder: FoundHolder | undefined
     }
   | {
       readonly kind: 'nameFound'
       readonly request: number
       readonly name: string
       readonly namespace: string
-      readonly holder: NameHolder | undefined
+      readonly holder: FoundHolder | undefined
     }
   /** The GCS refuses it, for good: such a name it cannot hold, or its row cannot be read. */
   | { readonly kind: 'claimRefused'; readonly actorId: ActorId; readonly error: VirgaError }

@@ -63,6 +63,8 @@ export function decisionsContract(name: string, make: () => Storage): void {
           actorId: a.actorId,
           owner: 'dd',
           sinceMs: 5,
+          nodeId: 'n1',
+          epoch: 1,
         })
         expect(await readActor(storage, b.actorId)).toBeUndefined()
         expect(await registerActor(storage, a, 7)).toBeUndefined() // sent again
@@ -148,7 +150,13 @@ export function decisionsContract(name: string, make: () => Storage): void {
 
     test('names alone: the first claim wins, its holder alone releases it', async () => {
       const key = { namespace: own, name: 'lock' }
-      const row = (actorId: string) => ({ actorId, owner: '0a', sinceMs: 5 })
+      const row = (actorId: string) => ({
+        actorId,
+        owner: '0a',
+        sinceMs: 5,
+        nodeId: 'n1',
+        epoch: 1,
+      })
       expect(await claimName(storage, key, row('a1'))).toBeUndefined()
       expect(await claimName(storage, key, row('b2'))).toEqual(row('a1'))
       await releaseName(storage, key, 'b2')

@@ -152,7 +152,7 @@ describeOn(cloud, 'DynamoStorage', (cloud) => {
 
   test('F32: after the service forgot the token, the row tells that the claim was ours', async () => {
     const name = { namespace: partition, name: 'counter' }
-    const row = { actorId: 'a1', owner: '0a', sinceMs: 5 }
+    const row = { actorId: 'a1', owner: '0a', sinceMs: 5, nodeId: 'n1', epoch: 1 }
     expect(await claimName(storage, name, row)).toBeUndefined()
     // Eleven minutes later the caller asks again, with a new token as after a restart.
     expect(await claimName(storage, name, row)).toBeUndefined()

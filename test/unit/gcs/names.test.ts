@@ -4,7 +4,7 @@ import { claimName, findName, releaseName } from '../../../runtime/gcs/names.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 
 const NAME = { namespace: 'default', name: 'counter' }
-const row = (actorId: string) => ({ actorId, owner: '0a', sinceMs: 5 })
+const row = (actorId: string) => ({ actorId, owner: '0a', sinceMs: 5, nodeId: 'n1', epoch: 1 })
 
 describe('names', () => {
   test('the first claim wins, the second gets the holder', async () => {

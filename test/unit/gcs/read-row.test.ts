@@ -73,7 +73,7 @@ test('the refusal names the field, what it holds, and what helps', async () => {
 })
 
 test('fields that only a newer version knows are let pass', async () => {
-  const row = { actorId: 'a', owner: 'o', sinceMs: 5, since: 'newer' }
+  const row = { actorId: 'a', owner: 'o', sinceMs: 5, nodeId: 'n', epoch: 1, since: 'newer' }
   const storage = await holding(nameKey('default', 'counter'), row)
   expect(await findName(storage, NAME)).toMatchObject({ actorId: 'a' })
 })

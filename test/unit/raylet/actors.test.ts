@@ -1,8 +1,9 @@
 // Test names give the arrows of the lifecycle drawn in runtime/raylet/actors.ts.
 import { describe, expect, test } from 'vitest'
-import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
+import { toHex, type ActorId, type WorkerId } from '../../../runtime/common/ids.ts'
 import type { WireError } from '../../../runtime/common/error-wire.ts'
-import { aBusyNode, grantsOf, units, type Brain } from './brain.ts'
+import type { FoundHolder } from '../../../runtime/raylet/turn.ts'
+import { aBusyNode, grantsOf, NODE_ID, units, type Brain } from './brain.ts'
 
 const A = 'actorA' as ActorId
 const B = 'actorB' as ActorId
@@ -257,6 +258,12 @@ describe('an actor', () => {
   })
 })
 
+/** As this node finds its own. */
+const holderOf = (actorId: ActorId): FoundHolder => ({
+  ...{ actorId, owner: 'd1', sinceMs: 5 },
+  ...{ nodeId: toHex(NODE_ID), epoch: 1, isNodeGone: false },
+})
+
 describe('a named actor', () => {
   test('claims its name before anything else, and the answer waits for that', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
@@ -270,7 +277,7 @@ describe('a named actor', () => {
   test('a taken name refuses, and says whose it is since when', () => {
     const brain = named()
     brain.createActor('driver1', { actorId: B, name: 'c' })
-    const holder = { actorId: A, owner: 'd1', sinceMs: 5 }
+    const holder = holderOf(A)
     const effects = brain.send({ kind: 'nameClaimed', actorId: B, holder })
     expect(brain.show(effects)[0]).toContain(
       "refuse #2 ActorAlreadyExistsError: an actor named 'c'",
@@ -282,7 +289,7 @@ describe('a named actor', () => {
   test('getIfExists answers with the one that exists', () => {
     const brain = named()
     brain.createActor('driver1', { actorId: B, name: 'c', getIfExists: true })
-    const holder = { actorId: A, owner: 'd1', sinceMs: 5 }
+    const holder = holderOf(A)
     expect(brain.show(brain.send({ kind: 'nameClaimed', actorId: B, holder }))).toEqual([
       'answer #2 actorA',
     ])
@@ -293,11 +300,54 @@ describe('a named actor', () => {
     const brain = named()
     kill(brain, A)
     brain.createActor('driver1', { actorId: B, name: 'c' })
-    const holder = { actorId: A, owner: 'd1', sinceMs: 5 }
+    const holder = holderOf(A)
     expect(brain.show(brain.send({ kind: 'nameClaimed', actorId: B, holder }))).toEqual([
       "release name 'c' of actorA",
       "claim name 'c' for actorB",
     ])
+  })
+
+  describe('whose name another node holds', () => {
+    const elsewhere = { ...holderOf(A), nodeId: '0b' }
+    const claimed = (holder: FoundHolder, getIfExists = false): string[] => {
+      const brain = aBusyNode()
+      brain.createActor('driver1', { actorId: B, name: 'c', getIfExists })
+      return brain.show(brain.send({ kind: 'nameClaimed', actorId: B, holder }))
+    }
+
+    test('AC2: is refused, and leaves the name to the other', () => {
+      const effects = claimed(elsewhere)
+      expect(effects[0]).toContain("refuse #1 ActorAlreadyExistsError: an actor named 'c'")
+      expect(effects.join()).not.toContain('release name')
+    })
+
+    test('is refused with getIfExists too, as that one is not reached from here', () => {
+      expect(claimed(elsewhere, true)[0]).toContain('lives on node 0b')
+    })
+
+    test('F07: takes it once that node is dead', () => {
+      expect(claimed({ ...elsewhere, isNodeGone: true })).toEqual([
+        "release name 'c' of actorA",
+        "claim name 'c' for actorB",
+      ])
+    })
+
+    test('takes what an earlier epoch of this node has left', () => {
+      expect(claimed({ ...holderOf(A), epoch: 0 })[0]).toBe("release name 'c' of actorA")
+    })
+  })
+
+  test('findActor says on which other node it lives, and nothing of one on a dead node', () => {
+    const brain = aBusyNode()
+    const find = (isNodeGone: boolean): string[] => {
+      const request = brain.nextRequest()
+      brain.send({ kind: 'findActor', request, name: 'c', namespace: 'default' })
+      const holder = { ...holderOf(A), nodeId: '0b', isNodeGone }
+      const found = { kind: 'nameFound', request, name: 'c', namespace: 'default', holder } as const
+      return brain.show(brain.send(found))
+    }
+    expect(find(false)[0]).toContain("the actor named 'c' lives on node 0b")
+    expect(find(true)).toEqual(['answer #2 done'])
   })
 
   test('A2: death frees the name', () => {
@@ -318,7 +368,7 @@ describe('a named actor', () => {
     const find = (): string[] => {
       const request = brain.nextRequest()
       brain.send({ kind: 'findActor', request, name: 'c', namespace: 'default' })
-      const holder = { actorId: A, owner: 'd1', sinceMs: 5 }
+      const holder = holderOf(A)
       const found = { kind: 'nameFound', request, name: 'c', namespace: 'default', holder } as const
       return brain.show(brain.send(found))
     }
