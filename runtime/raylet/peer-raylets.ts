@@ -3,7 +3,8 @@
 //   PY1. A node has one connection that was dialled here, whatever is asked of it at once; it is
 //        dialled again by whoever needs it after it closed.
 //   PY2. Every request ends: by its answer, by the close of the connection, or by its limit.
-//   PY3. Once `close` or `forget` was called, nothing of that connection is handled any more.
+//   PY3. Once `close` or `forget` was called, nothing of that connection is handled any more; one
+//        that is being dialled then is closed when it comes.
 import type { Clock } from '../common/clock.ts'
 import { VirgaError } from '../common/errors.ts'
 import { Channel } from '../protocol/channel.ts'
@@ -128,6 +129,7 @@ export class PeerRaylets {
 
   /** PY1. */
   #channelTo({ nodeId, address }: PeerNode): Promise<PeerChannel> {
+    if (this.#closed) return Promise.reject(new VirgaError(`this node has left node ${nodeId}`))
     const known = this.#dialled.get(address)
     if (known !== undefined) return known
     const lost = (): void => {
@@ -135,7 +137,9 @@ export class PeerRaylets {
       if (!this.#closed) this.#handlers.lost(nodeId)
     }
     const made = this.#deps.transport.connect(address).then((connection) => {
-      return this.#attach(connection, lost)
+      if (this.#dialled.get(address) === made) return this.#attach(connection, lost)
+      connection.close() // PY3
+      throw new VirgaError(`node ${nodeId} was left while it was dialled`)
     })
     made.catch(lost)
     this.#dialled.set(address, made)
