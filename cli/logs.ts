@@ -1,70 +1,99 @@
-// `virga logs`: what a worker, the workers of a job, or the raylet have written.
+// `virga logs`: what a worker, the workers of a job, or the raylets have written, on the nodes of
+// this machine.
 import { UsageError } from '../runtime/common/errors.ts'
 import { withoutMarks } from '../runtime/common/output-mark.ts'
+import type { SessionNode } from '../runtime/common/session-node.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
 import { textOf, type RayletClient } from './raylet-client.ts'
 import type { Input, Logs, World } from './world.ts'
 
-/** Of a worker's id, in the name of its log: worker-1a2b3c4d. */
-const LOG_ID_CHARS = 8
+/** Of a node's id, in the name of its logs. */
+const SHOWN_ID_CHARS = 8
+const RAYLET = 'raylet'
+/** Before the number of a worker, which is the first part of its id. */
+const WORKER = 'worker-'
+
+/** One log of one node. */
+interface NodeLog {
+  readonly sessionDir: string
+  /** In that folder. */
+  readonly file: string
+  /** The same; of several nodes, with the node's id: worker-00000001-1a2b3c4d. */
+  readonly name: string
+  /** Starts with the worker's id, which is its number and the node's; '' of a raylet. */
+  readonly key: string
+}
 
 export function run(world: World, input: Input): Promise<number> {
-  return connected(world, input, async (client) => {
+  return connected(world, input, async (client, node) => {
     const logs = await world.logs()
+    const clusters = await world.clusters()
+    const all = logsOf(logs, clusters.nodesOf(node))
     const what = input.args[0]
-    if (what === undefined) list(world, input, logs.names(client.sessionDir))
-    else
-      await show(world, input, logs, {
-        sessionDir: client.sessionDir,
-        names: await namesOf(client, logs, what),
-      })
+    if (what === undefined) list(world, input, all)
+    else await show(world, input, logs, await chosen(client, all, what))
     return EXIT.DONE
   })
 }
 
-function list(world: World, input: Input, names: readonly string[]): void {
+function logsOf(logs: Logs, nodes: readonly SessionNode[]): NodeLog[] {
+  return nodes.flatMap(({ sessionDir, nodeId }) =>
+    logs.names(sessionDir).map((file) => ({
+      sessionDir,
+      file,
+      name: nodes.length > 1 ? `${file}-${nodeId.slice(0, SHOWN_ID_CHARS)}` : file,
+      key: file.startsWith(WORKER) ? file.slice(WORKER.length) + nodeId : '',
+    })),
+  )
+}
+
+function list(world: World, input: Input, all: readonly NodeLog[]): void {
+  const names = all.map(({ name }) => name).sort()
   if (input.json) world.screen.print(JSON.stringify({ logs: names }))
   else for (const name of names) world.screen.print(name)
 }
 
 /** What the user typed is compared with what there is, and never used as a path. */
-async function namesOf(client: RayletClient, logs: Logs, what: string): Promise<string[]> {
-  const all = logs.names(client.sessionDir)
+async function chosen(
+  client: RayletClient,
+  all: readonly NodeLog[],
+  what: string,
+): Promise<NodeLog[]> {
+  const exact = all.filter(({ file, name }) => name === what || (file === what && what === RAYLET))
+  if (exact.length > 0) return exact
   const wanted = what.replace(/^worker-/, '').toLowerCase()
-  if (all.includes(wanted) && wanted === 'raylet') return [wanted]
   if (/^[0-9a-f]+$/.test(wanted)) {
-    const start = wanted.slice(0, LOG_ID_CHARS)
-    const found = all.filter((name) => name.startsWith(`worker-${start}`))
+    const found = all.filter(({ key }) => key.startsWith(wanted))
     if (found.length === 1) return found
     if (found.length > 1) {
       throw new UsageError(
-        `several logs start with '${what}', give more of the id: ${found.join(', ')}`,
+        `several logs start with '${what}', give more of the id: ${namesOf(found)}`,
       )
     }
-    const ofJob = await namesOfJob(client, wanted)
-    if (ofJob !== undefined) return all.filter((name) => ofJob.has(name))
+    const ofJob = await workersOfJob(client, wanted)
+    if (ofJob !== undefined) return all.filter(({ key }) => ofJob.some((id) => key.startsWith(id)))
   }
-  const list = all.length === 0 ? 'there are none yet' : `there are ${all.join(', ')}`
+  const list = all.length === 0 ? 'there are none yet' : `there are ${namesOf(all)}`
   throw new UsageError(`no log of '${what}': ${list}`)
 }
 
-async function namesOfJob(client: RayletClient, id: string): Promise<Set<string> | undefined> {
+const namesOf = (logs: readonly NodeLog[]): string => logs.map(({ name }) => name).join(', ')
+
+async function workersOfJob(client: RayletClient, id: string): Promise<string[] | undefined> {
   const [jobs, workers] = await Promise.all([client.state('jobs'), client.state('workers')])
   const job = jobs.rows.find((row) => textOf(row, 'jobId').startsWith(id))
   if (job === undefined) return undefined
-  return new Set(
-    workers.rows
-      .filter((worker) => worker['jobId'] === job['jobId'])
-      .map((worker) => `worker-${textOf(worker, 'workerId').slice(0, LOG_ID_CHARS)}`),
-  )
+  return workers.rows
+    .filter((worker) => worker['jobId'] === job['jobId'])
+    .map((worker) => textOf(worker, 'workerId'))
 }
 
 async function show(
   world: World,
   input: Input,
   logs: Logs,
-  { sessionDir, names }: { readonly sessionDir: string; readonly names: readonly string[] },
+  shown: readonly NodeLog[],
 ): Promise<void> {
   let stopped = false
   const follow = { stopped: () => stopped }
@@ -72,13 +101,13 @@ async function show(
     stopped = true
   })
   const options = input.options['follow'] === true ? { follow } : {}
-  const one = async (name: string): Promise<void> => {
-    const write = writer(world, input, name, names.length > 1)
-    for await (const text of logs.read(sessionDir, name, options)) write(text)
+  const one = async ({ sessionDir, file, name }: NodeLog): Promise<void> => {
+    const write = writer(world, input, name, shown.length > 1)
+    for await (const text of logs.read(sessionDir, file, options)) write(text)
     write('', true)
   }
   try {
-    await Promise.all(names.map(one))
+    await Promise.all(shown.map(one))
   } finally {
     undo()
   }

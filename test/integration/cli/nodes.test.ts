@@ -67,6 +67,22 @@ describe('virga start --nodes 3', () => {
     expect(stdout).toContain('printed by the third')
   })
 
+  it('virga logs shows what was written on any of them', async () => {
+    await start(3)
+    const [, second, third] = (await list()).map((row) => String(row['nodeId']))
+    expect((await place.node(fixture('nested-output.mts')).ended).code).toBe(0)
+    const names = (await place.json('logs'))['logs'] as string[]
+    expect(new Set(names).size).toBe(names.length)
+    const ofThird = names.filter((name) => name.endsWith(String(third).slice(0, 8)))
+    const [worker = ''] = ofThird.filter((name) => name.startsWith('worker-'))
+    expect((await place.virga('logs', worker)).stdout).toBe('printed by the third\n')
+    const id = worker.slice('worker-'.length, 'worker-'.length + 8) + String(third).slice(0, 20)
+    expect((await place.virga('logs', id)).stdout).toBe('printed by the third\n')
+    expect(names.filter((name) => name.endsWith(String(second).slice(0, 8)))).not.toEqual([])
+    expect((await place.virga('logs', '0000')).stderr).toContain('give more of the id')
+    expect((await place.virga('logs', 'raylet')).stdout).toContain('"msg":"a job has ended"')
+  })
+
   it('has keys that nobody but the owner of the cluster can read', async () => {
     const { sessionDir } = await start(2)
     const path = join(String(sessionDir), 'credentials.json')
