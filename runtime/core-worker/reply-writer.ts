@@ -220,10 +220,16 @@ export class ReplyWriter {
   }
 
   async #placeAll(task: PushedTask, large: readonly Large[]): Promise<StoredAt[]> {
+    const { store } = this.#deps
     const placed: StoredAt[] = []
-    for (const { index, encoded } of large) {
-      const objectId = this.objectId(task, index)
-      placed.push(await this.#deps.store.put(objectId, encoded, task.peer.workerId))
+    try {
+      for (const { index, encoded } of large) {
+        const objectId = this.objectId(task, index)
+        placed.push(await store.put(objectId, encoded, task.peer.workerId))
+      }
+    } catch (error) {
+      await store.drop(placed) // nobody hears of them: the task fails with this
+      throw error
     }
     return placed
   }

@@ -33,6 +33,7 @@ export interface StoreLink {
     owner: WorkerId | undefined,
   ): Promise<RayletCalls['storeCreate'][1]>
   seal(objectId: ObjectId): Promise<undefined>
+  drop(objectIds: readonly ObjectId[]): Promise<undefined>
   pin(objectId: ObjectId): Promise<Place>
   abort(objectId: ObjectId): void
   unpin(objectId: ObjectId, count: number): void
@@ -97,6 +98,11 @@ export class StoreClient {
       throw error
     }
     return { objectId, sizeBytes }
+  }
+
+  /** What this process has put and told nobody of is no more, once this resolves. */
+  async drop(objects: readonly StoredAt[]): Promise<void> {
+    if (objects.length > 0) await this.#deps.link.drop(objects.map(({ objectId }) => objectId))
   }
 
   /** The blob of a stored object; `view` says whether it may be read in place. */

@@ -9,6 +9,7 @@ export function storeLink(raylet: RayletLink): StoreLink {
       return raylet.request('storeCreate', object)
     },
     seal: (objectId) => raylet.request('storeSeal', { objectId }),
+    drop: (objectIds) => raylet.request('storeDrop', { objectIds }),
     pin: (objectId) => raylet.request('storePin', { objectId }),
     abort: (objectId) => {
       raylet.notify('storeAbort', { objectId })

@@ -238,6 +238,8 @@ export interface RayletCalls {
     { offset: number; path?: string },
   ]
   storeSeal: [{ objectId: ObjectId }, undefined]
+  /** As storeFree, for its own producer, who is to know that it is done before it is made again. */
+  storeDrop: [{ objectIds: readonly ObjectId[] }, undefined]
   storePin: [
     { objectId: ObjectId },
     { offset: number; sizeBytes: number; path?: string; checksum?: number },

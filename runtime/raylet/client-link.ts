@@ -110,6 +110,9 @@ export class ClientLink {
       case 'storeSeal':
       case 'storePin':
         return this.#store(client, type, message)
+      case 'storeDrop':
+        this.#host.free((message as RayletCalls['storeDrop'][0]).objectIds)
+        return undefined
       case 'state':
         return this.#host.query(message as RayletCalls['state'][0])
       case 'drainOutput':
@@ -208,6 +211,7 @@ type BrainCall = Exclude<
   | 'awaitStop'
   | 'storeCreate'
   | 'storeSeal'
+  | 'storeDrop'
   | 'storePin'
 >
 

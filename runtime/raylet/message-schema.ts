@@ -80,6 +80,7 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
   killActor: { actorId: text, noRestart: flag },
   storeCreate: { objectId: text, sizeBytes: count, owner: optional(text) },
   storeSeal: { objectId: text },
+  storeDrop: { objectIds: listOf(text) },
   storePin: { objectId: text },
   createGroup: {
     ...{ groupId: text, jobId: text, name: text, detached: flag },

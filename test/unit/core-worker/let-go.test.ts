@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { entryOf } from '../../../runtime/core-worker/object-ref.ts'
 import type { ObjectRef } from '../../../runtime/common/surface.ts'
 import { cancel, get, put } from '../../../sdk/get-put-wait.ts'
-import { TaskCancelledError } from '../../../runtime/common/errors.ts'
+import { ObjectStoreFullError, TaskCancelledError } from '../../../runtime/common/errors.ts'
 import { MemoryCluster } from '../../support/memory-cluster.ts'
 import { caught, until } from '../../support/waiting.ts'
 import * as fn from './waiting-functions.ts'
@@ -95,4 +95,23 @@ it('an item that is there already is read without a word to the raylet', () =>
     const types = told.flatMap(({ mock }) => mock.calls.map(([type]) => type))
     expect(types).toContain('blocked') // for the stream as a whole
     expect(types.filter((type) => type === 'blocked').length).toBeLessThan(5)
+  }))
+
+it('what was stored of several returns goes when the next finds no room', () =>
+  cluster.run(async () => {
+    await get([fn.readsBuffered.remote(1), fn.readsBuffered.remote(1)])
+    let stored = 0
+    for (const { worker } of cluster.workers.values()) {
+      const { store } = worker
+      const put = store.put.bind(store)
+      vi.spyOn(store, 'put').mockImplementation((...object) => {
+        stored += 1
+        if (stored === 3) return Promise.reject(new ObjectStoreFullError('no room: injected'))
+        return put(...object)
+      })
+    }
+    const [first] = fn.threeLarge.options({ maxRetries: 0 }).remote()
+    await expect(get(first)).rejects.toThrow('no room: injected')
+    expect(stored).toBe(3)
+    await until(() => cluster.store.list().length === 0)
   }))

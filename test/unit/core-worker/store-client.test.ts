@@ -39,6 +39,7 @@ class World {
           this.asked.push('pin')
           return { offset: 0, sizeBytes: 4 }
         },
+        drop: refuse,
         abort: () => undefined,
         unpin: () => this.asked.push('unpin'),
       },

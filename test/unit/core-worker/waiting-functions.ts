@@ -39,3 +39,7 @@ export const readsBuffered = remote(async (count: number): Promise<number> => {
   for await (const item of stream) if (item.id !== '') read += 1
   return read
 })
+
+export const threeLarge = remote(() => [1, 2, 3].map((i) => new Uint8Array(200_000).fill(i)), {
+  numReturns: 3,
+})
