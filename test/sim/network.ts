@@ -118,9 +118,7 @@ export class End implements Connection {
       if (!this.#told) this.#events?.onFrame(body)
     }
     const label = `frame ${this.label} ${String(crc32(body))}`
-    this.process.later(atMs - this.process.nowMs, label, this.#onceStarted(deliver), () =>
-      showFrame(body),
-    )
+    this.process.at(atMs, label, this.#onceStarted(deliver), () => showFrame(body))
   }
 
   /** The other side says that nothing more comes. */
@@ -131,8 +129,7 @@ export class End implements Connection {
       this.#told = true
       this.#events?.onClose()
     }
-    const inMs = this.#arrival(from) - this.process.nowMs
-    this.process.later(inMs, `end of ${this.label}`, this.#onceStarted(end))
+    this.process.at(this.#arrival(from), `end of ${this.label}`, this.#onceStarted(end))
   }
 
   #arrival(from: SimProcess): number {

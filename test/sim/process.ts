@@ -37,7 +37,12 @@ export class SimProcess {
 
   /** Later, as an event of this process. */
   later(delayMs: number, label: string, run: () => void, shown?: () => string): Timer {
-    const pending = this.#scheduler.at(this.nowMs + delayMs, this, label, run)
+    return this.at(this.nowMs + delayMs, label, run, shown)
+  }
+
+  /** At a moment, to the bit: what is due at one keeps the order in which it was asked for. */
+  at(atMs: number, label: string, run: () => void, shown?: () => string): Timer {
+    const pending = this.#scheduler.at(atMs, this, label, run)
     if (shown !== undefined) pending.shown = shown
     return {
       cancel: () => {

@@ -159,7 +159,14 @@ async function live(
   const scripts: Script[] = []
   let endedCount = 0
   const drive = async (name: string): Promise<void> => {
-    const driver = await world.startDriver(name, node)
+    const driver = await world.startDriver(name, node).catch((error: unknown) => {
+      if (node.process.alive) throw error
+      return undefined // its raylet was killed before it could connect
+    })
+    if (driver === undefined) {
+      endedCount += 1
+      return
+    }
     const script = play.program(driver, ledger)
     scripts.push(script)
     const { context } = driver.core.deps

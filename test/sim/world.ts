@@ -70,6 +70,7 @@ export class World {
   #nextPid = 1
   /** What happened that may make a call fail. */
   crashCount = 0
+  #stillbornInRow = 0
   cancelCount = 0
   killCount = 0
   keepCount = 0
@@ -231,8 +232,11 @@ export class World {
     return this.nodes.flatMap((node) => node.workers.filter(({ process }) => process.alive))
   }
 
+  /** Never three in a row: that ends their class for good, as tests of the raylet show. */
   #isStillborn(draw: Draw): boolean {
-    if (!draw.chance(this.plan.stillbornChance)) return false
+    const isStillborn = draw.chance(this.plan.stillbornChance) && this.#stillbornInRow < 2
+    this.#stillbornInRow = isStillborn ? this.#stillbornInRow + 1 : 0
+    if (!isStillborn) return false
     this.probes.hit('a worker dies before it says hello')
     this.crashCount += 1
     return true
