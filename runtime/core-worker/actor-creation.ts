@@ -26,6 +26,7 @@ export function makeActor(
     methods,
     owner: worker.options.workerId,
     ownerAddress: worker.options.address,
+    nodeId: worker.options.welcome.nodeId,
     maxPendingCalls,
     maxTaskRetries,
   }

@@ -8,7 +8,7 @@ import { ActorClient, type ActorClientDeps } from './actor-client.ts'
 import type { TaskRecord } from './task-record.ts'
 
 export interface ActorsDeps extends ActorClientDeps {
-  watch(actorId: ActorId): Promise<ActorView>
+  watch(info: ActorInfo): Promise<ActorView>
 }
 
 export class Actors {
@@ -73,7 +73,7 @@ export class Actors {
     if (known !== undefined) return known
     const client = new ActorClient(this.#deps, info)
     this.#clients.set(actorId, client)
-    this.#deps.watch(actorId).then(
+    this.#deps.watch(info).then(
       (view) => {
         this.changed(view)
       },

@@ -166,7 +166,7 @@ export class CoreWorker {
     }
     this.actors = new Actors({
       dial,
-      watch: (actorId) => this.registry.watch(actorId),
+      watch: (info) => this.registry.watch(info),
       ends: this.ends,
       clock,
     })

@@ -171,6 +171,8 @@ export interface ActorInfo {
   readonly methods: Readonly<Record<string, MethodSpec>>
   readonly owner: WorkerId | undefined
   readonly ownerAddress: string | undefined
+  /** Whose raylet alone knows what becomes of it. */
+  readonly nodeId: NodeId
   readonly maxPendingCalls: number
   readonly maxTaskRetries: number
 }

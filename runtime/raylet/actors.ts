@@ -338,6 +338,7 @@ function infoOf(turn: Turn, actor: Actor): ActorInfo {
     methods: spec.methods,
     owner: spec.detached ? undefined : spec.owner,
     ownerAddress: spec.detached ? undefined : turn.state.clients.get(spec.owner)?.address,
+    nodeId: turn.state.config.nodeId,
     maxPendingCalls: spec.maxPendingCalls,
     maxTaskRetries: spec.maxTaskRetries,
   }
