@@ -133,13 +133,18 @@ async function start(options: StartOptions, deps: ClustersDeps): Promise<Started
   }
 }
 
+interface StartedNode extends StartedCluster {
+  /** Nothing, where it has ended by itself. */
+  readonly end: () => void
+}
+
 /** The first node makes the cluster; the others join it. All or none: who started is ended again. */
 async function startNodes(
   spec: ReturnType<typeof parseInitOptions>,
   { port, nodes, endpointUrl }: Pick<StartOptions, 'port' | 'nodes' | 'endpointUrl'>,
   deps: ClustersDeps,
 ): Promise<StartedCluster> {
-  const startOne = async (place: Omit<RayletPlace, 'owned'>): Promise<StartedCluster> => {
+  const startOne = async (place: Omit<RayletPlace, 'owned'>): Promise<StartedNode> => {
     const { child, sessionDir, gone } = await startRaylet(
       spec,
       { owned: false, ...place },
@@ -152,6 +157,9 @@ async function startNodes(
       gone,
       hold: () => {
         child.ref()
+      },
+      end: () => {
+        child.kill('SIGINT')
       },
     }
   }
@@ -168,10 +176,12 @@ async function startNodes(
   const failed = started.find((each) => each.status === 'rejected')
   if (failed === undefined) return first
   const others = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  for (const { node, gone } of [...others, first]) {
-    process.kill(node.pid, 'SIGINT')
-    await gone
+  const all = [...others, first]
+  for (const each of all) {
+    each.hold()
+    each.end()
   }
+  await Promise.all(all.map(({ gone }) => gone))
   throw failed.reason
 }
 

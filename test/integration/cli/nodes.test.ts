@@ -1,5 +1,5 @@
 // A cluster of several nodes on this machine: real raylets, TLS between them, the GCS in the first.
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
@@ -137,6 +137,19 @@ describe('virga start --nodes 3', () => {
     process.kill(Number(pid), 'SIGKILL')
     await until(() => areGone(pids))
     expect((await place.virga('status')).code).toBe(3)
+  })
+
+  it('says why a node could not be started when the first has ended meanwhile', async () => {
+    const port = String(await freePort())
+    const starting = place.start('start', '--nodes', '3', '--num-cpus', '2', '--port', port)
+    const files = (): string[] =>
+      place.left().map((name) => join(place.runtimeDir, 'virga', name, 'node.json'))
+    await until(() => files().some((path) => existsSync(path)))
+    const [first = ''] = files().filter((path) => existsSync(path))
+    process.kill(Number((JSON.parse(readFileSync(first, 'utf8')) as Row)['pid']), 'SIGKILL')
+    const { code, stderr } = await starting.ended
+    expect(code).toBe(1)
+    expect(stderr).toContain('the raylet did not start')
   })
 
   it('says what --nodes must be', async () => {
