@@ -70,7 +70,9 @@ async function main(): Promise<void> {
   const log = sessionLog(sessionDir)
   const address = rayletSocket(sessionDir)
   const joined = await joinCluster(options, log, () => {
-    log.error('the node that held the GCS has ended, and with it the cluster')
+    const what = 'the node that held the GCS has ended, and with it the cluster'
+    log.error(what)
+    process.stderr.write(`${what}\n`)
     void raylet.stop()
   })
   const { nodesHere = 1 } = options
@@ -107,9 +109,10 @@ async function main(): Promise<void> {
       pid: process.pid,
     },
   )
-  leaveCleanly(raylet, sessionDir, log)
+  leaveCleanly(raylet, log)
   keepOpen()
   await raylet.start()
+  removeAtExit(sessionDir)
   sayReady(raylet, options)
 }
 
@@ -231,16 +234,19 @@ async function serveStrip(stream: Duplex, log: Log): Promise<void> {
   })
 }
 
-/** However it ends, nothing is left behind: no worker, no socket, no folder. */
-function leaveCleanly(raylet: Raylet, sessionDir: string, log: Log): void {
-  const remove = (): void => {
+/** Until it is ready the folder is its starter's, who reads there why it ended, and removes it. */
+function removeAtExit(sessionDir: string): void {
+  process.on('exit', () => {
     clearCurrent(sessionDir)
     removeSessionDir(sessionDir)
-  }
+  })
+}
+
+/** However it ends, nothing is left behind: no worker, no socket. */
+function leaveCleanly(raylet: Raylet, log: Log): void {
   raylet.onLeft = () => {
     process.exit(0)
   }
-  process.on('exit', remove)
   // Like `docker stop`: asked nicely it drains; asked again, or by hand, it stops.
   process.once('SIGTERM', () => {
     log.info('asked to stop', { signal: 'SIGTERM' })

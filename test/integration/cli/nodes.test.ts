@@ -150,6 +150,7 @@ describe('virga start --nodes 3', () => {
     const { code, stderr } = await starting.ended
     expect(code).toBe(1)
     expect(stderr).toContain('the raylet did not start')
+    expect(stderr).not.toContain('It wrote nothing')
   })
 
   it('says what --nodes must be', async () => {
