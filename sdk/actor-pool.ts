@@ -13,6 +13,7 @@ import { actorTargetOf, isActorHandle } from '../runtime/core-worker/actor-handl
 import { Fifo } from '../runtime/core-worker/fifo.ts'
 import { isObjectRef } from '../runtime/core-worker/object-ref.ts'
 import { cancel, get, wait } from './get-put-wait.ts'
+import { Source, type Inputs } from './source.ts'
 
 /** Calls that wait for an idle actor; more is a program that never takes results. */
 const PENDING_MAX = 1_000_000
@@ -44,18 +45,12 @@ export class ActorPool<H extends AnyActorHandle = AnyActorHandle> {
   }
 
   /** Call one idle actor after the other; results in the order of the values. */
-  map<T, V>(
-    fn: PoolCall<H, T, V>,
-    values: Iterable<T> | AsyncIterable<T>,
-  ): AsyncGenerator<V, void, undefined> {
+  map<T, V>(fn: PoolCall<H, T, V>, values: Inputs<T>): AsyncGenerator<V, void, undefined> {
     return this.#map(fn, values, 'ORDERED')
   }
 
   /** The same; results as they come. */
-  mapUnordered<T, V>(
-    fn: PoolCall<H, T, V>,
-    values: Iterable<T> | AsyncIterable<T>,
-  ): AsyncGenerator<V, void, undefined> {
+  mapUnordered<T, V>(fn: PoolCall<H, T, V>, values: Inputs<T>): AsyncGenerator<V, void, undefined> {
     return this.#map(fn, values, 'UNORDERED')
   }
 
@@ -193,7 +188,7 @@ export class ActorPool<H extends AnyActorHandle = AnyActorHandle> {
 
   async *#map<T, V>(
     fn: PoolCall<H, T, V>,
-    values: Iterable<T> | AsyncIterable<T>,
+    values: Inputs<T>,
     order: Order,
   ): AsyncGenerator<V, void, undefined> {
     this.#forget()
@@ -236,45 +231,5 @@ export class ActorPool<H extends AnyActorHandle = AnyActorHandle> {
     for (const { actor } of this.#calls.values()) this.#idle.push(actor)
     this.#calls.clear()
     this.#nextReturn = this.#nextIndex
-  }
-}
-
-/** Inputs, asked for one at a time. */
-class Source<T> {
-  readonly #iterator: Iterator<T> | AsyncIterator<T>
-  asked: Promise<IteratorResult<T>> | undefined
-  ended = false
-
-  constructor(values: Iterable<T> | AsyncIterable<T>) {
-    this.#iterator =
-      Symbol.asyncIterator in values ? values[Symbol.asyncIterator]() : values[Symbol.iterator]()
-  }
-
-  ask(): void {
-    if (this.ended || this.asked !== undefined) return
-    this.asked = Promise.resolve(this.#iterator.next())
-    this.asked.catch(() => undefined) // told by take()
-  }
-
-  async take(): Promise<IteratorResult<T>> {
-    const { asked } = this
-    this.asked = undefined
-    if (asked === undefined) return { done: true, value: undefined }
-    try {
-      const input = await asked
-      this.ended = input.done === true
-      return input
-    } catch (error) {
-      this.ended = true
-      throw error
-    }
-  }
-
-  async close(): Promise<void> {
-    if (this.ended) return
-    const closing = Promise.resolve(this.#iterator.return?.())
-    // A source that is asked ends only once it has answered, which may be never.
-    if (this.asked === undefined) await closing
-    else closing.catch(() => undefined)
   }
 }

@@ -2,21 +2,21 @@
 //   P1. At most `inFlight` calls are under way or waiting to be taken.
 //   P2. Ordered results come in the order of the inputs; unordered ones as they complete.
 //   P3. When the consumer leaves, or the first error ends a map, what is under way is cancelled.
-//   P4. No promise gets a reaction for every result, as Promise.race would give to a slow call and
+//   P4. A result is given as soon as it is there, and the end comes at once: a source that has
+//       nothing to say holds up neither.
+//   P5. No promise gets a reaction for every result, as Promise.race would give to a slow call and
 //       to the signal: they would be kept as long as that is pending.
 import type { MapSpecOptions } from '../runtime/common/call-options.ts'
 import type { ObjectRef } from '../runtime/core-worker/object-ref.ts'
 import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
-import { SerializationError, UsageError } from '../runtime/common/errors.ts'
-import { showValue } from '../runtime/common/show-value.ts'
+import { SerializationError } from '../runtime/common/errors.ts'
 import { toResources } from '../runtime/common/resources.ts'
 import { currentWorker } from './current.ts'
+import { Source, type Inputs } from './source.ts'
 
 interface Callable {
   remote(...args: unknown[]): unknown
 }
-
-type Inputs = Iterable<unknown> | AsyncIterable<unknown>
 
 interface Running {
   readonly index: number
@@ -53,27 +53,35 @@ export async function* mapSettled(
 ): AsyncIterable<Outcome> {
   const worker = currentWorker('map()')
   const inFlightMax = options.inFlight ?? defaultInFlight()
-  const source = iteratorOf(inputs)
-  const calls = new Calls(worker, options.ordered)
-  let [ended, asking] = [false, false]
-  const abortable = untilAborted(options.signal)
+  /** Ends the wait for whatever comes next: an input, an outcome, the abort. */
+  let wake = (): void => undefined
+  const changed = (): void => {
+    wake()
+  }
+  const source = new Source(inputs, changed)
+  const calls = new Calls(worker, options.ordered, changed)
+  const { signal } = options
+  signal?.addEventListener('abort', changed, { once: true })
   try {
-    while (!ended || calls.size > 0) {
-      while (!ended && calls.size < inFlightMax) {
-        asking = true
-        const next = await abortable.wait(Promise.resolve(source.next()))
-        asking = false
-        if (next.done === true) ended = true
-        else calls.start(() => fn.remote(next.value, ...rest) as ObjectRef)
+    while (!source.ended || calls.size > 0) {
+      if (calls.size < inFlightMax) source.ask()
+      signal?.throwIfAborted()
+      if (source.answered) {
+        const next = await source.take()
+        if (next.done !== true) calls.start(() => fn.remote(next.value, ...rest) as ObjectRef)
+        continue
       }
-      if (calls.size === 0) break
-      yield await abortable.wait(calls.next())
+      const outcome = calls.take()
+      if (outcome === undefined) {
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      } else yield outcome
     }
   } finally {
-    abortable.stop()
+    signal?.removeEventListener('abort', changed)
     calls.cancel()
-    if (asking) void leave(source)
-    else if (!ended) await source.return?.()
+    await source.close()
   }
 }
 
@@ -86,12 +94,12 @@ class Calls {
   /** Those with an outcome, in the order these came. */
   readonly #settled = new Set<Running>()
   #index = 0
-  /** Of whoever waits for the next outcome. */
-  #wake: (() => void) | undefined
+  readonly #onOutcome: () => void
 
-  constructor(worker: CoreWorker, ordered: boolean) {
+  constructor(worker: CoreWorker, ordered: boolean, onOutcome: () => void) {
     this.#worker = worker
     this.#ordered = ordered
+    this.#onOutcome = onOutcome
   }
 
   get size(): number {
@@ -114,19 +122,13 @@ class Calls {
     )
   }
 
-  /** Waits for the next outcome by P2, and takes it. */
-  async next(): Promise<Outcome> {
-    for (;;) {
-      const [first] = this.#ordered ? this.#running.values() : this.#settled
-      if (first?.outcome !== undefined) {
-        this.#running.delete(first.index)
-        this.#settled.delete(first)
-        return first.outcome
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-    }
+  /** The next outcome by P2, if it is there. */
+  take(): Outcome | undefined {
+    const [first] = this.#ordered ? this.#running.values() : this.#settled
+    if (first?.outcome === undefined) return undefined
+    this.#running.delete(first.index)
+    this.#settled.delete(first)
+    return first.outcome
   }
 
   cancel(): void {
@@ -149,63 +151,11 @@ class Calls {
   #settle(running: Running, outcome: Outcome): void {
     running.outcome = outcome
     this.#settled.add(running)
-    this.#wake?.()
+    this.#onOutcome()
   }
-}
-
-/** A generator that is asked for an input hears `return` only after that, which may never come:
- *  nobody waits for it, and what it throws then has nobody to tell. */
-async function leave(source: AsyncIterator<unknown> | Iterator<unknown>): Promise<void> {
-  try {
-    await source.return?.()
-  } catch {
-    return
-  }
-}
-
-/** @throws UsageError for what cannot be iterated. */
-export function checkInputs(inputs: unknown): Inputs {
-  if (isIterable(inputs, Symbol.asyncIterator) || isIterable(inputs, Symbol.iterator)) {
-    return inputs as Inputs
-  }
-  throw new UsageError(
-    `map() takes an iterable or async iterable of inputs, got ${showValue(inputs)}`,
-  )
-}
-
-const iteratorOf = (inputs: Inputs): AsyncIterator<unknown> | Iterator<unknown> =>
-  Symbol.asyncIterator in inputs ? inputs[Symbol.asyncIterator]() : inputs[Symbol.iterator]()
-
-export function isIterable(value: unknown, by: symbol): boolean {
-  if (value === null || value === undefined) return false
-  return typeof (Object(value) as Record<symbol, unknown>)[by] === 'function'
 }
 
 function defaultInFlight(): number {
   const { totals } = currentWorker('map()').options.welcome
   return Math.max(IN_FLIGHT_MIN, IN_FLIGHT_PER_CPU * Math.ceil(toResources(totals).CPU ?? 1))
-}
-
-/** Lets waits, one at a time, end when `signal` aborts. */
-function untilAborted(signal: AbortSignal | undefined): {
-  wait<T>(promise: Promise<T>): Promise<T>
-  stop(): void
-} {
-  if (signal === undefined) return { wait: (promise) => promise, stop: () => undefined }
-  let reject: (reason: unknown) => void = () => undefined
-  const abort = (): void => {
-    reject(signal.reason)
-  }
-  signal.addEventListener('abort', abort, { once: true })
-  return {
-    wait: (promise) =>
-      new Promise((resolve, rejectThis) => {
-        reject = rejectThis
-        promise.then(resolve, rejectThis)
-        if (signal.aborted) abort()
-      }),
-    stop: () => {
-      signal.removeEventListener('abort', abort)
-    },
-  }
 }

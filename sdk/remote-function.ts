@@ -9,8 +9,9 @@ import { FunctionKinds } from '../runtime/core-worker/function-calls.ts'
 import type { FunctionDescriptor } from '../runtime/core-worker/functions.ts'
 import { returnsOf, runOf } from '../runtime/core-worker/returns.ts'
 import { currentWorker } from './current.ts'
-import { checkInputs, isIterable, mapSettled, mapValues } from './map.ts'
+import { mapSettled, mapValues } from './map.ts'
 import { nameOf } from './shown-name.ts'
+import { checkInputs, isIterable } from './source.ts'
 
 interface Callable {
   remote(...args: unknown[]): unknown

@@ -6,6 +6,11 @@ import type { ObjectRef } from './object-ref.ts'
 import type { StreamState } from './streams.ts'
 import type { TaskRecord } from './task-record.ts'
 
+interface Reader {
+  /** It wants no more: what ends the stream now is its own doing. */
+  left: boolean
+}
+
 export class RefStream implements AsyncIterable<ObjectRef> {
   readonly completed: ObjectRef
   readonly #worker: CoreWorker
@@ -18,26 +23,50 @@ export class RefStream implements AsyncIterable<ObjectRef> {
   }
 
   /** The items' refs, in order. Leaving the loop early cancels the producer. */
-  async *[Symbol.asyncIterator](): AsyncIterator<ObjectRef> {
+  [Symbol.asyncIterator](): AsyncGenerator<ObjectRef> {
+    return this.#leavable((reader) => this.#refs(reader))
+  }
+
+  /** The items' values, in order. */
+  values(): AsyncGenerator<unknown> {
+    return this.#leavable((reader) => this.#values(reader))
+  }
+
+  cancel(): Promise<void> {
+    this.#worker.submitter.cancel(this.#state.record, { force: false, recursive: true })
+    return Promise.resolve()
+  }
+
+  /** A generator hears `return` only once it has its next item, which may be never: the producer is
+   *  cancelled before, and what waits for the item ends without it. */
+  #leavable<T>(read: (reader: Reader) => AsyncGenerator<T>): AsyncGenerator<T> {
+    const reader = { left: false }
+    const items = read(reader)
+    const leave = items.return.bind(items)
+    items.return = (value: unknown) => {
+      reader.left = true
+      void this.cancel()
+      return leave(value)
+    }
+    return items
+  }
+
+  async *#refs(reader: Reader): AsyncGenerator<ObjectRef> {
     let exhausted = false
     try {
       for (let entry = await this.#next(); entry !== undefined; entry = await this.#next()) {
         yield this.#worker.ref(entry)
       }
       exhausted = true
+    } catch (error) {
+      if (!reader.left) throw error
     } finally {
       if (!exhausted) await this.cancel()
     }
   }
 
-  /** The items' values, in order. */
-  async *values(): AsyncIterable<unknown> {
-    for await (const ref of this) yield await this.#worker.getter.getOne(ref)
-  }
-
-  cancel(): Promise<void> {
-    this.#worker.submitter.cancel(this.#state.record, { force: false, recursive: true })
-    return Promise.resolve()
+  async *#values(reader: Reader): AsyncGenerator<unknown> {
+    for await (const ref of this.#refs(reader)) yield await this.#worker.getter.getOne(ref)
   }
 
   #next(): Promise<ObjectEntry | undefined> {

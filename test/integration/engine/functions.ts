@@ -38,6 +38,13 @@ export const wrongCount = remote((): [number, number] => [1, 2, 3] as unknown as
 export const numbers = remote(async function* (count: number) {
   for (let i = 0; i < count; i += 1) yield i
 })
+export const idle = remote(async function* () {
+  yield 1
+  const { signal } = runtimeContext()
+  await new Promise((resolve) => {
+    signal.addEventListener('abort', resolve)
+  })
+})
 export const failing = remote(function* (count: number) {
   for (let i = 0; i < count; i += 1) yield i
   throw new RangeError('the stream broke')

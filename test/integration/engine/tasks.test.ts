@@ -90,6 +90,39 @@ describe.each(['local', 'inline'])('tasks, address %s', (address) => {
     expect(outcomes).toEqual(['0 fulfilled', '1 rejected'])
   })
 
+  describe('a source with nothing more to say', () => {
+    async function* idle(): AsyncGenerator<number> {
+      yield 1
+      await new Promise(() => undefined)
+    }
+
+    it('holds up neither the result nor the end of a map', async () => {
+      for await (const result of fn.square.map(idle())) {
+        expect(result).toBe(1)
+        break
+      }
+      for await (const outcome of fn.square.mapSettled(idle())) {
+        expect(outcome.status).toBe('fulfilled')
+        break
+      }
+    })
+
+    it('does not keep the first error of a map', async () => {
+      const first = fn.flaky.options({ maxRetries: 0 }).map(idle())
+      expect(String((await caught(Array.fromAsync(first), TaskError)).cause)).toContain('attempt 0')
+    })
+  })
+
+  it('ends a stream whose reader leaves while it waits for an item', async () => {
+    for (const items of [fn.idle.run(), fn.idle.remote()]) {
+      const reader = items[Symbol.asyncIterator]()
+      expect((await reader.next()).done).toBe(false)
+      const waiting = reader.next()
+      expect(await reader.return?.()).toEqual({ done: true, value: undefined })
+      expect(await waiting).toEqual({ done: true, value: undefined })
+    }
+  })
+
   it('retries exceptions only under retryExceptions, counting attempts from 0', async () => {
     await caught(fn.flaky.run(1), TaskError)
     expect(await fn.flaky.options({ retryExceptions: true }).run(2)).toBe(2)
