@@ -110,7 +110,7 @@ function endJob(turn: Turn, job: Job): void {
   const isMaker = [...state.jobs.values()].every((each) => each.startedAtMs >= job.startedAtMs)
   forgetIfDone(turn, job)
   // A guest's ends where it is driven: it may be going on there.
-  if (job.drivenAt === undefined) turn.effects.push({ kind: 'jobEnded', jobId: job.jobId })
+  if (job.drivenAt === undefined) turn.effects.push({ kind: 'jobEnded', job })
   // Drivers that joined later come and go; with the one that made it, it leaves.
   if (state.config.owned && isMaker) {
     state.leaving = true

@@ -25,7 +25,7 @@ import { ProgressBook } from './progress.ts'
 import type { RayletDeps, RayletOptions } from './raylet-ports.ts'
 import { SpillSweeper } from './spill-sweeper.ts'
 import { STATE_ROWS_DEFAULT, StateQueries } from './state-queries.ts'
-import { createState, type NodeConfig, type RayletState } from './state.ts'
+import { createState, type Job, type NodeConfig, type RayletState } from './state.ts'
 import type { NoticeEffect } from './turn.ts'
 import { TaskLog } from './task-log.ts'
 import { jobOfHello } from './welcome.ts'
@@ -396,7 +396,7 @@ export class Raylet {
         this.#processes.signal(effect.worker, effect.signal)
         return
       case 'jobEnded':
-        this.#jobEnded(effect.jobId)
+        this.#jobEnded(effect.job)
         return
       case 'jobForgotten':
         this.#objects.jobForgotten(effect.jobId)
@@ -449,10 +449,8 @@ export class Raylet {
     if (pid > 0) this.#memory.look(workerId, pid)
   }
 
-  #jobEnded(jobId: JobId): void {
-    const job = this.state.jobs.get(jobId)
-    this.#deps.log.info('a job has ended', { jobId: toHex(jobId) })
-    if (job === undefined) return
+  #jobEnded(job: Job): void {
+    this.#deps.log.info('a job has ended', { jobId: toHex(job.jobId) })
     this.#gcs.driver(job.spec, 'FINISHED')
     this.#queries.jobEnded(job)
   }

@@ -16,7 +16,7 @@ import type {
 } from '../protocol/messages.ts'
 import type { NodeLoad, NodeView } from '../scheduling/cluster-view.ts'
 import type { LeasesAnswer, LeasesAsked, PeerRayletNotices } from './peer-raylet-messages.ts'
-import type { RayletState } from './state.ts'
+import type { Job, RayletState } from './state.ts'
 
 /** A holder of a name, as its row in the GCS tells. */
 export interface NameHolder {
@@ -279,7 +279,8 @@ export type RayletEffect =
       readonly name: string
       readonly namespace: string
     }
-  | { readonly kind: 'jobEnded'; readonly jobId: JobId }
+  /** It may be forgotten by then. */
+  | { readonly kind: 'jobEnded'; readonly job: Job }
   /** Nothing of it is left: no driver, no worker. */
   | { readonly kind: 'jobForgotten'; readonly jobId: JobId }
   /** Nobody needs this raylet any more. */

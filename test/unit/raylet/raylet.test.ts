@@ -37,7 +37,7 @@ let launcher: FakeLauncher
 let raylet: Raylet
 let left: Promise<void>
 
-async function startRaylet(owned = false): Promise<void> {
+async function startRaylet(owned = false, numCpus = 2): Promise<void> {
   transport = memoryTransport(systemClock)
   launcher = new FakeLauncher(transport)
   const arena = new MemoryArena({ sizeBytes: 2 ** 20 })
@@ -65,7 +65,7 @@ async function startRaylet(owned = false): Promise<void> {
     {
       address: ADDRESS,
       sessionDir: '/nowhere',
-      totals: units({ CPU: 2 }),
+      totals: units({ CPU: numCpus }),
       workersMax: 16,
       owned,
       epoch: 7,
@@ -274,6 +274,18 @@ describe('the end', () => {
     driver.channel.close()
     await left
     expect(raylet.state.workers.size).toBe(0)
+  })
+
+  test('the end of a job that never had a worker is listed as any', async () => {
+    await raylet.stop()
+    await startRaylet(false, 0)
+    const driver = await aDriver()
+    driver.channel.close()
+    await until(() => raylet.state.jobs.size === 0)
+    const cli = await Peer.connect(transport)
+    await cli.hello({ workerId: 'somebody-of-test', role: 'cli' })
+    const { rows } = await cli.channel.request('state', { kind: 'jobs' })
+    expect(rows.map((row) => row['state'])).toEqual(['FINISHED'])
   })
 
   test('one that serves several drivers goes on without one of them', async () => {

@@ -28,7 +28,7 @@ export function showEffect(effect: RayletEffect, names: Names): string {
     case 'findName':
       return `find name '${effect.name}' for #${String(effect.request)}`
     case 'jobEnded':
-      return `job ${effect.jobId} ended`
+      return `job ${effect.job.jobId} ended`
     case 'jobForgotten':
       return `${effect.jobId} is forgotten`
     case 'tellNode':
