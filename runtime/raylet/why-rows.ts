@@ -8,6 +8,7 @@ import { workerlessOf } from './pools.ts'
 import type { Actor, Limiter, RayletState, SchedulingClass, Wait } from './state.ts'
 import { missingFor } from './class-wants.ts'
 import { freeOf } from './state-rows.ts'
+import { whyNodes } from './why-nodes.ts'
 
 /** What the brain knows to wait. */
 export function whyRows(state: RayletState, nowMs: number): StateRow[] {
@@ -132,7 +133,10 @@ function whyClass(state: RayletState, waiting: SchedulingClass, nowMs: number): 
   const count = missingFor(waiting)
   if (count <= 0) return []
   const waitedMs = nowMs - waiting.waitingSinceMs
-  return [whyRow(state, waiting.spec, { kind: 'task', name: waiting.spec.name, count, waitedMs })]
+  const { spec } = waiting
+  const row = whyRow(state, spec, { kind: 'task', name: spec.name, count, waitedMs })
+  const why = whyNodes(state, spec)
+  return [why === undefined ? row : { ...row, why }]
 }
 
 function whyRow(state: RayletState, spec: ClassSpec, shape: WaitingShape): StateRow {

@@ -1,6 +1,7 @@
 // Leases over several nodes: real brains of homes and of those they ask.
 import { describe, expect, test } from 'vitest'
 import type { ClassSpec } from '../../../runtime/protocol/messages.ts'
+import { whyRows } from '../../../runtime/raylet/why-rows.ts'
 import { units } from './brain.ts'
 import { SeveralBrains } from './several-brains.ts'
 
@@ -303,5 +304,43 @@ describe('when nodes and processes end', () => {
     brains.settle()
     expect(brains.at(1).state.leases.size).toBe(0)
     expect(heldAt(brains)).toBe(2)
+  })
+})
+
+describe('what waits says for which node', () => {
+  const why = (brains: SeveralBrains): unknown[] =>
+    whyRows(brains.at(0).state, brains.nowMs).map((row) => row['why'])
+  const large = { demand: units({ CPU: 3 }) }
+
+  test('where only another one can hold it', () => {
+    const brains = cpus(2, 4)
+    brains.driver('d')
+    brains.want('d', 2, large)
+    const { id } = brains.at(1)
+    expect(why(brains)).toEqual([`waits for node ${id}: needs CPU: 3, 1 free there`])
+    brains.suspect(1, true)
+    expect(why(brains)).toEqual([
+      `waits for node ${id}, which does not answer or has refused it just now`,
+    ])
+  })
+
+  test('where it is bound to another one, though there is room here', () => {
+    const brains = cpus(2, 1)
+    brains.driver('d')
+    const { id: nodeId } = brains.at(1)
+    brains.want('d', 2, { strategy: { kind: 'NODE_AFFINITY', nodeId, soft: false } })
+    expect(why(brains)).toEqual([`waits for node ${nodeId}, in turn there`])
+  })
+
+  test('where several can hold it, and where only this one can', () => {
+    const brains = cpus(4, 4, 1)
+    brains.driver('d')
+    brains.want('d', 3, large)
+    expect(why(brains)).toEqual([
+      'needs CPU: 3, which none of the 2 nodes that can hold it has free',
+    ])
+    brains.die(1)
+    brains.tick(1_000)
+    expect(why(brains)).toEqual(['needs CPU: 3, 1 free'])
   })
 })
