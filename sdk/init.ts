@@ -86,7 +86,10 @@ export function isInitialized(): boolean {
   return starting !== undefined
 }
 
-/** Leave the cluster; one started by init() ends. May be called again, and ends with the first. */
+/**
+ * Leave the cluster; one started by init() ends. May be called again, and ends with the first.
+ * What is still awaited rejects with StoppedError.
+ */
 export async function shutdown(): Promise<void> {
   if (starting !== undefined) {
     ending = Promise.all([ending, leave(starting)])

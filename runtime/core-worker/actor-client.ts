@@ -45,7 +45,7 @@ export class ActorClient {
   #scheduled = false
   #forgetClose: (() => void) | undefined
   /** Of create() calls that wait. */
-  #waiting: ((view: ActorView) => void)[] = []
+  #waiting: { readonly run: (view: ActorView) => void; readonly fail: (why: Error) => void }[] = []
 
   constructor(deps: ActorClientDeps, { actorId, className }: ActorInfo) {
     this.#deps = deps
@@ -103,11 +103,17 @@ export class ActorClient {
   /** Resolves when the actor is constructed. @throws what ended it instead */
   async constructed(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.#whenSettled((view) => {
+      const run = (view: ActorView): void => {
         if (view.phase === 'ALIVE') resolve()
         else reject(this.#deathOf(view))
-      })
+      }
+      this.#whenSettled(run, reject)
     })
+  }
+
+  /** No word of the actor will come any more. */
+  fail(error: Error): void {
+    for (const { fail } of this.#waiting.splice(0)) fail(error)
   }
 
   forget(): void {
@@ -123,14 +129,14 @@ export class ActorClient {
     })
   }
 
-  #whenSettled(run: (view: ActorView) => void): void {
+  #whenSettled(run: (view: ActorView) => void, fail: (why: Error) => void): void {
     const view = this.#view
     if (view?.phase === 'ALIVE' || view?.phase === 'DEAD') run(view)
-    else this.#waiting.push(run)
+    else this.#waiting.push({ run, fail })
   }
 
   #settled(view: ActorView): void {
-    for (const run of this.#waiting.splice(0)) run(view)
+    for (const { run } of this.#waiting.splice(0)) run(view)
   }
 
   #pump(): void {

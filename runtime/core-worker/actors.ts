@@ -60,6 +60,11 @@ export class Actors {
     return this.#client(info).constructed()
   }
 
+  /** The raylet is gone: who waits for an actor to be constructed waits no more. */
+  failAll(error: Error): void {
+    for (const client of this.#clients.values()) client.fail(error)
+  }
+
   forget(actorId: ActorId): void {
     const client = this.#clients.get(actorId)
     if (client === undefined || client.pendingCalls > 0) return

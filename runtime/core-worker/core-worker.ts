@@ -163,6 +163,7 @@ export class CoreWorker {
     raylet.onClosed = (error) => {
       this.ends.failAll(error)
       this.blocking.failAll(error)
+      this.actors.failAll(error)
     }
     this.actors = new Actors({
       dial,

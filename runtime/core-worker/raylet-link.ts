@@ -1,7 +1,7 @@
 // The connection to this process's home raylet: requests, notices, and holding the process open
 // exactly while something is awaited.
 import type { Clock } from '../common/clock.ts'
-import { NodeDiedError } from '../common/errors.ts'
+import { NodeDiedError, StoppedError } from '../common/errors.ts'
 import { Channel } from '../protocol/channel.ts'
 import type { Connection } from '../protocol/connection.ts'
 import type { ClientNotices, RayletCalls, RayletNotices } from '../protocol/messages.ts'
@@ -15,7 +15,8 @@ export class RayletLink {
   readonly #channel: Channel<RayletCalls, RayletNotices>
   #holds = 0
   #closed = false
-  onClosed: ((error: NodeDiedError) => void) | undefined
+  #left = false
+  onClosed: ((error: NodeDiedError | StoppedError) => void) | undefined
 
   constructor(connection: Connection, deps: { clock: Clock; codec: ValueCodec }) {
     this.#channel = new Channel(connection, deps)
@@ -30,7 +31,7 @@ export class RayletLink {
       requested: () => undefined,
       closed: () => {
         this.#closed = true
-        this.onClosed?.(nodeDied())
+        this.onClosed?.(this.#whyClosed())
       },
     })
   }
@@ -45,13 +46,13 @@ export class RayletLink {
     message: RayletCalls[K][0],
     { holds = true }: { holds?: boolean } = {},
   ): Promise<RayletCalls[K][1]> {
-    if (this.#closed) throw nodeDied()
+    if (this.#closed) throw this.#whyClosed()
     const held = holds ? 1 : 0
     this.hold(held)
     try {
       return await this.#channel.request(type, message)
     } catch (error) {
-      throw this.#closed ? nodeDied() : error
+      throw this.#closed ? this.#whyClosed() : error
     } finally {
       this.hold(-held)
     }
@@ -65,13 +66,25 @@ export class RayletLink {
     else if (before > 0 && this.#holds === 0) this.#channel.unref()
   }
 
+  /** Who awaits something gets a StoppedError. */
   close(): void {
+    this.#left = true
     this.#channel.close()
   }
 
   flush(): void {
     this.#channel.flush()
   }
+
+  #whyClosed(): NodeDiedError | StoppedError {
+    return this.#left ? stopped() : nodeDied()
+  }
+}
+
+function stopped(): StoppedError {
+  return new StoppedError(
+    'shutdown() was called before this had come; await what you need before you call it',
+  )
 }
 
 function nodeDied(): NodeDiedError {

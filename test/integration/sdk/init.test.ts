@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { UsageError, init, isInitialized, limiter, shutdown } from 'virga'
+import { StoppedError, UsageError, get, init, isInitialized, limiter, shutdown } from 'virga'
 import { caught } from '../../support/waiting.ts'
 import { resultOf } from '../shipping/run-program.ts'
-import { square } from './tasks.ts'
+import { RemotePlace, forever, square } from './tasks.ts'
 
 const childrenOfThis = (): string[] =>
   readdirSync('/proc/self/task').flatMap((task) =>
@@ -75,3 +75,23 @@ test('a cluster joined while the last one is being left stays joined', async () 
   await shutdown()
   expect(isInitialized()).toBe(false)
 })
+
+test.each(['inline', 'local'])(
+  'what is awaited at shutdown() of %s is told that it was called, not that a node died',
+  async (address) => {
+    await init({ address, numCpus: 1 })
+    const running = forever.remote()
+    const awaited = [
+      get(running),
+      square.run(running),
+      forever.run(),
+      RemotePlace.options({ numCpus: 1 }).create(), // has no CPU to be constructed on
+    ]
+    const told = Promise.all(awaited.map((each) => caught(each, StoppedError)))
+    await shutdown()
+    for (const { code, message } of await told) {
+      expect(code).toBe('ERR_STOPPED')
+      expect(message).toContain('shutdown() was called')
+    }
+  },
+)

@@ -44,6 +44,7 @@ export const mirrored = remote((points: readonly Point[]) =>
 export const secret = remote((): unknown => ({ deep: [new Secret()] }))
 export const resources = remote((): Resources => runtimeContext().resources)
 
+export const forever = remote((): Promise<number> => new Promise(() => undefined))
 export const pid = remote((): number => process.pid)
 
 /** What its child task was given, and the child of that. */
