@@ -8,10 +8,11 @@
 //   LR1. A node grants what it has free when it is asked, whatever its view says of others.
 //   LR2. After HOPS_MAX hops nothing is passed on: no request travels in circles.
 //   LR3. Who forwards counts the demand as taken there at once, so that the next request goes
-//        elsewhere; the node's own word replaces that. That word has to come with the grant and
-//        with the end of the lease: gossip keeps quiet about less than an eighth (GO1), and 64
-//        tasks of one CPU each, forwarded and ended one by one, would leave an idle node of 64
-//        full in the view of their home for ever (D68). Refusals bring it already.
+//        elsewhere; the node's own word replaces that, and comes with every answer. When the lease
+//        ends, who forwarded it counts it back (ClusterView.giveBack) and hears nothing: gossip
+//        keeps quiet about less than an eighth (GO1), and 64 tasks of one CPU each, forwarded and
+//        ended one by one, would else leave an idle node of 64 full in the view of their home for
+//        ever (D68).
 //   LR4. A request bound to a node is never passed on by it: it waits there.
 // Source: Ray cluster_lease_manager.cc (spillback); Mitzenmacher (2001); design 6.
 import type { Random } from '../common/random.ts'

@@ -44,6 +44,18 @@ describe('leases over nodes', () => {
     expect(heldAt(brains)).toBe(2)
   })
 
+  test('LR3: leases that end one by one leave no node full in the view of their home', () => {
+    const brains = cpus(1, 64)
+    brains.driver('d')
+    for (let each = 0; each < 100; each += 1) {
+      brains.want('d', 2)
+      brains.want('d', 0)
+      for (const leaseId of [...brains.at(0).held.keys()]) brains.giveBack('d', leaseId)
+    }
+    const { id } = brains.at(1)
+    expect(brains.at(0).state.cluster?.view.get(id)?.free).toEqual(units({ CPU: 64 }))
+  })
+
   test('no more is asked for than is wanted', () => {
     const brains = cpus(1, 4, 4)
     brains.driver('d')
