@@ -67,7 +67,9 @@ export class ProgressBook {
       .flatMap(({ jobId, functions }) =>
         functions
           .filter(({ pending }) => pending > 0)
-          .map(({ name, kind, pending }) => ({ jobId: toHex(jobId), name, kind, pending })),
+          .map(({ name, kind, pending, running }) => ({
+            ...{ jobId: toHex(jobId), name, kind, pending, running },
+          })),
       )
   }
 

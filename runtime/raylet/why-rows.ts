@@ -6,7 +6,7 @@ import type { ObjectStore } from '../objects/store.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
 import { workerlessOf } from './pools.ts'
 import type { Actor, Limiter, RayletState, SchedulingClass, Wait } from './state.ts'
-import { missingFor } from './class-wants.ts'
+import { heldBy, missingFor } from './class-wants.ts'
 import { freeOf } from './state-rows.ts'
 import { whyNodes } from './why-nodes.ts'
 
@@ -84,23 +84,35 @@ export function whyStore(stats: ReturnType<ObjectStore['stats']>): StateRow[] {
 }
 
 /**
- * What waits at its owner, of jobs that ask for nothing more: for its arguments or its turn.
+ * What waits at its owner, of functions that it asks nothing more for: for its arguments, or its
+ * turn; a call also for its actor.
  * @param pending  rows by function, of owners for whom nothing changes.
  */
 export function whyPending(state: RayletState, pending: readonly StateRow[]): StateRow[] {
   const asking = new Set<string>()
-  for (const job of state.jobs.values()) {
-    for (const each of job.turns) {
-      if (each !== 'ACTORS' && missingFor(each) > 0) asking.add(toHex(job.jobId))
+  const held = new Map<string, number>()
+  for (const { jobId, classes } of state.clients.values()) {
+    for (const each of classes.values()) {
+      const key = `${jobId === undefined ? '' : toHex(jobId)} ${each.spec.name}`
+      if (missingFor(each) > 0) asking.add(key)
+      held.set(key, (held.get(key) ?? 0) + heldBy(each))
     }
   }
-  return pending
-    .filter(({ jobId }) => !asking.has(String(jobId)))
-    .map(({ kind, name, pending: count }) => ({
-      ...{ kind: kind === 'actor' ? 'call' : 'task', name, count, waitedMs: null, demand: {} },
-      why: 'at its owner: it waits for its arguments, or for those before it',
-    }))
+  return pending.flatMap((row) => {
+    const { kind, name } = row
+    const what = { name, waitedMs: null, demand: {} }
+    if (kind === 'actor') return [{ kind: 'call', ...what, count: row['pending'], why: WHY_CALL }]
+    const key = `${String(row['jobId'])} ${String(name)}`
+    // What was given a worker since its owner's last word runs.
+    const begun = Math.max(0, (held.get(key) ?? 0) - Number(row['running']))
+    const count = Number(row['pending']) - begun
+    return asking.has(key) || count <= 0 ? [] : [{ kind: 'task', ...what, count, why: WHY_TASK }]
+  })
 }
+
+const WHY_TASK = 'at its owner: it waits for its arguments, its limiter, or those before it'
+const WHY_CALL =
+  'it waits for its arguments, for its actor to be constructed, or for the calls before it'
 
 /** Tasks that wait at their owners for a token, as far as they have asked for one. */
 function whyLimiter(limiter: Limiter, nowMs: number): StateRow[] {
@@ -156,8 +168,24 @@ const whyNothing = (state: RayletState): string =>
 function whyDemand(state: RayletState, demand: ResourceSet, shape: WaitingShape): StateRow {
   const free = freeOf(state)
   const needs = lacking(demand, free).map(
-    (name) => `needs ${name}: ${showAmount(demand, name)}, ${showAmount(free, name)} free`,
+    (name) =>
+      `needs ${name}: ${showAmount(demand, name)}, ${showAmount(free, name)} free` +
+      reservedOf(state, name),
   )
   const why = needs.length > 0 ? needs.join('; ') : whyNothing(state)
   return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: toResources(demand), why }
+}
+
+/** What placement groups keep of a resource: `, 2 reserved by the placement group grp`. */
+function reservedOf(state: RayletState, resource: string): string {
+  const holders = [...state.groups.values()].filter(
+    (group) => group.state === 'CREATED' && (group.demand[resource] ?? 0) > 0,
+  )
+  const [first] = holders
+  if (first === undefined) return ''
+  const others =
+    holders.length > 1 ? ` (and ${String(holders.length - 1)} more groups have some)` : ''
+  const { name, groupId } = first.spec
+  const whose = name === '' ? groupId : name
+  return `, ${showAmount(first.demand, resource)} reserved by the placement group ${whose}${others}`
 }

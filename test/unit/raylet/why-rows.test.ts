@@ -106,11 +106,49 @@ describe('what waits says why', () => {
   test('what its owner has not asked anything for: for its arguments, or those before it', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
     const jobId = Buffer.from('job1' as JobId, 'latin1').toString('hex')
-    const progress = [{ jobId, kind: 'task', name: 'show', pending: 4 }]
+    const progress = [{ jobId, kind: 'task', name: 'show', pending: 4, running: 0 }]
     expect(whyPending(brain.state, progress)).toMatchObject([
       { kind: 'task', name: 'show', count: 4, why: expect.stringContaining('arguments') as string },
     ])
-    brain.want('driver1', 0, 2, {})
+    brain.want('driver1', 0, 2, { name: 'show' })
     expect(whyPending(brain.state, progress)).toEqual([])
+  })
+
+  test('what waits at its owner is told although its job asks for other functions', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 } })
+    const jobId = Buffer.from('job1' as JobId, 'latin1').toString('hex')
+    brain.want('driver1', 0, 2, { name: 'nap' })
+    const pending = [
+      { jobId, kind: 'task', name: 'nap', pending: 1, running: 0 },
+      { jobId, kind: 'task', name: 'dependent', pending: 1, running: 0 },
+      { jobId, kind: 'actor', name: 'Counter.add', pending: 2, running: 0 },
+    ]
+    expect(whyPending(brain.state, pending)).toMatchObject([
+      { kind: 'task', name: 'dependent', count: 1 },
+      {
+        ...{ kind: 'call', name: 'Counter.add', count: 2 },
+        why: expect.stringContaining('for its actor to be constructed') as string,
+      },
+    ])
+  })
+
+  test('tasks beside a placement group: that it has what they need', () => {
+    const brain = aBusyNode({ resources: { CPU: 2 } })
+    const bundles = [units({ CPU: 2 })]
+    brain.createGroup('driver1', { groupId: 'g1', name: 'training', bundles })
+    brain.want('driver1', 0, 1, {})
+    const reason = 'needs CPU: 1, 0 free, 2 reserved by the placement group training'
+    expect(why(brain)).toEqual([['task', 1, reason]])
+  })
+
+  test('what was given a worker since its owner spoke last waits no more', () => {
+    const brain = aBusyNode({ resources: { CPU: 2 } })
+    const jobId = Buffer.from('job1' as JobId, 'latin1').toString('hex')
+    brain.want('driver1', 0, 2, { name: 'nap' })
+    const nap = { jobId, kind: 'task', name: 'nap' }
+    expect(whyPending(brain.state, [{ ...nap, pending: 2, running: 0 }])).toEqual([])
+    expect(whyPending(brain.state, [{ ...nap, pending: 2, running: 1 }])).toMatchObject([
+      { name: 'nap', count: 1 },
+    ])
   })
 })
