@@ -7,13 +7,19 @@ import { toHex } from '../common/ids.ts'
 import { portableError, type ValueCodec } from '../protocol/value-codec.ts'
 import type { TaskRecord } from './task-record.ts'
 
+interface Where {
+  readonly nodeId: string
+  readonly pid: number
+  readonly workerId: string
+}
+
 export type Failure =
   | {
       readonly kind: 'user'
       readonly cause: unknown
       /** Names of the thrown value's class and its ancestors, for retryExceptions. */
       readonly classes: readonly string[]
-      readonly where: { readonly nodeId: string; readonly pid: number; readonly workerId: string }
+      readonly where: Where
     }
   | { readonly kind: 'system'; readonly error: WireError }
 
@@ -21,19 +27,49 @@ export type Failure =
 export function encodeFailure(
   codec: ValueCodec,
   thrown: unknown,
-  where: { nodeId: string; pid: number; workerId: string },
+  where: Where,
 ): { readonly blob: Uint8Array; readonly handles: readonly object[] } {
-  const failure: Failure =
-    thrown instanceof VirgaError && thrown.code !== 'ERR_TASK' && systemFailures.has(thrown)
-      ? { kind: 'system', error: toWire(thrown) }
-      : { kind: 'user', cause: thrown, classes: classesOf(thrown), where }
   try {
-    return withHandles(codec, failure)
-  } catch (error) {
-    const cause = thrown instanceof Error ? portableError(thrown) : error
-    return withHandles(codec, { kind: 'user', cause, classes: classesOf(cause), where })
+    return withHandles(codec, failureOf(thrown, where))
+  } catch (refusal) {
+    return encodeStandIn(codec, thrown, refusal, where)
   }
 }
+
+function encodeStandIn(
+  codec: ValueCodec,
+  thrown: unknown,
+  refusal: unknown,
+  where: Where,
+): ReturnType<typeof encodeFailure> {
+  try {
+    const cause = thrown instanceof Error ? portableError(thrown) : refusal
+    return withHandles(codec, failureOf(cause, where))
+  } catch {
+    return withHandles(codec, failureOf(unreadable(), where))
+  }
+}
+
+function failureOf(thrown: unknown, where: Where): Failure {
+  return thrown instanceof VirgaError && thrown.code !== 'ERR_TASK' && systemFailures.has(thrown)
+    ? { kind: 'system', error: toWire(thrown) }
+    : { kind: 'user', cause: thrown, classes: classesOf(thrown), where }
+}
+
+/** Whether it is one of `Class`: a Proxy that throws when it is asked is none. */
+export function isThrown<T>(
+  thrown: unknown,
+  Class: abstract new (...args: never[]) => T,
+): thrown is T {
+  try {
+    return thrown instanceof Class
+  } catch {
+    return false
+  }
+}
+
+const unreadable = (): Error =>
+  new Error('what was thrown throws itself when it is read: throw an Error of plain values')
 
 /** What a reply says; a failure that cannot be decoded here is a failure too. */
 export function decodeFailure(codec: ValueCodec, blob: Uint8Array): Failure {

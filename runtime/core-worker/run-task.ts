@@ -7,7 +7,7 @@
 import { TaskTimeoutError } from '../common/errors.ts'
 import type { Clock } from '../common/clock.ts'
 import type { TaskTemplate } from '../protocol/peer-messages.ts'
-import { asSystemFailure, timeoutError } from './failure.ts'
+import { asSystemFailure, isThrown, timeoutError } from './failure.ts'
 import type { PushedTask } from './pushed-task.ts'
 import type { ReplyWriter } from './reply-writer.ts'
 import { Scope } from './scope.ts'
@@ -149,7 +149,7 @@ export class TaskRunner {
 
   /** @param measured  how long it ran, where that has been noted already, in microseconds. */
   #fail(task: PushedTask, error: unknown, startMs: number, measured?: number): void {
-    if (error instanceof NeedsEntryFirst && task.cancelled === undefined) {
+    if (isThrown(error, NeedsEntryFirst) && task.cancelled === undefined) {
       this.endedAtMs = this.#deps.clock.monotonicMs()
       this.#host.moveAway(task)
       return

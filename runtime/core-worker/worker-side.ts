@@ -9,7 +9,7 @@ import type { PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { decodeArguments } from './decode-arguments.ts'
 import { Executor } from './execute.ts'
-import { asSystemFailure } from './failure.ts'
+import { asSystemFailure, isThrown } from './failure.ts'
 import {
   constructActor,
   constructorFailure,
@@ -189,7 +189,7 @@ export class WorkerSide {
 
   #failing(task: PushedTask, error: unknown): unknown {
     const actor = this.#actor
-    if (!(error instanceof ExitActor) || actor === undefined) return error
+    if (!isThrown(error, ExitActor) || actor === undefined) return error
     const { raylet } = this.#worker.deps
     raylet.notify('actorExiting', { actorId: actor.actorId })
     raylet.flush()

@@ -268,6 +268,16 @@ describe.each(['local', 'inline'])('errors, address %s', (address) => {
     expect(error.cause).toBe('just text')
   })
 
+  it.each(['getter', 'get', 'getPrototypeOf', 'ownKeys'] as const)(
+    'an error that throws when it is read is told, and its worker lives: %s',
+    async (kind) => {
+      const { cause, task } = await caught(fn.throwUnreadable.run(kind), TaskError)
+      expect(cause).toBeInstanceOf(Error)
+      if (kind === 'getter') expect(cause).toMatchObject({ message: 'told' })
+      expect(task.attempts).toBe(1)
+    },
+  )
+
   it('an error class of the user arrives as Error with its name and fields', async () => {
     const { cause } = await caught(fn.throwApp.run(), TaskError)
     expect(cause).toBeInstanceOf(Error)

@@ -71,6 +71,19 @@ export const throwText = remote(() => {
   // oxlint-disable-next-line typescript/only-throw-error -- users may throw anything
   throw 'just text'
 })
+const refuse = (): never => {
+  throw new Error('trap')
+}
+/** Errors that throw at a look at them. */
+const unreadable = {
+  getter: Object.defineProperty(new Error('told'), 'name', { get: refuse }),
+  get: new Proxy(new Error('hidden'), { get: refuse }),
+  getPrototypeOf: new Proxy(new Error('mute'), { getPrototypeOf: refuse }),
+  ownKeys: new Proxy(new Error('shut'), { ownKeys: refuse, get: refuse }),
+}
+export const throwUnreadable = remote((kind: keyof typeof unreadable) => {
+  throw unreadable[kind]
+})
 export const throwApp = remote(() => {
   throw new AppError('of the app')
 })
