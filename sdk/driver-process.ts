@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { UsageError } from '../runtime/common/errors.ts'
+import { InvalidEnvError, UsageError } from '../runtime/common/errors.ts'
 import { workerArgs } from '../runtime/core-worker/function-argv.ts'
 import { findEntry } from '../runtime/core-worker/function-source-file.ts'
 
@@ -47,4 +47,18 @@ function moduleUrl(module: string): string {
     )
   }
   return pathToFileURL(path).href
+}
+
+/**
+ * The whole path of the folder that all workers of a job are to start in.
+ * @throws InvalidEnvError when there is none.
+ */
+export function existingFolder(folder: string): string {
+  const path = resolve(folder)
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path
+  throw new InvalidEnvError(
+    `init({ runtimeEnv }) names the workingDir '${folder}', and there is no folder ${path}: make ` +
+      'it first, or name one that exists',
+    { data: { name: 'workingDir', path } },
+  )
 }

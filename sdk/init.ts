@@ -10,7 +10,7 @@ import { systemHash, systemRandom } from '../runtime/common/random-system.ts'
 import type { Cluster, InitOptions } from '../runtime/common/surface.ts'
 import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
 import { systemContext } from '../runtime/core-worker/context-system.ts'
-import { refuseEnv } from '../runtime/core-worker/function-calls.ts'
+import { refuseEnv, refuseShipping } from '../runtime/core-worker/function-calls.ts'
 import { readHomeFile } from '../runtime/core-worker/function-source-file.ts'
 import { Sources } from '../runtime/core-worker/function-sources.ts'
 import { captureHomes, park, registeredHomes, shownName } from '../runtime/core-worker/functions.ts'
@@ -22,7 +22,7 @@ import { transportFor } from '../runtime/protocol/polling-uds.ts'
 import type { JobSpec } from '../runtime/protocol/messages.ts'
 import { addressOf, openCluster, type OpenedCluster } from './cluster-process.ts'
 import { findWorker } from './current.ts'
-import { driverFacts } from './driver-process.ts'
+import { driverFacts, existingFolder } from './driver-process.ts'
 import { startInline } from './inline/init.ts'
 import { flushRepeated, printOutput } from './output-process.ts'
 import { showNamesBy } from './shown-name.ts'
@@ -198,6 +198,8 @@ function driverNotices(spec: InitSpecOptions): ExtraNotices {
 function jobSpec(spec: InitSpecOptions): JobSpec {
   const jobId = newJobId(systemRandom)
   const facts = driverFacts()
+  refuseShipping(spec.runtimeEnv)
+  const workingDir = spec.runtimeEnv?.workingDir
   return {
     jobId,
     name: spec.jobName ?? facts.name,
@@ -206,7 +208,7 @@ function jobSpec(spec: InitSpecOptions): JobSpec {
     argv: facts.argv,
     execArgv: facts.execArgv,
     env: { ...facts.env, ...spec.runtimeEnv?.envVars },
-    cwd: spec.runtimeEnv?.workingDir ?? facts.cwd,
+    cwd: workingDir === undefined ? facts.cwd : existingFolder(workingDir),
     modules: [...new Set([...registeredHomes(), ...spec.modules.map(facts.moduleUrl)])],
     logToDriver: spec.logToDriver,
   }

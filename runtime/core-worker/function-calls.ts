@@ -122,6 +122,15 @@ export function refuseEnv(env: TaskSpecOptions['runtimeEnv']): void {
   if (Object.keys(env.envVars).length > 0) refuseInline('runtimeEnv.envVars')
 }
 
+/** @throws UsageError for what shapes the files that travel: none do yet. */
+export function refuseShipping(env: TaskSpecOptions['runtimeEnv']): void {
+  if (env === undefined || (env.npm.length === 0 && env.excludes.length === 0)) return
+  throw new UsageError(
+    'runtimeEnv.npm and runtimeEnv.excludes shape what travels to other machines; on one machine ' +
+      'workers see the packages and files of the driver: leave them out',
+  )
+}
+
 /** Ids of nodes travel as people see them, in hex. */
 export function wireStrategy(strategy: SchedulingStrategy): WireStrategy {
   if (strategy.kind !== 'NODE_AFFINITY') return strategy
@@ -134,12 +143,7 @@ export function wireEnv(
 ): WireRuntimeEnv | undefined {
   if (env === undefined) return undefined
   if (isInline(worker)) refuseEnv(env)
+  refuseShipping(env)
   const { envVars, workingDir } = env
-  if (env.npm.length > 0 || env.excludes.length > 0) {
-    throw new UsageError(
-      'runtimeEnv.npm and runtimeEnv.excludes shape what travels to other machines; on one machine ' +
-        'workers see the packages and files of the driver: leave them out',
-    )
-  }
   return { envVars, ...(workingDir === undefined ? {} : { workingDir }) }
 }

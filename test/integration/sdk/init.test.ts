@@ -3,7 +3,17 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { StoppedError, UsageError, get, init, isInitialized, limiter, shutdown } from 'virga'
+import {
+  InvalidEnvError,
+  StoppedError,
+  UsageError,
+  get,
+  init,
+  isInitialized,
+  limiter,
+  shutdown,
+  type RuntimeEnv,
+} from 'virga'
 import { caught } from '../../support/waiting.ts'
 import { resultOf } from '../shipping/run-program.ts'
 import { RemotePlace, forever, square } from './tasks.ts'
@@ -25,6 +35,16 @@ test.each(['inline', 'local'])(
     expect(isInitialized()).toBe(false)
   },
 )
+
+test.each<[RuntimeEnv, typeof UsageError | typeof InvalidEnvError, string]>([
+  [{ npm: ['left-pad@1.3.0'] }, UsageError, 'runtimeEnv.npm'],
+  [{ excludes: ['x'] }, UsageError, 'runtimeEnv.excludes'],
+  [{ workingDir: '/no/such/folder' }, InvalidEnvError, '/no/such/folder'],
+])('init() refuses what it cannot do for workers: %j', async (runtimeEnv, type, names) => {
+  const error = await caught(init({ address: 'local', runtimeEnv }), type)
+  expect(error.message).toContain(names)
+  expect(isInitialized()).toBe(false)
+})
 
 test('a driver that cannot come to be ends the raylet that was started for it', async () => {
   const runtimeDir = mkdtempSync(join(tmpdir(), 'virga-init-'))
