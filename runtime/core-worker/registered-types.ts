@@ -25,9 +25,9 @@ export function registerType<T extends object, E>(
 
 function registerApply(apply: Apply): void {
   const shared = registry()
-  shared.types.push(apply)
   const worker = shared.currentCoreWorker as CoreWorker | undefined
-  if (worker !== undefined) apply(worker.codec)
+  if (worker !== undefined) apply(worker.codec) // may refuse it: then no later codec gets it either
+  shared.types.push(apply)
 }
 
 /**

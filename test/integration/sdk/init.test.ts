@@ -11,6 +11,7 @@ import {
   init,
   isInitialized,
   limiter,
+  registerType,
   shutdown,
   type RuntimeEnv,
 } from 'virga'
@@ -44,6 +45,20 @@ test.each<[RuntimeEnv, typeof UsageError | typeof InvalidEnvError, string]>([
   const error = await caught(init({ address: 'local', runtimeEnv }), type)
   expect(error.message).toContain(names)
   expect(isInitialized()).toBe(false)
+})
+
+test('a type that registerType() refused is not refused again by the next init()', async () => {
+  class First {}
+  class Second {}
+  const codec = { name: 'registered once', encode: () => null, decode: () => new First() }
+  await init({ address: 'inline' })
+  registerType(First, codec)
+  expect(() => {
+    registerType(Second, codec)
+  }).toThrow(UsageError)
+  await shutdown()
+  await init({ address: 'inline' })
+  await shutdown()
 })
 
 test('a driver that cannot come to be ends the raylet that was started for it', async () => {
