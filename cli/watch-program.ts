@@ -5,7 +5,7 @@
 // A program need not know that it is watched, and runs exactly as under `node`.
 // Invariant: the last figures are exact. A raylet that ends tells them before it goes; one that
 // stays is asked once more.
-import { NodeDiedError, ProtocolError, VirgaError } from '../runtime/common/errors.ts'
+import { NodeDiedError, ProtocolError, StoppedError, VirgaError } from '../runtime/common/errors.ts'
 import type { SessionNode } from '../runtime/common/session-node.ts'
 import { ClusterNotReachableError } from './exit-codes.ts'
 import { textOf, type RayletClient, type Row } from './raylet-client.ts'
@@ -123,13 +123,17 @@ class Link {
   }
 }
 
-/** Undefined when the cluster has gone meanwhile, which is no error of a program's end. */
+/**
+ * Undefined when the cluster has gone meanwhile, or was let go of, which is no error of a
+ * program's end.
+ */
 async function orGone<T>(promise: Promise<T>): Promise<T | undefined> {
   try {
     return await promise
   } catch (error) {
     if (
       error instanceof NodeDiedError ||
+      error instanceof StoppedError ||
       error instanceof ProtocolError ||
       error instanceof ClusterNotReachableError
     ) {
