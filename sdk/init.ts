@@ -41,7 +41,8 @@ interface Running {
 const sources = new Sources({ read: readHomeFile, hash: systemHash })
 showNamesBy((descriptor) => shownName(descriptor, sources))
 
-let capturing: (() => void) | undefined
+// From here on, as the file of a module may be edited before init(); a worker has its own.
+if (findWorker()?.options.mode !== 'worker') captureHomes(sources)
 
 let starting: Promise<Running> | undefined
 
@@ -70,7 +71,6 @@ async function start(options: InitOptions): Promise<Cluster> {
         '{ ignoreReinitError: true } to use the running cluster',
     )
   }
-  capturing ??= captureHomes(sources)
   const connecting = connect(spec)
   starting = connecting
   try {

@@ -2,7 +2,7 @@
 //   registerFunction(fn, kind, origin) -> FunctionDescriptor    at remote(); origin: frames to skip
 //   identify(descriptor, sources) -> FunctionIdentity           at the first submit
 //   lookup(identity, sources) -> FunctionDescriptor             in a worker that loaded its home
-//   captureHomes(sources) -> stop       at init() and in a worker's main: notice later edits
+//   captureHomes(sources) -> stop       when the SDK or a worker's main loads: notice later edits
 //   park() -> Promise<never>                                    what init() returns in a worker
 //   registeredHomes() -> string[]                               homes known so far, in order
 // Invariants:
@@ -100,15 +100,15 @@ export function registeredHomes(): readonly string[] {
 
 /**
  * Take the hash of every home now, and of each further one when it registers its first function:
- * an edit after that is noticed, however late the first submit. Called by init() and by a worker.
+ * an edit after that is noticed, however late init() and the first submit.
  * @returns stops doing so.
  */
 export function captureHomes(sources: Sources): () => void {
   const { homes, watchers } = registry()
   const watcher = (home?: string): void => {
-    if (home !== undefined) sources.capture(home)
+    if (home !== undefined && !ownHomes.has(home)) sources.capture(home)
   }
-  for (const home of homes.keys()) sources.capture(home)
+  for (const home of homes.keys()) watcher(home)
   watchers.add(watcher)
   return () => watchers.delete(watcher)
 }

@@ -28,9 +28,12 @@ describe('code without a module', () => {
 })
 
 describe('a worker that cannot find the function', () => {
-  test('B13: because the file was edited after the driver read it, names both versions', async () => {
-    project = new TemporaryProject('changed.ts')
-    const error = await resultOf({ file: project.path('changed.ts') })
+  test.each([
+    ['after the driver read it', 'changed.ts'],
+    ['between remote() and init()', 'changed-before-init.ts'],
+  ])('B13: because the file was edited %s, names both versions', async (_, file) => {
+    project = new TemporaryProject(file)
+    const error = await resultOf({ file: project.path(file) })
     expect(error).toMatchObject({
       code: 'ERR_FUNCTION_NOT_FOUND',
       data: {
