@@ -1,5 +1,6 @@
 // Remote classes: remote, create, options, get. The handle of a new actor is there at once.
 import { parseActorName } from '../runtime/common/call-options.ts'
+import { withMore } from '../runtime/common/option-checks.ts'
 import { parseActorOptions, refuseNumReturns } from '../runtime/common/options.ts'
 import { RemoteClass } from '../runtime/common/remote-target.ts'
 import { makeActor } from '../runtime/core-worker/actor-creation.ts'
@@ -32,7 +33,11 @@ export function remoteClass(descriptor: FunctionDescriptor, options: object): ob
       }
       return handle
     },
-    options: (more: object) => remoteClass(descriptor, { ...options, ...more }),
+    options: (more: unknown) =>
+      remoteClass(
+        descriptor,
+        withMore(options, more, () => `${nameOf(descriptor)}.options()`),
+      ),
     get: (name: string, o?: object) => findActor(parseActorName(name, o, 'get()')),
   }
   return Object.freeze(Object.assign(shown, members))

@@ -2,6 +2,7 @@
 import { parseMapOptions } from '../runtime/common/call-options.ts'
 import { UsageError } from '../runtime/common/errors.ts'
 import { showValue } from '../runtime/common/show-value.ts'
+import { withMore } from '../runtime/common/option-checks.ts'
 import { parseTaskOptions, refuseNumReturns } from '../runtime/common/options.ts'
 import { RemoteFunction } from '../runtime/common/remote-target.ts'
 import { atCaller } from '../runtime/core-worker/call-site.ts'
@@ -47,7 +48,8 @@ export function remoteFunction(descriptor: FunctionDescriptor, options: object):
   const callable: Callable = {
     remote: submit,
     run: submitAndGet,
-    options: (more) => remoteFunction(descriptor, { ...options, ...more }) as Callable,
+    options: (more) =>
+      remoteFunction(descriptor, withMore(options, more, calling('options'))) as Callable,
   }
   if (isStream) {
     const refuse = (): never => {

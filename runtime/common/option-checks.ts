@@ -82,6 +82,12 @@ export function plainObject(label: Where, value: unknown): Readonly<Record<strin
   return value as Readonly<Record<string, unknown>>
 }
 
+/** Options and more of them, which win. @throws UsageError for what is no object */
+export function withMore(options: object, more: unknown, where: Where): object {
+  if (more === undefined) return options
+  return { ...options, ...plainObject(() => `the options of ${whereText(where)}`, more) }
+}
+
 export const flag: Check<boolean> = (label, value) =>
   typeof value === 'boolean' ? value : refuse(label, 'true or false', value)
 

@@ -124,6 +124,13 @@ describe('inline', () => {
     expect(() => Steps.options({ runtimeEnv }).remote()).toThrow(UsageError)
   })
 
+  test('options() of what is no object is refused at the call', () => {
+    const refused = 'the options of one.options() must be an object'
+    expect(() => one.options(null as unknown as object)).toThrow(refused)
+    expect(() => one.options(5 as unknown as object)).toThrow(refused)
+    expect(() => Steps.options(null as unknown as object)).toThrow('Steps.options()')
+  })
+
   test('map() of what has no items is refused at the call', () => {
     expect(() => one.map(5 as unknown as number[])).toThrow('map() takes an iterable')
     expect(() => one.mapSettled(null as unknown as number[])).toThrow('map() takes an iterable')
