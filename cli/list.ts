@@ -1,10 +1,10 @@
 // `virga list KIND`: rows of one kind, filtered and limited, with exact counts.
 import { didYouMean } from '../runtime/common/nearest-name.ts'
-import { bytesText, durationText, plural } from './amounts.ts'
+import { bytesText, countText, durationText, plural } from './amounts.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
 import { tableOf } from './objects.ts'
-import { kindOf, type Row } from './raylet-client.ts'
+import { kindOf, numberOf, type RayletClient, type Row } from './raylet-client.ts'
 import { cellText, choose, cutText, type Chosen } from './rows.ts'
 import { tableText } from './table.ts'
 import type { Input, World } from './world.ts'
@@ -13,20 +13,47 @@ export function run(world: World, input: Input): Promise<number> {
   const kind = kindOf(input.args[0] ?? '', didYouMean)
   return connected(world, input, async (client) => {
     const table = await tableOf(client, kind)
+    const live = kind === 'tasks' ? await liveTasks(client) : undefined
     const filters = input.options['filter'] as readonly string[]
     const chosen = choose(table, filters, Number(input.options['limit']))
     if (input.json) {
       const { rows, matching, total, dropped } = chosen
       world.screen.print(
-        JSON.stringify({ kind, rows, shown: rows.length, matching, total, dropped }),
+        JSON.stringify({ kind, rows, shown: rows.length, matching, total, dropped, ...live }),
       )
-    } else await showRows(world, chosen, kind.replace('-', ' '))
+    } else {
+      const all = live === undefined ? undefined : 'all that have ended'
+      await showRows(world, chosen, kind.replace('-', ' '), all)
+      if (live !== undefined) world.screen.print(world.screen.paint('dim', liveText(live)))
+    }
     return EXIT.DONE
   })
 }
 
+interface LiveTasks {
+  readonly running: number
+  readonly pending: number
+}
+
+/** Tasks have a row once they have ended; before that they are counted. */
+async function liveTasks(client: RayletClient): Promise<LiveTasks> {
+  const { rows } = await client.state('summary')
+  const sum = (key: string): number => rows.reduce((all, row) => all + numberOf(row, key), 0)
+  return { running: sum('running'), pending: sum('pending') }
+}
+
+/** What the rows leave out. */
+const liveText = ({ running, pending }: LiveTasks): string =>
+  `${countText(running)} running and ${countText(pending)} waiting have no row until they end: ` +
+  'virga summary tasks.'
+
 /** A table of rows with their own keys as heads, and what is not in it. */
-export async function showRows(world: World, chosen: Chosen, noun: string): Promise<void> {
+export async function showRows(
+  world: World,
+  chosen: Chosen,
+  noun: string,
+  all = 'all there are',
+): Promise<void> {
   const { screen } = world
   const { rows } = chosen
   if (rows.length > 0) {
@@ -36,7 +63,7 @@ export async function showRows(world: World, chosen: Chosen, noun: string): Prom
     screen.print(await tableText(screen, columns, cells))
   }
   const cut = cutText(chosen, noun)
-  screen.print(screen.paint('dim', cut ?? `${plural(rows.length, 'row')}, all there are.`))
+  screen.print(screen.paint('dim', cut ?? `${plural(rows.length, 'row')}, ${all}.`))
 }
 
 function alignOf(rows: readonly Row[], key: string): { align?: 'right' } {

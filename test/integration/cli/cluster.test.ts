@@ -145,6 +145,13 @@ describe('virga list, get and summary', () => {
       }
       expect((await place.json('summary', kind))['kind']).toBe(kind)
     }
+    await until(async () => {
+      const { running, pending } = await place.json('list', 'tasks')
+      return running === 1 && pending === 2
+    })
+    const { stdout } = await place.virga('list', 'tasks')
+    expect(stdout).toContain('1 running and 2 waiting have no row until they end')
+    expect(stdout).not.toContain('all there are')
     const workers = await place.json('list', 'workers', '--filter', 'state=LEASED')
     expect(rowsOf(workers).map((row) => row['name'])).toEqual(['hold'])
     await held.release()
