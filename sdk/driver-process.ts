@@ -32,8 +32,20 @@ export function driverFacts(): DriverFacts {
     argv,
     execArgv,
     env,
-    cwd: process.cwd(),
+    cwd: currentFolder(),
     moduleUrl,
+  }
+}
+
+function currentFolder(): string {
+  try {
+    return process.cwd()
+  } catch (cause) {
+    throw new UsageError(
+      'the current folder is gone (removed, or replaced by another of its name): change to one ' +
+        'that exists, such as with `cd "$PWD"`, then start again',
+      { cause },
+    )
   }
 }
 

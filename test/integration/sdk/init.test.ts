@@ -1,4 +1,5 @@
 // init() that fails, and init() again and again: what of a cluster stays behind in its process.
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -130,3 +131,12 @@ test.each(['inline', 'local'])(
     }
   },
 )
+
+test('init() in a folder that was removed says so', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'virga-gone-'))
+  const program = new URL('../engine/fixtures/prints.ts', import.meta.url).pathname
+  const script = `rmdir "$PWD" && exec '${process.execPath}' '${program}' quiet`
+  const { status, stderr } = spawnSync('sh', ['-c', script], { cwd: dir, encoding: 'utf8' })
+  expect(status).toBe(1)
+  expect(stderr).toContain('UsageError: the current folder is gone')
+})
