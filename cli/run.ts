@@ -37,7 +37,7 @@ export async function run(world: World, input: Input): Promise<number> {
   if (input.address !== undefined) clusters.find(input.address)
   const program = programs.run({
     file,
-    args,
+    args: args[0] === '--' ? args.slice(1) : args,
     env: input.address === undefined ? {} : { VIRGA_ADDRESS: input.address },
     ...outputOf(world, view),
   })

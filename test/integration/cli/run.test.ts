@@ -55,6 +55,13 @@ describe('virga run', () => {
     expect(stderr).toContain("no program 'no-such.ts'")
   })
 
+  it('takes away the -- that separates the program from what it is given, and no other', async () => {
+    const { stdout } = await place.virga('run', fixture('arguments.mts'), '--', '-x', '--', 'y')
+    expect(JSON.parse(stdout)).toEqual(['-x', '--', 'y'])
+    const { stdout: later } = await place.virga('run', fixture('arguments.mts'), '-x', '--', 'y')
+    expect(JSON.parse(later)).toEqual(['-x', '--', 'y'])
+  })
+
   it('when piped, ends with one plain line per function, with exact counts', async () => {
     const { stderr } = await place.virga('run', fixture('work.mts'))
     for (const [name, done, failed] of WORK) {
