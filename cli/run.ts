@@ -37,7 +37,7 @@ export async function run(world: World, input: Input): Promise<number> {
   if (input.address !== undefined) clusters.find(input.address)
   const program = programs.run({
     file,
-    args: args[0] === '--' ? args.slice(1) : args,
+    args: ofProgram(args),
     env: input.address === undefined ? {} : { VIRGA_ADDRESS: input.address },
     ...outputOf(world, view),
   })
@@ -51,6 +51,10 @@ export async function run(world: World, input: Input): Promise<number> {
   view?.done({ keep: true })
   return code
 }
+
+/** The `--` right behind the program is ours: it parts what is the program's from our options. */
+const ofProgram = (args: readonly string[]): readonly string[] =>
+  args[0] === '--' ? args.slice(1) : args
 
 /** `virga run app.ts --cluster NAME` means us; what stands behind `--` is the program's. */
 function namesCluster(args: readonly string[]): boolean {
