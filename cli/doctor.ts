@@ -33,6 +33,7 @@ export async function run(world: World, input: Input): Promise<number> {
 }
 
 export async function checksOf(machine: Machine, clusters: Clusters): Promise<Check[]> {
+  const folder = sessionFolder(machine)
   return [
     platform(machine),
     nodeVersion(machine),
@@ -41,9 +42,9 @@ export async function checksOf(machine: Machine, clusters: Clusters): Promise<Ch
     openFiles(machine),
     processes(machine),
     memory(machine),
-    sessionFolder(machine),
-    leftovers(clusters),
-    running(clusters),
+    folder,
+    // Without the folder nobody can say what lies in it.
+    ...(folder.state === 'fail' ? [] : [leftovers(clusters), running(clusters)]),
   ]
 }
 

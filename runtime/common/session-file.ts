@@ -34,7 +34,7 @@ export function sessionRoot(): string {
     runtimeDir !== undefined && runtimeDir !== '' && isUsable(join(runtimeDir, 'virga'))
       ? join(runtimeDir, 'virga')
       : join('/tmp', `virga-${String(uid)}`)
-  mkdirSync(root, { recursive: true, mode: 0o700 })
+  makeFolder(root)
   const stat = lstatSync(root)
   if (!stat.isDirectory() || stat.uid !== uid) {
     throw new UsageError(
@@ -42,8 +42,28 @@ export function sessionRoot(): string {
         'Remove it, or point XDG_RUNTIME_DIR to a folder of your own.',
     )
   }
-  if ((stat.mode & 0o077) !== 0) chmodSync(root, 0o700)
+  if ((stat.mode & 0o077) !== 0)
+    told(root, () => {
+      chmodSync(root, 0o700)
+    })
   return root
+}
+
+const makeFolder = (path: string): void => {
+  told(path, () => mkdirSync(path, { recursive: true, mode: 0o700 }))
+}
+
+/** @throws UsageError that says where and what to do, for a disk that is full or read-only. */
+function told(path: string, make: () => void): void {
+  try {
+    make()
+  } catch (cause) {
+    throw new UsageError(
+      `no cluster can be kept in ${path}: ${(cause as Error).message}. Free some room there or ` +
+        'make it writable, or point XDG_RUNTIME_DIR to a folder of your own.',
+      { cause },
+    )
+  }
 }
 
 function isUsable(root: string): boolean {
@@ -68,7 +88,7 @@ function isUsable(root: string): boolean {
  */
 export function createSessionDir(suffix: string): string {
   const dir = join(sessionRoot(), `session-${String(process.pid)}-${suffix}`)
-  mkdirSync(join(dir, 'logs'), { recursive: true, mode: 0o700 })
+  makeFolder(join(dir, 'logs'))
   return dir
 }
 

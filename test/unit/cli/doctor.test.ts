@@ -98,5 +98,8 @@ describe('doctor', () => {
     const folder = await check('session folder', { sessionRoot })
     expect(folder).toMatchObject({ state: 'fail', found: '/tmp/virga-1 belongs to somebody else' })
     expect(folder?.advice).toContain('XDG_RUNTIME_DIR')
+    const leftovers = sessionRoot
+    const checks = await checksOf({ ...good, sessionRoot }, { ...none, leftovers } as never)
+    expect(checks.at(-1)).toEqual(folder)
   })
 })

@@ -24,6 +24,7 @@ import {
   writeCurrent,
   writeNode,
 } from '../../../runtime/common/session-file.ts'
+import { UsageError } from '../../../runtime/common/errors.ts'
 import type { SessionNode } from '../../../runtime/common/session-node.ts'
 
 let folder = ''
@@ -117,5 +118,12 @@ describe('session folders', () => {
     writeFileSync(join(dir, 'node.json'), '{"pid":')
     expect(listSessions()).toEqual([])
     expect(sweepSessions()).toBe(0)
+  })
+
+  test('a folder that cannot be made is told with its path and what to do', () => {
+    const name = 'x'.repeat(300) // too long for any file system: as one that is full or read-only
+    const make = (): string => createSessionDir(name)
+    expect(make).toThrow(UsageError)
+    expect(make).toThrow(/no cluster can be kept in .*x.*ENAMETOOLONG.*XDG_RUNTIME_DIR/)
   })
 })
