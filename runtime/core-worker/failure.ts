@@ -71,6 +71,20 @@ export function isThrown<T>(
 const unreadable = (): Error =>
   new Error('what was thrown throws itself when it is read: throw an Error of plain values')
 
+/** What a constructor threw, or what of it can travel. */
+export function sendableOf(codec: ValueCodec, thrown: unknown): unknown {
+  for (const make of [() => thrown, () => portableError(thrown)]) {
+    try {
+      const value = make()
+      codec.encode(value, 'error')
+      return value
+    } catch {
+      continue // by the next, simpler one
+    }
+  }
+  return unreadable()
+}
+
 /** What a reply says; a failure that cannot be decoded here is a failure too. */
 export function decodeFailure(codec: ValueCodec, blob: Uint8Array): Failure {
   try {

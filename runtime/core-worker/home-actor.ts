@@ -13,7 +13,7 @@ import type { TaskTemplate } from '../protocol/peer-messages.ts'
 import { capturedBy } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { Runnable } from './run-task.ts'
-import { asSystemFailure } from './failure.ts'
+import { asSystemFailure, isThrown, sendableOf } from './failure.ts'
 import { Scope, type ScopeParts } from './scope.ts'
 
 type StartActor = ClientNotices['startActor']
@@ -69,14 +69,14 @@ export function constructActor(
 
 /** What to report of an actor whose constructor, or what it needed, failed. */
 export function constructorFailure(
-  { options }: CoreWorker,
+  { options, codec }: CoreWorker,
   { className, actorId }: ActorSpec,
   error: unknown,
 ): VirgaError {
-  if (error instanceof VirgaError && !(error instanceof TaskCancelledError)) return error
+  if (isThrown(error, VirgaError) && !isThrown(error, TaskCancelledError)) return error
   const name = `${className} constructor`
-  if (error instanceof ExitActor) return exitedItself(className, name)
-  const cause = taskErrorOf(error, {
+  if (isThrown(error, ExitActor)) return exitedItself(className, name)
+  const cause = taskErrorOf(sendableOf(codec, error), {
     name,
     taskId: toHex(actorId),
     actorId: toHex(actorId),

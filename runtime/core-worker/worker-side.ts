@@ -91,7 +91,7 @@ export class WorkerSide {
       this.#install()
       raylet.notify('actorReady', { actorId, incarnation, address: this.#worker.options.address })
     } catch (error) {
-      if (error instanceof NeedsEntryFirst) raylet.notify('entryFirst', { actorId })
+      if (isThrown(error, NeedsEntryFirst)) raylet.notify('entryFirst', { actorId })
       else {
         const failure = constructorFailure(this.#worker, spec, error)
         raylet.notify('actorFailed', { actorId, error: toWire(failure) })

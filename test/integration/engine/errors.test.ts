@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
+  ActorDiedError,
   ActorAlreadyExistsError,
   DeadlockError,
   ForeignRefError,
@@ -275,6 +276,15 @@ describe.each(['local', 'inline'])('errors, address %s', (address) => {
       expect(cause).toBeInstanceOf(Error)
       if (kind === 'getter') expect(cause).toMatchObject({ message: 'told' })
       expect(task.attempts).toBe(1)
+    },
+  )
+
+  it.each(['getter', 'get', 'getPrototypeOf', 'ownKeys'] as const)(
+    'a constructor may throw it too: %s',
+    async (kind) => {
+      const error = await caught(fn.RemoteUnmade.create(kind), ActorDiedError)
+      expect(error.cause).toBeInstanceOf(TaskError)
+      expect((error.cause as TaskError).cause).toBeInstanceOf(Error)
     },
   )
 

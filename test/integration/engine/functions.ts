@@ -84,6 +84,12 @@ const unreadable = {
 export const throwUnreadable = remote((kind: keyof typeof unreadable) => {
   throw unreadable[kind]
 })
+class Unmade {
+  constructor(kind: keyof typeof unreadable) {
+    throw unreadable[kind]
+  }
+}
+export const RemoteUnmade = remote(Unmade)
 export const throwApp = remote(() => {
   throw new AppError('of the app')
 })
