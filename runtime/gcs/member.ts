@@ -20,6 +20,7 @@ import {
   declareDead,
   expelled,
   isMembershipOf,
+  isUntoldDeath,
   readMembership,
   readNode,
   readNodes,
@@ -204,6 +205,10 @@ export class Membership {
       for (const node of nodes) if (node !== undefined) this.#view.learn(node)
       this.#view.caughtUp(toRead, askedAtMs)
       this.#members()
+      for (const node of nodes) {
+        if (node === undefined || !isUntoldDeath(node, membership)) continue
+        this.#run('announcing a death', () => announce(this.#race, node, 'DEAD'))
+      }
     })
   }
 

@@ -276,6 +276,14 @@ export async function announce(
   })
 }
 
+/** Its row says that it is dead and what everybody reads says that it lives: its writer could not
+ *  come to tell it. */
+export function isUntoldDeath({ nodeId, epoch, state }: NodeRow, { changes }: Membership): boolean {
+  if (state !== 'DEAD') return false
+  const told = changes.filter((change) => change.nodeId === nodeId && change.epoch === epoch)
+  return told.length > 0 && told.every((change) => change.state !== 'DEAD')
+}
+
 const kept = (changes: readonly MembershipChange[]): readonly MembershipChange[] =>
   changes.slice(-CHANGES_MAX)
 

@@ -359,6 +359,26 @@ describe('members', () => {
     }
   })
 
+  test('F33: a death that nobody came to announce is announced by who joins and reads it', async () => {
+    const storage = new MemoryStorage()
+    members = new TestMembers(storage)
+    await members.addMany(3)
+    await members.clock.advance(2 * HEARTBEAT_MS)
+    members.kill('0002')
+    const { epoch, heartbeat } = (await readNode(storage, '0002')) ?? { epoch: 0, heartbeat: 0 }
+    const left = { ...members.race, isOver: () => true }
+    const death = { nodeId: '0002', epoch, heartbeat, reason: 'of this test' }
+    await expect(declareDead(left, death)).rejects.toThrow('left to others')
+    const told = async (): Promise<boolean> =>
+      (await readMembership(storage, { stale: false }))?.changes.some(
+        ({ nodeId, state }) => nodeId === '0002' && state === 'DEAD',
+      ) === true
+    expect(await told()).toBe(false)
+    await members.add('0003')
+    await members.clock.advance(1) // nobody has missed it yet
+    expect(await told()).toBe(true)
+  })
+
   test('MB3: a drain is announced when the row of the node says so, through an outage', async () => {
     const memory = new MemoryStorage()
     const told: string[] = []
