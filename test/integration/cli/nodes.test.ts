@@ -144,7 +144,7 @@ describe('virga start --nodes 3', () => {
     const starting = place.start('start', '--nodes', '3', '--num-cpus', '2', '--port', port)
     const files = (): string[] =>
       place.left().map((name) => join(place.runtimeDir, 'virga', name, 'node.json'))
-    // The others are begun once the first has said that it is there: killed before, it says nothing.
+    // The others are begun once the first has said that it is there: before, it says nothing.
     await until(() => files().length > 1 && files().some((path) => existsSync(path)))
     const [first = ''] = files().filter((path) => existsSync(path))
     process.kill(Number((JSON.parse(readFileSync(first, 'utf8')) as Row)['pid']), 'SIGKILL')
