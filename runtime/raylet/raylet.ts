@@ -5,33 +5,29 @@
 //   Z1. After stop() nothing of this raylet is left: no worker, no socket, no arena.
 import { ProtocolError } from '../common/errors.ts'
 import { newNodeId, toHex, type JobId, type WorkerId } from '../common/ids.ts'
-import { DRAIN_GRACE_MS, OWNER_HELLO_MS } from '../common/limits.ts'
+import { OWNER_HELLO_MS } from '../common/limits.ts'
 import { UNITS_PER_ONE } from '../common/resources.ts'
 import type { Connection, Listener } from '../protocol/connection.ts'
-import type { Hello, OutputLine, RayletCalls, Welcome } from '../protocol/messages.ts'
+import type { Hello, OutputLine, Welcome } from '../protocol/messages.ts'
 import { ClusterView } from '../scheduling/cluster-view.ts'
 import { Brain, type ShellEffect } from './brain.ts'
-import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-member.ts'
-import { ClusterLeases } from './cluster-leases.ts'
-import { clusterRows } from './cluster-rows.ts'
+import type { ClusterPorts } from './cluster-member.ts'
 import { ClientLink, type LinkHost, type Stimulus } from './client-link.ts'
 import { GcsWriter } from './gcs-writer.ts'
 import { JobStore } from './job-store.ts'
 import { LastSummary } from './last-summary.ts'
 import { MemoryWatch } from './memory-watch.ts'
-import { ObjectPulls } from './object-pulls.ts'
-import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
+import type { ObjectPulls } from './object-pulls.ts'
 import { ProgressBook } from './progress.ts'
 import type { RayletDeps, RayletOptions } from './raylet-ports.ts'
-import { SpillSweeper } from './spill-sweeper.ts'
-import { STATE_ROWS_DEFAULT, StateQueries } from './state-queries.ts'
+import { ClusterSide } from './cluster-side.ts'
+import { StateQueries } from './state-queries.ts'
 import { createState, type Job, type NodeConfig, type RayletState } from './state.ts'
 import type { NoticeEffect } from './turn.ts'
 import { TaskLog } from './task-log.ts'
 import { jobOfHello } from './welcome.ts'
 import { WorkerProcesses } from './worker-processes.ts'
 
-type StateCall = RayletCalls['state']
 type Exited = Extract<Stimulus, { kind: 'workerExited' }>
 
 /** How long workers may take to leave by themselves when the raylet stops. */
@@ -57,9 +53,7 @@ export class Raylet {
   readonly #progress = new ProgressBook()
   readonly #last: LastSummary
   /** Absent where the cluster is this node alone. */
-  readonly #cluster: ClusterMember | undefined
-  readonly #leases: ClusterLeases | undefined
-  readonly #pulls: ObjectPulls | undefined
+  readonly #cluster: ClusterSide | undefined
   #listener: Listener | undefined
   #nodeAddress: string | undefined
   #stopping: Promise<void> | undefined
@@ -112,58 +106,17 @@ export class Raylet {
       units: deps.units,
     })
     this.#memory = this.#makeMemoryWatch()
-    this.#cluster = deps.cluster && this.#makeClusterMember(deps.cluster)
-    this.#leases =
-      this.#cluster &&
-      new ClusterLeases({ ...deps, member: this.#cluster, brain: this.#brain, state: this.state })
-    this.#pulls =
-      this.#cluster &&
-      new ObjectPulls({
-        ...{ member: this.#cluster, clock: deps.clock, nodeId: toHex(nodeId) },
-        store: () => this.#objects.store,
-      })
+    this.#cluster = deps.cluster && this.#makeClusterSide(deps.cluster)
   }
 
-  #makeClusterMember(cluster: ClusterPorts): ClusterMember {
-    const sweeper = new SpillSweeper({
-      nodeId: toHex(this.state.config.nodeId),
-      log: this.#deps.log,
-      store: () => this.#objects.opened,
-    })
-    return new ClusterMember(
-      { ...this.#deps, cluster },
-      {
-        confirmed: (untilMs) => {
-          this.#brain.tell({ kind: 'confirmed', untilMs })
-        },
-        command: (command) => {
-          this.#deps.log.info('the GCS has a command', { command: command.kind })
-          if (command.kind === 'drain') this.drain(DRAIN_GRACE_MS)
-          else this.#brain.tell({ kind: 'leave' })
-          this.#cluster?.performed(command)
-        },
-        expelled: (error) => {
-          this.#deps.log.error('this node is no member any more', { error: error.message })
-          this.#brain.tell({ kind: 'leave' })
-        },
-        stopped: () => {
-          this.#brain.tell({ kind: 'leave' })
-        },
-        nodes: (nodes) => {
-          this.#leases?.nodes(nodes)
-          sweeper.nodes(nodes)
-        },
-        localRows: (message) => this.#queries.answer(message),
-        requested: (message) => this.#requested(message),
-        notified: (message) => {
-          this.#heard(message)
-        },
-        lost: (nodeId) => {
-          this.#brain.tell({ kind: 'nodeLost', nodeId })
-        },
-        linkClosed: (link) => this.#leases?.linkClosed(link),
+  #makeClusterSide(cluster: ClusterPorts): ClusterSide {
+    return new ClusterSide({
+      ...{ ...this.#deps, cluster, state: this.state, brain: this.#brain },
+      ...{ objects: this.#objects, queries: this.#queries, processes: this.#processes },
+      drain: (graceMs) => {
+        this.drain(graceMs)
       },
-    )
+    })
   }
 
   #makeMemoryWatch(): MemoryWatch {
@@ -200,7 +153,7 @@ export class Raylet {
     this.#listener = await transport.listen(this.#options.address, (connection) => {
       this.#connected(connection)
     })
-    await this.#join()
+    this.#nodeAddress = await this.#cluster?.start(this.#options.pid)
     this.#memory.start()
     if (this.#options.owned) {
       clock.after(OWNER_HELLO_MS, () => {
@@ -210,15 +163,6 @@ export class Raylet {
     if (this.#cluster === undefined) {
       this.#gcs.node(this.state.config, whereOf(this.#options), 'ALIVE')
     }
-  }
-
-  async #join(): Promise<void> {
-    // Others may ask what it holds before any process of its own connects.
-    if (this.#cluster !== undefined) await this.#objects.open()
-    const { nodeId, epoch, totals, labels } = this.state.config
-    const spec = { nodeId: toHex(nodeId), pid: this.#options.pid, totals, labels }
-    this.#nodeAddress = await this.#cluster?.start(spec, epoch)
-    this.#leases?.start()
   }
 
   /** By which other nodes reach this one; undefined where there are none. */
@@ -243,9 +187,7 @@ export class Raylet {
 
   async #stop(): Promise<void> {
     this.#brain.stop()
-    this.#leases?.stop()
-    this.#pulls?.stop()
-    await this.#cluster?.tellOthers()
+    await this.#cluster?.stop()
     this.#memory.stop()
     this.#gcs.close()
     this.#askWorkersToExit()
@@ -282,10 +224,9 @@ export class Raylet {
       clock,
       codec,
       store: () => this.#objects.store,
-      pin: (client, objectId) => (this.#pulls ?? this.#objects.store).pin(client, objectId),
+      pin: (client, objectId) => this.#reached.pin(client, objectId),
       free: (objectIds) => {
-        const holders = this.#pulls ?? this.#objects.store
-        holders.free(objectIds)
+        this.#reached.free(objectIds)
       },
       welcome: (link, hello) => this.#welcome(link, hello),
       tell: (stimulus) => {
@@ -304,36 +245,27 @@ export class Raylet {
           this.#progress.report(client, jobId, functions, clock.monotonicMs())
       },
       awaitStop: (client) => this.#last.wait(client),
-      query: (message) => this.#query(message),
+      query: (message) => {
+        const own = this.#queries.answer(message)
+        return this.#cluster?.query(message, own) ?? own
+      },
       drainOutput: async (client) => {
         const jobId = this.state.clients.get(client)?.jobId
         if (jobId === undefined) return
-        const elsewhere = this.#cluster?.askAll('drainOutput', { jobId })
+        const elsewhere = this.#cluster?.drainOutput(jobId)
         await Promise.all([this.#processes.drainOutput(jobId), elsewhere])
       },
       stop: () => {
-        this.#cluster?.clusterEnds('BY_THIS_NODE')
+        this.#cluster?.clusterEnds()
         this.#brain.tell({ kind: 'leave' })
       },
     }
     new ClientLink(connection, host)
   }
 
-  /** Rows of all nodes. */
-  #query(message: StateCall[0]): StateCall[1] | Promise<StateCall[1]> {
-    const own = this.#queries.answer(message)
-    return this.#cluster === undefined ? own : this.#queryAll(this.#cluster, message, own)
-  }
-
-  async #queryAll(
-    cluster: ClusterMember,
-    message: StateCall[0],
-    own: StateCall[1],
-  ): Promise<StateCall[1]> {
-    const { kind, limit = STATE_ROWS_DEFAULT } = message
-    const answers = [own, ...(await cluster.askAll('state', { kind, limit }))]
-    const isSuspected = (nodeId: string): boolean => cluster.isSuspected(nodeId)
-    return clusterRows({ kind, limit, nodes: cluster.nodes(), isSuspected }, answers)
+  /** Objects here, and of other nodes if there are any. */
+  get #reached(): Pick<ObjectPulls, 'pin' | 'free'> {
+    return this.#cluster?.objects ?? this.#objects.store
   }
 
   async #welcome(link: ClientLink, hello: Hello): Promise<Welcome> {
@@ -384,7 +316,7 @@ export class Raylet {
       case 'tellNode':
       case 'askLeases':
       case 'guestLeaseLapsed':
-        this.#leases?.perform(effect)
+        this.#cluster?.leases.perform(effect)
         return
       case 'spawn': {
         const pid = this.#processes.start(effect.start)
@@ -410,37 +342,10 @@ export class Raylet {
     }
   }
 
-  #requested(message: PeerMessage): unknown {
-    const { type, from } = message
-    if (type === 'askLeases') return this.#leases?.requested(message)
-    if (type === 'drainOutput') {
-      return this.#drainFor(from, message.message as PeerRayletCalls['drainOutput'][0])
-    }
-    return this.#pulls?.requested(message)
-  }
-
-  /** Lines go on the connection dialled here: what is answered on it comes after them. */
-  async #drainFor(nodeId: string, { jobId }: PeerRayletCalls['drainOutput'][0]): Promise<void> {
-    await this.#processes.drainOutput(jobId)
-    await this.#cluster?.ask(nodeId, 'ping', {}, PING_LIMIT_MS)
-  }
-
-  #heard(message: PeerMessage): void {
-    const { type } = message
-    if (type === 'freeObjects') {
-      this.#pulls?.freed(message.message as PeerRayletNotices['freeObjects'])
-      return
-    }
-    this.#leases?.notified(message)
-    // Its process has ended: what it owned is freed, and what it pinned is no longer mapped.
-    if (type !== 'guestLeft') return
-    this.#objects.clientExited((message.message as PeerRayletNotices['guestLeft']).client)
-  }
-
   #notify(effect: NoticeEffect): void {
     const link = this.#links.get(effect.to)
     if (link !== undefined) link.notify(effect.type, effect.message)
-    else this.#leases?.notifyGuest(effect)
+    else this.#cluster?.leases.notifyGuest(effect)
   }
 
   /** What it has by now, before nobody can tell any more. */
@@ -466,7 +371,7 @@ export class Raylet {
     if (job?.spec.logToDriver !== true) return true
     const { driver, drivenAt } = job
     if (drivenAt !== undefined) {
-      return this.#leases?.tellOutput(drivenAt, driver, { lines, isLast }) === true
+      return this.#cluster?.leases.tellOutput(drivenAt, driver, { lines, isLast }) === true
     }
     if (link === undefined || !(link.takesOutput || isLast)) return false
     link.notify('output', { lines })

@@ -1,0 +1,168 @@
+// This raylet's dealings with those of other nodes: membership, leases, objects and output between
+// nodes, and what is asked of all of them. Each is a part of its own; here they are put together,
+// and what comes from another node is given to the one that it is for.
+import { toHex, type JobId } from '../common/ids.ts'
+import { DRAIN_GRACE_MS } from '../common/limits.ts'
+import type { NodeCommand } from '../gcs/nodes.ts'
+import type { RayletCalls } from '../protocol/messages.ts'
+import type { Brain } from './brain.ts'
+import { ClusterLeases } from './cluster-leases.ts'
+import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-member.ts'
+import { clusterRows } from './cluster-rows.ts'
+import type { JobStore } from './job-store.ts'
+import { ObjectPulls } from './object-pulls.ts'
+import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
+import type { RayletDeps } from './raylet-ports.ts'
+import { SpillSweeper } from './spill-sweeper.ts'
+import { STATE_ROWS_DEFAULT, type StateQueries } from './state-queries.ts'
+import type { RayletState } from './state.ts'
+import type { WorkerProcesses } from './worker-processes.ts'
+
+type StateCall = RayletCalls['state']
+
+export interface ClusterSideDeps extends RayletDeps {
+  readonly cluster: ClusterPorts
+  readonly state: RayletState
+  readonly brain: Brain
+  readonly objects: JobStore
+  readonly queries: StateQueries
+  readonly processes: Pick<WorkerProcesses, 'drainOutput'>
+  /** The GCS wants this node drained. */
+  readonly drain: (graceMs: number) => void
+}
+
+export class ClusterSide {
+  readonly leases: ClusterLeases
+  readonly objects: ObjectPulls
+  readonly #deps: ClusterSideDeps
+  readonly #member: ClusterMember
+
+  constructor(deps: ClusterSideDeps) {
+    this.#deps = deps
+    this.#member = this.#makeMember()
+    const member = this.#member
+    this.leases = new ClusterLeases({ ...deps, member })
+    this.objects = new ObjectPulls({
+      ...{ member, clock: deps.clock, nodeId: toHex(deps.state.config.nodeId) },
+      store: () => deps.objects.store,
+    })
+  }
+
+  /** Resolves when the others know this node. @returns the address by which they reach it. */
+  async start(pid: number): Promise<string> {
+    const { state, objects } = this.#deps
+    await objects.open() // others may ask what it holds before any process of its own connects
+    const { nodeId, epoch, totals, labels } = state.config
+    const spec = { nodeId: toHex(nodeId), pid, totals, labels }
+    const address = await this.#member.start(spec, epoch)
+    this.leases.start()
+    return address
+  }
+
+  drain(): void {
+    this.#member.drain()
+  }
+
+  /** It is not this node alone that ends. */
+  clusterEnds(): void {
+    this.#member.clusterEnds('BY_THIS_NODE')
+  }
+
+  /** This node begins to end: it asks nothing of others any more. */
+  async stop(): Promise<void> {
+    this.leases.stop()
+    this.objects.stop()
+    await this.#member.tellOthers()
+  }
+
+  /** To be called when nothing of this node runs any more. */
+  leave(): Promise<void> {
+    return this.#member.leave()
+  }
+
+  /** @param own  the rows of this node. @returns those of all. */
+  async query(message: StateCall[0], own: StateCall[1]): Promise<StateCall[1]> {
+    const member = this.#member
+    const { kind, limit = STATE_ROWS_DEFAULT } = message
+    const answers = [own, ...(await member.askAll('state', { kind, limit }))]
+    const isSuspected = (nodeId: string): boolean => member.isSuspected(nodeId)
+    return clusterRows({ kind, limit, nodes: member.nodes(), isSuspected }, answers)
+  }
+
+  /** What workers of that job have printed on other nodes has been sent. */
+  async drainOutput(jobId: JobId): Promise<void> {
+    await this.#member.askAll('drainOutput', { jobId })
+  }
+
+  #makeMember(): ClusterMember {
+    const { brain, state, log, queries, objects } = this.#deps
+    const leave = (): void => {
+      brain.tell({ kind: 'leave' })
+    }
+    const sweeper = new SpillSweeper({
+      ...{ nodeId: toHex(state.config.nodeId), log },
+      store: () => objects.opened,
+    })
+    return new ClusterMember(this.#deps, {
+      confirmed: (untilMs) => {
+        brain.tell({ kind: 'confirmed', untilMs })
+      },
+      command: (command) => {
+        this.#command(command)
+      },
+      expelled: (error) => {
+        log.error('this node is no member any more', { error: error.message })
+        leave()
+      },
+      stopped: leave,
+      nodes: (nodes) => {
+        this.leases.nodes(nodes)
+        sweeper.nodes(nodes)
+      },
+      localRows: (message) => queries.answer(message),
+      requested: (message) => this.#requested(message),
+      notified: (message) => {
+        this.#notified(message)
+      },
+      lost: (nodeId) => {
+        brain.tell({ kind: 'nodeLost', nodeId })
+      },
+      linkClosed: (link) => {
+        this.leases.linkClosed(link)
+      },
+    })
+  }
+
+  #command(command: NodeCommand): void {
+    const { log, brain, drain } = this.#deps
+    log.info('the GCS has a command', { command: command.kind })
+    if (command.kind === 'drain') drain(DRAIN_GRACE_MS)
+    else brain.tell({ kind: 'leave' })
+    this.#member.performed(command)
+  }
+
+  #requested(message: PeerMessage): unknown {
+    const { type, from } = message
+    if (type === 'askLeases') return this.leases.requested(message)
+    if (type !== 'drainOutput') return this.objects.requested(message)
+    return this.#drainFor(from, message.message as PeerRayletCalls['drainOutput'][0])
+  }
+
+  /** Lines go on the connection dialled here: what is answered on it comes after them. */
+  async #drainFor(nodeId: string, { jobId }: PeerRayletCalls['drainOutput'][0]): Promise<void> {
+    await this.#deps.processes.drainOutput(jobId)
+    await this.#member.ask(nodeId, 'ping', {}, PING_LIMIT_MS)
+  }
+
+  #notified(message: PeerMessage): void {
+    const { type } = message
+    if (type === 'freeObjects') {
+      this.objects.freed(message.message as PeerRayletNotices['freeObjects'])
+      return
+    }
+    this.leases.notified(message)
+    // Its process has ended: what it owned is freed, and what it pinned is no longer mapped.
+    if (type !== 'guestLeft') return
+    this.#deps.objects.clientExited((message.message as PeerRayletNotices['guestLeft']).client)
+  }
+}
