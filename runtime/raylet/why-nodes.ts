@@ -3,7 +3,7 @@ import { toHex } from '../common/ids.ts'
 import { lacking, showAmount } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { isAvailable, isFeasible, type NodeView } from '../scheduling/cluster-view.ts'
-import { matchesLabels } from '../scheduling/labels.ts'
+import { matchesAny } from '../scheduling/labels.ts'
 import type { ClusterState, RayletState } from './state.ts'
 
 /** Undefined: it waits for this node alone, or for its turn. */
@@ -27,10 +27,7 @@ function nodesFor({ view }: ClusterState, { strategy, demand, labelSelectors }: 
     const bound = fitting.filter(({ nodeId }) => nodeId === strategy.nodeId)
     if (bound.length > 0 || !strategy.soft) return bound
   }
-  if (labelSelectors.length === 0) return fitting
-  return fitting.filter(({ labels }) =>
-    labelSelectors.some((selector) => matchesLabels(labels, selector)),
-  )
+  return fitting.filter(({ labels }) => matchesAny(labels, labelSelectors))
 }
 
 function whyOne({ shunned }: ClusterState, { demand }: ClassSpec, node: NodeView): string {

@@ -17,6 +17,14 @@ export function matchesLabels(
   })
 }
 
+/** Whether a node with these labels fits one of the selectors; of none: any node does. */
+export function matchesAny(
+  labels: Readonly<Record<string, string>>,
+  selectors: readonly LabelSelector[],
+): boolean {
+  return selectors.length === 0 || selectors.some((selector) => matchesLabels(labels, selector))
+}
+
 /** The selector for the same nodes but those whose `key` is `value`; undefined: no other value fits. */
 export function excluding(
   selector: LabelSelector,

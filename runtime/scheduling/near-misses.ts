@@ -1,7 +1,7 @@
 // Why a demand fits nowhere, for people: what the nodes that come closest lack.
 import { lacking, showAmount, unitsOf, type ResourceSet } from '../common/resources.ts'
 import type { ClusterView, NodeView } from './cluster-view.ts'
-import { matchesLabels, type LabelSelector } from './labels.ts'
+import { matchesAny, type LabelSelector } from './labels.ts'
 
 /** Nodes that are named; a thousand equal ones are one miss. */
 const MISSES_MAX = 3
@@ -23,11 +23,7 @@ export function nearMisses(
 ): string {
   if (view.size === 0) return 'there is no node'
   const { resources, labelSelectors } = demand
-  const labelled = [...view.nodes()].filter(
-    (node) =>
-      labelSelectors.length === 0 ||
-      labelSelectors.some((selector) => matchesLabels(node.labels, selector)),
-  )
+  const labelled = [...view.nodes()].filter(({ labels }) => matchesAny(labels, labelSelectors))
   if (labelled.length === 0) {
     const wanted = labelSelectors.map((each) => JSON.stringify(each)).join(' or ')
     return `no node has the labels ${wanted}`
