@@ -1,20 +1,20 @@
-// Text files that tasks write for their test to read, in a folder of the test's own.
+// Text files that tasks write for their test to read, in a folder of the test file's own, which goes
+// with its last test.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 
-export class TextFiles {
-  readonly folder = mkdtempSync(join(tmpdir(), 'virga-test-'))
-  #count = 0
-
-  /** The path of one that is not there yet. */
-  next(): string {
-    this.#count += 1
-    return join(this.folder, String(this.#count))
-  }
-
-  remove(): void {
-    rmSync(this.folder, { recursive: true })
+/** @returns a function that gives, at each call, the path of a file that is not there yet. */
+export function textFiles(): () => string {
+  const folder = mkdtempSync(join(tmpdir(), 'virga-test-'))
+  afterAll(() => {
+    rmSync(folder, { recursive: true })
+  })
+  let count = 0
+  return () => {
+    count += 1
+    return join(folder, String(count))
   }
 }
 

@@ -17,19 +17,14 @@ import {
   shutdown,
 } from 'virga'
 import * as fn from './actor-row-functions.ts'
-import { linesOf, TextFiles } from '../../support/text-files.ts'
+import { linesOf, textFiles } from '../../support/text-files.ts'
 import { caught, until } from '../../support/waiting.ts'
 
-const files = new TextFiles()
+const aFile = textFiles()
 beforeAll(async () => {
   await init({ address: 'local', numCpus: 2 })
 })
-afterAll(async () => {
-  await shutdown()
-  files.remove()
-})
-
-const aFile = (): string => files.next()
+afterAll(shutdown)
 
 describe('maxRestarts', () => {
   it('a constructor that throws in a later life is final, restarts left or not', async () => {
@@ -265,7 +260,7 @@ describe('kill', () => {
     const actor = fn.RemoteLives.remote(aFile())
     await kill(actor)
     await kill(actor)
-    const broken = fn.RemoteOneLife.remote(files.folder)
+    const broken = fn.RemoteOneLife.remote(import.meta.filename)
     await caught(broken.use.run(), ActorDiedError)
     await kill(broken)
     const unborn = fn.RemoteLives.remote(fn.throws.remote())

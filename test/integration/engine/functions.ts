@@ -369,11 +369,6 @@ export const throwsLater = remote(async () => {
   }, 5)
   await new Promise((resolve) => setTimeout(resolve, 60_000))
 })
-export const awaitsItself = remote(async (box: { ref?: ObjectRef<unknown> }) => {
-  const { get } = await import('virga')
-  if (box.ref !== undefined) await get(box.ref)
-  return 1
-})
 const named = (name: string): (() => string) => ({ [name]: () => name })[name] as () => string
 export const oddNames = ['__proto__', 'toString', 'constructor'].map((name) =>
   remote(named(name), { name }),

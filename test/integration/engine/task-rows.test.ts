@@ -15,19 +15,14 @@ import {
   type ObjectRef,
 } from 'virga'
 import * as fn from './task-row-functions.ts'
-import { linesOf, TextFiles } from '../../support/text-files.ts'
+import { linesOf, textFiles } from '../../support/text-files.ts'
 import { caught, until } from '../../support/waiting.ts'
 
-const files = new TextFiles()
+const aFile = textFiles()
 beforeAll(async () => {
   await init({ address: 'local', numCpus: 2 })
 })
-afterAll(async () => {
-  await shutdown()
-  files.remove()
-})
-
-const aFile = (): string => files.next()
+afterAll(shutdown)
 
 describe('maxRetries', () => {
   it('is 3 by default, for deaths of workers alone', async () => {

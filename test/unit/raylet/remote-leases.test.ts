@@ -1,6 +1,5 @@
 // Leases over several nodes: real brains of homes and of those they ask.
 import { describe, expect, test } from 'vitest'
-import type { ClassSpec } from '../../../runtime/protocol/messages.ts'
 import { whyRows } from '../../../runtime/raylet/why-rows.ts'
 import { units } from './brain.ts'
 import { SeveralBrains } from './several-brains.ts'
@@ -9,6 +8,9 @@ const cpus = (...counts: number[]): SeveralBrains =>
   new SeveralBrains(counts.map((CPU) => ({ resources: units({ CPU }) })))
 const heldAt = (brains: SeveralBrains): number => brains.at(0).held.size
 const freeOf = (brains: SeveralBrains): number[] => brains.nodes.map((_, i) => brains.free(i))
+const bound = (brains: SeveralBrains, index: number, soft = false) => ({
+  strategy: { kind: 'NODE_AFFINITY', nodeId: brains.at(index).id, soft } as const,
+})
 
 describe('leases over nodes', () => {
   test('fill every CPU of every node, each under a number of its own', () => {
@@ -132,10 +134,6 @@ describe('leases over nodes', () => {
 })
 
 describe('a class that is bound to another node', () => {
-  const bound = (brains: SeveralBrains, index: number, soft = false) => ({
-    strategy: { kind: 'NODE_AFFINITY', nodeId: brains.at(index).id, soft } as const,
-  })
-
   test('waits there and is granted as that node has room, until it wants no more', () => {
     const brains = cpus(4, 1)
     brains.driver('d')
@@ -200,8 +198,7 @@ describe('OL6: a node that refuses a class for good', () => {
     for (const soft of [false, true]) {
       const brains = cpus(4, 1)
       brains.driver('d')
-      const strategy = { kind: 'NODE_AFFINITY', nodeId: brains.at(1).id, soft } as const
-      brains.want('d', 2, { strategy })
+      brains.want('d', 2, bound(brains, 1, soft))
       brains.refuseGuests(1, 'it leaves')
       expect(brains.at(0).refused).toEqual(soft ? [] : ['it leaves'])
       expect(brains.free(0)).toBe(soft ? 3 : 4)
@@ -210,9 +207,11 @@ describe('OL6: a node that refuses a class for good', () => {
 })
 
 describe('OL5: a node that does not answer', () => {
-  const boundTo = (brains: SeveralBrains, index: number): Partial<ClassSpec> => ({
-    strategy: { kind: 'NODE_AFFINITY', nodeId: brains.at(index).id, soft: false },
-  })
+  const heldOnceItAnswers = (brains: SeveralBrains): number => {
+    brains.suspect(1, false)
+    brains.tick(0)
+    return heldAt(brains)
+  }
 
   test('is what fits only there waits for, also when asked for meanwhile', () => {
     const brains = cpus(1, 4)
@@ -227,22 +226,18 @@ describe('OL5: a node that does not answer', () => {
     brains.tick(5_000)
     expect(brains.at(0).refused).toEqual([])
     expect(heldAt(brains)).toBe(0)
-    brains.suspect(1, false)
-    brains.tick(0)
-    expect(heldAt(brains)).toBe(1)
+    expect(heldOnceItAnswers(brains)).toBe(1)
   })
 
   test('is what is bound there waits for', () => {
     const brains = cpus(4, 1)
     brains.driver('d')
     brains.suspect(1, true)
-    brains.want('d', 1, boundTo(brains, 1))
+    brains.want('d', 1, bound(brains, 1))
     brains.breakLink(1)
     brains.tick(5_000)
     expect(brains.at(0).refused).toEqual([])
-    brains.suspect(1, false)
-    brains.tick(0)
-    expect(heldAt(brains)).toBe(1)
+    expect(heldOnceItAnswers(brains)).toBe(1)
   })
 
   test('is asked for nothing that fits elsewhere, whatever is given back there', () => {
@@ -255,9 +250,7 @@ describe('OL5: a node that does not answer', () => {
     for (const leaseId of remote) brains.giveBack('d', leaseId)
     brains.tick(5_000)
     expect(brains.askedCount).toBe(before)
-    brains.suspect(1, false)
-    brains.tick(0)
-    expect(heldAt(brains)).toBe(3)
+    expect(heldOnceItAnswers(brains)).toBe(3)
   })
 
   test('fails what fits only there once it is dead', () => {
