@@ -28,6 +28,16 @@ export const RemoteSpeaker = remote(
   },
 )
 
+/** Which GPUs it was given, and which of them it sees. */
+export const RemoteGpuUser = remote(
+  class GpuUser {
+    gpus(): { given: readonly number[]; seen: string | undefined } {
+      return { given: runtimeContext().gpuIds, seen: process.env['CUDA_VISIBLE_DEVICES'] }
+    }
+  },
+  { numGpus: 1 },
+)
+
 /** Writes its pid to a file of its attempt, then waits until the file itself is there. */
 export const waitsForFile = remote(async (file: string) => {
   const { existsSync, writeFileSync } = await import('node:fs')

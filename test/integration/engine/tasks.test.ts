@@ -12,10 +12,13 @@ import {
   cancel,
   get,
   init,
+  kill,
   shutdown,
   wait,
 } from 'virga'
 import * as fn from './functions.ts'
+import { RemoteGpuUser } from './stress-functions.ts'
+import { stateRows } from '../../support/cluster-view.ts'
 import { scaled } from '../../support/scale.ts'
 import { caught, until } from '../../support/waiting.ts'
 
@@ -210,11 +213,39 @@ describe.each(['local', 'inline'])('tasks, address %s', (address) => {
   })
 })
 
+/** What native libraries read: of OpenMP, libuv, libvips, BLAS, Rust and TensorFlow. */
+const THREAD_COUNTS = [
+  'OMP_NUM_THREADS',
+  'UV_THREADPOOL_SIZE',
+  'VIPS_CONCURRENCY',
+  'OPENBLAS_NUM_THREADS',
+  'MKL_NUM_THREADS',
+  'VECLIB_MAXIMUM_THREADS',
+  'NUMEXPR_NUM_THREADS',
+  'RAYON_NUM_THREADS',
+  'TF_NUM_INTRAOP_THREADS',
+]
+
 describe('tasks over processes', () => {
   beforeAll(async () => {
     await init({ address: 'local', numCpus: 2 })
   })
   afterAll(shutdown)
+
+  it('starts a worker per CPU ahead, more for those that wait, and ends what is idle', async () => {
+    const livingCount = async (): Promise<number> => {
+      const rows = await stateRows<{ state: string }>('workers')
+      return rows.filter(({ state }) => state !== 'EXITING').length
+    }
+    await until(async () => (await livingCount()) === 2)
+    const counts: number[] = []
+    const deep = fn.depth.remote(6)
+    do counts.push(await livingCount())
+    while ((await wait([deep], { timeoutMs: 1 }))[0].length === 0)
+    counts.push(await livingCount())
+    expect(Math.max(...counts)).toBeGreaterThan(2)
+    await until(async () => (await livingCount()) === 2)
+  })
 
   const depth = scaled(200)
   it(`a recursion ${String(depth)} deep on 2 CPUs ends`, async () => {
@@ -271,7 +302,31 @@ describe('tasks over processes', () => {
     expect(await fn.env.run('CUDA_VISIBLE_DEVICES')).toBe('')
   })
 
-  it('sets the threads of native libraries from the lease', async () => {
-    expect(await fn.env.run('OMP_NUM_THREADS')).toBe('1')
+  it('gives each GPU to one at a time, which sees no other', async () => {
+    await shutdown()
+    await init({ address: 'local', numCpus: 2, numGpus: 2 })
+    const users = [RemoteGpuUser.remote(), RemoteGpuUser.remote()]
+    const told = await get(users.map((user) => user.gpus.remote()))
+    expect(new Set(told.flatMap(({ given }) => given))).toEqual(new Set([0, 1]))
+    for (const { given, seen } of told) expect(seen).toBe(given.join(','))
+    const waiting = fn.context.options({ numGpus: 1 }).remote()
+    expect((await wait([waiting], { timeoutMs: 200 }))[0]).toEqual([])
+    const [first] = users
+    if (first !== undefined) await kill(first)
+    expect((await get(waiting)).gpuIds).toEqual(told[0]?.given)
+  })
+
+  it.each([0.5, 1, 2])(
+    'sets the threads of native libraries from the lease: of %s CPUs',
+    async (numCpus) => {
+      const told = fn.env.options({ numCpus })
+      const counts = await get(THREAD_COUNTS.map((name) => told.remote(name)))
+      expect(counts).toEqual(THREAD_COUNTS.map(() => String(Math.ceil(numCpus))))
+    },
+  )
+
+  it('leaves a count of threads alone that the user has set', async () => {
+    const runtimeEnv = { envVars: { OMP_NUM_THREADS: '7' } }
+    expect(await fn.env.options({ runtimeEnv }).run('OMP_NUM_THREADS')).toBe('7')
   })
 })
