@@ -40,6 +40,17 @@ describe.each(['local', 'inline'])('objects, address %s', (address) => {
     expect(await get(await put(array))).toEqual(array)
   })
 
+  it('what is at most 100 KiB rides in messages, what is more lies in the store', async () => {
+    await untilFreed()
+    const small = [await put('x'.repeat(99 * 1024)), fn.makeArray.remote(12 * 1024, 1)] as const
+    expect((await get(small[1])).byteLength).toBe(96 * 1024)
+    expect((await storeStats()).objectCount).toBe(0)
+    const large = [await put('x'.repeat(101 * 1024)), fn.makeArray.remote(13 * 1024, 1)] as const
+    expect((await get(large[1])).byteLength).toBe(104 * 1024)
+    expect((await storeStats()).objectCount).toBe(2)
+    for (const ref of [...small, ...large]) ref.free()
+  })
+
   it('gets many refs in their order, mixed', async () => {
     const refs = [
       await put(1),
