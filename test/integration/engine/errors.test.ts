@@ -33,6 +33,7 @@ import {
 } from 'virga'
 import { driverOnly } from './driver-only.ts'
 import * as fn from './functions.ts'
+import { handlesItself } from './stress-functions.ts'
 import { thrownBy } from '../../support/thrown-by.ts'
 import { caught, until } from '../../support/waiting.ts'
 
@@ -233,8 +234,8 @@ describe.each(['local', 'inline'])('errors, address %s', (address) => {
     const counter = await Promise.resolve(fn.RemoteCounter.remote(4))
     expect((counter as unknown as { then?: unknown }).then).toBeUndefined()
     expect(await counter.read.run()).toBe(4)
-    const made = await fn.makeCounter.run(3).catch((error: unknown) => error)
-    expect(made).not.toBeInstanceOf(TaskError)
+    const made = await fn.makeCounter.run(3)
+    expect(await made.read.run()).toBe(3)
   })
 
   it('B29 a name that is taken: ActorAlreadyExistsError with owner and since', async () => {
@@ -386,6 +387,10 @@ describe('errors over processes', () => {
     const error = await caught(fn.exits.options({ maxRetries: 0 }).run(9, 3), WorkerCrashedError)
     expect(error.data).toMatchObject({ exitCode: 3 })
     expect(error.message).toContain('code 3')
+  })
+
+  it('B47 a handler of the user for what nobody catches decides: the attempt goes on', async () => {
+    expect(await handlesItself.run()).toBe('for the handler')
   })
 
   it('F04 a task that ends every worker it is given is poison; others are unharmed', async () => {

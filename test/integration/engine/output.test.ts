@@ -52,6 +52,14 @@ describe('output of workers', () => {
     expect(stderr).toBe('')
   })
 
+  it('B47 listeners that pile up are told once, in the words of Node, and harm nothing', async () => {
+    const { code, stderr } = await printed('listens')
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/^RESULT \{"most":30\}$/m)
+    const told = /^\(listens pid=\d+\) .*MaxListenersExceededWarning.* 11 beforeExit listeners/gm
+    expect(stderr.match(told)).toHaveLength(1)
+  })
+
   it('B47 a flood of 1 GB of console.log: others run on, memory is flat, what is dropped is told', async () => {
     const bytes = scaled(GIB)
     const { code, stdout, stderr } = await printed('flood', String(bytes))
@@ -60,10 +68,12 @@ describe('output of workers', () => {
       served: number
       slowestMs: number
       rssBytes: number
+      rayletPeakBytes: number
     }
     expect(result.served).toBeGreaterThan(10)
     expect(result.slowestMs).toBeLessThan(5000)
     expect(result.rssBytes).toBeLessThan(400 * 1024 ** 2)
+    expect(result.rayletPeakBytes).toBeLessThan(400 * 1024 ** 2)
     expect(stdout.length).toBeLessThan(bytes)
     expect(stderr).toMatch(/\d+ lines dropped: see \/.*\/logs\/worker-\w+\.log while/)
     const shown = stdout.match(/^\(flood pid=\d+\) (x|the last)/gm)?.length ?? 0

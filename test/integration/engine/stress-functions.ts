@@ -28,6 +28,21 @@ export const RemoteSpeaker = remote(
   },
 )
 
+/** Handles by itself what nobody catches; its worker ends with it. */
+export const handlesItself = remote(
+  async () => {
+    const handled = Promise.withResolvers<string>()
+    process.once('uncaughtException', ({ message }) => {
+      handled.resolve(message)
+    })
+    setTimeout(() => {
+      throw new Error('for the handler')
+    }, 5)
+    return handled.promise
+  },
+  { maxCalls: 1, maxRetries: 0 },
+)
+
 /** Which GPUs it was given, and which of them it sees. */
 export const RemoteGpuUser = remote(
   class GpuUser {
