@@ -1,8 +1,17 @@
 // Nothing is left behind, however a program ends: no process, no file in /dev/shm, no socket, no
-// folder. Each program has a runtime folder of its own, by which its processes are told. They run
-// beside each other: two wait ten seconds for a raylet to give up.
+// folder. Each program has a runtime folder of its own, by which its processes are told, and one
+// for temporary files. What it has in /dev/shm has no name: it goes with the last of its processes.
+// The programs run beside each other: two wait ten seconds for a raylet to give up.
 import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, existsSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -24,12 +33,17 @@ interface Started {
 /** Where one program runs, and what is there of it. */
 class Place {
   readonly runtimeDir = mkdtempSync(join(tmpdir(), 'virga-cleanup-'))
+  readonly #temporaryDir = join(this.runtimeDir, 'tmp')
   readonly #shmBefore = new Set(readdirSync('/dev/shm'))
+
+  constructor() {
+    mkdirSync(this.#temporaryDir)
+  }
 
   spawn(program: string, ...args: string[]): ChildProcessByStdio<null, Readable, Readable> {
     const { VITEST: _vitest, ...env } = process.env
     return spawn(process.execPath, [program, ...args], {
-      env: { ...env, XDG_RUNTIME_DIR: this.runtimeDir },
+      env: { ...env, XDG_RUNTIME_DIR: this.runtimeDir, TMPDIR: this.#temporaryDir },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
   }
@@ -56,6 +70,11 @@ class Place {
     return existsSync(folder) ? readdirSync(folder) : []
   }
 
+  /** Node keeps what it has compiled there, for the next program. */
+  temporaryFiles(): string[] {
+    return readdirSync(this.#temporaryDir).filter((name) => name !== 'node-compile-cache')
+  }
+
   newInShm(): string[] {
     const names = readdirSync('/dev/shm')
     return names.filter((name) => name.includes('virga') && !this.#shmBefore.has(name))
@@ -65,12 +84,19 @@ class Place {
     await until(() => this.processes().length === 0)
     await until(() => this.sessions().length === 0)
     await until(() => this.newInShm().length === 0)
+    expect(this.temporaryFiles()).toEqual([])
   }
 
   remove(): void {
     for (const pid of this.processes()) process.kill(pid, 'SIGKILL')
     rmSync(this.runtimeDir, { recursive: true })
   }
+}
+
+/** Where there is no /proc to tell, or no shared memory is wanted, nothing is asked of it. */
+function usesSharedMemory(pid: number): boolean {
+  if (process.platform !== 'linux' || process.env['VIRGA_OBJECT_STORE'] === 'file') return true
+  return readFileSync(`/proc/${String(pid)}/maps`, 'latin1').includes('/dev/shm/')
 }
 
 function endOf(child: ChildProcess): Started['ended'] {
@@ -117,6 +143,7 @@ describe('nothing is left behind', () => {
     expect(place.processes()).toEqual(expect.arrayContaining([child.pid, raylet, actor]))
     expect(place.processes().length).toBeGreaterThanOrEqual(5)
     expect(place.sessions().length).toBeGreaterThan(0)
+    expect(usesSharedMemory(raylet)).toBe(true)
     child.kill('SIGKILL')
     await ended
     await place.expectNothingLeft()
