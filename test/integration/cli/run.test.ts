@@ -147,6 +147,17 @@ if (existsSync(SCRIPT)) {
       expect(stdout).toContain('\u001B[1mfunction\u001B[22m')
     })
 
+    it('run shows, while it goes on, what is done, runs and waits, how fast, and the time left', async () => {
+      const { code, stdout } = await onTerminal(`run ${fixture('greedy.mts')} 600`).ended
+      expect(code).toBe(0)
+      const busy = /^busy +([1-9]\d*) +([12]) +([1-9]\d*) +0 +[1-9]\d*\/s +[\d.]+ m?s$/gm
+      const rows = [...screenText(stdout).matchAll(busy)]
+      expect(rows.length).toBeGreaterThan(0)
+      for (const [, ...counts] of rows) {
+        expect(counts.reduce((sum, count) => sum + Number(count), 0)).toBe(600)
+      }
+    })
+
     it('run shows the live view on a terminal that does not know its size', async () => {
       const command = `run ${fixture('work.mts')} 5`
       const { code, stdout } = await onTerminal(command, 'rows 0 cols 0').ended
