@@ -1,6 +1,5 @@
 // Search by meaning. Actors hold a sentence model each (Universal Sentence Encoder, WebAssembly)
-// and
-// turn what WordNet says about food into vectors; the vectors lie in shared memory once, as the
+// and turn what WordNet says about food into vectors; the vectors lie in shared memory once, as the
 // index, and search tasks read them there. A question goes to an actor, and its vector, as a ref,
 // straight on to a search task.
 import { deepStrictEqual } from 'node:assert/strict'
