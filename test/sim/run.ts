@@ -51,15 +51,20 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     program: (driver, ledger) =>
       new Program(world, driver, { draw: draw.fork(`${driver.process.name} program`), ledger }),
   })
-  const { scheduler, probes } = world
+  return resultOf(world, { seed, plan, failure })
+}
+
+/** What a run that has ended leaves behind. */
+export function resultOf<P>(
+  { scheduler, probes }: World,
+  run: Pick<RunResult<P>, 'seed' | 'plan' | 'failure'>,
+): RunResult<P> {
   return {
-    seed,
+    ...run,
     hash: scheduler.trace.hash,
     eventCount: scheduler.eventCount,
     virtualMs: scheduler.nowMs,
-    plan,
     probes,
-    failure,
     lines: scheduler.trace.lines ?? [],
   }
 }

@@ -6,7 +6,7 @@ import { Draw } from '../draw.ts'
 import { SimulationFailure } from '../failure.ts'
 import { Ledger } from '../ledger.ts'
 import { NODES_PROBES, Probes } from '../probes.ts'
-import { enclosed, type RunResult } from '../run.ts'
+import { enclosed, resultOf, type RunResult } from '../run.ts'
 import { World } from '../world.ts'
 import { setStage } from '../workload.ts'
 import { Cluster } from './cluster.ts'
@@ -34,19 +34,9 @@ export async function runNodesSeed(
   const drawn = drawNodesPlan(draw.fork('plan'))
   const plan = options.faultless === true ? withoutNodesFaults(drawn) : drawn
   const world = new World(draw, plan.node, new Probes(NODES_PROBES))
-  const { scheduler, probes } = world
-  if (options.keepsLines === true) scheduler.trace.lines = []
+  if (options.keepsLines === true) world.scheduler.trace.lines = []
   const failure = await enclosed(world, options.plant, () => live(world, draw, plan))
-  return {
-    seed,
-    hash: scheduler.trace.hash,
-    eventCount: scheduler.eventCount,
-    virtualMs: scheduler.nowMs,
-    plan,
-    probes,
-    failure,
-    lines: scheduler.trace.lines ?? [],
-  }
+  return resultOf(world, { seed, plan, failure })
 }
 
 async function live(world: World, draw: Draw, plan: NodesPlan): Promise<void> {

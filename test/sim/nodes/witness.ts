@@ -1,6 +1,7 @@
 // What happens to the rows of nodes in the GCS, seen where they are written, and judged: a dead
 // epoch never lives again, an epoch has one holder, and nobody is declared dead who must not be.
 import type { Row, Storage, WriteOutcome } from '../../../runtime/gcs/storage.ts'
+import { changedStorage } from '../../support/changed-storage.ts'
 import type { Scheduler } from '../scheduler.ts'
 import type { SimMember } from './member.ts'
 
@@ -29,15 +30,10 @@ export class Witness {
       if (outcome.won) this.#saw(outcome.row)
       return outcome
     }
-    this.storage = {
-      get: (...args) => inner.get(...args),
+    this.storage = changedStorage(inner, {
       putIf: (...args) => watched(inner.putIf(...args)),
       update: (...args) => watched(inner.update(...args)),
-      delete: (...args) => inner.delete(...args),
-      query: (...args) => inner.query(...args),
-      append: (...args) => inner.append(...args),
-      transact: (...args) => inner.transact(...args),
-    }
+    })
   }
 
   /** Whether that epoch of the node has ended. */
