@@ -8,7 +8,7 @@ import type { Field } from './row-value.ts'
 import type { Expected, Present, Row, RowKey, TableName } from './storage.ts'
 
 const EARLIER = ['p1', 'p2', 'p3'] as const
-export const TOKENS_KEPT = 1 + EARLIER.length
+const TOKENS_KEPT = 1 + EARLIER.length
 const NO_TOKEN = '-'
 
 export type Item = Record<string, AttributeValue>

@@ -8,7 +8,7 @@ import type { AppendedRow, Storage } from './storage.ts'
 import { locationKey } from './tables.ts'
 
 /** Garbage collection of what nobody took back: a day after the last word. */
-export const LOCATION_KEPT_MS = 24 * 3_600_000
+const LOCATION_KEPT_MS = 24 * 3_600_000
 
 export interface SpillPlace {
   /** File or S3 key, and the range of it. */
