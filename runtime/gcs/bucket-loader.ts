@@ -3,13 +3,14 @@ import type { Bucket } from '../common/bucket.ts'
 import { UsageError } from '../common/errors.ts'
 import type { ClientDeps } from './attempts.ts'
 import type { AwsOptions } from './aws-client-system.ts'
-import { withAwsSdk } from './aws-loader.ts'
+import { makeAtEmulator, withAwsSdk } from './aws-loader.ts'
 import { RetryBudget } from './retry-budget.ts'
 
 /**
  * @param url  `s3://bucket`, `s3://bucket/prefix`.
  * @param options  where an endpoint is given, an emulator's, the bucket is made if it is missing.
- * @throws UsageError for another address, when the AWS SDK is not installed, or AWS refuses.
+ * @throws UsageError for another address, when the AWS SDK is not installed, or AWS refuses;
+ *   GcsUnavailableError when nobody answers at the endpoint.
  */
 export async function loadBucket(
   deps: ClientDeps,
@@ -25,7 +26,7 @@ export async function loadBucket(
     'spilling to S3',
     () => import('./bucket-s3.ts'),
   )
-  if (options.endpoint !== undefined) await createBucket({ ...options, bucket })
+  await makeAtEmulator(options, `the bucket ${bucket}`, () => createBucket({ ...options, bucket }))
   const prefix = path === '' || path.endsWith('/') ? path : `${path}/`
   const budget = new RetryBudget(deps.clock.monotonicMs())
   return new S3Bucket({ ...deps, budget }, { ...options, bucket, prefix })

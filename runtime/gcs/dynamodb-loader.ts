@@ -1,10 +1,8 @@
 // The GCS on DynamoDB and S3, for composition roots.
-import { GcsUnavailableError } from '../common/errors.ts'
 import type { Hash } from '../common/random.ts'
 import type { ClientDeps } from './attempts.ts'
 import type { AwsOptions } from './aws-client-system.ts'
-import { explainAws } from './aws-failure.ts'
-import { withAwsSdk } from './aws-loader.ts'
+import { makeAtEmulator, withAwsSdk } from './aws-loader.ts'
 import type { BodyStore } from './body-store.ts'
 import { UnitTotals } from './meter.ts'
 import { RetryBudget } from './retry-budget.ts'
@@ -37,9 +35,10 @@ export async function loadDynamoGcs(
   deps: ClientDeps & { readonly hash: Hash },
   options: DynamoGcsOptions,
 ): Promise<DynamoGcs> {
-  const adapters = await loadAdapters()
-  const { DynamoStorage, S3Bucket } = adapters
-  if (options.endpoint !== undefined) await createPlaces(adapters, options, options.endpoint)
+  const { DynamoStorage, S3Bucket, createTables, createBucket } = await loadAdapters()
+  await makeAtEmulator(options, 'the tables of the cluster', () =>
+    Promise.all([createTables(options.cluster, options), createBucket(options)]),
+  )
   const client = { ...deps, budget: new RetryBudget(deps.clock.monotonicMs()) }
   const bodies = new S3Bucket(client, { ...options, prefix: GCS_PREFIX })
   const units = new UnitTotals()
@@ -55,23 +54,6 @@ export async function loadDynamoGcs(
       storage.close()
       bodies.close()
     },
-  }
-}
-
-async function createPlaces(
-  { createTables, createBucket }: Awaited<ReturnType<typeof loadAdapters>>,
-  options: DynamoGcsOptions,
-  endpoint: string,
-): Promise<void> {
-  try {
-    await Promise.all([createTables(options.cluster, options), createBucket(options)])
-  } catch (thrown) {
-    const { kind, error } = explainAws(thrown)
-    if (kind === 'FINAL') throw error
-    throw new GcsUnavailableError(
-      `the tables of the cluster cannot be made at ${endpoint} (${error.message}): is it up?`,
-      { cause: error, data: { endpoint } },
-    )
   }
 }
 

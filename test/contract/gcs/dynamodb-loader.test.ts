@@ -8,6 +8,7 @@ import type { Clock } from '../../../runtime/common/clock.ts'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
 import { systemHash } from '../../../runtime/common/random-system.ts'
+import { loadBucket } from '../../../runtime/gcs/bucket-loader.ts'
 import { loadDynamoGcs } from '../../../runtime/gcs/dynamodb-loader.ts'
 import { RETRY_TOKENS_MAX } from '../../../runtime/gcs/retry-budget.ts'
 import { nodeKey } from '../../../runtime/gcs/tables.ts'
@@ -82,6 +83,8 @@ test('where nobody answers: an error that says where', async () => {
   const opening = loadDynamoGcs({ ...ATTEMPTS, hash: systemHash }, options)
   const { message } = await caught(opening, GcsUnavailableError)
   expect(message).toContain(`cannot be made at ${endpoint}`)
+  const bucket = await caught(loadBucket(ATTEMPTS, 's3://b-1', { endpoint }), GcsUnavailableError)
+  expect(bucket.message).toContain(`the bucket b-1 cannot be made at ${endpoint}`)
 })
 
 test('without the AWS SDK: a UsageError with the command that installs it', () => {
