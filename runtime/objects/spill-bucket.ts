@@ -2,7 +2,7 @@
 // come and read by ranges, a few pieces ahead.
 // Invariants (with SL1 to SL3 of spill.ts, SK1 of spill-files.ts, BK1 of bucket.ts):
 //   SB1. At most PARTS_IN_FLIGHT parts of a file are in memory, and PIECES_AHEAD pieces of a range.
-//   SB2. Keys begin with the node and its epoch: nodes are random, so that S3 spreads them over its
+//   SB2. Keys name the node and its epoch first: nodes are random, so that S3 spreads them over its
 //        partitions, and what a dead one has left is found (sweepSpill).
 // Source: S3 "Multipart upload limits", "Optimizing performance"; faults.md F39, F66, F67.
 import {
