@@ -8,6 +8,7 @@ import {
   GetTimeoutError,
   ObjectFreedError,
   ObjectStoreFullError,
+  ObjectTooLargeError,
   OwnerDiedError,
   get,
   init,
@@ -343,6 +344,21 @@ if (scaled(10) === 10) {
         ).toBe(3)
       },
       300_000,
+    )
+
+    // Reason: a value is written into memory before it turns out too large.
+    it.skipIf(freemem() < 8 * 2 ** 30)(
+      'B20: strings of more than 2 GiB are an ObjectTooLargeError with both sizes',
+      async () => {
+        await init({ address: 'local', numCpus: 1 })
+        const halfGib = 'x'.repeat(2 ** 29 - 24) // as long as a string can be
+        const strings = Array.from({ length: 5 }, () => halfGib)
+        const { data } = await caught(put(strings), ObjectTooLargeError)
+        expect(data['maxBytes']).toBe(2 ** 31)
+        expect(data['sizeBytes']).toBeGreaterThanOrEqual(5 * halfGib.length)
+        expect(await get(await put('and the next one is stored'))).toContain('next')
+      },
+      120_000,
     )
 
     it('a put fails with ObjectStoreFullError once nothing was freed for 30 s', async () => {
