@@ -65,7 +65,7 @@ export class Progress {
 }
 
 export const PROGRESS_COLUMNS: readonly Column[] = [
-  { head: 'function' },
+  { head: 'function', gives: true },
   { head: 'done', align: 'right' },
   { head: 'running', align: 'right' },
   { head: 'waiting', align: 'right' },

@@ -109,7 +109,8 @@ function live(world: World, view: LiveView): Show {
   return async (functions) => {
     if (functions.length === 0) return
     const shown = functions.slice(0, SHOWN_MAX)
-    const table = await tableText(world.screen, PROGRESS_COLUMNS, shown.map(progressCells))
+    const cells = shown.map(progressCells)
+    const table = await tableText(world.screen, PROGRESS_COLUMNS, cells, view.columns)
     const rest = functions.length - shown.length
     view.show(rest === 0 ? table : `${table}\nand ${plural(rest, 'function')} more`)
   }

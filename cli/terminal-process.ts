@@ -38,6 +38,9 @@ async function view(name: 'stdout' | 'stderr'): Promise<LiveView> {
     if (lines.length > 0) update(lines.join('\n'))
   }
   return {
+    get columns() {
+      return process[name].columns
+    },
     show: (text) => {
       shown = text
       draw()

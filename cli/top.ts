@@ -64,7 +64,7 @@ async function watch(world: World, sample: () => Promise<Top>, intervalMs: numbe
   })
   try {
     while (!isStopped()) {
-      view.show(await topText(world, await sample()))
+      view.show(await topText(world, await sample(), view.columns))
       for (let waited = 0; waited < intervalMs && !isStopped(); waited += INTERVAL_MS_MIN) {
         await world.sleep(INTERVAL_MS_MIN)
       }
@@ -85,14 +85,15 @@ async function watch(world: World, sample: () => Promise<Top>, intervalMs: numbe
 const COLUMNS = [
   { head: 'pid', align: 'right' },
   { head: 'state' },
-  { head: 'runs' },
+  { head: 'runs', gives: true },
   { head: 'CPU %', align: 'right' },
   { head: 'memory', align: 'right' },
   { head: 'age', align: 'right' },
   { head: 'worker' },
 ] as const
 
-async function topText(world: World, { workers, store }: Top): Promise<string> {
+async function topText(world: World, top: Top, widthMax?: number): Promise<string> {
+  const { workers, store } = top
   const sorted = workers.toSorted((a, b) => numberOf(b, 'cpuPercent') - numberOf(a, 'cpuPercent'))
   const rows = sorted.map((row) => [
     String(numberOf(row, 'pid')),
@@ -104,5 +105,5 @@ async function topText(world: World, { workers, store }: Top): Promise<string> {
     textOf(row, 'workerId').slice(0, 8),
   ])
   const head = `${plural(workers.length, 'worker')}, object store ${storeText(store)}`
-  return `${head}\n${await tableText(world.screen, COLUMNS, rows)}`
+  return `${head}\n${await tableText(world.screen, COLUMNS, rows, widthMax)}`
 }

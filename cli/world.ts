@@ -38,6 +38,8 @@ export interface Screen {
 }
 
 export interface LiveView {
+  /** How many characters fit into a line of it now. */
+  readonly columns: number
   show(text: string): void
   /** Written above the view, and stays. */
   above(stream: 'stdout' | 'stderr', chunk: Uint8Array): void

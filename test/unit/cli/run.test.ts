@@ -15,16 +15,14 @@ const input = (options: Input['options'] = {}, json = false): Input => ({
 })
 
 /** A program that runs for `lastsMs` and ends ten tasks a second of a hundred. */
-function aWorld(lastsMs: number, tty = false) {
+function aWorld(lastsMs: number, tty = false, name = 'f') {
   let nowMs = 0
   let end: (code: number) => void = () => undefined
   const notes: string[] = []
   const shown: string[] = []
   const rowsNow = (): Row[] => {
     const done = Math.floor(nowMs / 100)
-    return [
-      { jobId: 'aa', kind: 'task', name: 'f', pending: 100 - done, running: 0, done, failed: 0 },
-    ]
+    return [{ jobId: 'aa', kind: 'task', name, pending: 100 - done, running: 0, done, failed: 0 }]
   }
   const client = {
     state: () => Promise.resolve({ rows: rowsNow(), dropped: 0 }),
@@ -41,6 +39,7 @@ function aWorld(lastsMs: number, tty = false) {
       paint: (_paint: string, text: string) => text,
       view: () =>
         Promise.resolve({
+          columns: 60,
           show: (text: string) => shown.push(text),
           above: () => undefined,
           done: ({ keep }: { keep: boolean }) => shown.push(`kept: ${String(keep)}`),
@@ -85,6 +84,14 @@ describe('run', () => {
     expect(shown.length).toBeLessThanOrEqual(9)
     expect(shown.at(-2)).toMatch(/^function +done.*\nf +99 +0 +0 +1 /)
     expect(shown.at(-1)).toBe('kept: true')
+  })
+
+  it('cuts names to what the terminal has room for', async () => {
+    const { world, shown } = aWorld(3_000, true, 'aVeryLongNameOfAFunction'.repeat(3))
+    await run(world, input())
+    expect(shown.at(-2)).toMatch(/\naVeryLong\w*… +99 +0 +0 +1 /)
+    const widths = shown.flatMap((text) => text.split('\n').map((line) => line.length))
+    expect(Math.max(...widths)).toBeLessThanOrEqual(60)
   })
 
   it('says nothing of a program without tasks', async () => {
