@@ -1,11 +1,12 @@
 // `virga list KIND`: rows of one kind, filtered and limited, with exact counts.
 import { didYouMean } from '../runtime/common/nearest-name.ts'
-import { bytesText, countText, durationText, plural } from './amounts.ts'
+import { bytesText, countText, durationText, plural, resourcesText } from './amounts.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
 import { tableOf } from './objects.ts'
 import { kindOf, numberOf, type RayletClient, type Row } from './raylet-client.ts'
 import { cellText, choose, cutText, type Chosen } from './rows.ts'
+import { storeOf, storeText } from './store-use.ts'
 import { tableText } from './table.ts'
 import type { Input, World } from './world.ts'
 
@@ -59,7 +60,7 @@ export async function showRows(
   if (rows.length > 0) {
     const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))]
     const columns = keys.map((head) => ({ head, ...alignOf(rows, head) }))
-    const cells = rows.map((row) => keys.map((key) => shownValue(key, row[key])))
+    const cells = rows.map((row) => keys.map((key) => shownValue(key, row)))
     screen.print(await tableText(screen, columns, cells))
   }
   const cut = cutText(chosen, noun)
@@ -70,8 +71,13 @@ function alignOf(rows: readonly Row[], key: string): { align?: 'right' } {
   return rows.every((row) => typeof row[key] === 'number') ? { align: 'right' } : {}
 }
 
-/** By the unit that the name of a column ends in. */
-function shownValue(key: string, value: unknown): string {
+/** By the name of its column: the unit it ends in, or what it is known to hold. */
+function shownValue(key: string, row: Row): string {
+  const value = row[key]
+  if (typeof value === 'object' && value !== null) {
+    if (key === 'store') return storeText(storeOf(row))
+    if (key === 'resources' || key === 'available') return resourcesText(value)
+  }
   if (typeof value !== 'number') return cellText(value)
   if (/bytes$/i.test(key)) return bytesText(value)
   // The start and end of a task are instants; all others are spans.

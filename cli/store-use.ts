@@ -15,7 +15,8 @@ interface Told {
   readonly totals?: { readonly spilledBytes?: number }
 }
 
-function storeOf(node: Row): StoreUse {
+/** What one node uses. */
+export function storeOf(node: Row): StoreUse {
   const { usedBytes = 0, sizeBytes = 0, totals = {} } = (node['store'] ?? {}) as Told
   return { usedBytes, sizeBytes, spilledBytes: totals.spilledBytes ?? 0 }
 }
