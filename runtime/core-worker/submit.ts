@@ -12,6 +12,7 @@ import { fromWire } from '../common/error-wire.ts'
 import type { VirgaError } from '../common/errors.ts'
 import type { Clock } from '../common/clock.ts'
 import { OOM_RETRIES_MAX } from '../common/limits.ts'
+import { reasonFor } from '../common/reason.ts'
 import type { ClientNotices, WorkerExit } from '../protocol/messages.ts'
 import {
   bytesOf,
@@ -132,7 +133,7 @@ export class Submitter {
     this.#queues.requeue(records)
     if (begun !== undefined) {
       if (message.error === undefined) this.crashed(begun, message.exit)
-      else this.#deps.ends.failLost(begun, fromWire(message.error))
+      else this.#deps.ends.failLost(begun, reasonFor(begun.kind.name, fromWire(message.error)))
     }
     this.#queues.pumpSoon(cls)
   }
@@ -161,9 +162,14 @@ export class Submitter {
   }
 
   classRefused(message: ClientNotices['classRefused']): void {
-    const error = fromWire(message.error)
-    for (const record of this.#deps.leases.refused(message.classId))
+    const reason = fromWire(message.error)
+    const errors = new Map<string, VirgaError>()
+    for (const record of this.#deps.leases.refused(message.classId)) {
+      const { name } = record.kind
+      const error = errors.get(name) ?? reasonFor(name, reason)
+      errors.set(name, error)
       this.#deps.ends.fail(record, error)
+    }
   }
 
   /** Cancels a pending task: at once for who waits, then at the worker. */

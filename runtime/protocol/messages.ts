@@ -319,9 +319,11 @@ export interface ClientNotices {
     gpuIds: readonly number[]
     resources: ResourceSet
   }
+  /** `error`: the reason, to which the owner adds the name of each task (reason.ts). */
   classRefused: { classId: number; error: WireError }
   reclaimLease: { leaseId: LeaseId }
-  /** `error`: what the task that ran there fails with; without it, it may be tried again. */
+  /** `error`: the reason, as in classRefused, for which the task that ran there fails; without it,
+   *  it may be tried again. */
   leaseBroken: { leaseId: LeaseId; exit: WorkerExit; error?: WireError }
   actorChanged: ActorView
   /** The store is short of room: give up what nobody uses. */

@@ -10,6 +10,7 @@ import {
 } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
 import { describeMemoryUse } from '../common/memory-use.ts'
+import { reasonFor } from '../common/reason.ts'
 import { describeRemains } from '../protocol/exit-text.ts'
 import type { ActorView, WorkerExit } from '../protocol/messages.ts'
 import { describeExit } from './exit-text.ts'
@@ -80,7 +81,7 @@ function endIncarnation(turn: Turn, actor: Actor, exit: WorkerExit): void {
   }
   const unplaceable = judge(turn.state, actor.spec.scheduling, 'actor')
   if (unplaceable !== undefined) {
-    endActor(turn, actor, unplaceable)
+    endActor(turn, actor, reasonFor(actor.spec.className, unplaceable))
     return
   }
   actor.restartsLeft -= 1

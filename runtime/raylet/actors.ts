@@ -20,6 +20,7 @@ import { toWire } from '../common/error-wire.ts'
 import { ActorAlreadyExistsError, ActorNotFoundError, type VirgaError } from '../common/errors.ts'
 import { toHex, type ActorId, type WorkerId } from '../common/ids.ts'
 import { livesElsewhere } from '../common/actor-elsewhere.ts'
+import { reasonFor } from '../common/reason.ts'
 import type { ActorInfo, ActorView } from '../protocol/messages.ts'
 import {
   actorGone,
@@ -86,9 +87,9 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
     endActor(turn, actor, actorGone(actor, KILLED))
     return
   }
-  const error = judge(state, spec.scheduling, 'actor')
-  if (error !== undefined) {
-    refuseCreation(turn, actor, error)
+  const reason = judge(state, spec.scheduling, 'actor')
+  if (reason !== undefined) {
+    refuseCreation(turn, actor, reasonFor(spec.className, reason))
   } else if (spec.name === undefined) {
     queueActor(turn, actor)
   } else {

@@ -8,6 +8,7 @@
 //   DR1. Once draining, no lease is granted, no worker started, no actor or group made.
 //   DR2. What runs is not charged: it ends, or fails as its node does.
 // Source: faults.md F06; Ray node drain (a draining node takes no leases).
+import { reasonFor } from '../common/reason.ts'
 import { actorGone, endActor, willEnd } from './actor-end.ts'
 import { endGroup } from './groups.ts'
 import { endLease, refuseClass } from './leases.ts'
@@ -23,7 +24,7 @@ export function drain(turn: Turn, event: Extract<RayletEvent, { kind: 'drain' }>
   state.draining = true
   refuseWhatWaits(turn)
   for (const lease of state.leases.values()) {
-    lease.endsWith = nodeDrains(lease.spec.name)
+    lease.endsWith = nodeDrains()
     // Its owner pushes nothing more.
     if (lease.class !== undefined) askBack(turn, lease)
   }
@@ -42,16 +43,18 @@ function refuseWhatWaits(turn: Turn): void {
   const { state } = turn
   for (const client of state.clients.values()) {
     for (const each of client.classes.values()) {
-      if (each.wanted > 0) refuseClass(turn, each, nodeDrains(each.spec.name))
+      if (each.wanted > 0) refuseClass(turn, each, nodeDrains())
     }
   }
   for (const actor of [...state.actors.values()]) {
     if (actor.phase === 'DEAD') continue
-    if (actor.lease?.worker === undefined) endActor(turn, actor, nodeDrains(actor.spec.className))
-    else willEnd(turn, actor, actorGone(actor, 'its node was shut down'))
+    if (actor.lease?.worker === undefined) {
+      endActor(turn, actor, reasonFor(actor.spec.className, nodeDrains()))
+    } else willEnd(turn, actor, actorGone(actor, 'its node was shut down'))
   }
   for (const group of [...state.groups.values()]) {
-    if (group.state === 'PENDING') endGroup(turn, group, nodeDrains(group.spec.name))
+    if (group.state !== 'PENDING') continue
+    endGroup(turn, group, reasonFor(group.spec.name, nodeDrains()))
   }
   for (const lease of [...workerlessOf(state)]) endLease(turn, lease)
 }

@@ -1,6 +1,7 @@
 // The end of a worker's process: its lease breaks, its actor restarts or dies; their owners hear.
 import { InvalidEnvError, WorkerCrashedError, type VirgaError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
+import { reasonFor } from '../common/reason.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
 import { actorWorkerExited, endActor } from './actor-end.ts'
 import { describeExit } from './exit-text.ts'
@@ -54,25 +55,27 @@ function startFailed(turn: Turn, worker: Worker, exit: WorkerExit): void {
   const count = pool.startFailures
   if (count < START_FAILURES_MAX) return
   pool.startFailures = 0
-  const error = new WorkerCrashedError(
-    `${String(count)} workers in a row ended before they were ready; the last one ` +
+  const reason = new WorkerCrashedError(
+    `cannot start: ${String(count)} workers in a row ended before they were ready; the last one ` +
       `${describeExit(exit)}${lastWords(exit)}. Look at execArgv, runtimeEnv and the modules given.`,
     { data: { exit: { ...exit, workerId: toHex(exit.workerId) } } },
   )
-  refusePool(turn, pool, error)
+  refusePool(turn, pool, reason)
 }
 
 /** All that waits for a worker of that pool hears why there will be none. */
-function refusePool(turn: Turn, pool: Pool, error: VirgaError): void {
+function refusePool(turn: Turn, pool: Pool, reason: VirgaError): void {
   for (const lease of [...pool.workerless]) {
-    if (lease.class !== undefined) refuseClass(turn, lease.class, error)
-    else if (lease.actor !== undefined) endActor(turn, lease.actor, error)
+    if (lease.class !== undefined) refuseClass(turn, lease.class, reason)
+    else if (lease.actor !== undefined) {
+      endActor(turn, lease.actor, reasonFor(lease.actor.spec.className, reason))
+    }
   }
 }
 
 function noSuchDir(path: string): InvalidEnvError {
   return new InvalidEnvError(
-    `runtimeEnv.workingDir '${path}' does not exist on this node, so no worker can start in it. ` +
+    `cannot start: runtimeEnv.workingDir '${path}' does not exist on this node, so no worker can start in it. ` +
       'Make the folder, or name one that is there.',
     { data: { name: 'workingDir', path } },
   )

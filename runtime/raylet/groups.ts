@@ -10,6 +10,7 @@
 import { ResourceLedger, type Allocation } from '../common/resource-ledger.ts'
 import { InfeasibleError, type VirgaError } from '../common/errors.ts'
 import type { JobId } from '../common/ids.ts'
+import { reasonFor } from '../common/reason.ts'
 import { NO_RESOURCES, addResources, toResources, type ResourceSet } from '../common/resources.ts'
 import { placeBundles } from '../scheduling/place-bundles.ts'
 import { endActor } from './actor-end.ts'
@@ -25,7 +26,7 @@ export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
   const { spec, request, client } = event
   const { groups } = turn.state
   if (turn.state.draining) {
-    refuse(turn, request, nodeDrains(spec.name))
+    refuse(turn, request, reasonFor(spec.name, nodeDrains()))
     return
   }
   const plan = placeBundles(spec.bundles, clusterView(turn.state), spec.strategy)
@@ -53,8 +54,9 @@ export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
 /** Answered when the group is reserved; refused when it was removed. */
 export function awaitGroup(turn: Turn, event: EventOf<'awaitGroup'>): void {
   const group = turn.state.groups.get(event.groupId)
-  if (group === undefined) refuse(turn, event.request, groupRemoved('This', event.groupId))
-  else if (group.state === 'CREATED') answer(turn, event.request, undefined)
+  if (group === undefined) {
+    refuse(turn, event.request, reasonFor('This', groupRemoved(event.groupId)))
+  } else if (group.state === 'CREATED') answer(turn, event.request, undefined)
   else group.awaiting.push(event.request)
 }
 
@@ -115,7 +117,7 @@ export function endGroup(turn: Turn, group: Group, error?: VirgaError): void {
   group.state = 'REMOVED'
   if (wasCreated) for (const bundle of group.bundles) state.ledger.release(bundle.allocation)
   group.bundles = []
-  const why = error ?? groupRemoved(name, groupId)
+  const why = error ?? reasonFor(name, groupRemoved(groupId))
   for (const request of group.awaiting.splice(0)) refuse(turn, request, why)
 }
 
@@ -123,9 +125,7 @@ function refuseClasses(turn: Turn, groupId: string): void {
   for (const client of turn.state.clients.values()) {
     for (const each of client.classes.values()) {
       if (each.wanted === 0 && each.leases.size === 0) continue
-      if (drawsFrom(each.spec.strategy, groupId)) {
-        refuseClass(turn, each, groupRemoved(each.spec.name, groupId))
-      }
+      if (drawsFrom(each.spec.strategy, groupId)) refuseClass(turn, each, groupRemoved(groupId))
     }
   }
 }
@@ -134,11 +134,11 @@ function endUsers(turn: Turn, groupId: string): void {
   const { state } = turn
   for (const actor of [...state.actors.values()]) {
     if (actor.phase === 'DEAD' || !drawsFrom(actor.spec.scheduling.strategy, groupId)) continue
-    endActor(turn, actor, groupRemoved(actor.spec.className, groupId))
+    endActor(turn, actor, reasonFor(actor.spec.className, groupRemoved(groupId)))
   }
   for (const lease of [...state.leases.values()]) {
     if (lease.bundle?.group.spec.groupId !== groupId) continue
-    lease.endsWith = groupRemoved(lease.spec.name, groupId)
+    lease.endsWith = groupRemoved(groupId)
     if (lease.worker === undefined) endLease(turn, lease)
     else kill(turn, lease.worker, 'KILLED')
   }

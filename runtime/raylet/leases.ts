@@ -38,9 +38,9 @@ export function wantLeases(
   if (schedulingClass === undefined) return
   const { spec } = schedulingClass
   const isToBeJudged = message.count > 0 && (!isKnown || mayBeJudgedAnew(turn.state, spec))
-  const error = isToBeJudged ? judge(turn.state, spec, 'task') : undefined
-  if (error !== undefined) {
-    refuseClass(turn, schedulingClass, error)
+  const reason = isToBeJudged ? judge(turn.state, spec, 'task') : undefined
+  if (reason !== undefined) {
+    refuseClass(turn, schedulingClass, reason)
     return
   }
   if (missingFor(schedulingClass) <= 0) {
@@ -90,11 +90,11 @@ export function shapeOf(spec: ClassSpec): string {
 }
 
 /** The class gets nothing, now and until it is wanted again; its owner fails what is queued. */
-export function refuseClass(turn: Turn, refused: SchedulingClass, error: VirgaError): void {
+export function refuseClass(turn: Turn, refused: SchedulingClass, reason: VirgaError): void {
   refused.wanted = 0
   dropUnneeded(turn, refused)
   forgetIfUnused(turn.state, refused)
-  const message = { classId: refused.classId, error: toWire(error) }
+  const message = { classId: refused.classId, error: toWire(reason) }
   notify(turn, refused.client, 'classRefused', message)
 }
 

@@ -38,7 +38,7 @@ export function clusterView(state: RayletState): ClusterView {
 }
 
 /**
- * Why this demand cannot be placed, now or later, or undefined when it can.
+ * The reason (reason.ts) why this demand cannot be placed, now or later; undefined when it can.
  * @param who  an actor's error for hard affinity is another one than a task's.
  */
 export function judge(
@@ -46,7 +46,7 @@ export function judge(
   spec: ClassSpec,
   who: 'task' | 'actor',
 ): VirgaError | undefined {
-  if (state.draining) return nodeDrains(spec.name)
+  if (state.draining) return nodeDrains()
   const { strategy } = spec
   if (strategy.kind === 'PLACEMENT_GROUP') return judgeInGroup(state, spec, strategy)
   const demand = { resources: spec.demand, labelSelectors: spec.labelSelectors }
@@ -58,7 +58,7 @@ export function judge(
       return undefined
     case 'INFEASIBLE':
       return new InfeasibleError(
-        `${spec.name} can never run here: ${placement.nearest}. ` +
+        `can never run here: ${placement.nearest}. ` +
           'Ask for less, or start the cluster with more.',
         { data: { requested: toResources(spec.demand), nearest: placement.nearest } },
       )
@@ -73,7 +73,7 @@ export const mayBeJudgedAnew = (state: RayletState, { strategy }: ClassSpec): bo
 
 function unschedulable(spec: ClassSpec, who: 'task' | 'actor', reason: string): VirgaError {
   const message =
-    `${spec.name} is bound to a node that cannot take it: ${reason}. ` +
+    `is bound to a node that cannot take it: ${reason}. ` +
     'Choose a living node, or give { soft: true } to run elsewhere.'
   const options = { data: { requested: toResources(spec.demand), reason } }
   return who === 'actor'
@@ -87,7 +87,7 @@ function judgeInGroup(
   strategy: { readonly groupId: string; readonly bundleIndex: number },
 ): VirgaError | undefined {
   const group = state.groups.get(strategy.groupId)
-  if (group === undefined) return groupRemoved(spec.name, strategy.groupId)
+  if (group === undefined) return groupRemoved(strategy.groupId)
   const bundles = group.spec.bundles
   const candidates: readonly (ResourceSet | undefined)[] =
     strategy.bundleIndex < 0 ? bundles : [bundles[strategy.bundleIndex]]
@@ -95,24 +95,24 @@ function judgeInGroup(
   const where =
     strategy.bundleIndex < 0 ? 'no bundle' : `bundle ${String(strategy.bundleIndex)} never`
   return new InfeasibleError(
-    `${spec.name} does not fit into its placement group: ${where} holds it. ` +
+    `does not fit into its placement group: ${where} holds it. ` +
       'Make a bundle at least as large as the demand.',
     { data: { requested: toResources(spec.demand), nearest: bundles.map(toResources) } },
   )
 }
 
-export function groupRemoved(name: string, groupId: string): PlacementGroupRemovedError {
+export function groupRemoved(groupId: string): PlacementGroupRemovedError {
   return new PlacementGroupRemovedError(
-    `${name} belongs to a placement group that was removed, or that can never be reserved (its ` +
+    'belongs to a placement group that was removed, or that can never be reserved (its ' +
       'ready() says so); make a new group and submit it again',
     { data: { groupId } },
   )
 }
 
 /** What work fails with that a draining node does not take. */
-export function nodeDrains(name: string): NodeDiedError {
+export function nodeDrains(): NodeDiedError {
   return new NodeDiedError(
-    `${name} cannot run: its node is being shut down and takes no more work. ` +
+    'cannot run: its node is being shut down and takes no more work. ' +
       'Start a cluster again and submit it there.',
     { data: { draining: true } },
   )

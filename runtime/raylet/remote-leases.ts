@@ -129,11 +129,11 @@ export function heardForClient(turn: Turn, event: EventOf<'heardForClient'>): vo
 }
 
 /** OL6. */
-function refusedBy(turn: Turn, nodeId: string, each: SchedulingClass, error: VirgaError): void {
+function refusedBy(turn: Turn, nodeId: string, each: SchedulingClass, reason: VirgaError): void {
   each.asked.delete(nodeId)
   const spec = specWithout(each.spec, nodeId)
   if (spec === undefined || judge(turn.state, spec, 'task') !== undefined) {
-    refuseClass(turn, each, error)
+    refuseClass(turn, each, reason)
     return
   }
   each.spec = spec
@@ -248,8 +248,8 @@ function refuseWhatFitsNowhere(turn: Turn): void {
     if (client.link !== undefined) continue
     for (const each of client.classes.values()) {
       if (each.wanted === 0) continue
-      const error = judge(turn.state, each.spec, 'task')
-      if (error !== undefined) refuseClass(turn, each, error)
+      const reason = judge(turn.state, each.spec, 'task')
+      if (reason !== undefined) refuseClass(turn, each, reason)
     }
   }
 }

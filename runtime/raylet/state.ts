@@ -181,7 +181,8 @@ export interface Lease {
   worker: Worker | undefined
   grantedAtMs: number
   reclaimed: boolean
-  /** What its running task fails with when its worker has ended; it is not tried again. */
+  /** The reason (reason.ts) of its running task's failure when its worker has ended; it is not
+   *  tried again. */
   endsWith: VirgaError | undefined
   /** Its tasks that wait in `get`: while there are any, its CPUs are given back. */
   readonly waits: Set<Wait>

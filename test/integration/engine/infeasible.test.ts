@@ -55,6 +55,22 @@ describe.each(['local', 'inline'])('placement on one node, address %s', (address
     await atOnce(fn.RemoteCounter.options(options).create(), InfeasibleError)
   })
 
+  it('each of several functions that ask for the same is told by its own name', async () => {
+    const tooMuch = { numCpus: 3 }
+    const [square, sleep, again] = await Promise.allSettled([
+      fn.square.options(tooMuch).run(1),
+      fn.sleep.options(tooMuch).run(1),
+      fn.square.options(tooMuch).run(2),
+    ])
+    const told = (end: PromiseSettledResult<unknown>) => 'reason' in end && String(end.reason)
+    expect(told(square)).toMatch(/^InfeasibleError: square can never run here: /)
+    expect(told(sleep)).toMatch(/^InfeasibleError: sleep can never run here: /)
+    expect(told(again)).toBe(told(square))
+    const actor = fn.RemoteCounter.options(tooMuch).create()
+    const error = await caught(actor, InfeasibleError)
+    expect(error.message).toMatch(/^Counter can never run here: /)
+  })
+
   it('what fits only alone waits, and runs', async () => {
     const wide = fn.sleep.options({ numCpus: 2 })
     expect(await get([fn.sleep.remote(100), wide.remote(1), fn.sleep.remote(2)])).toEqual([

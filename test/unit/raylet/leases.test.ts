@@ -185,7 +185,7 @@ describe('what can never be placed', () => {
       brain.want('driver1', 0, 1, { demand: units({ GPU: 1 }), name: 'train' }),
     )
     expect(effects).toEqual([
-      '→ driver1: classRefused class 0, ERR_INFEASIBLE: train can never run here: needs GPU: 1, ' +
+      '→ driver1: classRefused class 0, ERR_INFEASIBLE: can never run here: needs GPU: 1, ' +
         'this node has 0. Ask for less, or start the cluster with more.',
     ])
   })
