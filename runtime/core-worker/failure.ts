@@ -29,31 +29,37 @@ export function encodeFailure(
   thrown: unknown,
   where: Where,
 ): { readonly blob: Uint8Array; readonly handles: readonly object[] } {
+  const classes = classesOf(thrown)
+  return send(thrown, (cause) => withHandles(codec, failureOf(cause, classes, where)))
+}
+
+/** What a constructor threw, or what of it can travel. */
+export function sendableOf(codec: ValueCodec, thrown: unknown): unknown {
+  return send(thrown, (cause) => {
+    codec.encode(cause, 'error')
+    return cause
+  })
+}
+
+/** Sends what was thrown, or what stands in for it where that cannot travel. */
+function send<T>(thrown: unknown, by: (cause: unknown) => T): T {
   try {
-    return withHandles(codec, failureOf(thrown, where))
+    return by(thrown)
   } catch (refusal) {
-    return encodeStandIn(codec, thrown, refusal, where)
+    try {
+      return by(thrown instanceof Error ? portableError(thrown) : refusal)
+    } catch {
+      return by(new Error(UNREADABLE))
+    }
   }
 }
 
-function encodeStandIn(
-  codec: ValueCodec,
-  thrown: unknown,
-  refusal: unknown,
-  where: Where,
-): ReturnType<typeof encodeFailure> {
-  try {
-    const cause = thrown instanceof Error ? portableError(thrown) : refusal
-    return withHandles(codec, failureOf(cause, where))
-  } catch {
-    return withHandles(codec, failureOf(unreadable(), where))
-  }
-}
+const UNREADABLE = 'what was thrown throws itself when it is read: throw an Error of plain values'
 
-function failureOf(thrown: unknown, where: Where): Failure {
+function failureOf(thrown: unknown, classes: readonly string[], where: Where): Failure {
   return thrown instanceof VirgaError && thrown.code !== 'ERR_TASK' && systemFailures.has(thrown)
     ? { kind: 'system', error: toWire(thrown) }
-    : { kind: 'user', cause: thrown, classes: classesOf(thrown), where }
+    : { kind: 'user', cause: thrown, classes, where }
 }
 
 /** Whether it is one of `Class`: a Proxy that throws when it is asked is none. */
@@ -66,23 +72,6 @@ export function isThrown<T>(
   } catch {
     return false
   }
-}
-
-const unreadable = (): Error =>
-  new Error('what was thrown throws itself when it is read: throw an Error of plain values')
-
-/** What a constructor threw, or what of it can travel. */
-export function sendableOf(codec: ValueCodec, thrown: unknown): unknown {
-  for (const make of [() => thrown, () => portableError(thrown)]) {
-    try {
-      const value = make()
-      codec.encode(value, 'error')
-      return value
-    } catch {
-      continue // by the next, simpler one
-    }
-  }
-  return unreadable()
 }
 
 /** What a reply says; a failure that cannot be decoded here is a failure too. */
@@ -151,15 +140,20 @@ function withHandles(
   return { blob: encoded.toBytes(), handles: encoded.handles }
 }
 
+/** What throws when it is read has no further names. */
 function classesOf(thrown: unknown): readonly string[] {
   const names: string[] = []
-  let proto: unknown =
-    typeof thrown === 'object' && thrown !== null ? Object.getPrototypeOf(thrown) : null
-  while (typeof proto === 'object' && proto !== null && names.length < 16) {
-    const made = (proto as { constructor?: unknown }).constructor
-    if (typeof made === 'function') names.push(made.name)
-    proto = Object.getPrototypeOf(proto)
+  try {
+    let proto: unknown =
+      typeof thrown === 'object' && thrown !== null ? Object.getPrototypeOf(thrown) : null
+    while (typeof proto === 'object' && proto !== null && names.length < 16) {
+      const made = (proto as { constructor?: unknown }).constructor
+      if (typeof made === 'function') names.push(made.name)
+      proto = Object.getPrototypeOf(proto)
+    }
+    if (thrown instanceof Error && !names.includes(thrown.name)) names.push(thrown.name)
+  } catch {
+    return names
   }
-  if (thrown instanceof Error && !names.includes(thrown.name)) names.push(thrown.name)
   return names
 }
