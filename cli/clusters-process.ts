@@ -222,8 +222,11 @@ function holdStart(): Promise<() => void> {
 
 async function ended(node: SessionNode, graceMs: number): Promise<boolean> {
   if (await goneWithin(node, graceMs)) return true
-  process.kill(node.pid, 'SIGKILL')
-  await goneWithin(node, KILLED_WAIT_MS)
+  // It may have died and left its folder; its pid may be another's by now.
+  if (isAlive(node)) {
+    process.kill(node.pid, 'SIGKILL')
+    await goneWithin(node, KILLED_WAIT_MS)
+  }
   sweepSessions()
   return false
 }
