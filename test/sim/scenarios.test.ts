@@ -1,6 +1,5 @@
-// Seeds that once failed, each with the story of what it found. They are run for what they found
-// then; what a seed does changes with the programs and faults that the simulation draws, so the
-// scenarios that must stay are those below, made of programs of their own.
+// What seeds that once failed have found, as programs of their own: what a seed does changes with
+// the programs and faults that the simulation draws, so what must stay is told here, step by step.
 import { describe, expect, test } from 'vitest'
 import { cancel, get } from '../../sdk/index.ts'
 import { actorEntryOf } from '../../runtime/core-worker/actor-handle.ts'

@@ -2,6 +2,8 @@
 // trace twice, and together they hit every fault.
 import { describe, expect, test } from 'vitest'
 import { scaled } from '../support/scale.ts'
+import { expectEndedWell } from './ended-well.ts'
+import { SimulationFailure } from './failure.ts'
 import { Probes, SEEDS_THAT_HIT_EVERY_PROBE } from './probes.ts'
 import { runSeed, runTwice } from './run.ts'
 
@@ -18,8 +20,7 @@ describe('simulation', () => {
         (count >= SEED_COUNT && probes.neverHit().length === 0)
       for (let seed = 1; !isEnough(seed - 1); seed += 1) {
         const result = await runTwice(seed)
-        const verdict = `seed ${String(seed)}: ${result.failure?.message ?? 'ok'}`
-        expect(verdict).toBe(`seed ${String(seed)}: ok`)
+        expectEndedWell(result)
         probes.add(result.probes)
       }
       expect(probes.neverHit()).toEqual([])
@@ -29,8 +30,14 @@ describe('simulation', () => {
 
   test('without faults the same programs end as well', async () => {
     for (let seed = 1; seed <= scaled(50, 10); seed += 1) {
-      const { failure } = await runSeed(seed, { faultless: true })
-      expect(`seed ${String(seed)}: ${failure?.message ?? 'ok'}`).toBe(`seed ${String(seed)}: ok`)
+      expectEndedWell(await runSeed(seed, { faultless: true }), '--faultless')
     }
   }, 60_000)
+
+  test('a seed that fails tells the command that plays it again', async () => {
+    const failing = { ...(await runSeed(7)), failure: new SimulationFailure('it broke', 5) }
+    expect(() => {
+      expectEndedWell(failing, '--nodes')
+    }).toThrow('seed 7: at 5.000 ms: it broke\nSee it again: npm run sim -- --nodes --seed 7')
+  })
 })

@@ -2,6 +2,7 @@
 // every fault.
 import { describe, expect, test } from 'vitest'
 import { scaled } from '../../support/scale.ts'
+import { expectEndedWell } from '../ended-well.ts'
 import { NODES_PROBES, Probes, SEEDS_THAT_HIT_EVERY_PROBE } from '../probes.ts'
 import { twice } from '../run.ts'
 import { runNodesSeed } from './run.ts'
@@ -18,8 +19,7 @@ describe('simulation of several nodes', () => {
       const probes = new Probes(NODES_PROBES)
       for (let seed = 1; seed <= SEED_COUNT; seed += 1) {
         const result = await twice(() => runNodesSeed(seed))
-        const verdict = `seed ${String(seed)}: ${result.failure?.message ?? 'ok'}`
-        expect(verdict).toBe(`seed ${String(seed)}: ok`)
+        expectEndedWell(result, '--nodes')
         probes.add(result.probes)
       }
       if (SEED_COUNT >= FULL) expect(probes.neverHit()).toEqual([])
@@ -28,8 +28,8 @@ describe('simulation of several nodes', () => {
 
   test('without faults all nodes serve to the end', { timeout: 120_000 }, async () => {
     for (let seed = 1; seed <= scaled(20, 2); seed += 1) {
-      const { failure } = await runNodesSeed(seed, { faultless: true })
-      expect(`seed ${String(seed)}: ${failure?.message ?? 'ok'}`).toBe(`seed ${String(seed)}: ok`)
+      const result = await runNodesSeed(seed, { faultless: true })
+      expectEndedWell(result, '--nodes', '--faultless')
     }
   })
 })
