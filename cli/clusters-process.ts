@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseInitOptions } from '../runtime/common/call-options.ts'
 import { UsageError } from '../runtime/common/errors.ts'
-import type { NodeCredentials } from '../runtime/common/node-credentials.ts'
+import type { NewNodes, NodeCredentials } from '../runtime/common/node-credentials.ts'
 import type { Random } from '../runtime/common/random.ts'
 import {
   findCurrent,
@@ -28,7 +28,7 @@ const KILLED_WAIT_MS = 2_000
 export interface ClustersDeps {
   dial(address: string): Promise<RayletClient>
   /** Credentials for the nodes of a new cluster. */
-  enrol(count: number): Promise<NodeCredentials[]>
+  enrol(nodes: NewNodes): Promise<NodeCredentials[]>
   /**
    * Makes the tables of a new cluster.
    * @throws UsageError when the AWS SDK is not installed.
@@ -141,7 +141,7 @@ interface StartedNode extends StartedCluster {
 /** The first node makes the cluster; the others join it. All or none: who started is ended again. */
 async function startNodes(
   spec: ReturnType<typeof parseInitOptions>,
-  { port, nodes, endpointUrl }: Pick<StartOptions, 'port' | 'nodes' | 'endpointUrl'>,
+  { port, nodes, host, endpointUrl }: Pick<StartOptions, 'port' | 'nodes' | 'host' | 'endpointUrl'>,
   deps: ClustersDeps,
 ): Promise<StartedCluster> {
   const startOne = async (place: Omit<RayletPlace, 'owned'>): Promise<StartedNode> => {
@@ -164,7 +164,7 @@ async function startNodes(
     }
   }
   if (nodes === 1 && endpointUrl === undefined) return startOne({ port })
-  const [own, ...joining] = await deps.enrol(nodes)
+  const [own, ...joining] = await deps.enrol({ count: nodes, host })
   if (own === undefined) throw new Error('a cluster has one node at least')
   if (endpointUrl !== undefined) await deps.makeTables(own.cluster, endpointUrl)
   const place = { credentials: own, gcs: endpointUrl ?? 'HERE', nodesHere: nodes }

@@ -62,6 +62,11 @@ const startOptions: readonly OptionSpec[] = [
     initial: 1,
   },
   {
+    flags: '--host <address>',
+    summary: 'address of this machine at which its nodes reach each other',
+    initial: '127.0.0.1',
+  },
+  {
     flags: '--gcs <where>',
     summary: 'where the state of the cluster lies: memory (of the first node), or dynamodb',
   },

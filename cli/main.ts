@@ -3,7 +3,7 @@
 // the command asks, because every command starts here and most need little.
 import { createRequire } from 'node:module'
 import { systemClock } from '../runtime/common/clock-system.ts'
-import type { NodeCredentials } from '../runtime/common/node-credentials.ts'
+import type { NewNodes, NodeCredentials } from '../runtime/common/node-credentials.ts'
 import { runCommandLine } from './program.ts'
 import { endQuietlyWithoutReader, terminal } from './terminal-process.ts'
 import type { RayletClient } from './raylet-client.ts'
@@ -19,9 +19,9 @@ const world: World = {
       import('./clusters-process.ts'),
       import('../runtime/common/random-system.ts'),
     ])
-    const enrol = async (count: number): Promise<NodeCredentials[]> => {
+    const enrol = async (nodes: NewNodes): Promise<NodeCredentials[]> => {
       const { newClusterNodes } = await import('../runtime/protocol/enrol-system.ts')
-      return newClusterNodes(count, systemClock.nowMs(), random)
+      return newClusterNodes(nodes, systemClock.nowMs(), random)
     }
     return clustersOf({ dial: connect, enrol, makeTables, random })
   },

@@ -20,6 +20,7 @@ export async function run(world: World, input: Input): Promise<number> {
     objectStoreMemoryBytes: options['objectStoreMemoryBytes'] as number | undefined,
     port: portOf(options['port']),
     nodes: nodesOf(options['nodes']),
+    host: hostOf(options['host']),
     endpointUrl: endpointOf(options),
   })
   tell(world, input, started)
@@ -59,6 +60,13 @@ function nodesOf(value: unknown): number {
   const nodes = Number(value)
   if (Number.isInteger(nodes) && nodes >= 1 && nodes <= NODES_MAX) return nodes
   throw new UsageError(`--nodes must be a whole number from 1 to ${NODES_MAX}, got ${nodes}`)
+}
+
+/** Written as HOST:PORT/NODE/EPOCH, so none of the marks may be in it. */
+function hostOf(value: unknown): string {
+  const host = String(value)
+  if (/^[\w.-]+$/.test(host)) return host
+  throw new UsageError(`--host must be an IPv4 address or a name of this machine, got '${host}'`)
 }
 
 function portOf(value: unknown): number {

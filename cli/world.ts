@@ -78,6 +78,8 @@ export interface StartOptions {
   readonly port: number
   /** How many, all on this machine. */
   readonly nodes: number
+  /** The address of this machine at which nodes reach each other. */
+  readonly host: string
   /** Of the DynamoDB that holds the GCS; undefined: the first node holds it in its memory. */
   readonly endpointUrl: string | undefined
 }

@@ -1,4 +1,5 @@
-// What makes a raylet a node of a cluster of several: who it is, and the proof of it. Lies in its
+// What makes a raylet a node of a cluster of several: who it is, the proof
+// of it, and where it is reached. Lies in its
 // session folder, where only the owner of the cluster may read (session-file.ts).
 
 export interface NodeCredentials {
@@ -7,8 +8,17 @@ export interface NodeCredentials {
   /** Hex. */
   readonly nodeId: string
   readonly epoch: number
+  /** At which its processes listen for those of other nodes: an address of its machine. */
+  readonly host: string
   /** In PEM: of the cluster's authority, of this node, and its key. */
   readonly authority: string
   readonly certificate: string
   readonly privateKey: string
+}
+
+/** Those of a new cluster. */
+export interface NewNodes {
+  readonly count: number
+  /** The address of this machine at which others reach them. */
+  readonly host: string
 }

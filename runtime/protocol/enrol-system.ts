@@ -1,6 +1,6 @@
 // The nodes of a new cluster on one machine: an authority that signs their certificates and is
 // forgotten at once, so that nobody can become a node of it later.
-import type { NodeCredentials } from '../common/node-credentials.ts'
+import type { NewNodes, NodeCredentials } from '../common/node-credentials.ts'
 import type { Random } from '../common/random.ts'
 import { issueCertificate, newAuthority, newNodeKey } from './certificates-system.ts'
 
@@ -10,8 +10,12 @@ const VALID_MS = 3_650 * DAY_MS
 const CLUSTER_ID_BYTES = 6
 const NODE_ID_BYTES = 14
 
-/** @param nowMs  since 1970. @returns `count` nodes, each in the first epoch of its life. */
-export function newClusterNodes(count: number, nowMs: number, random: Random): NodeCredentials[] {
+/** @param nowMs  since 1970. @returns the nodes, each in the first epoch of its life. */
+export function newClusterNodes(
+  { count, host }: NewNodes,
+  nowMs: number,
+  random: Random,
+): NodeCredentials[] {
   const hex = (length: number): string => Buffer.from(random.bytes(length)).toString('hex')
   const cluster = `local-${hex(CLUSTER_ID_BYTES)}`
   // A clock that was set back meanwhile does not end the cluster.
@@ -21,6 +25,6 @@ export function newClusterNodes(count: number, nowMs: number, random: Random): N
     const { publicKey, privateKey } = newNodeKey()
     const identity = { cluster, nodeId: hex(NODE_ID_BYTES), epoch: 1 }
     const certificate = issueCertificate(authority, identity, { publicKey, validity })
-    return { ...identity, authority: authority.certificate, certificate, privateKey }
+    return { ...identity, host, authority: authority.certificate, certificate, privateKey }
   })
 }

@@ -11,7 +11,7 @@ export function processTransport(
   credentials: NodeCredentials,
   refused: (error: Error) => void,
 ): Transport {
-  const { cluster, nodeId, epoch } = credentials
+  const { cluster, nodeId, epoch, host } = credentials
   const remote = tcpTransport({
     credentials,
     lane: 'control',
@@ -23,5 +23,5 @@ export function processTransport(
     },
     refused,
   })
-  return nodeTransport({ local, remote, listenAt: '127.0.0.1:0', nodeId })
+  return nodeTransport({ local, remote, listenAt: `${host}:0`, nodeId })
 }

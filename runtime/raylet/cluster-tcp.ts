@@ -33,15 +33,12 @@ export interface ClusterTcpOptions {
   readonly gcs: string | Storage
 }
 
-/** Whoever is on another machine cannot reach it: the nodes of this cluster share one. */
-const LISTEN_AT = '127.0.0.1:0'
-
 export function openCluster(
   deps: ClusterTcpDeps,
   { credentials, gcs }: ClusterTcpOptions,
 ): { readonly cluster: ClusterPorts; readonly storage: Storage } {
   const { log } = deps
-  const { cluster: name, nodeId, epoch } = credentials
+  const { cluster: name, nodeId, epoch, host } = credentials
   const fence = new EpochFence()
   const transport = tcpTransport({
     credentials,
@@ -55,7 +52,7 @@ export function openCluster(
       log.warn('a peer was not let in', { error: error.message })
     },
   })
-  const ports = { transport, listenAt: LISTEN_AT, fence }
+  const ports = { transport, listenAt: `${host}:0`, fence }
   if (typeof gcs !== 'string') return { cluster: { ...ports, host: undefined }, storage: gcs }
   if (gcs !== 'HERE') {
     const connect = (): Promise<StorageLink> => dialGcs(deps, transport, gcs)

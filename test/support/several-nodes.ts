@@ -1,0 +1,206 @@
+// A cluster whose nodes a test starts one by one, each on a host of its own (namespaces.ts) where
+// that can be had, else all on this machine's loopback: to be killed, cut off and replaced.
+// Programs and the GCS are reached as in a cluster of `virga start`.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { NodeCredentials } from '../../runtime/common/node-credentials.ts'
+import { systemRandom } from '../../runtime/common/random-system.ts'
+import { isAlive, writeCredentials } from '../../runtime/common/session-file.ts'
+import type { SessionNode } from '../../runtime/common/session-node.ts'
+import { newClusterNodes } from '../../runtime/protocol/enrol-system.ts'
+import type { StateRow as Row } from '../../runtime/protocol/messages.ts'
+import type { Namespaces } from './namespaces.ts'
+import { dialRaylet, type RayletClient } from './raylet-client.ts'
+import { until } from './waiting.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const LOOPBACK = '127.0.0.1'
+/** Lives that a cluster's nodes can have altogether: each needs a certificate of its own. */
+const LIVES_MAX = 64
+
+export interface SeveralNodesOptions {
+  readonly hosts: number
+  readonly numCpus: number
+  /** Undefined: all nodes share this machine's network. */
+  readonly network: Namespaces | undefined
+  /** Of DynamoDB and S3; undefined: the first node holds the GCS. */
+  readonly endpoint?: string
+  readonly objectStoreMemoryBytes?: number
+}
+
+export interface ProgramEnd {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Program {
+  readonly child: ChildProcess
+  /** What it has printed by now. */
+  readonly output: { stdout: string; stderr: string }
+  readonly ended: Promise<ProgramEnd>
+}
+
+/** One life of a node. */
+export interface Node extends SessionNode {
+  readonly host: number
+  readonly child: ChildProcess
+}
+
+export class SeveralNodes {
+  readonly #options: SeveralNodesOptions
+  readonly #identities: NodeCredentials[]
+  /** Of sessions. Sockets lie below it, so it must be short. */
+  readonly runtimeDir = mkdtempSync(join(tmpdir(), 'vn-'))
+  readonly #nodes: Node[] = []
+  readonly #clients = new Map<string, RayletClient>()
+  #lives = 0
+
+  constructor(options: SeveralNodesOptions) {
+    this.#options = options
+    const host = LOOPBACK
+    this.#identities = newClusterNodes({ count: LIVES_MAX, host }, Date.now(), systemRandom)
+  }
+
+  /** A node on each host. */
+  static async start(options: SeveralNodesOptions): Promise<SeveralNodes> {
+    const cluster = new SeveralNodes(options)
+    try {
+      await cluster.add(0)
+      const others = Array.from({ length: options.hosts - 1 }, (_, index) => index + 1)
+      await Promise.all(others.map((host) => cluster.add(host)))
+      return cluster
+    } catch (error) {
+      await cluster.remove()
+      throw error
+    }
+  }
+
+  /** Those that were started and live, by their hosts. */
+  get nodes(): readonly Node[] {
+    return this.#nodes.filter(isAlive).toSorted((a, b) => a.host - b.host)
+  }
+
+  /** @throws when none lives there. */
+  on(host: number): Node {
+    const found = this.nodes.find((node) => node.host === host)
+    if (found === undefined) throw new Error(`no node lives on host ${host}`)
+    return found
+  }
+
+  /** Starts a node there, under a new identity; resolves when it is a member. */
+  async add(host: number): Promise<Node> {
+    const { network, numCpus, endpoint, hosts, objectStoreMemoryBytes } = this.#options
+    const identity = this.#identities[this.#lives]
+    if (identity === undefined) throw new Error(`a cluster has ${LIVES_MAX} lives of nodes at most`)
+    const isFirst = this.#lives === 0
+    this.#lives += 1
+    const name = `session-${String(process.pid)}-${String(this.#lives)}`
+    const sessionDir = join(this.runtimeDir, 'virga', name)
+    mkdirSync(join(sessionDir, 'logs'), { recursive: true, mode: 0o700 })
+    writeCredentials(sessionDir, { ...identity, host: network?.addresses[host] ?? LOOPBACK })
+    const options = {
+      sessionDir,
+      resources: { numCpus },
+      labels: { host: String(host) },
+      objectStoreMemoryBytes,
+      objectStore: 'shm',
+      owned: false,
+      gcs: endpoint ?? (isFirst ? 'HERE' : this.#nodes[0]?.nodeAddress),
+      nodesHere: hosts,
+    }
+    const child = this.#spawn(host, [join(ROOT, 'dist/raylet-main.js')], {
+      VIRGA_RAYLET_OPTIONS: JSON.stringify(options),
+    })
+    child.stderr?.pipe(createWriteStream(join(sessionDir, 'logs/raylet.err')))
+    const node = { host, child, ...(await saidReady(child, sessionDir)) }
+    this.#nodes.push(node)
+    return node
+  }
+
+  /** Runs a program of the user on that host. Its driver's home is the host's node. */
+  program(host: number, file: string, args: readonly string[] = []): Program {
+    const address = { VIRGA_ADDRESS: `unix:${this.on(host).address}` }
+    const child = this.#spawn(host, [file, ...args], address)
+    const output = { stdout: '', stderr: '' }
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
+    const ended = once(child, 'close').then(([code, signal]) => ({
+      code: code as number | null,
+      signal: signal as NodeJS.Signals | null,
+      ...output,
+    }))
+    return { child, output, ended }
+  }
+
+  /** What `virga list KIND` shows, as the node of that host tells it. */
+  async rows(kind: string, host = this.nodes[0]?.host ?? 0): Promise<readonly Row[]> {
+    const { address } = this.on(host)
+    const client = this.#clients.get(address) ?? (await dialRaylet(address))
+    this.#clients.set(address, client)
+    return await client.rows(kind)
+  }
+
+  /** Nodes that the GCS has declared dead, as that host hears of it. */
+  async dead(host?: number): Promise<readonly Row[]> {
+    return (await this.rows('nodes', host)).filter((row) => row['alive'] === false)
+  }
+
+  /** Kills the raylet of that host; its workers end with it. */
+  async kill(host: number): Promise<void> {
+    const { child } = this.on(host)
+    child.kill('SIGKILL')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  }
+
+  /** Waits until every living node sees that many living ones. */
+  async settled(count = this.nodes.length): Promise<void> {
+    await until(async () => {
+      const seen = await Promise.all(this.nodes.map(({ host }) => this.rows('nodes', host)))
+      return seen.every((rows) => rows.filter((row) => row['alive'] === true).length === count)
+    })
+  }
+
+  /** What is leased, by all living nodes; `[]` when every resource is free. */
+  async leased(host?: number): Promise<readonly Row[]> {
+    return (await this.rows('resources', host)).filter((row) => row['free'] !== row['total'])
+  }
+
+  /** Names of session folders that are still there. */
+  left(): string[] {
+    return readdirSync(join(this.runtimeDir, 'virga')).filter((name) => name.startsWith('session-'))
+  }
+
+  /** Ends all that lives, without asking, and removes what it left. */
+  async remove(): Promise<void> {
+    for (const client of this.#clients.values()) client.close()
+    await Promise.all(this.nodes.map(({ host }) => this.kill(host)))
+    rmSync(this.runtimeDir, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  #spawn(host: number, args: readonly string[], more: NodeJS.ProcessEnv): ChildProcess {
+    const { VITEST: _vitest, VIRGA_ADDRESS: _address, FORCE_COLOR: _color, ...env } = process.env
+    const command = [process.execPath, ...args]
+    const [file = '', ...rest] = this.#options.network?.commandOn(host, command) ?? command
+    return spawn(file, rest, {
+      env: { ...env, XDG_RUNTIME_DIR: this.runtimeDir, NO_COLOR: '1', ...more },
+      cwd: this.runtimeDir,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+  }
+}
+
+async function saidReady(child: ChildProcess, sessionDir: string): Promise<SessionNode> {
+  const { stdout } = child
+  if (stdout === null) throw new Error('a node has an output')
+  for await (const line of createInterface({ input: stdout })) {
+    stdout.resume()
+    return JSON.parse(line) as SessionNode
+  }
+  throw new Error(`the node did not start: see ${join(sessionDir, 'logs/raylet.err')}`)
+}
