@@ -26,8 +26,16 @@ export interface ExampleEnd {
 export class ExampleProcess implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'virga-example-'))
 
-  /** @param path  from the root of the project. */
-  async run(path: string, timeoutMs: number): Promise<ExampleEnd> {
+  /**
+   * @param path  from the root of the project.
+   * @param options.runtimeDir  of a cluster that it is to find. Default: it starts one.
+   * @param options.scale  its size. Default: that of the tests.
+   */
+  async run(
+    path: string,
+    timeoutMs: number,
+    { runtimeDir, scale = SCALE }: { readonly runtimeDir?: string; readonly scale?: string } = {},
+  ): Promise<ExampleEnd> {
     const folders = {
       XDG_RUNTIME_DIR: join(this.#folder, 'run'),
       TMPDIR: join(this.#folder, 'tmp'),
@@ -39,7 +47,8 @@ export class ExampleProcess implements Disposable {
       env: {
         ...env,
         ...folders,
-        VIRGA_TEST_SCALE: SCALE,
+        ...(runtimeDir === undefined ? {} : { XDG_RUNTIME_DIR: runtimeDir }),
+        VIRGA_TEST_SCALE: scale,
         [MARK]: this.#folder,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
