@@ -12,6 +12,7 @@ import type { PeerNotices } from '../protocol/peer-messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { makeActorHandle, type ActorTarget } from './actor-handle.ts'
 import { Actors } from './actors.ts'
+import { Adoption } from './adoption.ts'
 import { Blocking } from './blocking.ts'
 import { Collector } from './collector.ts'
 import type { ContextStorage } from './context.ts'
@@ -22,14 +23,23 @@ import { Handoffs } from './handoffs.ts'
 import { Leases } from './leases.ts'
 import { Limiters } from './limiters.ts'
 import type { ObjectEntry } from './object-entry.ts'
+import type { LineageStream } from './lineage-stream.ts'
 import { entryIn, refOf, type ObjectRef } from './object-ref.ts'
-import { makeEnds, makeGetter, makeReceiver, makeRootScope, makeSubmitter } from './parts.ts'
+import {
+  makeEnds,
+  makeGetter,
+  makeLineage,
+  makeReceiver,
+  makeReferences,
+  makeRootScope,
+  makeSubmitter,
+} from './parts.ts'
 import { Peers, type Peer } from './peers.ts'
 import type { RayletLink } from './raylet-link.ts'
 import { peerHandlers } from './peer-handlers.ts'
 import { ActorRegistry } from './actor-registry.ts'
 import { storeLink } from './store-link.ts'
-import { actorIdOfObject, References } from './references.ts'
+import type { References } from './references.ts'
 import type { ReplyReceiver } from './reply-receiver.ts'
 import type { ReplyWriter } from './reply-writer.ts'
 import type { Scope } from './scope.ts'
@@ -94,6 +104,9 @@ export class CoreWorker {
   readonly getter: Getter
   readonly rootScope: Scope
   execution: Execution | undefined
+  /** Both absent where the cluster is one node. */
+  readonly lineage: LineageStream | undefined
+  readonly adoption: Adoption | undefined
   readonly limiters: Limiters
   readonly registry = new ActorRegistry(this)
   readonly values = new Values(this)
@@ -111,19 +124,11 @@ export class CoreWorker {
     const { clock, finalization, raylet } = deps
     this.codec = deps.valueCodec(this)
     const dial = (address: string): Peer => this.peers.dial(address)
-    this.references = new References({
-      finalization,
-      dial,
-      ownAddress: options.address,
-      jobId: this.jobId,
-      storeFree: this.storeFree,
-      actorGone: (objectId) => {
-        this.registry.gone(actorIdOfObject(objectId))
-      },
-      actorForgotten: (objectId) => {
-        this.actors.forget(actorIdOfObject(objectId))
-      },
-    })
+    if (options.welcome.keepsLineage === true) {
+      this.lineage = makeLineage(this)
+      this.adoption = new Adoption(this)
+    }
+    this.references = makeReferences(this)
     this.collector = new Collector(clock, finalization)
     this.handoffs = new Handoffs(this.references)
     this.peers = new Peers(
@@ -161,6 +166,7 @@ export class CoreWorker {
     this.submitter = makeSubmitter(this)
     this.receiver = makeReceiver(this)
     raylet.onClosed = (error) => {
+      this.lineage?.stop()
       this.ends.failAll(error)
       this.blocking.failAll(error)
       this.actors.failAll(error)
@@ -223,6 +229,7 @@ export class CoreWorker {
   async close(): Promise<void> {
     this.#hasLeft = true
     this.tally.flush()
+    this.lineage?.stop()
     this.peers.closeAll()
     this.deps.raylet.close()
     await this.options.closeListener()

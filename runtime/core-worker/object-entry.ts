@@ -84,7 +84,9 @@ export class ObjectEntry {
 /** What is counted once an object is known outside this process: see references.ts. */
 export interface Sharing {
   /** Where its owner listens; undefined = this process owns it. */
-  readonly ownerAddress: string | undefined
+  ownerAddress: string | undefined
+  /** What its ref brought along for the time when that owner is gone: ref-lineage.ts. */
+  readonly lineage: Uint8Array | undefined
   /** Registrations by other processes. */
   borrowerCount: number
   /** Entries of the refs and handles inside the value, held as long as the value is. */

@@ -1,11 +1,15 @@
 // How those parts of a core-worker are made that lean on several others: each is given what it may
 // do with them, and no more. They call each other only once all are there.
-import { TASK_ID_BYTES, driverTaskId, type TaskId } from '../common/ids.ts'
+import { TASK_ID_BYTES, driverTaskId, toHex, type TaskId } from '../common/ids.ts'
 import { ArgumentEncoder } from './arguments.ts'
 import { withCallSite } from './call-site.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { Getter } from './get.ts'
+import { LineageStream } from './lineage-stream.ts'
+import type { ObjectEntry } from './object-entry.ts'
+import { objectSpec } from './object-spec.ts'
 import { entryIn } from './object-ref.ts'
+import { References, actorIdOfObject } from './references.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import { Scope } from './scope.ts'
 import { Submitter } from './submit.ts'
@@ -23,6 +27,37 @@ export function makeEnds(worker: CoreWorker): TaskEnds {
     },
     onPending: (some) => {
       deps.raylet.hold(some ? 1 : -1)
+    },
+  })
+}
+
+export function makeLineage(worker: CoreWorker): LineageStream {
+  const { clock, raylet } = worker.deps
+  const { nodeId, epoch } = worker.options.welcome
+  const deps = {
+    clock,
+    raylet,
+    specOf: (entry: ObjectEntry) => objectSpec(worker, entry),
+    idOf: (entry: ObjectEntry) => worker.references.idOf(entry),
+    keepUntil: (settled: Promise<void>) => {
+      worker.references.keepUntil(settled)
+    },
+  }
+  const owner = toHex(worker.options.workerId)
+  return new LineageStream(deps, { nodeId: toHex(nodeId), epoch, owner })
+}
+
+export function makeReferences(worker: CoreWorker): References {
+  const { deps, options, jobId, lineage, storeFree } = worker
+  return new References({
+    ...{ finalization: deps.finalization, jobId, lineage, storeFree },
+    ownAddress: options.address,
+    dial: (address) => worker.peers.dial(address),
+    actorGone: (objectId) => {
+      worker.registry.gone(actorIdOfObject(objectId))
+    },
+    actorForgotten: (objectId) => {
+      worker.actors.forget(actorIdOfObject(objectId))
     },
   })
 }

@@ -28,6 +28,11 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
       if (type === 'getObject') {
         return worker.values.describe(objectId, (make) => answers.answer(peer, make))
       }
+      if (type === 'adoptObject') {
+        const { lineage } = message as PeerCalls['adoptObject'][0]
+        worker.adoption?.take(objectId, lineage)
+        worker.references.lend(peer, objectId)
+      }
       if (type === 'borrow') worker.references.lend(peer, objectId)
       return undefined
     },

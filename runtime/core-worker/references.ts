@@ -21,6 +21,7 @@ import {
 } from '../common/ids.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
+import type { LineageStream } from './lineage-stream.ts'
 import { FAILED, ObjectEntry, STORED, type Sharing } from './object-entry.ts'
 import type { RefHooks } from './object-ref.ts'
 import type { Peer } from './peers.ts'
@@ -36,6 +37,8 @@ export interface ReferencesDeps {
   actorForgotten(objectId: ObjectId): void
   readonly ownAddress: string
   readonly jobId: JobId
+  /** Absent: nobody could go on with what a dead process owned. */
+  readonly lineage?: Pick<LineageStream, 'carry' | 'gone'> | undefined
 }
 
 export class References implements RefHooks {
@@ -93,27 +96,66 @@ export class References implements RefHooks {
     return this.#lent.get(id) ?? this.#tracked.get(id)?.deref()
   }
 
-  /** The bytes that stand for a ref inside a value: id, owner's address. */
+  /** The bytes that stand for a ref inside a value: ref-lineage.ts. */
   encode(entry: ObjectEntry): Uint8Array {
     const sharing = this.share(entry)
     const writer = new ByteWriter()
     writer.string(this.idOf(entry))
     writer.string(sharing.ownerAddress ?? this.#deps.ownAddress)
+    const lineage = sharing.lineage ?? this.#deps.lineage?.carry(entry)
+    if (lineage !== undefined) writer.bytes(lineage)
     return writer.take()
   }
 
   /** A ref that arrived: its entry here, registered with its owner if it is new. */
   decode(bytes: Uint8Array): ObjectEntry {
     const reader = new ByteReader(bytes)
-    return this.borrowed(reader.string() as ObjectId, reader.string())
+    const id = reader.string() as ObjectId
+    const ownerAddress = reader.string()
+    const lineage =
+      reader.remaining === 0 ? undefined : Uint8Array.from(reader.view(reader.remaining))
+    return this.borrowed(id, ownerAddress, lineage)
   }
 
   /** The entry of an object owned at `ownerAddress`. */
-  borrowed(id: ObjectId, ownerAddress: string): ObjectEntry {
+  borrowed(id: ObjectId, ownerAddress: string, lineage?: Uint8Array): ObjectEntry {
     const known = this.find(id)
     if (known !== undefined) return known
     if (ownerAddress === this.#deps.ownAddress) return lost(id)
-    return this.#borrow(id, ownerAddress)
+    return this.#borrow(id, ownerAddress, lineage)
+  }
+
+  /** An object of a dead owner, which this process has adopted: from now on it is one of ours. */
+  adopted(id: ObjectId, lineage: Uint8Array): ObjectEntry {
+    const known = this.find(id)
+    if (known === undefined) {
+      const entry = new ObjectEntry(undefined, 0, 0)
+      entry.id = id
+      entry.sharing = { ...owned(), lineage }
+      this.#track(entry, id)
+      return entry
+    }
+    this.moved(known, undefined)
+    return known
+  }
+
+  /** Who owns it now; undefined: this process. */
+  moved(entry: ObjectEntry, ownerAddress: string | undefined): void {
+    if (entry.sharing === undefined) return
+    entry.sharing.ownerAddress = ownerAddress
+    this.#deps.finalization.forget(entry)
+    this.#track(entry, this.idOf(entry))
+  }
+
+  /** Those that borrow from an owner that is gone register with the one that it has now. */
+  registerAt(id: ObjectId, ownerAddress: string): void {
+    this.#register(id, ownerAddress)
+  }
+
+  /** What is about to leave stays until `settled` has. */
+  keepUntil(settled: Promise<void>): void {
+    this.#registering.add(settled)
+    void settled.then(() => this.#registering.delete(settled))
   }
 
   /** Resolves when every borrow begun so far is registered with its owner (B1). */
@@ -195,7 +237,10 @@ export class References implements RefHooks {
   #gone(id: ObjectId, ownerAddress: string | undefined, stored: boolean): void {
     const current = this.#tracked.get(id)?.deref()
     const isGone = current === undefined || current.sharing?.freed === true
-    if (isGone) this.#tracked.delete(id)
+    if (isGone) {
+      this.#tracked.delete(id)
+      this.#deps.lineage?.gone(id)
+    }
     if (ownerAddress !== undefined) {
       if (isGone && isActorObject(id)) this.#deps.actorForgotten(id)
       this.#giveUp(id, ownerAddress)
@@ -216,11 +261,16 @@ export class References implements RefHooks {
     else settling.then(send, send)
   }
 
-  #borrow(id: ObjectId, ownerAddress: string): ObjectEntry {
+  #borrow(id: ObjectId, ownerAddress: string, lineage: Uint8Array | undefined): ObjectEntry {
     const entry = new ObjectEntry(undefined, 0, 0)
     entry.id = id
-    entry.sharing = { ...owned(), ownerAddress }
+    entry.sharing = { ...owned(), ownerAddress, lineage }
     this.#track(entry, id)
+    this.#register(id, ownerAddress)
+    return entry
+  }
+
+  #register(id: ObjectId, ownerAddress: string): void {
     const peer = this.#deps.dial(ownerAddress)
     const registered = new Promise<void>((resolve) => {
       const forget = peer.whenClosed(resolve)
@@ -236,9 +286,7 @@ export class References implements RefHooks {
         )
       })
     })
-    this.#registering.add(registered)
-    void registered.then(() => this.#registering.delete(registered))
-    return entry
+    this.keepUntil(registered)
   }
 
   #returned(id: ObjectId, count: number): void {
@@ -271,7 +319,8 @@ function indexOf(entry: ObjectEntry): number {
 }
 
 function owned(): Sharing {
-  return { ownerAddress: undefined, borrowerCount: 0, contained: [], freed: false }
+  const nobody = { ownerAddress: undefined, lineage: undefined }
+  return { ...nobody, borrowerCount: 0, contained: [], freed: false }
 }
 
 function lost(id: ObjectId): ObjectEntry {

@@ -131,7 +131,7 @@ function lateHandlers(ready: Ready, early: (() => void)[]): NoticeHandlers {
 }
 
 function valueCodecOf(worker: CoreWorker): ValueCodec {
-  const codec = new ValueCodec([
+  const codec: ValueCodec = new ValueCodec([
     ...handleCodecs(worker),
     {
       tag: TAG_ERROR,

@@ -1,11 +1,12 @@
 // Values of this process: put, large arguments, values of borrowed objects, and answers to
 // borrowers.
 import { fromWire, toWire } from '../common/error-wire.ts'
-import { ObjectNotFoundError, OwnerDiedError, VirgaError } from '../common/errors.ts'
+import { ObjectNotFoundError, VirgaError } from '../common/errors.ts'
 import { toHex, type ObjectId } from '../common/ids.ts'
 import { INLINE_BYTES_MAX } from '../common/limits.ts'
 import type { Resolution } from '../protocol/peer-messages.ts'
 import type { EncodedValue } from '../protocol/value-codec.ts'
+import { NO_LINEAGE, ownerDied } from './adoption.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { blobOf } from './failure.ts'
 import { handleEntriesOf, sharedEntries } from './handles.ts'
@@ -88,10 +89,14 @@ export class Values {
     const ownerAddress = entry.sharing?.ownerAddress
     if (ownerAddress === undefined || !entry.pending || this.#resolving.has(entry)) return
     this.#resolving.add(entry)
+    this.#ask(entry, ownerAddress)
+  }
+
+  #ask(entry: ObjectEntry, ownerAddress: string): void {
     const objectId = this.#worker.references.idOf(entry)
     const peer = this.#worker.peers.dial(ownerAddress)
     const died = (): void => {
-      entry.complete(FAILED, ownerDied(objectId))
+      this.#ownerDied(entry, objectId)
     }
     const forget = peer.whenClosed(died) // it must not hold the entry once that is complete
     entry.whenComplete(forget)
@@ -109,6 +114,17 @@ export class Values {
         },
       )
     })
+  }
+
+  /** Somebody goes on with what it owned, where the cluster has several nodes. */
+  #ownerDied(entry: ObjectEntry, objectId: ObjectId): void {
+    const { adoption } = this.#worker
+    if (adoption === undefined) entry.complete(FAILED, ownerDied(objectId, NO_LINEAGE))
+    else {
+      adoption.recover(entry, (address) => {
+        this.#ask(entry, address)
+      })
+    }
   }
 
   /** Answers a borrower that asks for a value, when it is complete and `paced` has it made. */
@@ -190,12 +206,4 @@ function asVirgaError(error: unknown): VirgaError {
   if (error instanceof VirgaError) return error
   const message = error instanceof Error ? error.message : String(error)
   return new VirgaError(message, { cause: error })
-}
-
-function ownerDied(objectId: ObjectId): OwnerDiedError {
-  return new OwnerDiedError(
-    `the process that owned object ${toHex(objectId)} ended before its value was fetched; keep ` +
-      'the owner alive, or return the value instead of the ref',
-    { data: { objectId: toHex(objectId) } },
-  )
 }

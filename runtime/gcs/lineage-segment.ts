@@ -79,6 +79,10 @@ export function findSpec(
   throw new DecodeError(`a lineage segment ends before its spec ${String(place)}`)
 }
 
+/** Whether the spec of that task is in it. */
+export const hasSpec = ({ index }: Segment, owner: string, sequence: number): boolean =>
+  placeOf(index, owner, sequence) !== undefined
+
 /** How many specs stand before it. */
 function placeOf(
   index: readonly SegmentIndex[],

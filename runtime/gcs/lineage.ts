@@ -7,8 +7,8 @@
 //       the order of the segments. One that the GCS refuses, for a reason that stays, fails those
 //       who wait for it.
 //   LI2. A repeated write is the same row with the same bytes: specs are facts.
-//   LI3. What waits to be written is bounded; `hasRoom` says when owners must wait (fail-static).
-//       What is remembered of written specs is a number for each whose ref is held.
+//   LI3. What waits to be written is bounded: owners wait for `room` (fail-static). What is
+//       remembered of written specs is a number for each whose ref is held.
 // Source: design 2 (step 7) and 8; Lineage Stash (SOSP 2019); Ray lineage_pinning.
 import { delay, type Clock, type Timer } from '../common/clock.ts'
 import { ObjectNotFoundError, ObjectTooLargeError, StoppedError } from '../common/errors.ts'
@@ -18,6 +18,7 @@ import {
   SEGMENT_BYTES_MAX,
   SPEC_BYTES_MAX,
   findSpec,
+  hasSpec,
   packSegment,
   packedBytes,
   type Segment,
@@ -33,6 +34,7 @@ export const COMMIT_EVERY_MS = 1_000
 export const DURABLE_COMMIT_MS = 20
 const PENDING_BYTES_MAX = 64 * 1024 * 1024
 const RETRY_MS = 1_000
+const SEGMENTS_PER_PAGE = 16
 const KEPT_MS = 7 * 24 * 3_600_000
 
 export interface LineageWriterDeps {
@@ -44,7 +46,6 @@ export interface LineageWriterDeps {
 export interface LineageWriterOptions {
   readonly nodeId: string
   readonly epoch: number
-  readonly durable: boolean
 }
 
 /** Where a committed spec is found. */
@@ -60,7 +61,9 @@ const SEGMENT: FieldsOf<Segment> = {
 }
 
 interface Waiter {
-  readonly resolve: (place: SpecPlace) => void
+  /** Dropped or not, the spec is written for it. */
+  readonly needsIt: boolean
+  readonly resolve: (place: SpecPlace | undefined) => void
   readonly reject: (error: Error) => void
 }
 
@@ -84,6 +87,11 @@ export class LineageWriter {
   /** The segments of the specs that are written and not dropped. */
   readonly #written = new Map<string, number>()
   #timer: Timer | undefined
+  #timerAtMs = Infinity
+  /** When the oldest of what is pending must be written. */
+  #dueAtMs = Infinity
+  /** Those who wait for LI3. */
+  readonly #forRoom: (() => void)[] = []
   #next = 0
   #stopped = false
 
@@ -92,16 +100,24 @@ export class LineageWriter {
     this.#options = options
   }
 
-  /** LI3. False: take nothing more from owners until it is true again. */
+  /** LI3. False: take nothing more from owners until `room` resolves. */
   get hasRoom(): boolean {
     return this.#pendingBytes + this.#writingBytes < PENDING_BYTES_MAX
   }
 
+  /** Resolves once there is room; also when it stops. */
+  async room(): Promise<void> {
+    while (!this.hasRoom && !this.#stopped) {
+      await new Promise<void>((resolve) => this.#forRoom.push(resolve))
+    }
+  }
+
   /**
    * A spec that is known already changes nothing.
+   * @param withinMs  how long it may wait for others. Default: COMMIT_EVERY_MS.
    * @throws ObjectTooLargeError above SPEC_BYTES_MAX: that task cannot be made again.
    */
-  add(spec: TaskSpec): void {
+  add(spec: TaskSpec, withinMs = COMMIT_EVERY_MS): void {
     const { owner, sequence } = spec
     const size = packedBytes(spec)
     if (size > SPEC_BYTES_MAX) {
@@ -114,7 +130,7 @@ export class LineageWriter {
     if (this.#entry(key) !== undefined || this.#written.has(key)) return
     this.#pending.set(key, { spec, waiters: [], isDropped: false })
     this.#pendingBytes += size
-    this.#schedule()
+    this.#schedule(withinMs)
   }
 
   /** Nobody holds a ref of that task any more: it need not be written, and is forgotten here. */
@@ -124,8 +140,21 @@ export class LineageWriter {
     const entry = this.#entry(key)
     if (entry === undefined) return
     entry.isDropped = true
-    if (entry.waiters.length > 0 || !this.#pending.delete(key)) return
+    if (entry.waiters.some(({ needsIt }) => needsIt) || !this.#pending.delete(key)) return
     this.#pendingBytes -= packedBytes(entry.spec)
+    for (const { resolve } of entry.waiters) resolve(undefined)
+  }
+
+  /** Nobody will ask where specs of that owner are any more. */
+  forgetOwner(owner: string): void {
+    const own = `${owner}#`
+    for (const key of this.#written.keys()) if (key.startsWith(own)) this.#written.delete(key)
+  }
+
+  /** The segment of a spec that is written and not dropped. */
+  placeOf(owner: string, sequence: number): SpecPlace | undefined {
+    const segment = this.#written.get(keyOf(owner, sequence))
+    return segment === undefined ? undefined : this.#placeOf(segment)
   }
 
   /**
@@ -134,7 +163,18 @@ export class LineageWriter {
    * @throws ObjectNotFoundError for a spec that was never added, or has been dropped; StoppedError;
    *   or why the GCS refuses its segment.
    */
-  committed(owner: string, sequence: number): Promise<SpecPlace> {
+  async committed(owner: string, sequence: number): Promise<SpecPlace> {
+    const place = await this.#wait(owner, sequence, true)
+    if (place === undefined) throw new Error('a spec that was needed has been dropped')
+    return place
+  }
+
+  /** As `committed`, for who does not need it: undefined when it is dropped before. */
+  settled(owner: string, sequence: number): Promise<SpecPlace | undefined> {
+    return this.#wait(owner, sequence, false)
+  }
+
+  #wait(owner: string, sequence: number, needsIt: boolean): Promise<SpecPlace | undefined> {
     const key = keyOf(owner, sequence)
     const segment = this.#written.get(key)
     if (segment !== undefined) return Promise.resolve(this.#placeOf(segment))
@@ -144,7 +184,7 @@ export class LineageWriter {
       const message = `there is no lineage of task ${String(sequence)} of ${owner}: it was never`
       return Promise.reject(new ObjectNotFoundError(`${message} added, or has been dropped`))
     }
-    return new Promise((resolve, reject) => entry.waiters.push({ resolve, reject }))
+    return new Promise((resolve, reject) => entry.waiters.push({ needsIt, resolve, reject }))
   }
 
   /** Who waits is told that it was not committed. */
@@ -156,22 +196,33 @@ export class LineageWriter {
     for (const { waiters } of [...this.#writing.values(), ...this.#pending.values()]) {
       for (const { reject } of waiters.splice(0)) reject(error)
     }
+    this.#tellRoom()
+  }
+
+  #tellRoom(): void {
+    for (const resolve of this.#forRoom.splice(0)) resolve()
   }
 
   #entry(key: string): Entry | undefined {
     return this.#pending.get(key) ?? this.#writing.get(key)
   }
 
-  #schedule(): void {
-    if (this.#stopped || this.#writing.size > 0) return
-    if (this.#pendingBytes >= SEGMENT_BYTES_MAX) {
-      this.#timer?.cancel()
-      this.#timer = undefined
+  /** @param withinMs  for what was added last; a timer that runs is made shorter, never longer. */
+  #schedule(withinMs = COMMIT_EVERY_MS): void {
+    if (this.#pending.size > 0) {
+      this.#dueAtMs = Math.min(this.#dueAtMs, this.#deps.clock.monotonicMs() + withinMs)
+    }
+    if (this.#stopped || this.#writing.size > 0 || this.#pending.size === 0) return
+    const isFull = this.#pendingBytes >= SEGMENT_BYTES_MAX
+    const waitMs = isFull ? 0 : Math.max(0, this.#dueAtMs - this.#deps.clock.monotonicMs())
+    if (this.#timer !== undefined && this.#timerAtMs <= this.#dueAtMs && !isFull) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (isFull) {
       void this.#write()
       return
     }
-    if (this.#timer !== undefined || this.#pending.size === 0) return
-    const waitMs = this.#options.durable ? DURABLE_COMMIT_MS : COMMIT_EVERY_MS
+    this.#timerAtMs = this.#dueAtMs
     this.#timer = this.#deps.clock.after(waitMs, () => {
       this.#timer = undefined
       void this.#write()
@@ -180,6 +231,7 @@ export class LineageWriter {
 
   /** LI1. */
   async #write(): Promise<void> {
+    this.#dueAtMs = Infinity
     this.#fillSegment()
     if (this.#writing.size === 0) return
     const segment = this.#next++
@@ -194,6 +246,7 @@ export class LineageWriter {
     this.#settle(segment, outcome)
     this.#writing = new Map()
     this.#writingBytes = 0
+    this.#tellRoom()
     this.#schedule()
   }
 
@@ -259,6 +312,31 @@ export async function readSpec(
   const row = await storage.get(segmentKey(place))
   if (row === undefined) return undefined
   return findSpec(readRow(row, SEGMENT), owner, sequence)
+}
+
+/**
+ * Which segment of a raylet that is gone has a spec, where the ref does not say: all are looked
+ * through, page by page.
+ */
+export async function findSegmentOf(
+  storage: Storage,
+  {
+    nodeId,
+    epoch,
+    owner,
+    sequence,
+  }: Omit<SpecPlace, 'segment'> & Pick<TaskSpec, 'owner' | 'sequence'>,
+): Promise<number | undefined> {
+  const pk = segmentPartition(nodeId, epoch)
+  let after: string | undefined
+  for (;;) {
+    const page = { limit: SEGMENTS_PER_PAGE, ...(after === undefined ? {} : { after }) }
+    const rows = await storage.query('lineage', pk, page)
+    const found = rows.find((row) => hasSpec(readRow(row, SEGMENT), owner, sequence))
+    if (found !== undefined) return Number(found.key.sk)
+    after = rows.at(-1)?.key.sk
+    if (after === undefined || rows.length < SEGMENTS_PER_PAGE) return undefined
+  }
 }
 
 const segmentKey = ({ nodeId, epoch, segment }: SpecPlace): RowKey => ({

@@ -53,6 +53,8 @@ export interface Welcome {
   }
   readonly totals: ResourceSet
   readonly job: JobSpec
+  /** Set where others can go on with what a dead process owned: the cluster has several nodes. */
+  readonly keepsLineage?: boolean
 }
 
 /** Where work may run, on the wire. */
@@ -228,8 +230,40 @@ export interface FunctionProgress {
   readonly failed: number
 }
 
+/** Where the lineage of one object is, or will be, in the GCS. */
+export interface LineagePlace {
+  /** Of the raylet that writes it, in hex. */
+  readonly nodeId: string
+  readonly epoch: number
+  /** WorkerId of the owner in hex, and the object's place among those that left it. */
+  readonly owner: string
+  readonly sequence: number
+  /** Absent: not known to whoever asks. */
+  readonly segment?: number
+}
+
+/** Object specs of one owner, in columns. */
+export interface SpecBatch {
+  readonly sequences: readonly number[]
+  /** Bytes of each. */
+  readonly sizes: readonly number[]
+  /** One behind the other. */
+  readonly specs: Uint8Array
+  /** Whether somebody waits for the commit. */
+  readonly urgent: boolean
+}
+
 export interface RayletCalls {
   hello: [Hello, Welcome]
+  /** Answered when the GCS has them, or they were dropped (null), with their segments. */
+  commitSpecs: [SpecBatch, { segments: readonly (number | null)[] }]
+  /** The spec of an object; undefined: it is in no segment. */
+  readSpec: [LineagePlace, Uint8Array | undefined]
+  /** `address`: of the owner as the ref says. Answered once that process is known to be gone, with
+   *  where its objects are to be asked for now: maybe at the sender itself. */
+  adoptOwner: [{ owner: string; address: string }, { address: string }]
+  /** Its size, where some node or the bucket of the cluster has it. */
+  findObject: [{ objectId: ObjectId }, { sizeBytes: number } | undefined]
   createActor: [ActorSpec, ActorInfo]
   findActor: [{ name: string; namespace: string }, ActorInfo | undefined]
   watchActor: [{ actorId: ActorId }, ActorView]
@@ -304,6 +338,8 @@ export interface RayletNotices {
   /** `droppedCount`: ended since the last report, and not among the runs. */
   taskEvents: { pid: number; runs: readonly TaskEventRun[]; droppedCount: number }
   progress: { functions: readonly FunctionProgress[] }
+  /** Nobody holds a ref of these any more: by their places among those that left the sender. */
+  dropSpecs: { sequences: readonly number[] }
   /** Asks for `count` more tokens of a limiter; its users must agree on the numbers. */
   takeTokens: { name: string; concurrency?: number; perSecond?: number; count: number }
   /** `unused`: nothing was started with them. */

@@ -16,6 +16,8 @@ export interface PeerCalls {
   /** Answered when the object is complete. */
   getObject: [{ objectId: ObjectId }, Resolution]
   borrow: [{ objectId: ObjectId }, undefined]
+  /** The receiver has adopted the owner of that object; it takes the sender as a borrower of it. */
+  adoptObject: [{ objectId: ObjectId; lineage: Uint8Array }, undefined]
 }
 
 /** Refs inside a value on its way, held by the sender until it hears handoffDone. */

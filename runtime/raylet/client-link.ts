@@ -16,6 +16,7 @@ import {
 } from '../protocol/messages.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
+import type { ClusterLineage } from './cluster-lineage.ts'
 import { checkMessage } from './message-schema.ts'
 import type { RayletEvent } from './turn.ts'
 
@@ -48,6 +49,8 @@ export interface LinkHost {
   query(
     message: RayletCalls['state'][0],
   ): RayletCalls['state'][1] | Promise<RayletCalls['state'][1]>
+  /** Absent: the cluster is this node alone, and keeps no lineage. */
+  readonly lineage: ClusterLineage | undefined
   /** Resolves when all that its workers printed so far has been forwarded to this driver. */
   drainOutput(client: WorkerId): Promise<void>
   stop(): void
@@ -122,9 +125,20 @@ export class ClientLink {
         return undefined
       case 'awaitStop':
         return this.#host.awaitStop(client)
+      case 'commitSpecs':
+      case 'readSpec':
+      case 'adoptOwner':
+      case 'findObject':
+        return this.#lineage.asked(client, type, message)
       default:
         return this.#host.ask((request) => requestStimulus(client, request, type, message))
     }
+  }
+
+  get #lineage(): ClusterLineage {
+    const { lineage } = this.#host
+    if (lineage !== undefined) return lineage
+    throw new UnsupportedMessageError('this cluster is one node, and keeps no lineage')
   }
 
   async #hello(hello: Hello): Promise<Welcome> {
@@ -180,6 +194,9 @@ export class ClientLink {
       case 'progress':
         this.#host.progress(client, (message as RayletNotices['progress']).functions)
         return
+      case 'dropSpecs':
+        this.#lineage.dropped(client, message as RayletNotices['dropSpecs'])
+        return
       default:
         this.#host.tell(noticeStimulus(client, type, message))
     }
@@ -213,6 +230,10 @@ type BrainCall = Exclude<
   | 'storeSeal'
   | 'storeDrop'
   | 'storePin'
+  | 'commitSpecs'
+  | 'readSpec'
+  | 'adoptOwner'
+  | 'findObject'
 >
 
 function requestStimulus(
@@ -238,7 +259,7 @@ function requestStimulus(
 
 type BrainNotice = Exclude<
   keyof RayletNotices,
-  'storeAbort' | 'storeUnpin' | 'storeFree' | 'taskEvents' | 'progress'
+  'storeAbort' | 'storeUnpin' | 'storeFree' | 'taskEvents' | 'progress' | 'dropSpecs'
 >
 
 function noticeStimulus(client: WorkerId, type: BrainNotice, message: object): Stimulus {

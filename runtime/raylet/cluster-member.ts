@@ -311,6 +311,8 @@ export class ClusterMember {
       case 'drainOutput':
       case 'holds':
       case 'readChunk':
+      case 'isAlive':
+      case 'findSegment':
         return this.#events.requested(whole)
     }
   }

@@ -7,6 +7,7 @@ import type { NodeCommand } from '../gcs/nodes.ts'
 import type { RayletCalls } from '../protocol/messages.ts'
 import type { Brain } from './brain.ts'
 import { ClusterLeases } from './cluster-leases.ts'
+import { ClusterLineage } from './cluster-lineage.ts'
 import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-member.ts'
 import { clusterRows } from './cluster-rows.ts'
 import type { JobStore } from './job-store.ts'
@@ -34,6 +35,7 @@ export interface ClusterSideDeps extends RayletDeps {
 export class ClusterSide {
   readonly leases: ClusterLeases
   readonly objects: ObjectPulls
+  readonly lineage: ClusterLineage
   readonly #deps: ClusterSideDeps
   readonly #member: ClusterMember
 
@@ -46,6 +48,7 @@ export class ClusterSide {
       ...{ member, clock: deps.clock, nodeId: toHex(deps.state.config.nodeId) },
       store: () => deps.objects.store,
     })
+    this.lineage = new ClusterLineage({ ...deps, member })
   }
 
   /** Resolves when the others know this node. @returns the address by which they reach it. */
@@ -72,6 +75,7 @@ export class ClusterSide {
   async stop(): Promise<void> {
     this.leases.stop()
     this.objects.stop()
+    this.lineage.stop()
     await this.#member.tellOthers()
   }
 
@@ -144,6 +148,7 @@ export class ClusterSide {
   #requested(message: PeerMessage): unknown {
     const { type, from } = message
     if (type === 'askLeases') return this.leases.requested(message)
+    if (type === 'isAlive' || type === 'findSegment') return this.lineage.requested(message)
     if (type !== 'drainOutput') return this.objects.requested(message)
     return this.#drainFor(from, message.message as PeerRayletCalls['drainOutput'][0])
   }

@@ -67,6 +67,13 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
     ...{ workerId: text, role: oneOf('driver', 'worker', 'cli'), pid: count, address: text },
     job: optional(jobShape),
   },
+  commitSpecs: { sequences: listOf(count), sizes: listOf(count), specs: bytes, urgent: flag },
+  readSpec: {
+    ...{ nodeId: text, epoch: count, owner: text, sequence: count },
+    segment: optional(count),
+  },
+  adoptOwner: { owner: text, address: text },
+  findObject: { objectId: text },
   createActor: {
     ...{ actorId: text, jobId: text, name: optional(text), namespace: text, className: text },
     ...{ detached: flag, getIfExists: flag, maxRestarts: number, maxTaskRetries: number },
@@ -117,6 +124,7 @@ const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
   storeFree: { objectIds: listOf(text) },
   taskEvents: { pid: count, runs: listOf(eventRun), droppedCount: count },
   progress: { functions: listOf(progress) },
+  dropSpecs: { sequences: listOf(count) },
   takeTokens: { name: text, concurrency: optional(amount), perSecond: optional(amount), count },
   returnTokens: { name: text, count, unused: flag },
 }

@@ -70,6 +70,10 @@ export interface PeerRayletCalls extends StorageCalls {
   drainOutput: [{ jobId: JobId }, undefined]
   /** Answered with that node's id when the object is in its store. */
   holds: [{ objectId: string }, { nodeId: string; sizeBytes: number } | undefined]
+  /** Whether a process of that node lives, by its address. */
+  isAlive: [{ address: string }, boolean]
+  /** The segment of a spec that the receiver has written and still knows of. */
+  findSegment: [{ owner: string; sequence: number }, number | undefined]
   readChunk: [
     { objectId: string; offset: number; sizeBytes: number },
     { bytes: Uint8Array; checksum: number },
@@ -115,6 +119,8 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   askLeases: { ...guestClass, count, hops: count },
   drainOutput: { jobId: text },
   holds: { objectId: text },
+  isAlive: { address: text },
+  findSegment: { owner: text, sequence: count },
   readChunk: { objectId: text, offset: count, sizeBytes: count },
   storage: {
     ...{ client: text, sequence: count, endedBelow: count },

@@ -249,6 +249,7 @@ export class Raylet {
         const own = this.#queries.answer(message)
         return this.#cluster?.query(message, own) ?? own
       },
+      lineage: this.#cluster?.lineage,
       drainOutput: async (client) => {
         const jobId = this.state.clients.get(client)?.jobId
         if (jobId === undefined) return
@@ -287,6 +288,7 @@ export class Raylet {
       arena,
       totals: this.#options.totals,
       job,
+      ...(this.#cluster === undefined ? {} : { keepsLineage: true }),
     }
   }
 
@@ -332,6 +334,7 @@ export class Raylet {
         return
       case 'jobForgotten':
         this.#objects.jobForgotten(effect.jobId)
+        this.#cluster?.lineage.jobForgotten(effect.jobId)
         return
       case 'leave':
         this.#deps.log.info('leaving')

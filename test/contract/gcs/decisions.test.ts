@@ -36,7 +36,7 @@ describeOn(cloud, 'on MiniStack', (cloud) => {
     const units = (): number =>
       meter.rows().find(({ table }) => table === 'lineage')?.writeUnits ?? 0
     const before = units()
-    const options = { nodeId: 'ab', epoch: 1, durable: false }
+    const options = { nodeId: 'ab', epoch: 1 }
     const writer = new LineageWriter({ storage, clock: systemClock, log: silentLog }, options)
     const bytes = (sequence: number): Buffer =>
       Buffer.from(`${'spec'.repeat(20)}${String(sequence)}`)

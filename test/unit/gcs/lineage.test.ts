@@ -79,13 +79,10 @@ describe('a segment', () => {
 })
 
 describe('the writer', () => {
-  function made(options: { durable?: boolean; storage?: Storage } = {}) {
+  function made(options: { storage?: Storage } = {}) {
     const clock = new HandClock()
-    const { durable = false, storage = new MemoryStorage() } = options
-    const writer = new LineageWriter(
-      { storage, clock, log: silentLog },
-      { nodeId: 'ab', epoch: 3, durable },
-    )
+    const { storage = new MemoryStorage() } = options
+    const writer = new LineageWriter({ storage, clock, log: silentLog }, { nodeId: 'ab', epoch: 3 })
     return { clock, storage, writer }
   }
 
@@ -109,12 +106,37 @@ describe('the writer', () => {
   })
 
   test('a spec that somebody waits for is written, dropped or not', async () => {
-    const { clock, writer } = made({ durable: true })
+    const { clock, writer } = made()
     writer.add(spec(1))
     const place = writer.committed('aa', 1)
     writer.drop('aa', 1)
-    await clock.advance(DURABLE_COMMIT_MS)
+    await clock.advance(COMMIT_EVERY_MS)
     expect(await place).toMatchObject({ segment: 0 })
+  })
+
+  test('who does not need a spec that is dropped hears that it will not be written', async () => {
+    const { clock, storage, writer } = made()
+    writer.add(spec(1))
+    writer.add(spec(2))
+    const [first, second] = [writer.settled('aa', 1), writer.settled('aa', 2)]
+    writer.drop('aa', 1)
+    expect(await first).toBe(undefined)
+    await clock.advance(COMMIT_EVERY_MS)
+    expect(await second).toMatchObject({ segment: 0 })
+    expect((await storage.query('lineage', 'ab#3'))[0]?.value['index']).toEqual([
+      { owner: 'aa', runs: [2, 2] },
+    ])
+  })
+
+  test('a durable spec waits for 20 ms, and takes along what may wait for a second', async () => {
+    const { clock, storage, writer } = made()
+    writer.add(spec(1))
+    await clock.advance(COMMIT_EVERY_MS / 2)
+    writer.add(spec(2), DURABLE_COMMIT_MS)
+    await clock.advance(DURABLE_COMMIT_MS)
+    expect((await storage.query('lineage', 'ab#3'))[0]?.value['index']).toEqual([
+      { owner: 'aa', runs: [1, 2] },
+    ])
   })
 
   test('a MiB is written at once; later segments follow in order', async () => {
@@ -146,9 +168,13 @@ describe('the writer', () => {
     }
     expect(sequence).toBe(64)
     const place = writer.committed('aa', 63)
+    let hasRoom = false
+    void writer.room().then(() => (hasRoom = true))
+    await clock.advance(COMMIT_EVERY_MS)
+    expect(hasRoom).toBe(false)
     away = false
     await clock.advance(10 * COMMIT_EVERY_MS)
-    expect(writer.hasRoom).toBe(true)
+    expect(hasRoom).toBe(true)
     expect(await place).toMatchObject({ segment: 63 })
     expect(await memory.query('lineage', 'ab#3')).toHaveLength(64)
     for (const at of [0, 1, 63]) {

@@ -1,0 +1,113 @@
+// What a dead process owned goes on elsewhere: of those who hold its refs one adopts it, and the
+// others turn to that one. The adopter makes what is asked for again: from the value that the ref
+// brought along or that the GCS has, from a copy in some store, or by running its task once more.
+// Invariants:
+//   AD1. Who adopts is decided by the GCS, once the owner is known to be gone (cluster-lineage.ts).
+//        From then on its objects are the adopter's own: counted, lent and freed like those.
+//   AD2. An object is made once by its adopter, however many ask.
+// Source: design 5 (dead owner).
+import { OwnerDiedError, VirgaError } from '../common/errors.ts'
+import { toHex, type ObjectId } from '../common/ids.ts'
+import type { CoreWorker } from './core-worker.ts'
+import { FAILED, STORED, type ObjectEntry } from './object-entry.ts'
+import { SPEC_VALUE, readLineage } from './ref-lineage.ts'
+import { completeEntry } from './replies.ts'
+
+export const NO_LINEAGE = 'a cluster of one node keeps nothing that it could be made from again'
+
+export class Adoption {
+  readonly #worker: CoreWorker
+  /** Objects of dead owners that this process makes, or has made. */
+  readonly #making = new WeakSet<ObjectEntry>()
+
+  constructor(worker: CoreWorker) {
+    this.#worker = worker
+  }
+
+  /** The owner of a borrowed entry does not answer. @param ask  asks its adopter for the value. */
+  recover(entry: ObjectEntry, ask: (address: string) => void): void {
+    this.#recover(entry, ask).catch((error: unknown) => {
+      entry.complete(FAILED, this.#died(entry, reasonOf(error), error))
+    })
+  }
+
+  /** This process has adopted the owner of that object; somebody asks for it. */
+  take(objectId: ObjectId, lineage: Uint8Array): void {
+    const entry = this.#worker.references.adopted(objectId, lineage)
+    if (entry.pending) this.#make(entry, lineage)
+  }
+
+  async #recover(entry: ObjectEntry, ask: (address: string) => void): Promise<void> {
+    const { deps, options, peers, references } = this.#worker
+    const { lineage, ownerAddress } = entry.sharing ?? {}
+    if (lineage === undefined || ownerAddress === undefined) {
+      entry.complete(FAILED, this.#died(entry, NOT_REMADE))
+      return
+    }
+    const { owner } = readLineage(lineage).place
+    const adopter = await deps.raylet.request('adoptOwner', { owner, address: ownerAddress })
+    if (!entry.pending) return
+    if (adopter.address === options.address) {
+      references.moved(entry, undefined)
+      this.#make(entry, lineage)
+      return
+    }
+    references.moved(entry, adopter.address)
+    const objectId = references.idOf(entry)
+    peers.dial(adopter.address).with((channel) => {
+      // Answered before what is asked next; when it fails, so does that.
+      void channel.request('adoptObject', { objectId, lineage }).catch(() => undefined)
+    })
+    ask(adopter.address)
+  }
+
+  /** AD2. */
+  #make(entry: ObjectEntry, lineage: Uint8Array): void {
+    if (this.#making.has(entry)) return
+    this.#making.add(entry)
+    this.#remake(entry, lineage).catch((error: unknown) => {
+      entry.complete(FAILED, this.#died(entry, reasonOf(error), error))
+    })
+  }
+
+  async #remake(entry: ObjectEntry, lineage: Uint8Array): Promise<void> {
+    const { deps, references } = this.#worker
+    const { place, spec: carried } = readLineage(lineage)
+    const objectId = references.idOf(entry)
+    const found = await deps.raylet.request('findObject', { objectId })
+    if (found !== undefined) {
+      entry.complete(STORED, { objectId, sizeBytes: found.sizeBytes })
+      return
+    }
+    const spec = carried ?? (await deps.raylet.request('readSpec', place))
+    if (spec === undefined) {
+      entry.complete(FAILED, this.#died(entry, NOT_COMMITTED))
+      return
+    }
+    const payload = spec.subarray(1)
+    if (spec[0] === SPEC_VALUE) {
+      const { values } = this.#worker
+      completeEntry(entry, payload, values.containedOf(payload), this.#worker)
+    } else entry.complete(FAILED, this.#died(entry, NOT_REMADE))
+  }
+
+  #died(entry: ObjectEntry, missing: string, cause?: unknown): OwnerDiedError {
+    return ownerDied(this.#worker.references.idOf(entry), missing, cause)
+  }
+}
+
+const NOT_COMMITTED = 'its lineage was not in the GCS yet'
+const NOT_REMADE = 'nothing says how it was made: puts and results of actors are not made again'
+
+const reasonOf = (error: unknown): string =>
+  error instanceof VirgaError ? error.message : String(error)
+
+/** @param missing  what would have been needed to make it again. */
+export function ownerDied(objectId: ObjectId, missing: string, cause?: unknown): OwnerDiedError {
+  const id = toHex(objectId)
+  return new OwnerDiedError(
+    `the process that owned object ${id} ended before its value was fetched, and ${missing}; keep ` +
+      'the owner alive, or return the value instead of the ref',
+    { data: { objectId: id, missing }, ...(cause === undefined ? {} : { cause }) },
+  )
+}
