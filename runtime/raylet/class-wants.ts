@@ -7,12 +7,15 @@ export const heldBy = ({ leases, remote }: SchedulingClass): number => leases.si
 /** Zero or less: it has what it wants. */
 export const missingFor = (each: SchedulingClass): number => each.wanted - heldBy(each)
 
-/** What it lacks even when all comes that is asked of other nodes. */
-export function unaskedFor(each: SchedulingClass): number {
-  let missing = missingFor(each)
-  for (const count of each.asked.values()) missing -= count
-  return missing
+/** Asked of other nodes, and not granted yet. */
+export function onTheWay({ asked }: SchedulingClass): number {
+  let sum = 0
+  for (const count of asked.values()) sum += count
+  return sum
 }
+
+/** What it lacks even when all comes that is asked of other nodes. */
+export const unaskedFor = (each: SchedulingClass): number => missingFor(each) - onTheWay(each)
 
 /** Nobody waits for it, and nothing of it is anywhere: it is forgotten (R10). */
 export const isUnused = (each: SchedulingClass): boolean =>

@@ -14,19 +14,23 @@
 //        waits. Work fails for want of a node only when that is dead or leaves.
 //   OL6. A node that refuses a class for good (it leaves, its workers cannot start) is asked for it
 //        no more. The class fails where no other node can ever hold it.
+//   OL7. A class has so many leases on their way at most, the next are placed as those are granted:
+//        of several drivers that begin at once, the first does not take the whole cluster.
 // Source: design 6; Ray cluster_lease_manager.cc (spillback to the better node).
 import { toHex, type LeaseId } from '../common/ids.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { isFeasible, type NodeLoad } from '../scheduling/cluster-view.ts'
 import { routeLease, type Route, type Router } from '../scheduling/lease-routing.ts'
-import { forgetIfUnused, unaskedFor } from './class-wants.ts'
+import { forgetIfUnused, onTheWay, unaskedFor } from './class-wants.ts'
 import type { GuestClass, LeasesAsked } from './peer-raylet-messages.ts'
 import { ownNodeView } from './placement.ts'
 import type { Client, ClusterState, RayletState, RemoteLease, SchedulingClass } from './state.ts'
 import type { NodeNoticeEffect, Turn } from './turn.ts'
 
-/** Leases placed in one step; what is left is placed in the next. */
-const PLACED_MAX = 1_000
+/** OL7: more would lie there with nobody at work, until their owner has come to dial all of them. */
+const ON_THE_WAY_MAX = 1_000
+/** Not one by one, as they are granted: so many, or all that are missing. */
+const PLACED_MIN = 125
 
 /** Decide for what is missing how much of it is granted here, and ask other nodes for the rest. */
 export function placeLeases(turn: Turn): void {
@@ -43,7 +47,10 @@ function placeClass(turn: Turn, cluster: ClusterState, each: SchedulingClass): v
   each.here = 0
   const { spec } = each
   if (spec.strategy.kind === 'PLACEMENT_GROUP' || boundNode(turn.state, spec) !== undefined) return
-  let left = Math.min(PLACED_MAX, unaskedFor(each))
+  let left = unaskedFor(each)
+  const room = ON_THE_WAY_MAX - onTheWay(each)
+  if (room < Math.min(left, PLACED_MIN)) return
+  left = Math.min(left, room)
   const counts = new Map<string, number>()
   for (; left > 0; left -= 1) {
     const route = routeFor(cluster, spec, 0)
@@ -86,6 +93,7 @@ export function tellBoundNode(turn: Turn, each: SchedulingClass): void {
   tellNode(turn, nodeId, 'guestWants', { ...guest, count: each.wanted })
 }
 
+/** What it asks for is taken in the view already. */
 export function askNode(
   turn: Turn,
   each: SchedulingClass,
@@ -98,6 +106,7 @@ export function askNode(
   const guest = guestClassOf(turn, each, nodeId)
   if (guest === undefined) return
   each.asked.set(nodeId, (each.asked.get(nodeId) ?? 0) + count)
+  turn.state.cluster?.view.ask(nodeId, each.spec.demand, count)
   const message: LeasesAsked = { ...guest, count, hops }
   turn.effects.push({ kind: 'askLeases', nodeId, message })
 }

@@ -24,6 +24,7 @@ export function leasesAnswered(turn: Turn, event: EventOf<'leasesAnswered'>): vo
   const { nodeId, message, answer } = event
   const { accepted, retryAt } = answer ?? { accepted: 0 }
   const { cluster, clients } = turn.state
+  cluster?.view.answered(nodeId, message.spec.demand, message.count)
   if (answer !== undefined) cluster?.view.learn(answer.load)
   else clients.get(message.client)?.knownAt.delete(nodeId)
   const refused = message.count - accepted
@@ -31,11 +32,16 @@ export function leasesAnswered(turn: Turn, event: EventOf<'leasesAnswered'>): vo
   const each = clients.get(message.client)?.classes.get(message.classId)
   if (each === undefined) return
   arrived(each, nodeId, refused)
-  const count = Math.min(refused, unaskedFor(each))
-  if (retryAt !== undefined && count > 0 && isOther(turn, retryAt)) {
-    askNode(turn, each, { nodeId: retryAt, count, hops: message.hops + 1 })
+  if (retryAt !== undefined && isOther(turn, retryAt)) {
+    const count = Math.min(refused, unaskedFor(each))
+    if (count > 0) askBetter(turn, each, { nodeId: retryAt, count, hops: message.hops + 1 })
   }
   forgetIfUnused(turn.state, each)
+}
+
+function askBetter(turn: Turn, each: SchedulingClass, ask: Parameters<typeof askNode>[2]): void {
+  turn.state.cluster?.view.take(ask.nodeId, each.spec.demand, ask.count)
+  askNode(turn, each, ask)
 }
 
 /** The better node may be this one: then the rest is placed again, as all that is missing. */

@@ -8,6 +8,9 @@
 //   CV3. At most SHAPES_MAX shapes are ranked; the one that was asked longest ago is forgotten.
 //   CV4. A node that is set aside stays in the view and counts as full, whatever is said of it,
 //        until it is let in again: what fits only there waits for it.
+//   CV5. What was asked of a node and is not answered yet counts as taken there, whatever the node
+//        says meanwhile: it may have said so before it was asked. Else a thousand leases that are
+//        placed one after the other are asked of the same few nodes again with each answer.
 // Source: Ray cluster_resource_manager.h; design 6.
 import { fits, type ResourceSet } from '../common/resources.ts'
 import { RankedNodes, type Shape } from './ranked-nodes.ts'
@@ -47,6 +50,8 @@ export class ClusterView {
   readonly #loads = new Map<string, { readonly epoch: number; readonly version: number }>()
   /** CV4: what the nodes that are set aside have free. */
   readonly #aside = new Map<string, ResourceSet>()
+  /** CV5. */
+  readonly #unanswered = new Map<string, ResourceSet>()
   /** In the order in which they were asked last. */
   readonly #ranked = new Map<string, RankedNodes>()
 
@@ -99,6 +104,7 @@ export class ClusterView {
   delete(nodeId: string): void {
     this.#loads.delete(nodeId)
     this.#aside.delete(nodeId)
+    this.#unanswered.delete(nodeId)
     if (this.#nodes.delete(nodeId)) this.#changed(nodeId)
   }
 
@@ -109,17 +115,30 @@ export class ClusterView {
     if (node === undefined) return false
     if (known !== undefined && !isNewer({ epoch, version }, known)) return false
     this.#loads.set(nodeId, { epoch, version })
-    this.set({ ...node, free })
+    const asked = this.#unanswered.get(nodeId)
+    this.set({ ...node, free: asked === undefined ? free : less(free, asked, 1) })
     return true
   }
 
+  /** CV5: so many of a demand, which are taken there already, were asked of the node. */
+  ask(nodeId: string, demand: ResourceSet, count: number): void {
+    if (!this.#nodes.has(nodeId)) return
+    this.#unanswered.set(nodeId, less(this.#unanswered.get(nodeId) ?? {}, demand, -count))
+  }
+
+  /** CV5: it has answered, or will not; what it said with it is to be learned after this. */
+  answered(nodeId: string, demand: ResourceSet, count: number): void {
+    const asked = this.#unanswered.get(nodeId)
+    if (asked === undefined) return
+    const left = less(asked, demand, count)
+    if (Object.values(left).some((amount) => amount > 0)) this.#unanswered.set(nodeId, left)
+    else this.#unanswered.delete(nodeId)
+  }
+
   /** Count a demand as taken there until the node itself says more: it was asked to hold it. */
-  take(nodeId: string, demand: ResourceSet): void {
+  take(nodeId: string, demand: ResourceSet, count = 1): void {
     const node = this.#known(nodeId)
-    if (node === undefined) return
-    const free: Record<string, number> = { ...node.free }
-    for (const name in demand) free[name] = (free[name] ?? 0) - (demand[name] ?? 0)
-    this.set({ ...node, free })
+    if (node !== undefined) this.set({ ...node, free: less(node.free, demand, count) })
   }
 
   /** The reverse: it holds the demand no more, by what is known here. */
@@ -160,6 +179,13 @@ export class ClusterView {
   #changed(nodeId: string): void {
     for (const ranked of this.#ranked.values()) ranked.changed(nodeId)
   }
+}
+
+/** Without so many of a demand. */
+function less(amounts: ResourceSet, demand: ResourceSet, count: number): ResourceSet {
+  const left: Record<string, number> = { ...amounts }
+  for (const name in demand) left[name] = (left[name] ?? 0) - count * (demand[name] ?? 0)
+  return left
 }
 
 interface Counted {

@@ -66,6 +66,18 @@ describe('leases over nodes', () => {
     expect(freeOf(brains).reduce((sum, free) => sum + free)).toBe(6)
   })
 
+  test('OL7: at most a thousand are on their way, so that another driver finds some too', () => {
+    const brains = cpus(1, 1_500, 1_500)
+    for (const node of brains.nodes) node.startsWorkers = false
+    brains.driver('d0', 0)
+    brains.want('d0', 10_000, {}, 0)
+    const taken = (): number => 3_000 - brains.free(1) - brains.free(2)
+    expect(taken()).toBe(999) // and one at home
+    brains.driver('d1', 1)
+    brains.want('d1', 10_000, {}, 1)
+    expect(taken()).toBeGreaterThan(1_900)
+  })
+
   test('two drivers of two nodes with stale views share what there is, and lose nothing', () => {
     const brains = cpus(1, 1, 1)
     brains.driver('d0', 0)
