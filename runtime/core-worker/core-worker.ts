@@ -28,7 +28,7 @@ import { entryIn, refOf, type ObjectRef } from './object-ref.ts'
 import {
   makeEnds,
   makeGetter,
-  makeLineage,
+  makeLineageStream,
   makeReceiver,
   makeReferences,
   makeRootScope,
@@ -105,7 +105,7 @@ export class CoreWorker {
   readonly rootScope: Scope
   execution: Execution | undefined
   /** Both absent where the cluster is one node. */
-  readonly lineage: LineageStream | undefined
+  readonly lineageStream: LineageStream | undefined
   readonly adoption: Adoption | undefined
   readonly limiters: Limiters
   readonly registry = new ActorRegistry(this)
@@ -125,7 +125,7 @@ export class CoreWorker {
     this.codec = deps.valueCodec(this)
     const dial = (address: string): Peer => this.peers.dial(address)
     if (options.welcome.keepsLineage === true) {
-      this.lineage = makeLineage(this)
+      this.lineageStream = makeLineageStream(this)
       this.adoption = new Adoption(this)
     }
     this.references = makeReferences(this)
@@ -166,7 +166,7 @@ export class CoreWorker {
     this.submitter = makeSubmitter(this)
     this.receiver = makeReceiver(this)
     raylet.onClosed = (error) => {
-      this.lineage?.stop()
+      this.lineageStream?.stop()
       this.ends.failAll(error)
       this.blocking.failAll(error)
       this.actors.failAll(error)
@@ -229,7 +229,7 @@ export class CoreWorker {
   async close(): Promise<void> {
     this.#hasLeft = true
     this.tally.flush()
-    this.lineage?.stop()
+    this.lineageStream?.stop()
     this.peers.closeAll()
     this.deps.raylet.close()
     await this.options.closeListener()

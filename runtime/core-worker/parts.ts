@@ -31,7 +31,7 @@ export function makeEnds(worker: CoreWorker): TaskEnds {
   })
 }
 
-export function makeLineage(worker: CoreWorker): LineageStream {
+export function makeLineageStream(worker: CoreWorker): LineageStream {
   const { clock, raylet } = worker.deps
   const { nodeId, epoch } = worker.options.welcome
   const deps = {
@@ -48,7 +48,7 @@ export function makeLineage(worker: CoreWorker): LineageStream {
 }
 
 export function makeReferences(worker: CoreWorker): References {
-  const { deps, options, jobId, lineage, storeFree } = worker
+  const { deps, options, jobId, lineageStream: lineage, storeFree } = worker
   return new References({
     ...{ finalization: deps.finalization, jobId, lineage, storeFree },
     ownAddress: options.address,

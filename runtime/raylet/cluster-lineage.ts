@@ -2,11 +2,11 @@
 // written to the GCS in segments (gcs/lineage.ts), and of those who hold refs of a dead process one
 // adopts what it owned (gcs/owners.ts).
 // Invariants:
-//   LG1. Nobody is adopted who lives: the raylet of its node says that the process is gone, or the
+//   AL1. Nobody is adopted who lives: the raylet of its node says that the process is gone, or the
 //        node is dead. While neither is known, who asks waits, at most GONE_LIMIT_MS.
-//   LG2. Of an owner there is one adopter, decided by its row; one that is gone too is followed by
+//   AL2. Of an owner there is one adopter, decided by its row; one that is gone too is followed by
 //        another, with the next epoch.
-//   LG3. What is remembered of written specs ends with the job of who owned them.
+//   AL3. What is remembered of written specs ends with the job of who owned them.
 import { delay, type Clock } from '../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../common/errors.ts'
 import { toHex, type JobId, type WorkerId } from '../common/ids.ts'
@@ -85,7 +85,7 @@ export class ClusterLineage {
     return this.#writer.placeOf(owner, sequence)?.segment
   }
 
-  /** LG3. */
+  /** AL3. */
   jobForgotten(jobId: JobId): void {
     for (const [owner, job] of this.#owners) {
       if (job !== jobId) continue
@@ -157,14 +157,14 @@ export class ClusterLineage {
       if (row?.adopter === by.adopter) return row
       const at = row?.address ?? address
       const isGone = await this.#whetherGone(at, row)
-      if (row !== undefined && !isGone) return row // LG2
+      if (row !== undefined && !isGone) return row // AL2
       row = await adopt(storage, owner, by, row)
       log.info('an owner was adopted', { owner, by: row.adopter, epoch: row.epoch })
     }
     throw new VirgaError(`${String(ADOPTERS_MAX)} adopters of ${owner} have ended one by one`)
   }
 
-  /** LG1. An adopter that lives is asked at once; an owner whose connection was cut is waited for. */
+  /** AL1. An adopter that lives is asked at once; an owner whose connection was cut is waited for. */
   async #whetherGone(address: string, adoption: Adoption | undefined): Promise<boolean> {
     const { clock } = this.#deps
     const untilMs = clock.monotonicMs() + GONE_LIMIT_MS
