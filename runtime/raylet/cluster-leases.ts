@@ -11,7 +11,7 @@ import { toHex, type WorkerId } from '../common/ids.ts'
 import type { Random } from '../common/random.ts'
 import type { NodeRow } from '../gcs/nodes.ts'
 import type { OutputLine } from '../protocol/messages.ts'
-import { NODE_ID_LABEL, type NodeView } from '../scheduling/cluster-view.ts'
+import { NODE_ID_LABEL, type NodeLoad, type NodeView } from '../scheduling/cluster-view.ts'
 import { LoadGossip, ROUND_MS, type GossipEvent, type GossipMessage } from '../scheduling/gossip.ts'
 import type { Brain } from './brain.ts'
 import type { ClusterMember } from './cluster-member.ts'
@@ -36,7 +36,7 @@ const TO_GUESTS: ReadonlySet<string> = new Set<ToClient>([
 ])
 
 export interface ClusterLeasesDeps {
-  readonly member: ClusterMember
+  readonly member: Pick<ClusterMember, 'ask' | 'tell' | 'bufferedBytesTo' | 'isSuspected'>
   readonly brain: Brain
   readonly state: RayletState
   readonly clock: Clock
@@ -205,10 +205,13 @@ export class ClusterLeases {
 
   #step(event: GossipEvent): void {
     const { clock, member, brain } = this.#deps
+    const loads: NodeLoad[] = []
     for (const effect of this.#gossip.step(event, clock.monotonicMs())) {
       if (effect.kind === 'send') member.tell(effect.to, 'gossip', effect.message)
-      else brain.tell({ kind: 'load', load: effect.load })
+      else loads.push(effect.load)
     }
+    // A message has hundreds, and a step for each would place anew each time.
+    if (loads.length > 0) brain.tell({ kind: 'loads', loads })
   }
 }
 

@@ -92,7 +92,7 @@ function apply(turn: Turn, event: RayletEvent): void {
     case 'leaseLapsed':
     case 'nodeLost':
     case 'nodes':
-    case 'load':
+    case 'loads':
     case 'leasesAsked':
     case 'guestWants':
     case 'guestLeft':
@@ -135,7 +135,7 @@ type EventOfNodes = EventOf<
   | 'leaseLapsed'
   | 'nodeLost'
   | 'nodes'
-  | 'load'
+  | 'loads'
   | 'leasesAsked'
   | 'guestWants'
   | 'guestLeft'
@@ -160,8 +160,8 @@ function applyOfNodes(turn: Turn, event: EventOfNodes): void {
     case 'nodes':
       nodesChanged(turn, event)
       return
-    case 'load':
-      turn.state.cluster?.view.learn(event.load)
+    case 'loads':
+      for (const load of event.loads) turn.state.cluster?.view.learn(load)
       return
     case 'leasesAsked':
       leasesAsked(turn, event)

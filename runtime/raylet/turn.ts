@@ -189,7 +189,8 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly nodes: readonly NodeView[]
       readonly suspected: ReadonlySet<string>
     }
-  | { readonly kind: 'load'; readonly load: NodeLoad }
+  /** What other nodes have free, as gossip brought it. */
+  | { readonly kind: 'loads'; readonly loads: readonly NodeLoad[] }
   | {
       readonly kind: 'leasesAsked'
       readonly link: number
