@@ -1,6 +1,7 @@
 // `npm run sim -- --seeds 1000`: runs so many seeds, twice each; prints the rate, the failures and
 // the probes that nothing hit. `-- --seed 42` replays one; with `--story NAME` it prints what
-// happened to one task, object, actor or process, line by line; `--plant BUG` plants a bug.
+// happened to one task, object, actor or process, line by line; `--plant BUG` plants a bug. `--nodes`
+// takes the world of several nodes; `--scale` runs that of a thousand (sim-scale.ts) and nothing else.
 // Ends with 1 when a seed fails, or when as many seeds as hit every probe left one out; with 2 when
 // it cannot be run as asked.
 import { parseArgs } from 'node:util'
@@ -9,6 +10,7 @@ import { runNodesSeed } from '../test/sim/nodes/run.ts'
 import { PLANTED_BUGS } from '../test/sim/planted-bugs.ts'
 import { NODES_PROBES, Probes, SEEDS_THAT_HIT_EVERY_PROBE } from '../test/sim/probes.ts'
 import { runSeed, twice, type RunResult } from '../test/sim/run.ts'
+import { scale } from './sim-scale.ts'
 
 interface SimOptions {
   readonly run: (seed: number, keepsLines: boolean) => Promise<RunResult<unknown>>
@@ -20,6 +22,7 @@ interface SimOptions {
   readonly story: string | undefined
   readonly from: number
   readonly seedCount: number
+  readonly scale: boolean
 }
 
 const print = (line: string): boolean => process.stdout.write(`${line}\n`)
@@ -35,12 +38,14 @@ function parseSimOptions(): SimOptions {
       faultless: { type: 'boolean', default: false },
       plant: { type: 'string' },
       nodes: { type: 'boolean', default: false },
+      scale: { type: 'boolean', default: false },
     },
   })
   const { faultless, story, plant, seed, nodes } = values
   return {
     ...(nodes ? severalNodes(faultless, plant) : oneNode(faultless, plant)),
     faultless,
+    scale: values.scale,
     seed: seed === undefined ? undefined : wholeNumber('--seed', seed, 0),
     story,
     from: wholeNumber('--from', values.from, 0),
@@ -136,6 +141,10 @@ async function main(): Promise<number> {
     return 2
   }
   const { seed } = options
+  if (options.scale) {
+    await scale(print)
+    return 0
+  }
   return (await (seed === undefined ? sweep(options) : replay(seed, options))) ? 0 : 1
 }
 

@@ -7,13 +7,12 @@
 // Invariants:
 //   C1. Time never goes back. A busy or paused process takes its events later, in their order.
 //   C2. Nothing of a process that has ended runs any more.
+import { EventHeap, type Due } from './event-heap.ts'
 import { SimulationFailure } from './failure.ts'
 import type { SimProcess } from './process.ts'
 import { Trace } from './trace.ts'
 
-export interface Pending {
-  atMs: number
-  readonly seq: number
+export interface Pending extends Due {
   readonly process: SimProcess | undefined
   readonly label: string
   readonly run: () => void
@@ -42,7 +41,7 @@ export class Scheduler {
   afterEvent: ((process: SimProcess | undefined) => void) | undefined
   /** What made this run fail first. */
   failure: SimulationFailure | undefined
-  readonly #heap: Pending[] = []
+  readonly #heap = new EventHeap<Pending>()
   #nextSeq = 0
 
   at(atMs: number, process: SimProcess | undefined, label: string, run: () => void): Pending {
@@ -54,7 +53,7 @@ export class Scheduler {
       run,
       cancelled: false,
     }
-    this.#push(pending)
+    this.#heap.push(pending)
     return pending
   }
 
@@ -76,10 +75,10 @@ export class Scheduler {
   async #loop(limits: RunLimits): Promise<RunEnd> {
     while (this.failure === undefined) {
       if (limits.done()) return 'done'
-      const next = this.#pop()
+      const next = this.#heap.pop()
       if (next === undefined) return 'nothing left'
       if (next.atMs > limits.untilMs) {
-        this.#push(next)
+        this.#heap.push(next)
         this.nowMs = Math.max(this.nowMs, limits.untilMs)
         return 'time'
       }
@@ -110,7 +109,7 @@ export class Scheduler {
     if (next.cancelled || process?.alive === false) return false
     if (process === undefined || process.busyUntilMs <= next.atMs) return true
     next.atMs = process.busyUntilMs
-    this.#push(next)
+    this.#heap.push(next)
     return false
   }
 
@@ -121,40 +120,4 @@ export class Scheduler {
       this.fail(what, error)
     }
   }
-
-  #push(pending: Pending): void {
-    const heap = this.#heap
-    let at = heap.push(pending) - 1
-    while (at > 0) {
-      const up = (at - 1) >> 1
-      const parent = heap[up] as Pending
-      if (isBefore(parent, pending)) break
-      heap[at] = parent
-      at = up
-    }
-    heap[at] = pending
-  }
-
-  #pop(): Pending | undefined {
-    const heap = this.#heap
-    const top = heap[0]
-    const last = heap.pop()
-    if (top === undefined || last === undefined || heap.length === 0) return top
-    let at = 0
-    for (;;) {
-      let down = 2 * at + 1
-      if (down >= heap.length) break
-      const right = heap[down + 1]
-      if (right !== undefined && isBefore(right, heap[down] as Pending)) down += 1
-      const child = heap[down] as Pending
-      if (isBefore(last, child)) break
-      heap[at] = child
-      at = down
-    }
-    heap[at] = last
-    return top
-  }
 }
-
-const isBefore = (a: Pending, b: Pending): boolean =>
-  a.atMs < b.atMs || (a.atMs === b.atMs && a.seq < b.seq)
