@@ -8,6 +8,8 @@
 //        certificate, which TLS shows to everybody anyway.
 //   TC3. A peer that stalls before its hello is given up.
 //   TC4. Hosts and ports prove nothing: a peer is who its certificate says (node, epoch).
+//   TC5. A machine that is gone, or cut off, without a word is noticed within
+//        KEEP_ALIVE_MS + UNACKNOWLEDGED_LIMIT_MS by every connection to it; a cut of 5 s by none.
 // Source: design 10 and 11; faults.md F08, F09, F18.
 import type { AddressInfo } from 'node:net'
 import {
@@ -47,11 +49,14 @@ import {
   type Refusal,
 } from './peer-hello.ts'
 import type { PeerConnection, PeerTransport } from './peer-transport.ts'
+import { limitUnacknowledged } from './unacknowledged-tcp.ts'
 
 /** For the dial, the TLS handshake and the hello together. */
 const GREETING_LIMIT_MS = 5_000
-/** A peer whose machine is gone without a word is noticed by the system after this and 10 probes. */
+/** Nothing was said for so long: the system asks whether the other machine is there. */
 const KEEP_ALIVE_MS = 10_000
+/** What a machine has not acknowledged for so long closes its connections (TC5). */
+const UNACKNOWLEDGED_LIMIT_MS = 15_000
 /** Connections of one listener; a node has two with each peer at most. */
 const CONNECTIONS_MAX = 16_384
 
@@ -172,6 +177,7 @@ async function dial(
 function limitGreeting(socket: TLSSocket): () => void {
   socket.setNoDelay(true)
   socket.setKeepAlive(true, KEEP_ALIVE_MS)
+  limitUnacknowledged(socket, UNACKNOWLEDGED_LIMIT_MS)
   socket.on('error', () => undefined) // kept in socket.errored, for whoever waits
   const limit = setTimeout(() => {
     socket.destroy(

@@ -74,7 +74,12 @@ export interface FaultProxy {
 const DELAY_MS = 60
 const LATER_MS = 20
 
-export async function startFaultProxy(upstream: string, seed: number): Promise<FaultProxy> {
+/** @param host  at which it listens. */
+export async function startFaultProxy(
+  upstream: string,
+  seed: number,
+  host = '127.0.0.1',
+): Promise<FaultProxy> {
   const random = seeded(seed)
   const calls = new Map<string, number>()
   const earlier = new Map<string, Answer>()
@@ -114,10 +119,10 @@ export async function startFaultProxy(upstream: string, seed: number): Promise<F
     response.writeHead(given.status, given.headers).end(given.body)
   }
 
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(0, host, resolve))
   const { port } = server.address() as AddressInfo
   return {
-    endpoint: `http://127.0.0.1:${String(port)}`,
+    endpoint: `http://${host}:${String(port)}`,
     calls,
     set(next) {
       rules = next

@@ -34,7 +34,9 @@ export interface Namespaces {
   cut(from: Site, to: Site, ways?: 'oneWay' | 'bothWays'): void
   /** That host reaches nobody, and nobody reaches it. */
   isolate(host: number): void
-  /** Nothing is cut any more. */
+  /** What reaches that host, and what it sends, goes at that speed. */
+  slow(host: number, bytesPerS: number): void
+  /** Nothing is cut or slow any more. */
   heal(): void
   remove(): void
 }
@@ -69,6 +71,7 @@ export function makeNamespaces(hostCount: number): Namespaces {
     return address
   }
   const drops = new Drops(plan.router)
+  const slowed = new Set<number>()
   return {
     addresses,
     outside: plan.outside,
@@ -84,8 +87,22 @@ export function makeNamespaces(hostCount: number): Namespaces {
       drops.add(at(host), EVERYWHERE)
       drops.add(EVERYWHERE, at(host))
     },
+    slow: (host, bytesPerS) => {
+      const rate = `${String(8 * bytesPerS)}bit`
+      const limit = ['tbf', 'rate', rate, 'burst', '16kb', 'latency', '1s']
+      for (const [name, dev] of linkOf(plan, host)) {
+        run('tc', '-n', name, 'qdisc', 'replace', 'dev', dev, 'root', ...limit)
+      }
+      slowed.add(host)
+    },
     heal: () => {
       drops.clear()
+      for (const host of slowed) {
+        for (const [name, dev] of linkOf(plan, host)) {
+          run('tc', '-n', name, 'qdisc', 'del', 'dev', dev, 'root')
+        }
+      }
+      slowed.clear()
     },
     remove: () => {
       for (const host of addresses.keys()) removeNamespace(nameOf(String(host)))
@@ -120,6 +137,14 @@ function addHost({ gateway, router }: Plan, host: number, address: string): void
   ip('-n', name, 'link', 'set', 'eth0', 'up')
   ip('-n', name, 'route', 'add', gateway, 'dev', 'eth0')
   ip('-n', name, 'route', 'add', 'default', 'via', gateway)
+}
+
+/** Both ends of a host's link: the namespace, and its name there. */
+function linkOf({ router }: Plan, host: number): [string, string][] {
+  return [
+    [router, `host${String(host)}`],
+    [nameOf(String(host)), 'eth0'],
+  ]
 }
 
 function addOutside({ net, gateway, outside, router }: Plan): void {
@@ -191,9 +216,13 @@ function removeNamespace(name: string): void {
 }
 
 function inNamespace(name: string, ...command: string[]): void {
-  execFileSync('nsenter', [`--net=/run/netns/${name}`, '--', ...command])
+  run('nsenter', `--net=/run/netns/${name}`, '--', ...command)
 }
 
 function ip(...args: string[]): string {
-  return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  return run('ip', ...args)
+}
+
+function run(file: string, ...args: string[]): string {
+  return execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }

@@ -58,6 +58,7 @@ export class SeveralNodes {
   /** Of sessions. Sockets lie below it, so it must be short. */
   readonly runtimeDir = mkdtempSync(join(tmpdir(), 'vn-'))
   readonly #nodes: Node[] = []
+  readonly #programs = new Set<ChildProcess>()
   readonly #clients = new Map<string, RayletClient>()
   #lives = 0
 
@@ -127,14 +128,14 @@ export class SeveralNodes {
   program(host: number, file: string, args: readonly string[] = []): Program {
     const address = { VIRGA_ADDRESS: `unix:${this.on(host).address}` }
     const child = this.#spawn(host, [file, ...args], address)
+    this.#programs.add(child)
     const output = { stdout: '', stderr: '' }
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
-    const ended = once(child, 'close').then(([code, signal]) => ({
-      code: code as number | null,
-      signal: signal as NodeJS.Signals | null,
-      ...output,
-    }))
+    const ended = once(child, 'close').then(([code, signal]) => {
+      this.#programs.delete(child)
+      return { code: code as number | null, signal: signal as NodeJS.Signals | null, ...output }
+    })
     return { child, output, ended }
   }
 
@@ -171,6 +172,11 @@ export class SeveralNodes {
     return (await this.rows('resources', host)).filter((row) => row['free'] !== row['total'])
   }
 
+  /** Kills the programs that a failed test has left. */
+  endPrograms(): void {
+    for (const child of this.#programs) child.kill('SIGKILL')
+  }
+
   /** Names of session folders that are still there. */
   left(): string[] {
     return readdirSync(join(this.runtimeDir, 'virga')).filter((name) => name.startsWith('session-'))
@@ -179,6 +185,7 @@ export class SeveralNodes {
   /** Ends all that lives, without asking, and removes what it left. */
   async remove(): Promise<void> {
     for (const client of this.#clients.values()) client.close()
+    this.endPrograms()
     await Promise.all(this.nodes.map(({ host }) => this.kill(host)))
     rmSync(this.runtimeDir, { recursive: true, force: true, maxRetries: 5 })
   }

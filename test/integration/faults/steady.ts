@@ -1,0 +1,44 @@
+// A program that works over all nodes (fixtures/steady.mts) while a test breaks something.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import type { Program, SeveralNodes } from '../../support/several-nodes.ts'
+import { until } from '../../support/waiting.ts'
+import type { Story } from './fixtures/steady.mts'
+
+export const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name)
+
+export class Steady {
+  readonly program: Program
+  readonly #stopFile: string
+
+  private constructor(cluster: SeveralNodes, host: number) {
+    this.#stopFile = join(cluster.runtimeDir, `stop-${String(performance.now())}`)
+    this.program = cluster.program(host, fixture('steady.mts'), [this.#stopFile])
+  }
+
+  /** It is at work when this resolves. */
+  static async on(cluster: SeveralNodes, host: number): Promise<Steady> {
+    const steady = new Steady(cluster, host)
+    await steady.goesOn()
+    return steady
+  }
+
+  /** Ten chains begin and end after this was called. */
+  async goesOn(): Promise<void> {
+    const { output, child } = this.program
+    const lines = (): number => output.stdout.split('\n').length
+    const before = lines()
+    await until(() => lines() >= before + 2 || child.exitCode !== null)
+    if (child.exitCode !== null) throw new Error(`the program ended: ${JSON.stringify(output)}`)
+  }
+
+  /** Ends it. Every chain that was begun has ended. */
+  async story(): Promise<Story> {
+    writeFileSync(this.#stopFile, '')
+    const { code, stdout, stderr } = await this.program.ended
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Story
+  }
+}
