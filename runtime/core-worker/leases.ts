@@ -2,8 +2,8 @@
 // A lease is final: it ends, is handed back when others need it, or breaks with its worker.
 // Invariants:
 //   L1. A task is in exactly one place: the class queue, or in flight at one lease.
-//   L2. Tasks go to the lease with the least in flight, never more than its measured time allows
-//       (pipelining.ts).
+//   L2. Tasks go to the lease with the least in flight (choose-lease.ts: of many, to an idle one),
+//       never more than its measured time allows (pipelining.ts).
 //   L3. An idle lease goes back after LEASE_IDLE_MS, at once when the raylet asks.
 //   L4. Nothing waits long behind a task that turned out slow: it is asked back and goes elsewhere.
 //   L5. A class without tasks and leases, of which the raylet was told so, is forgotten here and
@@ -14,7 +14,8 @@ import type { LeaseId } from '../common/ids.ts'
 import { LEASE_IDLE_MS, PUSH_BYTES_MAX, STALL_MS } from '../common/limits.ts'
 import type { ClassSpec, ClientNotices, RayletNotices } from '../protocol/messages.ts'
 import type { Peer } from './peers.ts'
-import { depthOf, isStalled, leastLoaded, mayFollow, openLeaseCount, roomOf } from './pipelining.ts'
+import { chooseLease, leasesToWatch, noteIdle, sharingLeaseCount } from './choose-lease.ts'
+import { depthOf, isStalled, mayFollow, roomOf } from './pipelining.ts'
 import { pushTasks } from './push.ts'
 import { dropEnded, keyOf, newClass, type Lease, type SchedulingClass } from './scheduling-class.ts'
 import { DONE, type TaskRecord } from './task-record.ts'
@@ -55,20 +56,20 @@ export class Leases {
   }
 
   /** Gives waiting tasks to leases with room, then asks for what is still missing. */
-  pump(cls: SchedulingClass): void {
+  pump(cls: SchedulingClass, replied?: Lease): void {
     const nowMs = this.#deps.clock.monotonicMs()
     for (dropEnded(cls.queue); cls.queue.length > 0; dropEnded(cls.queue)) {
-      const lease = leastLoaded(cls, nowMs)
+      const lease = chooseLease(cls, nowMs, replied)
       if (lease === undefined) break
       this.#push(lease, nowMs)
     }
-    if (cls.queue.length > 0) this.#pumpOnceDrained(cls)
+    if (cls.queue.length > 0) this.#pumpOnceDrained(cls, replied)
     this.#want(cls)
   }
 
   /** Replies of a congested worker pump too, but it may have none to send. */
-  #pumpOnceDrained(cls: SchedulingClass): void {
-    for (const { peer } of cls.leases) {
+  #pumpOnceDrained(cls: SchedulingClass, replied: Lease | undefined): void {
+    for (const { peer } of leasesToWatch(cls, replied)) {
       if (!peer.congested) continue
       peer.whenDrained(cls, () => {
         this.pump(cls)
@@ -96,6 +97,7 @@ export class Leases {
       retiring: false,
     }
     cls.leases.add(lease)
+    noteIdle(lease)
     this.#byLease.set(lease.leaseId, lease)
     this.#byPeer.set(peer, lease)
     // Without a connection the lease is of no use: its end, told by the raylet, settles its tasks.
@@ -116,8 +118,11 @@ export class Leases {
     const lease = this.#byPeer.get(peer)
     if (lease === undefined) return
     lease.progressAtMs = this.#deps.clock.monotonicMs()
-    if (peer.inFlight.size === 0) lease.exclusive = false
-    if (!lease.draining && lease.cls.queue.length > 0) this.pump(lease.cls)
+    if (peer.inFlight.size === 0) {
+      lease.exclusive = false
+      noteIdle(lease)
+    }
+    if (!lease.draining && lease.cls.queue.length > 0) this.pump(lease.cls, lease)
     if (peer.inFlight.size > 0) return
     if (lease.draining || lease.retiring) this.#return(lease)
     else this.#idle(lease)
@@ -170,7 +175,7 @@ export class Leases {
   #push(lease: Lease, nowMs: number): void {
     const { queue } = lease.cls
     if (lease.peer.inFlight.size === 0) lease.progressAtMs = nowMs
-    const share = Math.ceil(queue.length / Math.max(1, openLeaseCount(lease.cls)))
+    const share = Math.ceil(queue.length / Math.max(1, sharingLeaseCount(lease.cls)))
     const count = Math.max(1, Math.min(roomOf(lease), share))
     const records: TaskRecord[] = []
     let sizeBytes = 0
@@ -265,6 +270,7 @@ export class Leases {
 
   #forget(lease: Lease): void {
     lease.cls.leases.delete(lease)
+    lease.cls.idle.delete(lease)
     this.#byLease.delete(lease.leaseId)
     this.#byPeer.delete(lease.peer)
     lease.forgetClose?.()

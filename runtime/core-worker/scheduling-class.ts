@@ -28,6 +28,8 @@ export interface SchedulingClass {
   readonly spec: ClassSpec
   readonly queue: Fifo<TaskRecord>
   readonly leases: Set<Lease>
+  /** ML1. */
+  readonly idle: Set<Lease>
   /** As the raylet was told last; what it was told of with 0 it may have forgotten. */
   wanted: number
   /** L5: whoever still holds it asks for another one. */
@@ -41,6 +43,7 @@ export const newClass = (classId: number, spec: ClassSpec): SchedulingClass => (
   spec,
   queue: new Fifo(),
   leases: new Set(),
+  idle: new Set(),
   wanted: 0,
   forgotten: false,
   idleTimer: undefined,
