@@ -73,3 +73,7 @@ export const DEPENDENCY_TELL_MS = 100
 export const READER_TELL_MS = 1000
 /** How long a process keeps an object pinned after it read it last. */
 export const PIN_LINGER_MS = 500
+/** Specs of tasks whose stored results are referenced, per process. Source: Ray max_lineage_bytes. */
+export const LINEAGE_BYTES_MAX = 1024 * MIB
+/** The same where there is one node: only what was spilled and damaged is made again there. */
+export const LINEAGE_BYTES_MAX_ON_ONE_NODE = 16 * MIB

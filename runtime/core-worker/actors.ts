@@ -51,6 +51,11 @@ export class Actors {
     return this.#clientOf(record)?.holding(record)
   }
 
+  /** Whether it can be called from here. */
+  has(actorId: ActorId): boolean {
+    return this.#clients.has(actorId)
+  }
+
   changed(view: ActorView): void {
     this.#clients.get(view.actorId)?.changed(view)
   }

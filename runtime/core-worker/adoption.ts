@@ -10,8 +10,9 @@ import { OwnerDiedError, VirgaError } from '../common/errors.ts'
 import { toHex, type ObjectId } from '../common/ids.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { FAILED, STORED, type ObjectEntry } from './object-entry.ts'
-import { SPEC_VALUE, readLineage } from './ref-lineage.ts'
+import { SPEC_TASK, SPEC_VALUE, readLineage } from './ref-lineage.ts'
 import { completeEntry } from './replies.ts'
+import { decodeSpec } from './task-spec.ts'
 
 export const NO_LINEAGE = 'a cluster of one node keeps nothing that it could be made from again'
 
@@ -88,6 +89,8 @@ export class Adoption {
     if (spec[0] === SPEC_VALUE) {
       const { values } = this.#worker
       completeEntry(entry, payload, values.containedOf(payload), this.#worker)
+    } else if (spec[0] === SPEC_TASK) {
+      this.#worker.recovery.remake(entry, decodeSpec(this.#worker, payload))
     } else entry.complete(FAILED, this.#died(entry, NOT_REMADE))
   }
 

@@ -4,9 +4,12 @@
 //   anything else     encoded here and now
 // The finished record (task-frames.ts) is one run of bytes in a slab.
 import { INLINE_BYTES_MAX } from '../common/limits.ts'
+import type { ObjectId } from '../common/ids.ts'
+import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
 import {
   ARGUMENT_INLINE,
+  readArgument,
   writeInlineArgument,
   writeStoredArgument,
 } from '../protocol/task-frames.ts'
@@ -80,6 +83,22 @@ export class ArgumentEncoder {
     for (const part of parts) {
       if (part.kind === 'inline') writer.bytes(part.bytes)
       else this.#writeEntry(writer, part.entry)
+    }
+    return this.#pack(writer)
+  }
+
+  /** The same record with what was passed by place where it is now. */
+  rebuild(record: Buffer, placed: ReadonlyMap<ObjectId, ObjectEntry>): PackedArguments {
+    const reader = new ByteReader(record)
+    const writer = this.#open(record.length)
+    const count = reader.varint()
+    writer.varint(count)
+    for (let i = 0; i < count; i += 1) {
+      const argument = readArgument(reader)
+      const entry = argument instanceof Uint8Array ? undefined : placed.get(argument.objectId)
+      if (entry !== undefined) this.#writeEntry(writer, entry)
+      else if (argument instanceof Uint8Array) writeInlineArgument(writer, argument)
+      else writeStoredArgument(writer, argument.objectId, argument.sizeBytes)
     }
     return this.#pack(writer)
   }
@@ -193,6 +212,24 @@ export class ArgumentEncoder {
   }
 }
 
+/** The entries, of these, that a record names by place. */
+export function placedEntries(
+  record: Buffer,
+  entries: readonly ObjectEntry[],
+): ReadonlyMap<ObjectId, ObjectEntry> {
+  const byId = new Map(
+    entries.flatMap((entry) => (entry.id === undefined ? [] : [[entry.id, entry]])),
+  )
+  const placed = new Map<ObjectId, ObjectEntry>()
+  const reader = new ByteReader(record)
+  for (let left = reader.varint(); left > 0; left -= 1) {
+    const argument = readArgument(reader)
+    const entry = argument instanceof Uint8Array ? undefined : byId.get(argument.objectId)
+    if (entry?.id !== undefined) placed.set(entry.id, entry)
+  }
+  return placed
+}
+
 /** A record as bytes of its own. */
 export function bytesOf({ slab, at, sizeBytes }: PackedArguments): Buffer {
   return slab.subarray(at, at + sizeBytes)
@@ -214,7 +251,11 @@ export function whenPartsComplete(
   let waiting = 1
   const arrived = (): void => {
     waiting -= 1
-    if (waiting === 0) done(failedDependency(parts))
+    if (waiting > 0) return
+    const error = failedDependency(parts)
+    // One that came first may have been lost while the others were awaited.
+    if (error === undefined && parts.some(isMissing)) whenPartsComplete(parts, resolve, done)
+    else done(error)
   }
   for (const part of parts) {
     if (part.kind !== 'entry' || !part.entry.pending) continue
@@ -224,6 +265,8 @@ export function whenPartsComplete(
   }
   arrived()
 }
+
+const isMissing = (part: Argument): boolean => part.kind === 'entry' && part.entry.pending
 
 const NO_PARTS: readonly Argument[] = []
 const NO_ENTRIES: readonly ObjectEntry[] = []

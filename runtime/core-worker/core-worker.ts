@@ -28,6 +28,7 @@ import { entryIn, refOf, type ObjectRef } from './object-ref.ts'
 import {
   makeEnds,
   makeGetter,
+  makeLineage,
   makeLineageStream,
   makeReceiver,
   makeReferences,
@@ -39,7 +40,9 @@ import type { RayletLink } from './raylet-link.ts'
 import { peerHandlers } from './peer-handlers.ts'
 import { ActorRegistry } from './actor-registry.ts'
 import { storeLink } from './store-link.ts'
+import type { Lineage } from './lineage.ts'
 import type { References } from './references.ts'
+import { Recovery } from './recovery.ts'
 import type { ReplyReceiver } from './reply-receiver.ts'
 import type { ReplyWriter } from './reply-writer.ts'
 import type { Scope } from './scope.ts'
@@ -110,6 +113,8 @@ export class CoreWorker {
   readonly limiters: Limiters
   readonly registry = new ActorRegistry(this)
   readonly values = new Values(this)
+  readonly lineage: Lineage
+  readonly recovery: Recovery
   readonly blocking = new Blocking(this)
   #hasLeft = false
 
@@ -129,6 +134,7 @@ export class CoreWorker {
       this.adoption = new Adoption(this)
     }
     this.references = makeReferences(this)
+    this.lineage = makeLineage(this)
     this.collector = new Collector(clock, finalization)
     this.handoffs = new Handoffs(this.references)
     this.peers = new Peers(
@@ -178,6 +184,7 @@ export class CoreWorker {
       clock,
     })
     this.getter = makeGetter(this)
+    this.recovery = new Recovery(this)
     this.rootScope = makeRootScope(this)
   }
 

@@ -2,9 +2,9 @@
 // them: small ones lie in the record, large ones in the node's store.
 import { VirgaError } from '../common/errors.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
-import { ARGUMENT_INLINE, readStored } from '../protocol/task-frames.ts'
+import { ARGUMENT_INLINE, readStored, type StoredValue } from '../protocol/task-frames.ts'
 import type { CoreWorker } from './core-worker.ts'
-import { asSystemFailure } from './failure.ts'
+import { ArgumentLost } from './failure.ts'
 
 /** Inline arguments are decoded where they lie; without others the result is there at once. */
 export function decodeArguments(
@@ -23,16 +23,20 @@ export function decodeArguments(
     }
     args.push(undefined)
     fetching ??= []
+    const stored = readStored(reader)
     fetching.push(
-      store.read(readStored(reader)).then((blob) => {
-        args[i] = codec.decode(blob, { view: true })
-      }, argumentLost),
+      store.read(stored).then(
+        (blob) => {
+          args[i] = codec.decode(blob, { view: true })
+        },
+        (error: unknown) => argumentLost(stored, error),
+      ),
     )
   }
   return fetching === undefined ? args : Promise.all(fetching).then(() => args)
 }
 
 /** The function has not begun: this is none of its errors. */
-function argumentLost(error: unknown): never {
-  throw error instanceof VirgaError ? asSystemFailure(error) : error
+function argumentLost({ objectId }: StoredValue, error: unknown): never {
+  throw error instanceof VirgaError ? new ArgumentLost(objectId, error) : error
 }

@@ -3,7 +3,7 @@
 import { fromWire, toWire, type WireError } from '../common/error-wire.ts'
 import { SerializationError, TaskTimeoutError, VirgaError } from '../common/errors.ts'
 import { taskErrorOf } from '../common/task-error.ts'
-import { toHex } from '../common/ids.ts'
+import { toHex, type ObjectId } from '../common/ids.ts'
 import { portableError, type ValueCodec } from '../protocol/value-codec.ts'
 import type { TaskRecord } from './task-record.ts'
 
@@ -22,6 +22,26 @@ export type Failure =
       readonly where: Where
     }
   | { readonly kind: 'system'; readonly error: WireError }
+  | ArgumentFailure
+
+/** The task did not begin: a stored argument could not be read. */
+export interface ArgumentFailure {
+  readonly kind: 'argument'
+  readonly objectId: ObjectId
+  readonly error: WireError
+}
+
+/** Thrown in place of what the store said of a stored argument. */
+export class ArgumentLost extends Error {
+  readonly objectId: ObjectId
+  readonly error: VirgaError
+
+  constructor(objectId: ObjectId, error: VirgaError) {
+    super(error.message, { cause: error })
+    this.objectId = objectId
+    this.error = error
+  }
+}
 
 /** Encodes what a task threw; of an error with a socket or a function in it, what can travel. */
 export function encodeFailure(
@@ -57,6 +77,10 @@ function send<T>(thrown: unknown, by: (cause: unknown) => T): T {
 const UNREADABLE = 'what was thrown throws itself when it is read: throw an Error of plain values'
 
 function failureOf(thrown: unknown, classes: readonly string[], where: Where): Failure {
+  if (isThrown(thrown, ArgumentLost)) {
+    const { objectId, error } = thrown
+    return { kind: 'argument', objectId, error: toWire(error) }
+  }
   return thrown instanceof VirgaError && thrown.code !== 'ERR_TASK' && systemFailures.has(thrown)
     ? { kind: 'system', error: toWire(thrown) }
     : { kind: 'user', cause: thrown, classes, where }
@@ -97,7 +121,7 @@ export function asSystemFailure<E extends VirgaError>(error: E): E {
 
 /** The error that `get` throws for this failure of this task. */
 export function errorOf(failure: Failure, record: TaskRecord): Error {
-  if (failure.kind === 'system') return fromWire(failure.error)
+  if (failure.kind !== 'user') return fromWire(failure.error)
   const { actorId } = record.kind
   return taskErrorOf(failure.cause, {
     name: record.kind.name,

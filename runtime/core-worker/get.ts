@@ -24,6 +24,8 @@ export interface GetterDeps {
   entryOf(this: void, ref: ObjectRef): ObjectEntry
   /** Finishes an error for the user: call site, frames in the user's source. */
   present(error: unknown, site: CallSite): unknown
+  /** A stored entry could not be read. @returns whether it will be complete again */
+  lost(entry: ObjectEntry, error: unknown, beside: readonly ObjectEntry[]): boolean
   /** Asks the owner of a borrowed entry for its value. */
   resolve(entry: ObjectEntry): void
   /** Reports this task as blocked until `need` of these entries are complete; the result ends the
@@ -49,9 +51,10 @@ export class Getter {
     refuseAborted(options)
     if (entry.state === VALUE) return entry.value
     const site = this.#callSiteNow()
+    const reading = this.#reading([entry], options)
     try {
       if (entry.pending) await this.#complete([entry], options)
-      const value = this.#read(entry, options.copy ?? false)
+      const value = this.#read(entry, reading)
       return value instanceof Promise ? await value : value
     } catch (error) {
       throw this.#deps.present(error, site ?? captureCallSite())
@@ -65,6 +68,7 @@ export class Getter {
     const entries = refs.map(this.#deps.entryOf)
     refuseAborted(options)
     const site = this.#callSiteNow()
+    const reading = this.#reading(entries, options)
     try {
       for (const entry of entries) if (entry.state === FAILED) throw entry.value
       if (entries.some((entry) => entry.pending)) {
@@ -72,9 +76,8 @@ export class Getter {
         for (const entry of entries) if (entry.state === FAILED) throw entry.value
       }
       const values: unknown[] = []
-      const copy = options.copy ?? false
       for (const entry of entries) {
-        const value = this.#read(entry, copy)
+        const value = this.#read(entry, reading)
         values.push(value instanceof Promise ? await value : value)
       }
       return values
@@ -192,8 +195,15 @@ export class Getter {
     })
   }
 
+  /** @param options  of which a time-out counts from now. */
+  #reading(entries: readonly ObjectEntry[], options: Partial<GetSpecOptions>): Reading {
+    const { timeoutMs } = options
+    if (timeoutMs === undefined) return { entries, options }
+    return { entries, options, untilMs: this.#deps.clock.monotonicMs() + timeoutMs }
+  }
+
   /** What a value refers to is known here as long as the value is: nothing is looked up for it. */
-  #read(entry: ObjectEntry, copy: boolean): unknown {
+  #read(entry: ObjectEntry, reading: Reading): unknown {
     const known = entry.sharing?.contained
     switch (entry.state) {
       case VALUE:
@@ -202,16 +212,40 @@ export class Getter {
         return this.#deps.codec.decode(entry.value as Uint8Array, { known })
       case STORED: {
         const { codec, store } = this.#deps
-        return store
-          .read(entry.value as StoredAt)
-          .then((blob) => codec.decode(blob, { copy, view: !copy, known }))
+        const { copy = false } = reading.options
+        return store.read(entry.value as StoredAt).then(
+          (blob) => codec.decode(blob, { copy, view: !copy, known }),
+          (error: unknown) => this.#readAgain(entry, reading, error),
+        )
       }
       case FAILED:
         throw entry.value
       default:
-        throw new Error('a value was read before it was complete')
+        return this.#complete([entry], leftOf(reading, this.#deps.clock))?.then(() =>
+          this.#read(entry, reading),
+        ) // it was lost while others were awaited
     }
   }
+
+  /** A stored value could not be read: it may be complete again, in another place. */
+  async #readAgain(entry: ObjectEntry, reading: Reading, error: unknown): Promise<unknown> {
+    if (!this.#deps.lost(entry, error, reading.entries)) throw error
+    await this.#complete([entry], leftOf(reading, this.#deps.clock))
+    return await this.#read(entry, reading)
+  }
+}
+
+/** One get, as what it reads needs to know it. */
+interface Reading {
+  readonly entries: readonly ObjectEntry[]
+  readonly options: Partial<GetSpecOptions>
+  /** On the monotonic clock. */
+  readonly untilMs?: number
+}
+
+function leftOf({ options, untilMs }: Reading, clock: Clock): Partial<GetSpecOptions> {
+  if (untilMs === undefined) return options
+  return { ...options, timeoutMs: Math.max(0, untilMs - clock.monotonicMs()) }
 }
 
 function countReady(entries: readonly ObjectEntry[]): number {

@@ -13,7 +13,7 @@ import type { TaskTemplate } from '../protocol/peer-messages.ts'
 import { capturedBy } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { Runnable } from './run-task.ts'
-import { asSystemFailure, isThrown, sendableOf } from './failure.ts'
+import { ArgumentLost, asSystemFailure, isThrown, sendableOf } from './failure.ts'
 import { Scope, type ScopeParts } from './scope.ts'
 
 type StartActor = ClientNotices['startActor']
@@ -73,6 +73,7 @@ export function constructorFailure(
   { className, actorId }: ActorSpec,
   error: unknown,
 ): VirgaError {
+  if (isThrown(error, ArgumentLost)) return error.error
   if (isThrown(error, VirgaError) && !isThrown(error, TaskCancelledError)) return error
   const name = `${className} constructor`
   if (isThrown(error, ExitActor)) return exitedItself(className, name)

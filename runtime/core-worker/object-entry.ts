@@ -1,10 +1,12 @@
 // What one process knows of one object: pending, here, in the node's store, or failed.
 // An entry is shared by every ObjectRef of the object in this process and by the tasks that wait
 // for it; when nobody holds it any more the collector takes it, and with it the small value inside.
-//   PENDING ─1─► VALUE | BLOB | STORED | FAILED      1. completed, once; later completions are
-//   ignored
+//   PENDING ─1─► VALUE | BLOB | STORED | FAILED
+//      ▲───────────2──────────────┘
+//   1. completed, once; later completions are ignored   2. no copy is left: recovery.ts
 // Invariants:
-//   OE1. An entry completes at most once; waiters run once, in the order they came.
+//   OE1. An entry completes once, and again once it was lost; waiters run once, in the order they
+//   came.
 //   OE2. A VALUE is immutable (a primitive); everything else is kept encoded and decoded per get.
 import type { ObjectId } from '../common/ids.ts'
 import type { Scope } from './scope.ts'
@@ -19,6 +21,8 @@ export const FAILED = 4
 export interface StoredAt {
   readonly objectId: ObjectId
   readonly sizeBytes: number
+  /** Whose store it was put into, in hex, where there are several nodes and that was told. */
+  readonly nodeId?: string
 }
 
 export type Waiter = (entry: ObjectEntry) => void
@@ -66,6 +70,12 @@ export class ObjectEntry {
     this.#waiters = undefined
     for (const waiter of waiters) waiter(this)
     return true
+  }
+
+  /** No copy of what was stored can be read: it is awaited again. Its place stays, in case one is
+   *  found after all. */
+  lose(): void {
+    if (this.state === STORED) this.state = PENDING
   }
 
   /** Calls `waiter` when complete; at once when it already is. */

@@ -1,10 +1,14 @@
 // How those parts of a core-worker are made that lean on several others: each is given what it may
 // do with them, and no more. They call each other only once all are there.
+import { fromWire } from '../common/error-wire.ts'
 import { TASK_ID_BYTES, driverTaskId, toHex, type TaskId } from '../common/ids.ts'
+import { LINEAGE_BYTES_MAX, LINEAGE_BYTES_MAX_ON_ONE_NODE } from '../common/limits.ts'
+import { nodeIdIn } from '../protocol/node-identity.ts'
 import { ArgumentEncoder } from './arguments.ts'
 import { withCallSite } from './call-site.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { Getter } from './get.ts'
+import { Lineage } from './lineage.ts'
 import { LineageStream } from './lineage-stream.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import { objectSpec } from './object-spec.ts'
@@ -50,7 +54,11 @@ export function makeLineageStream(worker: CoreWorker): LineageStream {
 export function makeReferences(worker: CoreWorker): References {
   const { deps, options, jobId, lineageStream: lineage, storeFree } = worker
   return new References({
-    ...{ finalization: deps.finalization, jobId, lineage, storeFree },
+    ...{ finalization: deps.finalization, jobId, lineage },
+    storeFree: (objectId) => {
+      worker.lineage.released(objectId)
+      storeFree(objectId)
+    },
     ownAddress: options.address,
     dial: (address) => worker.peers.dial(address),
     actorGone: (objectId) => {
@@ -62,14 +70,28 @@ export function makeReferences(worker: CoreWorker): References {
   })
 }
 
+export function makeLineage({ references, options }: CoreWorker): Lineage {
+  const nodesMayBeLost = nodeIdIn(options.address) !== undefined
+  const bytesMax = nodesMayBeLost ? LINEAGE_BYTES_MAX : LINEAGE_BYTES_MAX_ON_ONE_NODE
+  return new Lineage({ references, bytesMax, nodesMayBeLost })
+}
+
 export function makeReceiver(worker: CoreWorker): ReplyReceiver {
-  const { codec, references, handoffs, ends, storeFree } = worker
+  const { codec, references, handoffs, ends, storeFree, lineage } = worker
   return new ReplyReceiver({
     codec,
     references,
     handoffs,
     ends,
+    lineage,
     storeFree,
+    argumentLost: (record, failure) => {
+      const entry = record.holds?.find(({ id }) => id === failure.objectId)
+      const error = fromWire(failure.error)
+      if (entry === undefined || !worker.recovery.lost(entry, error, record.holds)) return false
+      worker.submitter.argumentLost(record)
+      return true
+    },
     retry: (record) => {
       worker.submitter.retry(record)
     },
@@ -123,6 +145,7 @@ export function makeGetter(worker: CoreWorker): Getter {
       worker.values.resolve(entry)
     },
     block: (entries, fail, need) => worker.blocking.block(entries, fail, need),
+    lost: (entry, error, beside) => worker.recovery.lost(entry, error, beside),
     present: (error, site) => withCallSite(error, site, label, deps.stackView()),
   })
 }

@@ -24,9 +24,9 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
       notices[type]?.(peer, message as never)
     },
     requested: (peer, type, message) => {
-      const { objectId } = message as PeerCalls['getObject'][0]
+      const { objectId, lost } = message as PeerCalls['getObject'][0]
       if (type === 'getObject') {
-        return worker.values.describe(objectId, (make) => answers.answer(peer, make))
+        return worker.values.describe(objectId, (make) => answers.answer(peer, make), lost)
       }
       if (type === 'adoptObject') {
         const { lineage } = message as PeerCalls['adoptObject'][0]

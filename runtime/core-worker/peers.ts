@@ -9,6 +9,7 @@ import { SEND_BUFFER_BYTES_MAX } from '../common/limits.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
 import { Channel } from '../protocol/channel.ts'
 import type { Connection, Transport } from '../protocol/connection.ts'
+import { nodeIdIn } from '../protocol/node-identity.ts'
 import type { PeerCalls, PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { InFlight } from './in-flight.ts'
@@ -44,6 +45,11 @@ export class Peer {
     if (this.closed) return
     if (this.channel !== undefined && this.#queue.length === 0) use(this.channel)
     else this.#queue.push(use)
+  }
+
+  /** In hex, where there are several. */
+  get nodeId(): string | undefined {
+    return nodeIdIn(this.address)
   }
 
   /** What is sent to it still waits to be written. */

@@ -158,6 +158,14 @@ export class References implements RefHooks {
     void settled.then(() => this.#registering.delete(settled))
   }
 
+  /** An object of ours to which nobody has referred for a while, awaited anew. */
+  revived(id: ObjectId): ObjectEntry {
+    const entry = new ObjectEntry(undefined, 0, 0)
+    entry.id = id
+    this.share(entry)
+    return entry
+  }
+
   /** Resolves when every borrow begun so far is registered with its owner (B1). */
   settled(): Promise<unknown> | undefined {
     return this.#registering.size === 0 ? undefined : Promise.all(this.#registering)
@@ -312,7 +320,7 @@ const ACTOR_MARK = '\xff'.repeat(8)
 export const actorObjectId = (actorId: string): ObjectId => (actorId + ACTOR_MARK) as ObjectId
 /** The actor behind such an id. */
 export const actorIdOfObject = (id: ObjectId): ActorId => id.slice(0, 12) as ActorId
-const isActorObject = (id: ObjectId): boolean => id.endsWith(ACTOR_MARK)
+export const isActorObject = (id: ObjectId): boolean => id.endsWith(ACTOR_MARK)
 
 function indexOf(entry: ObjectEntry): number {
   return entry.returnIndex < 0 ? PUT_INDEX_FIRST + entry.index : entry.returnIndex

@@ -3,11 +3,18 @@
 import type { ObjectId } from '../common/ids.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
 import type { PeerNotices } from '../protocol/peer-messages.ts'
-import { REPLY_VALUE, readReplyHead } from '../protocol/task-frames.ts'
+import { REPLY_VALUE, readReplyHead, type StoredValue } from '../protocol/task-frames.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
-import { decodeFailure, errorOf, mayRetryFailure } from './failure.ts'
+import {
+  decodeFailure,
+  errorOf,
+  mayRetryFailure,
+  type ArgumentFailure,
+  type Failure,
+} from './failure.ts'
 import type { Handoffs } from './handoffs.ts'
-import { ObjectEntry, type StoredAt } from './object-entry.ts'
+import type { Lineage } from './lineage.ts'
+import { ObjectEntry, STORED, type StoredAt } from './object-entry.ts'
 import type { Peer } from './peers.ts'
 import type { References } from './references.ts'
 import {
@@ -17,6 +24,7 @@ import {
   copyOf,
   failTask,
   readReply,
+  type Outcome,
   type Reply,
 } from './replies.ts'
 import type { TaskEnds } from './task-ends.ts'
@@ -27,8 +35,11 @@ export interface ReplyReceiverDeps {
   readonly references: References
   readonly handoffs: Handoffs
   readonly ends: TaskEnds
+  readonly lineage: Lineage
   storeFree(objectId: ObjectId): void
   retry(record: TaskRecord): void
+  /** An argument of it could not be read. @returns whether it will run once it can be */
+  argumentLost(record: TaskRecord, failure: ArgumentFailure): boolean
 }
 
 export class ReplyReceiver {
@@ -59,7 +70,12 @@ export class ReplyReceiver {
       this.#freeRepeated(message.stored)
       return
     }
-    const value = message.stored ?? copyOf(message.blob ?? new Uint8Array(0))
+    const { stored } = message
+    if (stored !== undefined) this.#deps.lineage.keep(record, [stored.objectId])
+    const value =
+      stored === undefined
+        ? copyOf(message.blob ?? new Uint8Array(0))
+        : placedAt(peer.nodeId, stored)
     completeEntry(entry, value, contained, this.#deps)
   }
 
@@ -78,7 +94,8 @@ export class ReplyReceiver {
     if (
       head.status === REPLY_VALUE &&
       entry instanceof ObjectEntry &&
-      record?.isAt(peer, head.seq) === true
+      record?.isAt(peer, head.seq) === true &&
+      record.attempt === 0
     ) {
       record.kind.timing.add(head.runMicros / 1000)
       this.#deps.ends.end(record, false)
@@ -95,14 +112,30 @@ export class ReplyReceiver {
     const { outcome } = reply
     const failure =
       outcome.kind === 'failed' ? decodeFailure(this.#deps.codec, outcome.blob) : undefined
-    if (failure !== undefined && record.retriesLeft !== 0 && mayRetryFailure(failure, record)) {
-      record.retriesLeft -= 1
-      this.#deps.retry(record)
-      return
-    }
+    if (failure !== undefined && this.#goesOn(record, failure)) return
+    if (outcome.kind === 'values') this.#deps.lineage.keep(record, storedIds(outcome.values))
     this.#deps.ends.end(record, failure !== undefined)
-    if (failure === undefined) completeTask(record, outcome, contained, this.#deps)
+    if (failure === undefined) completeTask(record, placedBy(peer, outcome), contained, this.#deps)
     else failTask(record, errorOf(failure, record))
+    if (record.attempt > 0) this.#settle(record)
+  }
+
+  /** A failure that is not the end of its task. */
+  #goesOn(record: TaskRecord, failure: Failure): boolean {
+    if (failure.kind === 'argument' && this.#deps.argumentLost(record, failure)) return true
+    if (record.retriesLeft === 0 || !mayRetryFailure(failure, record)) return false
+    record.retriesLeft -= 1
+    this.#deps.retry(record)
+    return true
+  }
+
+  /** What was made again may be small now, and nobody may refer to it any more. */
+  #settle(record: TaskRecord): void {
+    const { lineage, references } = this.#deps
+    for (const entry of record.entries()) {
+      if (entry.id !== undefined && entry.state !== STORED) lineage.released(entry.id)
+      references.releaseUnused(entry)
+    }
   }
 
   /** Nobody waits for this result any more: what it put into the store goes, as does what its
@@ -115,3 +148,18 @@ export class ReplyReceiver {
     }
   }
 }
+
+const storedIds = (values: readonly (Uint8Array | StoredValue)[]): ObjectId[] =>
+  values.flatMap((value) => (value instanceof Uint8Array ? [] : [value.objectId]))
+
+/** Stored results lie at the node of the worker that tells of them. */
+function placedBy({ nodeId }: Peer, outcome: Outcome): Outcome {
+  if (nodeId === undefined || outcome.kind !== 'values') return outcome
+  const values = outcome.values.map((value) =>
+    value instanceof Uint8Array ? value : placedAt(nodeId, value),
+  )
+  return { kind: 'values', values }
+}
+
+const placedAt = (nodeId: string | undefined, stored: StoredValue): StoredValue =>
+  nodeId === undefined ? stored : { ...stored, nodeId }

@@ -7,6 +7,7 @@
 //       would pile up until large objects had to be copied: it gives up its turn now and then.
 import type { Clock, Timer } from '../common/clock.ts'
 import type { ArenaClient, DirectAccess } from '../objects/arena-access.ts'
+import { ObjectCorruptedError } from '../common/errors.ts'
 import type { ObjectId, WorkerId } from '../common/ids.ts'
 import { PIN_LINGER_MS } from '../common/limits.ts'
 import type { Copy } from '../protocol/value-codec.ts'
@@ -34,8 +35,9 @@ export interface StoreLink {
   ): Promise<RayletCalls['storeCreate'][1]>
   seal(objectId: ObjectId): Promise<undefined>
   drop(objectIds: readonly ObjectId[]): Promise<undefined>
-  pin(objectId: ObjectId): Promise<Place>
+  pin(stored: StoredAt): Promise<Place>
   abort(objectId: ObjectId): void
+  damaged(objectId: ObjectId): void
   unpin(objectId: ObjectId, count: number): void
 }
 
@@ -106,9 +108,10 @@ export class StoreClient {
   }
 
   /** The blob of a stored object; `view` says whether it may be read in place. */
-  async read({ objectId }: StoredAt): Promise<Uint8Array> {
+  async read(stored: StoredAt): Promise<Uint8Array> {
+    const { objectId } = stored
     if (++this.#readsInTurn >= READS_PER_TURN) await this.#nextTurn()
-    const pin = this.#pins.get(objectId) ?? (await this.#pin(objectId))
+    const pin = this.#pins.get(objectId) ?? (await this.#pin(stored))
     pin.timer?.cancel()
     pin.timer = undefined
     pin.mappings += 1
@@ -131,6 +134,9 @@ export class StoreClient {
         sizeBytes,
         checksum: checksum ?? 0,
       })
+    } catch (error) {
+      if (error instanceof ObjectCorruptedError) this.#deps.link.damaged(objectId)
+      throw error
     } finally {
       unmapped()
     }
@@ -170,11 +176,12 @@ export class StoreClient {
     if (pin.mappings === 0) this.#unpin(objectId, pin)
   }
 
-  #pin(objectId: ObjectId): Promise<Pin> {
+  #pin(stored: StoredAt): Promise<Pin> {
+    const { objectId } = stored
     const running = this.#pinning.get(objectId)
     if (running !== undefined) return running
     const pinning = this.#deps.link
-      .pin(objectId)
+      .pin(stored)
       .then((place) => {
         const pin: Pin = { place, mappings: 0, freed: false, timer: undefined }
         this.#pins.set(objectId, pin)

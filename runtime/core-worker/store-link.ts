@@ -10,9 +10,13 @@ export function storeLink(raylet: RayletLink): StoreLink {
     },
     seal: (objectId) => raylet.request('storeSeal', { objectId }),
     drop: (objectIds) => raylet.request('storeDrop', { objectIds }),
-    pin: (objectId) => raylet.request('storePin', { objectId }),
+    pin: ({ objectId, nodeId }) =>
+      raylet.request('storePin', { objectId, ...(nodeId === undefined ? {} : { nodeId }) }),
     abort: (objectId) => {
       raylet.notify('storeAbort', { objectId })
+    },
+    damaged: (objectId) => {
+      raylet.notify('storeDamaged', { objectId })
     },
     unpin: (objectId, count) => {
       raylet.notify('storeUnpin', { objectId, count })

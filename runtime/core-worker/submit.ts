@@ -16,6 +16,7 @@ import { reasonFor } from '../common/reason.ts'
 import type { ClientNotices, WorkerExit } from '../protocol/messages.ts'
 import {
   bytesOf,
+  placedEntries,
   whenPartsComplete,
   type ArgumentEncoder,
   type EncodedArguments,
@@ -33,7 +34,7 @@ import type { Scope } from './scope.ts'
 import { StreamState } from './streams.ts'
 import type { TaskEnds } from './task-ends.ts'
 import type { TaskKind } from './task-kind.ts'
-import { DONE, PUSHED, QUEUED, TaskRecord } from './task-record.ts'
+import { DONE, PUSHED, QUEUED, TaskRecord, WAITING } from './task-record.ts'
 
 const TIMEOUT_GRACE_MS = 1000
 
@@ -161,6 +162,46 @@ export class Submitter {
     else this.#deps.actorRetry(record)
   }
 
+  /** Runs a task again that had ended: `record` was made of its spec, and has not begun. */
+  rerun(record: TaskRecord): void {
+    if (record.phase === DONE) return
+    this.#restart(record, () => {
+      if (record.kind.kind === 'actor') this.#deps.actorRetry(record)
+      else this.#admit(record)
+    })
+  }
+
+  /** It did not begin, as an argument that it names by place could not be read: it begins once that
+   *  can be, and has used up nothing. */
+  argumentLost(record: TaskRecord): void {
+    if (record.kind.kind === 'actor') this.#deps.actorRetry(record) // its place in the line
+    this.#restart(record, () => {
+      if (record.kind.kind === 'actor') this.#deps.actorReady(record)
+      else this.#queue(record)
+    })
+  }
+
+  #restart(record: TaskRecord, start: () => void): void {
+    const { args: slab, argsAt: at, argsBytes: sizeBytes, holds = [] } = record
+    if (slab === undefined) throw new Error('a task was started again without its arguments')
+    const packed = bytesOf({ slab, at, sizeBytes })
+    const needed = placedEntries(packed, holds)
+    record.timer?.cancel()
+    record.phase = WAITING
+    record.peer = undefined
+    record.args = undefined
+    record.dependencies = [...needed.values()]
+    const parts = record.dependencies.map((entry) => ({ kind: 'entry' as const, entry }))
+    whenPartsComplete(parts, this.#resolve, (error) => {
+      record.dependencies = undefined
+      if (record.phase === DONE) return
+      if (error === undefined) {
+        record.take(this.#deps.encoder.rebuild(packed, needed))
+        start()
+      } else this.#deps.ends.fail(record, error)
+    })
+  }
+
   classRefused(message: ClientNotices['classRefused']): void {
     const reason = fromWire(message.error)
     const errors = new Map<string, VirgaError>()
@@ -279,11 +320,18 @@ export class Submitter {
   }
 
   #enqueue(record: TaskRecord): void {
-    if (record.kind.limit !== undefined && record.attempt === 0 && record.phase !== QUEUED) {
+    if (record.attempt === 0 && record.phase !== QUEUED) this.#admit(record)
+    else this.#queue(record)
+  }
+
+  /** Queues it once it has the token of its limiter, if it has a limiter. */
+  #admit(record: TaskRecord): void {
+    if (record.kind.limit === undefined) this.#queue(record)
+    else {
       this.#deps.limit(record, () => {
         this.#queue(record)
       })
-    } else this.#queue(record)
+    }
   }
 
   #queue(record: TaskRecord): void {

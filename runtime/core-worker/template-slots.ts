@@ -49,7 +49,7 @@ export class TemplateSlots {
   }
 }
 
-function templateOf(kind: TaskKind): TaskTemplate {
+export function templateOf(kind: TaskKind): TaskTemplate {
   return {
     kind: kind.kind,
     fn: kind.identity(),

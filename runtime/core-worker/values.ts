@@ -1,9 +1,10 @@
 // Values of this process: put, large arguments, values of borrowed objects, and answers to
 // borrowers.
-import { fromWire, toWire } from '../common/error-wire.ts'
+import { fromWire, toWire, type WireError } from '../common/error-wire.ts'
 import { ObjectNotFoundError, VirgaError } from '../common/errors.ts'
 import { toHex, type ObjectId } from '../common/ids.ts'
 import { INLINE_BYTES_MAX } from '../common/limits.ts'
+import { nodeIdIn } from '../protocol/node-identity.ts'
 import type { Resolution } from '../protocol/peer-messages.ts'
 import type { EncodedValue } from '../protocol/value-codec.ts'
 import { NO_LINEAGE, ownerDied } from './adoption.ts'
@@ -92,7 +93,13 @@ export class Values {
     this.#ask(entry, ownerAddress)
   }
 
-  #ask(entry: ObjectEntry, ownerAddress: string): void {
+  /** Tells the owner of a borrowed entry that no copy could be read; what it answers is its value. */
+  recover(entry: ObjectEntry, ownerAddress: string, error: VirgaError): void {
+    this.#resolving.add(entry)
+    this.#ask(entry, ownerAddress, error)
+  }
+
+  #ask(entry: ObjectEntry, ownerAddress: string, lost?: VirgaError): void {
     const objectId = this.#worker.references.idOf(entry)
     const peer = this.#worker.peers.dial(ownerAddress)
     const died = (): void => {
@@ -101,7 +108,8 @@ export class Values {
     const forget = peer.whenClosed(died) // it must not hold the entry once that is complete
     entry.whenComplete(forget)
     peer.with((channel) => {
-      channel.request('getObject', { objectId }).then(
+      const why = lost === undefined ? {} : { lost: toWire(lost) }
+      channel.request('getObject', { objectId, ...why }).then(
         (resolution) => {
           try {
             this.#resolved(entry, resolution)
@@ -127,8 +135,11 @@ export class Values {
     }
   }
 
-  /** Answers a borrower that asks for a value, when it is complete and `paced` has it made. */
-  describe(objectId: ObjectId, paced: Paced): Resolution | Promise<Resolution> {
+  /**
+   * Answers a borrower that asks for a value, when it is complete and `paced` has it made.
+   * @param lost  why it could not read what it was told before.
+   */
+  describe(objectId: ObjectId, paced: Paced, lost?: WireError): Resolution | Promise<Resolution> {
     const entry = this.#worker.references.find(objectId)
     if (entry === undefined) {
       const hex = toHex(objectId)
@@ -138,6 +149,8 @@ export class Values {
         ),
       )
     }
+    const error = lost === undefined ? undefined : fromWire(lost)
+    if (error !== undefined && !this.#worker.recovery.lost(entry, error)) return this.#failed(error)
     return new Promise((resolve) => {
       this.resolve(entry)
       const forget = this.#worker.blocking.awaiting([entry])
@@ -172,8 +185,7 @@ export class Values {
 
   #resolved(entry: ObjectEntry, resolution: Resolution): void {
     if (resolution.kind === 'stored') {
-      const { objectId, sizeBytes } = resolution
-      entry.complete(STORED, { objectId, sizeBytes })
+      entry.complete(STORED, placeOf(resolution, undefined))
       return
     }
     const blob = copyOf(resolution.blob)
@@ -189,17 +201,26 @@ export class Values {
       case BLOB:
         return { kind: 'inline', blob: entry.value as Uint8Array }
       case STORED: {
-        const { objectId, sizeBytes } = entry.value as StoredAt
-        return { kind: 'stored', objectId, sizeBytes }
+        // What was put here is told without a node: nobody but this process knows which that is.
+        const here = nodeIdIn(this.#worker.options.address)
+        return { kind: 'stored', ...placeOf(entry.value as StoredAt, here) }
       }
-      default:
+      case FAILED:
         return this.#failed(entry.value)
+      default: // lost while the answer waited for room: its reader finds out, and asks again
+        return { kind: 'stored', ...placeOf(entry.value as StoredAt, undefined) }
     }
   }
 
   #failed(error: unknown): Resolution {
     return { kind: 'failed', blob: blobOf(this.#worker.codec, toWire(asVirgaError(error))) }
   }
+}
+
+/** @param here  the node of what is told without one. */
+function placeOf(stored: StoredAt, here: string | undefined): StoredAt {
+  const { objectId, sizeBytes, nodeId = here } = stored
+  return nodeId === undefined ? { objectId, sizeBytes } : { objectId, sizeBytes, nodeId }
 }
 
 function asVirgaError(error: unknown): VirgaError {

@@ -1,7 +1,7 @@
 // What the ends of I/O mean to the store: the arena has grown, objects were spilled or restored,
 // files of their own were opened or sealed; or it failed. See store-state.ts for the invariants.
 import { unreachable } from '../common/assert.ts'
-import { ObjectStoreFullError, StoppedError } from '../common/errors.ts'
+import { ObjectCorruptedError, ObjectStoreFullError, StoppedError } from '../common/errors.ts'
 import type { EndOfIo, StoreEffect, StoreState } from './store-entry.ts'
 import {
   answer,
@@ -71,6 +71,7 @@ function restored(state: StoreState, key: number): StoreEffect[] {
   const entry = state.byKey.get(key)
   if (entry === undefined) return []
   entry.io = 'NONE'
+  entry.isDamaged = false
   state.totals.restoredCount += 1
   state.totals.restoredBytes += entry.sizeBytes
   const effects = grantWaiters(state, entry)
@@ -83,6 +84,7 @@ function restoreFailed(state: StoreState, { key, error }: EventOf<'restoreFailed
   const entry = state.byKey.get(key)
   if (entry === undefined) return []
   entry.io = 'NONE'
+  entry.isDamaged = error instanceof ObjectCorruptedError
   dropFromArena(state, entry)
   return [...refuseWaiters(state, entry, error), ...settle(state, entry)]
 }

@@ -48,6 +48,8 @@ export interface Entry {
   requestId: number | undefined
   /** It was freed before it was sealed. */
   isFreed: boolean
+  /** F41. Its spilled bytes were not what was written, when they were read last. */
+  isDamaged: boolean
 }
 
 export interface Waiter {

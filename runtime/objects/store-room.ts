@@ -132,6 +132,7 @@ function addEntry(
     waiters: [],
     requestId: io === 'OPENING' ? requestId : undefined,
     isFreed,
+    isDamaged: false,
   }
   state.creating.set(id, entry)
   state.byKey.set(entry.key, entry)

@@ -173,9 +173,10 @@ export class ObjectStore {
     return this.#request((requestId) => ({ type: 'pin', requestId, clientId, id: objectId }))
   }
 
-  /** The size of a sealed object; undefined: there is none of that id. */
+  /** The size of a sealed object; undefined: there is none of that id, or it was found damaged. */
   sizeOf(objectId: string): number | undefined {
-    return this.#state.sealed.get(objectId)?.sizeBytes
+    const entry = this.#state.sealed.get(objectId)
+    return entry?.isDamaged === true ? undefined : entry?.sizeBytes
   }
 
   /**
@@ -195,6 +196,12 @@ export class ObjectStore {
   /** Gives up `count` pins. Those that are not held are ignored. */
   unpin(clientId: string, objectId: string, count = 1): void {
     this.#handle({ type: 'unpin', clientId, id: objectId, count })
+  }
+
+  /** Who read it from its file found other bytes than were written: it counts as none from now on. */
+  damaged(objectId: string): void {
+    const entry = this.#state.sealed.get(objectId)
+    if (entry !== undefined) entry.isDamaged = true
   }
 
   /** Nobody refers to these any more. Pinned ones go with their last pin. It may be repeated. */

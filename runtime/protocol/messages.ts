@@ -276,9 +276,15 @@ export interface RayletCalls {
   storeSeal: [{ objectId: ObjectId }, undefined]
   /** As storeFree, for its own producer, who is to know that it is done before it is made again. */
   storeDrop: [{ objectIds: readonly ObjectId[] }, undefined]
+  /** `nodeId`: whose store it was put into, in hex, where that is known. */
   storePin: [
-    { objectId: ObjectId },
+    { objectId: ObjectId; nodeId?: string },
     { offset: number; sizeBytes: number; path?: string; checksum?: number },
+  ]
+  /** Which of these some living node has, and which of those nodes, in hex, did not answer. */
+  locateObjects: [
+    { objectIds: readonly ObjectId[] },
+    { held: readonly ObjectId[]; silent: readonly string[] },
   ]
   createGroup: [GroupSpec, undefined]
   awaitGroup: [{ groupId: string }, undefined]
@@ -334,6 +340,8 @@ export interface RayletNotices {
   unblocked: { waitId: number; taskId: TaskId }
   storeAbort: { objectId: ObjectId }
   storeUnpin: { objectId: ObjectId; count: number }
+  /** The bytes in its file are not what was written: only who reads them sees that. */
+  storeDamaged: { objectId: ObjectId }
   storeFree: { objectIds: readonly ObjectId[] }
   /** `droppedCount`: ended since the last report, and not among the runs. */
   taskEvents: { pid: number; runs: readonly TaskEventRun[]; droppedCount: number }

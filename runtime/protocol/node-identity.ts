@@ -23,6 +23,7 @@ export interface NodeAddress {
 
 const URI = /^virga:\/\/cluster\/([\w.-]{1,128})\/node\/([\da-f]{2,64})\/epoch\/(\d{1,15})$/
 const ADDRESS = /^(?:\[([\da-f:.]+)\]|([^[\]/:]+)):(\d{1,5})\/([\da-f]{2,64})\/(\d{1,15})$/i
+const NODE_OF_PROCESS = /^[^/@]+\/([\da-f]{2,64})\/\d{1,15}@/
 const HOST_AND_PORT = /^(?:\[([\da-f:.]+)\]|([^[\]/:]+)):(\d{1,5})$/i
 
 /** What stands in a certificate as subject alternative name. */
@@ -50,6 +51,13 @@ export function nodeAddressOf(text: string): NodeAddress {
     )
   }
   return { host: ipv6 ?? host ?? '', port: Number(port), nodeId, epoch: Number(epoch) }
+}
+
+/** The node, in hex, in the address of a process: HOST:PORT/NODE/EPOCH@SOCKET. Undefined in that of
+ *  one whose cluster is one node. */
+export function nodeIdIn(address: string): string | undefined {
+  if (address.startsWith('/')) return undefined
+  return NODE_OF_PROCESS.exec(address)?.[1]
 }
 
 /** Where to listen; port 0 takes a free one. @throws UsageError */

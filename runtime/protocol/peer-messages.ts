@@ -1,6 +1,7 @@
 // The messages between core-workers, as types: what an owner pushes beside its tasks, what comes
 // back beside the replies, and what borrowers ask an owner. Hot messages (push, reply) are segments
 // of their own: see task-frames.ts.
+import type { WireError } from '../common/error-wire.ts'
 import type { ActorId, JobId, ObjectId, WorkerId } from '../common/ids.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type { FunctionIdentity, WireStrategy } from './messages.ts'
@@ -8,13 +9,19 @@ import type { FunctionIdentity, WireStrategy } from './messages.ts'
 /** An object as its owner or a borrower describes it to a peer. */
 export type Resolution =
   | { readonly kind: 'inline'; readonly blob: Uint8Array }
-  | { readonly kind: 'stored'; readonly objectId: ObjectId; readonly sizeBytes: number }
+  | {
+      readonly kind: 'stored'
+      readonly objectId: ObjectId
+      readonly sizeBytes: number
+      readonly nodeId?: string
+    }
   | { readonly kind: 'failed'; readonly blob: Uint8Array }
 
 export interface PeerCalls {
   peerHello: [{ workerId: WorkerId; address: string; jobId: JobId }, { workerId: WorkerId }]
-  /** Answered when the object is complete. */
-  getObject: [{ objectId: ObjectId }, Resolution]
+  /** Answered when the object is complete. `lost`: why the asker could not read what it was told of
+   *  it before. */
+  getObject: [{ objectId: ObjectId; lost?: WireError }, Resolution]
   borrow: [{ objectId: ObjectId }, undefined]
   /** The receiver has adopted the owner of that object; it takes the sender as a borrower of it. */
   adoptObject: [{ objectId: ObjectId; lineage: Uint8Array }, undefined]

@@ -63,6 +63,8 @@ export function writeStoredArgument(writer: ByteWriter, id: ObjectId, sizeBytes:
 export interface StoredValue {
   readonly objectId: ObjectId
   readonly sizeBytes: number
+  /** Not on the wire: the node, in hex, of whoever said so, where there are several. */
+  readonly nodeId?: string
 }
 
 /** One argument: its blob (a view of the record), or where it is stored. */

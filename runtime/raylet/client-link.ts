@@ -36,6 +36,7 @@ export interface LinkHost {
   /** Of an object of this node, or of another one. */
   pin(client: WorkerId, objectId: string): ReturnType<ObjectStore['pin']>
   free(objectIds: readonly string[]): void
+  locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): unknown
   /** Registers the client, or throws when it is refused. */
   welcome(link: ClientLink, hello: Hello): Promise<Welcome>
   tell(stimulus: Stimulus): void
@@ -116,6 +117,8 @@ export class ClientLink {
       case 'storeDrop':
         this.#host.free((message as RayletCalls['storeDrop'][0]).objectIds)
         return undefined
+      case 'locateObjects':
+        return this.#host.locate((message as RayletCalls['locateObjects'][0]).objectIds)
       case 'state':
         return this.#host.query(message as RayletCalls['state'][0])
       case 'drainOutput':
@@ -185,6 +188,9 @@ export class ClientLink {
         this.#host.store().unpin(client, objectId, count)
         return
       }
+      case 'storeDamaged':
+        this.#host.store().damaged((message as RayletNotices['storeDamaged']).objectId)
+        return
       case 'storeFree':
         this.#host.free((message as RayletNotices['storeFree']).objectIds)
         return
@@ -234,6 +240,7 @@ type BrainCall = Exclude<
   | 'readSpec'
   | 'adoptOwner'
   | 'findObject'
+  | 'locateObjects'
 >
 
 function requestStimulus(
@@ -259,7 +266,13 @@ function requestStimulus(
 
 type BrainNotice = Exclude<
   keyof RayletNotices,
-  'storeAbort' | 'storeUnpin' | 'storeFree' | 'taskEvents' | 'progress' | 'dropSpecs'
+  | 'storeAbort'
+  | 'storeUnpin'
+  | 'storeDamaged'
+  | 'storeFree'
+  | 'taskEvents'
+  | 'progress'
+  | 'dropSpecs'
 >
 
 function noticeStimulus(client: WorkerId, type: BrainNotice, message: object): Stimulus {

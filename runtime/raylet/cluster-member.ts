@@ -159,10 +159,26 @@ export class ClusterMember {
     type: K,
     message: PeerRayletCalls[K][0],
   ): Promise<Awaited<PeerRayletCalls[K][1]>[]> {
-    const answers = await Promise.allSettled(
-      this.#others().map((node) => this.#peers.ask(node, type, message, ALL_LIMIT_MS)),
-    )
-    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+    return (await this.askEach(type, message)).answers
+  }
+
+  /** CM2. @returns also which of the other living nodes, in hex, did not answer. */
+  async askEach<K extends keyof PeerRayletCalls>(
+    type: K,
+    message: PeerRayletCalls[K][0],
+  ): Promise<{
+    readonly answers: Awaited<PeerRayletCalls[K][1]>[]
+    readonly silent: readonly string[]
+  }> {
+    const others = this.#others()
+    const asked = others.map((node) => this.#peers.ask(node, type, message, ALL_LIMIT_MS))
+    const answers = await Promise.allSettled(asked)
+    return {
+      answers: answers.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])),
+      silent: others.flatMap(({ nodeId }, i) =>
+        answers[i]?.status === 'rejected' && this.#isKnown(nodeId) ? [nodeId] : [],
+      ),
+    }
   }
 
   /** @throws when there is no such living node, or it does not answer within `limitMs`. */
@@ -310,6 +326,7 @@ export class ClusterMember {
       case 'askLeases':
       case 'drainOutput':
       case 'holds':
+      case 'holdsAny':
       case 'readChunk':
       case 'isAlive':
       case 'findSegment':

@@ -11,6 +11,7 @@ import { ClusterLineage } from './cluster-lineage.ts'
 import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-member.ts'
 import { clusterRows } from './cluster-rows.ts'
 import type { JobStore } from './job-store.ts'
+import { heldIn, locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 import type { RayletDeps } from './raylet-ports.ts'
@@ -93,6 +94,10 @@ export class ClusterSide {
     return clusterRows({ kind, limit, nodes: member.nodes(), isSuspected }, answers)
   }
 
+  locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): ReturnType<typeof locate> {
+    return locate(this.#deps.objects.store, this.#member, objectIds)
+  }
+
   /** What workers of that job have printed on other nodes has been sent. */
   async drainOutput(jobId: JobId): Promise<void> {
     await this.#member.askAll('drainOutput', { jobId })
@@ -147,6 +152,10 @@ export class ClusterSide {
 
   #requested(message: PeerMessage): unknown {
     const { type, from } = message
+    if (type === 'holdsAny') {
+      const { objectIds } = message.message as PeerRayletCalls['holdsAny'][0]
+      return { held: heldIn(this.#deps.objects.store, objectIds) }
+    }
     if (type === 'askLeases') return this.leases.requested(message)
     if (type === 'isAlive' || type === 'findSegment') return this.lineage.requested(message)
     if (type !== 'drainOutput') return this.objects.requested(message)

@@ -88,7 +88,8 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
   storeCreate: { objectId: text, sizeBytes: count, owner: optional(text) },
   storeSeal: { objectId: text },
   storeDrop: { objectIds: listOf(text) },
-  storePin: { objectId: text },
+  storePin: { objectId: text, nodeId: optional(text) },
+  locateObjects: { objectIds: listOf(text) },
   createGroup: {
     ...{ groupId: text, jobId: text, name: text, detached: flag },
     strategy: oneOf('PACK', 'SPREAD', 'STRICT_PACK', 'STRICT_SPREAD'),
@@ -121,6 +122,7 @@ const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
   unblocked: { waitId: count },
   storeAbort: { objectId: text },
   storeUnpin: { objectId: text, count },
+  storeDamaged: { objectId: text },
   storeFree: { objectIds: listOf(text) },
   taskEvents: { pid: count, runs: listOf(eventRun), droppedCount: count },
   progress: { functions: listOf(progress) },

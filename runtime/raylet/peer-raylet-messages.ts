@@ -2,7 +2,7 @@
 // end has proved which node it is; what it says is checked all the same: a node of another version
 // must not leave this one half changed.
 import { ProtocolError } from '../common/errors.ts'
-import type { JobId, WorkerId } from '../common/ids.ts'
+import type { JobId, ObjectId, WorkerId } from '../common/ids.ts'
 import {
   count,
   flag,
@@ -74,6 +74,8 @@ export interface PeerRayletCalls extends StorageCalls {
   isAlive: [{ address: string }, boolean]
   /** The segment of a spec that the receiver has written and still knows of. */
   findSegment: [{ owner: string; sequence: number }, number | undefined]
+  /** Which of these that node can read in its store. */
+  holdsAny: [{ objectIds: readonly ObjectId[] }, { held: readonly ObjectId[] }]
   readChunk: [
     { objectId: string; offset: number; sizeBytes: number },
     { bytes: Uint8Array; checksum: number },
@@ -121,6 +123,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   holds: { objectId: text },
   isAlive: { address: text },
   findSegment: { owner: text, sequence: count },
+  holdsAny: { objectIds: listOf(text) },
   readChunk: { objectId: text, offset: count, sizeBytes: count },
   storage: {
     ...{ client: text, sequence: count, endedBelow: count },

@@ -17,6 +17,7 @@ import { GcsWriter } from './gcs-writer.ts'
 import { JobStore } from './job-store.ts'
 import { LastSummary } from './last-summary.ts'
 import { MemoryWatch } from './memory-watch.ts'
+import { locate } from './object-places.ts'
 import type { ObjectPulls } from './object-pulls.ts'
 import { ProgressBook } from './progress.ts'
 import type { RayletDeps, RayletOptions } from './raylet-ports.ts'
@@ -227,6 +228,10 @@ export class Raylet {
       pin: (client, objectId) => this.#reached.pin(client, objectId),
       free: (objectIds) => {
         this.#reached.free(objectIds)
+      },
+      locate: (objectIds) => {
+        const { store } = this.#objects
+        return this.#cluster?.locate(objectIds) ?? locate(store, undefined, objectIds)
       },
       welcome: (link, hello) => this.#welcome(link, hello),
       tell: (stimulus) => {

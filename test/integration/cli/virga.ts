@@ -29,7 +29,11 @@ export class Place {
   readonly runtimeDir = mkdtempSync(join(tmpdir(), 'vt-'))
   readonly env: NodeJS.ProcessEnv
 
-  constructor() {
+  readonly #commandMs: number
+
+  /** @param commandMs  how long a command or program may take. */
+  constructor(commandMs = COMMAND_MS_MAX) {
+    this.#commandMs = commandMs
     const { VITEST: _vitest, VIRGA_ADDRESS: _address, FORCE_COLOR: _color, ...env } = process.env
     this.env = { ...env, XDG_RUNTIME_DIR: this.runtimeDir, NO_COLOR: '1' }
   }
@@ -60,7 +64,7 @@ export class Place {
     const child = spawn(file, args, {
       env: this.env,
       cwd: this.runtimeDir,
-      timeout: COMMAND_MS_MAX,
+      timeout: this.#commandMs,
     })
     const output = { stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))

@@ -20,7 +20,7 @@ const mute = new Proxy(new Error('mute'), {
 
 function sent(thrown: unknown) {
   const failure = decodeFailure(codec, encodeFailure(codec, thrown, where).blob)
-  if (failure.kind === 'system') throw new Error('told as a failure of the system')
+  if (failure.kind !== 'user') throw new Error('told as a failure of the system')
   return failure
 }
 

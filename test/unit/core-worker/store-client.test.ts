@@ -41,6 +41,7 @@ class World {
         },
         drop: refuse,
         abort: () => undefined,
+        damaged: () => undefined,
         unpin: () => this.asked.push('unpin'),
       },
     })

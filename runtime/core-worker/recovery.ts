@@ -1,0 +1,261 @@
+// Objects whose copies are gone: found after all, made again from their lineage, or told as lost.
+//   a read fails ─ lost ─► awaited again ─► every living node is asked
+//                                            ├─ one has it ──► complete, as it was
+//                                            ├─ its task may run again ──► it does
+//                                            └─ it may not ──► ObjectLostError, with why
+// What such a task needs and is gone too is made along with it. Borrowers ask the owner.
+// Invariants:
+//   RV1. While an object is looked for or made again, whoever else misses it waits for the same.
+//   RV2. A task runs again only once every living node has said that it has no copy of its result:
+//        who does not answer is asked again until it does, or is dead. So an id has one value.
+//   RV3. Each such run uses up one of the task's maxRetries.
+// Source: Ray object_recovery_manager.cc, task_manager.cc (ResubmitTask).
+import {
+  ObjectCorruptedError,
+  ObjectLostError,
+  ObjectNotFoundError,
+  type VirgaError,
+} from '../common/errors.ts'
+import { objectIdOf, type ObjectId } from '../common/ids.ts'
+import { OOM_RETRIES_MAX } from '../common/limits.ts'
+import { nodeIdIn } from '../protocol/node-identity.ts'
+import type { CoreWorker } from './core-worker.ts'
+import type { KeptTask } from './lineage.ts'
+import { lostError, whyNotAgain, type WhyLost } from './lost-error.ts'
+import { FAILED, STORED, type ObjectEntry } from './object-entry.ts'
+import { TaskRecord } from './task-record.ts'
+import type { Dependency, TaskSpec } from './task-spec.ts'
+
+/** Between two looks for an object, while some node does not answer. */
+const LOOK_AGAIN_MS = 500
+/** A node that is gone is known to be dead before that. */
+const LOOK_FOR_MS = 120_000
+/** Found, and yet not to be read: so often in a row, after pauses that double. */
+const FOUND_TIMES_MAX = 8
+const FOUND_PAUSE_MS = 50
+const FOUND_FORGET_MS = 60_000
+
+/** An object that could not be read, and what its reader was told. */
+interface Missing {
+  readonly entry: ObjectEntry
+  readonly error: VirgaError | undefined
+}
+
+/** What the nodes say of some objects. */
+interface Looked {
+  readonly held: ReadonlySet<ObjectId>
+  /** Living nodes that did not say: what is not held may be there. */
+  readonly silent: readonly string[]
+}
+
+export class Recovery {
+  readonly #worker: CoreWorker
+  /** Of this turn, not looked for yet. */
+  #missing: Missing[] = []
+  readonly #beside = new Set<ObjectEntry>()
+  readonly #found = new WeakMap<ObjectEntry, { times: number; atMs: number }>()
+  readonly #hasNodes: boolean
+
+  constructor(worker: CoreWorker) {
+    this.#worker = worker
+    this.#hasNodes = nodeIdIn(worker.options.address) !== undefined
+  }
+
+  /**
+   * A stored object could not be read.
+   * @param beside  what the reader needs as well: it is looked for along with it.
+   * @returns whether to wait for the entry, and read it then; false: the error stands.
+   */
+  lost(entry: ObjectEntry, error: unknown, beside: readonly ObjectEntry[] = []): boolean {
+    if (entry.state !== STORED) return true // RV1
+    if (!isLoss(error)) return false
+    const ownerAddress = entry.sharing?.ownerAddress
+    if (ownerAddress === undefined && !this.#mayReturn(entry)) return false
+    entry.lose()
+    if (ownerAddress !== undefined) {
+      this.#worker.values.recover(entry, ownerAddress, error)
+      return true
+    }
+    this.#lookFor({ entry, error })
+    for (const each of beside) this.#beside.add(each)
+    return true
+  }
+
+  /**
+   * An object of another owner that is gone, whose owner this process is from now on: it is made by
+   * its task, or told as lost.
+   * @throws ProtocolError when that is not the task of this object.
+   */
+  remake(entry: ObjectEntry, spec: TaskSpec): void {
+    this.#worker.lineage.adopt(this.#worker.references.idOf(entry), spec)
+    this.#lookFor({ entry, error: undefined })
+  }
+
+  /** On one node there are no other copies. */
+  #mayReturn(entry: ObjectEntry): boolean {
+    return this.#hasNodes || this.#keptOf(entry)?.spec !== undefined
+  }
+
+  #keptOf(entry: ObjectEntry): KeptTask | undefined {
+    return this.#worker.lineage.find(this.#worker.references.idOf(entry))
+  }
+
+  /** Once per turn: a hundred readers of a lost node ask once. */
+  #lookFor(missed: Missing): void {
+    this.#missing.push(missed)
+    if (this.#missing.length > 1) return
+    this.#worker.deps.clock.microtask(() => {
+      const missing = this.#missing
+      const known = new Set(missing.map(({ entry }) => entry))
+      const beside = [...this.#beside].filter((entry) => !known.has(entry) && isOurs(entry))
+      this.#missing = []
+      this.#beside.clear()
+      const all = [...missing, ...beside.map((entry) => ({ entry, error: undefined }))]
+      this.#recover(all).catch((error: unknown) => {
+        for (const { entry } of missing) if (isAwaited(entry)) entry.complete(FAILED, error)
+      })
+    })
+  }
+
+  async #recover(missing: readonly Missing[]): Promise<void> {
+    const reruns: TaskRecord[] = []
+    for (let level = missing; level.length > 0;) {
+      const gone = await this.#gone(level)
+      const records = gone.flatMap((each) => this.#again(each))
+      reruns.push(...records)
+      const needed = new Set(records.flatMap(({ holds = [] }) => holds.filter(isOurs)))
+      level = [...needed].map((entry) => ({ entry, error: undefined }))
+    }
+    for (const record of reruns) this.#worker.submitter.rerun(record)
+  }
+
+  /** Those of which no node has a copy: they are awaited from now on. The others are complete. */
+  async #gone(level: readonly Missing[]): Promise<readonly Missing[]> {
+    const { references } = this.#worker
+    const looked = await this.#look(level.map(({ entry }) => references.idOf(entry)))
+    return level.filter(({ entry, error }) => {
+      if (entry.task !== undefined || !(entry.pending || entry.state === STORED)) return false
+      const isHeld = looked.held.has(references.idOf(entry))
+      if (isHeld || looked.silent.length > 0) {
+        if (isHeld) this.#isFound(entry, error)
+        else if (entry.pending) this.#fail(entry, silence(looked), error)
+        return false
+      }
+      entry.lose()
+      return true
+    })
+  }
+
+  /** RV2. */
+  async #look(objectIds: readonly ObjectId[]): Promise<Looked> {
+    const { raylet, clock } = this.#worker.deps
+    const untilMs = clock.monotonicMs() + LOOK_FOR_MS
+    const held = new Set<ObjectId>()
+    let missing = objectIds
+    for (;;) {
+      const answer = await raylet.request('locateObjects', { objectIds: missing })
+      for (const objectId of answer.held) held.add(objectId)
+      missing = missing.filter((objectId) => !held.has(objectId))
+      const { silent } = answer
+      const isOver = missing.length === 0 || silent.length === 0 || clock.monotonicMs() > untilMs
+      if (isOver) return { held, silent: missing.length === 0 ? [] : silent }
+      await new Promise<void>((resolve) => {
+        clock.after(LOOK_AGAIN_MS, resolve)
+      })
+    }
+  }
+
+  /** Its reader could not read it, and yet it is there: it is tried again, after a while. */
+  #isFound(entry: ObjectEntry, error: VirgaError | undefined): void {
+    if (!entry.pending) return
+    const { clock } = this.#worker.deps
+    const atMs = clock.monotonicMs()
+    const before = this.#found.get(entry)
+    const isFresh = before !== undefined && atMs - before.atMs < FOUND_FORGET_MS
+    const times = isFresh ? before.times + 1 : 1
+    this.#found.set(entry, { times, atMs })
+    if (times > FOUND_TIMES_MAX) {
+      this.#fail(entry, { reason: 'UNREADABLE' }, error)
+      return
+    }
+    clock.after(times === 1 ? 0 : FOUND_PAUSE_MS * 2 ** times, () => {
+      if (isAwaited(entry)) entry.complete(STORED, entry.value)
+    })
+  }
+
+  #fail(entry: ObjectEntry, why: WhyLost, error: VirgaError | undefined): void {
+    const objectId = this.#worker.references.idOf(entry)
+    entry.complete(FAILED, lostError(objectId, why, error))
+    this.#worker.lineage.released(objectId)
+    this.#worker.references.releaseUnused(entry)
+  }
+
+  /** The task of a gone object, made ready to run again; none if it may not, or does already. */
+  #again({ entry, error }: Missing): readonly TaskRecord[] {
+    if (!isAwaited(entry)) return [] // another result of the same task
+    const kept = this.#keptOf(entry)
+    const why = whyNotAgain(this.#worker.references.idOf(entry), kept) ?? this.#actorGone(kept)
+    if (kept?.spec !== undefined && why === undefined) return [this.#rerunOf(kept, kept.spec)]
+    this.#fail(entry, why ?? { reason: 'LINEAGE_DROPPED' }, error)
+    return []
+  }
+
+  #actorGone(kept: KeptTask | undefined): WhyLost | undefined {
+    const actorId = kept?.spec?.kind.actorId
+    if (kept === undefined || actorId === undefined) return undefined
+    return this.#worker.actors.has(actorId) ? undefined : { reason: 'ACTOR_GONE', kept }
+  }
+
+  /** RV3. */
+  #rerunOf(kept: KeptTask, spec: TaskSpec): TaskRecord {
+    const { references, ends } = this.#worker
+    spec.attempt += 1
+    if (spec.retriesLeft > 0) spec.retriesLeft -= 1
+    const record = new TaskRecord(spec.kind, spec.scope, spec.index)
+    record.attempt = spec.attempt
+    record.retriesLeft = spec.retriesLeft
+    record.oomRetriesLeft = OOM_RETRIES_MAX
+    record.take({ slab: spec.args, at: 0, sizeBytes: spec.args.length })
+    record.holds = spec.dependencies.map((each) => this.#entryOf(each))
+    references.use(record.holds, 1)
+    const entries = Array.from({ length: Math.max(1, spec.kind.numReturns) }, (_, i) =>
+      this.#own(objectIdOf(kept.taskId, i)),
+    )
+    for (const entry of entries) if (entry.pending) entry.task = record
+    record.returns = entries.length === 1 ? entries[0] : entries
+    ends.begin(record)
+    return record
+  }
+
+  #entryOf({ objectId, ownerAddress }: Dependency): ObjectEntry {
+    const { references } = this.#worker
+    return ownerAddress === undefined
+      ? this.#own(objectId)
+      : references.borrowed(objectId, ownerAddress)
+  }
+
+  /** What this process owned and nobody refers to any more is awaited anew. */
+  #own(objectId: ObjectId): ObjectEntry {
+    const { references, lineage } = this.#worker
+    const known = references.find(objectId)
+    if (known !== undefined) return known
+    lineage.revived(objectId)
+    return references.revived(objectId)
+  }
+}
+
+function isLoss(error: unknown): error is VirgaError {
+  return (
+    error instanceof ObjectNotFoundError ||
+    error instanceof ObjectLostError ||
+    error instanceof ObjectCorruptedError
+  )
+}
+
+const isOurs = (entry: ObjectEntry): boolean =>
+  entry.sharing !== undefined && entry.sharing.ownerAddress === undefined
+
+/** Lost, and its task does not run again yet. */
+const isAwaited = (entry: ObjectEntry): boolean => entry.pending && entry.task === undefined
+
+const silence = ({ silent }: Looked): WhyLost => ({ reason: 'NODE_SILENT', nodeIds: silent })

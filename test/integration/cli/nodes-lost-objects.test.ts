@@ -1,0 +1,48 @@
+// F07: a node dies with the only copies of objects. Their owner, on another node, has them made
+// again, or says why they cannot be.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freePort } from '../../../scripts/bench/free-port.ts'
+import { until } from '../../support/waiting.ts'
+import { fixture, Place, type Row, type Running } from './virga.ts'
+
+/** A node is known to be dead after its lease of 16 s; then everything is made again. */
+const DEATH_MS = 120_000
+
+let place: Place
+beforeEach(() => {
+  place = new Place(DEATH_MS)
+})
+afterEach(async () => {
+  await place.virga('stop')
+  place.remove()
+})
+
+async function startThree(...options: readonly string[]): Promise<readonly Row[]> {
+  const port = String(await freePort())
+  await place.json('start', '--nodes', '3', '--num-cpus', '2', '--port', port, ...options)
+  return (await place.json('list', 'nodes'))['rows'] as Row[]
+}
+
+const lines = ({ output }: Running): unknown[] =>
+  output.stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as unknown]))
+
+describe('F07: a node dies with all that it held', () => {
+  it(
+    'its results are made again where they are needed, as their next attempt, or told as lost',
+    async () => {
+      const [, , third] = await startThree()
+      const program = place.node(fixture('lost-objects.mts'), String(third?.['nodeId']))
+      await until(() => lines(program).length === 1)
+      process.kill(Number(third?.['pid']), 'SIGKILL')
+      program.child.stdin?.write('go\n')
+      const { code, stderr } = await program.ended
+      expect(stderr).toBe('')
+      expect(code).toBe(0)
+      const told = lines(program)[1]
+      expect(told).toMatchObject({ one: 2, ofChain: 210, byTask: 3, byBorrower: 30 })
+      expect(told).toMatchObject({ copied: 0, counted: 1, spent: 1 })
+      expect(told).toMatchObject({ barred: { name: 'ObjectLostError', reason: 'NO_RETRIES' } })
+    },
+    DEATH_MS,
+  )
+})
