@@ -37,6 +37,8 @@ export class ActorClient {
   readonly #className: string
   /** What the program called and has not been pushed. */
   readonly #queue = new Fifo<TaskRecord>()
+  /** Those of the queue that wait for their dependencies. */
+  readonly #unready = new Set<TaskRecord>()
   /** In flight when its worker went away; sorted out when the actor's next phase is known. */
   #limbo: TaskRecord[] = []
   #view: ActorView | undefined
@@ -68,9 +70,17 @@ export class ActorClient {
     record.onEnd = () => {
       onEnd?.()
       this.#pendingCalls -= 1
+      this.#unready.delete(record)
       this.pumpSoon()
     }
     this.#queue.push(record)
+    if (record.args === undefined) this.#unready.add(record)
+    this.pumpSoon()
+  }
+
+  /** Its dependencies are in. */
+  ready(record: TaskRecord): void {
+    this.#unready.delete(record)
     this.pumpSoon()
   }
 
@@ -83,6 +93,7 @@ export class ActorClient {
 
   /** The call in front of this one that waits for its dependencies. */
   holding(record: TaskRecord): TaskRecord | undefined {
+    if (this.#unready.size === 0) return undefined // the queue of a busy actor is long
     for (const before of this.#queue) {
       if (before === record) return undefined
       if (before.args === undefined && before.phase !== DONE) return before

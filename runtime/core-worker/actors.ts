@@ -38,7 +38,7 @@ export class Actors {
 
   /** A record's dependencies are in. */
   ready(record: TaskRecord): void {
-    this.#clientOf(record)?.pumpSoon()
+    this.#clientOf(record)?.ready(record)
   }
 
   /** Puts a call back for its next attempt. */

@@ -164,7 +164,8 @@ export class Blocking {
 
   #tellDependencies(entries: readonly ObjectEntry[]): readonly TaskRecord[] {
     const told = new Set<TaskRecord>()
-    const next = [...entries]
+    // As many as are told of in #report: a program may wait for a million at once.
+    const next = entries.filter((entry) => entry.pending).slice(0, WAITING_ON_MAX)
     for (let entry = next.pop(); entry !== undefined; entry = next.pop()) {
       const record = entry.task
       if (record === undefined || told.has(record) || told.size >= WAITING_ON_MAX) continue
