@@ -26,6 +26,8 @@ export interface KeptTask {
   readonly taskId: TaskId
   /** Undefined: it may not be run again, or was dropped (LG2). */
   spec: TaskSpec | undefined
+  /** Set once it was run again: its last run. */
+  rerun: TaskRecord | undefined
   /** As people know the task. */
   readonly name: string
   readonly isActorCall: boolean
@@ -110,7 +112,7 @@ export class Lineage {
 
   #add(taskId: TaskId, kind: TaskKind, spec: TaskSpec | undefined): KeptTask {
     const kept: KeptTask = {
-      ...{ taskId, spec, name: kind.name, isActorCall: kind.kind === 'actor' },
+      ...{ taskId, spec, rerun: undefined, name: kind.name, isActorCall: kind.kind === 'actor' },
       ...{ maxRetries: kind.maxRetries, live: new Set(), dependentCount: 0 },
       ...{ needs: [], held: [], sizeBytes: SPEC_BYTES },
     }

@@ -13,7 +13,7 @@ export type WhyLost =
   | { readonly reason: 'PUT' | 'LINEAGE_DROPPED' }
   | { readonly reason: 'NO_RETRIES' | 'RETRIES_USED_UP' | 'ACTOR_GONE'; readonly kept: KeptTask }
   | { readonly reason: 'NODE_SILENT'; readonly nodeIds: readonly string[] }
-  | { readonly reason: 'UNREADABLE' }
+  | { readonly reason: 'UNREADABLE' | 'NOT_GIVEN_AGAIN' }
 
 /** Why the task of an object cannot be run again; undefined: it can be. */
 export function whyNotAgain(objectId: ObjectId, kept: KeptTask | undefined): WhyLost | undefined {
@@ -63,6 +63,8 @@ function textOf(why: WhyLost): string {
       return `it is a result of the actor call ${why.kept.name}, and nobody has a handle of that actor any more.`
     case 'NODE_SILENT':
       return `a copy may lie on ${why.nodeIds.join(', ')}, which did not answer and is not known to be dead. Try again later.`
+    case 'NOT_GIVEN_AGAIN':
+      return 'its stream was run again, and ended before it. A stream must give the same items each time.'
     case 'UNREADABLE':
       return 'a node says that it has a copy, and yet that could not be read from here. Look at the network between the nodes.'
   }

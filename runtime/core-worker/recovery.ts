@@ -23,7 +23,8 @@ import type { CoreWorker } from './core-worker.ts'
 import type { KeptTask } from './lineage.ts'
 import { lostError, whyNotAgain, type WhyLost } from './lost-error.ts'
 import { FAILED, STORED, type ObjectEntry } from './object-entry.ts'
-import { TaskRecord } from './task-record.ts'
+import { RemadeStream, type LostItems } from './remade-stream.ts'
+import { DONE, TaskRecord } from './task-record.ts'
 import type { Dependency, TaskSpec } from './task-spec.ts'
 
 /** Between two looks for an object, while some node does not answer. */
@@ -179,7 +180,9 @@ export class Recovery {
       return
     }
     clock.after(times === 1 ? 0 : FOUND_PAUSE_MS * 2 ** times, () => {
-      if (isAwaited(entry)) entry.complete(STORED, entry.value)
+      if (!isAwaited(entry)) return
+      entry.complete(STORED, entry.value)
+      this.#worker.references.releaseUnused(entry)
     })
   }
 
@@ -194,8 +197,16 @@ export class Recovery {
   #again({ entry, error }: Missing): readonly TaskRecord[] {
     if (!isAwaited(entry)) return [] // another result of the same task
     const kept = this.#keptOf(entry)
+    if (kept?.rerun !== undefined && kept.rerun.phase !== DONE) {
+      entry.task = kept.rerun // it was lost only now
+      return []
+    }
     const why = whyNotAgain(this.#worker.references.idOf(entry), kept) ?? this.#actorGone(kept)
-    if (kept?.spec !== undefined && why === undefined) return [this.#rerunOf(kept, kept.spec)]
+    if (kept?.spec !== undefined && why === undefined) {
+      const record = this.#rerunOf(kept, kept.spec)
+      entry.task = record
+      return [record]
+    }
     this.#fail(entry, why ?? { reason: 'LINEAGE_DROPPED' }, error)
     return []
   }
@@ -218,13 +229,35 @@ export class Recovery {
     record.take({ slab: spec.args, at: 0, sizeBytes: spec.args.length })
     record.holds = spec.dependencies.map((each) => this.#entryOf(each))
     references.use(record.holds, 1)
-    const entries = Array.from({ length: Math.max(1, spec.kind.numReturns) }, (_, i) =>
-      this.#own(objectIdOf(kept.taskId, i)),
-    )
-    for (const entry of entries) if (entry.pending) entry.task = record
-    record.returns = entries.length === 1 ? entries[0] : entries
+    kept.rerun = record
+    if (spec.kind.streaming) record.stream = new RemadeStream(record, this.#itemsOf(kept, record))
+    else this.#makeReturns(kept, record)
     ends.begin(record)
     return record
+  }
+
+  #makeReturns({ taskId }: KeptTask, record: TaskRecord): void {
+    const length = Math.max(1, record.kind.numReturns)
+    const entries = Array.from({ length }, (_, i) => this.#own(objectIdOf(taskId, i)))
+    for (const entry of entries) if (entry.pending) entry.task = record
+    record.returns = entries.length === 1 ? entries[0] : entries
+  }
+
+  #itemsOf({ taskId, live }: KeptTask, record: TaskRecord): LostItems {
+    const { references } = this.#worker
+    return {
+      find: (index) => references.find(objectIdOf(taskId, index + 1)),
+      waiting: () => {
+        const entries = [...live].flatMap((objectId) => references.find(objectId) ?? [])
+        return entries.filter((entry) => entry.pending && entry.task === record)
+      },
+      missed: (entries, error) => {
+        for (const entry of entries) {
+          if (error !== undefined) entry.complete(FAILED, error)
+          else this.#fail(entry, { reason: 'NOT_GIVEN_AGAIN' }, undefined)
+        }
+      },
+    }
   }
 
   #entryOf({ objectId, ownerAddress }: Dependency): ObjectEntry {

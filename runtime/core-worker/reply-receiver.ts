@@ -77,6 +77,7 @@ export class ReplyReceiver {
         ? copyOf(message.blob ?? new Uint8Array(0))
         : placedAt(peer.nodeId, stored)
     completeEntry(entry, value, contained, this.#deps)
+    if (record.attempt > 0) this.#settle(entry)
   }
 
   /** An item that an earlier attempt had given: its object was made again. */
@@ -117,7 +118,7 @@ export class ReplyReceiver {
     this.#deps.ends.end(record, failure !== undefined)
     if (failure === undefined) completeTask(record, placedBy(peer, outcome), contained, this.#deps)
     else failTask(record, errorOf(failure, record))
-    if (record.attempt > 0) this.#settle(record)
+    if (record.attempt > 0) for (const entry of record.entries()) this.#settle(entry)
   }
 
   /** A failure that is not the end of its task. */
@@ -130,12 +131,10 @@ export class ReplyReceiver {
   }
 
   /** What was made again may be small now, and nobody may refer to it any more. */
-  #settle(record: TaskRecord): void {
+  #settle(entry: ObjectEntry): void {
     const { lineage, references } = this.#deps
-    for (const entry of record.entries()) {
-      if (entry.id !== undefined && entry.state !== STORED) lineage.released(entry.id)
-      references.releaseUnused(entry)
-    }
+    if (entry.id !== undefined && entry.state !== STORED) lineage.released(entry.id)
+    references.releaseUnused(entry)
   }
 
   /** Nobody waits for this result any more: what it put into the store goes, as does what its

@@ -46,9 +46,9 @@ export class StreamState {
     return entry
   }
 
-  /** The item that has not arrived yet. */
-  expected(): ObjectEntry {
-    return this.#entryOf(this.#arrived)
+  /** What it may have stored and not told of. */
+  expected(): readonly ObjectEntry[] {
+    return [this.#entryOf(this.#arrived)]
   }
 
   #entryOf(index: number): ObjectEntry {

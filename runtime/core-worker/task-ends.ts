@@ -109,7 +109,7 @@ export class TaskEnds {
   /** What the last attempt may have put into the store before its worker could say so. */
   #freeUntold(record: TaskRecord): void {
     const { references } = this.#deps
-    const expected = record.stream === undefined ? record.entries() : [record.stream.expected()]
+    const expected = record.stream?.expected() ?? record.entries()
     for (const entry of expected) {
       if (entry.state !== STORED) this.#deps.storeFree(references.idOf(entry))
     }

@@ -36,6 +36,8 @@ export interface LinkHost {
   /** Of an object of this node, or of another one. */
   pin(client: WorkerId, objectId: string): ReturnType<ObjectStore['pin']>
   free(objectIds: readonly string[]): void
+  /** A process of this node is about to make this object. */
+  making(objectId: string): void
   locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): unknown
   /** Registers the client, or throws when it is refused. */
   welcome(link: ClientLink, hello: Hello): Promise<Welcome>
@@ -170,6 +172,7 @@ export class ClientLink {
     const store = this.#host.store()
     const { objectId, sizeBytes, owner } = message as RayletCalls['storeCreate'][0]
     if (type === 'storeCreate') {
+      this.#host.making(objectId)
       return store.create(client, objectId, sizeBytes, owner === undefined ? {} : { owner })
     }
     if (type === 'storePin') return this.#host.pin(client, objectId)

@@ -4,6 +4,7 @@
 // Invariants:
 //   OP1. Whoever wants an object that is here, or on its way, waits for nothing more (PM1).
 //   OP2. A chunk is written only with the length and checksum that its holder told (PM3).
+//   OP4. What a process of this node makes has the right of way over a copy that is still coming.
 //   OP3. A free reaches every node that can be reached; the end of the job frees what it missed.
 import type { Clock, Timer } from '../common/clock.ts'
 import { ObjectCorruptedError, VirgaError } from '../common/errors.ts'
@@ -64,6 +65,13 @@ export class ObjectPulls {
       await this.#fetch(objectId)
     }
     return await store().pin(client, objectId)
+  }
+
+  /** OP4. A process of this node is about to make this object: whoever waits for a copy looks anew. */
+  giveWay(objectId: string): void {
+    if (!this.#waiting.has(objectId)) return
+    this.#step({ type: 'unwant', by: SELF, objectId })
+    this.#end(objectId, Promise.resolve())
   }
 
   /** OP3. Here and everywhere. */

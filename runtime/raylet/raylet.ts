@@ -229,6 +229,9 @@ export class Raylet {
       free: (objectIds) => {
         this.#reached.free(objectIds)
       },
+      making: (objectId) => {
+        this.#cluster?.objects.giveWay(objectId)
+      },
       locate: (objectIds) => {
         const { store } = this.#objects
         return this.#cluster?.locate(objectIds) ?? locate(store, undefined, objectIds)

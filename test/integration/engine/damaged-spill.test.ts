@@ -1,5 +1,6 @@
 // F41, F68: a spill file that was damaged, cut or removed is noticed by checksum: a program gets
-// the very bytes that it put, or an ObjectCorruptedError, and never others (issue item 4).
+// the very bytes that it put, or an ObjectCorruptedError, and never others (issue item 4). What a
+// task gave is made again by it.
 import {
   closeSync,
   openSync,
@@ -12,9 +13,10 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { ObjectCorruptedError, get, init, put, shutdown, type ObjectRef } from 'virga'
+import { ObjectCorruptedError, get, init, put, shutdown, wait, type ObjectRef } from 'virga'
 import { sessionDir } from '../../support/cluster-view.ts'
-import { echo } from './functions.ts'
+import { until } from '../../support/waiting.ts'
+import { echo, filledBytes } from './functions.ts'
 
 const MIB = 1024 * 1024
 const STEP_BYTES = 64 * 1024
@@ -79,6 +81,20 @@ describe.each(Object.entries(DAMAGES))('a spill file that %s', (_, damage) => {
     for (const [i, ref] of again.entries()) {
       expect(await fateOf(get(ref), filled(i))).toBe('whole')
     }
+  })
+
+  it('costs a result of a task no more than a second run', async () => {
+    await init({ address: 'local', numCpus: 2, objectStoreMemoryBytes: 4 * MIB })
+    const refs = Array.from({ length: 12 }, (_, i) => filledBytes.remote(MIB, i))
+    const large = filledBytes.remote(20 * MIB, 9)
+    await wait([...refs, large], { numReturns: refs.length + 1 })
+    await until(() => readdirSync(join(sessionDir(), 'spill')).length > 0)
+    damageAll(damage)
+    for (const [i, ref] of refs.entries()) {
+      const reading = i % 2 === 0 ? get(ref) : (echo.run(ref) as Promise<Uint8Array>)
+      expect(Buffer.compare(await reading, filled(i))).toBe(0)
+    }
+    expect((await get(large)).every((byte) => byte === 9)).toBe(true)
   })
 
   it('gives none of an object that is larger than the store', async () => {

@@ -488,3 +488,6 @@ export const hog = remote(
   },
   { name: 'hog' },
 )
+export const filledBytes = remote((sizeBytes: number, value: number) =>
+  new Uint8Array(sizeBytes).fill(value),
+)

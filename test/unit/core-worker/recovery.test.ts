@@ -83,6 +83,28 @@ describe('a lost result', () => {
       expect(fn.runs.get('pair 4')).toBe(2)
     }))
 
+  it('of a stream, by running it once more', () =>
+    cluster.run(async () => {
+      const refs: ObjectRef<Float64Array>[] = []
+      for await (const ref of fn.items.remote(5)) refs.push(ref)
+      await lose(...refs)
+      const values = (await get(refs.slice(1, 4))).map((array) => array[0])
+      expect(values).toEqual([1, 2, 3])
+      expect((await get(refs)).map((array) => array[0])).toEqual([0, 1, 2, 3, 4])
+      expect(fn.runs.get('items')).toBe(2)
+      for (const ref of refs) ref.free()
+      await until(() => cluster.store.stats().objectCount === 0)
+    }))
+
+  it('of an actor call, when it may run again', () =>
+    cluster.run(async () => {
+      const maker = fn.RemoteMaker.options({ maxTaskRetries: 1 }).remote()
+      const ref = maker.make.remote(1)
+      await ready(ref)
+      await lose(ref)
+      expect((await get(ref))[0]).toBe(201) // the second call of that actor
+    }))
+
   it('may be small then', () =>
     cluster.run(async () => {
       const ref = fn.shrinks.remote()
@@ -149,6 +171,14 @@ describe('a lost result is told as lost', () => {
       const error = await caught(fn.first.run(ref), ObjectLostError)
       expect(error.data).toMatchObject({ reason: 'RETRIES_USED_UP', task: 'make' })
       expect(fn.runs.get('make 1')).toBe(2)
+    }))
+
+  it('when it is of an actor whose last handle has gone, or that may not run twice', () =>
+    cluster.run(async () => {
+      const ref = fn.RemoteMaker.remote().make.remote(1)
+      await ready(ref)
+      await lose(ref)
+      await caught(get(ref), ObjectNotFoundError)
     }))
 
   it('when its task may not run twice, or it was put: on one node nothing is asked for that', () =>

@@ -109,6 +109,18 @@ describe('an object of another node', () => {
     expect(error.message).toContain('larger than the object store')
   })
 
+  test('that is made again here while its copy does not come is there for who waited', async () => {
+    const [a, b] = nodes as [TestNode, TestNode]
+    await make(a, 'object')
+    a.damages = true // so that it takes a while
+    const pinned = b.pulls.pin('client', 'object')
+    await until(() => a.readCount > 0)
+    b.pulls.giveWay('object')
+    await make(b, 'object')
+    await pinned
+    expect(b.store.list()).toMatchObject([{ state: 'SEALED', creator: 'maker' }])
+  })
+
   test('is freed everywhere when nobody refers to it any more', async () => {
     const [a, b, c] = nodes as [TestNode, TestNode, TestNode]
     await make(a, 'object')
