@@ -15,7 +15,12 @@ export interface AwsOptions {
   readonly region?: string
   /** How long an attempt may take. Default: the client's own. */
   readonly requestTimeoutMs?: number
+  /** Of the SDK, at one call. Default: one, as attempts.ts repeats. */
+  readonly maxAttempts?: number
 }
+
+/** At what is made before there is anybody who repeats: with 30 % of them failing, 1 in 15,000. */
+export const MAKING_ATTEMPTS = 8
 
 interface AwsClientConfig {
   readonly endpoint?: string
@@ -37,7 +42,7 @@ export function awsClientConfig(options: AwsOptions, requestTimeoutMs: number): 
   return {
     ...(endpoint === undefined ? {} : { endpoint, ...EMULATOR }),
     ...(region === undefined ? {} : { region }),
-    maxAttempts: 1, // attempts.ts repeats
+    maxAttempts: options.maxAttempts ?? 1,
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: options.requestTimeoutMs ?? requestTimeoutMs,

@@ -18,7 +18,7 @@ import {
 import { assert } from '../common/assert.ts'
 import type { Bucket, Part, Upload } from '../common/bucket.ts'
 import { Attempts, type AttemptsDeps } from './attempts.ts'
-import { awsClientConfig, type AwsOptions } from './aws-client-system.ts'
+import { awsClientConfig, MAKING_ATTEMPTS, type AwsOptions } from './aws-client-system.ts'
 import { explainAws } from './aws-failure.ts'
 import type { BodyInfo, BodyStore } from './body-store.ts'
 
@@ -34,7 +34,7 @@ export interface S3BucketOptions extends AwsOptions {
 
 /** The bucket of an emulator; a cluster in AWS is deployed with its own. May be repeated. */
 export async function createBucket(options: Omit<S3BucketOptions, 'prefix'>): Promise<void> {
-  const client = s3Client(options)
+  const client = s3Client({ maxAttempts: MAKING_ATTEMPTS, ...options })
   try {
     await client.send(new CreateBucketCommand({ Bucket: options.bucket }))
   } catch (error) {

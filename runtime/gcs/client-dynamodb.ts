@@ -5,7 +5,7 @@ import {
   UpdateTimeToLiveCommand,
   waitUntilTableExists,
 } from '@aws-sdk/client-dynamodb'
-import { awsClientConfig, type AwsOptions } from './aws-client-system.ts'
+import { awsClientConfig, MAKING_ATTEMPTS, type AwsOptions } from './aws-client-system.ts'
 import { checkAnswers } from './aws-answers-http.ts'
 import { TABLES, tableNameOf, type TableDefinition } from './tables.ts'
 
@@ -21,7 +21,10 @@ export function dynamoClient(options: AwsOptions): DynamoDBClient {
 
 /** Makes the cluster's tables. May be repeated: those that are there are left as they are. */
 export async function createTables(cluster: string, options: AwsOptions): Promise<void> {
-  const client = dynamoClient({ requestTimeoutMs: CREATE_TIMEOUT_MS, ...options })
+  const client = dynamoClient({
+    ...{ requestTimeoutMs: CREATE_TIMEOUT_MS, maxAttempts: MAKING_ATTEMPTS },
+    ...options,
+  })
   try {
     await Promise.all(TABLES.map((table) => createTable(client, cluster, table)))
   } finally {

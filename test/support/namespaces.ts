@@ -11,7 +11,6 @@
 //        next one, with the processes in it, and nothing else is touched.
 //   NS2. What is cut loses packets silently, as a broken network does, and is told nothing.
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { isAlive, startTimeOf } from '../../runtime/common/session-file.ts'
 
 const PREFIX = 'virga-test'
@@ -105,10 +104,9 @@ export function makeNamespaces(hostCount: number): Namespaces {
       slowed.clear()
     },
     remove: () => {
+      ip('link', 'del', LINK) // it would go with its other end, but some time after
       for (const host of addresses.keys()) removeNamespace(nameOf(String(host)))
       removeNamespace(plan.router)
-      // Goes with its other end, but some time after.
-      if (existsSync(`/sys/class/net/${LINK}`)) ip('link', 'del', LINK)
     },
   }
 }

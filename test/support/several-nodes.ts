@@ -3,7 +3,7 @@
 // Programs and the GCS are reached as in a cluster of `virga start`.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -118,8 +118,7 @@ export class SeveralNodes {
     const child = this.#spawn(host, [join(ROOT, 'dist/raylet-main.js')], {
       VIRGA_RAYLET_OPTIONS: JSON.stringify(options),
     })
-    child.stderr?.pipe(createWriteStream(join(sessionDir, 'logs/raylet.err')))
-    const node = { host, child, ...(await saidReady(child, sessionDir)) }
+    const node = { host, child, ...(await saidReady(child)) }
     this.#nodes.push(node)
     return node
   }
@@ -160,11 +159,11 @@ export class SeveralNodes {
   }
 
   /** Waits until every living node sees that many living ones. */
-  async settled(count = this.nodes.length): Promise<void> {
+  async settled(count = this.nodes.length, limitMs?: number): Promise<void> {
     await until(async () => {
       const seen = await Promise.all(this.nodes.map(({ host }) => this.rows('nodes', host)))
       return seen.every((rows) => rows.filter((row) => row['alive'] === true).length === count)
-    })
+    }, limitMs)
   }
 
   /** What is leased, by all living nodes; `[]` when every resource is free. */
@@ -202,12 +201,14 @@ export class SeveralNodes {
   }
 }
 
-async function saidReady(child: ChildProcess, sessionDir: string): Promise<SessionNode> {
-  const { stdout } = child
-  if (stdout === null) throw new Error('a node has an output')
+/** @throws what the raylet wrote, when it ends instead. */
+async function saidReady({ stdout, stderr }: ChildProcess): Promise<SessionNode> {
+  if (stdout === null || stderr === null) throw new Error('a node has an output')
+  let errors = ''
+  stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
   for await (const line of createInterface({ input: stdout })) {
     stdout.resume()
     return JSON.parse(line) as SessionNode
   }
-  throw new Error(`the node did not start: see ${join(sessionDir, 'logs/raylet.err')}`)
+  throw new Error(`the node did not start: ${errors}`)
 }

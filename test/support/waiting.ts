@@ -3,12 +3,15 @@ import { expect } from 'vitest'
 
 const LIMIT_MS = 20_000
 
-/** Waits until `condition` holds. @throws after 20 s */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + LIMIT_MS
+/** Waits until `condition` holds. @throws after 20 s, or `limitMs` where more is promised. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  limitMs = LIMIT_MS,
+): Promise<void> {
+  const end = Date.now() + limitMs
   while (!(await condition())) {
     if (Date.now() > end)
-      throw new Error(`not within ${String(LIMIT_MS)} ms: ${condition.toString()}`)
+      throw new Error(`not within ${String(limitMs)} ms: ${condition.toString()}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -118,3 +118,20 @@ export const readsMixed = remote(async (outer: { readonly ref: ObjectRef<Mixed> 
   const [first, holder, second] = await get(outer.ref)
   return [await get(first), await holder.give.run(0), await get(second)]
 })
+
+class Journal {
+  readonly #lines: string[] = []
+  add(line: string): number {
+    return this.#lines.push(line)
+  }
+  lines(): readonly string[] {
+    return this.#lines
+  }
+}
+export const RemoteJournal = remote(Journal)
+/** Another caller of the journal than the driver. */
+export const writes = remote(
+  async (journal: ReturnType<typeof RemoteJournal.remote>, name: string, count: number) => {
+    await get(Array.from({ length: count }, (_, i) => journal.add.remote(`${name} ${String(i)}`)))
+  },
+)

@@ -1,0 +1,88 @@
+// What hits a cluster of nodes while programs work on it, drawn from a seed: workers and raylets
+// are killed, nodes are cut off for five seconds. Killed nodes are replaced.
+import { NodeDiedError } from '../../runtime/common/errors.ts'
+import type { Namespaces } from '../support/namespaces.ts'
+import { isRunning } from '../support/is-running.ts'
+import { seeded } from '../support/seeded.ts'
+import type { Node, SeveralNodes } from '../support/several-nodes.ts'
+
+const CUT_MS = 5_000
+const CUT_EVERY_MS = 30_000
+
+export interface StormCounts {
+  workers: number
+  raylets: number
+  cuts: number
+}
+
+export class Storm {
+  readonly counts: StormCounts = { workers: 0, raylets: 0, cuts: 0 }
+  readonly #cluster: SeveralNodes
+  readonly #network: Namespaces | undefined
+  readonly #random: () => number
+  #cutting: NodeJS.Timeout | undefined
+  #over = false
+
+  /** @param network  undefined: nobody is cut off. */
+  constructor(cluster: SeveralNodes, network: Namespaces | undefined, seed: number) {
+    this.#cluster = cluster
+    this.#network = network
+    this.#random = seeded(seed)
+    this.#cutLater(CUT_MS)
+  }
+
+  /** SIGKILLs a worker that runs something, wherever. */
+  async killWorker(): Promise<void> {
+    const rows = await this.#cluster.rows('workers', this.aNode().host).catch(noneIfDead)
+    const busy = rows.filter((row) => row['state'] === 'LEASED' && Number(row['pid']) > 0)
+    const pid = Number(busy[this.#below(busy.length)]?.['pid'] ?? 0)
+    if (pid === 0 || !isRunning(pid)) return
+    process.kill(pid, 'SIGKILL')
+    this.counts.workers += 1
+  }
+
+  /** SIGKILLs the raylet of that host, and starts another node there. */
+  async replaceNode(host = this.aNode().host): Promise<void> {
+    await this.#cluster.kill(host)
+    this.counts.raylets += 1
+    await this.#cluster.add(host)
+  }
+
+  /** From now on nothing is cut any more. */
+  end(): void {
+    this.#over = true
+    clearTimeout(this.#cutting)
+    this.#network?.heal()
+  }
+
+  /** One that lives. */
+  aNode(): Node {
+    const { nodes } = this.#cluster
+    const node = nodes[this.#below(nodes.length)]
+    if (node === undefined) throw new Error('no node lives')
+    return node
+  }
+
+  #below(limit: number): number {
+    return Math.floor(this.#random() * limit)
+  }
+
+  #cutLater(afterMs: number): void {
+    if (this.#network === undefined || this.#over) return
+    const network = this.#network
+    this.#cutting = setTimeout(() => {
+      network.isolate(this.aNode().host)
+      this.counts.cuts += 1
+      this.#cutting = setTimeout(() => {
+        network.heal()
+        this.#cutLater(CUT_EVERY_MS - CUT_MS)
+      }, CUT_MS)
+    }, afterMs)
+  }
+}
+
+/** The node that was asked has been killed meanwhile. */
+function noneIfDead(error: unknown): [] {
+  if (error instanceof NodeDiedError) return []
+  throw error
+}
