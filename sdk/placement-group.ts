@@ -5,6 +5,7 @@
 // Source: Ray python/ray/util/placement_group.py.
 import { parsePlacementGroup, parseReadyTimeout } from '../runtime/common/call-options.ts'
 import { GetTimeoutError } from '../runtime/common/errors.ts'
+import { toHex } from '../runtime/common/ids.ts'
 import { toResources } from '../runtime/common/resources.ts'
 import type { PlacementGroup, PlacementGroupOptions, Resources } from '../runtime/common/surface.ts'
 import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
@@ -12,7 +13,8 @@ import { ObjectEntry } from '../runtime/core-worker/object-entry.ts'
 import { registerOwnType } from '../runtime/core-worker/registered-types.ts'
 import { currentWorker } from './current.ts'
 
-const GROUP_ID_BYTES = 12
+/** Before the four of its job, by which its row is found. */
+const GROUP_ID_RANDOM_BYTES = 8
 
 /**
  * Reserve resources together: all bundles, or none. Returns at once; `ready()` tells the rest.
@@ -26,7 +28,8 @@ export function placementGroup(
 ): PlacementGroup {
   const spec = parsePlacementGroup(bundles, o)
   const worker = currentWorker('placementGroup()')
-  const groupId = Buffer.from(worker.deps.random.bytes(GROUP_ID_BYTES)).toString('hex')
+  const random = Buffer.from(worker.deps.random.bytes(GROUP_ID_RANDOM_BYTES))
+  const groupId = random.toString('hex') + toHex(worker.jobId)
   const created = worker.deps.raylet.request('createGroup', {
     groupId,
     jobId: worker.jobId,

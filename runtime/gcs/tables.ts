@@ -5,6 +5,7 @@
 //              JOBS      | submissionId    job; JOBQ | submissionId while it is still pending
 //              DRIVERS   | JobId           driver that attached: name, namespace, state
 //              J#job#0..7| A#actor         actor: incarnation, holder, epoch
+//                        | P#group         placement group: coordinator, node of each bundle
 //              NAME#ns   | name            the actor that has the name: written once
 //              O#owner   | -               who adopted the owner's objects, epoch
 //              D#0..7    | nodeId          demand shapes waiting there
@@ -74,11 +75,15 @@ export const driverKey = (jobId: string): RowKey => inCluster(DRIVERS, jobId)
 export const actorKey = (actorId: string): RowKey =>
   inCluster(jobPartition(actorId.slice(-8), actorId), `A#${actorId}`)
 
-/** The partitions that hold a job's actors. */
+/** @param groupId  hex; the job is in its last four bytes. */
+export const groupKey = (groupId: string): RowKey =>
+  inCluster(jobPartition(groupId.slice(-8), groupId), `P#${groupId}`)
+
+/** The partitions that hold a job's actors and placement groups. */
 export const jobPartitions = (jobId: string): readonly string[] =>
   Array.from({ length: SHARDS }, (_, shard) => `J#${jobId}#${String(shard)}`)
 
-/** Actors of one job end in the same bytes: their first ones spread them. */
+/** Ids of one job end in the same bytes: their first ones spread them. */
 const jobPartition = (jobId: string, id: string): string =>
   `J#${jobId}#${String(shardOf(id.slice(0, 2)))}`
 

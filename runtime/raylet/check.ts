@@ -9,7 +9,8 @@
 //   R5. No more workers than the cap.
 //   R6. An actor that is ALIVE has a worker; one that waits to be placed is queued once; a dead one
 //       is queued nowhere.
-//   R7. A group that is CREATED holds all its bundles, any other none.
+//   R7. A group that is CREATED holds all its bundles, any other none; where there are several
+//       nodes, a group has those here that this one has committed.
 //   R8. Nothing that fits is left waiting, unless it is reserved for somebody who starves.
 //   R9. Every job counts the leases of its classes and actors.
 //   R10. A class is known as long as something of it is wanted or leased, and no longer.
@@ -19,7 +20,7 @@ import type { ResourceLedger } from '../common/resource-ledger.ts'
 import { ledgersOf } from './placement.ts'
 import { isUnused } from './class-wants.ts'
 import { workerlessOf } from './pools.ts'
-import type { Actor, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
+import type { Actor, Group, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 
 /** @throws AssertionError that names the invariant. */
 export function check(state: RayletState): void {
@@ -33,7 +34,7 @@ export function check(state: RayletState): void {
   for (const each of classesOf(state)) checkClass(state, each)
   for (const actor of state.actors.values()) checkActor(state, actor)
   for (const group of state.groups.values()) {
-    const count = group.state === 'CREATED' ? group.spec.bundles.length : 0
+    const count = bundleCount(state, group)
     assert(group.bundles.length === count, `R7: group ${group.spec.groupId} is ${group.state}`)
   }
   checkCounts(state)
@@ -41,12 +42,27 @@ export function check(state: RayletState): void {
   if (isAlone && !state.leaving && !state.draining) checkNothingFits(state)
 }
 
+function bundleCount({ cluster }: RayletState, { spec, state }: Group): number {
+  if (cluster === undefined) return state === 'CREATED' ? spec.bundles.length : 0
+  const held = cluster.groups.holds.groups.get(spec.groupId)?.bundles.values() ?? []
+  return [...held].filter(({ phase }) => phase === 'COMMITTED').length
+}
+
+function heldByGroups({ cluster, groups }: RayletState): number {
+  const counts =
+    cluster === undefined
+      ? [...groups.values()].map(({ bundles }) => bundles.length)
+      : [...cluster.groups.holds.groups.values()].map(({ bundles }) => bundles.size)
+  return counts.reduce((sum, count) => sum + count, 0)
+}
+
 function checkLedgers(state: RayletState): void {
   const bundles = [...state.groups.values()].flatMap((group) => group.bundles)
-  const holders = new Map<ResourceLedger, number>([[state.ledger, bundles.length]])
+  const holders = new Map<ResourceLedger, number>([[state.ledger, heldByGroups(state)]])
   for (const { ledger } of bundles) holders.set(ledger, 0)
   for (const lease of state.leases.values()) {
-    if (lease.bundle?.group.state === 'REMOVED') continue
+    const { bundle } = lease
+    if (bundle?.group.bundles.includes(bundle) === false) continue // its worker is being ended
     const ledger = lease.bundle?.ledger ?? state.ledger
     holders.set(ledger, (holders.get(ledger) ?? 0) + 1)
   }

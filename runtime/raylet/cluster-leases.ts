@@ -15,6 +15,7 @@ import { NODE_ID_LABEL, type NodeLoad, type NodeView } from '../scheduling/clust
 import { LoadGossip, ROUND_MS, type GossipEvent, type GossipMessage } from '../scheduling/gossip.ts'
 import type { Brain } from './brain.ts'
 import type { ClusterMember } from './cluster-member.ts'
+import type { Member } from './group-state.ts'
 import type {
   LeasesAnswer,
   LeasesAsked,
@@ -82,7 +83,26 @@ export class ClusterLeases {
     const others = alive.filter(({ nodeId }) => nodeId !== this.#self)
     const ids = others.map(({ nodeId }) => nodeId)
     const suspected = new Set(ids.filter((id) => member.isSuspected(id)))
-    brain.tell({ kind: 'nodes', nodes: others.map(viewOf), suspected })
+    brain.tell({
+      kind: 'nodes',
+      nodes: others.map(viewOf),
+      suspected,
+      members: this.#membersOf(rows),
+    })
+  }
+
+  /** Those that live, also while they drain. */
+  #membersOf(rows: readonly NodeRow[]): Map<string, Member> {
+    const living = rows.filter(({ nodeId, state }) => nodeId !== this.#self && state !== 'DEAD')
+    return new Map(
+      living.map(({ nodeId, epoch, state }) => [nodeId, { epoch, isDraining: state !== 'ALIVE' }]),
+    )
+  }
+
+  /** What is free here as it is now, and others are told. */
+  ownLoad(): NodeLoad {
+    this.#tellLoad()
+    return this.#gossip.own
   }
 
   perform(effect: ClusterEffect): void {
@@ -126,8 +146,7 @@ export class ClusterLeases {
     const answer = await this.#deps.brain.ask((request) => {
       return { kind: 'leasesAsked', link: link.id, request, message: asked }
     })
-    this.#tellLoad()
-    return { ...(answer as Omit<LeasesAnswer, 'load'>), load: this.#gossip.own } // CX2
+    return { ...(answer as Omit<LeasesAnswer, 'load'>), load: this.ownLoad() } // CX2
   }
 
   notified({ from, type, message, link }: PeerMessage): void {

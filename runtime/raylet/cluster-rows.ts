@@ -1,6 +1,8 @@
 // Rows of the whole cluster, put together from what each node answered about itself (pure).
 //   CR1. A node that did not answer, or is dead, still has a row: what the GCS knows of it.
 //   CR2. What several nodes have of one resource is one row.
+//   CR3. A placement group is one row: as its coordinator has it, with what is free of each bundle
+//        by the word of the node that has it.
 import { toResources } from '../common/resources.ts'
 import type { NodeRow } from '../gcs/nodes.ts'
 import type { RayletCalls, StateRow } from '../protocol/messages.ts'
@@ -25,6 +27,7 @@ export function clusterRows(question: ClusterQuestion, answers: readonly Answer[
 
 function completed(question: ClusterQuestion, rows: readonly StateRow[]): readonly StateRow[] {
   if (question.kind === 'resources') return summed(rows)
+  if (question.kind === 'groups') return onePerGroup(rows)
   if (question.kind !== 'nodes') return rows
   const answered = new Set(rows.map((row) => row['nodeId']))
   const others = question.nodes.filter(({ nodeId }) => !answered.has(nodeId))
@@ -61,4 +64,28 @@ function summed(rows: readonly StateRow[]): StateRow[] {
     sums.set(name, sum)
   }
   return [...sums].map(([name, sum]) => ({ name, ...sum }))
+}
+
+interface BundleRow {
+  readonly nodeId: string | null
+  readonly free: Readonly<Record<string, number>>
+}
+
+/** CR3. Where the coordinator did not answer, what another was told of it. */
+function onePerGroup(rows: readonly StateRow[]): StateRow[] {
+  const groups = new Map<unknown, StateRow[]>()
+  for (const row of rows) {
+    groups.set(row['groupId'], [...(groups.get(row['groupId']) ?? []), row])
+  }
+  return [...groups.values()].flatMap((of) => {
+    const first = of.find((row) => row['answeredBy'] === row['coordinator']) ?? of[0]
+    if (first === undefined) return []
+    const { answeredBy: _, ...row } = first
+    const bundles = (row['bundles'] as BundleRow[]).map((bundle, index) => {
+      const holder = of.find((each) => each['answeredBy'] === bundle.nodeId)
+      const held = (holder?.['bundles'] as BundleRow[] | undefined)?.[index]
+      return held === undefined ? bundle : { ...bundle, free: held.free }
+    })
+    return [{ ...row, bundles }]
+  })
 }

@@ -10,6 +10,8 @@ import { ClusterLeases } from './cluster-leases.ts'
 import { ClusterLineage } from './cluster-lineage.ts'
 import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-member.ts'
 import { clusterRows } from './cluster-rows.ts'
+import { isGroupCall } from './group-messages.ts'
+import { GroupPeers } from './group-peers.ts'
 import type { JobStore } from './job-store.ts'
 import { heldIn, locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
@@ -37,6 +39,7 @@ export class ClusterSide {
   readonly leases: ClusterLeases
   readonly objects: ObjectPulls
   readonly lineage: ClusterLineage
+  readonly groups: GroupPeers
   readonly #deps: ClusterSideDeps
   readonly #member: ClusterMember
 
@@ -45,6 +48,11 @@ export class ClusterSide {
     this.#member = this.#makeMember()
     const member = this.#member
     this.leases = new ClusterLeases({ ...deps, member })
+    const { nodeId, epoch } = deps.state.config
+    this.groups = new GroupPeers({
+      ...{ ...deps, member, self: { nodeId: toHex(nodeId), epoch } },
+      ownLoad: () => this.leases.ownLoad(),
+    })
     this.objects = new ObjectPulls({
       ...{ member, clock: deps.clock, nodeId: toHex(deps.state.config.nodeId) },
       store: () => deps.objects.store,
@@ -75,6 +83,7 @@ export class ClusterSide {
   /** This node begins to end: it asks nothing of others any more. */
   async stop(): Promise<void> {
     this.leases.stop()
+    this.groups.stop()
     this.objects.stop()
     this.lineage.stop()
     await this.#member.tellOthers()
@@ -138,6 +147,7 @@ export class ClusterSide {
       },
       linkClosed: (link) => {
         this.leases.linkClosed(link)
+        this.groups.linkClosed(link)
       },
     })
   }
@@ -156,6 +166,7 @@ export class ClusterSide {
       const { objectIds } = message.message as PeerRayletCalls['holdsAny'][0]
       return { held: heldIn(this.#deps.objects.store, objectIds) }
     }
+    if (isGroupCall(type)) return this.groups.requested(message)
     if (type === 'askLeases') return this.leases.requested(message)
     if (type === 'isAlive' || type === 'findSegment') return this.lineage.requested(message)
     if (type !== 'drainOutput') return this.objects.requested(message)

@@ -10,7 +10,7 @@
 // Source: faults.md F06; Ray node drain (a draining node takes no leases).
 import { reasonFor } from '../common/reason.ts'
 import { actorGone, endActor, willEnd } from './actor-end.ts'
-import { endGroup } from './groups.ts'
+import { refuseWaitingGroups } from './groups.ts'
 import { endLease, refuseClass } from './leases.ts'
 import { nodeDrains } from './placement.ts'
 import { workerlessOf } from './pools.ts'
@@ -52,9 +52,6 @@ function refuseWhatWaits(turn: Turn): void {
       endActor(turn, actor, reasonFor(actor.spec.className, nodeDrains()))
     } else willEnd(turn, actor, actorGone(actor, 'its node was shut down'))
   }
-  for (const group of [...state.groups.values()]) {
-    if (group.state !== 'PENDING') continue
-    endGroup(turn, group, reasonFor(group.spec.name, nodeDrains()))
-  }
+  refuseWaitingGroups(turn)
   for (const lease of [...workerlessOf(state)]) endLease(turn, lease)
 }

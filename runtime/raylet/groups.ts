@@ -1,8 +1,8 @@
 // Placement groups: bundles reserved together, all or none, and used through ledgers of their own.
 //   createGroup ──► PENDING ──► CREATED ──► REMOVED
 //                      └────────────────────►┘   removed, or its job ended (unless detached)
-//   Reserving has two phases, so that it can span nodes: prepare takes every bundle from the node's
-//   ledger, commit makes them usable; a prepare that fails gives all back.
+//   Reserving has two phases: prepare takes every bundle from the node's ledger, commit makes them
+//   usable; a prepare that fails gives all back. Over several nodes it is cluster-groups.ts.
 // Invariants:
 //   G1. A group that is CREATED holds all of its bundles; any other holds none.
 //   G2. A removed group ends the leases and actors that drew from it; their owners hear why.
@@ -11,22 +11,33 @@ import { ResourceLedger, type Allocation } from '../common/resource-ledger.ts'
 import { InfeasibleError, type VirgaError } from '../common/errors.ts'
 import type { JobId } from '../common/ids.ts'
 import { reasonFor } from '../common/reason.ts'
-import { NO_RESOURCES, addResources, toResources, type ResourceSet } from '../common/resources.ts'
+import { toResources, type ResourceSet } from '../common/resources.ts'
 import { placeBundles } from '../scheduling/place-bundles.ts'
-import { endActor } from './actor-end.ts'
-import { endLease, refuseClass } from './leases.ts'
+import {
+  awaitAcross,
+  createAcross,
+  endCoordinatedOf,
+  refusePending,
+  removeAcross,
+} from './cluster-groups.ts'
+import { reserveDue } from './group-coordinator.ts'
+import { forgetGroup } from './group-end.ts'
+import { newGroup } from './new-group.ts'
 import { clusterView, groupRemoved, nodeDrains } from './placement.ts'
 import type { Bundle, Group, RayletState } from './state.ts'
 import { answer, refuse, type RayletEvent, type Turn } from './turn.ts'
-import { kill } from './workers.ts'
 
 type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 
 export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
-  const { spec, request, client } = event
+  const { spec, request } = event
   const { groups } = turn.state
   if (turn.state.draining) {
     refuse(turn, request, reasonFor(spec.name, nodeDrains()))
+    return
+  }
+  if (turn.state.cluster !== undefined) {
+    createAcross(turn, turn.state.cluster, { spec, request })
     return
   }
   const plan = placeBundles(spec.bundles, clusterView(turn.state), spec.strategy)
@@ -37,22 +48,18 @@ export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
     return
   }
   if (!groups.has(spec.groupId)) {
-    groups.set(spec.groupId, {
-      spec,
-      demand: spec.bundles.reduce(addResources, NO_RESOURCES),
-      shape: `group ${JSON.stringify(spec.bundles)}`,
-      owner: client,
-      state: 'PENDING',
-      bundles: [],
-      waitingSinceMs: turn.nowMs,
-      awaiting: [],
-    })
+    groups.set(spec.groupId, newGroup(turn, spec))
   }
   answer(turn, request, undefined)
 }
 
 /** Answered when the group is reserved; refused when it was removed. */
 export function awaitGroup(turn: Turn, event: EventOf<'awaitGroup'>): void {
+  const { cluster } = turn.state
+  if (cluster !== undefined) {
+    awaitAcross(turn, cluster, event)
+    return
+  }
   const group = turn.state.groups.get(event.groupId)
   if (group === undefined) {
     refuse(turn, event.request, reasonFor('This', groupRemoved(event.groupId)))
@@ -61,6 +68,11 @@ export function awaitGroup(turn: Turn, event: EventOf<'awaitGroup'>): void {
 }
 
 export function removeGroup(turn: Turn, event: EventOf<'removeGroup'>): void {
+  const { cluster } = turn.state
+  if (cluster !== undefined) {
+    removeAcross(turn, cluster, event)
+    return
+  }
   const group = turn.state.groups.get(event.groupId)
   if (group !== undefined) endGroup(turn, group)
   answer(turn, event.request, undefined)
@@ -68,6 +80,11 @@ export function removeGroup(turn: Turn, event: EventOf<'removeGroup'>): void {
 
 /** Reserve the groups that wait, first come first. */
 export function reserveGroups(turn: Turn): void {
+  const { cluster } = turn.state
+  if (cluster !== undefined) {
+    reserveDue(turn, cluster)
+    return
+  }
   const tried = new Set<string>()
   for (const group of turn.state.groups.values()) {
     if (group.state !== 'PENDING') continue
@@ -102,57 +119,33 @@ function commit(turn: Turn, group: Group, prepared: readonly Allocation[]): void
   for (const request of group.awaiting.splice(0)) answer(turn, request, undefined)
 }
 
-/**
- * G2, then the reservation is given back.
- * @param error  what who waits for it hears. Default: that it was removed.
- */
-export function endGroup(turn: Turn, group: Group, error?: VirgaError): void {
-  const { state } = turn
-  const { groupId, name } = group.spec
-  const wasCreated = group.state === 'CREATED'
-  state.groups.delete(groupId)
-  // Classes hear before their leases break, so that their tasks are not tried again.
-  refuseClasses(turn, groupId)
-  endUsers(turn, groupId)
-  group.state = 'REMOVED'
-  if (wasCreated) for (const bundle of group.bundles) state.ledger.release(bundle.allocation)
-  group.bundles = []
-  const why = error ?? reasonFor(name, groupRemoved(groupId))
-  for (const request of group.awaiting.splice(0)) refuse(turn, request, why)
+/** @param error  what who waits for it hears. Default: that it was removed. */
+function endGroup(turn: Turn, group: Group, error?: VirgaError): void {
+  const { bundles } = group
+  forgetGroup(turn, group, error)
+  for (const { allocation } of bundles) turn.state.ledger.release(allocation)
 }
 
-function refuseClasses(turn: Turn, groupId: string): void {
-  for (const client of turn.state.clients.values()) {
-    for (const each of client.classes.values()) {
-      if (each.wanted === 0 && each.leases.size === 0) continue
-      if (drawsFrom(each.spec.strategy, groupId)) refuseClass(turn, each, groupRemoved(groupId))
-    }
+/** This node is to leave: what waits is refused. */
+export function refuseWaitingGroups(turn: Turn): void {
+  const { cluster, groups } = turn.state
+  if (cluster !== undefined) {
+    refusePending(turn, cluster)
+    return
   }
-}
-
-function endUsers(turn: Turn, groupId: string): void {
-  const { state } = turn
-  for (const actor of [...state.actors.values()]) {
-    if (actor.phase === 'DEAD' || !drawsFrom(actor.spec.scheduling.strategy, groupId)) continue
-    endActor(turn, actor, reasonFor(actor.spec.className, groupRemoved(groupId)))
+  for (const group of [...groups.values()]) {
+    if (group.state !== 'PENDING') continue
+    endGroup(turn, group, reasonFor(group.spec.name, nodeDrains()))
   }
-  for (const lease of [...state.leases.values()]) {
-    if (lease.bundle?.group.spec.groupId !== groupId) continue
-    lease.endsWith = groupRemoved(groupId)
-    if (lease.worker === undefined) endLease(turn, lease)
-    else kill(turn, lease.worker, 'KILLED')
-  }
-}
-
-function drawsFrom(
-  strategy: { readonly kind: string; readonly groupId?: string },
-  groupId: string,
-): boolean {
-  return strategy.kind === 'PLACEMENT_GROUP' && strategy.groupId === groupId
 }
 
 /** A group ends with its job, unless it is detached. */
 export function endGroupsOf(turn: Turn, jobId: JobId): void {
+  const { cluster } = turn.state
+  if (cluster !== undefined) {
+    endCoordinatedOf(turn, cluster, jobId)
+    return
+  }
   for (const group of [...turn.state.groups.values()]) {
     if (group.spec.jobId === jobId && !group.spec.detached) endGroup(turn, group)
   }

@@ -75,6 +75,7 @@ export function classOf(
     remote: new Set(),
     asked: new Map(),
     here: 0,
+    told: undefined,
   }
   client.classes.set(classId, made)
   job.turns.add(made)
@@ -92,6 +93,7 @@ export function shapeOf(spec: ClassSpec): string {
 /** The class gets nothing, now and until it is wanted again; its owner fails what is queued. */
 export function refuseClass(turn: Turn, refused: SchedulingClass, reason: VirgaError): void {
   refused.wanted = 0
+  if (refused.told !== undefined) tellBoundNode(turn, refused)
   dropUnneeded(turn, refused)
   forgetIfUnused(turn.state, refused)
   const message = { classId: refused.classId, error: toWire(reason) }

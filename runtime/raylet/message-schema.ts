@@ -60,6 +60,12 @@ export const jobShape = shape({
   logToDriver: flag,
 })
 
+export const groupFields: Fields = {
+  ...{ groupId: text, jobId: text, name: text, detached: flag },
+  strategy: oneOf('PACK', 'SPREAD', 'STRICT_PACK', 'STRICT_SPREAD'),
+  bundles: listOf(recordOf(amount)),
+}
+
 const NOTHING: Fields = {}
 
 const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
@@ -90,11 +96,7 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
   storeDrop: { objectIds: listOf(text) },
   storePin: { objectId: text, nodeId: optional(text) },
   locateObjects: { objectIds: listOf(text) },
-  createGroup: {
-    ...{ groupId: text, jobId: text, name: text, detached: flag },
-    strategy: oneOf('PACK', 'SPREAD', 'STRICT_PACK', 'STRICT_SPREAD'),
-    bundles: listOf(recordOf(amount)),
-  },
+  createGroup: groupFields,
   awaitGroup: { groupId: text },
   removeGroup: { groupId: text },
   state: { kind: text, limit: optional(count), after: optional(text) },

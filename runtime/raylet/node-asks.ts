@@ -62,7 +62,7 @@ function placeClass(turn: Turn, cluster: ClusterState, each: SchedulingClass): v
   for (const [nodeId, count] of counts) askNode(turn, each, { nodeId, count, hops: 1 })
 }
 
-/** Where one lease of the class goes next; undefined: groups are of this node. */
+/** Where one lease of the class goes next; undefined: to the holders of its group's bundles. */
 export function routeFor(cluster: ClusterState, spec: ClassSpec, hops: number): Route | undefined {
   const { strategy, demand: resources, labelSelectors } = spec
   if (strategy.kind === 'PLACEMENT_GROUP') return undefined
@@ -86,11 +86,22 @@ export function boundNode(
 
 /** OL4: tell the node how many it wants by now. To be called when that has changed. */
 export function tellBoundNode(turn: Turn, each: SchedulingClass): void {
+  tellNotWanted(turn, each)
   const nodeId = boundNode(turn.state, each.spec)
   if (nodeId === undefined) return
   const guest = guestClassOf(turn, each, nodeId)
   if (guest === undefined) return
   tellNode(turn, nodeId, 'guestWants', { ...guest, count: each.wanted })
+}
+
+/** The holders of its group's bundles hear the rest at the end of the step: group-wants.ts. */
+function tellNotWanted(turn: Turn, each: SchedulingClass): void {
+  if (each.told === undefined || each.wanted > 0) return
+  for (const nodeId of each.told.keys()) {
+    const guest = guestClassOf(turn, each, nodeId)
+    if (guest !== undefined) tellNode(turn, nodeId, 'guestWants', { ...guest, count: 0 })
+  }
+  each.told = undefined
 }
 
 /** What it asks for is taken in the view already. */
@@ -112,7 +123,11 @@ export function askNode(
 }
 
 /** What the other node must know of the class and, at first, of its owner. */
-function guestClassOf(turn: Turn, each: SchedulingClass, nodeId: string): GuestClass | undefined {
+export function guestClassOf(
+  turn: Turn,
+  each: SchedulingClass,
+  nodeId: string,
+): GuestClass | undefined {
   const client = turn.state.clients.get(each.client)
   const job = turn.state.jobs.get(each.jobId)
   if (client === undefined || job === undefined) return undefined
@@ -161,7 +176,9 @@ export function forgetRemote({ state }: Turn, lease: RemoteLease): void {
   state.remoteLeases.delete(lease.leaseId)
   state.remoteByKey.delete(keyOf(lease.nodeId, lease.remoteId))
   lease.class.remote.delete(lease)
-  state.cluster?.view.giveBack(lease.nodeId, lease.class.spec.demand)
+  const { strategy, demand } = lease.class.spec
+  // What a bundle gives was taken from its node before.
+  if (strategy.kind !== 'PLACEMENT_GROUP') state.cluster?.view.giveBack(lease.nodeId, demand)
   forgetIfUnused(state, lease.class)
 }
 

@@ -24,6 +24,7 @@ import type { Suspicion } from '../gcs/watcher.ts'
 import type { ClassSpec, JobSpec, RayletCalls, Role } from '../protocol/messages.ts'
 import type { NodeLoad } from '../scheduling/cluster-view.ts'
 import type { GossipMessage } from '../scheduling/gossip.ts'
+import { GROUP_CALLS, type GroupCalls } from './group-messages.ts'
 import { classShape, jobShape } from './message-schema.ts'
 
 /** A scheduling class of a core-worker of the sender's node. */
@@ -59,7 +60,7 @@ export interface LeasesAnswer {
 }
 
 /** Requests: [message, reply]. */
-export interface PeerRayletCalls extends StorageCalls {
+export interface PeerRayletCalls extends StorageCalls, GroupCalls {
   ping: [object, undefined]
   /** Rows of that node alone. */
   state: RayletCalls['state']
@@ -125,6 +126,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   findSegment: { owner: text, sequence: count },
   holdsAny: { objectIds: listOf(text) },
   readChunk: { objectId: text, offset: count, sizeBytes: count },
+  ...GROUP_CALLS,
   storage: {
     ...{ client: text, sequence: count, endedBelow: count },
     call: (call) => object(call) && method(call['kind']) && Array.isArray(call['args']),

@@ -87,17 +87,41 @@ function judgeInGroup(
   strategy: { readonly groupId: string; readonly bundleIndex: number },
 ): VirgaError | undefined {
   const group = state.groups.get(strategy.groupId)
-  if (group === undefined) return groupRemoved(strategy.groupId)
+  // Of several nodes, another may coordinate it: that is looked up, and it waits meanwhile.
+  if (group === undefined) {
+    return state.cluster === undefined ? groupRemoved(strategy.groupId) : undefined
+  }
   const bundles = group.spec.bundles
-  const candidates: readonly (ResourceSet | undefined)[] =
-    strategy.bundleIndex < 0 ? bundles : [bundles[strategy.bundleIndex]]
-  if (candidates.some((each) => each !== undefined && fits(spec.demand, each))) return undefined
+  const candidates = fittingBundles(group, strategy.bundleIndex, spec.demand)
+  if (candidates.length > 0) {
+    const { places, error } = group.across ?? { places: [], error: undefined }
+    const isLost = error !== undefined && candidates.every((index) => places[index] === null)
+    return isLost ? lostForGood(error) : undefined
+  }
   const where =
     strategy.bundleIndex < 0 ? 'no bundle' : `bundle ${String(strategy.bundleIndex)} never`
   return new InfeasibleError(
     `does not fit into its placement group: ${where} holds it. ` +
       'Make a bundle at least as large as the demand.',
     { data: { requested: toResources(spec.demand), nearest: bundles.map(toResources) } },
+  )
+}
+
+/** Those that could ever hold it, by index. @param bundleIndex  below 0: any. */
+export function fittingBundles(
+  { spec: { bundles } }: Group,
+  bundleIndex: number,
+  demand: ResourceSet,
+): number[] {
+  return bundles.flatMap((bundle, index) =>
+    (bundleIndex < 0 || bundleIndex === index) && fits(demand, bundle) ? [index] : [],
+  )
+}
+
+function lostForGood(error: VirgaError): InfeasibleError {
+  return new InfeasibleError(
+    `needs bundles that were lost with their node and can be had nowhere else: ${error.message}`,
+    { data: error.data },
   )
 }
 
@@ -118,14 +142,14 @@ export function nodeDrains(): NodeDiedError {
   )
 }
 
-/** The bundles a demand may draw from now; undefined: not bound to a group. */
+/** The bundles here that a demand may draw from now; undefined: not bound to a group. */
 export function bundlesOf(
   state: RayletState,
   { strategy }: Pick<ClassSpec, 'strategy'>,
 ): readonly Bundle[] | undefined {
   if (strategy.kind !== 'PLACEMENT_GROUP') return undefined
   const group: Group | undefined = state.groups.get(strategy.groupId)
-  if (group?.state !== 'CREATED') return []
+  if (group === undefined) return []
   if (strategy.bundleIndex < 0) return group.bundles
   return group.bundles.filter((bundle) => bundle.index === strategy.bundleIndex)
 }

@@ -328,6 +328,14 @@ export class Raylet {
       case 'guestLeaseLapsed':
         this.#cluster?.leases.perform(effect)
         return
+      case 'askGroup':
+      case 'registerGroup':
+      case 'writeGroup':
+      case 'readGroup':
+      case 'claimGroup':
+      case 'removeGroupRow':
+        this.#cluster?.groups.perform(effect)
+        return
       case 'spawn': {
         const pid = this.#processes.start(effect.start)
         this.#brain.tell({ kind: 'workerSpawned', worker: effect.start.workerId, pid })

@@ -2,13 +2,15 @@
 // becomes of them when a node is lost; node-asks.ts has the picture and the invariants.
 import { fromWire } from '../common/error-wire.ts'
 import { toHex, type LeaseId, type WorkerId } from '../common/ids.ts'
-import type { VirgaError } from '../common/errors.ts'
+import { NodeDiedError, PlacementGroupRemovedError, type VirgaError } from '../common/errors.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type { ClassSpec, ClientNotices, WorkerExit } from '../protocol/messages.ts'
 import { isAvailable, NODE_ID_LABEL } from '../scheduling/cluster-view.ts'
 import { excluding } from '../scheduling/labels.ts'
-import { forgetIfUnused, unaskedFor } from './class-wants.ts'
+import { forgetIfUnused, missingFor, unaskedFor } from './class-wants.ts'
+import { holderRefused } from './group-wants.ts'
 import { refuseClass } from './leases.ts'
+import { membersOfGroups } from './cluster-groups.ts'
 import { askNode, boundNode, forgetRemote, keyOf, tellBoundNode, tellNode } from './node-asks.ts'
 import { judge } from './placement.ts'
 import type { ClusterState, RemoteLease, SchedulingClass } from './state.ts'
@@ -137,6 +139,12 @@ export function heardForClient(turn: Turn, event: EventOf<'heardForClient'>): vo
 /** OL6. */
 function refusedBy(turn: Turn, nodeId: string, each: SchedulingClass, reason: VirgaError): void {
   each.asked.delete(nodeId)
+  const { cluster } = turn.state
+  const { strategy } = each.spec
+  if (cluster !== undefined && strategy.kind === 'PLACEMENT_GROUP' && isOfItsNode(reason)) {
+    holderRefused(turn, cluster, strategy.groupId)
+    return
+  }
   const spec = specWithout(each.spec, nodeId)
   if (spec === undefined || judge(turn.state, spec, 'task') !== undefined) {
     refuseClass(turn, each, reason)
@@ -145,6 +153,10 @@ function refusedBy(turn: Turn, nodeId: string, each: SchedulingClass, reason: Vi
   each.spec = spec
   forgetIfUnused(turn.state, each)
 }
+
+/** Its bundles are there no more: whether its group is, the coordinator says. */
+const isOfItsNode = (reason: VirgaError): boolean =>
+  reason instanceof PlacementGroupRemovedError || reason instanceof NodeDiedError
 
 /** Undefined: it is bound to that node. */
 function specWithout(spec: ClassSpec, nodeId: string): ClassSpec | undefined {
@@ -166,7 +178,7 @@ function granted(
 ): void {
   const { state } = turn
   const each = state.clients.get(client)?.classes.get(message.classId)
-  if (each === undefined) {
+  if (each === undefined || isTooMuch(each)) {
     tellNode(turn, nodeId, 'returnLease', { client, leaseId: message.leaseId, retire: false })
     return
   }
@@ -185,6 +197,10 @@ function granted(
   notify(turn, client, 'leaseGranted', { ...message, leaseId: lease.leaseId })
 }
 
+/** Each holder of a group's bundles is told all that is missing (group-wants.ts). */
+const isTooMuch = (each: SchedulingClass): boolean =>
+  each.spec.strategy.kind === 'PLACEMENT_GROUP' && missingFor(each) <= 0
+
 /** OL1, OL3. */
 export function nodeLost(turn: Turn, { nodeId }: EventOf<'nodeLost'>): void {
   const { state } = turn
@@ -199,6 +215,7 @@ export function nodeLost(turn: Turn, { nodeId }: EventOf<'nodeLost'>): void {
     client.knownAt.delete(nodeId)
     for (const each of client.classes.values()) {
       each.asked.delete(nodeId)
+      each.told?.delete(nodeId)
       forgetIfUnused(state, each)
     }
   }
@@ -215,7 +232,8 @@ const lostWorker = (workerId: WorkerId): WorkerExit => ({
  * suspected may be back at once: nothing is placed there meanwhile, and what fits only there waits
  * (OL5).
  */
-export function nodesChanged(turn: Turn, { nodes, suspected }: EventOf<'nodes'>): void {
+export function nodesChanged(turn: Turn, event: EventOf<'nodes'>): void {
+  const { nodes, suspected, members } = event
   const { state } = turn
   const { cluster } = state
   if (cluster === undefined) return
@@ -230,6 +248,7 @@ export function nodesChanged(turn: Turn, { nodes, suspected }: EventOf<'nodes'>)
   for (const node of nodes) cluster.view.refresh(node)
   suspect(turn, cluster, suspected)
   if (isFewer) refuseWhatFitsNowhere(turn)
+  membersOfGroups(turn, cluster, members)
 }
 
 /** OL5. Whoever answers again is let in by the next tick. */

@@ -2,7 +2,7 @@
 // Ids are hex and resources are amounts as users write them. Nothing is cut in silence: whoever
 // limits says how many rows were left out.
 import { toHex } from '../common/ids.ts'
-import { resourceSet, toResources, type ResourceSet } from '../common/resources.ts'
+import { NO_RESOURCES, resourceSet, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { RayletCalls, StateRow } from '../protocol/messages.ts'
 import type { Actor, Group, Job, RayletState, Worker } from './state.ts'
@@ -29,7 +29,7 @@ export function stateRows(state: RayletState, kind: string, nowMs: number): Stat
         ageMs: Math.round(nowMs - job.startedAtMs),
       }))
     case 'groups':
-      return [...state.groups.values()].map(groupRow)
+      return [...state.groups.values()].map((group) => groupRow(state, group))
     default:
       return undefined
   }
@@ -100,17 +100,30 @@ function actorRow(actor: Actor): StateRow {
   }
 }
 
-function groupRow(group: Group): StateRow {
+/**
+ * Of several nodes, each that knows it has a row, and knows what is free of its own bundles;
+ * `coordinator` says whose row counts (cluster-rows.ts).
+ */
+function groupRow({ config }: RayletState, group: Group): StateRow {
+  const own = toHex(config.nodeId)
+  const { bundles: here, across } = group
   return {
     groupId: group.spec.groupId,
     name: group.spec.name,
     jobId: toHex(group.spec.jobId),
     state: group.state,
     strategy: group.spec.strategy,
-    bundles: group.spec.bundles.map((bundle, index) => ({
-      resources: toResources(bundle),
-      free: toResources(group.bundles[index]?.ledger.free ?? {}),
-    })),
+    coordinator: across?.coordinator ?? own,
+    ...(across === undefined ? {} : { answeredBy: own }),
+    bundles: group.spec.bundles.map((bundle, index) => {
+      const held = here.find((each) => each.index === index)
+      const nodeId = held === undefined ? (across?.places[index] ?? null) : own
+      return {
+        ...{ resources: toResources(bundle), nodeId },
+        free: toResources(held?.ledger.free ?? NO_RESOURCES),
+      }
+    }),
+    ...(across?.error === undefined ? {} : { error: across.error.message }),
   }
 }
 

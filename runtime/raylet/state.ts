@@ -25,6 +25,7 @@ import type {
 } from '../protocol/messages.ts'
 import type { WireError } from '../common/error-wire.ts'
 import type { ClusterView } from '../scheduling/cluster-view.ts'
+import { createClusterGroups, type ClusterGroups, type GroupAcross } from './group-state.ts'
 
 /** What the node is and has; fixed for its life. */
 export interface NodeConfig {
@@ -95,6 +96,8 @@ export interface SchedulingClass {
   readonly asked: Map<string, number>
   /** Where there are several nodes: how many placement left to this one in this step. */
   here: number
+  /** By node that holds bundles of its group, how many leases it was told to be wanted there. */
+  told: Map<string, number> | undefined
 }
 
 /** A lease that a process of this node holds on another: remote-leases.ts. */
@@ -116,6 +119,7 @@ export interface ClusterState {
   readonly random: Pick<Random, 'next'>
   /** Nodes that are set aside in the view, and until when; those suspected to be gone: Infinity. */
   readonly shunned: Map<string, number>
+  readonly groups: ClusterGroups
 }
 
 /** STARTING until it said hello. EXITING: told to, and killed at exitByMs. */
@@ -227,9 +231,11 @@ export interface Group {
   readonly demand: ResourceSet
   /** Of its bundles: groups of one shape can be reserved or not together. */
   readonly shape: string
-  readonly owner: WorkerId
-  state: 'PENDING' | 'CREATED' | 'REMOVED'
+  state: 'PENDING' | 'CREATED' | 'RESCHEDULING' | 'REMOVED'
+  /** Those that lie here and can be drawn from. */
   bundles: Bundle[]
+  /** Undefined where the cluster is this node alone. */
+  across: GroupAcross | undefined
   readonly waitingSinceMs: number
   /** awaitGroup requests to answer. */
   readonly awaiting: number[]
@@ -331,13 +337,17 @@ export interface RayletState {
   leaving: boolean
 }
 
-export function createState(config: NodeConfig, cluster?: ClusterState): RayletState {
+export function createState(
+  config: NodeConfig,
+  cluster?: Omit<ClusterState, 'groups'>,
+): RayletState {
+  const ledger = new ResourceLedger(config.totals)
   return {
     config,
-    cluster,
+    cluster: cluster && { ...cluster, groups: createClusterGroups(ledger) },
     remoteLeases: new Map(),
     remoteByKey: new Map(),
-    ledger: new ResourceLedger(config.totals),
+    ledger,
     clients: new Map(),
     jobs: new Map(),
     workers: new Map(),

@@ -26,6 +26,8 @@ import { blocked, reportDeadlocks, unblocked } from './deadlock.ts'
 import { drain, leaveIfDrained } from './drain.ts'
 import { workerExited } from './exits.ts'
 import { awaitGroup, createGroup, removeGroup, reserveGroups } from './groups.ts'
+import { applyToGroups, tendGroups } from './cluster-groups.ts'
+import { retellHolders, tellGroupWants } from './group-wants.ts'
 import { grantAll, killLease, returnLease, wantLeases } from './leases.ts'
 import { guestLeft, guestLinkClosed, guestWants, leasesAsked } from './guests.ts'
 import {
@@ -40,7 +42,7 @@ import { placeLeases } from './node-asks.ts'
 import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
 import type { Client, RayletState } from './state.ts'
-import { refuse, type RayletEffect, type RayletEvent, type Turn } from './turn.ts'
+import { refuse, type GroupEvent, type RayletEffect, type RayletEvent, type Turn } from './turn.ts'
 import { staying, tendWorkers } from './workers.ts'
 
 /** Take in one event; changes `state` and returns what is to be done, in order. */
@@ -55,6 +57,7 @@ export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
   grantAll(turn, (actor, worker) => {
     startActor(turn, actor, worker)
   })
+  if (state.cluster !== undefined) tellGroupWants(turn, state.cluster)
   return turn.effects
 }
 
@@ -116,13 +119,15 @@ function apply(turn: Turn, event: RayletEvent): void {
       applyNotice(turn, event)
       return
     case 'createGroup':
-      createGroup(turn, event)
-      return
     case 'awaitGroup':
-      awaitGroup(turn, event)
-      return
     case 'removeGroup':
-      removeGroup(turn, event)
+    case 'groupAsked':
+    case 'groupAnswered':
+    case 'groupLinkClosed':
+    case 'groupRead':
+    case 'groupWritten':
+    case 'groupClaimed':
+      applyToGroup(turn, event)
       return
     default:
       applyToActor(turn, event)
@@ -177,6 +182,25 @@ function applyOfNodes(turn: Turn, event: EventOfNodes): void {
       return
     default:
       unreachable(event)
+  }
+}
+
+function applyToGroup(
+  turn: Turn,
+  event: EventOf<'createGroup' | 'awaitGroup' | 'removeGroup'> | EventOf<GroupEvent['kind']>,
+): void {
+  switch (event.kind) {
+    case 'createGroup':
+      createGroup(turn, event)
+      return
+    case 'awaitGroup':
+      awaitGroup(turn, event)
+      return
+    case 'removeGroup':
+      removeGroup(turn, event)
+      return
+    default:
+      if (turn.state.cluster !== undefined) applyToGroups(turn, turn.state.cluster, event)
   }
 }
 
@@ -288,6 +312,10 @@ function tick(turn: Turn): void {
   reportDeadlocks(turn)
   tendLimiters(turn)
   endShunning(turn)
+  const { cluster } = turn.state
+  if (cluster === undefined) return
+  tendGroups(turn, cluster)
+  retellHolders(turn, cluster)
 }
 
 function workerSpawned(turn: Turn, event: EventOf<'workerSpawned'>): void {

@@ -1,6 +1,6 @@
 // Who waits for resources: placement groups, actors and classes, in the order in which leases are
 // asked back for them; and what is missing to those who have nothing.
-import { lacking, type ResourceSet } from '../common/resources.ts'
+import { lacking, resourceKey, type ResourceSet } from '../common/resources.ts'
 import type { ResourceLedger } from '../common/resource-ledger.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { heldBy, unaskedFor } from './class-wants.ts'
@@ -19,14 +19,8 @@ export interface Waiter {
   readonly sinceMs: number
 }
 
-/** Of groups of one shape only the first: what it gets or lacks, the others would. */
 export function* waitersOf(state: RayletState): Generator<Waiter> {
-  const groupShapes = new Set<string>()
-  for (const { state: phase, demand, shape, waitingSinceMs: sinceMs } of state.groups.values()) {
-    if (phase !== 'PENDING' || groupShapes.has(shape)) continue
-    groupShapes.add(shape)
-    yield { demand, strategy: { kind: 'DEFAULT' }, shape, class: undefined, sinceMs }
-  }
+  yield* groupsWaiting(state)
   for (const job of state.jobs.values()) {
     for (const { spec, shape, waitingSinceMs: sinceMs } of job.pendingActors) {
       const { demand, strategy } = spec.scheduling
@@ -37,6 +31,23 @@ export function* waitersOf(state: RayletState): Generator<Waiter> {
       const { demand, strategy } = each.spec
       yield { demand, strategy, shape: each.shape, class: each, sinceMs: each.waitingSinceMs }
     }
+  }
+}
+
+/**
+ * Of groups of one shape only the first: what it gets or lacks, the others would. Of several nodes,
+ * what was asked of this one and refused (HB2).
+ */
+function* groupsWaiting({ groups, cluster }: RayletState): Generator<Waiter> {
+  const what = { strategy: { kind: 'DEFAULT' }, class: undefined } as const
+  for (const { demand, sinceMs } of cluster?.groups.wantedHere.values() ?? []) {
+    yield { ...what, demand, shape: `bundles ${resourceKey(demand)}`, sinceMs }
+  }
+  const shapes = new Set<string>()
+  for (const { state, across, demand, shape, waitingSinceMs: sinceMs } of groups.values()) {
+    if (state !== 'PENDING' || across !== undefined || shapes.has(shape)) continue
+    shapes.add(shape)
+    yield { ...what, demand, shape, sinceMs }
   }
 }
 

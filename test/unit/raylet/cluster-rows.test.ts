@@ -41,3 +41,26 @@ it('nothing is cut in silence: what any node left out is counted, and what the l
   expect(rows).toHaveLength(3)
   expect(dropped).toBe(1 + 1 + 1)
 })
+
+it('CR3: a placement group is one row, as its coordinator has it, with what its holders have free', () => {
+  const row = (answeredBy: string, state: string, free: readonly object[]): StateRow => ({
+    ...{ groupId: 'g', state, coordinator: 'aa', answeredBy },
+    bundles: ['aa', 'bb'].map((nodeId, index) => ({ nodeId, free: free[index] })),
+  })
+  const answers = [
+    answer(row('bb', 'PENDING', [{}, { CPU: 2 }])),
+    answer(row('aa', 'CREATED', [{ CPU: 1 }, {}])),
+    answer(row('cc', 'PENDING', [{}, {}])),
+  ]
+  expect(clusterRows(asked('groups'), answers).rows).toEqual([
+    {
+      ...{ groupId: 'g', state: 'CREATED', coordinator: 'aa' },
+      bundles: [
+        { nodeId: 'aa', free: { CPU: 1 } },
+        { nodeId: 'bb', free: { CPU: 2 } },
+      ],
+    },
+  ])
+  const [orphan] = clusterRows(asked('groups'), answers.slice(2)).rows
+  expect(orphan).toMatchObject({ state: 'PENDING' })
+})

@@ -149,7 +149,7 @@ function aNode(nodeId: string): TestNode {
       other.readCount += 1
       const given = (await request(other, nodeId, type, message)) as { bytes: Uint8Array }
       if (other.damages) given.bytes[7] = 255 - (given.bytes[7] ?? 0)
-      return given as never
+      return given
     },
     tellAll: (_, message) => {
       for (const each of nodes) if (each.nodeId !== nodeId) each.pulls.freed(message as never)

@@ -5,10 +5,13 @@ import { toWire } from '../../../runtime/common/error-wire.ts'
 import { WorkerCrashedError } from '../../../runtime/common/errors.ts'
 import { toHex, type NodeId } from '../../../runtime/common/ids.ts'
 import { UNITS_PER_ONE, type ResourceSet } from '../../../runtime/common/resources.ts'
+import type { GroupRow } from '../../../runtime/gcs/groups.ts'
 import type { ClassSpec, ClientNotices } from '../../../runtime/protocol/messages.ts'
 import { check } from '../../../runtime/raylet/check.ts'
 import { ownNodeView } from '../../../runtime/raylet/placement.ts'
 import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
+import type { GroupRowEffect } from '../../../runtime/raylet/group-rows.ts'
+import type { Member } from '../../../runtime/raylet/group-state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
 import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
@@ -39,6 +42,10 @@ export class SeveralBrains {
   /** How often any node was asked for leases. */
   askedCount = 0
   hopsMax = 0
+  /** By request, of those that were answered: a value, or an error. */
+  readonly answers = new Map<number, unknown>()
+  /** Of placement groups, as the GCS has them. */
+  readonly rows = new Map<string, GroupRow>()
   #request = 0
   readonly #inbox: (() => void)[] = []
   readonly #suspected = new Set<number>()
@@ -66,6 +73,14 @@ export class SeveralBrains {
     })
     this.#tellNodes()
     this.settle()
+  }
+
+  /** A request of a process; @returns its number. */
+  request(index: number, stimulus: (request: number) => Stimulus): number {
+    const request = ++this.#request
+    this.send(this.at(index), stimulus(request))
+    this.settle()
+    return request
   }
 
   /** Node `index`; the driver lives at the first. */
@@ -120,7 +135,12 @@ export class SeveralBrains {
   /** Nobody hears of that node any more, and then it is dead. */
   die(index: number): void {
     this.at(index).cut = true
-    this.send(this.at(0), { kind: 'nodeLost', nodeId: this.at(index).id })
+    for (const node of this.nodes) {
+      if (node.cut) continue
+      this.send(node, { kind: 'nodeLost', nodeId: this.at(index).id })
+      this.send(node, { kind: 'guestLinkClosed', link: index })
+      this.send(node, { kind: 'groupLinkClosed', link: index })
+    }
     this.#tellNodes()
     this.settle()
   }
@@ -182,8 +202,14 @@ export class SeveralBrains {
         kind: 'nodes',
         nodes: nodes.map((view) => ({ ...view, free: view.totals })),
         suspected: new Set([...this.#suspected].map((index) => this.at(index).id)),
+        members: this.#membersFor(node),
       })
     }
+  }
+
+  #membersFor(node: TestNode): Map<string, Member> {
+    const others = this.nodes.filter((each) => each !== node && !each.cut)
+    return new Map(others.map(({ id, state }) => [id, { epoch: 1, isDraining: state.draining }]))
   }
 
   #perform(node: TestNode, effect: RayletEffect): void {
@@ -218,6 +244,26 @@ export class SeveralBrains {
       case 'askLeases':
         later(() => {
           this.#ask(node, effect)
+        })
+        return
+      case 'answer':
+        this.answers.set(effect.request, effect.value)
+        return
+      case 'refuse':
+        this.answers.set(effect.request, effect.error)
+        return
+      case 'askGroup':
+        later(() => {
+          this.#askGroup(node, effect)
+        })
+        return
+      case 'registerGroup':
+      case 'writeGroup':
+      case 'readGroup':
+      case 'claimGroup':
+      case 'removeGroupRow':
+        later(() => {
+          this.#groupRow(node, effect)
         })
         return
       default:
@@ -264,6 +310,69 @@ export class SeveralBrains {
     this.#inbox.push(() => {
       this.send(node, { kind: 'leasesAnswered', nodeId, message, answer: { ...value, load } })
     })
+  }
+
+  #askGroup(node: TestNode, effect: Extract<RayletEffect, { kind: 'askGroup' }>): void {
+    const { key, nodeId, type, message } = effect
+    const other = this.#find(nodeId)
+    const answered = (answer: unknown): void => {
+      const event = { kind: 'groupAnswered', key, nodeId, type, message, answer } as Stimulus
+      if (!node.cut) this.send(node, event)
+    }
+    if (other.cut) {
+      answered(undefined)
+      return
+    }
+    const request = ++this.#request
+    const link = this.#index(node)
+    this.send(other, { kind: 'groupAsked', from: node.id, link, request, type, message })
+    const value = this.answers.get(request) as object
+    this.answers.delete(request)
+    const free = { ...other.state.ledger.free }
+    const load = { nodeId, epoch: 1, version: ++other.version, free }
+    const hasLoad = type === 'prepareBundles' || type === 'returnBundles'
+    this.#inbox.push(() => {
+      answered(hasLoad ? { ...value, load } : value)
+    })
+  }
+
+  /** The GCS as the rules of gcs/groups.ts have it. */
+  #groupRow(node: TestNode, effect: GroupRowEffect): void {
+    if (node.cut) return
+    const { rows } = this
+    const { id: nodeId } = node
+    const isOwn = (groupId: string): boolean => rows.get(groupId)?.nodeId === nodeId
+    switch (effect.kind) {
+      case 'registerGroup':
+        rows.set(effect.row.groupId, effect.row)
+        return
+      case 'writeGroup': {
+        const { groupId, decision } = effect
+        const row = rows.get(groupId)
+        const won = row !== undefined && isOwn(groupId)
+        if (won) rows.set(groupId, { ...row, ...decision })
+        this.send(node, { kind: 'groupWritten', groupId, attempt: decision.attempt, won })
+        return
+      }
+      case 'readGroup': {
+        const { groupId } = effect
+        this.send(node, { kind: 'groupRead', groupId, row: rows.get(groupId) })
+        return
+      }
+      case 'claimGroup': {
+        const { groupId, term, nodeId: before } = effect.row
+        const seen = rows.get(groupId)
+        const won = seen?.term === term && seen.nodeId === before && this.#find(before).cut
+        const row = won ? { ...seen, nodeId, epoch: 1, term: term + 1 } : undefined
+        if (row !== undefined) rows.set(groupId, row)
+        this.send(node, { kind: 'groupClaimed', groupId, row })
+        return
+      }
+      case 'removeGroupRow':
+        if (rows.get(effect.groupId)?.nodeId === effect.coordinator.nodeId) {
+          rows.delete(effect.groupId)
+        }
+    }
   }
 
   #heard(

@@ -39,6 +39,15 @@ export function showEffect(effect: RayletEffect, names: Names): string {
     }
     case 'guestLeaseLapsed':
       return `⇒ home of ${effect.client}: a lease of class ${effect.classId} lapses`
+    case 'askGroup':
+      return `⇒ ${effect.nodeId}: ${effect.type} ${JSON.stringify(shortly(effect.message))}`
+    case 'registerGroup':
+    case 'claimGroup':
+      return `${effect.kind} ${effect.row.groupId}`
+    case 'writeGroup':
+    case 'readGroup':
+    case 'removeGroupRow':
+      return `${effect.kind} ${effect.groupId}`
     case 'leave':
       return 'leave'
   }
