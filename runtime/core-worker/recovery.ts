@@ -180,9 +180,7 @@ export class Recovery {
       return
     }
     clock.after(times === 1 ? 0 : FOUND_PAUSE_MS * 2 ** times, () => {
-      if (!isAwaited(entry)) return
-      entry.complete(STORED, entry.value)
-      this.#worker.references.releaseUnused(entry)
+      if (isAwaited(entry)) entry.complete(STORED, entry.value)
     })
   }
 
@@ -190,7 +188,6 @@ export class Recovery {
     const objectId = this.#worker.references.idOf(entry)
     entry.complete(FAILED, lostError(objectId, why, error))
     this.#worker.lineage.released(objectId)
-    this.#worker.references.releaseUnused(entry)
   }
 
   /** The task of a gone object, made ready to run again; none if it may not, or does already. */

@@ -130,11 +130,9 @@ export class ReplyReceiver {
     return true
   }
 
-  /** What was made again may be small now, and nobody may refer to it any more. */
-  #settle(entry: ObjectEntry): void {
-    const { lineage, references } = this.#deps
-    if (entry.id !== undefined && entry.state !== STORED) lineage.released(entry.id)
-    references.releaseUnused(entry)
+  /** What was made again may be small now. */
+  #settle({ id, state }: ObjectEntry): void {
+    if (id !== undefined && state !== STORED) this.#deps.lineage.released(id)
   }
 
   /** Nobody waits for this result any more: what it put into the store goes, as does what its

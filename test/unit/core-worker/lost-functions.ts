@@ -63,6 +63,16 @@ export const items = remote(function* (count: number) {
   for (let i = 0; i < count; i += 1) yield made(i)
 })
 
+/** Gives its second item at the second attempt. */
+export const second = remote(
+  function* () {
+    yield made(1)
+    if (runtimeContext().attempt === 0) throw new Error('not yet')
+    yield made(2)
+  },
+  { retryExceptions: true },
+)
+
 class Maker {
   calls = 0
   make(value: number): Float64Array {

@@ -160,6 +160,17 @@ describe('a lost result', () => {
     }))
 })
 
+describe('a result of a later attempt', () => {
+  it('stays until its reader has come to it', () =>
+    cluster.run(async () => {
+      const items = fn.second.remote()
+      await get(items.completed)
+      const values: (number | undefined)[] = []
+      for await (const array of items.values()) values.push(array[0])
+      expect(values).toEqual([1, 2])
+    }))
+})
+
 describe('a lost result is told as lost', () => {
   it('when its task has used up its retries', () =>
     cluster.run(async () => {
