@@ -25,8 +25,17 @@ export interface Arena {
   /** The bytes of a range, possibly in place: to be used before anything else is awaited. */
   read(offset: number, sizeBytes: number): Promise<Uint8Array>
   write(offset: number, bytes: Uint8Array): Promise<void>
+  /** A range to be filled in place. Absent: only `write` can. */
+  writable?(offset: number, sizeBytes: number): Uint8Array
   /** Gives the memory back. Mappings of clients stay valid. */
   close(): Promise<void>
+}
+
+/** Where a part of an object is to be put, until it is `written`. */
+export interface PartPlace {
+  readonly bytes: Uint8Array
+  /** To be called when all of them are there. Absent: they are where they belong. */
+  readonly written?: () => Promise<void>
 }
 
 export interface ArenaClient {

@@ -48,6 +48,10 @@ export class MemoryArena implements Arena {
     this.#view(offset, bytes.byteLength).set(bytes)
   }
 
+  writable(offset: number, sizeBytes: number): Uint8Array {
+    return this.#view(offset, sizeBytes)
+  }
+
   /** The other side of it; as many as there are users. */
   open(): ArenaClient {
     return {

@@ -92,7 +92,11 @@ class ShmArena implements Arena {
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
-    this.#map().range(offset, bytes.byteLength).set(bytes)
+    this.writable(offset, bytes.byteLength).set(bytes)
+  }
+
+  writable(offset: number, sizeBytes: number): Uint8Array {
+    return this.#map().range(offset, sizeBytes)
   }
 
   async close(): Promise<void> {

@@ -1,12 +1,15 @@
 // Who serves whom when many nodes want one object: a tree, so that no node sends it more than
 // fanOut times at once. A node that is still receiving passes on the chunks that it has, so the
 // last node is done a few chunks after the first, and not rounds later. A pure state machine for
-// the object's owner, who knows its holders.
-// Invariants, asserted by checkBroadcast() in tests and simulation:
-//   BC1. Every receiver has one source, and its sources lead to a holder: there is no circle.
+// the node that is asked first: one that holds the object (raylet/object-directory.ts).
+// Invariants, asserted by checkBroadcast() in tests:
+//   BC1. A receiver's sources lead to a holder, or to a receiver that lost its own and asks again:
+//        there is no circle, and only who leads to a holder is given as a source.
 //   BC2. A node serves at most fanOut receivers at a time.
 //   BC3. Receivers join where the way to a holder is shortest: n of them are at most
-//       log(n) / log(fanOut) + 1 deep below one holder.
+//        log(n) / log(fanOut) + 1 deep below one holder. Of nodes that are as idle, the one that
+//        has served fewest serves, so that those who come one by one do not all ask the first.
+//   BC4. Nobody is sent to a source that it says has failed it.
 // Source: Ray push_manager.h (bounded pushes per node); binomial broadcast of MPI (Thakur,
 // Rabenseifner, Gropp 2005) with chunks passed on as they come.
 import { assert } from '../common/assert.ts'
@@ -18,103 +21,82 @@ export interface BroadcastOptions {
 
 interface Node {
   readonly name: string
-  /** Undefined: it holds the whole object. */
+  /** It has the whole object. */
+  isHolder: boolean
+  /** Undefined: it is a holder, or has lost its source. */
   source: Node | undefined
   readonly receivers: Set<Node>
-}
-
-/** From now on `to` is to ask `from`. */
-export interface Serve {
-  readonly from: string
-  readonly to: string
+  /** How many it was ever to serve. */
+  servedCount: number
 }
 
 export interface BroadcastState {
   readonly options: BroadcastOptions
   readonly nodes: Map<string, Node>
-  /** Receivers that have no source, because no holder is known; first come first served. */
-  readonly waiting: Set<string>
 }
 
 export function createBroadcast(options: BroadcastOptions): BroadcastState {
   assert(options.fanOut >= 2, `a fan-out of ${options.fanOut}`)
-  return { options, nodes: new Map(), waiting: new Set() }
+  return { options, nodes: new Map() }
 }
 
 /** A node has the whole object: it was made there, or has come. It may be repeated. */
-export function nodeHolds(state: BroadcastState, name: string): Serve[] {
+export function nodeHolds(state: BroadcastState, name: string): void {
   const node = state.nodes.get(name) ?? addNode(state, name)
-  node.source?.receivers.delete(node)
-  node.source = undefined
-  state.waiting.delete(name)
-  return serveWaiting(state)
+  leaveSource(node)
+  node.isHolder = true
 }
 
-/** A node wants the object. Nothing happens when it has it, or is being served. */
-export function nodeWants(state: BroadcastState, name: string): Serve[] {
-  if (state.nodes.has(name)) return []
-  state.waiting.add(name)
-  return serveWaiting(state)
+/**
+ * Whom a node is to ask that wants the object, or whose source has failed it.
+ * @param failed  BC4.
+ * @returns undefined when all that could serve it are among those.
+ */
+export function sourceFor(
+  state: BroadcastState,
+  name: string,
+  failed: readonly string[] = [],
+): string | undefined {
+  const node = state.nodes.get(name) ?? addNode(state, name)
+  node.isHolder = false
+  if (node.source !== undefined && !failed.includes(node.source.name)) return node.source.name
+  leaveSource(node)
+  const source = pickSource(state, failed)
+  if (source === undefined) return undefined
+  node.source = source
+  source.receivers.add(node)
+  source.servedCount += 1
+  return source.name
 }
 
-/** A node is gone, has dropped its copy, or wants it no more: who it served gets other sources. */
-export function nodeLeft(state: BroadcastState, name: string): Serve[] {
-  state.waiting.delete(name)
+/** A node is gone, has dropped its copy, or wants it no more: who it served asks again. */
+export function nodeLeft(state: BroadcastState, name: string): void {
   const node = state.nodes.get(name)
-  if (node === undefined) return []
+  if (node === undefined) return
   state.nodes.delete(name)
-  node.source?.receivers.delete(node)
-  // They keep what they have, and those below them, who need not ask anybody else.
-  const orphans = [...node.receivers]
-  return orphans.flatMap((orphan) => adopt(state, orphan))
-}
-
-/** Finds a source for a receiver that has lost its own, not among those below it. */
-function adopt(state: BroadcastState, orphan: Node): Serve[] {
-  orphan.source = undefined
-  const source = pickSource(state, orphan)
-  if (source !== undefined) return [serve(orphan, source)]
-  // Only those below are left, who wait for the same bytes: all of them wait for a holder.
-  disband(state, orphan)
-  return []
-}
-
-function disband(state: BroadcastState, node: Node): void {
-  state.nodes.delete(node.name)
-  state.waiting.add(node.name)
-  for (const receiver of node.receivers) disband(state, receiver)
-}
-
-function serveWaiting(state: BroadcastState): Serve[] {
-  const serves: Serve[] = []
-  for (const name of [...state.waiting]) {
-    const source = pickSource(state)
-    if (source === undefined) break
-    state.waiting.delete(name)
-    serves.push(serve(addNode(state, name), source))
-  }
-  return serves
+  leaveSource(node)
+  for (const receiver of node.receivers) receiver.source = undefined
 }
 
 function addNode(state: BroadcastState, name: string): Node {
-  const node: Node = { name, source: undefined, receivers: new Set() }
+  const receivers = new Set<Node>()
+  const node: Node = { name, isHolder: false, source: undefined, receivers, servedCount: 0 }
   state.nodes.set(name, node)
   return node
 }
 
-function serve(to: Node, from: Node): Serve {
-  to.source = from
-  from.receivers.add(to)
-  return { from: from.name, to: to.name }
+function leaveSource(node: Node): void {
+  node.source?.receivers.delete(node)
+  node.source = undefined
 }
 
-/** BC3. Level by level from the holders: the first with room, of a level the idlest. */
-function pickSource(state: BroadcastState, without?: Node): Node | undefined {
-  let level = [...state.nodes.values()].filter(
-    (node) => node.source === undefined && node !== without,
-  )
+/** BC1, BC3, BC4. Level by level from the holders: the first with room, of a level the idlest. */
+function pickSource(state: BroadcastState, failed: readonly string[]): Node | undefined {
+  let level = [...state.nodes.values()].filter(({ isHolder }) => isHolder)
   while (level.length > 0) {
-    const free = level.filter(({ receivers }) => receivers.size < state.options.fanOut)
+    const free = level.filter(
+      ({ name, receivers }) => receivers.size < state.options.fanOut && !failed.includes(name),
+    )
     const [first, ...others] = free
     if (first !== undefined) {
       return others.reduce((best, node) => (isIdler(node, best) ? node : best), first)
@@ -124,7 +106,10 @@ function pickSource(state: BroadcastState, without?: Node): Node | undefined {
   return undefined
 }
 
-const isIdler = (node: Node, than: Node): boolean => node.receivers.size < than.receivers.size
+const isIdler = (node: Node, than: Node): boolean =>
+  node.receivers.size === than.receivers.size
+    ? node.servedCount < than.servedCount
+    : node.receivers.size < than.receivers.size
 
 /** How many nodes the bytes pass on their way to a node; 0 at a holder. */
 export function depthOf(state: BroadcastState, name: string): number {
@@ -141,13 +126,11 @@ export function depthOf(state: BroadcastState, name: string): number {
 export function checkBroadcast(state: BroadcastState): void {
   for (const node of state.nodes.values()) {
     depthOf(state, node.name)
-    const { name, source, receivers } = node
+    const { name, source, receivers, isHolder } = node
     assert(receivers.size <= state.options.fanOut, `${name} serves ${receivers.size}`)
+    assert(!isHolder || source === undefined, `${name} has it and is served`)
     assert(source === undefined || state.nodes.get(source.name) === source, `${name}: lost source`)
     assert(source === undefined || source.receivers.has(node), `${name} is served by nobody`)
     for (const receiver of receivers) assert(receiver.source === node, `${name} serves nobody`)
-    assert(!state.waiting.has(name), `${name} is served and waits`)
   }
-  const hasHolder = [...state.nodes.values()].some(({ source }) => source === undefined)
-  assert(state.waiting.size === 0 || !hasHolder, 'somebody waits while there is a holder')
 }

@@ -27,6 +27,8 @@ export type PullEvent =
       readonly pull: number
       readonly chunk: Chunk
       readonly reason: string
+      /** F41. */
+      readonly isDamaged?: boolean
     }
   | { readonly type: 'timer' }
 

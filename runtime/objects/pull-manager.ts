@@ -14,7 +14,7 @@
 //       doubles, and at most attemptsMax times; then the pull fails and names what each did.
 // Source: Ray pull_manager.h, object_manager.h (5 MiB chunks); design section 5, Location.
 import { assert, unreachable } from '../common/assert.ts'
-import { ObjectLostError } from '../common/errors.ts'
+import { ObjectCorruptedError, ObjectLostError } from '../common/errors.ts'
 import type { Chunk, PullEffect, PullEvent, PullName, PullPurpose } from './pull-events.ts'
 
 /** Source: Ray object_manager_default_chunk_size = 5 MiB. */
@@ -50,6 +50,7 @@ interface Pull extends PullName {
   /** By offset. */
   readonly asked: Map<number, Chunk>
   failedCount: number
+  damagedCount: number
 }
 
 export interface PullState {
@@ -129,12 +130,16 @@ function want(state: PullState, event: Extract<PullEvent, { readonly type: 'want
   for (const holder of holders) addHolder(pull, holder)
 }
 
-const newProgress = (): Pick<Pull, 'holders' | 'reasons' | 'phase' | 'asked' | 'failedCount'> => ({
+const newProgress = (): Pick<
+  Pull,
+  'holders' | 'reasons' | 'phase' | 'asked' | 'failedCount' | 'damagedCount'
+> => ({
   holders: new Map(),
   reasons: new Map(),
   phase: 'QUEUED',
   asked: new Map(),
   failedCount: 0,
+  damagedCount: 0,
 })
 
 function chunksOf(sizeBytes: number): Pull['missing'] {
@@ -216,12 +221,13 @@ function chunkCame(state: PullState, pull: Pull, chunk: Chunk): PullEffect[] {
 function chunkFailed(
   state: PullState,
   pull: Pull,
-  { chunk, reason }: Extract<PullEvent, { readonly type: 'chunkFailed' }>,
+  { chunk, reason, isDamaged = false }: Extract<PullEvent, { readonly type: 'chunkFailed' }>,
 ): PullEffect[] {
   if (!takeAnswer(pull, chunk)) return []
   giveBack(pull, chunk)
   pull.reasons.set(chunk.holder, reason)
   pull.failedCount += 1
+  if (isDamaged) pull.damagedCount += 1
   if (pull.failedCount >= state.options.attemptsMax) return fail(state, pull, lostError(pull))
   const holder = pull.holders.get(chunk.holder)
   if (holder === undefined) return []
@@ -288,9 +294,12 @@ export function nextPullTimerAtMs(state: PullState): number | undefined {
   return atMs === Infinity ? undefined : atMs
 }
 
-function lostError({ objectId, sizeBytes, reasons }: Pull): Error {
+/** F41: where what came was damaged, the object is, and not merely out of reach. */
+function lostError({ objectId, sizeBytes, reasons, damagedCount }: Pull): Error {
   const told = [...reasons].map(([holder, reason]) => `${holder}: ${reason}`)
-  return new ObjectLostError(
+  const isDamaged = damagedCount > 0
+  const KindOfError = isDamaged ? ObjectCorruptedError : ObjectLostError
+  return new KindOfError(
     `An object of ${sizeBytes} B could not be pulled from any node that held it. ` +
       `${told.join('; ')}. A spilled copy or its lineage is used if there is one.`,
     { data: { objectId, sizeBytes, holders: Object.fromEntries(reasons) } },

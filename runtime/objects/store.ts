@@ -7,8 +7,10 @@
 import type { Clock, Timer } from '../common/clock.ts'
 import { CapacityError, StoppedError } from '../common/errors.ts'
 import { ARENA_BYTES_MAX, PAGE_BYTES } from './arena.ts'
+import type { PartPlace } from './arena-access.ts'
 import { check } from './store-check.ts'
 import type {
+  Entry,
   ObjectPlace,
   StoreEffect,
   StoreEvent,
@@ -179,18 +181,32 @@ export class ObjectStore {
     return entry?.isDamaged === true ? undefined : entry?.sizeBytes
   }
 
-  /**
-   * A copy of a part of an object that is pinned at `place`.
-   * @throws CapacityError for one that lies in a file of its own.
-   */
-  async readPart(place: ObjectPlace, offset: number, sizeBytes: number): Promise<Uint8Array> {
-    const part = await this.#deps.arena.read(inArena(place).offset + offset, sizeBytes)
-    return Uint8Array.from(part)
+  /** Whether somebody makes it now, or waits for room to. */
+  isMaking(objectId: string): boolean {
+    return this.#state.creating.has(objectId) || this.#state.queuedCreates.has(objectId)
   }
 
-  /** Fills a part of an object that is being made at `place`. @throws as readPart */
-  async writePart(place: ObjectPlace, offset: number, bytes: Uint8Array): Promise<void> {
-    await this.#deps.arena.write(inArena(place).offset + offset, bytes)
+  /** What this node has under an id, and may give to others; undefined: nothing. */
+  holding(objectId: string): Pick<Entry, 'sizeBytes' | 'isPrimary' | 'owner'> | undefined {
+    return this.#state.sealed.get(objectId)
+  }
+
+  /**
+   * A part of an object that is pinned at `place`, in place where the arena allows it.
+   * @throws ObjectStoreFullError for one that lies in a file of its own.
+   */
+  partOf(place: ObjectPlace, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    return this.#deps.arena.read(inArena(place).offset + offset, sizeBytes)
+  }
+
+  /** Where to put a part of an object that is being made at `place`. @throws as partOf */
+  placeOfPart(place: ObjectPlace, offset: number, sizeBytes: number): PartPlace {
+    const { arena } = this.#deps
+    const at = inArena(place).offset + offset
+    const inPlace = arena.writable?.(at, sizeBytes)
+    if (inPlace !== undefined) return { bytes: inPlace }
+    const bytes = Buffer.allocUnsafeSlow(sizeBytes)
+    return { bytes, written: () => arena.write(at, bytes) }
   }
 
   /** Gives up `count` pins. Those that are not held are ignored. */

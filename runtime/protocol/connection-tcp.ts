@@ -10,6 +10,7 @@
 //   TC4. Hosts and ports prove nothing: a peer is who its certificate says (node, epoch).
 //   TC5. A machine that is gone, or cut off, without a word is noticed within
 //        KEEP_ALIVE_MS + UNACKNOWLEDGED_LIMIT_MS by every connection to it; a cut of 5 s by none.
+//   TC6. A connection is of the lane that its dialler said: nobody is given one of the other.
 // Source: design 10 and 11; faults.md F08, F09, F18.
 import type { AddressInfo } from 'node:net'
 import {
@@ -20,6 +21,8 @@ import {
   type TLSSocket,
 } from 'node:tls'
 import { ProtocolError } from '../common/errors.ts'
+import type { BulkConnection } from './bulk.ts'
+import { TcpBulkConnection, TcpIntake, closedBeforeHello } from './bulk-tcp.ts'
 import { identityOfCertificate } from './certificates-system.ts'
 import { FRAME_HEADER_BYTES, type Listener } from './connection.ts'
 import { listening, SocketConnection } from './connection-socket-system.ts'
@@ -71,20 +74,16 @@ export interface Credentials {
 export interface TcpOptions {
   readonly credentials: Credentials
   readonly rules: PeerRules
-  /** What the connections that are made here are for. */
-  readonly lane: Lane
   /** Told why an incoming connection came to nothing: a refusal, or a failed handshake. */
   readonly refused: (error: Error) => void
 }
 
 class TcpConnection extends SocketConnection implements PeerConnection {
   readonly peer: NodeIdentity
-  readonly lane: Lane
 
-  constructor(socket: TLSSocket, peer: NodeIdentity, lane: Lane) {
+  constructor(socket: TLSSocket, peer: NodeIdentity) {
     super(socket)
     this.peer = peer
-    this.lane = lane
   }
 }
 
@@ -93,8 +92,25 @@ export function tcpTransport(options: TcpOptions): PeerTransport {
   // Made once: it reads the key and the certificates, which is half of what a dial costs.
   const secureContext = createSecureContext(tls)
   return {
-    listen: (address, onConnection) => listen(options, address, onConnection),
-    connect: (address) => dial({ ...options, secureContext }, nodeAddressOf(address)),
+    listen: (address, onConnection, onBulk) => {
+      return listen(options, address, { onConnection, onBulk })
+    },
+    connect: async (address) => {
+      const socket = begin(secureContext, nodeAddressOf(address))
+      const at = { address: nodeAddressOf(address), lane: 'control' as const }
+      const peer = await greet(options, socket, { ...at, take: (count) => take(socket, count) })
+      return new TcpConnection(socket, peer)
+    },
+    connectBulk: async (address) => {
+      const intake = new TcpIntake()
+      const socket = begin(secureContext, nodeAddressOf(address), intake)
+      socket.once('close', () => {
+        intake.closed()
+      })
+      const at = { address: nodeAddressOf(address), lane: 'bulk' as const }
+      const peer = await greet(options, socket, { ...at, take: (count) => intake.take(count) })
+      return new TcpBulkConnection(socket, peer, intake)
+    },
   }
 }
 
@@ -106,16 +122,12 @@ const tlsOptions = ({ credentials }: TcpOptions) => ({
   rejectUnauthorized: false, // TC1
 })
 
-async function listen(
-  options: TcpOptions,
-  address: string,
-  onConnection: (connection: PeerConnection) => void,
-): Promise<Listener> {
+async function listen(options: TcpOptions, address: string, given: Given): Promise<Listener> {
   const { host, port } = hostAndPortOf(address)
   const { refused, rules } = options
   const server = createServer(
     { ...tlsOptions(options), requestCert: true, handshakeTimeout: GREETING_LIMIT_MS },
-    (socket) => void answer(options, socket).then(onConnection, refused),
+    (socket) => void answer(options, socket, given).catch(refused),
   )
   server.maxConnections = CONNECTIONS_MAX
   server.on('tlsClientError', (error, socket) => {
@@ -128,37 +140,63 @@ async function listen(
   return { address: showAddress({ host, port: bound.port, nodeId, epoch }), close }
 }
 
-/** The listening side: judge the certificate, read the hello, answer it. */
-async function answer(options: TcpOptions, socket: TLSSocket): Promise<TcpConnection> {
+interface Given {
+  readonly onConnection: (connection: PeerConnection) => void
+  readonly onBulk: ((connection: BulkConnection) => void) | undefined
+}
+
+/** The listening side: judge the certificate, read the hello, answer it, give the connection. */
+async function answer(options: TcpOptions, socket: TLSSocket, given: Given): Promise<void> {
   const { rules } = options
   const greeted = limitGreeting(socket)
   const certified = judgeCertificate(rules, presentedBy(socket))
   if (isRefusal(certified)) throw refuse(socket, certified)
-  const hello = await hear(socket)
+  const hello = await hear(socket, (count) => take(socket, count))
   const refusal = judgePeer(rules, hello, certified)
   if (refusal !== undefined) throw refuse(socket, refusal)
   const { from, lane } = hello
+  if (lane === 'bulk' && given.onBulk === undefined) {
+    socket.destroy() // TC6
+    throw new ProtocolError(`node ${from.nodeId} wants objects of a process that has none to give`)
+  }
   say(socket, {
     kind: 'HELLO',
     hello: { from: rules.self, to: from, protocol: rules.protocol, lane },
   })
   greeted()
-  return new TcpConnection(socket, from, lane)
+  if (lane === 'bulk') given.onBulk?.(new TcpBulkConnection(socket, from))
+  else given.onConnection(new TcpConnection(socket, from))
 }
 
-/** The dialling side. */
-async function dial(
-  options: TcpOptions & { readonly secureContext: SecureContext },
-  address: NodeAddress,
-): Promise<TcpConnection> {
-  const { rules, lane, secureContext } = options
-  const socket = connect({
+/** The dialling side. @param intake  takes what comes; without it the socket is read as a stream. */
+const begin = (
+  secureContext: SecureContext,
+  { host, port }: NodeAddress,
+  intake?: TcpIntake,
+): TLSSocket =>
+  connect({
     secureContext,
     rejectUnauthorized: false, // TC1
-    host: address.host,
-    port: address.port,
+    ...{ host, port },
     checkServerIdentity: () => undefined, // TC4
+    ...(intake === undefined ? {} : { onread: intake.onread }),
   })
+
+type Take = (count: number) => Promise<Buffer>
+
+interface Dialled {
+  readonly address: NodeAddress
+  readonly lane: Lane
+  readonly take: Take
+}
+
+/** @returns who is at the other end. */
+async function greet(
+  options: TcpOptions,
+  socket: TLSSocket,
+  { address, lane, take: taken }: Dialled,
+): Promise<NodeIdentity> {
+  const { rules } = options
   const greeted = limitGreeting(socket)
   await secured(socket)
   const certified = judgeCertificate(rules, presentedBy(socket))
@@ -167,10 +205,10 @@ async function dial(
   if (impostor !== undefined) throw refuse(socket, impostor)
   const { self: from, protocol } = rules
   say(socket, { kind: 'HELLO', hello: { from, to: address, protocol, lane } })
-  const refusal = judgePeer(rules, await hear(socket), certified)
+  const refusal = judgePeer(rules, await hear(socket, taken), certified)
   if (refusal !== undefined) throw refuse(socket, refusal)
   greeted()
-  return new TcpConnection(socket, certified, lane)
+  return certified
 }
 
 /** TC3. @returns what to call when the greeting is over. */
@@ -221,12 +259,12 @@ function refuse(socket: TLSSocket, refusal: Refusal): Error {
 }
 
 /** The peer's hello. @throws PeerRefusedError when it refuses us; ProtocolError. */
-async function hear(socket: TLSSocket): Promise<PeerHello> {
+async function hear(socket: TLSSocket, taken: Take): Promise<PeerHello> {
   try {
-    const header = await take(socket, FRAME_HEADER_BYTES)
+    const header = await taken(FRAME_HEADER_BYTES)
     const sizeBytes = header.readUInt32LE(0)
     if (sizeBytes > GREETING_BYTES_MAX) throw notVirga()
-    const body = await take(socket, sizeBytes)
+    const body = await taken(sizeBytes)
     const greeting = decodeGreeting(wholeFrame(header, body))
     if (greeting.kind === 'HELLO') return greeting.hello
     throw refusedError(greeting.refusal)
@@ -267,5 +305,4 @@ function changed(socket: TLSSocket): Promise<void> {
   })
 }
 
-const closedEarly = (socket: TLSSocket): Error =>
-  socket.errored ?? new ProtocolError('the connection was closed before its first hello')
+const closedEarly = (socket: TLSSocket): Error => socket.errored ?? closedBeforeHello()

@@ -15,9 +15,6 @@ export function sealFrame(frame: Buffer): Buffer {
   return frame
 }
 
-/** The checksum of frames, for bytes that travel inside one and are kept. */
-export const checksumOf = (bytes: Uint8Array): number => crc32(bytes)
-
 /** Cuts a byte stream into frame bodies. Holds at most one unfinished frame. */
 export class FrameSplitter {
   readonly #onFrame: (body: Buffer) => void

@@ -14,7 +14,6 @@ export function processTransport(
   const { cluster, nodeId, epoch, host } = credentials
   const remote = tcpTransport({
     credentials,
-    lane: 'control',
     rules: {
       self: { cluster, nodeId, epoch },
       protocol: { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },

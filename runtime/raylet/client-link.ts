@@ -33,11 +33,11 @@ export interface LinkHost {
   readonly codec: ValueCodec
   /** Open by the time a client was welcomed. */
   readonly store: () => ObjectStore
-  /** Of an object of this node, or of another one. */
-  pin(client: WorkerId, objectId: string): ReturnType<ObjectStore['pin']>
+  /** Of an object of this node, or of another one. @param hints  nodes that may hold it. */
+  pin(client: WorkerId, objectId: string, hints?: readonly string[]): ReturnType<ObjectStore['pin']>
   free(objectIds: readonly string[]): void
-  /** A process of this node is about to make this object. */
-  making(objectId: string): void
+  /** A process of this node is to make this object, once this resolves; undefined: at once. */
+  making(objectId: string): Promise<void> | undefined
   locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): unknown
   /** Registers the client, or throws when it is refused. */
   welcome(link: ClientLink, hello: Hello): Promise<Welcome>
@@ -172,10 +172,14 @@ export class ClientLink {
     const store = this.#host.store()
     const { objectId, sizeBytes, owner } = message as RayletCalls['storeCreate'][0]
     if (type === 'storeCreate') {
-      this.#host.making(objectId)
-      return store.create(client, objectId, sizeBytes, owner === undefined ? {} : { owner })
+      const options = owner === undefined ? {} : { owner }
+      const create = (): unknown => store.create(client, objectId, sizeBytes, options)
+      return this.#host.making(objectId)?.then(create) ?? create()
     }
-    if (type === 'storePin') return this.#host.pin(client, objectId)
+    if (type === 'storePin') {
+      const { nodeId } = message as RayletCalls['storePin'][0]
+      return this.#host.pin(client, objectId, nodeId === undefined ? undefined : [nodeId])
+    }
     return store.seal(objectId)
   }
 

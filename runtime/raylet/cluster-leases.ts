@@ -190,6 +190,7 @@ export class ClusterLeases {
         return
       case 'suspicion':
       case 'freeObjects':
+      case 'copyIs':
         throw new RangeError(`${type} is heard elsewhere`)
     }
   }

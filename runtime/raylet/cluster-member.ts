@@ -24,6 +24,7 @@ import type { StorageHost } from '../gcs/storage-host.ts'
 import type { StorageRequest } from '../gcs/storage-messages.ts'
 import type { Storage } from '../gcs/storage.ts'
 import type { Suspicion } from '../gcs/watcher.ts'
+import type { BulkConnection } from '../protocol/bulk.ts'
 import type { RayletCalls } from '../protocol/messages.ts'
 import { isNobodyThere, type PeerTransport } from '../protocol/peer-transport.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
@@ -74,6 +75,8 @@ export interface ClusterEvents extends Pick<MemberEvents, 'expelled' | 'confirme
   lost(nodeId: string): void
   /** A connection that another node dialled has closed. */
   linkClosed(link: number): void
+  /** Another node dialled, to read objects. */
+  bulk(connection: BulkConnection): void
 }
 
 export class ClusterMember {
@@ -102,6 +105,9 @@ export class ClusterMember {
         },
         linkClosed: (link) => {
           events.linkClosed(link)
+        },
+        bulk: (connection) => {
+          events.bulk(connection)
         },
       },
     )
@@ -329,9 +335,10 @@ export class ClusterMember {
       case 'drainOutput':
       case 'holds':
       case 'holdsAny':
-      case 'readChunk':
       case 'isAlive':
       case 'findSegment':
+      case 'joinReaders':
+      case 'relayObject':
         return this.#events.requested(whole)
     }
   }

@@ -54,7 +54,8 @@ export class ClusterSide {
       ownLoad: () => this.leases.ownLoad(),
     })
     this.objects = new ObjectPulls({
-      ...{ member, clock: deps.clock, nodeId: toHex(deps.state.config.nodeId) },
+      ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
+      nodeId: toHex(deps.state.config.nodeId),
       store: () => deps.objects.store,
     })
     this.lineage = new ClusterLineage({ ...deps, member })
@@ -135,6 +136,7 @@ export class ClusterSide {
       stopped: leave,
       nodes: (nodes) => {
         this.leases.nodes(nodes)
+        this.objects.nodes(nodes)
         sweeper.nodes(nodes)
       },
       localRows: (message) => queries.answer(message),
@@ -148,6 +150,9 @@ export class ClusterSide {
       linkClosed: (link) => {
         this.leases.linkClosed(link)
         this.groups.linkClosed(link)
+      },
+      bulk: (connection) => {
+        this.objects.serve(connection)
       },
     })
   }
@@ -183,6 +188,10 @@ export class ClusterSide {
     const { type } = message
     if (type === 'freeObjects') {
       this.objects.freed(message.message as PeerRayletNotices['freeObjects'])
+      return
+    }
+    if (type === 'copyIs') {
+      this.objects.copyIs(message)
       return
     }
     this.leases.notified(message)

@@ -42,7 +42,6 @@ export function openCluster(
   const fence = new EpochFence()
   const transport = tcpTransport({
     credentials,
-    lane: 'control',
     rules: {
       self: { cluster: name, nodeId, epoch },
       protocol: { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },

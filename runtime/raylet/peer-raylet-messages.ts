@@ -69,18 +69,24 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls {
   askLeases: [LeasesAsked, LeasesAnswer]
   /** Answered when the driver of the job, at the sender, was told what is printed there by now. */
   drainOutput: [{ jobId: JobId }, undefined]
-  /** Answered with that node's id when the object is in its store. */
-  holds: [{ objectId: string }, { nodeId: string; sizeBytes: number } | undefined]
   /** Whether a process of that node lives, by its address. */
   isAlive: [{ address: string }, boolean]
   /** The segment of a spec that the receiver has written and still knows of. */
   findSegment: [{ owner: string; sequence: number }, number | undefined]
   /** Which of these that node can read in its store. */
   holdsAny: [{ objectIds: readonly ObjectId[] }, { held: readonly ObjectId[] }]
-  readChunk: [
-    { objectId: string; offset: number; sizeBytes: number },
-    { bytes: Uint8Array; checksum: number },
+  /** Answered when the whole object is in that node's store. */
+  holds: [
+    { objectId: string },
+    { nodeId: string; sizeBytes: number; isPrimary: boolean } | undefined,
   ]
+  /** Of a node that holds it: whom to read it from, but for those that have failed to give it. */
+  joinReaders: [
+    { objectId: string; failed: readonly string[] },
+    { sizeBytes: number; source: string } | undefined,
+  ]
+  /** Of a node that may reach its holders: its size, once it is on its way to that node. */
+  relayObject: [{ objectId: string; hints: readonly string[] }, number | undefined]
 }
 
 export interface PeerRayletNotices {
@@ -89,6 +95,8 @@ export interface PeerRayletNotices {
   gossip: GossipMessage
   /** Nobody refers to these any more. */
   freeObjects: { objectIds: readonly string[] }
+  /** To whom it had asked where to read it: the sender has its copy now, or wants none any more. */
+  copyIs: { objectId: string; isThere: boolean }
   /** How many leases the class wants in all; it is bound to the receiver's node. */
   guestWants: GuestClass & { readonly count: number }
   returnLease: { client: WorkerId; leaseId: number; retire: boolean }
@@ -125,8 +133,9 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   isAlive: { address: text },
   findSegment: { owner: text, sequence: count },
   holdsAny: { objectIds: listOf(text) },
-  readChunk: { objectId: text, offset: count, sizeBytes: count },
   ...GROUP_CALLS,
+  joinReaders: { objectId: text, failed: listOf(text) },
+  relayObject: { objectId: text, hints: listOf(text) },
   storage: {
     ...{ client: text, sequence: count, endedBelow: count },
     call: (call) => object(call) && method(call['kind']) && Array.isArray(call['args']),
@@ -141,6 +150,7 @@ const NOTICES: Readonly<Record<keyof PeerRayletNotices, Fields>> = {
     known: optional(isList),
   },
   freeObjects: { objectIds: listOf(text) },
+  copyIs: { objectId: text, isThere: flag },
   guestWants: { ...guestClass, count },
   returnLease: { client: text, leaseId: count, retire: flag },
   killLease: { client: text, leaseId: count },

@@ -7,6 +7,7 @@
 //        that is being dialled then is closed when it comes.
 import type { Clock } from '../common/clock.ts'
 import { VirgaError } from '../common/errors.ts'
+import type { BulkConnection } from '../protocol/bulk.ts'
 import { Channel } from '../protocol/channel.ts'
 import type { Listener } from '../protocol/connection.ts'
 import type { PeerConnection, PeerTransport } from '../protocol/peer-transport.ts'
@@ -42,6 +43,8 @@ export interface PeerRayletHandlers {
   lost(nodeId: string): void
   /** A connection that others dialled has closed. */
   linkClosed(link: number): void
+  /** Another node dialled, to read objects. */
+  bulk(connection: BulkConnection): void
 }
 
 export class PeerRaylets {
@@ -65,10 +68,17 @@ export class PeerRaylets {
    * @returns the address by which other nodes reach this one.
    */
   async listen(at: string): Promise<string> {
-    this.#listener = await this.#deps.transport.listen(at, (connection) => {
-      if (this.#closed) connection.close()
-      else this.#attach(connection)
-    })
+    this.#listener = await this.#deps.transport.listen(
+      at,
+      (connection) => {
+        if (this.#closed) connection.close()
+        else this.#attach(connection)
+      },
+      (connection) => {
+        if (this.#closed) connection.close()
+        else this.#handlers.bulk(connection)
+      },
+    )
     return this.#listener.address
   }
 

@@ -225,13 +225,11 @@ export class Raylet {
       clock,
       codec,
       store: () => this.#objects.store,
-      pin: (client, objectId) => this.#reached.pin(client, objectId),
+      pin: (client, objectId, hints) => this.#reached.pin(client, objectId, hints),
       free: (objectIds) => {
         this.#reached.free(objectIds)
       },
-      making: (objectId) => {
-        this.#cluster?.objects.giveWay(objectId)
-      },
+      making: (objectId) => this.#cluster?.objects.giveWay(objectId),
       locate: (objectIds) => {
         const { store } = this.#objects
         return this.#cluster?.locate(objectIds) ?? locate(store, undefined, objectIds)
@@ -305,6 +303,7 @@ export class Raylet {
     if (client === undefined || this.#links.get(client) !== link) return
     this.#links.delete(client)
     this.#progress.ownerGone(client)
+    this.#cluster?.objects.clientLeft(client)
     this.#last.left(client)
     // Pins last until the process has exited, not merely its socket: it may be mapping still.
     if (!this.state.workers.has(client)) this.#memory.left(client, link.pid)

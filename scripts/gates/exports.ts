@@ -21,7 +21,6 @@ const AHEAD = [
   'runtime/gcs/nodes.ts',
   'runtime/gcs/object-locations.ts',
   'runtime/gcs/owners.ts',
-  'runtime/objects/broadcast.ts',
 ]
 
 interface Export {

@@ -39,13 +39,12 @@ export function certifiedNode(
 
 export function tcpOptions(
   { identity, credentials }: CertifiedNode,
-  changes: Partial<TcpOptions['rules']> & Partial<Pick<TcpOptions, 'lane' | 'refused'>> = {},
+  changes: Partial<TcpOptions['rules']> & Partial<Pick<TcpOptions, 'refused'>> = {},
 ): TcpOptions {
-  const { lane = 'control', refused = () => undefined, ...rules } = changes
+  const { refused = () => undefined, ...rules } = changes
   const protocol = { min: 1, max: 1 }
   return {
     credentials,
-    lane,
     refused,
     rules: { self: identity, protocol, oldestEpoch: () => 0, ...rules },
   }

@@ -6,7 +6,9 @@ import {
   nodeAddressOf,
   type NodeIdentity,
 } from '../../runtime/protocol/node-identity.ts'
+import type { Connection } from '../../runtime/protocol/connection.ts'
 import type { PeerConnection, PeerTransport } from '../../runtime/protocol/peer-transport.ts'
+import { bulkAddressOf, bulkOver } from './bulk-over.ts'
 import { FaultyNetwork, type FaultyEnd } from './faulty-network.ts'
 
 export class PeerNetwork {
@@ -22,26 +24,39 @@ export class PeerNetwork {
   /** The network as the node `self` sees it. */
   transportOf(self: NodeIdentity): PeerTransport {
     const transport = this.#network.transportOf(self.nodeId)
+    const connect = async (address: string, at: string): Promise<PeerConnection> => {
+      const { nodeId, epoch } = nodeAddressOf(address)
+      if (this.#dead.has(nodeId)) {
+        throw Object.assign(new Error(`no ${nodeId}`), { code: 'ECONNREFUSED' })
+      }
+      this.#dialler = self // the other end is made before `connect` returns
+      const made = (await transport.connect(at)) as FaultyEnd
+      return withPeer(made, { ...self, nodeId, epoch })
+    }
+    const dialled = (connection: Connection): PeerConnection => {
+      const peer = this.#dialler
+      if (peer === undefined) throw new Error('a connection of nobody')
+      return withPeer(connection as FaultyEnd, peer)
+    }
     return {
-      listen: (_, onConnection) => {
+      listen: async (_, onConnection, onBulk) => {
         const { nodeId, epoch } = self
         const address = showAddress({ host: '127.0.0.1', port: this.#nextPort++, nodeId, epoch })
-        return transport.listen(address, (connection) => {
-          const peer = this.#dialler
-          if (peer === undefined) throw new Error('a connection of nobody')
-          onConnection(withPeer(connection as FaultyEnd, peer))
+        const bulk = await transport.listen(bulkAddressOf(address), (connection) => {
+          onBulk?.(bulkOver(dialled(connection)))
         })
-      },
-      connect: (address) => {
-        const { nodeId, epoch } = nodeAddressOf(address)
-        if (this.#dead.has(nodeId)) {
-          return Promise.reject(Object.assign(new Error(`no ${nodeId}`), { code: 'ECONNREFUSED' }))
+        const control = await transport.listen(address, (connection) => {
+          onConnection(dialled(connection))
+        })
+        return {
+          address,
+          close: async () => {
+            await Promise.all([control.close(), bulk.close()])
+          },
         }
-        this.#dialler = self // the other end is made before `connect` returns
-        return transport
-          .connect(address)
-          .then((made) => withPeer(made as FaultyEnd, { ...self, nodeId, epoch }))
       },
+      connect: (address) => connect(address, address),
+      connectBulk: async (address) => bulkOver(await connect(address, bulkAddressOf(address))),
     }
   }
 
@@ -53,4 +68,4 @@ export class PeerNetwork {
 }
 
 const withPeer = (connection: FaultyEnd, peer: NodeIdentity): PeerConnection =>
-  Object.assign(connection, { peer, lane: 'control' as const })
+  Object.assign(connection, { peer })

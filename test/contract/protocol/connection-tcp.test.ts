@@ -73,13 +73,20 @@ async function expectRefusal(
 }
 
 describe('peers that fit', () => {
-  it('know each other by certificate, and what the connection is for', async () => {
+  it('know each other by certificate', async () => {
     const address = await listenHere()
-    const near = await tcpTransport(tcpOptions(PEER, { lane: 'bulk' })).connect(address)
+    const near = await dial(PEER, address)
     await until(() => arrived.length === 1)
     expect(near.peer).toEqual(HERE.identity)
     expect(arrived[0]?.peer).toEqual(PEER.identity)
-    expect([near.lane, arrived[0]?.lane]).toEqual(['bulk', 'bulk'])
+  })
+
+  it('TC6: what is dialled for bytes in bulk is given to whoever has some, and to nobody else', async () => {
+    const address = await listenHere()
+    await caught(tcpTransport(tcpOptions(PEER)).connectBulk(address), ProtocolError)
+    await until(() => refusals.length === 1)
+    expect(refusals[0]?.message).toContain('a process that has none to give')
+    expect(arrived).toEqual([])
   })
 
   it('speak when their versions overlap, whatever each prefers', async () => {

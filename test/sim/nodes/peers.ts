@@ -1,6 +1,7 @@
 // Connections between the raylets of a simulated cluster: the PeerTransport port on the simulated
 // network. Who is at the other end is certain, as certificates make it; whether that epoch may
 // still speak, both ends judge by the real rules of the hello.
+import type { Connection } from '../../../runtime/protocol/connection.ts'
 import { PROTOCOL_VERSION } from '../../../runtime/protocol/messages.ts'
 import {
   nodeAddressOf,
@@ -10,6 +11,7 @@ import {
 import { judgePeer, refusedError, type PeerRules } from '../../../runtime/protocol/peer-hello.ts'
 import type { PeerConnection, PeerTransport } from '../../../runtime/protocol/peer-transport.ts'
 import type { EpochFence } from '../../../runtime/raylet/epoch-fence.ts'
+import { bulkAddressOf, bulkOver } from '../../support/bulk-over.ts'
 import type { End, SimNetwork } from '../network.ts'
 import type { SimProcess } from '../process.ts'
 
@@ -28,21 +30,33 @@ export class SimPeers {
     const rules = { self, protocol: PROTOCOL, oldestEpoch: (id: string) => fence.oldestEpoch(id) }
     this.#rules.set(process, rules)
     const transport = this.#network.transport(process)
+    const connect = async (address: string, at: string): Promise<PeerConnection> => {
+      const made = (await transport.connect(at)) as End
+      const answerer = this.#rulesOf(made)
+      this.#judge(rules, answerer, address, made)
+      return asPeer(made, answerer.self)
+    }
+    const dialled = (made: Connection): PeerConnection =>
+      asPeer(made as End, this.#rulesOf(made as End).self)
     return {
-      listen: (_, onConnection) => {
+      listen: async (_, onConnection, onBulk) => {
         const { nodeId, epoch } = self
         const address = showAddress({ host: '127.0.0.1', port: this.#nextPort++, nodeId, epoch })
-        return transport.listen(address, (made) => {
-          const peer = this.#rulesOf(made as End).self
-          onConnection(asPeer(made as End, peer))
+        const bulk = await transport.listen(bulkAddressOf(address), (made) => {
+          onBulk?.(bulkOver(dialled(made)))
         })
+        const control = await transport.listen(address, (made) => {
+          onConnection(dialled(made))
+        })
+        return {
+          address,
+          close: async () => {
+            await Promise.all([control.close(), bulk.close()])
+          },
+        }
       },
-      connect: async (address) => {
-        const made = (await transport.connect(address)) as End
-        const answerer = this.#rulesOf(made)
-        this.#judge(rules, answerer, address, made)
-        return asPeer(made, answerer.self)
-      },
+      connect: (address) => connect(address, address),
+      connectBulk: async (address) => bulkOver(await connect(address, bulkAddressOf(address))),
     }
   }
 
@@ -67,4 +81,4 @@ export class SimPeers {
 }
 
 const asPeer = (connection: End, peer: NodeIdentity): PeerConnection =>
-  Object.assign(connection, { peer, lane: 'control' as const })
+  Object.assign(connection, { peer })

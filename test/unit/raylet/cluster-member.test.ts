@@ -211,6 +211,7 @@ async function joinOne(nodeId: string): Promise<void> {
       notified: () => undefined,
       lost: () => undefined,
       linkClosed: () => undefined,
+      bulk: () => undefined,
     },
   )
   const spec = { nodeId, pid: 1, totals: { CPU: 10_000 }, labels: {} }

@@ -158,6 +158,7 @@ async function otherNode(nodeId: string): Promise<OtherNode> {
       },
       lost: () => undefined,
       linkClosed: () => undefined,
+      bulk: () => undefined,
     },
   )
   await member.start({ nodeId, pid: 2, totals: {}, labels: {} }, 1)

@@ -1,22 +1,30 @@
-// Objects between nodes: real stores in memory and the real pull manager; what nodes say to each
-// other is handed over directly, and can be damaged.
+// Objects between nodes: real stores in memory, the real pull manager, directory and lanes; what
+// nodes say to each other is handed over directly, and what they send in bulk can be damaged, cut
+// and stopped.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
 import type { Clock } from '../../../runtime/common/clock.ts'
 import {
-  CapacityError,
+  ObjectCorruptedError,
   ObjectLostError,
   ObjectNotFoundError,
+  ObjectStoreFullError,
+  StoppedError,
   VirgaError,
 } from '../../../runtime/common/errors.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
+import type { NodeRow } from '../../../runtime/gcs/nodes.ts'
 import { MemoryArena } from '../../../runtime/objects/arena-memory.ts'
 import { ObjectStore } from '../../../runtime/objects/store.ts'
+import type { BulkConnection } from '../../../runtime/protocol/bulk.ts'
+import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
+import type { Connection } from '../../../runtime/protocol/connection.ts'
 import { ObjectPulls, type ObjectPullsDeps } from '../../../runtime/raylet/object-pulls.ts'
+import { bulkOver } from '../../support/bulk-over.ts'
 import { caught, until } from '../../support/waiting.ts'
 
 const MIB = 1024 * 1024
-const STORE_BYTES = 32 * MIB
+const STORE_BYTES = 64 * MIB
 /** More than two chunks. */
 const SIZE_BYTES = 9 * MIB
 
@@ -25,23 +33,34 @@ interface TestNode {
   readonly arena: MemoryArena
   readonly store: ObjectStore
   readonly pulls: ObjectPulls
-  /** Chunks that others read here. */
-  readCount: number
+  /** Nodes that were asked for something, in order. */
+  readonly asked: string[]
   /** What it gives is damaged on its way. */
   damages: boolean
   away: boolean
 }
 
-/** Pauses between attempts are no part of these tests. */
-const fastClock: Clock = {
+/** How much faster than ours: pauses between attempts are no part of these tests. */
+let speed: number
+const clock: Clock = {
   ...systemClock,
-  monotonicMs: () => systemClock.monotonicMs() * 100,
-  after: (delayMs, run) => systemClock.after(delayMs / 100, run),
+  monotonicMs: () => systemClock.monotonicMs() * speed,
+  after: (delayMs, run) => systemClock.after(delayMs / speed, run),
 }
 
 let nodes: TestNode[]
+/** Pairs of nodes that cannot reach each other. */
+let cut: Set<string>
+/** Called before each frame that a holder sends. */
+let onFrame: (from: string, to: string, frame: Buffer) => 'SEND' | 'DROP' | 'RESET'
+let transport: ReturnType<typeof memoryTransport>
 beforeEach(() => {
-  nodes = ['a', 'b', 'c'].map(aNode)
+  nodes = []
+  speed = 1
+  cut = new Set()
+  onFrame = () => 'SEND'
+  transport = memoryTransport(systemClock)
+  nodes.push(...['a', 'b', 'c'].map((nodeId) => aNode(nodeId)))
 })
 afterEach(async () => {
   for (const { pulls, store } of nodes) {
@@ -66,16 +85,35 @@ describe('an object of another node', () => {
     await make(a, 'object')
     await Promise.all(Array.from({ length: 20 }, () => b.pulls.pin('client', 'object')))
     await b.pulls.pin('client', 'object')
-    expect(a.readCount).toBe(3)
+    expect(a.pulls.sentBytes).toBe(SIZE_BYTES)
   })
 
-  test('F41: a damaged chunk is asked of another holder, and none is written', async () => {
+  test('is asked of the node that is said to hold it alone, and of all where that has none', async () => {
+    const [a, b, c] = nodes as [TestNode, TestNode, TestNode]
+    await make(a, 'object')
+    await b.pulls.pin('client', 'object', ['a'])
+    expect(b.asked).toEqual(['a joinReaders'])
+    await c.pulls.pin('client', 'object', ['nobody'])
+    expect(c.asked).toContain('b holds')
+  })
+
+  test('F41: a damaged piece is asked of another holder, and none is kept', async () => {
     const [a, b, c] = nodes as [TestNode, TestNode, TestNode]
     const bytes = await make(a, 'object')
     await b.pulls.pin('client', 'object')
     a.damages = true
     const place = await c.pulls.pin('client', 'object')
     expect(Buffer.compare(await read(c, place.offset), bytes)).toBe(0)
+  })
+
+  test('F41: of which only damaged bytes come is corrupted, and its room is given back', async () => {
+    speed = 100
+    const [a, b] = nodes as [TestNode, TestNode]
+    await make(a, 'object')
+    a.damages = true
+    const error = await caught(b.pulls.pin('client', 'object'), ObjectCorruptedError)
+    expect(error.message).toContain('a: a piece arrived with a wrong checksum')
+    await until(() => b.store.stats().usedBytes === 0)
   })
 
   test('a holder that goes away meanwhile is replaced by another', async () => {
@@ -93,20 +131,33 @@ describe('an object of another node', () => {
     await caught(a.pulls.pin('client', 'nothing'), ObjectNotFoundError)
   })
 
-  test('whose only holder gives damaged bytes is lost, and its room is given back', async () => {
+  test('OD4: which nobody has is asked for again while a node is silent', async () => {
+    speed = 100
     const [a, b] = nodes as [TestNode, TestNode]
     await make(a, 'object')
-    a.damages = true
-    const error = await caught(b.pulls.pin('client', 'object'), ObjectLostError)
-    expect(error.message).toContain('object')
+    a.away = true
+    const pinned = b.pulls.pin('client', 'object')
+    await until(() => b.asked.length > 4)
+    a.away = false
+    expect((await pinned).sizeBytes).toBe(SIZE_BYTES)
+  })
+
+  test('whose only holder is gone for good is lost', async () => {
+    speed = 100
+    const [a, b] = nodes as [TestNode, TestNode]
+    await make(a, 'object')
+    onFrame = () => 'RESET'
+    await caught(b.pulls.pin('client', 'object'), ObjectLostError)
     await until(() => b.store.stats().usedBytes === 0)
   })
 
-  test('that is too large for any store but its own says so', async () => {
+  test('that is larger than the store of its reader is refused with both sizes', async () => {
     const [a] = nodes as [TestNode]
-    const place = { path: 'a file', offset: 0, sizeBytes: 5 }
-    const error = await caught(a.store.readPart(place, 0, 5), CapacityError)
-    expect(error.message).toContain('larger than the object store')
+    await make(a, 'object')
+    const small = aNode('small', 4 * MIB)
+    nodes.push(small)
+    const error = await caught(small.pulls.pin('client', 'object'), ObjectStoreFullError)
+    expect(error.data).toMatchObject({ sizeBytes: SIZE_BYTES, capacityBytes: 4 * MIB })
   })
 
   test('that is made again here while its copy does not come is there for who waited', async () => {
@@ -114,8 +165,8 @@ describe('an object of another node', () => {
     await make(a, 'object')
     a.damages = true // so that it takes a while
     const pinned = b.pulls.pin('client', 'object')
-    await until(() => a.readCount > 0)
-    b.pulls.giveWay('object')
+    await until(() => b.store.isMaking('object'))
+    await b.pulls.giveWay('object')
     await make(b, 'object')
     await pinned
     expect(b.store.list()).toMatchObject([{ state: 'SEALED', creator: 'maker' }])
@@ -130,48 +181,175 @@ describe('an object of another node', () => {
     await until(() => nodes.every(({ store }) => store.stats().usedBytes === 0))
     await caught(b.pulls.pin('client', 'object'), ObjectNotFoundError)
   })
+
+  test('that is freed while it comes is not found, and its room is given back', async () => {
+    const [a, b] = nodes as [TestNode, TestNode]
+    await make(a, 'object')
+    onFrame = () => {
+      onFrame = () => 'SEND'
+      a.pulls.free(['object'])
+      return 'SEND'
+    }
+    await caught(b.pulls.pin('client', 'object'), ObjectNotFoundError)
+    await until(() => b.store.stats().usedBytes === 0)
+  })
 })
 
-function aNode(nodeId: string): TestNode {
-  const arena = new MemoryArena({ sizeBytes: STORE_BYTES })
+describe('a pull', () => {
+  test('OP4: whose readers have all left ends, and its holder stops', async () => {
+    const [a, b] = nodes as [TestNode, TestNode]
+    await make(a, 'object', 40 * MIB)
+    let frames = 0
+    onFrame = () => {
+      frames += 1
+      if (frames === 3) b.pulls.clientLeft('client')
+      return 'SEND'
+    }
+    await caught(b.pulls.pin('client', 'object'), StoppedError)
+    await until(() => b.store.stats().usedBytes === 0)
+    expect(a.pulls.sentBytes).toBeLessThan(30 * MIB)
+    expect((await b.pulls.pin('other', 'object')).sizeBytes).toBe(40 * MIB)
+  })
+
+  test('F18: goes on when its connection is reset in the middle of a piece', async () => {
+    const [a, b] = nodes as [TestNode, TestNode]
+    const bytes = await make(a, 'object')
+    let frames = 0
+    onFrame = () => (++frames === 7 ? 'RESET' : 'SEND')
+    const place = await b.pulls.pin('client', 'object')
+    expect(Buffer.compare(await read(b, place.offset), bytes)).toBe(0)
+  })
+
+  test('F18: goes on over a new connection when nothing comes any more on the old one', async () => {
+    speed = 100
+    const [a, b] = nodes as [TestNode, TestNode]
+    const bytes = await make(a, 'object')
+    let frames = 0
+    onFrame = () => (++frames > 6 && frames < 9 ? 'DROP' : 'SEND')
+    const place = await b.pulls.pin('client', 'object')
+    expect(Buffer.compare(await read(b, place.offset), bytes)).toBe(0)
+  })
+
+  test('F15: of an object whose holder cannot be reached goes through another node', async () => {
+    const [a, b, c] = nodes as [TestNode, TestNode, TestNode]
+    const bytes = await make(a, 'object')
+    cut.add('a b').add('b a')
+    const place = await b.pulls.pin('client', 'object', ['a'])
+    expect(Buffer.compare(await read(b, place.offset), bytes)).toBe(0)
+    expect(c.pulls.sentBytes).toBe(SIZE_BYTES)
+    expect(a.pulls.sentBytes).toBe(SIZE_BYTES)
+  })
+
+  test('of many nodes at once leaves the first holder twice, and nobody more often', async () => {
+    const [a] = nodes as [TestNode]
+    for (const nodeId of ['d', 'e', 'f', 'g', 'h', 'i']) nodes.push(aNode(nodeId))
+    const bytes = await make(a, 'object')
+    const readers = nodes.slice(1)
+    const places = await Promise.all(readers.map((each) => each.pulls.pin('c', 'object', ['a'])))
+    for (const [index, each] of readers.entries()) {
+      expect(Buffer.compare(await read(each, places[index]?.offset ?? 0), bytes)).toBe(0)
+    }
+    const sent = nodes.map(({ pulls }) => pulls.sentBytes / SIZE_BYTES)
+    expect(sent[0]).toBe(2)
+    expect(Math.max(...sent)).toBe(2)
+    expect(sent.reduce((sum, each) => sum + each, 0)).toBe(8)
+  })
+
+  test('by nodes that come one after the other is shared by all that have it', async () => {
+    const [a] = nodes as [TestNode]
+    for (const nodeId of ['d', 'e', 'f', 'g', 'h', 'i']) nodes.push(aNode(nodeId))
+    await make(a, 'object')
+    for (const each of nodes.slice(1)) await each.pulls.pin('c', 'object', ['a'])
+    expect(Math.max(...nodes.map(({ pulls }) => pulls.sentBytes / SIZE_BYTES))).toBeLessThan(3)
+  })
+})
+
+function aNode(nodeId: string, sizeBytes = STORE_BYTES): TestNode {
+  const arena = new MemoryArena({ sizeBytes })
   const store = new ObjectStore(
     { arena, spill: undefined, clock: systemClock, log: silentLog },
-    { sizeBytes: STORE_BYTES },
+    { sizeBytes },
   )
+  const asked: string[] = []
+  const reach = (to: string): TestNode => {
+    const other = nodes.find((each) => each.nodeId === to)
+    if (other === undefined || other.away || cut.has(`${nodeId} ${to}`)) {
+      throw new VirgaError(`node ${to} does not answer`)
+    }
+    return other
+  }
+  const ask = async (to: string, type: string, message: object): Promise<never> => {
+    asked.push(`${to} ${type}`)
+    const { pulls: other } = reach(to)
+    if (type === 'ping') return undefined as never
+    return (await other.requested({ from: nodeId, type, message, link })) as never
+  }
   const member: ObjectPullsDeps['member'] = {
-    askAll: async (type, message) => {
-      const others = nodes.filter((each) => each.nodeId !== nodeId && !each.away)
-      return Promise.all(others.map((each) => request(each, nodeId, type, message))) as never
+    ask,
+    askEach: async (type, message) => {
+      const answers: never[] = []
+      const silent: string[] = []
+      for (const other of nodes.filter((each) => each.nodeId !== nodeId)) {
+        await ask(other.nodeId, type, message).then(
+          (answer) => answers.push(answer),
+          () => silent.push(other.nodeId),
+        )
+      }
+      return { answers, silent }
     },
-    ask: async (to, type, message) => {
-      const other = nodes.find((each) => each.nodeId === to)
-      if (other === undefined || other.away) throw new VirgaError(`node ${to} is away`)
-      other.readCount += 1
-      const given = (await request(other, nodeId, type, message)) as { bytes: Uint8Array }
-      if (other.damages) given.bytes[7] = 255 - (given.bytes[7] ?? 0)
-      return given
+    tell: (to, type, message) => {
+      reach(to).pulls.copyIs({ from: nodeId, type, message, link })
     },
     tellAll: (_, message) => {
       for (const each of nodes) if (each.nodeId !== nodeId) each.pulls.freed(message as never)
     },
+    nodes: () => nodes.map((each) => rowOf(each.nodeId)),
   }
-  const pulls = new ObjectPulls({ member, clock: fastClock, nodeId, store: () => store })
-  return { nodeId, arena, store, pulls, readCount: 0, damages: false, away: false }
+  const connectBulk = async (to: string): Promise<BulkConnection> => {
+    const { pulls: holder } = reach(to)
+    const address = `${nodeId} to ${to} ${Math.random()}`
+    await transport.listen(address, (end) => {
+      holder.serve(asBulk(faulty(end, to, nodeId), nodeId))
+    })
+    return asBulk(await transport.connect(address), to)
+  }
+  const deps = { member, transport: { connectBulk }, clock, log: silentLog }
+  const pulls = new ObjectPulls({ ...deps, nodeId, store: () => store })
+  return { nodeId, arena, store, pulls, asked, damages: false, away: false }
 }
+
+const asBulk = (connection: Connection, nodeId: string): BulkConnection =>
+  bulkOver(Object.assign(connection, { peer: { cluster: '', nodeId, epoch: 1 } }))
+
+/** The end of a holder. */
+function faulty(end: Connection, from: string, to: string): Connection {
+  const send = end.send.bind(end)
+  end.send = (frame) => {
+    const holder = nodes.find((each) => each.nodeId === from)
+    if (holder?.damages === true) frame[frame.length - 7] = 255 - (frame.at(-7) ?? 0)
+    const what = holder?.away === true ? 'RESET' : onFrame(from, to, frame)
+    if (what === 'SEND') send(frame)
+    if (what === 'RESET') {
+      send(frame.subarray(0, frame.length / 2))
+      end.close()
+    }
+  }
+  return end
+}
+
+const rowOf = (nodeId: string): NodeRow =>
+  ({ nodeId, address: nodeId, state: 'ALIVE', epoch: 1 }) as NodeRow
 
 const link = { id: 1, notify: () => undefined }
 
-const request = (to: TestNode, from: string, type: string, message: object): Promise<unknown> =>
-  to.pulls.requested({ from, type, message, link })
-
-async function make({ store, arena }: TestNode, objectId: string): Promise<Buffer> {
-  const bytes = Buffer.from(Array.from({ length: SIZE_BYTES / 16 }, (_, i) => i % 251)).fill(
-    3,
-    0,
-    9,
-  )
+async function make(
+  { store, arena }: TestNode,
+  objectId: string,
+  sizeBytes = SIZE_BYTES,
+): Promise<Buffer> {
+  const bytes = Buffer.from(Array.from({ length: sizeBytes / 16 }, (_, i) => i % 251)).fill(3, 0, 9)
   const whole = Buffer.concat(Array.from({ length: 16 }, () => bytes))
-  const { offset } = await store.create('maker', objectId, SIZE_BYTES)
+  const { offset } = await store.create('maker', objectId, sizeBytes)
   await arena.write(offset, whole)
   await store.seal(objectId)
   return whole

@@ -26,7 +26,7 @@ beforeEach(async () => {
   closed = 0
   const transport = transportOf('a0')
   asking = raylets({
-    listen: (...args) => transport.listen(...args),
+    ...transport,
     connect: async (address) => {
       dials += 1
       const made = await transport.connect(address)
@@ -72,6 +72,7 @@ function raylets(transport: PeerTransport): PeerRaylets {
       linkClosed: () => {
         closed += 1
       },
+      bulk: () => undefined,
     },
   )
 }
