@@ -15,10 +15,18 @@ export type WhyLost =
   | { readonly reason: 'NODE_SILENT'; readonly nodeIds: readonly string[] }
   | { readonly reason: 'UNREADABLE' | 'NOT_GIVEN_AGAIN' }
 
-/** Why the task of an object cannot be run again; undefined: it can be. */
-export function whyNotAgain(objectId: ObjectId, kept: KeptTask | undefined): WhyLost | undefined {
+/**
+ * Why the task of an object cannot be run again; undefined: it can be.
+ * @param isCharged  whether that uses up one of its retries.
+ */
+export function whyNotAgain(
+  objectId: ObjectId,
+  kept: KeptTask | undefined,
+  isCharged: boolean,
+): WhyLost | undefined {
   if (kept?.spec !== undefined) {
-    return kept.spec.retriesLeft === 0 ? { reason: 'RETRIES_USED_UP', kept } : undefined
+    const isOver = isCharged && kept.spec.retriesLeft === 0
+    return isOver ? { reason: 'RETRIES_USED_UP', kept } : undefined
   }
   if (isPut(objectId)) return { reason: 'PUT' }
   return kept === undefined ? { reason: 'LINEAGE_DROPPED' } : { reason: 'NO_RETRIES', kept }

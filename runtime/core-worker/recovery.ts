@@ -8,7 +8,8 @@
 //   RV1. While an object is looked for or made again, whoever else misses it waits for the same.
 //   RV2. A task runs again only once every living node has said that it has no copy of its result:
 //        who does not answer is asked again until it does, or is dead. So an id has one value.
-//   RV3. Each such run uses up one of the task's maxRetries.
+//   RV3. Each such run uses up one of the task's maxRetries, unless it is for what a node took along
+//        that was told to leave.
 // Source: Ray object_recovery_manager.cc, task_manager.cc (ResubmitTask).
 import {
   ObjectCorruptedError,
@@ -22,7 +23,7 @@ import { nodeIdIn } from '../protocol/node-identity.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { KeptTask } from './lineage.ts'
 import { lostError, whyNotAgain, type WhyLost } from './lost-error.ts'
-import { FAILED, STORED, type ObjectEntry } from './object-entry.ts'
+import { FAILED, STORED, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import { RemadeStream, type LostItems } from './remade-stream.ts'
 import { DONE, TaskRecord } from './task-record.ts'
 import type { Dependency, TaskSpec } from './task-spec.ts'
@@ -40,6 +41,8 @@ const FOUND_FORGET_MS = 60_000
 interface Missing {
   readonly entry: ObjectEntry
   readonly error: VirgaError | undefined
+  /** RV3. */
+  readonly isCharged: boolean
 }
 
 /** What the nodes say of some objects. */
@@ -47,6 +50,8 @@ interface Looked {
   readonly held: ReadonlySet<ObjectId>
   /** Living nodes that did not say: what is not held may be there. */
   readonly silent: readonly string[]
+  /** Nodes that took along what they had because they were told to leave. */
+  readonly left: readonly string[]
 }
 
 export class Recovery {
@@ -77,7 +82,7 @@ export class Recovery {
       this.#worker.values.recover(entry, ownerAddress, error)
       return true
     }
-    this.#lookFor({ entry, error })
+    this.#lookFor({ entry, error, isCharged: true })
     for (const each of beside) this.#beside.add(each)
     return true
   }
@@ -89,7 +94,7 @@ export class Recovery {
    */
   remake(entry: ObjectEntry, spec: TaskSpec): void {
     this.#worker.lineage.adopt(this.#worker.references.idOf(entry), spec)
-    this.#lookFor({ entry, error: undefined })
+    this.#lookFor({ entry, error: undefined, isCharged: true })
   }
 
   /** On one node there are no other copies. */
@@ -111,7 +116,10 @@ export class Recovery {
       const beside = [...this.#beside].filter((entry) => !known.has(entry) && isOurs(entry))
       this.#missing = []
       this.#beside.clear()
-      const all = [...missing, ...beside.map((entry) => ({ entry, error: undefined }))]
+      const all = [
+        ...missing,
+        ...beside.map((entry) => ({ entry, error: undefined, isCharged: true })),
+      ]
       this.#recover(all).catch((error: unknown) => {
         for (const { entry } of missing) if (isAwaited(entry)) entry.complete(FAILED, error)
       })
@@ -120,30 +128,45 @@ export class Recovery {
 
   async #recover(missing: readonly Missing[]): Promise<void> {
     const reruns: TaskRecord[] = []
-    for (let level = missing; level.length > 0;) {
-      const gone = await this.#gone(level)
-      const records = gone.flatMap((each) => this.#again(each))
-      reruns.push(...records)
-      const needed = new Set(records.flatMap(({ holds = [] }) => holds.filter(isOurs)))
-      level = [...needed].map((entry) => ({ entry, error: undefined }))
+    const { submitter, ends } = this.#worker
+    try {
+      for (let level = missing; level.length > 0;) {
+        const needed = new Map<ObjectEntry, Missing>()
+        for (const each of await this.#gone(level)) {
+          const record = this.#again(each)
+          if (record === undefined) continue
+          reruns.push(record)
+          const { isCharged } = each
+          for (const entry of record.holds?.filter(isOurs) ?? [])
+            needed.set(entry, { entry, error: undefined, isCharged })
+        }
+        level = [...needed.values()]
+      }
+    } catch (error) {
+      for (const record of reruns) ends.fail(record, error as Error)
+      throw error
     }
-    for (const record of reruns) this.#worker.submitter.rerun(record)
+    for (const record of reruns) submitter.rerun(record)
   }
 
   /** Those of which no node has a copy: they are awaited from now on. The others are complete. */
   async #gone(level: readonly Missing[]): Promise<readonly Missing[]> {
     const { references } = this.#worker
-    const looked = await this.#look(level.map(({ entry }) => references.idOf(entry)))
-    return level.filter(({ entry, error }) => {
-      if (entry.task !== undefined || !(entry.pending || entry.state === STORED)) return false
+    const asked = level.filter(({ entry }) => mayBeGone(entry))
+    if (asked.length === 0) return []
+    const looked = await this.#look(asked.map(({ entry }) => references.idOf(entry)))
+    return asked.flatMap((each) => {
+      const { entry, error } = each
+      if (!mayBeGone(entry)) return []
       const isHeld = looked.held.has(references.idOf(entry))
       if (isHeld || looked.silent.length > 0) {
         if (isHeld) this.#isFound(entry, error)
         else if (entry.pending) this.#fail(entry, silence(looked), error)
-        return false
+        return []
       }
       entry.lose()
-      return true
+      const { nodeId = '' } = (entry.value ?? {}) as Partial<StoredAt>
+      return [{ ...each, isCharged: each.isCharged && !looked.left.includes(nodeId) }]
     })
   }
 
@@ -157,9 +180,9 @@ export class Recovery {
       const answer = await raylet.request('locateObjects', { objectIds: missing })
       for (const objectId of answer.held) held.add(objectId)
       missing = missing.filter((objectId) => !held.has(objectId))
-      const { silent } = answer
+      const { silent, left } = answer
       const isOver = missing.length === 0 || silent.length === 0 || clock.monotonicMs() > untilMs
-      if (isOver) return { held, silent: missing.length === 0 ? [] : silent }
+      if (isOver) return { held, silent: missing.length === 0 ? [] : silent, left }
       await new Promise<void>((resolve) => {
         clock.after(LOOK_AGAIN_MS, resolve)
       })
@@ -191,21 +214,23 @@ export class Recovery {
   }
 
   /** The task of a gone object, made ready to run again; none if it may not, or does already. */
-  #again({ entry, error }: Missing): readonly TaskRecord[] {
-    if (!isAwaited(entry)) return [] // another result of the same task
+  #again({ entry, error, isCharged }: Missing): TaskRecord | undefined {
+    if (!isAwaited(entry)) return undefined // another result of the same task
     const kept = this.#keptOf(entry)
     if (kept?.rerun !== undefined && kept.rerun.phase !== DONE) {
       entry.task = kept.rerun // it was lost only now
-      return []
+      return undefined
     }
-    const why = whyNotAgain(this.#worker.references.idOf(entry), kept) ?? this.#actorGone(kept)
+    const objectId = this.#worker.references.idOf(entry)
+    const why = whyNotAgain(objectId, kept, isCharged) ?? this.#actorGone(kept)
     if (kept?.spec !== undefined && why === undefined) {
+      if (isCharged && kept.spec.retriesLeft > 0) kept.spec.retriesLeft -= 1
       const record = this.#rerunOf(kept, kept.spec)
       entry.task = record
-      return [record]
+      return record
     }
     this.#fail(entry, why ?? { reason: 'LINEAGE_DROPPED' }, error)
-    return []
+    return undefined
   }
 
   #actorGone(kept: KeptTask | undefined): WhyLost | undefined {
@@ -214,11 +239,9 @@ export class Recovery {
     return this.#worker.actors.has(actorId) ? undefined : { reason: 'ACTOR_GONE', kept }
   }
 
-  /** RV3. */
   #rerunOf(kept: KeptTask, spec: TaskSpec): TaskRecord {
     const { references, ends } = this.#worker
     spec.attempt += 1
-    if (spec.retriesLeft > 0) spec.retriesLeft -= 1
     const record = new TaskRecord(spec.kind, spec.scope, spec.index)
     record.attempt = spec.attempt
     record.retriesLeft = spec.retriesLeft
@@ -284,6 +307,9 @@ function isLoss(error: unknown): error is VirgaError {
 
 const isOurs = (entry: ObjectEntry): boolean =>
   entry.sharing !== undefined && entry.sharing.ownerAddress === undefined
+
+/** In a store, or lost from it, and not being made. */
+const mayBeGone = (entry: ObjectEntry): boolean => entry.state === STORED || isAwaited(entry)
 
 /** Lost, and its task does not run again yet. */
 const isAwaited = (entry: ObjectEntry): boolean => entry.pending && entry.task === undefined

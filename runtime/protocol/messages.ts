@@ -281,10 +281,11 @@ export interface RayletCalls {
     { objectId: ObjectId; nodeId?: string },
     { offset: number; sizeBytes: number; path?: string; checksum?: number },
   ]
-  /** Which of these some living node has, and which of those nodes, in hex, did not answer. */
+  /** Which of these some living node has; which of those nodes, in hex, did not answer; and which
+   *  have left because they were told to. */
   locateObjects: [
     { objectIds: readonly ObjectId[] },
-    { held: readonly ObjectId[]; silent: readonly string[] },
+    { held: readonly ObjectId[]; silent: readonly string[]; left: readonly string[] },
   ]
   createGroup: [GroupSpec, undefined]
   awaitGroup: [{ groupId: string }, undefined]

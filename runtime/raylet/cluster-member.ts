@@ -39,6 +39,7 @@ const ALL_LIMIT_MS = 1_000
 /** The GCS may be away when a node leaves: then others find it dead in their own time. */
 const GOODBYE_LIMIT_MS = 500
 const TOKEN_BYTES = 12
+const SHUT_DOWN = 'it was shut down'
 
 /** What makes a raylet one of several; without it, the cluster is this node alone. */
 export interface ClusterPorts {
@@ -151,6 +152,12 @@ export class ClusterMember {
     return this.#nodes
   }
 
+  /** Nodes, in hex, that have left because they were told to. */
+  left(): readonly string[] {
+    const hasLeft = ({ state, death }: NodeRow): boolean => state === 'DEAD' && death === SHUT_DOWN
+    return this.#nodes.filter(hasLeft).map(({ nodeId }) => nodeId)
+  }
+
   /** The GCS hears of it with the next heartbeat, and tells that command no more. */
   performed(command: NodeCommand): void {
     this.#membership?.performed(command)
@@ -240,11 +247,9 @@ export class ClusterMember {
     const membership = this.#membership
     membership?.stop()
     if (membership !== undefined && this.#end === 'THIS_NODE') {
-      const told = membership
-        .sayGoodbye('it was shut down', GOODBYE_LIMIT_MS)
-        .catch((error: unknown) => {
-          this.#deps.log.info('the GCS was not told of the end', { error: String(error) })
-        })
+      const told = membership.sayGoodbye(SHUT_DOWN, GOODBYE_LIMIT_MS).catch((error: unknown) => {
+        this.#deps.log.info('the GCS was not told of the end', { error: String(error) })
+      })
       await Promise.race([told, delay(this.#deps.clock, GOODBYE_LIMIT_MS)])
     }
     await this.#peers.close()

@@ -16,13 +16,13 @@ export const heldIn = (store: ObjectStore, objectIds: ObjectIds): ObjectIds =>
 /** Asks the others for what is not here. */
 export async function locate(
   store: ObjectStore,
-  member: Pick<ClusterMember, 'askEach'> | undefined,
+  member: Pick<ClusterMember, 'askEach' | 'left'> | undefined,
   objectIds: ObjectIds,
 ): Promise<Located> {
   const held = new Set(heldIn(store, objectIds))
   const missing = objectIds.filter((objectId) => !held.has(objectId))
-  if (missing.length === 0 || member === undefined) return { held: [...held], silent: [] }
+  if (missing.length === 0 || member === undefined) return { held: [...held], silent: [], left: [] }
   const { answers, silent } = await member.askEach('holdsAny', { objectIds: missing })
   for (const answer of answers) for (const objectId of answer.held) held.add(objectId)
-  return { held: [...held], silent }
+  return { held: [...held], silent, left: member.left() }
 }

@@ -45,4 +45,24 @@ describe('F07: a node dies with all that it held', () => {
     },
     DEATH_MS,
   )
+
+  it(
+    'what a node takes along that is told to leave costs its tasks no retry',
+    async () => {
+      const [, , third] = await startThree()
+      const program = place.node(fixture('left-objects.mts'), String(third?.['nodeId']))
+      await until(() => lines(program).length === 1)
+      process.kill(Number(third?.['pid']), 'SIGTERM')
+      await until(async () => {
+        const rows = (await place.json('list', 'nodes'))['rows'] as Row[]
+        return rows.some((row) => row['state'] === 'DEAD')
+      })
+      program.child.stdin?.write('go\n')
+      const { code, stderr } = await program.ended
+      expect(stderr).toBe('')
+      expect(code).toBe(0)
+      expect(lines(program)[1]).toEqual({ values: [5, 5, 5] })
+    },
+    DEATH_MS,
+  )
 })
