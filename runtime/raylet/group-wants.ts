@@ -8,7 +8,7 @@ import { toHex } from '../common/ids.ts'
 import { missingFor } from './class-wants.ts'
 import { lookUp } from './group-lookups.ts'
 import { holdersFor } from './group-routing.ts'
-import { guestClassOf, tellNode } from './node-asks.ts'
+import { guestClassOf, tellNode } from './node-notices.ts'
 import type { ClusterState, RayletState, SchedulingClass } from './state.ts'
 import { wakeBy, type Turn } from './turn.ts'
 

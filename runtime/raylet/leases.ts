@@ -74,6 +74,7 @@ export function classOf(
     waitingSinceMs: turn.nowMs,
     remote: new Set(),
     asked: new Map(),
+    waitsAt: undefined,
     here: 0,
     told: undefined,
   }

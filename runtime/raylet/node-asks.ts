@@ -16,16 +16,20 @@
 //        no more. The class fails where no other node can ever hold it.
 //   OL7. A class has so many leases on their way at most, the next are placed as those are granted:
 //        of several drivers that begin at once, the first does not take the whole cluster.
+//   OL8. What this node can never hold, and has nothing, waits for one lease at one of those that
+//        can: nobody is kept from its first by others who have theirs (first-leases.ts).
 // Source: design 6; Ray cluster_lease_manager.cc (spillback to the better node).
 import { toHex, type LeaseId } from '../common/ids.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { isFeasible, type NodeLoad } from '../scheduling/cluster-view.ts'
 import { routeLease, type Route, type Router } from '../scheduling/lease-routing.ts'
 import { forgetIfUnused, onTheWay, unaskedFor } from './class-wants.ts'
-import type { GuestClass, LeasesAsked } from './peer-raylet-messages.ts'
+import { endFirstWait, waitForFirst } from './first-leases.ts'
+import type { LeasesAsked } from './peer-raylet-messages.ts'
+import { guestClassOf, tellNode } from './node-notices.ts'
 import { ownNodeView } from './placement.ts'
 import type { Client, ClusterState, RayletState, RemoteLease, SchedulingClass } from './state.ts'
-import type { NodeNoticeEffect, Turn } from './turn.ts'
+import type { Turn } from './turn.ts'
 
 /** OL7: more would lie there with nobody at work, until their owner has come to dial all of them. */
 const ON_THE_WAY_MAX = 1_000
@@ -60,6 +64,7 @@ function placeClass(turn: Turn, cluster: ClusterState, each: SchedulingClass): v
     } else break
   }
   for (const [nodeId, count] of counts) askNode(turn, each, { nodeId, count, hops: 1 })
+  if (left > 0) waitForFirst(turn, cluster, each)
 }
 
 /** Where one lease of the class goes next; undefined: to the holders of its group's bundles. */
@@ -87,6 +92,7 @@ export function boundNode(
 /** OL4: tell the node how many it wants by now. To be called when that has changed. */
 export function tellBoundNode(turn: Turn, each: SchedulingClass): void {
   tellNotWanted(turn, each)
+  if (each.wanted === 0) endFirstWait(turn, each)
   const nodeId = boundNode(turn.state, each.spec)
   if (nodeId === undefined) return
   const guest = guestClassOf(turn, each, nodeId)
@@ -120,26 +126,6 @@ export function askNode(
   turn.state.cluster?.view.ask(nodeId, each.spec.demand, count)
   const message: LeasesAsked = { ...guest, count, hops }
   turn.effects.push({ kind: 'askLeases', nodeId, message })
-}
-
-/** What the other node must know of the class and, at first, of its owner. */
-export function guestClassOf(
-  turn: Turn,
-  each: SchedulingClass,
-  nodeId: string,
-): GuestClass | undefined {
-  const client = turn.state.clients.get(each.client)
-  const job = turn.state.jobs.get(each.jobId)
-  if (client === undefined || job === undefined) return undefined
-  const { id, role, address } = client
-  const isKnown = client.knownAt.has(nodeId)
-  client.knownAt.add(nodeId)
-  const { classId, spec } = each
-  const { driver, drivenAt = toHex(turn.state.config.nodeId) } = job
-  return {
-    ...{ client: id, classId, spec },
-    ...(isKnown ? {} : { owner: { role, address, job: job.spec, driver, drivenAt } }),
-  }
 }
 
 /** @returns false when the lease is none of those on other nodes. */
@@ -183,12 +169,3 @@ export function forgetRemote({ state }: Turn, lease: RemoteLease): void {
 }
 
 export const keyOf = (nodeId: string, remoteId: number): string => `${nodeId}#${String(remoteId)}`
-
-export function tellNode<K extends NodeNoticeEffect['type']>(
-  turn: Turn,
-  nodeId: string,
-  type: K,
-  message: Extract<NodeNoticeEffect, { type: K }>['message'],
-): void {
-  turn.effects.push({ kind: 'tellNode', nodeId, type, message } as NodeNoticeEffect)
-}

@@ -9,9 +9,11 @@ import { isAvailable, NODE_ID_LABEL } from '../scheduling/cluster-view.ts'
 import { excluding } from '../scheduling/labels.ts'
 import { forgetIfUnused, missingFor, unaskedFor } from './class-wants.ts'
 import { holderRefused } from './group-wants.ts'
+import { endFirstWait, forgetFirst } from './first-leases.ts'
 import { refuseClass } from './leases.ts'
 import { membersOfGroups } from './cluster-groups.ts'
-import { askNode, boundNode, forgetRemote, keyOf, tellBoundNode, tellNode } from './node-asks.ts'
+import { askNode, boundNode, forgetRemote, keyOf, tellBoundNode } from './node-asks.ts'
+import { tellNode } from './node-notices.ts'
 import { judge } from './placement.ts'
 import type { ClusterState, RemoteLease, SchedulingClass } from './state.ts'
 import { notify, wakeBy, type RayletEvent, type Turn } from './turn.ts'
@@ -139,6 +141,7 @@ export function heardForClient(turn: Turn, event: EventOf<'heardForClient'>): vo
 /** OL6. */
 function refusedBy(turn: Turn, nodeId: string, each: SchedulingClass, reason: VirgaError): void {
   each.asked.delete(nodeId)
+  forgetFirst(each, nodeId)
   const { cluster } = turn.state
   const { strategy } = each.spec
   if (cluster !== undefined && strategy.kind === 'PLACEMENT_GROUP' && isOfItsNode(reason)) {
@@ -191,6 +194,7 @@ function granted(
     class: each,
   }
   each.remote.add(lease)
+  if (each.waitsAt === nodeId) endFirstWait(turn, each)
   state.remoteLeases.set(lease.leaseId, lease)
   state.remoteByKey.set(keyOf(nodeId, lease.remoteId), lease)
   each.waitingSinceMs = turn.nowMs
@@ -215,6 +219,7 @@ export function nodeLost(turn: Turn, { nodeId }: EventOf<'nodeLost'>): void {
     client.knownAt.delete(nodeId)
     for (const each of client.classes.values()) {
       each.asked.delete(nodeId)
+      forgetFirst(each, nodeId)
       each.told?.delete(nodeId)
       forgetIfUnused(state, each)
     }

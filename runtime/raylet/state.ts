@@ -94,6 +94,8 @@ export interface SchedulingClass {
   readonly remote: Set<RemoteLease>
   /** By node, how many are asked of it and not granted yet. */
   readonly asked: Map<string, number>
+  /** The node in whose turn it waits for its first lease, which is counted as asked there. */
+  waitsAt: string | undefined
   /** Where there are several nodes: how many placement left to this one in this step. */
   here: number
   /** By node that holds bundles of its group, how many leases it was told to be wanted there. */

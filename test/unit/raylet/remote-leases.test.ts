@@ -145,6 +145,75 @@ describe('leases over nodes', () => {
   })
 })
 
+describe('OL8: a class that only another node can hold, which others keep busy', () => {
+  const onDisk = { labelSelectors: [{ disk: 'ssd' }] }
+  const busy = (...more: number[]): SeveralBrains => {
+    const disks = [2, ...more].map((CPU) => ({
+      resources: units({ CPU }),
+      labels: { disk: 'ssd' },
+    }))
+    const brains = new SeveralBrains([{ resources: units({ CPU: 4 }) }, ...disks])
+    brains.driver('rich')
+    brains.want('rich', 20, onDisk)
+    brains.driver('poor')
+    brains.want('poor', 3, onDisk)
+    return brains
+  }
+
+  test('waits there for its first lease: who holds more is asked for one', () => {
+    const brains = busy()
+    const rich = [...brains.at(0).held.keys()]
+    expect(rich).toHaveLength(2)
+    brains.tick(200)
+    expect(brains.at(0).askedBack).toHaveLength(1)
+    const [asked = 0] = brains.at(0).askedBack
+    brains.giveBack('rich', asked)
+    const first = [...brains.at(0).held.keys()].find((leaseId) => !rich.includes(leaseId)) ?? 0
+    expect(first).toBeGreaterThan(0)
+    // It has one, and waits for more at home as others do.
+    brains.tick(10_000)
+    brains.giveBack('poor', first)
+    brains.want('poor', 0, onDisk)
+    brains.leave('rich')
+    expect(brains.isIdle()).toBe(true)
+    expect(brains.free(1)).toBe(2)
+  })
+
+  test('waits at one of several, and takes no more than it wants when all have room', () => {
+    const brains = busy(2, 2)
+    brains.tick(200)
+    expect(brains.at(0).askedBack).toHaveLength(1)
+    brains.leave('rich')
+    brains.tick(2_000)
+    expect(heldAt(brains) - 6).toBe(3) // those of who left are not told to it
+  })
+
+  test('waits elsewhere when that node dies', () => {
+    const brains = busy(2)
+    brains.tick(200)
+    const [waitsAt] = brains.nodes.flatMap(({ state }, index) =>
+      [...state.clients.values()].some(({ classes }) =>
+        [...classes.values()].some((each) => each.wanted === 1),
+      )
+        ? [index]
+        : [],
+    )
+    brains.die(waitsAt ?? 0)
+    brains.tick(2_000)
+    brains.tick(2_000)
+    expect(brains.at(0).askedBack).toHaveLength(2)
+  })
+
+  test('waits no longer when it wants nothing any more', () => {
+    const brains = busy()
+    brains.tick(200)
+    brains.want('poor', 0, onDisk)
+    const [asked = 0] = brains.at(0).askedBack
+    brains.giveBack('rich', asked)
+    expect(heldAt(brains)).toBe(2) // it was the first of those that are wanted
+  })
+})
+
 describe('a class that is bound to another node', () => {
   test('waits there and is granted as that node has room, until it wants no more', () => {
     const brains = cpus(4, 1)

@@ -25,6 +25,8 @@ export interface TestNode {
   readonly held: Map<number, ClientNotices['leaseGranted']>
   readonly broken: ClientNotices['leaseBroken'][]
   readonly refused: string[]
+  /** Leases that its own clients were asked for, by number. */
+  readonly askedBack: number[]
   version: number
   cut: boolean
   /** Else those that it starts never say hello. */
@@ -67,6 +69,7 @@ export class SeveralBrains {
         held: new Map(),
         broken: [],
         refused: [],
+        askedBack: [],
         version: 0,
         ...{ cut: false, startsWorkers: true },
       }
@@ -282,6 +285,7 @@ export class SeveralBrains {
       return
     }
     if (type === 'leaseGranted') node.held.set(message.leaseId, message)
+    if (type === 'reclaimLease') node.askedBack.push(message.leaseId)
     if (type === 'classRefused') node.refused.push(message.error.message)
     if (type !== 'leaseBroken') return
     node.held.delete(message.leaseId)
