@@ -82,15 +82,23 @@ export async function installEngine(
   name: EngineName,
   engine: Engine = ENGINES[name],
 ): Promise<{ folder: string } | { missing: string }> {
+  return await installOnce(name, engine)
+}
+
+/** Into the user's cache folder, beside other versions of it. */
+export async function installOnce(
+  name: string,
+  { version, install }: Pick<Engine, 'version' | 'install'>,
+): Promise<{ folder: string } | { missing: string }> {
   const cache = cacheFolder('virga-emulator')
-  const folder = join(cache, `${name}-${engine.version}`)
+  const folder = join(cache, `${name}-${version}`)
   mkdirSync(cache, { recursive: true })
   try {
     await withLock(`${folder}.lock`, async () => {
       // Half an installation would be taken for a whole one the next time.
       if (existsSync(join(folder, 'complete'))) return
       rmSync(folder, { recursive: true, force: true })
-      await engine.install(folder, engine.version)
+      await install(folder, version)
       writeFileSync(join(folder, 'complete'), '')
     })
     return { folder }

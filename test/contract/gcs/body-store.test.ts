@@ -8,7 +8,7 @@ import { FileBodyStore } from '../../../runtime/gcs/body-store-file.ts'
 import { MemoryBodyStore } from '../../../runtime/gcs/body-store-memory.ts'
 import type { BodyStore } from '../../../runtime/gcs/body-store.ts'
 import { makeStorage } from '../../support/dynamo-storage.ts'
-import { describeOn, startCloud } from '../../support/emulator.ts'
+import { WITH_S3, describeOn, startCloud } from '../../support/emulator.ts'
 
 let prefixes = 0
 
@@ -80,9 +80,11 @@ describe('as files', () => {
   })
 })
 
-const cloud = await startCloud('ministack')
-describeOn(cloud, 'in S3', (cloud) => {
-  const { bodies } = makeStorage(cloud)
-  afterAll(() => cloud.stop())
-  bodyStoreContract('bodies in S3', () => bodies)
-})
+for (const engine of WITH_S3) {
+  const cloud = await startCloud(engine)
+  describeOn(cloud, `in S3 of ${engine}`, (cloud) => {
+    const { bodies } = makeStorage(cloud)
+    afterAll(() => cloud.stop())
+    bodyStoreContract('bodies in S3', () => bodies)
+  })
+}

@@ -314,27 +314,36 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
   })
 }
 
-/** Apart, because moto counts the old row's size to the new one's and so refuses it. */
-export function growthContract(name: string, make: () => Storage): void {
+/** @param wrong  what a service says that counts an item's old size to its new one. */
+export function growthContract(name: string, make: () => Storage, wrong?: string): void {
   describe(`${name} lets rows grow`, () => {
     let storage: Storage
     beforeEach(() => {
       storage = make()
       partition = `pk-${String(partitions++)}`
     })
-
-    test('F38: fields that outgrow an item together, update by update, are no error', async () => {
+    const names = Array.from({ length: 9 }, (_, index) => `f${String(index)}`)
+    const grow = async (): Promise<WriteOutcome[]> => {
       await storage.putIf(key('a'), { epoch: 1 }, 'ABSENT')
-      const names = Array.from({ length: 9 }, (_, index) => `f${String(index)}`)
+      const outcomes: WriteOutcome[] = []
       for (const name of names) {
         const fields = { [name]: name.repeat(25_000) }
-        expect(await storage.update(key('a'), fields, { fields: { epoch: 1 } })).toMatchObject({
-          won: true,
-        })
+        outcomes.push(await storage.update(key('a'), fields, { fields: { epoch: 1 } }))
       }
-      const value = (await storage.get(key('a')))?.value
-      expect(names.map((name) => value?.[name])).toEqual(names.map((name) => name.repeat(25_000)))
-    })
+      return outcomes
+    }
+
+    if (wrong === undefined) {
+      test('F38: fields that outgrow an item together, update by update, are no error', async () => {
+        expect((await grow()).map(({ won }) => won)).toEqual(names.map(() => true))
+        const value = (await storage.get(key('a')))?.value
+        expect(names.map((name) => value?.[name])).toEqual(names.map((name) => name.repeat(25_000)))
+      })
+    } else {
+      test('F38: a row that is written whole to be smaller is refused, which is wrong', async () => {
+        await expect(grow()).rejects.toThrow(wrong)
+      })
+    }
   })
 }
 
