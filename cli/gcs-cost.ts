@@ -26,25 +26,26 @@ interface Part {
   readonly what: string
   readonly per: CostLine['per']
   readonly budget: number | undefined
-  readonly holds: (table: string, kind: string) => boolean
+  readonly holds: (row: { table: string; kind: string; call: string }) => boolean
 }
 
 /** Each row is of the first part that holds it. */
 const PARTS: readonly Part[] = [
   {
     ...{ what: 'lineage of tasks', per: '1,000 tasks', budget: 1 },
-    holds: (table) => table === 'lineage',
+    holds: ({ table }) => table === 'lineage',
   },
   {
     ...{ what: 'heartbeats of nodes', per: 'node-second', budget: 0.25 },
-    holds: (table, kind) => table === 'cluster' && kind === 'N',
+    // A node registers once, by a put.
+    holds: ({ table, kind, call }) => table === 'cluster' && kind === 'N' && call !== 'putIf',
   },
   {
     ...{ what: 'places of large objects', per: '1,000 tasks', budget: undefined },
-    holds: (table) => table === 'locations',
+    holds: ({ table }) => table === 'locations',
   },
   {
-    ...{ what: 'jobs, actors, names, members', per: '1,000 tasks', budget: undefined },
+    ...{ what: 'jobs, actors, names, joining', per: '1,000 tasks', budget: undefined },
     holds: () => true,
   },
 ]
@@ -57,7 +58,12 @@ export function gcsCost(units: readonly Row[], tasks: number): GcsCost {
   const seconds = new Map(units.map((row) => [textOf(row, 'nodeId'), numberOf(row, 'seconds')]))
   const nodeSeconds = [...seconds.values()].reduce((sum, each) => sum + each, 0)
   const partOf = (row: Row): Part | undefined =>
-    PARTS.find(({ holds }) => holds(textOf(row, 'table'), textOf(row, 'kind')))
+    PARTS.find(({ holds }) =>
+      holds({
+        ...{ table: textOf(row, 'table'), kind: textOf(row, 'kind') },
+        call: textOf(row, 'call'),
+      }),
+    )
   const lines = PARTS.map((part): CostLine => {
     const { what, per, budget } = part
     const rows = units.filter((row) => partOf(row) === part)

@@ -2,7 +2,8 @@
 // The decisions are those of lease.ts, membership-view.ts and watcher.ts; this brings them time,
 // the GCS and the other nodes.
 // Invariants:
-//   MB1. One heartbeat is on its way at a time, and counts from before it was sent.
+//   MB1. One heartbeat is on its way at a time, and counts from before it was sent. The row that
+//        the node registered with is the first of them.
 //   MB2. While the GCS is away nothing ends: the node goes on with what it has, and grants nothing
 //       new once its lease is over (fail-static). Only the GCS's own word expels it, and never a
 //       read that may be stale.
@@ -26,10 +27,10 @@ import {
   readNodes,
   writeHeartbeat,
   type Death,
-  type Member,
   type Membership as MembershipRow,
   type NodeCommand,
   type NodeRow,
+  type Registration,
 } from './nodes.ts'
 import type { Storage } from './storage.ts'
 import type { RaceDeps } from './until-won.ts'
@@ -70,7 +71,7 @@ export interface MembershipDeps {
 
 export class Membership {
   readonly #deps: MembershipDeps
-  readonly #member: Member
+  readonly #member: Registration
   readonly #lease = new OwnLease()
   readonly #view = new MembershipView()
   readonly #watcher: Watcher
@@ -85,16 +86,19 @@ export class Membership {
   #stopped = false
 
   /** @param member  as registerNode gave it. */
-  constructor(deps: MembershipDeps, member: Member) {
+  constructor(deps: MembershipDeps, member: Registration) {
     this.#deps = deps
     this.#member = member
     this.#watcher = new Watcher(member.nodeId)
     this.#race = { ...deps, isOver: () => this.#stopped }
   }
 
-  /** The first heartbeat and look at the others; then all of it by the clock until `stop`. */
+  /** A look at the others, and a heartbeat if it is due; then all by the clock until `stop`. */
   async start(): Promise<void> {
-    await Promise.all([this.#beat(), this.look()])
+    const { sentAtMs } = this.#member
+    this.#confirmed(sentAtMs)
+    const isDue = this.#deps.clock.monotonicMs() - sentAtMs >= HEARTBEAT_MS
+    await Promise.all([isDue ? this.#beat() : undefined, this.look()])
     if (this.#stopped) return
     // Nodes that were started together must not all write at once.
     this.#every(HEARTBEAT_MS, () => this.#beat())
@@ -169,6 +173,11 @@ export class Membership {
     })
   }
 
+  #confirmed(sentAtMs: number): void {
+    this.#lease.confirmed(sentAtMs)
+    this.#deps.events.confirmed(this.#lease.untilMs)
+  }
+
   /** MB1. */
   #beat(): Promise<void> {
     return (this.#beating = this.#beating.then(() => this.#sendHeartbeat()))
@@ -176,7 +185,7 @@ export class Membership {
 
   async #sendHeartbeat(): Promise<void> {
     if (this.#stopped) return
-    const { storage, clock, events } = this.#deps
+    const { clock, storage, events } = this.#deps
     const sentAtMs = clock.monotonicMs()
     this.#heartbeat += 1
     const beat = { heartbeat: this.#heartbeat, doneCommand: this.#doneCommand, state: this.#state }
@@ -184,8 +193,7 @@ export class Membership {
       writeHeartbeat(storage, this.#member, beat),
     )
     if (commands === undefined || this.#stopped) return
-    this.#lease.confirmed(sentAtMs)
-    events.confirmed(this.#lease.untilMs)
+    this.#confirmed(sentAtMs)
     if (beat.state === 'DRAINING') this.#announceDrain()
     for (const command of commands) events.command(command)
   }

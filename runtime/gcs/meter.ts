@@ -22,21 +22,23 @@ export interface UnitsRow {
   readonly table: TableName
   /** Of the rows of `cluster`, as in tables.ts: `N`, `JOBS` …; '' where it is not known. */
   readonly kind: string
+  /** The method of Storage. */
+  readonly call: string
   readonly readUnits: number
   readonly writeUnits: number
   readonly calls: number
 }
 
-/** Sums by table and kind of row, for `virga debug gcs-cost`. Kinds are few. */
+/** Sums by table, kind of row and call, for `virga debug gcs-cost`. All of them are few. */
 export class UnitTotals implements Meter {
   readonly #totals = new Map<string, UnitsRow>()
 
-  record({ table, pk, readUnits, writeUnits }: Consumed): void {
+  record({ table, pk, call, readUnits, writeUnits }: Consumed): void {
     const kind = table === 'cluster' ? kindOf(pk) : ''
-    const key = `${table} ${kind}`
+    const key = `${table} ${kind} ${call}`
     const sum = this.#totals.get(key) ?? { readUnits: 0, writeUnits: 0, calls: 0 }
     this.#totals.set(key, {
-      ...{ table, kind, calls: sum.calls + 1 },
+      ...{ table, kind, call, calls: sum.calls + 1 },
       readUnits: sum.readUnits + readUnits,
       writeUnits: sum.writeUnits + writeUnits,
     })

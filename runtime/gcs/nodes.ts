@@ -82,6 +82,12 @@ export interface Member {
   readonly clusterEpoch: string
 }
 
+/** A member as it registered. */
+export interface Registration extends Member {
+  /** Before its row was written, in the node's own monotonic time: its first heartbeat. */
+  readonly sentAtMs: number
+}
+
 /**
  * The membership row, made if there is none.
  * @param newEpoch  random; taken when the cluster is new.
@@ -117,10 +123,11 @@ export async function registerNode(
   deps: RaceDeps,
   spec: NodeSpec,
   { clusterEpoch, token }: { readonly clusterEpoch: string; readonly token: string },
-): Promise<Member> {
-  const { storage } = deps
+): Promise<Registration> {
+  const { storage, clock } = deps
   const { nodeId } = spec
-  const member = await untilWon<Member>(deps, `node ${nodeId} registers`, async () => {
+  const member = await untilWon<Registration>(deps, `node ${nodeId} registers`, async () => {
+    const sentAtMs = clock.monotonicMs()
     const before = await storage.get(nodeKey(nodeId))
     const epoch = Number(before?.value['epoch'] ?? 0) + 1
     const outcome = await decidePut(storage, {
@@ -129,7 +136,7 @@ export async function registerNode(
       expected: before?.version ?? 'ABSENT',
       isOurs: (value) => value['token'] === token,
     })
-    return outcome.won ? { nodeId, epoch, clusterEpoch } : 'LOST'
+    return outcome.won ? { nodeId, epoch, clusterEpoch, sentAtMs } : 'LOST'
   })
   await announce(deps, member, 'ALIVE')
   return member

@@ -4,12 +4,7 @@ import { delay } from '../../../runtime/common/clock.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import type { Random } from '../../../runtime/common/random.ts'
 import { Membership } from '../../../runtime/gcs/member.ts'
-import {
-  openMembership,
-  registerNode,
-  type Member,
-  type NodeRow,
-} from '../../../runtime/gcs/nodes.ts'
+import { openMembership, registerNode, type NodeRow } from '../../../runtime/gcs/nodes.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Storage } from '../../../runtime/gcs/storage.ts'
 import type { Suspicion } from '../../../runtime/gcs/watcher.ts'
@@ -135,7 +130,7 @@ class Fleet {
     const address = `10.0.12.34:40123/${each.id}/1`
     const spec = { nodeId: each.id, address, pid: 4242, totals, labels }
     const deps = { storage, clock: this.time, random: this.#random }
-    const member: Member = await registerNode(deps, spec, { clusterEpoch, token: each.id })
+    const member = await registerNode(deps, spec, { clusterEpoch, token: each.id })
     const peers = {
       ping: (node: NodeRow) => this.#ping(node),
       tell: (node: NodeRow, suspicion: Suspicion) => {
