@@ -20,7 +20,7 @@ import type { SessionNode } from '../runtime/common/session-node.ts'
 import { startRaylet, type RayletPlace } from '../sdk/cluster-process.ts'
 import { ClusterNotReachableError } from './exit-codes.ts'
 import type { RayletClient } from './raylet-client.ts'
-import type { Clusters, StartedCluster, StartOptions } from './world.ts'
+import type { Clusters, StartedCluster, StartOptions, TablesPlace } from './world.ts'
 
 const POLL_MS = 20
 const KILLED_WAIT_MS = 2_000
@@ -30,10 +30,10 @@ export interface ClustersDeps {
   /** Credentials for the nodes of a new cluster. */
   enrol(nodes: NewNodes): Promise<NodeCredentials[]>
   /**
-   * Makes the tables of a new cluster.
-   * @throws UsageError when the AWS SDK is not installed.
+   * Makes the tables of a new cluster; without an endpoint, finds those that are deployed in AWS.
+   * @throws UsageError when the AWS SDK is not installed, AWS refuses, or they are not there.
    */
-  makeTables(cluster: string, endpoint: string): Promise<void>
+  makeTables(cluster: string, endpoint: string | undefined): Promise<void>
   readonly random: Random
 }
 
@@ -141,7 +141,7 @@ interface StartedNode extends StartedCluster {
 /** The first node makes the cluster; the others join it. All or none: who started is ended again. */
 async function startNodes(
   spec: ReturnType<typeof parseInitOptions>,
-  { port, nodes, host, endpointUrl }: Pick<StartOptions, 'port' | 'nodes' | 'host' | 'endpointUrl'>,
+  { port, nodes, host, tables }: Pick<StartOptions, 'port' | 'nodes' | 'host' | 'tables'>,
   deps: ClustersDeps,
 ): Promise<StartedCluster> {
   const startOne = async (place: Omit<RayletPlace, 'owned'>): Promise<StartedNode> => {
@@ -163,26 +163,34 @@ async function startNodes(
       },
     }
   }
-  if (nodes === 1 && endpointUrl === undefined) return startOne({ port })
-  const [own, ...joining] = await deps.enrol({ count: nodes, host })
+  if (nodes === 1 && tables === undefined) return startOne({ port })
+  const [own, ...joining] = await deps.enrol({ count: nodes, host, cluster: tables?.cluster })
   if (own === undefined) throw new Error('a cluster has one node at least')
-  if (endpointUrl !== undefined) await deps.makeTables(own.cluster, endpointUrl)
-  const place = { credentials: own, gcs: endpointUrl ?? 'HERE', nodesHere: nodes }
+  if (tables !== undefined) await deps.makeTables(own.cluster, tables.endpointUrl)
+  const inTables = placeOf(tables)
+  const place = { credentials: own, gcs: inTables ?? 'HERE', nodesHere: nodes }
   const first = await startOne({ port, ...place })
-  const gcs = endpointUrl ?? first.node.nodeAddress ?? ''
+  const gcs = inTables ?? first.node.nodeAddress ?? ''
   const started = await Promise.allSettled(
     joining.map((credentials) => startOne({ port: undefined, credentials, gcs, nodesHere: nodes })),
   )
   const failed = started.find((each) => each.status === 'rejected')
   if (failed === undefined) return first
   const others = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  const all = [...others, first]
-  for (const each of all) {
+  await endAll([...others, first])
+  throw failed.reason
+}
+
+/** As a raylet is told where the GCS is. */
+const placeOf = (tables: TablesPlace | undefined): string | undefined =>
+  tables && (tables.endpointUrl ?? 'AWS')
+
+async function endAll(nodes: readonly StartedNode[]): Promise<void> {
+  for (const each of nodes) {
     each.hold()
     each.end()
   }
-  await Promise.all(all.map(({ gone }) => gone))
-  throw failed.reason
+  await Promise.all(nodes.map(({ gone }) => gone))
 }
 
 function withoutUndefined(options: object): object {

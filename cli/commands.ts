@@ -71,6 +71,10 @@ const startOptions: readonly OptionSpec[] = [
     summary: 'where the state of the cluster lies: memory (of the first node), or dynamodb',
   },
   { flags: '--endpoint-url <url>', summary: 'of DynamoDB and S3: those of an emulator' },
+  {
+    flags: '--cluster <name>',
+    summary: 'whose tables hold it: in AWS deployed ones, at an emulator kept for the next start',
+  },
   { flags: '--block', summary: 'stay, and end the cluster at Ctrl-C' },
 ]
 

@@ -98,7 +98,7 @@ async function connect(address: string): Promise<RayletClient> {
   }
 }
 
-async function makeTables(cluster: string, endpoint: string): Promise<void> {
+async function makeTables(cluster: string, endpoint: string | undefined): Promise<void> {
   const [{ loadDynamoGcs }, { silentLog }, { systemHash: hash, systemRandom: random }, tables] =
     await Promise.all([
       import('../runtime/gcs/dynamodb-loader.ts'),
@@ -108,7 +108,7 @@ async function makeTables(cluster: string, endpoint: string): Promise<void> {
     ])
   const gcs = await loadDynamoGcs(
     { clock: systemClock, log: silentLog, hash, random },
-    { cluster, bucket: tables.bucketOf(cluster), endpoint },
+    { cluster, bucket: tables.bucketOf(cluster), ...(endpoint === undefined ? {} : { endpoint }) },
   )
   gcs.close()
 }

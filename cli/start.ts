@@ -2,11 +2,13 @@
 import { UsageError } from '../runtime/common/errors.ts'
 import { EXIT } from './exit-codes.ts'
 import { allEnded } from './stop.ts'
-import type { Input, StartedCluster, World } from './world.ts'
+import type { Input, StartedCluster, TablesPlace, World } from './world.ts'
 
 const PORT_MAX = 65_535
 /** On one machine: each is a process with a store of its own. */
 const NODES_MAX = 64
+/** Part of the names of tables and of a bucket, which allow no more. */
+const CLUSTER_NAME = /^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$/
 
 export async function run(world: World, input: Input): Promise<number> {
   refuseLater(input)
@@ -21,39 +23,53 @@ export async function run(world: World, input: Input): Promise<number> {
     port: portOf(options['port']),
     nodes: nodesOf(options['nodes']),
     host: hostOf(options['host']),
-    endpointUrl: endpointOf(options),
+    tables: tablesOf(options),
   })
   tell(world, input, started)
   if (options['block'] === true) await block(world, started)
   return EXIT.DONE
 }
 
-function refuseLater(input: Input): void {
-  const later = laterOption(input)
-  if (later === undefined) return
+function refuseLater({ address }: Input): void {
+  if (address === undefined) return
   throw new UsageError(
-    `${later} needs a later version; this one runs on one machine: virga start --num-cpus N`,
+    '--address: joining the cluster of another node needs a later version; this one runs on one ' +
+      'machine: virga start --num-cpus N',
   )
 }
 
-function laterOption({ address, options }: Input): string | undefined {
-  if (address !== undefined) return '--address: joining the cluster of another node'
-  if (options['gcs'] === 'dynamodb' && options['endpointUrl'] === undefined) {
-    return '--gcs dynamodb without --endpoint-url: tables that are deployed in AWS'
-  }
-  return undefined
-}
-
-function endpointOf(options: Input['options']): string | undefined {
+function tablesOf(options: Input['options']): TablesPlace | undefined {
   const gcs = (options['gcs'] ?? 'memory') as string
   if (gcs !== 'memory' && gcs !== 'dynamodb') {
     throw new UsageError(`--gcs must be memory or dynamodb, got '${gcs}'`)
   }
-  const url = options['endpointUrl'] as string | undefined
-  if (url === undefined) return undefined
-  if (gcs === 'dynamodb' && URL.canParse(url) && url.startsWith('http')) return url
-  if (gcs === 'memory') throw new UsageError('--endpoint-url goes with --gcs dynamodb')
-  throw new UsageError(`--endpoint-url must be a URL such as http://127.0.0.1:4566, got '${url}'`)
+  const endpointUrl = options['endpointUrl'] as string | undefined
+  const cluster = options['cluster'] as string | undefined
+  if (gcs === 'memory') {
+    if (endpointUrl === undefined && cluster === undefined) return undefined
+    throw new UsageError('--endpoint-url and --cluster go with --gcs dynamodb')
+  }
+  checkPlace({ endpointUrl, cluster })
+  return { endpointUrl, cluster }
+}
+
+function checkPlace({ endpointUrl, cluster }: TablesPlace): void {
+  if (endpointUrl !== undefined && !/^https?:\/\/[^/]/.test(endpointUrl)) {
+    throw new UsageError(
+      `--endpoint-url must be a URL such as http://127.0.0.1:4566, got '${endpointUrl}'`,
+    )
+  }
+  if (cluster !== undefined && !CLUSTER_NAME.test(cluster)) {
+    throw new UsageError(
+      `--cluster must be 2 to 40 of a-z, 0-9 and -, as tables and buckets have, got '${cluster}'`,
+    )
+  }
+  if (endpointUrl === undefined && cluster === undefined) {
+    throw new UsageError(
+      '--gcs dynamodb uses the tables of a cluster that is deployed in AWS: say which with ' +
+        '--cluster NAME, or give the --endpoint-url of an emulator',
+    )
+  }
 }
 
 function nodesOf(value: unknown): number {

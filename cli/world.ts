@@ -80,8 +80,16 @@ export interface StartOptions {
   readonly nodes: number
   /** The address of this machine at which nodes reach each other. */
   readonly host: string
-  /** Of the DynamoDB that holds the GCS; undefined: the first node holds it in its memory. */
+  /** What holds the GCS; undefined: the first node, in its memory. */
+  readonly tables: TablesPlace | undefined
+}
+
+/** DynamoDB and S3. */
+export interface TablesPlace {
+  /** An emulator's; undefined: AWS, where the tables of that cluster are deployed. */
   readonly endpointUrl: string | undefined
+  /** The cluster's name, which its tables have; undefined: one that is made up. */
+  readonly cluster: string | undefined
 }
 
 export interface StartedCluster {

@@ -21,4 +21,6 @@ export interface NewNodes {
   readonly count: number
   /** The address of this machine at which others reach them. */
   readonly host: string
+  /** Its name. Default: one is made up. */
+  readonly cluster?: string | undefined
 }

@@ -2,12 +2,14 @@
 import {
   CreateTableCommand,
   DynamoDBClient,
+  ListTablesCommand,
   UpdateTimeToLiveCommand,
   waitUntilTableExists,
+  type ListTablesCommandOutput,
 } from '@aws-sdk/client-dynamodb'
 import { awsClientConfig, MAKING_ATTEMPTS, type AwsOptions } from './aws-client-system.ts'
 import { checkAnswers } from './aws-answers-http.ts'
-import { TABLES, tableNameOf, type TableDefinition } from './tables.ts'
+import { TABLES, clusterOfTable, tableNameOf, type TableDefinition } from './tables.ts'
 
 const REQUEST_TIMEOUT_MS = 3_000
 const CREATE_TIMEOUT_MS = 30_000
@@ -27,6 +29,27 @@ export async function createTables(cluster: string, options: AwsOptions): Promis
   })
   try {
     await Promise.all(TABLES.map((table) => createTable(client, cluster, table)))
+  } finally {
+    client.destroy()
+  }
+}
+
+/** Clusters whose tables are in that region, in the order of their names, and which region it is. */
+export async function deployedClusters(
+  options: AwsOptions,
+): Promise<{ readonly region: string; readonly clusters: readonly string[] }> {
+  const client = dynamoClient(options)
+  try {
+    const region = await client.config.region()
+    const clusters: string[] = []
+    for (let from: string | undefined; ;) {
+      const page: ListTablesCommandOutput = await client.send(
+        new ListTablesCommand({ ExclusiveStartTableName: from }),
+      )
+      clusters.push(...(page.TableNames ?? []).flatMap((name) => clusterOfTable(name) ?? []))
+      from = page.LastEvaluatedTableName
+      if (from === undefined) return { region, clusters }
+    }
   } finally {
     client.destroy()
   }

@@ -1,4 +1,5 @@
 // The GCS on DynamoDB and S3, for composition roots.
+import { UsageError } from '../common/errors.ts'
 import type { Hash } from '../common/random.ts'
 import type { ClientDeps } from './attempts.ts'
 import type { AwsOptions } from './aws-client-system.ts'
@@ -7,11 +8,12 @@ import type { BodyStore } from './body-store.ts'
 import { UnitTotals } from './meter.ts'
 import { RetryBudget } from './retry-budget.ts'
 import type { Storage } from './storage.ts'
+import { membershipKey, tableNameOf } from './tables.ts'
 
 /** Of bodies in the bucket. */
 const GCS_PREFIX = 'gcs/'
 
-/** Where an endpoint is given, its tables and bucket are made if they are missing. */
+/** With an endpoint tables and bucket are made if they are missing; in AWS they are deployed. */
 export interface DynamoGcsOptions extends AwsOptions {
   /** The cluster's name: part of the names of its tables. */
   readonly cluster: string
@@ -35,7 +37,8 @@ export async function loadDynamoGcs(
   deps: ClientDeps & { readonly hash: Hash },
   options: DynamoGcsOptions,
 ): Promise<DynamoGcs> {
-  const { DynamoStorage, S3Bucket, createTables, createBucket } = await loadAdapters()
+  const { DynamoStorage, S3Bucket, createTables, createBucket, deployedClusters } =
+    await loadAdapters()
   await makeAtEmulator(options, 'the tables of the cluster', () =>
     Promise.all([createTables(options.cluster, options), createBucket(options)]),
   )
@@ -46,6 +49,9 @@ export async function loadDynamoGcs(
     { ...client, meter: units, bodies: { store: bodies, hash: deps.hash } },
     options,
   )
+  if (options.endpoint === undefined) {
+    await isDeployed(storage, options.cluster, () => deployedClusters(options))
+  }
   return {
     storage,
     bodies,
@@ -54,6 +60,27 @@ export async function loadDynamoGcs(
       storage.close()
       bodies.close()
     },
+  }
+}
+
+/** B42. One read says whether region, credentials and tables are what they must be. */
+async function isDeployed(
+  storage: Storage,
+  cluster: string,
+  list: () => Promise<{ readonly region: string; readonly clusters: readonly string[] }>,
+): Promise<void> {
+  try {
+    await storage.get(membershipKey)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    if (error.data['name'] !== 'ResourceNotFoundException') throw error
+    const { region, clusters } = await list()
+    const found = clusters.length === 0 ? 'none' : clusters.join(', ')
+    throw new UsageError(
+      `there is no cluster '${cluster}' in ${region}: its table ` +
+        `${tableNameOf(cluster, 'cluster')} does not exist; found: ${found}`,
+      { cause: error, data: { cluster, region, clusters } },
+    )
   }
 }
 

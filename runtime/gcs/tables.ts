@@ -42,6 +42,10 @@ export const TABLES: readonly TableDefinition[] = [
 /** The name a table has in an account: one set of tables per cluster. */
 export const tableNameOf = (cluster: string, name: TableName): string => `virga-${cluster}-${name}`
 
+/** The cluster whose decisions lie in that table; undefined: it is none of ours. */
+export const clusterOfTable = (tableName: string): string | undefined =>
+  /^virga-(.+)-cluster$/.exec(tableName)?.[1]
+
 /** The bucket of a cluster that no CDK app has deployed, for what is too large for a row. */
 export const bucketOf = (cluster: string): string => `virga-${cluster}`
 

@@ -12,12 +12,12 @@ const NODE_ID_BYTES = 14
 
 /** @param nowMs  since 1970. @returns the nodes, each in the first epoch of its life. */
 export function newClusterNodes(
-  { count, host }: NewNodes,
+  { count, host, cluster: name }: NewNodes,
   nowMs: number,
   random: Random,
 ): NodeCredentials[] {
   const hex = (length: number): string => Buffer.from(random.bytes(length)).toString('hex')
-  const cluster = `local-${hex(CLUSTER_ID_BYTES)}`
+  const cluster = name ?? `local-${hex(CLUSTER_ID_BYTES)}`
   // A clock that was set back meanwhile does not end the cluster.
   const validity = { fromMs: nowMs - DAY_MS, untilMs: nowMs + VALID_MS }
   const authority = newAuthority(cluster, validity)

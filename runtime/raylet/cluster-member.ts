@@ -38,6 +38,8 @@ export const PING_LIMIT_MS = 1_000
 const ALL_LIMIT_MS = 1_000
 /** The GCS may be away when a node leaves: then others find it dead in their own time. */
 const GOODBYE_LIMIT_MS = 500
+/** The same in tables, where a call may be throttled, and who starts next would wait for leases. */
+const TABLES_GOODBYE_LIMIT_MS = 3_000
 const TOKEN_BYTES = 12
 const SHUT_DOWN = 'it was shut down'
 
@@ -50,6 +52,8 @@ export interface ClusterPorts {
   readonly fence: EpochFence
   /** Given to the node that holds the GCS in its memory. */
   readonly host: StorageHost | undefined
+  /** The GCS lies in tables that the next cluster of that name will read. */
+  readonly gcsOutlives?: true
 }
 
 export interface ClusterMemberDeps {
@@ -239,20 +243,26 @@ export class ClusterMember {
   }
 
   /**
-   * To be called when nothing of this node runs any more. When it ends alone, that is written, so
-   * that nobody waits for its lease.
+   * To be called when nothing of this node runs any more. Where somebody will read it, that is
+   * written, so that nobody waits for its lease.
    */
   async leave(): Promise<void> {
     this.#stopped = true
     const membership = this.#membership
     membership?.stop()
-    if (membership !== undefined && this.#end === 'THIS_NODE') {
-      const told = membership.sayGoodbye(SHUT_DOWN, GOODBYE_LIMIT_MS).catch((error: unknown) => {
+    const limitMs = this.#deps.cluster.gcsOutlives ? TABLES_GOODBYE_LIMIT_MS : GOODBYE_LIMIT_MS
+    if (membership !== undefined && this.#hasReaders()) {
+      const told = membership.sayGoodbye(SHUT_DOWN, limitMs).catch((error: unknown) => {
         this.#deps.log.info('the GCS was not told of the end', { error: String(error) })
       })
-      await Promise.race([told, delay(this.#deps.clock, GOODBYE_LIMIT_MS)])
+      await Promise.race([told, delay(this.#deps.clock, limitMs)])
     }
     await this.#peers.close()
+  }
+
+  #hasReaders(): boolean {
+    const { gcsOutlives = false } = this.#deps.cluster
+    return this.#end === 'THIS_NODE' || (gcsOutlives && this.#end !== 'EXPELLED')
   }
 
   #others(): readonly NodeRow[] {

@@ -52,7 +52,9 @@ export function openCluster(
     },
   })
   const ports = { transport, listenAt: `${host}:0`, fence }
-  if (typeof gcs !== 'string') return { cluster: { ...ports, host: undefined }, storage: gcs }
+  if (typeof gcs !== 'string') {
+    return { cluster: { ...ports, host: undefined, gcsOutlives: true }, storage: gcs }
+  }
   if (gcs !== 'HERE') {
     const connect = (): Promise<StorageLink> => dialGcs(deps, transport, gcs)
     return {

@@ -51,7 +51,8 @@ export interface RayletStartOptions {
   readonly port?: number
   /**
    * It is one of several nodes, with credentials in its session folder. HERE: it holds the GCS;
-   * else the address of the node that does, or the URL of the DynamoDB that does.
+   * AWS: the tables that are deployed there do; else the address of the node that does, or the URL
+   * of the DynamoDB that does.
    */
   readonly gcs?: string
   /** How many nodes share this machine. Default: 1. */
@@ -123,19 +124,19 @@ async function joinCluster({ sessionDir, gcs }: RayletStartOptions, log: Log, gc
   const credentials = readCredentials(sessionDir)
   const deps = { clock: systemClock, random: systemRandom, log, codec: new ValueCodec(), gcsLost }
   const nodeId = fromHex(credentials.nodeId) as NodeId
-  const tables = gcs.startsWith('http')
-    ? await openTables(credentials.cluster, gcs, log)
-    : undefined
+  const inTables = gcs === 'AWS' || gcs.startsWith('http')
+  const tables = inTables ? await openTables(credentials.cluster, gcs, log) : undefined
   const opened = openCluster(deps, { credentials, gcs: tables?.storage ?? gcs })
   const ports = tables === undefined ? opened : { ...opened, units: tables.units }
   return { ports, nodeId, epoch: credentials.epoch }
 }
 
 /** The AWS SDK takes its time, and need not be installed. */
-async function openTables(cluster: string, endpoint: string, log: Log): Promise<DynamoGcs> {
+async function openTables(cluster: string, gcs: string, log: Log): Promise<DynamoGcs> {
   const { loadDynamoGcs } = await import('../gcs/dynamodb-loader.ts')
   const deps = { clock: systemClock, random: systemRandom, hash: systemHash, log }
-  return loadDynamoGcs(deps, { cluster, bucket: bucketOf(cluster), endpoint })
+  const where = gcs === 'AWS' ? {} : { endpoint: gcs }
+  return loadDynamoGcs(deps, { cluster, bucket: bucketOf(cluster), ...where })
 }
 
 function readOptions(): RayletStartOptions {

@@ -70,7 +70,7 @@ it('virga debug gcs-cost says when there is nothing to tell', async () => {
 it('an --endpoint-url that is none, or that nothing uses, is refused', async () => {
   const calls = [
     [['--gcs', 'dynamodb', '--endpoint-url', '4566'], '--endpoint-url must be a URL'],
-    [['--endpoint-url', 'http://127.0.0.1:4566'], 'goes with --gcs dynamodb'],
+    [['--endpoint-url', 'http://127.0.0.1:4566'], 'go with --gcs dynamodb'],
     [['--gcs', 'redis'], '--gcs must be memory or dynamodb'],
   ] as const
   for (const [args, message] of calls) {

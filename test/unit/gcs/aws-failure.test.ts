@@ -53,6 +53,16 @@ describe('explainAws', () => {
     expect(failure.error.message).toMatch(advice)
   })
 
+  test.each([
+    ['20261126T194000Z', '20261126T204000Z', '3600 s slow'],
+    ['20240301T000010Z', '20240229T235959Z', '11 s fast'],
+    ['20270101T000000Z', '20261231T235500Z', '300 s fast'],
+  ])('F25: by how much the clock is off: %s, where it is %s', (ours, theirs, told) => {
+    const message = `Signature expired: ${ours} is now earlier than X (${theirs} - 5 min.)`
+    const error = Object.assign(answered('InvalidSignatureException', 403), { message })
+    expect(explainAws(error).error.message).toContain(`the clock of this node is ${told}`)
+  })
+
   test('errors of Virga pass as they are', () => {
     const error = new ObjectCorruptedError('other bytes')
     expect(explainAws(error)).toEqual({ kind: 'FINAL', error })
