@@ -284,25 +284,27 @@ function wholeFrame(header: Buffer, body: Buffer): Buffer {
   return whole
 }
 
+const CHANGES = ['readable', 'end', 'close'] as const
+
 /** Exactly `count` bytes; what comes after them stays in the socket. */
 async function take(socket: TLSSocket, count: number): Promise<Buffer> {
-  for (;;) {
-    const bytes = socket.read(count) as Buffer | null
-    if (bytes?.length === count) return bytes
-    if (bytes !== null || socket.readableEnded || socket.destroyed) throw closedEarly(socket)
-    await changed(socket)
+  let wake = (): void => undefined
+  const changed = (): void => {
+    wake()
   }
-}
-
-function changed(socket: TLSSocket): Promise<void> {
-  return new Promise((resolve) => {
-    const events = ['readable', 'end', 'close']
-    const wake = (): void => {
-      for (const event of events) socket.off(event, wake)
-      resolve()
+  // Once: who begins to listen is told at once of bytes that are too few, and would be for ever.
+  for (const event of CHANGES) socket.on(event, changed)
+  try {
+    for (;;) {
+      const change = new Promise<void>((resolve) => (wake = resolve))
+      const bytes = socket.read(count) as Buffer | null
+      if (bytes?.length === count) return bytes
+      if (bytes !== null || socket.readableEnded || socket.destroyed) throw closedEarly(socket)
+      await change
     }
-    for (const event of events) socket.on(event, wake)
-  })
+  } finally {
+    for (const event of CHANGES) socket.off(event, changed)
+  }
 }
 
 const closedEarly = (socket: TLSSocket): Error => socket.errored ?? closedBeforeHello()

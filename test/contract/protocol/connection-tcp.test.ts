@@ -1,9 +1,10 @@
 // Who may speak to whom over TCP: both sides of every refusal, and what strangers can do (nothing).
-import { connect as connectTcp } from 'node:net'
+import { connect as connectTcp, createServer, type AddressInfo } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
   FrameCorruptError,
+  FrameTooLargeError,
   PeerRefusedError,
   ProtocolError,
 } from '../../../runtime/common/errors.ts'
@@ -24,6 +25,8 @@ import {
   validNow,
   type CertifiedNode,
 } from '../../support/certified-nodes.ts'
+import { scaled } from '../../support/scale.ts'
+import { seededRandom } from '../../support/seeded.ts'
 import { caught, until } from '../../support/waiting.ts'
 
 const HERE = certifiedNode({ nodeId: 'aa', epoch: 3 })
@@ -99,7 +102,7 @@ describe('peers that fit', () => {
 describe('peers that are refused, with an error at both ends that names both', () => {
   const sides = ['node aa (cluster prod, epoch 3)', 'node bb (cluster prod, epoch 5)']
 
-  it('another cluster: its certificate is of another authority', async () => {
+  it('S03 B38 another cluster: its certificate is of another authority', async () => {
     const authority = newAuthority('test', validNow())
     const other = certifiedNode({ cluster: 'test', nodeId: 'cc', epoch: 1 }, authority)
     await expectRefusal(dial(other, await listenHere()), 'CLUSTER', [
@@ -109,17 +112,17 @@ describe('peers that are refused, with an error at both ends that names both', (
     ])
   })
 
-  it('F37 a cluster of the same name that was made anew', async () => {
+  it('S03 F37 a cluster of the same name that was made anew', async () => {
     const again = certifiedNode({ nodeId: 'bb', epoch: 5 }, newAuthority('prod', validNow()))
     await expectRefusal(dial(again, await listenHere()), 'CERTIFICATE', sides)
   })
 
-  it('F08 an epoch that has ended', async () => {
+  it('S04 F08 an epoch that has ended', async () => {
     const address = await listenHere({ oldestEpoch: (nodeId) => (nodeId === 'bb' ? 6 : 0) })
     await expectRefusal(dial(PEER, address), 'EPOCH', [...sides, 'epoch 6 is the oldest'])
   })
 
-  it('F08 a listener whose epoch has ended', async () => {
+  it('S04 F08 a listener whose epoch has ended', async () => {
     const address = await listenHere()
     const dialled = dial(PEER, address, { oldestEpoch: (nodeId) => (nodeId === 'aa' ? 4 : 0) })
     const error = await caught(dialled, PeerRefusedError)
@@ -144,16 +147,16 @@ describe('peers that are refused, with an error at both ends that names both', (
     await expectRefusal(dialled, 'VERSION', [...sides, 'speaks protocol 4, and 2 to 3'])
   })
 
-  it('a certificate that has ended', async () => {
-    const ended = { fromMs: Date.now() - 7_200_000, untilMs: Date.now() - 3_600_000 }
-    const late = certifiedNode({ nodeId: 'bb', epoch: 5 }, undefined, ended)
-    await expectRefusal(dial(late, await listenHere()), 'CERTIFICATE', [
-      ...sides,
-      'CERT_HAS_EXPIRED',
-    ])
+  it.each([
+    ['has ended', -7_200_000, -3_600_000, 'CERT_HAS_EXPIRED'],
+    ['begins later', 3_600_000, 7_200_000, 'CERT_NOT_YET_VALID'],
+  ])('S03 B38 a certificate that %s', async (_, from, until, code) => {
+    const validity = { fromMs: Date.now() + from, untilMs: Date.now() + until }
+    const other = certifiedNode({ nodeId: 'bb', epoch: 5 }, undefined, validity)
+    await expectRefusal(dial(other, await listenHere()), 'CERTIFICATE', [...sides, code])
   })
 
-  it('a hello that says more than its certificate', async () => {
+  it('S03 a hello that says more than its certificate', async () => {
     const address = await listenHere()
     const { credentials } = PEER
     const liar = { credentials, identity: { ...PEER.identity, epoch: 6 } }
@@ -165,7 +168,7 @@ describe('peers that are refused, with an error at both ends that names both', (
 })
 
 describe('strangers', () => {
-  it('without a certificate hear why, and are read not one byte', async () => {
+  it('S03 without a certificate hear why, and are read not one byte', async () => {
     const address = nodeAddressOf(await listenHere())
     const stranger = connectTls({ ...address, rejectUnauthorized: false })
     const heard: Buffer[] = []
@@ -177,7 +180,7 @@ describe('strangers', () => {
     expect(arrived).toEqual([])
   })
 
-  it('that speak no TLS, or no Virga, or nothing at all, leave the others alone', async () => {
+  it('B01 that speak no TLS, or no Virga, or nothing at all, leave the others alone', async () => {
     const address = await listenHere()
     const { host, port } = nodeAddressOf(address)
     const plain = connectTcp({ host, port })
@@ -199,6 +202,96 @@ describe('strangers', () => {
 })
 
 describe('what is on the wire', () => {
+  /** PEER, who has said hello by hand. @returns it, and what HERE sees of it. */
+  async function greetedPeer(address: string): Promise<{ raw: TLSSocket; seen: Seen }> {
+    const before = arrived.length
+    const raw = await rawPeer(address)
+    raw.write(greetingTo(address))
+    await until(() => arrived.length === before + 1)
+    const seen = watch()
+    arrived[before]?.start(seen.events)
+    return { raw, seen }
+  }
+
+  it('S03 is nothing that anybody but the two ends can read', async () => {
+    const { host, port, nodeId, epoch } = nodeAddressOf(await listenHere())
+    const wire: Buffer[] = []
+    const tap = createServer((near) => {
+      const far = connectTcp({ host, port })
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        from.on('data', (chunk: Buffer) => wire.push(chunk))
+        from.on('error', () => undefined) // the test ends before its connections
+        from.pipe(to)
+      }
+    })
+    await new Promise<void>((resolve) => tap.listen(0, '127.0.0.1', resolve))
+    const tapped = { host, port: (tap.address() as AddressInfo).port, nodeId, epoch }
+    const near = await dial(PEER, showAddress(tapped))
+    await until(() => arrived.length === 1)
+    const seen = watch()
+    arrived[0]?.start(seen.events)
+    const secret = 'the canary sings in the mine'
+    near.send(frame(secret))
+    await until(() => seen.frames.includes(secret))
+    near.close()
+    tap.close()
+    const bytes = Buffer.concat(wire)
+    expect(bytes.length).toBeGreaterThan(secret.length)
+    // TLS 1.3 hides the certificates too: not even names of nodes are seen.
+    for (const text of [secret, 'virga://', 'prod']) expect(bytes.includes(text)).toBe(false)
+  })
+
+  it('B03 a length beyond the limit ends that connection before anything is allocated', async () => {
+    const { raw, seen } = await greetedPeer(await listenHere())
+    const header = Buffer.alloc(FRAME_HEADER_BYTES)
+    header.writeUInt32LE(0xff_ff_ff_ff, 0)
+    const before = process.memoryUsage().arrayBuffers
+    raw.write(header)
+    await until(() => seen.closes === 1)
+    expect(seen.error).toBeInstanceOf(FrameTooLargeError)
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024)
+  })
+
+  it('B05 a peer that says its hello byte by byte is given up, and others go on', async () => {
+    const address = await listenHere()
+    const slow = await rawPeer(address)
+    const greeting = greetingTo(address)
+    let at = 0
+    // Longer than the time for a greeting, however fast this machine is.
+    const drip = setInterval(() => slow.write(greeting.subarray(at, ++at)), 200)
+    await dial(PEER, address)
+    await until(() => arrived.length === 1)
+    await until(() => slow.destroyed)
+    clearInterval(drip)
+    expect(at).toBeLessThan(greeting.length)
+    expect(refusals[0]?.message).toContain('did not say hello')
+    expect(arrived).toHaveLength(1)
+  })
+
+  it('B06 of random bytes and changed frames none is handed out, and others go on', async () => {
+    const address = await listenHere()
+    const near = await dial(PEER, address)
+    await until(() => arrived.length === 1)
+    const good = watch()
+    arrived[0]?.start(good.events)
+    const random = seededRandom(6)
+    for (let round = 0; round < scaled(200); round++) {
+      const { raw, seen } = await greetedPeer(address)
+      const bytes = sealed(`frame ${String(round)}`)
+      const changed = Math.floor(random.next() * bytes.length)
+      bytes[changed] = (bytes[changed] ?? 0) ^ (1 + Math.floor(random.next() * 255))
+      raw.end(round % 2 === 0 ? bytes : Buffer.from(random.bytes(64)))
+      await until(() => seen.closes === 1)
+      expect(seen.frames).toEqual([])
+    }
+    near.send(frame('still here'))
+    await until(() => good.frames.length === 1)
+    expect(good.closes).toBe(0)
+  })
+
   it('F18 half a frame and a cut: nothing of it is handed out', async () => {
     const address = await listenHere()
     const raw = await rawPeer(address)
