@@ -60,6 +60,20 @@ describe('virga start --nodes 3', () => {
     expect(jobs.map((row) => row['state'])).toEqual(['FINISHED'])
   })
 
+  it('10,000 short tasks fill every CPU of eight nodes before a tenth of them has begun', async () => {
+    await place.json(
+      ...['start', '--nodes', '8', '--num-cpus', '1', '--port', String(await freePort())],
+    )
+    const { code, stdout, stderr } = await place.node(fixture('fill.mts')).ended
+    expect(code, stderr).toBe(0)
+    const { counts, lastBeganAt } = JSON.parse(stdout) as { counts: number[]; lastBeganAt: number }
+    // Counted, not timed: how long a second is on a busy machine nobody can say. The simulation of
+    // eight nodes says the second.
+    expect(counts).toHaveLength(8)
+    expect(lastBeganAt).toBeLessThan(1_000)
+    expect(Math.min(...counts)).toBeGreaterThan(10_000 / 8 / 2)
+  })
+
   it('what a task of a task printed on a third node reaches the driver before it leaves', async () => {
     await start(3)
     const { code, stdout } = await place.node(fixture('nested-output.mts')).ended
