@@ -13,6 +13,7 @@ import { ActorDiedError, ActorUnavailableError, type VirgaError } from '../commo
 import type { Clock } from '../common/clock.ts'
 import { toHex, type ActorId } from '../common/ids.ts'
 import { PUSH_BYTES_MAX } from '../common/limits.ts'
+import { isStaleView } from '../protocol/actor-view.ts'
 import type { ActorInfo, ActorView } from '../protocol/messages.ts'
 import { Fifo } from './fifo.ts'
 import type { Peer } from './peers.ts'
@@ -102,8 +103,11 @@ export class ActorClient {
   }
 
   changed(view: ActorView): void {
-    if (isStale(this.#view, view)) return
+    if (isStaleView(this.#view, view)) return
+    const isNextLife = view.incarnation > this.incarnation || view.phase === 'DEAD'
     this.#view = view
+    // Its process may live on, cut off with its node, and must not be heard any more.
+    if (isNextLife && view.exit?.cause === 'NODE_LOST') this.#peer?.channel?.close()
     if (view.phase === 'ALIVE') this.#alive(view)
     else if (view.phase === 'DEAD') {
       this.#dead(view)
@@ -259,8 +263,6 @@ export class ActorClient {
   }
 }
 
-const ORDER = ['DEPENDENCIES_UNREADY', 'PENDING_CREATION', 'RESTARTING', 'ALIVE', 'DEAD']
-
 /** The next calls in order whose dependencies are in, up to PUSH_BYTES_MAX of arguments. */
 function takeReady(queue: Fifo<TaskRecord>): TaskRecord[] {
   const records: TaskRecord[] = []
@@ -275,11 +277,4 @@ function takeReady(queue: Fifo<TaskRecord>): TaskRecord[] {
     }
   }
   return records
-}
-
-function isStale(known: ActorView | undefined, view: ActorView): boolean {
-  if (known === undefined) return false
-  if (known.phase === 'DEAD') return true
-  if (view.incarnation !== known.incarnation) return view.incarnation < known.incarnation
-  return ORDER.indexOf(view.phase) <= ORDER.indexOf(known.phase)
 }

@@ -1,6 +1,5 @@
 // The actors that this process made or found: registered with the raylet, known under the id their
 // handles were made with, and counted by an entry each. Bounded by the actors whose handles live.
-import { livesElsewhere } from '../common/actor-elsewhere.ts'
 import { toWire } from '../common/error-wire.ts'
 import { ActorDiedError } from '../common/errors.ts'
 import { toHex, type ActorId } from '../common/ids.ts'
@@ -121,18 +120,18 @@ export class ActorRegistry {
   /** Resolves with the actor's state, once it is registered; every change is told after that. */
   async watch(given: ActorInfo): Promise<ActorView> {
     const { actorId } = given
-    this.#refuseElsewhere(given)
     const info = await (this.#creating.get(actorId) ?? Promise.resolve(undefined))
     this.#creating.delete(actorId)
     const real = info?.actorId ?? actorId
-    const view = await this.#worker.deps.raylet.request('watchActor', { actorId: real })
+    const view = await this.#worker.deps.raylet.request('watchActor', {
+      ...{ actorId: real, homeId: toHex((info ?? given).nodeId) },
+    })
     return { ...view, actorId }
   }
 
   /** Ends an actor, or one of its lives; one that is dead already, or was never made, stays so. */
   async kill(info: ActorInfo, noRestart: boolean): Promise<void> {
     const { actorId } = info
-    this.#refuseElsewhere(info)
     const giveUp = this.#givingUp.get(actorId)
     if (giveUp !== undefined) {
       if (noRestart) giveUp()
@@ -142,15 +141,8 @@ export class ActorRegistry {
     if (creating !== undefined && (await refused(creating))) return
     // Asked only now: getIfExists may have found another.
     await this.#worker.deps.raylet.request('killActor', {
-      actorId: this.realId(actorId),
-      noRestart,
+      ...{ actorId: this.realId(actorId), noRestart, homeId: toHex(info.nodeId) },
     })
-  }
-
-  /** @throws UsageError: no raylet but that of its node knows of it. */
-  #refuseElsewhere({ className, nodeId }: ActorInfo): void {
-    if (nodeId === this.#worker.options.welcome.nodeId) return
-    throw livesElsewhere(`actor ${className}`, toHex(nodeId))
   }
 }
 

@@ -12,6 +12,8 @@
 //   AC1. Every arrow names the incarnation it starts from: of two who move one on, one wins, and a
 //       holder that was replaced is refused.
 //   AC2. A name belongs to at most one actor that is not DEAD.
+//   AC3. Before a node holds an actor by its row, the row of what that node holds says so: whoever
+//       takes over from a dead node finds all that it held.
 // Source: Ray gcs_actor_manager.h (states); faults.md F07, F12, F30, I6.
 import { GcsUnavailableError } from '../common/errors.ts'
 import { bytes, count, flag, number, oneOf, nullOr, shape, text } from '../common/shape.ts'
@@ -20,7 +22,7 @@ import { asName, type ActorName, type NameRow } from './names.ts'
 import { queryAll } from './query-all.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { Row, RowValue, Storage, TransactItem } from './storage.ts'
-import { actorKey, jobPartitions, nameKey } from './tables.ts'
+import { actorKey, heldKey, heldPartition, jobPartitions, nameKey } from './tables.ts'
 
 const TRIES_MAX = 5
 
@@ -106,19 +108,68 @@ export async function readActors(storage: Storage, jobId: string): Promise<reado
   return rows.map((row) => asActor(row))
 }
 
-/** Arrow 2. @returns whether this incarnation is still the one. */
+/**
+ * Arrow 2. @returns whether this incarnation is still the one.
+ * @param by  the node where it lives, if that is not the one that holds it so far: it does then.
+ */
 export async function actorAlive(
   storage: Storage,
   { actorId, incarnation, nodeId, epoch }: Incarnation,
   address: string,
+  by: Holder = { nodeId, epoch },
 ): Promise<boolean> {
   const outcome = await decideUpdate(storage, {
     key: actorKey(actorId),
-    fields: { state: 'ALIVE', address },
+    fields: { state: 'ALIVE', address, nodeId: by.nodeId, epoch: by.epoch },
     expected: { fields: { living: true, incarnation, nodeId, epoch } },
     isOurs: (value) => value['incarnation'] === incarnation && value['address'] === address,
   })
   return outcome.won
+}
+
+/** A node in one epoch of its life. */
+export type Holder = Pick<Incarnation, 'nodeId' | 'epoch'>
+
+/** AC3: that node holds the actor, or is about to. */
+export const willHold = (storage: Storage, holder: Holder, actorId: string): Promise<void> =>
+  storage.append([{ key: heldKey(holder, actorId), value: { actorId } }])
+
+/** The reverse, once the row of the actor names another, or it is DEAD. */
+export async function holdsNoMore(
+  storage: Storage,
+  holder: Holder,
+  actorId: string,
+): Promise<void> {
+  await storage.delete(heldKey(holder, actorId), { fields: { actorId } })
+}
+
+/** Every living actor that a node holds. */
+export async function readHeldBy(storage: Storage, holder: Holder): Promise<readonly ActorRow[]> {
+  const { nodeId, epoch } = holder
+  const known = await queryAll(storage, [heldPartition(holder)])
+  const rows = await Promise.all(
+    known.map(({ value }) => readActor(storage, String(value['actorId']))),
+  )
+  return rows.filter(
+    (row) =>
+      row !== undefined && row.state !== 'DEAD' && row.nodeId === nodeId && row.epoch === epoch,
+  ) as ActorRow[]
+}
+
+/** Free the name of an actor that will not come back, while it ends. */
+export async function unnameActor(storage: Storage, actorId: string): Promise<void> {
+  const actor = await readActor(storage, actorId)
+  if (actor === undefined || actor.name === null || actor.state === 'DEAD') return
+  const { namespace, name } = actor.name
+  const key = actorKey(actorId)
+  await decideTogether(storage, {
+    key,
+    items: [
+      { kind: 'update', key, fields: { name: null }, expected: { fields: { living: true } } },
+      { kind: 'delete', key: nameKey(namespace, name), expected: { fields: { actorId } } },
+    ],
+    isOurs: (value) => value['name'] === null,
+  })
 }
 
 /**
@@ -129,7 +180,7 @@ export async function actorAlive(
 export async function claimRestart(
   storage: Storage,
   gone: Incarnation,
-  by: Pick<Incarnation, 'nodeId' | 'epoch'>,
+  by: Holder,
 ): Promise<Incarnation | undefined> {
   const { actorId } = gone
   const actor = await readActor(storage, actorId)

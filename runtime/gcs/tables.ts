@@ -7,6 +7,7 @@
 //              J#job#0..7| A#actor         actor: incarnation, holder, epoch
 //                        | P#group         placement group: coordinator, node of each bundle
 //              NAME#ns   | name            the actor that has the name: written once
+//              H#node#e  | actorId         an actor that a node holds, in one epoch of its life
 //              O#owner   | -               who adopted the owner's objects, epoch
 //              D#0..7    | nodeId          demand shapes waiting there
 //   lineage    node#epoch| sequence        segment of task specs: lineage.ts
@@ -94,6 +95,16 @@ const jobPartition = (jobId: string, id: string): string =>
 const namePartition = (namespace: string): string => `NAME#${namespace}`
 export const nameKey = (namespace: string, name: string): RowKey =>
   inCluster(namePartition(namespace), name)
+
+interface NodeEpoch {
+  readonly nodeId: string
+  readonly epoch: number
+}
+
+export const heldPartition = ({ nodeId, epoch }: NodeEpoch): string =>
+  `H#${nodeId}#${String(epoch)}`
+export const heldKey = (holder: NodeEpoch, actorId: string): RowKey =>
+  inCluster(heldPartition(holder), actorId)
 
 /** @param owner  WorkerId in hex. */
 export const ownerKey = (owner: string): RowKey => inCluster(`O#${owner}`, ALONE)

@@ -173,7 +173,7 @@ export interface ActorInfo {
   readonly methods: Readonly<Record<string, MethodSpec>>
   readonly owner: WorkerId | undefined
   readonly ownerAddress: string | undefined
-  /** Whose raylet alone knows what becomes of it. */
+  /** Of who made it. */
   readonly nodeId: NodeId
   readonly maxPendingCalls: number
   readonly maxTaskRetries: number
@@ -266,8 +266,9 @@ export interface RayletCalls {
   findObject: [{ objectId: ObjectId }, { sizeBytes: number } | undefined]
   createActor: [ActorSpec, ActorInfo]
   findActor: [{ name: string; namespace: string }, ActorInfo | undefined]
-  watchActor: [{ actorId: ActorId }, ActorView]
-  killActor: [{ actorId: ActorId; noRestart: boolean }, undefined]
+  /** `homeId`: the node, in hex, of who made it. */
+  watchActor: [{ actorId: ActorId; homeId: string }, ActorView]
+  killActor: [{ actorId: ActorId; noRestart: boolean; homeId: string }, undefined]
   /** `owner`: the process whose end is the end of the object; absent: who sends this. */
   storeCreate: [
     { objectId: ObjectId; sizeBytes: number; owner?: WorkerId },

@@ -1,4 +1,4 @@
-// The lifecycle of an actor on its node.
+// The lifecycle of an actor on the node that has it.
 //             1                      2                    3
 //   create ───► DEPENDENCIES_UNREADY ──► PENDING_CREATION ──► ALIVE ──┐ 5
 //                   │ 4                      │ 4               │  ▲   ▼
@@ -12,16 +12,15 @@
 //   5 its worker died, restarts are left: a new lease, a new worker, incarnation + 1
 //   6 constructed again: actorReady of the new incarnation
 // Invariants:
-//   A1. At most one worker runs an actor, and only messages of its current incarnation count.
+//   A1. At most one worker of this node runs an actor, and only messages of its current incarnation
+//       count. Of several nodes, the actor's row decides which one has the incarnation (AC1).
 //   A2. DEAD is final, frees the name and the lease, and is told to every watcher.
 //   A3. A request to create is answered exactly once.
 // Source: Ray gcs_actor_manager.h (lifecycle); Ray actor defaults: 1 CPU to place, 0 to run.
-import { toWire } from '../common/error-wire.ts'
 import { ActorAlreadyExistsError, ActorNotFoundError, type VirgaError } from '../common/errors.ts'
 import { toHex, type ActorId, type WorkerId } from '../common/ids.ts'
-import { livesElsewhere } from '../common/actor-elsewhere.ts'
 import { reasonFor } from '../common/reason.ts'
-import type { ActorInfo, ActorView } from '../protocol/messages.ts'
+import type { ActorInfo } from '../protocol/messages.ts'
 import {
   actorGone,
   answerKills,
@@ -31,20 +30,22 @@ import {
   tellWatchers,
   viewOf,
   willEnd,
+  writeDeath,
 } from './actor-end.ts'
+import { infoOfMade, type ActorOrigin } from './actor-origin.ts'
+import {
+  actorIsHere,
+  handlesGoneElsewhere,
+  killElsewhere,
+  unknownView,
+  watchElsewhere,
+} from './actors-elsewhere.ts'
+import { callHost, isAway } from './actors-of-nodes.ts'
 import { giveCpuBack } from './holdings.ts'
 import { endLease, shapeOf } from './leases.ts'
 import { judge } from './placement.ts'
 import type { Actor, Worker } from './state.ts'
-import {
-  answer,
-  notify,
-  refuse,
-  type FoundHolder,
-  type NameHolder,
-  type RayletEvent,
-  type Turn,
-} from './turn.ts'
+import { answer, notify, refuse, type NameHolder, type RayletEvent, type Turn } from './turn.ts'
 import { askToExit, kill } from './workers.ts'
 
 const KILLED = 'it was killed with kill()'
@@ -60,8 +61,13 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
     answer(turn, request, infoOf(turn, known))
     return
   }
+  const origin = originOf(turn, event)
   const actor: Actor = {
     spec,
+    origin,
+    place: origin === undefined ? 'HERE' : 'UNPLACED',
+    hostId: undefined,
+    ...{ holder: undefined, fullHolders: 0, placeNotBeforeMs: 0 },
     shape: shapeOf(spec.scheduling),
     phase: 'DEPENDENCIES_UNREADY',
     incarnation: 0,
@@ -79,6 +85,7 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
     killRequests: [],
   }
   state.actors.set(spec.actorId, actor)
+  actorIsHere(turn, spec)
   if (spec.failed !== undefined) {
     endActor(turn, actor, spec.failed)
     return
@@ -90,11 +97,46 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
   const reason = judge(state, spec.scheduling, 'actor')
   if (reason !== undefined) {
     refuseCreation(turn, actor, reasonFor(spec.className, reason))
+  } else if (origin !== undefined) {
+    const made = { spec, origin }
+    turn.effects.push({ kind: 'registerActor', made, sinceMs: turn.nowMs })
   } else if (spec.name === undefined) {
     queueActor(turn, actor)
   } else {
     claimName(turn, actor, spec.name)
   }
+}
+
+/** Undefined where the cluster is this node alone. */
+function originOf(
+  { state }: Turn,
+  { client: id, spec }: EventOf<'createActor'>,
+): ActorOrigin | undefined {
+  const client = state.clients.get(id)
+  const job = state.jobs.get(spec.jobId)
+  if (state.cluster === undefined || client === undefined || job === undefined) return undefined
+  const homeId = toHex(state.config.nodeId)
+  const { driver, drivenAt = homeId } = job
+  return { homeId, ownerAddress: client.address, job: job.spec, driver, drivenAt }
+}
+
+/** Arrow 2, or 4 when another actor has the name: where there are several nodes. */
+export function actorRegistered(turn: Turn, event: EventOf<'actorRegistered'>): void {
+  const { actorId, existing } = event
+  const actor = turn.state.actors.get(actorId)
+  if (actor === undefined) return
+  if (existing === undefined) {
+    const { nodeId, epoch } = turn.state.config
+    actor.holder = { nodeId: toHex(nodeId), epoch }
+    actor.named = actor.spec.name !== undefined
+    if (actor.phase !== 'DEAD') queueActor(turn, actor)
+    else if (turn.state.cluster !== undefined) writeDeath(turn, turn.state.cluster.actors, actor)
+    return
+  }
+  const { name, namespace, getIfExists } = actor.spec
+  if (actor.phase === 'DEAD' || name === undefined) return
+  if (getIfExists) takeExisting(turn, actor, existing.info)
+  else refuseCreation(turn, actor, nameTaken(name, namespace, existing.holder))
 }
 
 function claimName(turn: Turn, actor: Actor, name: string): void {
@@ -126,7 +168,7 @@ export function nameClaimed(turn: Turn, event: EventOf<'nameClaimed'>): void {
   nameIsHeld(turn, actor, name, holder)
 }
 
-function nameIsHeld(turn: Turn, actor: Actor, name: string, holder: FoundHolder): void {
+function nameIsHeld(turn: Turn, actor: Actor, name: string, holder: NameHolder): void {
   const { namespace, getIfExists } = actor.spec
   const existing = livingOf(turn, holder)
   if (existing === undefined) {
@@ -135,17 +177,15 @@ function nameIsHeld(turn: Turn, actor: Actor, name: string, holder: FoundHolder)
     claimName(turn, actor, name)
   } else if (!getIfExists) {
     refuseCreation(turn, actor, nameTaken(name, namespace, holder))
-  } else if (existing === 'ELSEWHERE') {
-    refuseCreation(turn, actor, livesElsewhere(`the actor named '${name}'`, holder.nodeId))
   } else {
-    takeExisting(turn, actor, existing)
+    takeExisting(turn, actor, infoOf(turn, existing))
   }
 }
 
-/** Undefined: it is gone, for it is none of the living of this node, or its node is dead. */
-function livingOf({ state }: Turn, holder: FoundHolder): Actor | 'ELSEWHERE' | undefined {
+/** Undefined: it is gone, for it is none of the living of this node. */
+function livingOf({ state }: Turn, holder: NameHolder): Actor | undefined {
   const { nodeId, epoch } = state.config
-  if (holder.nodeId !== toHex(nodeId)) return holder.isNodeGone ? undefined : 'ELSEWHERE'
+  if (holder.nodeId !== toHex(nodeId)) return undefined
   const actor = holder.epoch === epoch ? state.actors.get(holder.actorId) : undefined
   return actor?.phase === 'DEAD' ? undefined : actor
 }
@@ -157,9 +197,9 @@ export function claimRefused(turn: Turn, event: EventOf<'claimRefused'>): void {
 }
 
 /** getIfExists found a living one: the new actor was never made. */
-function takeExisting(turn: Turn, actor: Actor, existing: Actor): void {
+function takeExisting(turn: Turn, actor: Actor, existing: ActorInfo): void {
   turn.state.actors.delete(actor.spec.actorId)
-  if (actor.request !== undefined) answer(turn, actor.request, infoOf(turn, existing))
+  if (actor.request !== undefined) answer(turn, actor.request, existing)
   actor.request = undefined
 }
 
@@ -213,10 +253,22 @@ export function actorReady(turn: Turn, event: EventOf<'actorReady'>): void {
   const actor = ownActor(turn, event.client, event.actorId)
   if (actor === undefined || actor.incarnation !== event.incarnation) return
   if (actor.phase !== 'PENDING_CREATION' && actor.phase !== 'RESTARTING') return
+  actor.address = event.address
+  const { holder: from, incarnation, address } = actor
+  if (from === undefined) {
+    alive(turn, actor)
+    return
+  }
+  const write = { kind: 'ALIVE', from, address } as const
+  turn.effects.push({ kind: 'writeActor', actorId: actor.spec.actorId, incarnation, write })
+}
+
+/** Where there are several nodes, its row says so. */
+export function alive(turn: Turn, actor: Actor): void {
+  if (actor.lease?.worker === undefined) return // that has ended meanwhile
   actor.phase = 'ALIVE'
   actor.lived = true
   actor.error = undefined
-  actor.address = event.address
   if (actor.spec.defaultResources && actor.lease !== undefined) {
     giveCpuBack(turn.state, actor.lease)
   }
@@ -273,22 +325,55 @@ function ownActor(turn: Turn, client: WorkerId, actorId: ActorId): Actor | undef
  * goes to the next incarnation.
  */
 export function killActor(turn: Turn, event: EventOf<'killActor'>): void {
-  const actor = turn.state.actors.get(event.actorId)
-  if (actor === undefined && event.noRestart) turn.state.killedUnmade.add(event.actorId)
-  const living = actor !== undefined && actor.phase !== 'DEAD'
-  const worker = living ? actor.lease?.worker : undefined
-  if (living && worker !== undefined && !event.noRestart) actor.killRequests.push(event.request)
-  else answer(turn, event.request, undefined)
-  if (living && event.noRestart) endActor(turn, actor, actorGone(actor, KILLED))
+  const { state } = turn
+  const { actorId, noRestart, request } = event
+  const actor = state.actors.get(actorId)
+  if (actor !== undefined && actor.phase !== 'DEAD') {
+    killLiving(turn, actor, event)
+  } else if (actor === undefined && state.cluster !== undefined && event.isUnmade !== true) {
+    killElsewhere(turn, event)
+  } else {
+    if (actor === undefined && noRestart) state.killedUnmade.add(actorId)
+    answer(turn, request, undefined)
+  }
+}
+
+function killLiving(turn: Turn, actor: Actor, { request, noRestart }: EventOf<'killActor'>): void {
+  const worker = actor.lease?.worker
+  if (noRestart) {
+    if (turn.state.cluster === undefined) answer(turn, request, undefined)
+    endActor(turn, actor, actorGone(actor, KILLED), request)
+  } else if (worker !== undefined) actor.killRequests.push(request)
+  else {
+    if (isAway(actor))
+      callHost(turn, actor, { type: 'killActor', actorId: actor.spec.actorId, noRestart })
+    answer(turn, request, undefined)
+  }
   if (worker !== undefined) kill(turn, worker, 'KILLED')
 }
 
 /** Arrow 4 to come: its worker is asked to finish what was called, and killed after the grace. */
 export function actorHandlesGone(turn: Turn, event: EventOf<'actorHandlesGone'>): void {
   const actor = turn.state.actors.get(event.actorId)
+  if (actor === undefined && handlesGoneElsewhere(turn, event.actorId, event.client)) return
   if (actor === undefined || actor.phase === 'DEAD' || actor.spec.detached) return
   if (actor.spec.owner !== event.client) return
-  retireActor(turn, actor, 'its last handle is gone')
+  retireActor(turn, actor, 'HANDLES')
+}
+
+/** What another raylet asks for, or this one itself that had looked elsewhere; answers whether the
+ *  actor is here. */
+export function actorCall(turn: Turn, { request, call }: EventOf<'actorCall'>): void {
+  const actor = turn.state.actors.get(call.actorId)
+  if (actor === undefined) {
+    answer(turn, request, false)
+  } else if (call.type === 'killActor') {
+    const { nowMs } = turn
+    killActor(turn, { ...call, kind: 'killActor', request, nowMs })
+  } else {
+    if (actor.phase !== 'DEAD' && !actor.spec.detached) retireActor(turn, actor, call.why)
+    answer(turn, request, true)
+  }
 }
 
 /** The current view at once; every change after it comes as actorChanged. */
@@ -300,6 +385,11 @@ export function watchActor(turn: Turn, event: EventOf<'watchActor'>): void {
     if (watchers === undefined) state.watchers.set(event.actorId, (watchers = new Set()))
     watchers.add(event.client)
   }
+  const isGone = state.forgottenActors.has(event.actorId)
+  if (actor === undefined && !isGone && state.cluster !== undefined) {
+    watchElsewhere(turn, state.cluster, event)
+    return
+  }
   answer(
     turn,
     event.request,
@@ -307,32 +397,21 @@ export function watchActor(turn: Turn, event: EventOf<'watchActor'>): void {
   )
 }
 
-/** An actor that was not made yet (its arguments are not ready), or one that died long ago. */
-function unknownView(turn: Turn, actorId: ActorId): ActorView {
-  const base = { actorId, incarnation: 0, address: '', workerId: undefined }
-  if (!turn.state.forgottenActors.has(actorId)) return { ...base, phase: 'DEPENDENCIES_UNREADY' }
-  const error = new ActorNotFoundError(`actor ${toHex(actorId)} died long ago. Create a new one.`)
-  return { ...base, phase: 'DEAD', error: toWire(error) }
-}
-
 export function findActor(turn: Turn, event: EventOf<'findActor'>): void {
   const { request, name, namespace } = event
-  turn.effects.push({ kind: 'findName', request, name, namespace })
+  const kind = turn.state.cluster === undefined ? 'findName' : 'findActor'
+  turn.effects.push({ kind, request, name, namespace })
 }
 
 export function nameFound(turn: Turn, event: EventOf<'nameFound'>): void {
-  const { holder, name } = event
+  const { holder } = event
   const actor = holder && livingOf(turn, holder)
-  if (holder !== undefined && actor === 'ELSEWHERE') {
-    refuse(turn, event.request, livesElsewhere(`the actor named '${name}'`, holder.nodeId))
-    return
-  }
-  const living = actor !== undefined && actor !== 'ELSEWHERE' && actor.named
-  answer(turn, event.request, living ? infoOf(turn, actor) : undefined)
+  answer(turn, event.request, actor?.named === true ? infoOf(turn, actor) : undefined)
 }
 
 function infoOf(turn: Turn, actor: Actor): ActorInfo {
-  const { spec } = actor
+  const { spec, origin } = actor
+  if (origin !== undefined) return infoOfMade({ spec, origin })
   return {
     actorId: spec.actorId,
     className: spec.className,

@@ -131,7 +131,8 @@ function checkActor(state: RayletState, actor: Actor): void {
   if (phase === 'ALIVE') assert(lease?.worker !== undefined, 'R6: a living actor has no worker')
   if (phase === 'DEAD') assert(!queued, 'R6: a dead actor is queued')
   if (phase === 'PENDING_CREATION' || phase === 'RESTARTING') {
-    assert(queued === (lease === undefined), `R6: an actor that is ${phase} is lost`)
+    const waits = lease === undefined && actor.place !== 'AWAY' && actor.place !== 'LEFT'
+    assert(queued === waits, `R6: an actor that is ${phase} is lost`)
   }
   if (lease !== undefined) {
     assert(state.leases.get(lease.leaseId) === lease, 'R6: an actor holds a lease that has ended')

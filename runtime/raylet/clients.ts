@@ -2,6 +2,8 @@
 // A job ends with its driver: what is not detached ends with it.
 import type { JobId } from '../common/ids.ts'
 import { retireActor } from './actor-end.ts'
+import { releaseElsewhere } from './actors-elsewhere.ts'
+import { isIdle } from './actors-of-nodes.ts'
 import { removeWaitsOf } from './deadlock.ts'
 import { endGroupsOf } from './groups.ts'
 import { endLease } from './leases.ts'
@@ -77,23 +79,31 @@ export function clientClosed(turn: Turn, event: EventOf<'clientClosed'>): void {
   }
 }
 
-/** Its driver; or the last guest of a job that is driven from another node (GU3). */
-function isLastOf({ clients }: RayletState, job: Job, gone: Client): boolean {
+/** Its driver; or the last of a job that is driven from another node (GU3). */
+function isLastOf(state: RayletState, job: Job, gone: Client): boolean {
   if (job.driver === gone.id) return true
-  if (job.drivenAt === undefined || gone.link === undefined) return false
-  for (const { link, jobId } of clients.values()) {
-    if (link !== undefined && jobId === job.jobId) return false
+  return gone.link !== undefined && isIdle(state, job)
+}
+
+/** Guests' jobs of which nothing is left here. To be called after every step. */
+export function endIdleJobs(turn: Turn): void {
+  const ofNodes = turn.state.cluster?.actors
+  if (ofNodes?.mayBeIdle !== true) return
+  ofNodes.mayBeIdle = false
+  for (const job of [...turn.state.jobs.values()]) {
+    if (job.endedAtMs === undefined && isIdle(turn.state, job)) endJob(turn, job)
   }
-  return true
 }
 
 /** What a process owned ends with it: running tasks that nobody waits for, and its actors. */
 function endOwned(turn: Turn, client: Client): void {
   for (const lease of [...client.leases]) endOrphan(turn, lease)
+  if (client.link !== undefined) return // its home says what becomes of the actors it made
   for (const actor of [...turn.state.actors.values()]) {
     if (actor.phase === 'DEAD' || actor.spec.detached || actor.spec.owner !== client.id) continue
-    retireActor(turn, actor, 'its creator has ended', ORPHAN_GRACE_MS)
+    retireActor(turn, actor, 'OWNER')
   }
+  releaseElsewhere(turn, client.id)
 }
 
 function endOrphan(turn: Turn, lease: Lease): void {
@@ -122,7 +132,7 @@ function endJob(turn: Turn, job: Job): void {
 function endActorsOf(turn: Turn, job: Job): void {
   for (const actor of [...turn.state.actors.values()]) {
     if (actor.spec.jobId !== job.jobId || actor.spec.detached || actor.phase === 'DEAD') continue
-    retireActor(turn, actor, 'its job has ended', ORPHAN_GRACE_MS)
+    retireActor(turn, actor, 'JOB')
   }
 }
 

@@ -189,6 +189,8 @@ export class ClusterLeases {
         })
         return
       case 'suspicion':
+      case 'actorChanged':
+      case 'actorMoved':
       case 'freeObjects':
       case 'copyIs':
         throw new RangeError(`${type} is heard elsewhere`)

@@ -347,6 +347,9 @@ export class ClusterMember {
       case 'storage':
         return this.#host().handle(message as StorageRequest)
       case 'askLeases':
+      case 'offerActor':
+      case 'watchActor':
+      case 'callActor':
       case 'drainOutput':
       case 'holds':
       case 'holdsAny':

@@ -3,9 +3,14 @@
 // and what comes from another node is given to the one that it is for.
 import { toHex, type JobId } from '../common/ids.ts'
 import { DRAIN_GRACE_MS } from '../common/limits.ts'
+import type { Holder } from '../gcs/actors.ts'
 import type { NodeCommand } from '../gcs/nodes.ts'
 import type { RayletCalls } from '../protocol/messages.ts'
+import { ActorAdopter } from './actor-adopter.ts'
+import { ActorRows } from './actor-rows.ts'
 import type { Brain } from './brain.ts'
+import type { Stimulus } from './client-link.ts'
+import { ClusterActors } from './cluster-actors.ts'
 import { ClusterLeases } from './cluster-leases.ts'
 import { ClusterLineage } from './cluster-lineage.ts'
 import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-member.ts'
@@ -24,6 +29,10 @@ import type { WorkerProcesses } from './worker-processes.ts'
 
 type StateCall = RayletCalls['state']
 
+const OF_ACTORS: ReadonlySet<string> = new Set([
+  ...['offerActor', 'watchActor', 'callActor', 'actorChanged', 'actorMoved'],
+])
+
 export interface ClusterSideDeps extends RayletDeps {
   readonly cluster: ClusterPorts
   readonly state: RayletState
@@ -40,6 +49,9 @@ export class ClusterSide {
   readonly objects: ObjectPulls
   readonly lineage: ClusterLineage
   readonly groups: GroupPeers
+  readonly actors: ClusterActors
+  readonly actorRows: ActorRows
+  readonly #adopter: ActorAdopter
   readonly #deps: ClusterSideDeps
   readonly #member: ClusterMember
 
@@ -49,10 +61,19 @@ export class ClusterSide {
     const member = this.#member
     this.leases = new ClusterLeases({ ...deps, member })
     const { nodeId, epoch } = deps.state.config
+    const self = { nodeId: toHex(nodeId), epoch }
     this.groups = new GroupPeers({
-      ...{ ...deps, member, self: { nodeId: toHex(nodeId), epoch } },
+      ...{ ...deps, member, self },
       ownLoad: () => this.leases.ownLoad(),
     })
+    this.actors = new ClusterActors({ ...deps, member, leases: this.leases })
+    const tell = (stimulus: Stimulus): void => {
+      deps.brain.tell(stimulus)
+    }
+    const ofRows = { ...deps, self, tell }
+    this.#adopter = new ActorAdopter(ofRows)
+    const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)
+    this.actorRows = new ActorRows({ ...ofRows, hasMet })
     this.objects = new ObjectPulls({
       ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
       nodeId: toHex(deps.state.config.nodeId),
@@ -85,6 +106,9 @@ export class ClusterSide {
   async stop(): Promise<void> {
     this.leases.stop()
     this.groups.stop()
+    this.actors.stop()
+    this.actorRows.close()
+    this.#adopter.stop()
     this.objects.stop()
     this.lineage.stop()
     await this.#member.tellOthers()
@@ -137,6 +161,8 @@ export class ClusterSide {
       nodes: (nodes) => {
         this.leases.nodes(nodes)
         this.objects.nodes(nodes)
+        this.actors.nodes(nodes)
+        this.#adopter.nodes(nodes)
         sweeper.nodes(nodes)
       },
       localRows: (message) => queries.answer(message),
@@ -150,6 +176,7 @@ export class ClusterSide {
       linkClosed: (link) => {
         this.leases.linkClosed(link)
         this.groups.linkClosed(link)
+        this.actors.linkClosed(link)
       },
       bulk: (connection) => {
         this.objects.serve(connection)
@@ -174,6 +201,7 @@ export class ClusterSide {
     if (isGroupCall(type)) return this.groups.requested(message)
     if (type === 'askLeases') return this.leases.requested(message)
     if (type === 'isAlive' || type === 'findSegment') return this.lineage.requested(message)
+    if (OF_ACTORS.has(type)) return this.actors.requested(message)
     if (type !== 'drainOutput') return this.objects.requested(message)
     return this.#drainFor(from, message.message as PeerRayletCalls['drainOutput'][0])
   }
@@ -192,6 +220,10 @@ export class ClusterSide {
     }
     if (type === 'copyIs') {
       this.objects.copyIs(message)
+      return
+    }
+    if (OF_ACTORS.has(type)) {
+      this.actors.notified(message)
       return
     }
     this.leases.notified(message)

@@ -3,7 +3,8 @@
 //   serving ───► draining ───────────────────────────────────────────► leaving
 //   What runs may end within the grace time, and its results reach their owners; a worker that owns
 //   what others hold stays until they give it back. What its worker had not begun is handed back.
-//   What waits, and what is asked for later, fails: NodeDiedError.
+//   What waits, and what is asked for later, fails: NodeDiedError. Of several nodes, another starts
+//   the actors again that have restarts left.
 // Invariants:
 //   DR1. Once draining, no lease is granted, no worker started, no actor or group made.
 //   DR2. What runs is not charged: it ends, or fails as its node does.
@@ -15,6 +16,7 @@ import { endLease, refuseClass } from './leases.ts'
 import { nodeDrains } from './placement.ts'
 import { workerlessOf } from './pools.ts'
 import { askBack } from './reclaim.ts'
+import type { Actor, RayletState } from './state.ts'
 import type { RayletEvent, Turn } from './turn.ts'
 import { askToExit } from './workers.ts'
 
@@ -47,7 +49,7 @@ function refuseWhatWaits(turn: Turn): void {
     }
   }
   for (const actor of [...state.actors.values()]) {
-    if (actor.phase === 'DEAD') continue
+    if (actor.phase === 'DEAD' || goesOnElsewhere(state, actor)) continue
     if (actor.lease?.worker === undefined) {
       endActor(turn, actor, reasonFor(actor.spec.className, nodeDrains()))
     } else willEnd(turn, actor, actorGone(actor, 'its node was shut down'))
@@ -55,3 +57,7 @@ function refuseWhatWaits(turn: Turn): void {
   refuseWaitingGroups(turn)
   for (const lease of [...workerlessOf(state)]) endLease(turn, lease)
 }
+
+/** What becomes of it is decided when its worker has ended. */
+const goesOnElsewhere = ({ cluster }: RayletState, { restartsLeft }: Actor): boolean =>
+  cluster !== undefined && restartsLeft > 0

@@ -4,16 +4,19 @@
 //   GU1. Asked for leases, this node grants what it has free now, or refuses: guests wait at home.
 //        A class that is bound to this node waits here, in turn with those of its own processes.
 //   GU2. A guest is known by one connection of its home, and ends with it (OL1).
-//   GU3. A job that no process of this node drives lives here as long as a guest of it.
+//   GU3. A job that no process of this node drives lives here as long as a guest or actor of it.
+import { actorLinkClosed } from './actors-elsewhere.ts'
 import { clientClosed } from './clients.ts'
 import { forgetIfUnused } from './class-wants.ts'
 import { classOf, takeLeases, wantLeases } from './leases.ts'
 import type { GuestClass } from './peer-raylet-messages.ts'
 import { routeFor } from './node-asks.ts'
-import type { Client, RayletState } from './state.ts'
+import type { Client, Job, RayletState } from './state.ts'
 import { answer, type RayletEvent, type Turn } from './turn.ts'
 
 type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+
+type Driven = Pick<NonNullable<GuestClass['owner']>, 'job' | 'driver' | 'drivenAt'>
 
 /** GU1. Answers how many were accepted, and who is better asked for the rest. */
 export function leasesAsked(turn: Turn, event: EventOf<'leasesAsked'>): void {
@@ -29,7 +32,7 @@ export function leasesAsked(turn: Turn, event: EventOf<'leasesAsked'>): void {
   answer(turn, request, { accepted, ...(retryAt === undefined ? {} : { retryAt }) })
 }
 
-function mayTake({ state, nowMs }: Turn): boolean {
+export function mayTake({ state, nowMs }: Turn): boolean {
   return !state.leaving && !state.draining && nowMs < state.leaseUntilMs
 }
 
@@ -51,6 +54,7 @@ export function guestLeft(turn: Turn, { link, client: id }: EventOf<'guestLeft'>
 
 /** GU2. */
 export function guestLinkClosed(turn: Turn, { link }: EventOf<'guestLinkClosed'>): void {
+  actorLinkClosed(turn, link)
   for (const client of [...turn.state.clients.values()]) {
     if (client.link === link) removeGuest(turn, client)
   }
@@ -74,19 +78,22 @@ function guestOf(turn: Turn, link: number, { client: id, owner }: GuestClass): C
 }
 
 /** A job whose last guest had left goes on, where some of it is left. */
-function takeJob({ state, nowMs }: Turn, owner: NonNullable<GuestClass['owner']>): void {
+export function takeJob({ state, nowMs }: Turn, owner: Driven): Job {
   const { job: spec, driver, drivenAt } = owner
   const known = state.jobs.get(spec.jobId)
-  if (known === undefined) {
-    state.jobs.set(spec.jobId, {
-      ...{ jobId: spec.jobId, spec, driver, drivenAt, startedAtMs: nowMs },
-      ...{ endedAtMs: undefined, over: false, entryFirst: false, leaseCount: 0 },
-      ...{ turns: new Set(), pendingActors: new Set() },
-    })
-  } else if (known.drivenAt !== undefined) {
+  if (known !== undefined) {
+    if (known.drivenAt === undefined) return known
     known.endedAtMs = undefined
     known.over = false
+    return known
   }
+  const job: Job = {
+    ...{ jobId: spec.jobId, spec, driver, drivenAt, startedAtMs: nowMs },
+    ...{ endedAtMs: undefined, over: false, entryFirst: false, leaseCount: 0 },
+    ...{ turns: new Set(), pendingActors: new Set() },
+  }
+  state.jobs.set(spec.jobId, job)
+  return job
 }
 
 function removeGuest(turn: Turn, client: Client): void {

@@ -193,7 +193,7 @@ function leaseForClass(turn: Turn, wanting: SchedulingClass, round: Round): Leas
 
 function leaseForActor(turn: Turn, job: Job, round: Round): Lease | undefined {
   for (const actor of job.pendingActors) {
-    if (round.failed.has(actor.shape)) continue
+    if (actor.place !== 'HERE' || round.failed.has(actor.shape)) continue
     const spec = actor.spec.scheduling
     const wish = { jobId: job.jobId, spec, shape: actor.shape, class: undefined, actor }
     const lease = tryLease(turn, wish, round)
@@ -203,6 +203,15 @@ function leaseForActor(turn: Turn, job: Job, round: Round): Lease | undefined {
     return lease
   }
   return undefined
+}
+
+/** For an actor of another node: when it can be had now. */
+export function takeLease(turn: Turn, actor: Actor): boolean {
+  const { spec, shape } = actor
+  const round: Round = { failed: new Set(), reserved: reservationsOf(turn.state, turn.nowMs) }
+  const wish = { jobId: spec.jobId, spec: spec.scheduling, shape, class: undefined, actor }
+  actor.lease = tryLease(turn, wish, round)
+  return actor.lease !== undefined
 }
 
 /** For a guest: as many as can be had now, and no more than `count`. @returns how many. */

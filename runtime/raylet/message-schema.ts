@@ -65,6 +65,15 @@ export const groupFields: Fields = {
   strategy: oneOf('PACK', 'SPREAD', 'STRICT_PACK', 'STRICT_SPREAD'),
   bundles: listOf(recordOf(amount)),
 }
+const actor: Fields = {
+  ...{ actorId: text, jobId: text, name: optional(text), namespace: text, className: text },
+  ...{ detached: flag, getIfExists: flag, maxRestarts: number, maxTaskRetries: number },
+  ...{ maxConcurrency: number, concurrencyGroups: recordOf(number), maxPendingCalls: number },
+  ...{ methods: recordOf(object), scheduling: classShape, defaultResources: flag },
+  ...{ fn: shape({ home: text, ordinal: count, hash: text, name: text }) },
+  ...{ args: bytes, failed: optional(error), owner: text },
+}
+export const actorShape = shape(actor)
 
 const NOTHING: Fields = {}
 
@@ -80,17 +89,10 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
   },
   adoptOwner: { owner: text, address: text },
   findObject: { objectId: text },
-  createActor: {
-    ...{ actorId: text, jobId: text, name: optional(text), namespace: text, className: text },
-    ...{ detached: flag, getIfExists: flag, maxRestarts: number, maxTaskRetries: number },
-    ...{ maxConcurrency: number, concurrencyGroups: recordOf(number), maxPendingCalls: number },
-    ...{ methods: recordOf(object), scheduling: classShape, defaultResources: flag },
-    ...{ fn: shape({ home: text, ordinal: count, hash: text, name: text }) },
-    ...{ args: bytes, failed: optional(error), owner: text },
-  },
+  createActor: actor,
   findActor: { name: text, namespace: text },
-  watchActor: { actorId: text },
-  killActor: { actorId: text, noRestart: flag },
+  watchActor: { actorId: text, homeId: optional(text) },
+  killActor: { actorId: text, noRestart: flag, homeId: optional(text) },
   storeCreate: { objectId: text, sizeBytes: count, owner: optional(text) },
   storeSeal: { objectId: text },
   storeDrop: { objectIds: listOf(text) },

@@ -2,7 +2,7 @@
 // end has proved which node it is; what it says is checked all the same: a node of another version
 // must not leave this one half changed.
 import { ProtocolError } from '../common/errors.ts'
-import type { JobId, ObjectId, WorkerId } from '../common/ids.ts'
+import type { ActorId, JobId, ObjectId, WorkerId } from '../common/ids.ts'
 import {
   count,
   flag,
@@ -21,11 +21,12 @@ import {
 import { showValue } from '../common/show-value.ts'
 import type { StorageCalls } from '../gcs/storage-messages.ts'
 import type { Suspicion } from '../gcs/watcher.ts'
-import type { ClassSpec, JobSpec, RayletCalls, Role } from '../protocol/messages.ts'
+import type { ActorView, ClassSpec, JobSpec, RayletCalls, Role } from '../protocol/messages.ts'
 import type { NodeLoad } from '../scheduling/cluster-view.ts'
 import type { GossipMessage } from '../scheduling/gossip.ts'
 import { GROUP_CALLS, type GroupCalls } from './group-messages.ts'
-import { classShape, jobShape } from './message-schema.ts'
+import type { ActorCall, ActorOffer, OfferAnswer } from './actor-events.ts'
+import { actorShape, classShape, jobShape } from './message-schema.ts'
 
 /** A scheduling class of a core-worker of the sender's node. */
 export interface GuestClass {
@@ -67,6 +68,10 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls {
   /** The whole cluster ends. Answered before that node does. */
   stopCluster: [object, undefined]
   askLeases: [LeasesAsked, LeasesAnswer]
+  offerActor: [ActorOffer, OfferAnswer]
+  /** Its view, and every change after that, when it is there; `isUnmade`: it has no row yet. */
+  watchActor: [{ actorId: ActorId; isUnmade: boolean }, ActorView | undefined]
+  callActor: [{ call: ActorCall; isUnmade: boolean }, { isHere: boolean }]
   /** Answered when the driver of the job, at the sender, was told what is printed there by now. */
   drainOutput: [{ jobId: JobId }, undefined]
   /** Whether a process of that node lives, by its address. */
@@ -106,6 +111,10 @@ export interface PeerRayletNotices {
   toClient: { client: WorkerId; type: ToClient; message: object }
   /** An accepted lease will not be granted. */
   leaseLapsed: { client: WorkerId; classId: number }
+  /** To who watches it; in order with the answer to watchActor. */
+  actorChanged: { view: ActorView }
+  /** Ask anew where it is. */
+  actorMoved: { actorId: ActorId }
 }
 
 /** What a guest may be told by a raylet that is not its home. */
@@ -119,6 +128,18 @@ const owner = shape({
   ...{ role: oneOf('driver', 'worker'), address: text, job: jobShape },
   ...{ driver: text, drivenAt: text },
 })
+const origin = shape({
+  ...{ homeId: text, ownerAddress: text, job: jobShape, driver: text, drivenAt: text },
+})
+const actorView = shape({
+  ...{ actorId: text, incarnation: count, address: text, workerId: optional(text) },
+  phase: oneOf(...['DEPENDENCIES_UNREADY', 'PENDING_CREATION', 'ALIVE', 'RESTARTING', 'DEAD']),
+  ...{ error: optional(object), exit: optional(object) },
+})
+const actorCall = shape({
+  ...{ type: oneOf('killActor', 'releaseActor'), actorId: text },
+  ...{ noRestart: optional(flag), why: optional(oneOf('HANDLES', 'OWNER', 'JOB')) },
+})
 const guestClass: Fields = {
   ...{ client: text, classId: count, spec: classShape, owner: optional(owner) },
 }
@@ -128,6 +149,12 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   state: { kind: text, limit: optional(count) },
   stopCluster: {},
   askLeases: { ...guestClass, count, hops: count },
+  offerActor: {
+    ...{ spec: actorShape, origin, incarnation: count, lived: flag, hops: count, isBound: flag },
+    ...{ holder: shape({ nodeId: text, epoch: count }), exit: optional(object) },
+  },
+  watchActor: { actorId: text, isUnmade: flag },
+  callActor: { call: actorCall, isUnmade: flag },
   drainOutput: { jobId: text },
   holds: { objectId: text },
   isAlive: { address: text },
@@ -160,6 +187,8 @@ const NOTICES: Readonly<Record<keyof PeerRayletNotices, Fields>> = {
     type: oneOf(...['leaseGranted', 'reclaimLease', 'leaseBroken', 'classRefused', 'output']),
   },
   leaseLapsed: { client: text, classId: count },
+  actorChanged: { view: actorView },
+  actorMoved: { actorId: text },
 }
 
 /** A message of another node. */

@@ -31,7 +31,7 @@ export function ownNodeView(state: RayletState): NodeView {
   }
 }
 
-/** This node alone: actors and groups stay where they were made. */
+/** This node alone: groups stay where they were made. */
 export function clusterView(state: RayletState): ClusterView {
   const own = ownNodeView(state)
   return new ClusterView([own], own.nodeId)
@@ -50,7 +50,7 @@ export function judge(
   const { strategy } = spec
   if (strategy.kind === 'PLACEMENT_GROUP') return judgeInGroup(state, spec, strategy)
   const demand = { resources: spec.demand, labelSelectors: spec.labelSelectors }
-  const view = (who === 'task' ? state.cluster?.view : undefined) ?? clusterView(state)
+  const view = state.cluster?.view ?? clusterView(state)
   const placement = place(demand, view, strategy, noChoice)
   switch (placement.kind) {
     case 'PLACE':

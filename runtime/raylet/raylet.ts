@@ -97,7 +97,7 @@ export class Raylet {
         this.#exited(exit, missingDir)
       },
     })
-    this.#gcs = new GcsWriter({ ...deps, nodeId: toHex(nodeId) }, (stimulus) => {
+    this.#gcs = new GcsWriter(deps, (stimulus) => {
       this.#brain.tell(stimulus)
     })
     this.#queries = new StateQueries({
@@ -334,6 +334,17 @@ export class Raylet {
       case 'claimGroup':
       case 'removeGroupRow':
         this.#cluster?.groups.perform(effect)
+        return
+      case 'offerActor':
+      case 'locateActor':
+      case 'callActor':
+      case 'tellActorLink':
+        this.#cluster?.actors.perform(effect)
+        return
+      case 'registerActor':
+      case 'writeActor':
+      case 'findActor':
+        this.#cluster?.actorRows.perform(effect)
         return
       case 'spawn': {
         const pid = this.#processes.start(effect.start)

@@ -7,6 +7,7 @@ import type { ResourceSet } from '../common/resources.ts'
 import type { ClassSpec, ClientNotices, WorkerExit } from '../protocol/messages.ts'
 import { isAvailable, NODE_ID_LABEL } from '../scheduling/cluster-view.ts'
 import { excluding } from '../scheduling/labels.ts'
+import { actorsNodeLost } from './actors-elsewhere.ts'
 import { forgetIfUnused, missingFor, unaskedFor } from './class-wants.ts'
 import { holderRefused } from './group-wants.ts'
 import { endFirstWait, forgetFirst } from './first-leases.ts'
@@ -53,7 +54,7 @@ const isOther = ({ state: { cluster, config } }: Turn, nodeId: string): boolean 
   nodeId !== toHex(config.nodeId) && cluster?.view.get(nodeId) !== undefined
 
 /** OL3. */
-function shun(turn: Turn, nodeId: string, demand: ResourceSet): void {
+export function shun(turn: Turn, nodeId: string, demand: ResourceSet): void {
   const { cluster } = turn.state
   const node = cluster?.view.get(nodeId)
   if (node !== undefined && isAvailable(node, demand)) leaveAlone(turn, nodeId)
@@ -215,6 +216,7 @@ export function nodeLost(turn: Turn, { nodeId }: EventOf<'nodeLost'>): void {
     notify(turn, each.client, 'leaseBroken', { leaseId, exit: lostWorker(workerId) })
   }
   leaveAlone(turn, nodeId)
+  actorsNodeLost(turn, nodeId)
   for (const client of state.clients.values()) {
     client.knownAt.delete(nodeId)
     for (const each of client.classes.values()) {
@@ -227,7 +229,7 @@ export function nodeLost(turn: Turn, { nodeId }: EventOf<'nodeLost'>): void {
 }
 
 /** Nobody saw how it ended, or whether. */
-const lostWorker = (workerId: WorkerId): WorkerExit => ({
+export const lostWorker = (workerId: WorkerId): WorkerExit => ({
   ...{ workerId, pid: 0, code: null, signal: null, peakRssBytes: 0, stderrTail: [] },
   cause: 'NODE_LOST',
 })

@@ -24,8 +24,11 @@ import type {
   WorkerExit,
 } from '../protocol/messages.ts'
 import type { WireError } from '../common/error-wire.ts'
+import type { Holder } from '../gcs/actors.ts'
 import type { ClusterView } from '../scheduling/cluster-view.ts'
 import { createClusterGroups, type ClusterGroups, type GroupAcross } from './group-state.ts'
+import type { ActorOrigin } from './actor-origin.ts'
+import { newActorsOfNodes, type ActorsOfNodes } from './actors-of-nodes.ts'
 
 /** What the node is and has; fixed for its life. */
 export interface NodeConfig {
@@ -122,6 +125,7 @@ export interface ClusterState {
   /** Nodes that are set aside in the view, and until when; those suspected to be gone: Infinity. */
   readonly shunned: Map<string, number>
   readonly groups: ClusterGroups
+  readonly actors: ActorsOfNodes
 }
 
 /** STARTING until it said hello. EXITING: told to, and killed at exitByMs. */
@@ -217,7 +221,26 @@ export interface Actor {
   exit: WorkerExit | undefined
   /** Requests to kill its worker alone, to be answered when that is gone. */
   readonly killRequests: number[]
+  /** Undefined where the cluster is this node alone. */
+  readonly origin: ActorOrigin | undefined
+  place: ActorPlace
+  /** The other node that is asked to host it, or does. */
+  hostId: string | undefined
+  /** Whom its row in the GCS names; undefined: it has none, or not yet. */
+  holder: Holder | undefined
+  /** Bound to a group: how many of its nodes have had no room, and when they are asked again. */
+  fullHolders: number
+  placeNotBeforeMs: number
 }
+
+/**
+ * Where an actor without a lease is to get one, where there are several nodes; else always HERE.
+ *   UNPLACED  no node has room for it now     ASKED  a node is asked to host it
+ *   AWAY      it does, and this node is still named in its row, until the actor is constructed
+ *   CLAIMING  the GCS is asked for its next incarnation
+ *   LEFT      for others to start again: this node ends
+ */
+export type ActorPlace = 'HERE' | 'UNPLACED' | 'ASKED' | 'AWAY' | 'CLAIMING' | 'LEFT'
 
 export interface Bundle {
   readonly group: Group
@@ -341,12 +364,14 @@ export interface RayletState {
 
 export function createState(
   config: NodeConfig,
-  cluster?: Omit<ClusterState, 'groups'>,
+  cluster?: Omit<ClusterState, 'groups' | 'actors'>,
 ): RayletState {
   const ledger = new ResourceLedger(config.totals)
   return {
     config,
-    cluster: cluster && { ...cluster, groups: createClusterGroups(ledger) },
+    cluster: cluster && {
+      ...{ ...cluster, groups: createClusterGroups(ledger), actors: newActorsOfNodes() },
+    },
     remoteLeases: new Map(),
     remoteByKey: new Map(),
     ledger,

@@ -14,6 +14,9 @@ import {
   actorReady,
   createActor,
   findActor,
+  actorCall,
+  actorRegistered,
+  alive,
   killActor,
   claimRefused,
   nameClaimed,
@@ -21,7 +24,23 @@ import {
   startActor,
   watchActor,
 } from './actors.ts'
-import { clientClosed, clientConnected, forgetIfDone } from './clients.ts'
+import {
+  actorAdopted,
+  actorOffered,
+  actorWritten,
+  offerAnswered,
+  offersLost,
+  placeActors,
+} from './actor-offers.ts'
+import {
+  actorHeard,
+  actorIsHere,
+  actorLocated,
+  actorMoved,
+  makersLost,
+  nodeWatches,
+} from './actors-elsewhere.ts'
+import { clientClosed, clientConnected, endIdleJobs, forgetIfDone } from './clients.ts'
 import { blocked, reportDeadlocks, unblocked } from './deadlock.ts'
 import { drain, leaveIfDrained } from './drain.ts'
 import { workerExited } from './exits.ts'
@@ -42,17 +61,27 @@ import { placeLeases } from './node-asks.ts'
 import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
 import type { Client, RayletState } from './state.ts'
-import { refuse, type GroupEvent, type RayletEffect, type RayletEvent, type Turn } from './turn.ts'
+import type { ActorEventOfNodes } from './actor-events.ts'
+import {
+  answer,
+  refuse,
+  type GroupEvent,
+  type RayletEffect,
+  type RayletEvent,
+  type Turn,
+} from './turn.ts'
 import { staying, tendWorkers } from './workers.ts'
 
 /** Take in one event; changes `state` and returns what is to be done, in order. */
 export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
   const turn: Turn = { state, nowMs: event.nowMs, effects: [] }
   apply(turn, event)
+  endIdleJobs(turn)
   leaveIfDrained(turn)
   state.fenced = event.nowMs >= state.leaseUntilMs
   if (state.leaving || state.draining || state.fenced) return turn.effects
   reserveGroups(turn)
+  placeActors(turn)
   placeLeases(turn)
   grantAll(turn, (actor, worker) => {
     startActor(turn, actor, worker)
@@ -204,6 +233,61 @@ function applyToGroup(
   }
 }
 
+type OfActors = EventOf<ActorEventOfNodes['kind']>
+
+/** Actors, where there are several nodes. */
+function applyToActorOfNodes(turn: Turn, event: OfActors): void {
+  switch (event.kind) {
+    case 'actorRegistered':
+      actorRegistered(turn, event)
+      return
+    case 'actorWritten':
+      actorWritten(turn, event, (actor) => {
+        alive(turn, actor)
+      })
+      return
+    case 'actorFound':
+      answer(turn, event.request, event.info)
+      return
+    case 'actorOffered':
+      actorOffered(turn, event)
+      return
+    case 'offerAnswered':
+      offerAnswered(turn, event)
+      return
+    case 'nodeWatches':
+      nodeWatches(turn, event)
+      return
+    case 'actorLocated':
+      actorLocated(turn, event)
+      return
+    case 'actorIsHere':
+      actorIsHere(turn, event)
+      return
+    case 'actorHeard':
+      actorHeard(turn, event)
+      return
+    case 'actorMoved':
+      actorMoved(turn, event)
+      return
+    case 'actorCall':
+      actorCall(turn, event)
+      return
+    case 'actorCalled':
+      answer(turn, event.request, undefined)
+      return
+    case 'members':
+      offersLost(turn, event.living)
+      makersLost(turn, event.living)
+      return
+    case 'actorAdopted':
+      actorAdopted(turn, event)
+      return
+    default:
+      unreachable(event)
+  }
+}
+
 type LeaseNotice = EventOf<
   | 'wantLeases'
   | 'returnLease'
@@ -260,7 +344,7 @@ type ActorEvent = EventOf<
   | 'entryFirst'
 >
 
-function applyToActor(turn: Turn, event: ActorEvent): void {
+function applyToActor(turn: Turn, event: ActorEvent | OfActors): void {
   switch (event.kind) {
     case 'createActor':
       createActor(turn, event)
@@ -302,7 +386,7 @@ function applyToActor(turn: Turn, event: ActorEvent): void {
       entryFirst(turn, event)
       return
     default:
-      unreachable(event)
+      applyToActorOfNodes(turn, event)
   }
 }
 

@@ -18,6 +18,7 @@ import type { NodeLoad, NodeView } from '../scheduling/cluster-view.ts'
 import type { Coordinator, GroupDecision, GroupRow } from '../gcs/groups.ts'
 import type { GroupCall, GroupCalls } from './group-messages.ts'
 import type { Member } from './group-state.ts'
+import type { ActorEventOfNodes, ActorEffectOfNodes } from './actor-events.ts'
 import type { LeasesAnswer, LeasesAsked, PeerRayletNotices } from './peer-raylet-messages.ts'
 import type { Job, RayletState } from './state.ts'
 
@@ -29,11 +30,6 @@ export interface NameHolder {
   /** Where it lives; hex. */
   readonly nodeId: string
   readonly epoch: number
-}
-
-/** One that was found, and whether its node is dead; of this node, the brain knows it better. */
-export interface FoundHolder extends NameHolder {
-  readonly isNodeGone: boolean
 }
 
 /** `request` numbers are the shell's own: it answers the one that an effect names. */
@@ -101,14 +97,14 @@ export type RayletEvent = { readonly nowMs: number } & (
       /** What came of the effect claimName: no holder means that the name is ours. */
       readonly kind: 'nameClaimed'
       readonly actorId: ActorId
-      readonly holder: FoundHolder | undefined
+      readonly holder: NameHolder | undefined
     }
   | {
       readonly kind: 'nameFound'
       readonly request: number
       readonly name: string
       readonly namespace: string
-      readonly holder: FoundHolder | undefined
+      readonly holder: NameHolder | undefined
     }
   /** The GCS refuses it, for good: such a name it cannot hold, or its row cannot be read. */
   | { readonly kind: 'claimRefused'; readonly actorId: ActorId; readonly error: VirgaError }
@@ -124,12 +120,16 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly client: WorkerId
       readonly request: number
       readonly actorId: ActorId
+      readonly homeId?: string
     }
   | {
       readonly kind: 'killActor'
       readonly request: number
       readonly actorId: ActorId
       readonly noRestart: boolean
+      readonly homeId?: string
+      /** No row of it is there. */
+      readonly isUnmade?: boolean
     }
   | { readonly kind: 'actorHandlesGone'; readonly client: WorkerId; readonly actorId: ActorId }
   | {
@@ -213,6 +213,7 @@ export type RayletEvent = { readonly nowMs: number } & (
   /** The GCS has confirmed this node as a member: see leaseUntilMs. */
   | { readonly kind: 'confirmed'; readonly untilMs: number }
   | { readonly kind: 'leave' }
+  | ActorEventOfNodes
 )
 
 /** Of placement groups over nodes: cluster-groups.ts. */
@@ -359,6 +360,7 @@ export type RayletEffect =
   | { readonly kind: 'jobForgotten'; readonly jobId: JobId }
   /** Nobody needs this raylet any more. */
   | { readonly kind: 'leave' }
+  | ActorEffectOfNodes
 
 /** One call of step: where effects are collected, and what time it is. */
 export interface Turn {

@@ -97,22 +97,6 @@ describe('virga start --nodes 3', () => {
     expect((await place.virga('logs', 'raylet')).stdout).toContain('"msg":"a job has ended"')
   })
 
-  it('an actor of one node is there alone: others hear where it lives, and cannot take its name', async () => {
-    await start(2)
-    const { code, stdout, stderr } = await place.node(fixture('actors-on-nodes.mts')).ended
-    expect(stderr).toBe('')
-    expect(code).toBe(0)
-    const { first, tries, count } = JSON.parse(stdout) as {
-      readonly first: string
-      readonly tries: Record<'call' | 'kill' | 'find' | 'make', string>
-      readonly count: number
-    }
-    for (const each of [tries.call, tries.kill, tries.find])
-      expect(each).toContain(`lives on node ${first}`)
-    expect(tries.make).toContain("an actor named 'counter' exists")
-    expect(count).toBe(1)
-  })
-
   it('has keys that nobody but the owner of the cluster can read', async () => {
     const { sessionDir } = await start(2)
     const path = join(String(sessionDir), 'credentials.json')

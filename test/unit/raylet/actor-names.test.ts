@@ -4,19 +4,23 @@ import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { ActorAlreadyExistsError } from '../../../runtime/common/errors.ts'
 import { toHex, type ActorId, type NodeId, type WorkerId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
-import { UsageError } from '../../../runtime/common/virga-error.ts'
+import { readActor } from '../../../runtime/gcs/actors.ts'
 import { declareDead, openMembership, registerNode } from '../../../runtime/gcs/nodes.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { ActorInfo } from '../../../runtime/protocol/messages.ts'
+import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
+import { ActorRows } from '../../../runtime/raylet/actor-rows.ts'
 import { Brain } from '../../../runtime/raylet/brain.ts'
-import { GcsWriter } from '../../../runtime/raylet/gcs-writer.ts'
 import { createState } from '../../../runtime/raylet/state.ts'
+import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
 import { seededRandom } from '../../support/seeded.ts'
 import { caught } from '../../support/waiting.ts'
 import { aDriversJob, anActor, units } from './brain.ts'
 
 class TestNode {
   readonly id: string
+  /** Nodes that died while this one was a member. */
+  readonly met = new Set<string>()
   readonly #brain: Brain
   readonly #driver: WorkerId
 
@@ -25,16 +29,25 @@ class TestNode {
     this.#driver = `driver of ${nodeId}` as WorkerId
     const totals = units({ CPU: 4 })
     const config = { nodeId: nodeId as NodeId, epoch, totals, labels: {}, cpuCount: 4 }
-    const state = createState({ ...config, workersMax: 9, owned: false, isGcsHost: true })
-    const deps = { storage, clock: systemClock, log: silentLog, nodeId: this.id }
-    const writer = new GcsWriter(deps, (stimulus) => {
-      this.#brain.tell(stimulus)
+    const view = new ClusterView([], this.id)
+    const state = createState(
+      { ...config, workersMax: 9, owned: false, isGcsHost: true },
+      { view, random: seededRandom(1), shunned: new Map() },
+    )
+    const rows = new ActorRows({
+      ...{ storage, clock: systemClock, log: silentLog, codec: new ValueCodec() },
+      self: { nodeId: this.id, epoch },
+      hasMet: (holder) => this.met.has(holder.nodeId),
+      tell: (stimulus) => {
+        this.#brain.tell(stimulus)
+      },
     })
     this.#brain = new Brain(state, systemClock, (effect) => {
       const { kind } = effect
-      if (kind === 'claimName' || kind === 'releaseName' || kind === 'findName')
-        writer.perform(effect)
+      if (kind === 'registerActor' || kind === 'writeActor' || kind === 'findActor')
+        rows.perform(effect)
     })
+    this.#brain.tell({ kind: 'confirmed', untilMs: Infinity })
     const job = aDriversJob(`job of ${nodeId}`)
     const driver = { client: this.#driver, role: 'driver', pid: 1, address: '@d', job } as const
     this.#brain.tell({ kind: 'clientConnected', ...driver })
@@ -64,7 +77,7 @@ class TestNode {
   }
 }
 
-describe('the name of an actor that lives on another node', () => {
+describe('the name of an actor that was made on another node', () => {
   let storage: MemoryStorage
   let a: TestNode
   let b: TestNode
@@ -84,18 +97,20 @@ describe('the name of an actor that lives on another node', () => {
     await a.create('first')
   })
 
+  const killNodeA = async (): Promise<void> => {
+    const deps = { storage, clock: systemClock, random: seededRandom(2) }
+    await declareDead(deps, { nodeId: a.id, epoch: 1, heartbeat: 0, reason: 'a test' })
+  }
+
   test('AC2: is refused, and stays with that one', async () => {
     const refusal = await caught(b.create('second'), ActorAlreadyExistsError)
     expect(refusal.data).toMatchObject({ name: 'c', nodeId: a.id })
     expect(await a.find()).toMatchObject({ actorId: 'first' })
   })
 
-  test('is found by nobody else, who hears where it lives', async () => {
-    const refusals = [
-      await caught(b.find(), UsageError),
-      await caught(b.create('second', { getIfExists: true }), UsageError),
-    ]
-    for (const { message } of refusals) expect(message).toContain(`lives on node ${a.id}`)
+  test('is found by everybody, also by who would make it', async () => {
+    expect(await b.find()).toMatchObject({ actorId: 'first', className: 'Counter' })
+    expect(await b.create('second', { getIfExists: true })).toMatchObject({ actorId: 'first' })
   })
 
   test('is free once it is killed', async () => {
@@ -103,11 +118,18 @@ describe('the name of an actor that lives on another node', () => {
     expect(await b.create('second')).toMatchObject({ actorId: 'second' })
   })
 
-  test('F07: is free once its node is dead', async () => {
-    const deps = { storage, clock: systemClock, random: seededRandom(2) }
-    await declareDead(deps, { nodeId: a.id, epoch: 1, heartbeat: 0, reason: 'a test' })
+  test('AW3: is in the way while its node is dead and it may be started again', async () => {
+    await killNodeA()
+    b.met.add(a.id)
+    await caught(b.create('second'), ActorAlreadyExistsError)
+    expect(await b.find()).toMatchObject({ actorId: 'first' })
+  })
+
+  test('F07, AW3: is free when its node was dead before this one joined', async () => {
+    await killNodeA()
     expect(await b.find()).toBeUndefined()
     expect(await b.create('second')).toMatchObject({ actorId: 'second' })
     expect(await b.find()).toMatchObject({ actorId: 'second' })
+    expect(await readActor(storage, toHex('first'))).toMatchObject({ state: 'DEAD' })
   })
 })

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { toHex, type ActorId, type WorkerId } from '../../../runtime/common/ids.ts'
 import type { WireError } from '../../../runtime/common/error-wire.ts'
-import type { FoundHolder } from '../../../runtime/raylet/turn.ts'
+import type { NameHolder } from '../../../runtime/raylet/turn.ts'
 import { aBusyNode, grantsOf, NODE_ID, units, type Brain } from './brain.ts'
 
 const A = 'actorA' as ActorId
@@ -259,9 +259,9 @@ describe('an actor', () => {
 })
 
 /** As this node finds its own. */
-const holderOf = (actorId: ActorId): FoundHolder => ({
+const holderOf = (actorId: ActorId): NameHolder => ({
   ...{ actorId, owner: 'd1', sinceMs: 5 },
-  ...{ nodeId: toHex(NODE_ID), epoch: 1, isNodeGone: false },
+  ...{ nodeId: toHex(NODE_ID), epoch: 1 },
 })
 
 describe('a named actor', () => {
@@ -307,47 +307,12 @@ describe('a named actor', () => {
     ])
   })
 
-  describe('whose name another node holds', () => {
-    const elsewhere = { ...holderOf(A), nodeId: '0b' }
-    const claimed = (holder: FoundHolder, getIfExists = false): string[] => {
-      const brain = aBusyNode()
-      brain.createActor('driver1', { actorId: B, name: 'c', getIfExists })
-      return brain.show(brain.send({ kind: 'nameClaimed', actorId: B, holder }))
-    }
-
-    test('AC2: is refused, and leaves the name to the other', () => {
-      const effects = claimed(elsewhere)
-      expect(effects[0]).toContain("refuse #1 ActorAlreadyExistsError: an actor named 'c'")
-      expect(effects.join()).not.toContain('release name')
-    })
-
-    test('is refused with getIfExists too, as that one is not reached from here', () => {
-      expect(claimed(elsewhere, true)[0]).toContain('lives on node 0b')
-    })
-
-    test('F07: takes it once that node is dead', () => {
-      expect(claimed({ ...elsewhere, isNodeGone: true })).toEqual([
-        "release name 'c' of actorA",
-        "claim name 'c' for actorB",
-      ])
-    })
-
-    test('takes what an earlier epoch of this node has left', () => {
-      expect(claimed({ ...holderOf(A), epoch: 0 })[0]).toBe("release name 'c' of actorA")
-    })
-  })
-
-  test('findActor says on which other node it lives, and nothing of one on a dead node', () => {
+  test('takes what an earlier epoch of this node has left', () => {
     const brain = aBusyNode()
-    const find = (isNodeGone: boolean): string[] => {
-      const request = brain.nextRequest()
-      brain.send({ kind: 'findActor', request, name: 'c', namespace: 'default' })
-      const holder = { ...holderOf(A), nodeId: '0b', isNodeGone }
-      const found = { kind: 'nameFound', request, name: 'c', namespace: 'default', holder } as const
-      return brain.show(brain.send(found))
-    }
-    expect(find(false)[0]).toContain("the actor named 'c' lives on node 0b")
-    expect(find(true)).toEqual(['answer #2 done'])
+    brain.createActor('driver1', { actorId: B, name: 'c' })
+    const holder = { ...holderOf(A), epoch: 0 }
+    const effects = brain.show(brain.send({ kind: 'nameClaimed', actorId: B, holder }))
+    expect(effects[0]).toBe("release name 'c' of actorA")
   })
 
   test('A2: death frees the name', () => {

@@ -94,7 +94,7 @@ export interface BrainOptions {
   readonly owned?: boolean
   readonly labels?: Readonly<Record<string, string>>
   /** Given: this node is one of several. */
-  readonly cluster?: Omit<ClusterState, 'groups'>
+  readonly cluster?: Omit<ClusterState, 'groups' | 'actors'>
 }
 
 export class Brain {

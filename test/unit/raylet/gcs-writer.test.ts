@@ -18,10 +18,7 @@ const jobSpec = (jobId: string): JobSpec => ({
 
 test('a page of submitted jobs is full, however many drivers have attached', async () => {
   const storage = new MemoryStorage()
-  const writer = new GcsWriter(
-    { storage, clock: systemClock, log: silentLog, nodeId: '01' },
-    () => undefined,
-  )
+  const writer = new GcsWriter({ storage, clock: systemClock, log: silentLog }, () => undefined)
   for (const id of ['00000001', '00000002', '00000003']) writer.driver(jobSpec(id), 'RUNNING')
   for (const submissionId of ['a', 'b', 'c']) {
     await submitJob(storage, { submissionId, request: {}, submittedAtMs: 5 })

@@ -176,7 +176,11 @@ describe('actors', () => {
       getIfExists: true,
     })
     expect(existing).toMatchObject({ actorId: 'a1' })
-    await driver.channel.request('killActor', { actorId: 'a1' as ActorId, noRestart: true })
+    await driver.channel.request('killActor', {
+      homeId: '',
+      actorId: 'a1' as ActorId,
+      noRestart: true,
+    })
     expect(await find()).toBeUndefined()
     await driver.channel.request('createActor', { ...second, actorId: 'a4' as ActorId })
     expect(await find()).toMatchObject({ actorId: 'a4' })

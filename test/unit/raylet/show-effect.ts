@@ -50,6 +50,22 @@ export function showEffect(effect: RayletEffect, names: Names): string {
       return `${effect.kind} ${effect.groupId}`
     case 'leave':
       return 'leave'
+    case 'registerActor':
+      return `register ${effect.made.spec.actorId}`
+    case 'findActor':
+      return `find actor '${effect.name}' for #${String(effect.request)}`
+    case 'writeActor':
+      return `write ${effect.actorId} ${effect.write.kind} #${String(effect.incarnation)}`
+    case 'offerActor': {
+      const { spec, incarnation, hops } = effect.offer
+      return `⇒ ${effect.nodeId}: offered ${spec.actorId} #${String(incarnation)}, hop ${hops}`
+    }
+    case 'locateActor':
+      return `look for ${effect.actorId}`
+    case 'callActor':
+      return `⇒ host of ${effect.call.actorId}: ${effect.call.type}`
+    case 'tellActorLink':
+      return `⇒ link ${String(effect.link)}: ${effect.type}`
   }
 }
 

@@ -1,0 +1,45 @@
+// What is written into the GCS and read from it again and again until that is done: an outage of
+// any length delays it and loses nothing (GW2). All that is repeated here may be written again.
+import { delay, type Clock } from '../common/clock.ts'
+import { VirgaError } from '../common/errors.ts'
+import type { Log } from '../common/log.ts'
+import { isOutage } from '../gcs/attempts.ts'
+
+/** The storage has repeated it for a while by itself before. */
+const REPEAT_MS = 500
+
+export class GcsRepeat {
+  readonly #clock: Clock
+  readonly #log: Log
+  #closed = false
+
+  constructor({ clock, log }: { readonly clock: Clock; readonly log: Log }) {
+    this.#clock = clock
+    this.#log = log
+  }
+
+  /** Nothing is repeated any more. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** @param refused  told what the GCS refuses for good (GW3). */
+  async untilDone(run: () => Promise<void>, refused?: (error: VirgaError) => void): Promise<void> {
+    for (let repeats = 0; !this.#closed; repeats += 1) {
+      try {
+        await run()
+        return
+      } catch (error) {
+        if (!(error instanceof VirgaError)) throw error // a bug: the process ends
+        const fields = { error: String(error) }
+        if (!isOutage(error)) {
+          this.#log.error('the GCS refuses what is written or asked', fields)
+          refused?.(error)
+          return
+        }
+        if (repeats === 0) this.#log.warn('the GCS is away: what it decides waits', fields)
+      }
+      await delay(this.#clock, REPEAT_MS)
+    }
+  }
+}
