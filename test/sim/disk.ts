@@ -2,7 +2,12 @@
 // fails leaves behind is nothing (SL2), and what a read returns is right or refused (SL1), as the
 // contract of spill.ts says; the faults are those that it allows.
 import type { DirectAccess } from '../../runtime/objects/arena-access.ts'
-import { spillFailed, type SpillPlace } from '../../runtime/objects/spill.ts'
+import {
+  corrupted,
+  spillFailed,
+  type SpillPlace,
+  type SpillRange,
+} from '../../runtime/objects/spill.ts'
 import { MemorySpill } from '../../runtime/objects/spill-memory.ts'
 import type { Draw } from './draw.ts'
 import type { Probes } from './probes.ts'
@@ -13,6 +18,8 @@ export interface DiskQuality {
   readonly latencyMs: number
   /** Share of writes that fail. */
   failChance: number
+  /** Share of reads that find a range damaged; it stays so. */
+  damageChance: number
 }
 
 export class SimDisk implements SpillPlace {
@@ -21,6 +28,9 @@ export class SimDisk implements SpillPlace {
   readonly #process: SimProcess
   readonly #draw: Draw
   readonly #probes: Probes
+  readonly #damaged = new WeakSet<SpillRange>()
+  /** How many ranges were found damaged. */
+  damageCount = 0
 
   constructor(process: SimProcess, parts: { draw: Draw; probes: Probes; quality: DiskQuality }) {
     this.#process = process
@@ -58,6 +68,7 @@ export class SimDisk implements SpillPlace {
 
   async read(...args: Parameters<SpillPlace['read']>): Promise<void> {
     await this.#seek(this.#process)
+    this.#mayBeDamaged(args[0])
     this.#probes.hit('a spilled object is restored')
     await this.memory.read(...args)
   }
@@ -94,6 +105,17 @@ export class SimDisk implements SpillPlace {
     return new Promise((resolve) => {
       process.later(ms, 'disk', resolve)
     })
+  }
+
+  #mayBeDamaged(range: SpillRange): void {
+    const { damageChance } = this.quality
+    if (!this.#damaged.has(range)) {
+      if (damageChance === 0 || !this.#draw.chance(damageChance)) return
+      this.#damaged.add(range)
+      this.damageCount += 1
+      this.#probes.hit('a spilled object is damaged')
+    }
+    throw corrupted(range, { sizeBytes: range.sizeBytes, checksum: 0 })
   }
 
   #mayFail(): void {

@@ -35,7 +35,7 @@ export function withoutFaults(plan: Plan): Plan {
   return {
     ...plan,
     link: { ...plan.link, spikeChance: 0 },
-    disk: { ...plan.disk, failChance: 0 },
+    disk: { ...plan.disk, failChance: 0, damageChance: 0 },
     storage: { ...plan.storage, failChance: 0 },
     stillbornChance: 0,
     faults: {
@@ -71,6 +71,7 @@ export function drawPlan(draw: Draw): Plan {
   const arenaBytes = draw.pick([2, 4, 16]) * MIB
   const capacityBytes = draw.chance(0.15) ? arenaBytes : 64 * MIB
   const failChance = share(0.2, 0.3)
+  const damage = draw.fork('damage')
   return {
     cpus: draw.int(1, 4),
     resources: draw.chance(0.3) ? { slot: 2 } : {},
@@ -86,6 +87,7 @@ export function drawPlan(draw: Draw): Plan {
       capacityBytes,
       latencyMs: draw.pick([0.1, 2, 50]),
       failChance,
+      damageChance: damage.chance(0.3) ? damage.between(0, 0.5) : 0,
     },
     diskMayRefuse: capacityBytes <= arenaBytes || failChance > 0,
     storage: { latencyMs: draw.pick([0.1, 5, 50]), failChance: share(0.4, 0.5) },

@@ -5,6 +5,7 @@ import { ResourceLedger } from '../../runtime/common/resource-ledger.ts'
 import { Fifo } from '../../runtime/core-worker/fifo.ts'
 import { Getter } from '../../runtime/core-worker/get.ts'
 import { Handoffs } from '../../runtime/core-worker/handoffs.ts'
+import { Lineage } from '../../runtime/core-worker/lineage.ts'
 import { Leases } from '../../runtime/core-worker/leases.ts'
 import { Limiters } from '../../runtime/core-worker/limiters.ts'
 import { ObjectEntry } from '../../runtime/core-worker/object-entry.ts'
@@ -134,6 +135,17 @@ export const PLANTED_BUGS: Readonly<Record<string, Plant>> = {
       (real) =>
         function (this: Limiters, { name, count }) {
           real.call(this, { name, count: count * 2 })
+        },
+    ),
+  'makes again what may not run twice': () =>
+    swap(
+      Lineage.prototype,
+      'keep',
+      (real) =>
+        function (this: Lineage, record, results) {
+          const kind = { ...record.kind, maxRetries: 1 }
+          const lenient = { kind: { value: kind }, retriesLeft: { value: 1 } }
+          real.call(this, Object.create(record, lenient) as TaskRecord, results)
         },
     ),
   'recycles pages that are pinned': () =>

@@ -16,6 +16,7 @@ const PROBES = [
   'the disk is full',
   'a write to the disk fails',
   'a spilled object is restored',
+  'a spilled object is damaged',
   'a storage call fails',
   'a storage call is executed and fails',
   'a storage call is lost',

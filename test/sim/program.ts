@@ -478,7 +478,7 @@ export class Program {
     const names = namesOf(error)
     const allowed = names.some((name) => risks.has(name) && this.#isCaused(name, retries))
     const general = names.some((name) => this.#isCaused(name, retries) && GENERAL.has(name))
-    if (!allowed && !general) {
+    if (!allowed && !general && !this.#world.isDamage(names)) {
       this.#world.scheduler.fail(`I10: ${key} failed with ${names.join(' ← ')}`, error)
     }
   }

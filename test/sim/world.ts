@@ -56,6 +56,8 @@ export interface SimDriver {
   readonly collector: SimCollector
 }
 
+const DAMAGE = new Set(['ObjectCorruptedError', 'ObjectLostError'])
+
 export class World {
   readonly scheduler = new Scheduler()
   readonly probes: Probes
@@ -86,6 +88,13 @@ export class World {
       probes: this.probes,
       quality: plan.link,
     })
+  }
+
+  /** Whether spilled bytes that were found damaged may have caused this: what a result was made of
+   *  may have been put. */
+  isDamage(names: readonly string[]): boolean {
+    const isDamaged = this.nodes.some(({ disk }) => disk.damageCount > 0)
+    return isDamaged && names.some((name) => DAMAGE.has(name))
   }
 
   newProcess(name: string): SimProcess {
