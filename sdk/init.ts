@@ -211,17 +211,12 @@ function jobSpec(spec: InitSpecOptions): JobSpec {
     cwd: workingDir === undefined ? facts.cwd : existingFolder(workingDir),
     modules: [...new Set([...registeredHomes(), ...spec.modules.map(facts.moduleUrl)])],
     logToDriver: spec.logToDriver,
+    ...(spec.durable ? { durable: true } : {}),
   }
 }
 
 /** What needs several nodes or AWS, and says so instead of pretending. */
 function refuseLater(spec: InitSpecOptions): void {
-  if (spec.durable) {
-    throw new UsageError(
-      'durable: true keeps lineage in the tables of a deployed cluster, which this version cannot ' +
-        'reach yet; leave it out on one machine',
-    )
-  }
   if (spec.overflow !== undefined) {
     throw new UsageError(
       'overflow needs a deployed cluster on AWS, which this version cannot reach yet; leave it out',

@@ -5,14 +5,16 @@
 //   AD1. Who adopts is decided by the GCS, once the owner is known to be gone (cluster-lineage.ts).
 //        From then on its objects are the adopter's own: counted, lent and freed like those.
 //   AD2. An object is made once by its adopter, however many ask.
+//   AD3. A TaskId stands for one call: another function, or other arguments, under the same id are
+//        refused, never run in its place.
 // Source: design 5 (dead owner).
 import { OwnerDiedError, VirgaError } from '../common/errors.ts'
-import { toHex, type ObjectId } from '../common/ids.ts'
+import { objectIdOf, taskIdOfObject, toHex, type ObjectId, type TaskId } from '../common/ids.ts'
+import { decodeTask } from './adoptable-task.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { FAILED, STORED, type ObjectEntry } from './object-entry.ts'
 import { SPEC_TASK, SPEC_VALUE, readLineage } from './ref-lineage.ts'
 import { completeEntry } from './replies.ts'
-import { decodeSpec } from './task-spec.ts'
 
 export const NO_LINEAGE = 'a cluster of one node keeps nothing that it could be made from again'
 
@@ -20,6 +22,8 @@ export class Adoption {
   readonly #worker: CoreWorker
   /** Objects of dead owners that this process makes, or has made. */
   readonly #making = new WeakSet<ObjectEntry>()
+  /** Of the calls that were run here for dead owners, the last DIGESTS_MAX. */
+  readonly #digests = new Map<TaskId, string>()
 
   constructor(worker: CoreWorker) {
     this.#worker = worker
@@ -64,7 +68,7 @@ export class Adoption {
 
   /** AD2. */
   #make(entry: ObjectEntry, lineage: Uint8Array): void {
-    if (this.#making.has(entry)) return
+    if (this.#making.has(entry) || entry.task !== undefined) return
     this.#making.add(entry)
     this.#remake(entry, lineage).catch((error: unknown) => {
       entry.complete(FAILED, this.#died(entry, reasonOf(error), error))
@@ -81,6 +85,7 @@ export class Adoption {
       return
     }
     const spec = carried ?? (await deps.raylet.request('readSpec', place))
+    if (!entry.pending || entry.task !== undefined) return // another object of its task was quicker
     if (spec === undefined) {
       entry.complete(FAILED, this.#died(entry, NOT_COMMITTED))
       return
@@ -89,9 +94,37 @@ export class Adoption {
     if (spec[0] === SPEC_VALUE) {
       const { values } = this.#worker
       completeEntry(entry, payload, values.containedOf(payload), this.#worker)
-    } else if (spec[0] === SPEC_TASK) {
-      this.#worker.recovery.remake(entry, decodeSpec(this.#worker, payload))
-    } else entry.complete(FAILED, this.#died(entry, NOT_REMADE))
+    } else if (spec[0] === SPEC_TASK) this.#run(entry, payload, lineage)
+    else entry.complete(FAILED, this.#died(entry, NO_COPY))
+  }
+
+  /** Runs its task once more, under the same id: the other objects that it makes come with it. */
+  #run(entry: ObjectEntry, payload: Uint8Array, lineage: Uint8Array): void {
+    const { references, submitter } = this.#worker
+    const { call, args, digest } = decodeTask(this.#worker, payload)
+    const taskId = call.scope.childTaskId(call.index)
+    const wanted = references.idOf(entry)
+    if (taskIdOfObject(wanted) !== taskId) throw new VirgaError(OF_ANOTHER)
+    this.#refuseOther(taskId, digest)
+    submitter.resubmit(call, args, (record) => {
+      const returns = Array.from({ length: Math.max(1, call.kind.numReturns) }, (_, index) => {
+        const objectId = objectIdOf(taskId, index)
+        const made = objectId === wanted ? entry : references.adopted(objectId, lineage)
+        if (made.pending) made.task = record
+        return made
+      })
+      return returns.length === 1 ? returns[0] : returns
+    })
+  }
+
+  /** AD3. */
+  #refuseOther(taskId: TaskId, digest: string): void {
+    const known = this.#digests.get(taskId)
+    if (known !== undefined && known !== digest) throw new VirgaError(DIFFERS)
+    this.#digests.delete(taskId)
+    this.#digests.set(taskId, digest)
+    const [oldest] = this.#digests.keys()
+    if (oldest !== undefined && this.#digests.size > DIGESTS_MAX) this.#digests.delete(oldest)
   }
 
   #died(entry: ObjectEntry, missing: string, cause?: unknown): OwnerDiedError {
@@ -99,8 +132,13 @@ export class Adoption {
   }
 }
 
+const DIGESTS_MAX = 10_000
+const DIFFERS = 'another call with the same id was run before: the program does not repeat itself'
+const OF_ANOTHER = 'the task that came with its ref makes other objects'
 const NOT_COMMITTED = 'its lineage was not in the GCS yet'
-const NOT_REMADE = 'nothing says how it was made: puts and results of actors are not made again'
+const NOT_REMADE = 'nothing says how it was made: results of actors and streams are not made again'
+const NO_COPY =
+  'no copy of what was put is left: with init({ durable: true }) there is one in the bucket'
 
 const reasonOf = (error: unknown): string =>
   error instanceof VirgaError ? error.message : String(error)

@@ -13,7 +13,9 @@ import type { ValueCodec } from '../protocol/value-codec.ts'
 import { makeActorHandle, type ActorTarget } from './actor-handle.ts'
 import { Actors } from './actors.ts'
 import { Adoption } from './adoption.ts'
+import type { EncodedArguments } from './arguments.ts'
 import { Blocking } from './blocking.ts'
+import { DurableJob } from './durable-job.ts'
 import { Collector } from './collector.ts'
 import type { ContextStorage } from './context.ts'
 import type { Sources } from './function-sources.ts'
@@ -107,8 +109,10 @@ export class CoreWorker {
   readonly getter: Getter
   readonly rootScope: Scope
   execution: Execution | undefined
-  /** Both absent where the cluster is one node. */
+  /** Absent where the cluster is one node: nobody could go on with what is here. */
   readonly lineageStream: LineageStream | undefined
+  readonly durable: DurableJob | undefined
+  readonly awaited: WeakMap<TaskRecord, EncodedArguments> | undefined
   readonly adoption: Adoption | undefined
   readonly limiters: Limiters
   readonly registry = new ActorRegistry(this)
@@ -132,6 +136,8 @@ export class CoreWorker {
     if (options.welcome.keepsLineage === true) {
       this.lineageStream = makeLineageStream(this)
       this.adoption = new Adoption(this)
+      this.awaited = new WeakMap()
+      if (options.welcome.job.durable === true) this.durable = new DurableJob(this)
     }
     this.references = makeReferences(this)
     this.lineage = makeLineage(this)

@@ -28,6 +28,8 @@ export interface GetterDeps {
   lost(entry: ObjectEntry, error: unknown, beside: readonly ObjectEntry[]): boolean
   /** Asks the owner of a borrowed entry for its value. */
   resolve(entry: ObjectEntry): void
+  /** In a durable job: resolves when what makes the results again is in the GCS. */
+  readonly commits?: (() => Promise<void> | undefined) | undefined
   /** Reports this task as blocked until `need` of these entries are complete; the result ends the
    *  report. A deadlock found meanwhile is told to `fail`. */
   block(
@@ -49,11 +51,13 @@ export class Getter {
   async getOne(ref: ObjectRef, options: Partial<GetSpecOptions> = {}): Promise<unknown> {
     const entry = this.#deps.entryOf(ref)
     refuseAborted(options)
-    if (entry.state === VALUE) return entry.value
+    const { commits } = this.#deps
+    if (entry.state === VALUE && commits === undefined) return entry.value
     const site = this.#callSiteNow()
     const reading = this.#reading([entry], options)
     try {
       if (entry.pending) await this.#complete([entry], options)
+      if (commits !== undefined) await commits()
       const value = this.#read(entry, reading)
       return value instanceof Promise ? await value : value
     } catch (error) {
@@ -75,6 +79,7 @@ export class Getter {
         await this.#complete(entries, options)
         for (const entry of entries) if (entry.state === FAILED) throw entry.value
       }
+      if (this.#deps.commits !== undefined) await this.#deps.commits()
       const values: unknown[] = []
       for (const entry of entries) {
         const value = this.#read(entry, reading)

@@ -33,6 +33,15 @@ export function handleEntriesOf(worker: CoreWorker, blob: Uint8Array): ObjectEnt
   return entries
 }
 
+/** The ids of the refs inside an encoded value; undefined: it has no handles at all. */
+export function refIdsIn(blob: Uint8Array): readonly string[] | undefined {
+  const handles = handlesOf(blob)
+  if (handles.length === 0) return undefined
+  return handles.flatMap(({ tag, bytes }) =>
+    tag === TAG_REF ? new ByteReader(bytes).string() : [],
+  )
+}
+
 /** How refs and actor handles look inside values of this process. */
 export function handleCodecs(worker: CoreWorker): readonly HandleCodec[] {
   return [

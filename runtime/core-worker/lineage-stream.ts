@@ -6,6 +6,7 @@
 //        beyond wait to leave until their specs are committed, and then carry none.
 //   LS2. One batch at a time is with the raylet, and it is answered when it is committed: that is
 //        the back-pressure. What has no ref any more when its batch goes is not in it.
+//   LS3. Batches go in the order of their sequences, and one that fails goes again before others.
 // Source: design 2 (step 7) and 5; Lineage Stash (SOSP 2019).
 import type { Clock, Timer } from '../common/clock.ts'
 import type { ObjectId } from '../common/ids.ts'
@@ -31,6 +32,11 @@ export interface LineageStreamDeps {
   keepUntil(settled: Promise<void>): void
 }
 
+export interface LineageStreamOptions extends Pick<LineagePlace, 'nodeId' | 'epoch' | 'owner'> {
+  /** Specs go at once, refs carry none, and who tells of results waits for `commits`. */
+  readonly durable: boolean
+}
+
 /** An object that has left. */
 interface Left {
   readonly place: LineagePlace
@@ -44,21 +50,38 @@ interface Left {
 export class LineageStream {
   readonly #deps: LineageStreamDeps
   readonly #own: Pick<LineagePlace, 'nodeId' | 'epoch' | 'owner'>
+  readonly #durable: boolean
   /** By object, as long as somebody holds a ref of it. */
   readonly #left = new Map<ObjectId, Left>()
   /** Not yet with the raylet, in order. */
   readonly #waiting = new Set<Left>()
   readonly #dropped: number[] = []
+  /** Those who wait for all specs below a sequence. */
+  #barriers: { readonly below: number; readonly resolve: () => void }[] = []
+  /** The first one with the raylet; Infinity: none is. */
+  #sendingFrom = Infinity
   #nextSequence = 0
   #carriedBytes = 0
   #timer: Timer | undefined
   #isUrgent = false
-  #sending = false
   #stopped = false
 
-  constructor(deps: LineageStreamDeps, own: Pick<LineagePlace, 'nodeId' | 'epoch' | 'owner'>) {
+  constructor(deps: LineageStreamDeps, { durable, ...own }: LineageStreamOptions) {
     this.#deps = deps
     this.#own = own
+    this.#durable = durable
+  }
+
+  /** In a durable job: this object may be asked for when this process is gone, whoever asks. */
+  keep(entry: ObjectEntry): void {
+    if (!this.#left.has(this.#deps.idOf(entry))) this.#leaves(entry)
+  }
+
+  /** LS3. Resolves when all that has left so far is committed; undefined: it is. */
+  commits(): Promise<void> | undefined {
+    if (this.#stopped || this.#oldestOpen() === Infinity) return undefined
+    const below = this.#nextSequence
+    return new Promise((resolve) => this.#barriers.push({ below, resolve }))
   }
 
   /** The lineage that a ref of an object of ours takes along; empty when there is none. */
@@ -75,7 +98,7 @@ export class LineageStream {
         this.#carriedBytes = 0
       })
     }
-    if (this.#carriedBytes + spec.length <= CARRIED_BYTES_MAX) {
+    if (!this.#durable && this.#carriedBytes + spec.length <= CARRIED_BYTES_MAX) {
       this.#carriedBytes += spec.length
       return writeLineage({ place, spec })
     }
@@ -88,8 +111,10 @@ export class LineageStream {
     const left = this.#left.get(objectId)
     if (left === undefined) return
     this.#left.delete(objectId)
-    if (this.#waiting.delete(left)) this.#settle(left)
-    else {
+    if (this.#waiting.delete(left)) {
+      this.#settle(left)
+      this.#passBarriers()
+    } else {
       this.#dropped.push(left.place.sequence)
       this.#schedule()
     }
@@ -100,6 +125,7 @@ export class LineageStream {
     this.#stopped = true
     this.#timer?.cancel()
     for (const left of this.#left.values()) this.#settle(left)
+    for (const { resolve } of this.#barriers.splice(0)) resolve()
   }
 
   #leaves(entry: ObjectEntry): Left | undefined {
@@ -110,6 +136,7 @@ export class LineageStream {
     const left: Left = { place, objectId, spec, segment: undefined, waiters: [] }
     this.#left.set(objectId, left)
     this.#waiting.add(left)
+    if (this.#durable) this.#isUrgent = true
     this.#schedule()
     return left
   }
@@ -125,7 +152,7 @@ export class LineageStream {
   }
 
   #schedule(): void {
-    if (this.#stopped || this.#sending || (this.#timer !== undefined && !this.#isUrgent)) return
+    if (this.#stopped || this.#isSending || (this.#timer !== undefined && !this.#isUrgent)) return
     if (this.#waiting.size === 0 && this.#dropped.length === 0) return
     this.#timer?.cancel()
     this.#timer = this.#deps.clock.after(this.#isUrgent ? 0 : BATCH_EVERY_MS, () => {
@@ -147,7 +174,7 @@ export class LineageStream {
     const batch = this.#takeBatch()
     const urgent = this.#isUrgent
     this.#isUrgent = false
-    this.#sending = true
+    this.#sendingFrom = batch[0]?.place.sequence ?? Infinity
     const specs = batch.map(({ spec }) => spec ?? NOTHING)
     try {
       const { segments } = await raylet.request(
@@ -162,16 +189,36 @@ export class LineageStream {
       )
       for (const [i, left] of batch.entries()) this.#written(left, segments[i] ?? undefined)
     } catch {
-      // The raylet is gone, or the GCS refuses the segment, which the raylet logs: what waits for
-      // it goes without, and a later ref carries the spec again.
-      for (const left of batch) {
+      // The raylet is gone, or the GCS refuses the segment, which the raylet logs: a ref that waits
+      // for it leaves without. Results of a durable job are not told.
+      const later = [...this.#waiting]
+      this.#waiting.clear()
+      for (const left of [...batch, ...later]) {
         if (this.#left.get(left.objectId) === left) this.#waiting.add(left)
-        this.#settle(left)
       }
+      for (const left of batch) this.#settle(left)
       await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
     }
-    this.#sending = false
+    this.#sendingFrom = Infinity
+    this.#passBarriers()
     this.#schedule()
+  }
+
+  get #isSending(): boolean {
+    return this.#sendingFrom !== Infinity
+  }
+
+  #oldestOpen(): number {
+    const [first] = this.#waiting
+    return Math.min(this.#sendingFrom, first?.place.sequence ?? Infinity)
+  }
+
+  #passBarriers(): void {
+    if (this.#barriers.length === 0) return
+    const oldest = this.#oldestOpen()
+    const passed = this.#barriers.filter(({ below }) => below <= oldest)
+    this.#barriers = this.#barriers.filter(({ below }) => below > oldest)
+    for (const { resolve } of passed) resolve()
   }
 
   #written(left: Left, segment: number | undefined): void {

@@ -9,8 +9,7 @@
 //   LG3. What a kept spec needs and nobody can make again (what was put, small values behind refs)
 //        is held in its place, where nodes may be lost; what can be made again is not.
 // Source: Ray task_manager.cc (lineage pinning, max_lineage_bytes), reference_count.h (OutOfScope).
-import { ProtocolError } from '../common/errors.ts'
-import { taskIdOfObject, toHex, type ObjectId, type TaskId } from '../common/ids.ts'
+import { taskIdOfObject, type ObjectId, type TaskId } from '../common/ids.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import type { References } from './references.ts'
 import { taskSpecOf, type TaskSpec } from './task-spec.ts'
@@ -70,22 +69,6 @@ export class Lineage {
     if (known?.spec === undefined) return
     known.spec.attempt = record.attempt
     known.spec.retriesLeft = record.retriesLeft
-  }
-
-  /**
-   * The task of an object that another process owned.
-   * @throws ProtocolError when it makes another one.
-   */
-  adopt(objectId: ObjectId, spec: TaskSpec): void {
-    const taskId = taskIdOfObject(objectId)
-    if (spec.scope.childTaskId(spec.index) !== taskId) {
-      throw new ProtocolError(
-        `the spec of ${spec.kind.name} was given for object ${toHex(objectId)}, which is of another ` +
-          'task: it is not run',
-      )
-    }
-    const kept = this.#kept.get(taskId) ?? this.#add(taskId, spec.kind, spec)
-    kept.live.add(objectId)
   }
 
   /** What is known of the task of an object. */

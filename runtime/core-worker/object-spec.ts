@@ -1,18 +1,51 @@
 // How an object of this process is made again by another one: by its value, where it is small and
-// known, or by running its task once more.
+// known, by running its task once more, or, of what was put, from a copy alone.
+import type { ObjectId } from '../common/ids.ts'
+import { encodeTask, partsOf, type AdoptableTask } from './adoptable-task.ts'
+import type { EncodedArguments } from './arguments.ts'
 import { blobOf } from './failure.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { BLOB, STORED, VALUE, type ObjectEntry } from './object-entry.ts'
-import { SPEC_TASK, SPEC_VALUE, specOf } from './ref-lineage.ts'
-import { encodeSpec } from './task-spec.ts'
+import type { TaskRecord } from './task-record.ts'
+import { SPEC_STORED, SPEC_TASK, SPEC_VALUE, specOf } from './ref-lineage.ts'
 
 /** undefined: it cannot be. */
 export function objectSpec(worker: CoreWorker, entry: ObjectEntry): Uint8Array | undefined {
   if (entry.state === VALUE) return specOf(SPEC_VALUE, blobOf(worker.codec, entry.value))
   if (entry.state === BLOB) return specOf(SPEC_VALUE, entry.value as Uint8Array)
-  const id = worker.references.idOf(entry)
-  const task = entry.state === STORED ? worker.lineage.find(id)?.spec : undefined
-  if (task === undefined) return undefined
-  const { plainCodec } = worker.deps
-  return specOf(SPEC_TASK, encodeSpec(plainCodec, task, worker.options.address))
+  const task = taskOf(worker, entry)
+  if (task !== undefined) return specOf(SPEC_TASK, encodeTask(worker, task.call, task.args))
+  // Put, or made by what may not run again: on its way into the store, or there.
+  const isPut = entry.pending && entry.returnIndex < 0
+  return isPut || entry.state === STORED ? specOf(SPEC_STORED, new Uint8Array(0)) : undefined
+}
+
+interface Told {
+  readonly call: AdoptableTask['call']
+  readonly args: Pick<EncodedArguments, 'count' | 'parts'>
+}
+
+/** The task that makes it, or has made it. */
+function taskOf(worker: CoreWorker, entry: ObjectEntry): Told | undefined {
+  const { task } = entry
+  if (task !== undefined) return inFlight(worker, task)
+  const { spec } = worker.lineage.find(worker.references.idOf(entry)) ?? {}
+  if (spec === undefined || spec.kind.kind === 'actor') return undefined
+  const needed = new Map(spec.dependencies.map((each) => [each.objectId, each]))
+  const find = (objectId: ObjectId): ObjectEntry =>
+    worker.recovery.entryOf(needed.get(objectId) ?? { objectId, ownerAddress: undefined })
+  return { call: spec, args: partsOf(spec.args, find) }
+}
+
+function inFlight(worker: CoreWorker, task: TaskRecord): Told | undefined {
+  const { kind, args: slab, argsAt, argsBytes, holds = [], stream } = task
+  if (kind.kind === 'actor' || kind.maxRetries === 0 || stream !== undefined) return undefined
+  const find = (objectId: ObjectId): ObjectEntry =>
+    holds.find((entry) => entry.id === objectId) ??
+    worker.recovery.entryOf({ objectId, ownerAddress: undefined })
+  const args =
+    slab === undefined
+      ? worker.awaited?.get(task)
+      : partsOf(slab.subarray(argsAt, argsAt + argsBytes), find)
+  return args && { call: task, args }
 }

@@ -37,7 +37,7 @@ export function makeEnds(worker: CoreWorker): TaskEnds {
 
 export function makeLineageStream(worker: CoreWorker): LineageStream {
   const { clock, raylet } = worker.deps
-  const { nodeId, epoch } = worker.options.welcome
+  const { nodeId, epoch, job } = worker.options.welcome
   const deps = {
     clock,
     raylet,
@@ -48,7 +48,8 @@ export function makeLineageStream(worker: CoreWorker): LineageStream {
     },
   }
   const owner = toHex(worker.options.workerId)
-  return new LineageStream(deps, { nodeId: toHex(nodeId), epoch, owner })
+  const durable = job.durable === true
+  return new LineageStream(deps, { nodeId: toHex(nodeId), epoch, owner, durable })
 }
 
 export function makeReferences(worker: CoreWorker): References {
@@ -128,6 +129,8 @@ export function makeSubmitter(worker: CoreWorker): Submitter {
     limit: (record, start) => {
       worker.limiters.acquire(record, start)
     },
+    awaited: worker.awaited,
+    submitted: worker.durable && ((record) => worker.durable?.submitted(record)),
   })
 }
 
@@ -144,6 +147,7 @@ export function makeGetter(worker: CoreWorker): Getter {
     resolve: (entry) => {
       worker.values.resolve(entry)
     },
+    commits: worker.durable && (() => worker.durable?.commits()),
     block: (entries, fail, need) => worker.blocking.block(entries, fail, need),
     lost: (entry, error, beside) => worker.recovery.lost(entry, error, beside),
     present: (error, site) => withCallSite(error, site, label, deps.stackView()),

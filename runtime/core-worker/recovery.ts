@@ -87,16 +87,6 @@ export class Recovery {
     return true
   }
 
-  /**
-   * An object of another owner that is gone, whose owner this process is from now on: it is made by
-   * its task, or told as lost.
-   * @throws ProtocolError when that is not the task of this object.
-   */
-  remake(entry: ObjectEntry, spec: TaskSpec): void {
-    this.#worker.lineage.adopt(this.#worker.references.idOf(entry), spec)
-    this.#lookFor({ entry, error: undefined, isCharged: true })
-  }
-
   /** On one node there are no other copies. */
   #mayReturn(entry: ObjectEntry): boolean {
     return this.#hasNodes || this.#keptOf(entry)?.spec !== undefined
@@ -247,7 +237,7 @@ export class Recovery {
     record.retriesLeft = spec.retriesLeft
     record.oomRetriesLeft = OOM_RETRIES_MAX
     record.take({ slab: spec.args, at: 0, sizeBytes: spec.args.length })
-    record.holds = spec.dependencies.map((each) => this.#entryOf(each))
+    record.holds = spec.dependencies.map((each) => this.entryOf(each))
     references.use(record.holds, 1)
     kept.rerun = record
     if (spec.kind.streaming) record.stream = new RemadeStream(record, this.#itemsOf(kept, record))
@@ -280,7 +270,8 @@ export class Recovery {
     }
   }
 
-  #entryOf({ objectId, ownerAddress }: Dependency): ObjectEntry {
+  /** The entry of what a kept spec needs; one of ours that is forgotten is awaited anew. */
+  entryOf({ objectId, ownerAddress }: Dependency): ObjectEntry {
     const { references } = this.#worker
     return ownerAddress === undefined
       ? this.#own(objectId)

@@ -4,7 +4,7 @@
 //   ref     string id · string owner's address · lineage, or nothing where none is kept
 //   lineage string node · varint epoch · string owner · varint sequence · varint segment + 1, or 0
 //           while it is not known · spec, or nothing once it is committed
-//   spec    u8 VALUE · blob   |   u8 TASK · bytes of task-spec.ts
+//   spec    u8 VALUE · blob   |   u8 TASK · adoptable-task.ts   |   u8 STORED: only copies are left
 // Source: design 5 (dead owner) and 8; Lineage Stash (SOSP 2019).
 import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
@@ -12,6 +12,7 @@ import type { LineagePlace } from '../protocol/messages.ts'
 
 export const SPEC_VALUE = 0
 export const SPEC_TASK = 1
+export const SPEC_STORED = 2
 
 export interface RefLineage {
   readonly place: LineagePlace

@@ -21,6 +21,7 @@ import {
   type ArgumentEncoder,
   type EncodedArguments,
 } from './arguments.ts'
+import type { AdoptableTask } from './adoptable-task.ts'
 import { ClassQueues } from './class-queues.ts'
 import { crashError, isOutOfMemory } from './crash.ts'
 import { mayRetryTimeout, timeoutError } from './failure.ts'
@@ -51,7 +52,13 @@ export interface SubmitterDeps {
   actorRetry(record: TaskRecord): void
   actorReady(record: TaskRecord): void
   limit(record: TaskRecord, start: () => void): void
+  /** In a durable job. */
+  readonly submitted?: ((record: TaskRecord) => void) | undefined
+  /** Arguments of tasks that wait for some of them; absent where nobody else runs their tasks. */
+  readonly awaited?: WeakMap<TaskRecord, EncodedArguments> | undefined
 }
+
+type ReturnsOf = (record: TaskRecord) => TaskRecord['returns']
 
 export class Submitter {
   readonly #deps: SubmitterDeps
@@ -77,12 +84,31 @@ export class Submitter {
     this.#deps.ends.begin(record)
     this.#obeySignal(record)
     if (encoded.packed === undefined) this.#await(record, encoded)
+    this.#deps.submitted?.(record)
     return record
   }
 
   submitTask(kind: TaskKind, scope: Scope, args: readonly unknown[]): TaskRecord {
     const record = this.record(kind, scope, args)
     if (record.args !== undefined) this.#enqueue(record)
+    return record
+  }
+
+  /** Runs a task of an owner that is gone, as one of ours. Its attempt is a new one. */
+  resubmit(call: AdoptableTask['call'], encoded: EncodedArguments, returns: ReturnsOf): TaskRecord {
+    const { encoder, references, ends } = this.#deps
+    const record = new TaskRecord(call.kind, call.scope, call.index)
+    record.attempt = call.attempt + 1
+    record.retriesLeft = call.retriesLeft
+    record.oomRetriesLeft = call.retriesLeft === 0 ? 0 : OOM_RETRIES_MAX
+    record.holds = encoded.holds.length > 0 ? encoded.holds : undefined
+    references.use(encoded.holds, 1)
+    record.returns = returns(record)
+    ends.begin(record)
+    if (encoded.parts.some(({ kind }) => kind === 'entry')) this.#await(record, encoded)
+    else record.take(encoder.assemble(encoded))
+    record.awaited = true
+    if (record.args !== undefined) this.#ready(record)
     return record
   }
 
@@ -301,12 +327,14 @@ export class Submitter {
 
   #await(record: TaskRecord, encoded: EncodedArguments): void {
     const { ends } = this.#deps
+    this.#deps.awaited?.set(record, encoded)
     record.dependencies = encoded.parts.flatMap((part) => (part.kind === 'entry' ? part.entry : []))
     whenPartsComplete(encoded.parts, this.#resolve, (error) => {
       record.dependencies = undefined
       if (record.phase === DONE) return
       if (error === undefined) {
         record.take(this.#deps.encoder.assemble(encoded))
+        this.#deps.awaited?.delete(record)
         if (record.awaited) this.#ready(record)
       } else if (record.awaited) ends.fail(record, error)
       else ends.failSoon(record, error) // failed already

@@ -41,10 +41,9 @@ export class Values {
       // Held from now on: user code may free its handles while there is no room yet.
       worker.references.share(entry, contained)
       try {
-        entry.complete(
-          STORED,
-          await worker.store.put(worker.references.idOf(entry), encoded, undefined),
-        )
+        const stored = await worker.store.put(worker.references.idOf(entry), encoded, undefined)
+        await worker.durable?.keepStored(stored.objectId)
+        entry.complete(STORED, stored)
       } catch (error) {
         entry.complete(FAILED, error)
         worker.references.releaseUnused(entry)
@@ -54,12 +53,13 @@ export class Values {
       if (contained.length > 0) worker.references.share(entry, contained)
       completeOwned(entry, encoded.toBytes(), worker.codec)
     }
+    await worker.durable?.put(entry)
     return worker.ref(entry)
   }
 
   /** A large argument: copied now (values are encoded at the call), stored when there is room. */
   storeLarge(encoded: EncodedValue): ObjectEntry {
-    const { references, store } = this.#worker
+    const { references, store, durable } = this.#worker
     const entry = this.#newEntry()
     const blob = encoded.toBytes()
     const copy: Storable = {
@@ -70,7 +70,9 @@ export class Values {
       },
     }
     references.share(entry, sharedEntries(encoded.handles))
-    store.put(references.idOf(entry), copy, undefined).then(
+    const storing = store.put(references.idOf(entry), copy, undefined)
+    const kept = durable === undefined ? storing : storing.then((stored) => durable.kept(stored))
+    kept.then(
       (stored) => {
         entry.complete(STORED, stored)
         references.releaseUnused(entry) // its task may have been cancelled meanwhile
@@ -156,7 +158,12 @@ export class Values {
       const forget = this.#worker.blocking.awaiting([entry])
       entry.whenComplete(() => {
         forget()
-        resolve(paced(() => this.#resolutionOf(entry)))
+        const tell = (): void => {
+          resolve(paced(() => this.#resolutionOf(entry)))
+        }
+        const committing = this.#worker.durable?.commits()
+        if (committing === undefined) tell()
+        else void committing.then(tell)
       })
     })
   }

@@ -1,5 +1,5 @@
 // Where large objects lie, for the time when their owner is gone or does not know. Facts: a late or
-// repeated one does no harm, because whoever reads an object compares it with its checksum.
+// repeated one does no harm, because whoever reads a spilled one compares it with its checksum.
 // Two write units per object: when it is sealed, and when it is spilled.
 import { count, nullOr, number, shape, text } from '../common/shape.ts'
 import { decideDelete } from './decide.ts'
@@ -14,14 +14,14 @@ export interface SpillPlace {
   /** File or S3 key, and the range of it. */
   readonly path: string
   readonly offset: number
+  /** CRC-32 of its bytes. */
+  readonly checksum: number
 }
 
 export interface ObjectLocation {
   /** Hex. */
   readonly objectId: string
   readonly sizeBytes: number
-  /** CRC-32 of its bytes. */
-  readonly checksum: number
   /** Node that has the primary copy, in its epoch; of a dead one only the spill is left. */
   readonly nodeId: string
   readonly epoch: number
@@ -30,8 +30,8 @@ export interface ObjectLocation {
 
 type LocationRow = Omit<ObjectLocation, 'objectId'>
 const LOCATION: FieldsOf<LocationRow> = {
-  ...{ sizeBytes: count, checksum: number, nodeId: text, epoch: count },
-  spill: nullOr(shape({ path: text, offset: count })),
+  ...{ sizeBytes: count, nodeId: text, epoch: count },
+  spill: nullOr(shape({ path: text, offset: count, checksum: number })),
 }
 
 /** @param nowMs  wall time, for garbage collection alone. */

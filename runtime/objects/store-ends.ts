@@ -54,7 +54,11 @@ function spilled(state: StoreState, { batch, ranges }: EventOf<'spilled'>): Stor
     state.totals.spilledCount += 1
     state.totals.spilledBytes += entry.sizeBytes
     classify(state, entry)
-    return settle(state, entry)
+    const told: StoreEffect[] =
+      entry.range === undefined || entry.phase !== 'SEALED'
+        ? []
+        : [{ type: 'spilledTo', id: entry.id, range: entry.range }]
+    return [...told, ...settle(state, entry)]
   })
 }
 

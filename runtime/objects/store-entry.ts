@@ -219,5 +219,7 @@ export type StoreEffect =
   | { readonly type: 'abortDirect'; readonly path: string }
   /** Ask all clients to collect garbage and give up pins that they do not need. */
   | { readonly type: 'askRelease' }
+  /** A copy of it lies there from now on. */
+  | { readonly type: 'spilledTo'; readonly id: string; readonly range: SpillRange }
   /** A copy of another node's object was dropped. */
   | { readonly type: 'evicted'; readonly id: string }

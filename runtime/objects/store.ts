@@ -8,6 +8,7 @@ import type { Clock, Timer } from '../common/clock.ts'
 import { CapacityError, StoppedError } from '../common/errors.ts'
 import { ARENA_BYTES_MAX, PAGE_BYTES } from './arena.ts'
 import type { PartPlace } from './arena-access.ts'
+import type { SpillRange } from './spill.ts'
 import { check } from './store-check.ts'
 import type {
   Entry,
@@ -34,6 +35,8 @@ export interface ObjectStoreDeps extends StoreIoDeps {
 export interface StoreClients {
   /** Asks all of them to collect garbage and to give up idle pins: ArenaClient.collect. */
   askRelease(): void
+  /** An object has a copy there from now on, until it is freed. */
+  spilled?(objectId: string, range: SpillRange): void
   /** Names one for a person to read. */
   describe(clientId: string): string
 }
@@ -320,6 +323,9 @@ export class ObjectStore {
         return
       case 'askRelease':
         this.#tell(() => this.#deps.clients?.askRelease())
+        return
+      case 'spilledTo':
+        this.#tell(() => this.#deps.clients?.spilled?.(effect.id, effect.range))
         return
       case 'evicted':
         this.#tell(() => this.#deps.evicted?.(effect.id))

@@ -35,6 +35,8 @@ export interface JobSpec {
   readonly cwd: string
   readonly modules: readonly string[]
   readonly logToDriver: boolean
+  /** Results are told, and puts done, once what makes them again is in the GCS. */
+  readonly durable?: boolean
 }
 
 export interface Welcome {
@@ -264,6 +266,8 @@ export interface RayletCalls {
   adoptOwner: [{ owner: string; address: string }, { address: string }]
   /** Its size, where some node or the bucket of the cluster has it. */
   findObject: [{ objectId: ObjectId }, { sizeBytes: number } | undefined]
+  /** Answered when a copy of it is in the bucket of the cluster, and the GCS knows. */
+  keepObject: [{ objectId: ObjectId }, undefined]
   createActor: [ActorSpec, ActorInfo]
   findActor: [{ name: string; namespace: string }, ActorInfo | undefined]
   /** `homeId`: the node, in hex, of who made it. */

@@ -164,6 +164,6 @@ export function forgetIfDone(turn: Turn, job: Job): void {
   if (!job.over) windDown(turn, job)
   for (const worker of turn.state.workers.values()) if (worker.jobId === job.jobId) return
   turn.state.jobs.delete(job.jobId)
-  turn.effects.push({ kind: 'jobForgotten', jobId: job.jobId })
+  turn.effects.push({ kind: 'jobForgotten', jobId: job.jobId, isHome: job.drivenAt === undefined })
   forgetPoolsOf(turn.state, job.jobId)
 }

@@ -24,6 +24,7 @@ import type { LineagePlace, RayletCalls, RayletNotices, SpecBatch } from '../pro
 import { nodeAddressOf } from '../protocol/node-identity.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import type { JobStore } from './job-store.ts'
+import type { ClusterPlaces } from './cluster-places.ts'
 import type { PeerMessage, PeerRayletCalls } from './peer-raylet-messages.ts'
 import type { RayletState } from './state.ts'
 
@@ -41,9 +42,13 @@ export interface ClusterLineageDeps {
   readonly state: RayletState
   readonly member: Pick<ClusterMember, 'ask' | 'askAll' | 'nodes'>
   readonly objects: Pick<JobStore, 'store'>
+  readonly places: Pick<ClusterPlaces, 'find' | 'keep'>
 }
 
-type LineageCalls = Pick<RayletCalls, 'commitSpecs' | 'readSpec' | 'adoptOwner' | 'findObject'>
+type LineageCalls = Pick<
+  RayletCalls,
+  'commitSpecs' | 'readSpec' | 'adoptOwner' | 'findObject' | 'keepObject'
+>
 
 export class ClusterLineage {
   readonly #deps: ClusterLineageDeps
@@ -69,6 +74,8 @@ export class ClusterLineage {
         return this.#adopt(client, message as LineageCalls['adoptOwner'][0])
       case 'findObject':
         return this.#find(message as LineageCalls['findObject'][0])
+      case 'keepObject':
+        return this.#deps.places.keep((message as LineageCalls['keepObject'][0]).objectId)
     }
   }
 
@@ -141,7 +148,9 @@ export class ClusterLineage {
     const here = objects.store.sizeOf(objectId)
     if (here !== undefined) return { sizeBytes: here }
     const answers = await member.askAll('holds', { objectId })
-    return answers.find((answer) => answer !== undefined)
+    return (
+      answers.find((answer) => answer !== undefined) ?? (await this.#deps.places.find(objectId))
+    )
   }
 
   async #adopt(

@@ -18,6 +18,7 @@ import { clusterRows } from './cluster-rows.ts'
 import { isGroupCall } from './group-messages.ts'
 import { GroupPeers } from './group-peers.ts'
 import type { JobStore } from './job-store.ts'
+import { ClusterPlaces } from './cluster-places.ts'
 import { heldIn, locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
@@ -52,6 +53,7 @@ export class ClusterSide {
   readonly actors: ClusterActors
   readonly actorRows: ActorRows
   readonly #adopter: ActorAdopter
+  readonly places: ClusterPlaces
   readonly #deps: ClusterSideDeps
   readonly #member: ClusterMember
 
@@ -60,8 +62,9 @@ export class ClusterSide {
     this.#member = this.#makeMember()
     const member = this.#member
     this.leases = new ClusterLeases({ ...deps, member })
-    const { nodeId, epoch } = deps.state.config
-    const self = { nodeId: toHex(nodeId), epoch }
+    const { nodeId: id, epoch } = deps.state.config
+    const nodeId = toHex(id)
+    const self = { nodeId, epoch }
     this.groups = new GroupPeers({
       ...{ ...deps, member, self },
       ownLoad: () => this.leases.ownLoad(),
@@ -74,12 +77,14 @@ export class ClusterSide {
     this.#adopter = new ActorAdopter(ofRows)
     const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)
     this.actorRows = new ActorRows({ ...ofRows, hasMet })
+    this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
     this.objects = new ObjectPulls({
       ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
-      nodeId: toHex(deps.state.config.nodeId),
+      nodeId,
+      restore: (objectId) => this.places.restore(objectId),
       store: () => deps.objects.store,
     })
-    this.lineage = new ClusterLineage({ ...deps, member })
+    this.lineage = new ClusterLineage({ ...deps, member, places: this.places })
   }
 
   /** Resolves when the others know this node. @returns the address by which they reach it. */
@@ -111,7 +116,14 @@ export class ClusterSide {
     this.#adopter.stop()
     this.objects.stop()
     this.lineage.stop()
+    this.places.stop()
     await this.#member.tellOthers()
+  }
+
+  /** @param isHome  whether it was driven from this node. */
+  jobForgotten(jobId: JobId, isHome: boolean): void {
+    this.lineage.jobForgotten(jobId)
+    if (isHome) void this.places.jobForgotten(jobId)
   }
 
   /** To be called when nothing of this node runs any more. */
@@ -128,8 +140,11 @@ export class ClusterSide {
     return clusterRows({ kind, limit, nodes: member.nodes(), isSuspected }, answers)
   }
 
-  locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): ReturnType<typeof locate> {
-    return locate(this.#deps.objects.store, this.#member, objectIds)
+  async locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): ReturnType<typeof locate> {
+    const located = await locate(this.#deps.objects.store, this.#member, objectIds)
+    const held = new Set(located.held)
+    const missing = objectIds.filter((objectId) => !held.has(objectId))
+    return { ...located, held: [...held, ...(await this.places.kept(missing))] }
   }
 
   /** What workers of that job have printed on other nodes has been sent. */

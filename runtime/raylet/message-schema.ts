@@ -58,6 +58,7 @@ export const jobShape = shape({
   ...{ jobId: text, name: text, namespace: text, entry: optional(text), cwd: text },
   ...{ argv: listOf(text), execArgv: listOf(text), env: recordOf(text), modules: listOf(text) },
   logToDriver: flag,
+  durable: optional(flag),
 })
 
 export const groupFields: Fields = {
@@ -89,6 +90,7 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
   },
   adoptOwner: { owner: text, address: text },
   findObject: { objectId: text },
+  keepObject: { objectId: text },
   createActor: actor,
   findActor: { name: text, namespace: text },
   watchActor: { actorId: text, homeId: optional(text) },

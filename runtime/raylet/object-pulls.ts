@@ -56,6 +56,8 @@ export interface ObjectPullsDeps {
   /** Hex. */
   readonly nodeId: string
   readonly store: () => ObjectStore
+  /** Brings what no living node holds from where it outlives them, if it is there. */
+  readonly restore?: (objectId: string) => Promise<void>
 }
 
 export class ObjectPulls {
@@ -197,7 +199,7 @@ export class ObjectPulls {
     const isWanted = (): boolean => incoming.wantedBy.size > 0 && !this.#isStopped
     const found = await this.#directory.find({ ...sought, failed: [] }, isWanted)
     if (found === undefined || !isWanted()) {
-      this.#end(incoming)
+      this.#end(incoming, isWanted() ? await this.#restore(incoming) : undefined)
       return
     }
     const { sizeBytes, sources, directory } = found
@@ -205,6 +207,16 @@ export class ObjectPulls {
     incoming.directory = directory
     incoming.isFound({ sizeBytes, sources })
     for (const by of incoming.wantedBy) this.#want(incoming, by, { sizeBytes, sources })
+  }
+
+  /** No living node has it. @returns why a copy that outlives them could not be brought. */
+  async #restore({ objectId }: IncomingObject): Promise<Error | undefined> {
+    try {
+      await this.#deps.restore?.(objectId)
+      return undefined
+    } catch (error) {
+      return asError(error)
+    }
   }
 
   #want(

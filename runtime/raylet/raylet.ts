@@ -3,7 +3,7 @@
 // (main.ts), inside a driver (inline mode), and in simulation.
 // Invariant:
 //   Z1. After stop() nothing of this raylet is left: no worker, no socket, no arena.
-import { ProtocolError } from '../common/errors.ts'
+import { ProtocolError, UsageError } from '../common/errors.ts'
 import { newNodeId, toHex, type JobId, type WorkerId } from '../common/ids.ts'
 import { OWNER_HELLO_MS } from '../common/limits.ts'
 import { UNITS_PER_ONE } from '../common/resources.ts'
@@ -20,6 +20,7 @@ import { MemoryWatch } from './memory-watch.ts'
 import { locate } from './object-places.ts'
 import type { ObjectPulls } from './object-pulls.ts'
 import { ProgressBook } from './progress.ts'
+import type { StoreClients } from '../objects/store.ts'
 import type { RayletDeps, RayletOptions } from './raylet-ports.ts'
 import { ClusterSide } from './cluster-side.ts'
 import { StateQueries } from './state-queries.ts'
@@ -89,7 +90,11 @@ export class Raylet {
       for (const each of this.#links.values()) each.notify('shedMemory', {})
     }
     const describe = (client: string): string => this.#describe(client as WorkerId)
-    this.#objects = new JobStore(() => deps.openStore({ askRelease, describe }, this.state.config))
+    const spilled: StoreClients['spilled'] = (objectId, range) => {
+      this.#cluster?.places.spilled(objectId, range)
+    }
+    const clients = { askRelease, describe, spilled }
+    this.#objects = new JobStore(() => deps.openStore(clients, this.state.config))
     this.#processes = new WorkerProcesses(deps, {
       nameOf: (workerId) => this.#nameOf(workerId),
       forward: (jobId, lines, isLast) => this.#forward(jobId, lines, isLast),
@@ -256,6 +261,9 @@ export class Raylet {
         return this.#cluster?.query(message, own) ?? own
       },
       lineage: this.#cluster?.lineage,
+      sealed: (objectId) => {
+        this.#cluster?.places.sealed(objectId)
+      },
       drainOutput: async (client) => {
         const jobId = this.state.clients.get(client)?.jobId
         if (jobId === undefined) return
@@ -279,6 +287,7 @@ export class Raylet {
     const { workerId: client, role, pid, address } = hello
     if (this.#links.has(client)) throw new ProtocolError('this client is connected already')
     const job = jobOfHello(this.state, hello, this.#deps.random)
+    if (job.durable === true && this.#cluster === undefined) throw new UsageError(NOT_DURABLE)
     this.#links.set(client, link)
     const own = role === 'driver' ? job : undefined
     this.#brain.tell({ kind: 'clientConnected', client, role, pid, address, job: own })
@@ -360,7 +369,7 @@ export class Raylet {
         return
       case 'jobForgotten':
         this.#objects.jobForgotten(effect.jobId)
-        this.#cluster?.lineage.jobForgotten(effect.jobId)
+        this.#cluster?.jobForgotten(effect.jobId, effect.isHome)
         return
       case 'leave':
         this.#deps.log.info('leaving')
@@ -407,6 +416,11 @@ export class Raylet {
     return true
   }
 }
+
+const NOT_DURABLE =
+  'durable: true keeps lineage in the tables of the GCS, and a cluster of this one node has none ' +
+  'that outlive it: start one with `virga start --gcs dynamodb` or `virga start --nodes 3`, or ' +
+  'leave durable out'
 
 const whereOf = ({ address, pid }: RayletOptions): Pick<RayletOptions, 'address' | 'pid'> => ({
   address,

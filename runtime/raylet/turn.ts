@@ -357,7 +357,7 @@ export type RayletEffect =
   /** It may be forgotten by then. */
   | { readonly kind: 'jobEnded'; readonly job: Job }
   /** Nothing of it is left: no driver, no worker. */
-  | { readonly kind: 'jobForgotten'; readonly jobId: JobId }
+  | { readonly kind: 'jobForgotten'; readonly jobId: JobId; readonly isHome: boolean }
   /** Nobody needs this raylet any more. */
   | { readonly kind: 'leave' }
   | ActorEffectOfNodes

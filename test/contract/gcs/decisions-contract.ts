@@ -254,10 +254,10 @@ export function decisionsContract(name: string, make: () => Storage): void {
 
     test('locations: the last word counts; a freed object has none', async () => {
       const objectId = `${own}0b`
-      const location = { objectId, sizeBytes: 9, checksum: 7, nodeId: 'n1', epoch: 1, spill: null }
+      const location = { objectId, sizeBytes: 9, nodeId: 'n1', epoch: 1, spill: null }
       await tellLocations(storage, [location], Date.now())
       expect(await findLocation(storage, objectId)).toEqual(location)
-      const spilled = { ...location, spill: { path: 's3://x', offset: 4 } }
+      const spilled = { ...location, spill: { path: 's3://x', offset: 4, checksum: 7 } }
       await tellLocations(storage, [spilled], Date.now())
       expect(await findLocation(storage, objectId)).toEqual(spilled)
       await forgetLocation(storage, objectId)

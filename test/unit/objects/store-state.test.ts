@@ -351,7 +351,7 @@ describe('the store: room', () => {
     story.free('0', '2', '4', '6', '8')
     const effects = story.create('wide', 2 * MIB)
     expect(effects.filter(isSpill)).toHaveLength(1)
-    expect(typesOf(story.spilled(effects))).toEqual(['created'])
+    expect(typesOf(story.spilled(effects))).toEqual(['spilledTo', 'created'])
   })
 })
 
@@ -441,7 +441,7 @@ describe('the store: spilled objects', () => {
     let effects: StoreEffect[] = []
     while (effects.filter(isSpill).length === 0) effects = story.timer()
     expect(story.nowMs).toBe(1000)
-    expect(typesOf(story.spilled(effects))).toEqual(['created'])
+    expect(typesOf(story.spilled(effects))).toEqual(['spilledTo', 'created'])
   })
 })
 
