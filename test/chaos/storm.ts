@@ -8,6 +8,8 @@ import type { Node, SeveralNodes } from '../support/several-nodes.ts'
 
 const CUT_MS = 5_000
 const CUT_EVERY_MS = 30_000
+/** States of workers that run something. */
+const BUSY = new Set(['LEASED', 'ACTOR'])
 
 export interface StormCounts {
   workers: number
@@ -34,8 +36,11 @@ export class Storm {
   /** SIGKILLs a worker that runs something, wherever. */
   async killWorker(): Promise<void> {
     const rows = await this.#cluster.rows('workers', this.aNode().host).catch(noneIfDead)
-    const busy = rows.filter((row) => row['state'] === 'LEASED' && Number(row['pid']) > 0)
-    const pid = Number(busy[this.#below(busy.length)]?.['pid'] ?? 0)
+    const busy = rows.filter(({ state, pid }) => BUSY.has(String(state)) && Number(pid) > 0)
+    // Of one actor and many tasks, the actor is hit as often as all tasks.
+    const actors = busy.filter(({ state }) => state === 'ACTOR')
+    const among = actors.length > 0 && this.#below(2) === 0 ? actors : busy
+    const pid = Number(among[this.#below(among.length)]?.['pid'] ?? 0)
     if (pid === 0 || !isRunning(pid)) return
     process.kill(pid, 'SIGKILL')
     this.counts.workers += 1
