@@ -27,7 +27,7 @@ export interface Entry {
   readonly id: string
   readonly sizeBytes: number
   /** False for a copy of another node's object: dropped, not spilled, when room is needed. */
-  readonly isPrimary: boolean
+  isPrimary: boolean
   readonly creator: string
   /** The client with whose process it ends. */
   readonly owner: string
@@ -143,6 +143,8 @@ export interface StoreTotals {
   restoredCount: number
   restoredBytes: number
   evictedCount: number
+  /** Of this node's objects, to other nodes. */
+  sentBytes: number
 }
 
 export type StoreEvent =
@@ -157,6 +159,7 @@ export type StoreEvent =
     }
   | { readonly type: 'seal'; readonly requestId: number; readonly id: string }
   | { readonly type: 'abort'; readonly id: string }
+  | { readonly type: 'keep'; readonly id: string }
   | {
       readonly type: 'pin'
       readonly requestId: number

@@ -70,6 +70,7 @@ export function createStoreState(options: StoreOptions, committedBytes: number):
       restoredCount: 0,
       restoredBytes: 0,
       evictedCount: 0,
+      sentBytes: 0,
     },
   }
 }
@@ -95,6 +96,8 @@ function apply(state: StoreState, event: StoreEvent): StoreEffect[] {
       return seal(state, event)
     case 'abort':
       return abort(state, event.id)
+    case 'keep':
+      return keep(state, event.id)
     case 'pin':
       return pin(state, event)
     case 'unpin':
@@ -160,6 +163,15 @@ function abort(state: StoreState, id: string): StoreEffect[] {
   if (queued !== undefined) return [cancelCreate(state, queued, error)]
   const entry = state.creating.get(id)
   return entry === undefined ? [] : discard(state, entry, error)
+}
+
+/** A copy is from now on the one that may not be dropped. */
+function keep(state: StoreState, id: string): StoreEffect[] {
+  const entry = state.sealed.get(id)
+  if (entry === undefined) return []
+  entry.isPrimary = true
+  classify(state, entry)
+  return []
 }
 
 /** Ends an unsealed entry, and the create that may still wait for its file. */

@@ -5,7 +5,7 @@
 //   O1. Every request is answered, at the latest by `close`.
 //   O2. One event at a time: the end of an I/O is an event like any other, and never re-enters.
 import type { Clock, Timer } from '../common/clock.ts'
-import { CapacityError, StoppedError } from '../common/errors.ts'
+import { ObjectStoreFullError, StoppedError } from '../common/errors.ts'
 import { ARENA_BYTES_MAX, PAGE_BYTES } from './arena.ts'
 import type { PartPlace } from './arena-access.ts'
 import type { SpillRange } from './spill.ts'
@@ -88,9 +88,10 @@ interface Pending {
 
 function inArena(place: ObjectPlace): ObjectPlace {
   if (place.path === undefined) return place
-  throw new CapacityError(
-    'this object is larger than the object store of a node, and only that node can read it: ' +
-      'give the nodes larger stores, or split the value',
+  throw new ObjectStoreFullError(
+    `an object of ${place.sizeBytes} B is larger than the object store of the node that made it, ` +
+      'and only that node can read it: give the nodes larger stores, or split the value',
+    { data: { sizeBytes: place.sizeBytes } },
   )
 }
 
@@ -184,6 +185,15 @@ export class ObjectStore {
     return entry?.isDamaged === true ? undefined : entry?.sizeBytes
   }
 
+  /**
+   * This node keeps its copy from now on, instead of the one that made it.
+   * @returns false when there is none.
+   */
+  keep(objectId: string): boolean {
+    this.#handle({ type: 'keep', id: objectId })
+    return this.#state.sealed.has(objectId)
+  }
+
   /** Whether somebody makes it now, or waits for room to. */
   isMaking(objectId: string): boolean {
     return this.#state.creating.has(objectId) || this.#state.queuedCreates.has(objectId)
@@ -195,10 +205,12 @@ export class ObjectStore {
   }
 
   /**
-   * A part of an object that is pinned at `place`, in place where the arena allows it.
+   * A part, for another node, of an object that is pinned at `place`: in place where the arena
+   * allows it.
    * @throws ObjectStoreFullError for one that lies in a file of its own.
    */
   partOf(place: ObjectPlace, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    this.#state.totals.sentBytes += sizeBytes
     return this.#deps.arena.read(inArena(place).offset + offset, sizeBytes)
   }
 

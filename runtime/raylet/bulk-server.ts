@@ -31,8 +31,6 @@ export interface BulkServerDeps {
 }
 
 export class BulkServer {
-  /** Bytes of objects that were given to others, since the start. */
-  sentBytes = 0
   readonly #deps: BulkServerDeps
   readonly #connections = new Map<BulkConnection, Serving>()
 
@@ -41,9 +39,7 @@ export class BulkServer {
   }
 
   serve(connection: BulkConnection): void {
-    const serving = new Serving(connection, this.#deps, (sizeBytes) => {
-      this.sentBytes += sizeBytes
-    })
+    const serving = new Serving(connection, this.#deps)
     this.#connections.set(connection, serving)
     connection.start({
       placeFor: () => undefined,
@@ -80,7 +76,6 @@ interface Asked {
 class Serving {
   readonly #connection: BulkConnection
   readonly #deps: BulkServerDeps
-  readonly #sent: (sizeBytes: number) => void
   /** By the asker's number: not ended, and not cancelled. */
   readonly #asked = new Map<number, Asked>()
   /** BV1: what is sent next waits for it. */
@@ -88,10 +83,9 @@ class Serving {
   #timer: Timer | undefined
   #isClosed = false
 
-  constructor(connection: BulkConnection, deps: BulkServerDeps, sent: (sizeBytes: number) => void) {
+  constructor(connection: BulkConnection, deps: BulkServerDeps) {
     this.#connection = connection
     this.#deps = deps
-    this.#sent = sent
   }
 
   came({ kind, request, offset, sizeBytes }: BulkHead, body: Uint8Array): void {
@@ -143,7 +137,6 @@ class Serving {
       const sizeBytes = Math.min(PIECE_BYTES, end - offset)
       const bytes = await source.read(offset, sizeBytes)
       await this.#send({ kind: 'PIECE', request, offset, sizeBytes }, bytes)
-      this.#sent(sizeBytes)
       offset += sizeBytes
     }
   }

@@ -143,6 +143,11 @@ export class ClusterMember {
     return address
   }
 
+  /** The others go on without this node. */
+  get leavesAlone(): boolean {
+    return this.#end === 'THIS_NODE' && !this.isGcsHost
+  }
+
   get isGcsHost(): boolean {
     return this.#deps.cluster.host !== undefined
   }
@@ -357,6 +362,7 @@ export class ClusterMember {
       case 'findSegment':
       case 'joinReaders':
       case 'relayObject':
+      case 'keepObject':
         return this.#events.requested(whole)
     }
   }

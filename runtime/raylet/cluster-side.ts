@@ -1,7 +1,7 @@
 // This raylet's dealings with those of other nodes: membership, leases, objects and output between
 // nodes, and what is asked of all of them. Each is a part of its own; here they are put together,
 // and what comes from another node is given to the one that it is for.
-import { toHex, type JobId } from '../common/ids.ts'
+import { toHex, type JobId, type WorkerId } from '../common/ids.ts'
 import { DRAIN_GRACE_MS } from '../common/limits.ts'
 import type { Holder } from '../gcs/actors.ts'
 import type { NodeCommand } from '../gcs/nodes.ts'
@@ -17,6 +17,7 @@ import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-membe
 import { clusterRows } from './cluster-rows.ts'
 import { isGroupCall } from './group-messages.ts'
 import { GroupPeers } from './group-peers.ts'
+import { handOn } from './hand-on.ts'
 import type { JobStore } from './job-store.ts'
 import { ClusterPlaces } from './cluster-places.ts'
 import { heldIn, locate } from './object-places.ts'
@@ -109,6 +110,7 @@ export class ClusterSide {
 
   /** This node begins to end: it asks nothing of others any more. */
   async stop(): Promise<void> {
+    if (this.#deps.state.draining && this.#member.leavesAlone) await this.#handOn()
     this.leases.stop()
     this.groups.stop()
     this.actors.stop()
@@ -124,6 +126,18 @@ export class ClusterSide {
   jobForgotten(jobId: JobId, isHome: boolean): void {
     this.lineage.jobForgotten(jobId)
     if (isHome) void this.places.jobForgotten(jobId)
+  }
+
+  /** F06. */
+  async #handOn(): Promise<void> {
+    const { state, objects } = this.#deps
+    const endsHere = (owner: string): boolean => {
+      const client = state.clients.get(owner as WorkerId)
+      return client !== undefined && client.link === undefined
+    }
+    const { nodeId } = state.config
+    const deps = { ...this.#deps, member: this.#member, nodeId: toHex(nodeId), endsHere }
+    await handOn({ ...deps, store: objects.store }, DRAIN_GRACE_MS)
   }
 
   /** To be called when nothing of this node runs any more. */

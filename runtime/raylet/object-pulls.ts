@@ -14,6 +14,7 @@ import {
   FrameCorruptError,
   ObjectCorruptedError,
   ObjectNotFoundError,
+  ObjectStoreFullError,
   StoppedError,
   VirgaError,
 } from '../common/errors.ts'
@@ -79,11 +80,6 @@ export class ObjectPulls {
     this.#server = new BulkServer({ ...deps, open })
   }
 
-  /** Bytes of objects that other nodes have read here. */
-  get sentBytes(): number {
-    return this.#server.sentBytes
-  }
-
   /**
    * As ObjectStore.pin, wherever the object is.
    * @param hints  nodes that are said to hold it, in hex, best first.
@@ -137,6 +133,7 @@ export class ObjectPulls {
   /** Another node asks. */
   async requested({ from, type, message }: PeerMessage): Promise<unknown> {
     if (type === 'joinReaders') return this.#directory.join(from, message as JoinAsked)
+    if (type === 'keepObject') return await this.#keep(from, message as KeepAsked)
     if (type === 'relayObject') return await this.#relay(from, message as RelayAsked)
     const { objectId } = message as PeerRayletCalls['holds'][0]
     const held = this.#deps.store().holding(objectId)
@@ -248,6 +245,18 @@ export class ObjectPulls {
     return incoming.found?.sizeBytes
   }
 
+  /** F06. @returns whether it is here to stay. */
+  async #keep(from: string, { objectId }: KeepAsked): Promise<boolean> {
+    const sought = { objectId, hints: [from], mayRelay: false }
+    const { store } = this.#deps
+    if (store().sizeOf(objectId) === undefined) {
+      await (
+        await this.#fetch(`node ${from}`, sought)
+      ).whole
+    }
+    return store().keep(objectId)
+  }
+
   #step(event: PullEvent): void {
     if (this.#isStopped) return
     this.#state ??= createPullState({
@@ -302,10 +311,12 @@ export class ObjectPulls {
     }
     try {
       incoming.hasRoom = true
-      incoming.place = await store.create(SELF, objectId, sizeBytes, { isPrimary: false })
+      const place = await store.create(SELF, objectId, sizeBytes, { isPrimary: false })
+      if (place.path !== undefined) throw tooLarge(sizeBytes, store.stats().sizeBytes)
+      incoming.place = place
       this.#step({ type: 'roomMade', pull })
     } catch (error) {
-      incoming.hasRoom = false
+      incoming.hasRoom = error instanceof ObjectStoreFullError // a file was made for it, maybe
       this.#step({ type: 'roomRefused', pull, error: asError(error) })
     }
   }
@@ -430,7 +441,16 @@ export class ObjectPulls {
   }
 }
 
+const tooLarge = (sizeBytes: number, capacityBytes: number): ObjectStoreFullError =>
+  new ObjectStoreFullError(
+    `an object of ${sizeBytes} B of another node is larger than the object store of this node, ` +
+      `of ${capacityBytes} B. Give the nodes larger stores, split the value, or bind what reads ` +
+      'it to the node that made it.',
+    { data: { sizeBytes, capacityBytes } },
+  )
+
 type JoinAsked = PeerRayletCalls['joinReaders'][0]
+type KeepAsked = PeerRayletCalls['keepObject'][0]
 type RelayAsked = PeerRayletCalls['relayObject'][0]
 type Sought = Omit<ObjectSought, 'failed'>
 

@@ -90,6 +90,8 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls {
     { objectId: string; failed: readonly string[] },
     { sizeBytes: number; source: string } | undefined,
   ]
+  /** Of a node that stays, by one that leaves: whether it keeps its copy from now on. */
+  keepObject: [{ objectId: string }, boolean]
   /** Of a node that may reach its holders: its size, once it is on its way to that node. */
   relayObject: [{ objectId: string; hints: readonly string[] }, number | undefined]
 }
@@ -161,6 +163,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   findSegment: { owner: text, sequence: count },
   holdsAny: { objectIds: listOf(text) },
   ...GROUP_CALLS,
+  keepObject: { objectId: text },
   joinReaders: { objectId: text, failed: listOf(text) },
   relayObject: { objectId: text, hints: listOf(text) },
   storage: {

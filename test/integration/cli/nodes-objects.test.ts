@@ -1,0 +1,82 @@
+// Objects between real nodes: who sends them to whom, and what a node leaves behind that leaves.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freePort } from '../../../scripts/bench/free-port.ts'
+import { until } from '../../support/waiting.ts'
+import { Place, fixture, type Row, type Running } from './virga.ts'
+
+const MIB = 1024 * 1024
+
+let place: Place
+beforeEach(() => {
+  place = new Place()
+})
+afterEach(async () => {
+  await place.virga('stop')
+  place.remove()
+})
+
+interface NodeStoreRow extends Row {
+  readonly nodeId: string
+  readonly pid: number
+  readonly state: string
+  readonly store?: { readonly totals: { readonly sentBytes: number } }
+}
+
+const start = async (nodes: number): Promise<Row> => {
+  const sizes = ['--num-cpus', '1', '--port', String(await freePort())]
+  return place.json('start', '--nodes', String(nodes), ...sizes)
+}
+const list = async (): Promise<NodeStoreRow[]> =>
+  (await place.json('list', 'nodes'))['rows'] as NodeStoreRow[]
+const lines = ({ output }: Running): Row[] =>
+  output.stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Row)
+const linesOf = async (program: Running, count: number): Promise<Row[]> => {
+  const isDone = (): boolean => program.child.exitCode !== null
+  await until(() => lines(program).length >= count || isDone())
+  expect(program.output.stderr).toBe('')
+  return lines(program)
+}
+
+describe('an object that many nodes read at once', () => {
+  it(
+    'leaves its maker two or three times, and no node more often',
+    { timeout: 90_000 },
+    async () => {
+      await start(6)
+      const program = place.node(fixture('objects-on-nodes.mts'), '24')
+      const [told] = await linesOf(program, 1)
+      expect(told?.['sums']).toEqual([7, 7, 7, 7])
+      const sent = new Map(
+        (await list()).map(({ nodeId, store }) => [nodeId, store?.totals.sentBytes ?? 0]),
+      )
+      const times = [...sent.values()].map((sentBytes) => sentBytes / (24 * MIB))
+      expect(times.reduce((sum, each) => sum + each, 0)).toBeCloseTo(4, 0)
+      expect(Math.max(...times)).toBeLessThan(3.1)
+      expect((sent.get(String(told?.['maker'])) ?? 0) / MIB).toBeGreaterThanOrEqual(24)
+      program.child.kill('SIGKILL')
+      await program.ended
+    },
+  )
+})
+
+describe('F06: a node that is asked to leave', () => {
+  it('hands on what only it holds: it is read though nobody may make it again', async () => {
+    await start(3)
+    const program = place.node(fixture('objects-on-nodes.mts'), '1')
+    const [told] = await linesOf(program, 2)
+    const maker = String(told?.['maker'])
+    const { pid } = (await list()).find(({ nodeId }) => nodeId === maker) ?? { pid: 0 }
+    process.kill(pid, 'SIGTERM')
+    await until(async () => {
+      return (await list()).some(({ nodeId, state }) => nodeId === maker && state === 'DEAD')
+    })
+    program.child.stdin?.write('go\n')
+    const { code, stderr } = await program.ended
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+    expect(lines(program).at(-1)).toEqual({ length: 4 * MIB })
+  })
+})
