@@ -17,9 +17,9 @@ afterEach(async () => {
   place.remove()
 })
 
-async function startThree(...options: readonly string[]): Promise<readonly Row[]> {
+async function startNodes(count: number): Promise<readonly Row[]> {
   const port = String(await freePort())
-  await place.json('start', '--nodes', '3', '--num-cpus', '2', '--port', port, ...options)
+  await place.json('start', '--nodes', String(count), '--num-cpus', '2', '--port', port)
   return (await place.json('list', 'nodes'))['rows'] as Row[]
 }
 
@@ -30,7 +30,7 @@ describe('F07: a node dies with all that it held', () => {
   it(
     'its results are made again where they are needed, as their next attempt, or told as lost',
     async () => {
-      const [, , third] = await startThree()
+      const [, , third] = await startNodes(3)
       const program = place.node(fixture('lost-objects.mts'), String(third?.['nodeId']))
       await until(() => lines(program).length === 1)
       process.kill(Number(third?.['pid']), 'SIGKILL')
@@ -49,7 +49,7 @@ describe('F07: a node dies with all that it held', () => {
   it(
     'what a node takes along that is told to leave costs its tasks no retry',
     async () => {
-      const [, , third] = await startThree()
+      const [, , third] = await startNodes(3)
       const program = place.node(fixture('left-objects.mts'), String(third?.['nodeId']))
       await until(() => lines(program).length === 1)
       process.kill(Number(third?.['pid']), 'SIGTERM')
@@ -62,6 +62,26 @@ describe('F07: a node dies with all that it held', () => {
       expect(stderr).toBe('')
       expect(code).toBe(0)
       expect(lines(program)[1]).toEqual({ values: [5, 5, 5] })
+    },
+    DEATH_MS,
+  )
+
+  it(
+    'a hundred results are made again though a second node dies meanwhile',
+    async () => {
+      const [, second, third] = await startNodes(4)
+      const program = place.node(fixture('lost-fan.mts'), String(third?.['nodeId']), '100')
+      await until(() => lines(program).length === 1)
+      process.kill(Number(third?.['pid']), 'SIGKILL')
+      program.child.stdin?.write('go\n')
+      const isFirstThere = (): boolean => lines(program).length > 1
+      // Once the lease of the dead one has expired, which takes longer than `until`.
+      await until(isFirstThere).catch(() => until(isFirstThere))
+      process.kill(Number(second?.['pid']), 'SIGKILL')
+      const { code, stderr } = await program.ended
+      expect(stderr).toBe('')
+      expect(code).toBe(0)
+      expect(lines(program).at(-1)).toEqual({ sum: 4950, own: 4950 })
     },
     DEATH_MS,
   )
