@@ -145,6 +145,7 @@ function hasDetached(turn: Turn, jobId: JobId): boolean {
 
 function windDown(turn: Turn, job: Job): void {
   job.over = true
+  endGroupsOf(turn, job.jobId) // those that a detached actor has made meanwhile
   endActorsOf(turn, job)
   job.turns.clear()
   for (const lease of [...workerlessOf(turn.state)]) {

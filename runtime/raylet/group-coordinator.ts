@@ -279,6 +279,7 @@ function waits(turn: Turn, groups: ClusterGroups, each: Coordinated): void {
   const { group, reservation } = each
   if (!each.wasWhole || group.state === 'RESCHEDULING') return
   group.state = 'RESCHEDULING'
+  group.waitingSinceMs = turn.nowMs
   each.retryAtMs = turn.nowMs
   turn.effects.push({
     ...{ kind: 'writeGroup', groupId: group.spec.groupId },
@@ -373,15 +374,15 @@ export function groupWritten(
   dropHere(turn, cluster.groups, each.group)
 }
 
-/** Other nodes have come, or are gone. */
+/** Other nodes have come; those are gone, or drain and are no place for bundles any more. */
 export function coordinatedMembers(
   turn: Turn,
   cluster: ClusterState,
-  gone: readonly string[],
+  unusable: readonly string[],
 ): void {
   for (const each of cluster.groups.coordinated.values()) {
-    for (const nodeId of gone) {
-      each.watchers.delete(nodeId)
+    for (const nodeId of unusable) {
+      if (!cluster.groups.members.has(nodeId)) each.watchers.delete(nodeId)
       perform(turn, cluster, each, reserving.nodeGone(each.reservation, nodeId))
       if (each.group.across?.places.includes(nodeId) === true) {
         publish(turn, cluster.groups, each, { error: each.group.across.error })

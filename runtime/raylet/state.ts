@@ -261,7 +261,7 @@ export interface Group {
   bundles: Bundle[]
   /** Undefined where the cluster is this node alone. */
   across: GroupAcross | undefined
-  readonly waitingSinceMs: number
+  waitingSinceMs: number
   /** awaitGroup requests to answer. */
   readonly awaiting: number[]
 }

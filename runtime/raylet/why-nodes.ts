@@ -9,7 +9,7 @@ import type { ClusterState, RayletState } from './state.ts'
 /** Undefined: it waits for this node alone, or for its turn. */
 export function whyNodes(state: RayletState, spec: ClassSpec): string | undefined {
   const { cluster, config } = state
-  if (cluster === undefined) return undefined
+  if (cluster === undefined || spec.strategy.kind === 'PLACEMENT_GROUP') return undefined
   const nodes = nodesFor(cluster, spec)
   const [first] = nodes
   if (first === undefined) return undefined

@@ -1,12 +1,20 @@
 // Why each thing that waits does (pure): what `virga status --why` shows. One row for each shape that
 // waits: how many, since when, for what. Nothing waits in silence.
 import { toHex } from '../common/ids.ts'
-import { lacking, showAmount, toResources, type ResourceSet } from '../common/resources.ts'
+import {
+  NO_RESOURCES,
+  addResources,
+  lacking,
+  showAmount,
+  toResources,
+  type ResourceSet,
+} from '../common/resources.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
 import { workerlessOf } from './pools.ts'
-import type { Actor, Limiter, RayletState, SchedulingClass, Wait } from './state.ts'
+import type { Actor, Group, Limiter, RayletState, SchedulingClass, Wait } from './state.ts'
 import { heldBy, missingFor } from './class-wants.ts'
+import { holdersFor } from './group-routing.ts'
 import { freeOf } from './state-rows.ts'
 import { whyNodes } from './why-nodes.ts'
 
@@ -25,14 +33,32 @@ export function whyRows(state: RayletState, nowMs: number): StateRow[] {
     const why = 'its worker is being started'
     rows.push({ kind, name, count: 1, waitedMs: Math.round(nowMs - lease.grantedAtMs), why })
   }
-  for (const group of state.groups.values()) {
-    if (group.state !== 'PENDING') continue
-    const what = { kind: 'group', name: group.spec.name, count: 1 }
-    rows.push(whyDemand(state, group.demand, { ...what, waitedMs: nowMs - group.waitingSinceMs }))
-  }
+  rows.push(...whyGroups(state, nowMs))
   for (const limiter of state.limiters.values()) rows.push(...whyLimiter(limiter, nowMs))
   rows.push(...whyWaits(state, nowMs))
   return rows
+}
+
+/** Those that are told here: of several nodes, each by its coordinator. */
+function whyGroups(state: RayletState, nowMs: number): StateRow[] {
+  return [...state.groups.values()].flatMap((group) => {
+    const { spec, across, waitingSinceMs } = group
+    const isHere = across === undefined || across.coordinator === toHex(state.config.nodeId)
+    if (group.state === 'CREATED' || !isHere) return []
+    const shape = { kind: 'group', name: spec.name, count: 1, waitedMs: nowMs - waitingSinceMs }
+    if (across === undefined) return [whyDemand(state, group.demand, shape)]
+    const lost = spec.bundles.filter((_, index) => across.places[index] === null)
+    const demand = lost.reduce(addResources, NO_RESOURCES)
+    const why = across.error?.message ?? whyAcross(state, group, lost.length)
+    return [{ ...shape, waitedMs: Math.round(shape.waitedMs), demand: toResources(demand), why }]
+  })
+}
+
+function whyAcross(state: RayletState, { spec, state: phase }: Group, count: number): string {
+  if (state.fenced) return whyNothing(state)
+  const bundles = count === 1 ? '1 bundle' : `${String(count)} bundles`
+  const what = phase === 'RESCHEDULING' ? `${bundles} were lost with a node` : bundles
+  return `${what}: no nodes have room for that under ${spec.strategy} now`
 }
 
 function whyActor(state: RayletState, actor: Actor, nowMs: number): StateRow {
@@ -154,10 +180,10 @@ function whyClass(state: RayletState, waiting: SchedulingClass, nowMs: number): 
 function whyRow(state: RayletState, spec: ClassSpec, shape: WaitingShape): StateRow {
   if (spec.strategy.kind !== 'PLACEMENT_GROUP') return whyDemand(state, spec.demand, shape)
   const group = state.groups.get(spec.strategy.groupId)
-  const why =
-    group?.state === 'CREATED'
-      ? 'the bundles of its placement group are in use'
-      : 'its placement group is not reserved yet'
+  const isUsable = group?.state === 'CREATED' || holdersFor(state, spec).length > 0
+  const why = isUsable
+    ? 'the bundles of its placement group are in use'
+    : 'its placement group is not reserved yet'
   return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: toResources(spec.demand), why }
 }
 
@@ -178,14 +204,15 @@ function whyDemand(state: RayletState, demand: ResourceSet, shape: WaitingShape)
 
 /** What placement groups keep of a resource: `, 2 reserved by the placement group grp`. */
 function reservedOf(state: RayletState, resource: string): string {
-  const holders = [...state.groups.values()].filter(
-    (group) => group.state === 'CREATED' && (group.demand[resource] ?? 0) > 0,
-  )
+  const holders = [...state.groups.values()].flatMap(({ spec, bundles }) => {
+    const reserved = bundles.map((bundle) => bundle.resources).reduce(addResources, NO_RESOURCES)
+    return (reserved[resource] ?? 0) > 0 ? [{ spec, reserved }] : []
+  })
   const [first] = holders
   if (first === undefined) return ''
   const others =
     holders.length > 1 ? ` (and ${String(holders.length - 1)} more groups have some)` : ''
   const { name, groupId } = first.spec
   const whose = name === '' ? groupId : name
-  return `, ${showAmount(first.demand, resource)} reserved by the placement group ${whose}${others}`
+  return `, ${showAmount(first.reserved, resource)} reserved by the placement group ${whose}${others}`
 }

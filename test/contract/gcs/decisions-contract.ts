@@ -10,6 +10,14 @@ import {
   registerActor,
   type NewActor,
 } from '../../../runtime/gcs/actors.ts'
+import {
+  claimGroup,
+  decideGroup,
+  readGroup,
+  registerGroup,
+  removeGroup,
+  type GroupRow,
+} from '../../../runtime/gcs/groups.ts'
 import { SHAPES_MAX, readDemand, tellDemand } from '../../../runtime/gcs/demand.ts'
 import {
   claimJob,
@@ -54,6 +62,49 @@ export function decisionsContract(name: string, make: () => Storage): void {
     const first = ({ actorId, nodeId, epoch }: NewActor) => {
       return { actorId, incarnation: 0, nodeId, epoch }
     }
+
+    describe('placement groups', () => {
+      const aGroup = (fields: Partial<GroupRow> = {}): GroupRow => ({
+        ...{ groupId: `${own}00000000000000000000`, jobId: '00000000', name: 'grp' },
+        ...{ detached: true, strategy: 'SPREAD', bundles: [{ CPU: 10_000 }, { GPU: 5_000 }] },
+        ...{ state: 'PENDING', nodeId: 'n1', epoch: 1, term: 0, attempt: 0, places: [null, null] },
+        ...fields,
+      })
+      const places = [{ nodeId: 'n1', attempt: 1 }, null]
+      const decision = { state: 'RESCHEDULING', attempt: 1, places } as const
+
+      test('GP1: what its coordinator decides is read by all; of those that take over one wins', async () => {
+        const group = aGroup()
+        await registerGroup(storage, group)
+        await registerGroup(storage, group)
+        expect(await decideGroup(storage, group, decision)).toBe(true)
+        const seen = await readGroup(storage, group.groupId)
+        expect(seen).toEqual({ ...group, ...decision })
+        if (seen === undefined) return
+        const claims = await Promise.all(
+          ['n2', 'n3'].map((nodeId) => claimGroup(storage, seen, { nodeId, epoch: 4 })),
+        )
+        const [taken, ...others] = claims.filter((row) => row !== undefined)
+        expect(others).toEqual([])
+        expect(taken).toMatchObject({ term: 1, epoch: 4, places })
+        expect(await decideGroup(storage, group, decision)).toBe(false)
+        expect(await readGroup(storage, group.groupId)).toEqual(taken)
+      })
+
+      test('GP2: one that was removed is not made again, nor taken over; another is left', async () => {
+        const group = aGroup()
+        await registerGroup(storage, group)
+        await removeGroup(storage, { ...group, epoch: 2 })
+        const seen = await readGroup(storage, group.groupId)
+        expect(seen).toEqual(group)
+        await removeGroup(storage, group)
+        await removeGroup(storage, group)
+        expect(await readGroup(storage, group.groupId)).toBeUndefined()
+        expect(await decideGroup(storage, group, decision)).toBe(false)
+        expect(await claimGroup(storage, group, { nodeId: 'n2', epoch: 1 })).toBeUndefined()
+        expect(await readGroup(storage, group.groupId)).toBeUndefined()
+      })
+    })
 
     describe('actors', () => {
       test('AC2: one transaction makes actor and name; a second actor of that name is refused', async () => {

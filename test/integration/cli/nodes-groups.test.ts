@@ -3,11 +3,15 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { describeOn, startCloud } from '../../support/emulator.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, Place, type Row } from './virga.ts'
+import { fixture, Place, type Row, type Running } from './virga.ts'
+
+/** A lease of 16 s and the reads of two watchers, on a busy machine; so long are commands let run. */
+const DEATH_MS = 60_000
+const TEST_MS = 150_000
 
 let place: Place
 beforeEach(() => {
-  place = new Place()
+  place = new Place(TEST_MS)
 })
 afterEach(async () => {
   await place.virga('stop')
@@ -61,7 +65,127 @@ async function usesGroups(): Promise<void> {
   await until(async () => (await freeCpus()) === 6)
 }
 
+interface Standing {
+  readonly id: string
+  readonly bundles: readonly string[]
+}
+
+/** A program with a group of two bundles on two nodes, and a task in it that never ends. */
+class Survivor {
+  readonly #running: Running
+  #lines = 0
+
+  /** @param env  AT: the node to attach to. LIFETIME: of the group. */
+  constructor(env: { readonly AT?: string; readonly LIFETIME?: string } = {}) {
+    Object.assign(place.env, env)
+    this.#running = place.node(fixture('group-survives.mts'))
+  }
+
+  /** What it says next. */
+  async says(): Promise<Standing> {
+    const { output } = this.#running
+    const lines = (): string[] => output.stdout.split('\n').slice(0, -1)
+    await until(() => lines().length > this.#lines, DEATH_MS)
+    return JSON.parse(lines()[this.#lines++] ?? '') as Standing
+  }
+
+  tell(line: string): void {
+    this.#running.child.stdin?.write(`${line}\n`)
+  }
+
+  /** It reads no more. @returns its exit code. */
+  async end(): Promise<number | null> {
+    this.#running.child.stdin?.end()
+    return (await this.#running.ended).code
+  }
+}
+
+/** @param listed  by `virga list nodes`. */
+const kill = (listed: readonly Row[], nodeId: string | undefined): void => {
+  process.kill(Number(listed.find((row) => row['nodeId'] === nodeId)?.['pid']), 'SIGKILL')
+}
+
+/** The bundles on a node that was killed are placed anew, and the others stay. */
+async function survivesLoss(): Promise<void> {
+  const listed = await rows('nodes')
+  const program = new Survivor()
+  const before = await program.says()
+  const lost = before.bundles.findLast((nodeId) => nodeId !== listed[0]?.['nodeId'])
+  kill(listed, lost)
+  const isMended = async (): Promise<boolean> => {
+    const [row] = await rows('placement-groups')
+    const nodeIds = ((row?.['bundles'] ?? []) as Row[]).map(({ nodeId }) => nodeId)
+    return row?.['state'] === 'CREATED' && !nodeIds.includes(lost)
+  }
+  await until(isMended, DEATH_MS) // until then its workers may still take what is pushed to them
+  program.tell('again')
+  const after = await program.says()
+  expect(after.bundles).not.toContain(lost)
+  for (const [index, nodeId] of before.bundles.entries()) {
+    if (nodeId !== lost) expect(after.bundles[index]).toBe(nodeId)
+  }
+  expect(await rows('placement-groups')).toMatchObject([
+    { state: 'CREATED', bundles: after.bundles.map((nodeId) => ({ nodeId })) },
+  ])
+  expect(await program.end()).toBe(0)
+  await until(async () => (await freeCpus()) === 4, DEATH_MS)
+}
+
 describe('placement groups over nodes', () => {
+  it(
+    'when a node is killed, its bundles are placed anew and the others stay',
+    async () => {
+      await start(3)
+      await survivesLoss()
+    },
+    TEST_MS,
+  )
+
+  it(
+    'the end of the coordinator leaves nothing taken',
+    async () => {
+      await start(3)
+      const listed = await rows('nodes')
+      const [first, second] = listed
+      const program = new Survivor({ AT: `unix:${String(second?.['address'])}` })
+      await program.says()
+      expect(await rows('placement-groups')).toMatchObject([{ coordinator: second?.['nodeId'] }])
+      kill(listed, String(second?.['nodeId']))
+      await program.end()
+      await until(async () => (await rows('placement-groups')).length === 0, DEATH_MS)
+      await until(async () => (await freeCpus()) === 4, DEATH_MS)
+      expect(await rows('nodes')).toContainEqual(expect.objectContaining({ pid: first?.['pid'] }))
+    },
+    TEST_MS,
+  )
+
+  it(
+    'a detached one is taken over when its coordinator is killed, and mended',
+    async () => {
+      await start(3)
+      const listed = await rows('nodes')
+      const killed = String(listed[1]?.['nodeId'])
+      const program = new Survivor({
+        ...{ AT: `unix:${String(listed[1]?.['address'])}`, LIFETIME: 'detached' },
+      })
+      const { id } = await program.says()
+      kill(listed, killed)
+      await program.end()
+      const others = listed.map((row) => row['nodeId']).filter((nodeId) => nodeId !== killed)
+      const isMended = async (): Promise<boolean> => {
+        const [row] = await rows('placement-groups')
+        const nodeIds = ((row?.['bundles'] ?? []) as Row[]).map(({ nodeId }) => nodeId)
+        const isTaken = row?.['groupId'] === id && others.includes(row['coordinator'])
+        return (
+          isTaken && row['state'] === 'CREATED' && others.every((each) => nodeIds.includes(each))
+        )
+      }
+      await until(isMended, DEATH_MS)
+      await until(async () => (await freeCpus()) === 2, DEATH_MS)
+    },
+    TEST_MS,
+  )
+
   it('go where their strategy says, their work with them, and leave nothing', async () => {
     await start(3)
     await usesGroups()
@@ -76,4 +200,13 @@ describeOn(cloud, 'placement groups over nodes of virga start --gcs dynamodb', (
     await start(3, '--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint)
     await usesGroups()
   })
+
+  it(
+    'outlive a node there too',
+    async () => {
+      await start(3, '--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint)
+      await survivesLoss()
+    },
+    TEST_MS,
+  )
 })

@@ -221,6 +221,25 @@ describe('a placement group over nodes', () => {
     expect(several.at(0).held.size).toBe(1)
   })
 
+  test('bundles of a node that drains are had elsewhere, and what runs there goes on', () => {
+    const several = nodes(4)
+    create(several, { strategy: 'STRICT_SPREAD' })
+    several.want('driver', 3, { strategy: inGroup() })
+    const before = several.rows.get(GROUP)?.places ?? []
+    const at = several.nodes.findIndex(
+      ({ id }, index) => index > 0 && before.some((place) => place?.nodeId === id),
+    )
+    several.drain(at)
+    const { id, state } = several.at(at)
+    const places = () => several.rows.get(GROUP)?.places ?? []
+    pass(several, () => places().every((place) => place !== null && place.nodeId !== id))
+    expect(state.leases.size).toBe(1)
+    expect(several.at(0).broken).toEqual([])
+    remove(several)
+    expect(state.leases.size).toBe(1) // until its worker has gone
+    expect(state.groups.size).toBe(0)
+  })
+
   test('the end of its coordinator leaves nothing taken', () => {
     const several = nodes(3)
     several.driver('other', 1)

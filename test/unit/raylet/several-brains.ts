@@ -148,6 +148,13 @@ export class SeveralBrains {
     this.settle()
   }
 
+  /** That node takes nothing new; what runs there goes on. */
+  drain(index: number): void {
+    this.send(this.at(index), { kind: 'drain', graceMs: 60_000 })
+    this.#tellNodes()
+    this.settle()
+  }
+
   /** To the others, that node seems to be gone, or answers again. */
   suspect(index: number, suspected: boolean): void {
     if (suspected) this.#suspected.add(index)
@@ -199,7 +206,9 @@ export class SeveralBrains {
   #tellNodes(): void {
     const living = this.nodes.filter(({ cut }) => !cut)
     for (const node of living) {
-      const nodes = living.filter((each) => each !== node).map(({ state }) => ownNodeView(state))
+      const nodes = living
+        .filter((each) => each !== node && !each.state.draining)
+        .map(({ state }) => ownNodeView(state))
       this.send(node, { kind: 'confirmed', untilMs: Infinity })
       this.send(node, {
         kind: 'nodes',
