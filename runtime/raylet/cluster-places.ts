@@ -3,11 +3,13 @@
 // Invariants:
 //   OQ1. What is freed before its batch goes costs nothing; two writes at most for the others: once
 //        sealed, once spilled to the bucket. Rows of freed ones expire by themselves.
-//   OQ2. A copy from the bucket counts by its checksum alone, wherever the row came from.
+//   OQ2. A copy from the bucket counts by its checksum alone, wherever the row came from. One that
+//        is damaged or gone (what a dead node had spilled is swept) is not told of again here, so
+//        that its object is made again in place of being looked for.
 //   OQ3. At most WAITING_MAX places wait while the GCS is away: the oldest are forgotten, as facts
 //        may be.
 import type { Clock, Timer } from '../common/clock.ts'
-import { UsageError, VirgaError } from '../common/errors.ts'
+import { ObjectCorruptedError, UsageError, VirgaError } from '../common/errors.ts'
 import {
   jobIdOf,
   fromHex,
@@ -24,6 +26,7 @@ import type { JobStore } from './job-store.ts'
 
 const TELL_EVERY_MS = 1_000
 const WAITING_MAX = 100_000
+const UNREADABLE_MAX = 10_000
 /** What this node is to its own store, as the maker of copies and their reader. */
 const SELF = 'the bucket'
 
@@ -40,6 +43,8 @@ export interface ClusterPlacesDeps {
 export class ClusterPlaces {
   readonly #deps: ClusterPlacesDeps
   readonly #waiting = new Map<string, ObjectLocation>()
+  /** OQ2. The last UNREADABLE_MAX. */
+  readonly #unreadable = new Set<string>()
   #timer: Timer | undefined
   #stopped = false
 
@@ -64,7 +69,8 @@ export class ClusterPlaces {
     if (this.#bucket === undefined) return undefined
     const location = await findLocation(this.#deps.storage, toHex(objectId))
     if (location === undefined || location.spill === null) return undefined
-    return { ...location.spill, sizeBytes: location.sizeBytes }
+    const range = { ...location.spill, sizeBytes: location.sizeBytes }
+    return this.#unreadable.has(keyOf(range)) ? undefined : range
   }
 
   /** Those of which there is a copy in the bucket. */
@@ -89,7 +95,16 @@ export class ClusterPlaces {
       await store.seal(objectId)
     } catch (error) {
       store.abort(objectId)
+      if (error instanceof ObjectCorruptedError) this.#isUnreadable(range)
       throw error
+    }
+  }
+
+  #isUnreadable(range: SpillRange): void {
+    this.#unreadable.add(keyOf(range))
+    const [oldest] = this.#unreadable
+    if (oldest !== undefined && this.#unreadable.size > UNREADABLE_MAX) {
+      this.#unreadable.delete(oldest)
     }
   }
 
@@ -179,6 +194,7 @@ export class ClusterPlaces {
   }
 }
 
+const keyOf = ({ path, offset }: SpillRange): string => `${path}@${String(offset)}`
 const jobOf = (objectId: ObjectId): JobId => jobIdOf(taskIdOfObject(objectId))
 
 const NO_BUCKET =

@@ -57,6 +57,19 @@ describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
     const { stdout } = await place.virga('debug', 'gcs-cost')
     expect(stdout).toMatch(/heartbeats of nodes +[\d.]+ +node-second +0\.25/)
   })
+
+  it('tiny tasks cost a thousand write units per million at most, whatever is kept of them', async () => {
+    await start(2)
+    const { code, stdout, stderr } = await place.node(fixture('tiny-tasks.mts')).ended
+    expect(code, stderr).toBe(0)
+    expect(stdout.trim()).toBe('20040')
+    const told = await place.json('debug', 'gcs-cost')
+    expect(Number(told['tasks'])).toBeGreaterThan(19_000)
+    const lines = told['lines'] as CostLine[]
+    const lineage = lines.find(({ what }) => what === 'lineage of tasks')
+    expect(lineage?.writeUnitsTotal).toBeGreaterThan(0)
+    expect(lineage?.writeUnits).toBeLessThanOrEqual(lineage?.budget ?? 0)
+  })
 })
 
 it('virga debug gcs-cost says when there is nothing to tell', async () => {

@@ -1,0 +1,91 @@
+// Where large objects lie: told to the GCS, and read back from the bucket.
+import { expect, test } from 'vitest'
+import { ObjectCorruptedError } from '../../../runtime/common/errors.ts'
+import { toHex, type ObjectId } from '../../../runtime/common/ids.ts'
+import { silentLog } from '../../../runtime/common/log.ts'
+import type { Consumed } from '../../../runtime/gcs/meter.ts'
+import { findLocation } from '../../../runtime/gcs/object-locations.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import type { SpillRange, SpillSource } from '../../../runtime/objects/spill.ts'
+import { ClusterPlaces } from '../../../runtime/raylet/cluster-places.ts'
+import type { JobStore } from '../../../runtime/raylet/job-store.ts'
+import type { SharedBucket } from '../../../runtime/raylet/node-store.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+import { meteredStorage } from '../../support/metered-storage.ts'
+import { caught } from '../../support/waiting.ts'
+
+const id = (name: string): ObjectId => name.padEnd(20, '.') as ObjectId
+const range: SpillRange = { path: 's3://b/7', offset: 4, sizeBytes: 3, checksum: 9 }
+
+/** A store and a bucket of maps: objects of three bytes. */
+function made() {
+  const clock = new HandClock()
+  const bytes = new Map<string, Uint8Array>()
+  let inBucket: Uint8Array | undefined
+  let units = 0
+  const meter = { record: ({ writeUnits }: Consumed) => void (units += writeUnits) }
+  const storage = meteredStorage(new MemoryStorage(), meter)
+  const bucket: SharedBucket = {
+    holds: (path) => path.startsWith('s3://'),
+    read: async (_range, sink) => {
+      if (inBucket === undefined) throw new ObjectCorruptedError('it is gone')
+      await sink(0, inBucket)
+    },
+    keep: async (_job, source: SpillSource) => {
+      inBucket = Uint8Array.from(await source.read(0, source.sizeBytes))
+      return range
+    },
+    forget: () => Promise.resolve(),
+  }
+  const store = {
+    sizeOf: (objectId: string) => bytes.get(objectId)?.length,
+    create: (_client: string, objectId: string, size: number) => {
+      bytes.set(objectId, new Uint8Array(size))
+      return Promise.resolve({ offset: 0, sizeBytes: size, objectId })
+    },
+    placeOfPart: (place: { objectId: string }) => ({ bytes: bytes.get(place.objectId) }),
+    seal: () => Promise.resolve(),
+    abort: (objectId: string) => bytes.delete(objectId),
+    pin: (_client: string, objectId: string) =>
+      Promise.resolve({ offset: 0, sizeBytes: 3, objectId }),
+    unpin: () => undefined,
+    partOf: (place: { objectId: string }) => Promise.resolve(bytes.get(place.objectId)),
+  }
+  const objects = { store, opened: { store, bucket } } as unknown as JobStore
+  const own = { nodeId: 'ab', epoch: 1 }
+  const places = new ClusterPlaces({ storage, clock, log: silentLog, objects, ...own })
+  const told = (name: string) => findLocation(storage, toHex(id(name)))
+  return { clock, places, bytes, told, units: () => units, lose: () => (inBucket = undefined) }
+}
+
+test('OQ1: sealed and spilled cost two units; what is freed within a second costs none', async () => {
+  const { clock, places, bytes, told, units } = made()
+  bytes.set(id('a'), new Uint8Array(3)).set(id('b'), new Uint8Array(3))
+  places.sealed(id('a'))
+  places.sealed(id('b'))
+  bytes.delete(id('b'))
+  await clock.advance(1000)
+  expect(await told('a')).toMatchObject({ nodeId: 'ab', epoch: 1, sizeBytes: 3, spill: null })
+  expect(await told('b')).toBe(undefined)
+  places.spilled(id('a'), { ...range, path: '/disk/7' }) // nobody else reads there
+  places.spilled(id('a'), range)
+  await clock.advance(1000)
+  const { path, offset, checksum } = range
+  expect(await told('a')).toMatchObject({ spill: { path, offset, checksum } })
+  expect(units()).toBe(2)
+})
+
+test('what was kept comes back into the store, whoever asks; lost bytes are told once', async () => {
+  const { places, bytes, lose } = made()
+  bytes.set(id('a'), Uint8Array.of(1, 2, 3))
+  await places.keep(id('a'))
+  bytes.clear()
+  expect(await places.kept([id('a'), id('b')])).toEqual([id('a')])
+  await places.restore(id('a'))
+  expect(bytes.get(id('a'))).toEqual(Uint8Array.of(1, 2, 3))
+  bytes.clear()
+  lose()
+  await caught(places.restore(id('a')), ObjectCorruptedError)
+  expect(bytes.size).toBe(0)
+  expect(await places.kept([id('a')])).toEqual([]) // OQ2
+})
