@@ -14,7 +14,7 @@ const HOSTS = 3
 /** Other nodes suspect each other in this time, and connections stay open. */
 const BLACKOUT_MS = 5_000
 const SLOW_BYTES_PER_S = 64_000
-/** A cut that connections do not outlive is waited for. */
+/** A cut that connections do not outlive is waited for; and a busy machine starts nodes slowly. */
 const LONG_TEST_MS = 90_000
 
 const why = whyNoNamespaces()
@@ -25,15 +25,22 @@ describeOn(cloud, 'a cluster whose network is cut', (emulator) => {
   let network: Namespaces
   let gcs: FaultProxy
   let cluster: SeveralNodes
+  // Called in reverse, also when the start has failed half-way.
+  const ends: (() => unknown)[] = [() => emulator.stop()]
   beforeAll(async () => {
     network = makeNamespaces(HOSTS)
+    ends.unshift(() => {
+      network.remove()
+    })
     gcs = await startFaultProxy(emulator.endpoint, 1, network.outside)
+    ends.unshift(() => gcs.stop())
     cluster = await SeveralNodes.start({
       ...{ hosts: HOSTS, numCpus: 2, network },
       endpoint: gcs.endpoint,
     })
+    ends.unshift(() => cluster.remove())
     await cluster.settled()
-  })
+  }, LONG_TEST_MS)
   afterEach(async () => {
     network.heal()
     cluster.endPrograms()
@@ -41,10 +48,7 @@ describeOn(cloud, 'a cluster whose network is cut', (emulator) => {
     await until(async () => (await cluster.leased()).length === 0)
   })
   afterAll(async () => {
-    await cluster.remove()
-    await gcs.stop()
-    network.remove()
-    await emulator.stop()
+    for (const end of ends) await end()
   })
 
   const isolateAll = (): void => {
