@@ -35,6 +35,8 @@ const LOOK_FOR_MS = 120_000
 /** Found, and yet not to be read: so often in a row, after pauses that double. */
 const FOUND_TIMES_MAX = 8
 const FOUND_PAUSE_MS = 50
+/** The same where the bytes that are there are not what was written, or are missing. */
+const DAMAGED_TIMES_MAX = 2
 const FOUND_FORGET_MS = 60_000
 
 /** An object that could not be read, and what its reader was told. */
@@ -148,10 +150,10 @@ export class Recovery {
     return asked.flatMap((each) => {
       const { entry, error } = each
       if (!mayBeGone(entry)) return []
-      const isHeld = looked.held.has(references.idOf(entry))
-      if (isHeld || looked.silent.length > 0) {
-        if (isHeld) this.#isFound(entry, error)
-        else if (entry.pending) this.#fail(entry, silence(looked), error)
+      if (looked.held.has(references.idOf(entry))) {
+        if (!entry.pending || this.#isFound(entry, error)) return []
+      } else if (looked.silent.length > 0) {
+        if (entry.pending) this.#fail(entry, silence(looked), error)
         return []
       }
       entry.lose()
@@ -179,22 +181,26 @@ export class Recovery {
     }
   }
 
-  /** Its reader could not read it, and yet it is there: it is tried again, after a while. */
-  #isFound(entry: ObjectEntry, error: VirgaError | undefined): void {
-    if (!entry.pending) return
+  /**
+   * Its reader could not read it, and yet it is there: it is tried again, after a while.
+   * @returns false when its bytes are damaged wherever it is: that is as good as gone.
+   */
+  #isFound(entry: ObjectEntry, error: VirgaError | undefined): boolean {
     const { clock } = this.#worker.deps
     const atMs = clock.monotonicMs()
     const before = this.#found.get(entry)
     const isFresh = before !== undefined && atMs - before.atMs < FOUND_FORGET_MS
     const times = isFresh ? before.times + 1 : 1
     this.#found.set(entry, { times, atMs })
+    if (times > DAMAGED_TIMES_MAX && error instanceof ObjectCorruptedError) return false
     if (times > FOUND_TIMES_MAX) {
       this.#fail(entry, { reason: 'UNREADABLE' }, error)
-      return
+      return true
     }
     clock.after(times === 1 ? 0 : FOUND_PAUSE_MS * 2 ** times, () => {
       if (isAwaited(entry)) entry.complete(STORED, entry.value)
     })
+    return true
   }
 
   #fail(entry: ObjectEntry, why: WhyLost, error: VirgaError | undefined): void {

@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   GetTimeoutError,
+  ObjectCorruptedError,
   ObjectLostError,
   ObjectNotFoundError,
   TaskCancelledError,
@@ -103,6 +104,25 @@ describe('a lost result', () => {
       await ready(ref)
       await lose(ref)
       expect((await get(ref))[0]).toBe(201) // the second call of that actor
+    }))
+
+  it('whose only copy is there and cannot be read is made again', () =>
+    cluster.run(async () => {
+      const ref = fn.make.remote(3)
+      await ready(ref)
+      await lose(ref)
+      const corrupted = new ObjectCorruptedError('as a bucket that says it has it, and has not')
+      const { raylet } = cluster.driver.deps
+      const request = raylet.request.bind(raylet)
+      Object.assign(raylet, {
+        request: async (type: string, message: { objectIds: readonly string[] }) => {
+          if (type === 'storePin' && fn.runs.get('make 3') === 1) throw corrupted
+          if (type !== 'locateObjects') return await request(type as never, message as never)
+          return { held: message.objectIds, silent: [], left: [] }
+        },
+      })
+      expect((await get(ref))[0]).toBe(3)
+      expect(fn.runs.get('make 3')).toBe(2)
     }))
 
   it('may be small then', () =>
