@@ -1,0 +1,104 @@
+// Who adopts a dead owner, as the raylets of several nodes decide it; where its specs are found.
+import { expect, test } from 'vitest'
+import { NodeDiedError } from '../../../runtime/common/errors.ts'
+import { fromHex, type NodeId, type WorkerId } from '../../../runtime/common/ids.ts'
+import { silentLog } from '../../../runtime/common/log.ts'
+import { readAdoption } from '../../../runtime/gcs/owners.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import { ClusterLineage } from '../../../runtime/raylet/cluster-lineage.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+import { caught } from '../../support/waiting.ts'
+
+const OWNER = 'f0'.repeat(14)
+const addressOf = (nodeId: string, name: string): string =>
+  `127.0.0.1:1/${nodeId}/1@/tmp/${name}.sock`
+
+/** Nodes `a1`, `a2`, `a3` with a client each; who is silent answers nobody. */
+function made() {
+  const clock = new HandClock()
+  const storage = new MemoryStorage()
+  const dead = new Set<string>()
+  const silent = new Set<string>()
+  const nodes = new Map<string, ReturnType<typeof node>>()
+  function node(nodeId: string) {
+    const client = fromHex(nodeId.repeat(14)) as WorkerId
+    const address = addressOf(nodeId, 'client')
+    const clients = new Map([[client, { address, link: undefined }]])
+    const state = { config: { nodeId: fromHex(nodeId) as NodeId, epoch: 1 }, clients }
+    const member = {
+      nodes: () => [...nodes.keys()].map((id) => rowOf(id, dead)),
+      ask: (id: string, type: string, message: object) =>
+        silent.has(id)
+          ? Promise.reject(new NodeDiedError('silent'))
+          : Promise.resolve(nodes.get(id)?.lineage.requested({ type, message } as never)),
+      askAll: () => Promise.resolve([]),
+    }
+    const lineage = new ClusterLineage({
+      ...{ storage, clock, log: silentLog, member, state: { ...state, workers: new Map() } },
+      ...{ objects: {}, places: {} },
+    } as never)
+    const adopt = (from: string): Promise<{ address: string }> =>
+      lineage.asked(client, 'adoptOwner', { owner: OWNER, address: from }) as never
+    return { lineage, clients, client, address, adopt }
+  }
+  for (const nodeId of ['a1', 'a2', 'a3']) nodes.set(nodeId, node(nodeId))
+  const at = (nodeId: string): ReturnType<typeof node> => nodes.get(nodeId) as never
+  return { clock, storage, dead, silent, at }
+}
+
+const rowOf = (nodeId: string, dead: ReadonlySet<string>): object => {
+  return { nodeId, epoch: 1, state: dead.has(nodeId) ? 'DEAD' : 'ALIVE' }
+}
+
+test('AL2: of many who want to adopt one wins, and the others are sent to it', async () => {
+  const { storage, at } = made()
+  const gone = addressOf('a1', 'gone')
+  const answers = await Promise.all(['a1', 'a2', 'a3'].map((id) => at(id).adopt(gone)))
+  const row = await readAdoption(storage, OWNER)
+  expect(answers.map(({ address }) => address)).toEqual(Array(3).fill(row?.address))
+  expect(row?.epoch).toBe(1)
+})
+
+test('AL2: an adopter that is gone is followed by another, with the next epoch', async () => {
+  const { storage, at } = made()
+  const gone = addressOf('a3', 'gone')
+  await at('a1').adopt(gone)
+  expect(await at('a2').adopt(gone)).toMatchObject({ address: at('a1').address })
+  at('a1').clients.clear()
+  expect(await at('a2').adopt(gone)).toMatchObject({ address: at('a2').address })
+  expect(await readAdoption(storage, OWNER)).toMatchObject({ epoch: 2 })
+})
+
+test('AL1: an owner that lives is not adopted, nor one of a silent node before that is dead', async () => {
+  const { clock, storage, dead, silent, at } = made()
+  const living = caught(at('a1').adopt(at('a2').address), NodeDiedError)
+  await clock.advance(61_000)
+  expect((await living).message).toContain('nobody can say that it has ended')
+  silent.add('a3')
+  const adopting = at('a1').adopt(addressOf('a3', 'gone'))
+  await clock.advance(20_000)
+  expect(await readAdoption(storage, OWNER)).toBe(undefined)
+  dead.add('a3')
+  await clock.advance(1_000)
+  expect(await adopting).toMatchObject({ address: at('a1').address })
+})
+
+test('a spec is found by its segment, by its raylet, and when that is gone by looking', async () => {
+  const { clock, silent, at } = made()
+  const { lineage, client } = at('a1')
+  const specs = Uint8Array.of(1, 2, 3, 4, 5)
+  const batch = { sequences: [4, 7], sizes: [2, 3], specs, urgent: true }
+  const committing = lineage.asked(client, 'commitSpecs', batch)
+  await clock.advance(1_000)
+  expect(await committing).toEqual({ segments: [0, 0] })
+  const place = { nodeId: 'a1', epoch: 1, owner: 'a1'.repeat(14), sequence: 7 }
+  const read = async (by: string, where: object): Promise<number[]> =>
+    Array.from((await at(by).lineage.asked(client, 'readSpec', where)) as Uint8Array)
+  expect(await read('a2', { ...place, segment: 0 })).toEqual([3, 4, 5])
+  expect(await read('a2', place)).toEqual([3, 4, 5])
+  silent.add('a1')
+  expect(await read('a3', { ...place, sequence: 4 })).toEqual([1, 2])
+  expect(await at('a3').lineage.asked(client, 'readSpec', { ...place, sequence: 5 })).toBe(
+    undefined,
+  )
+})
