@@ -4,12 +4,14 @@
 //     ^_____________|________________|
 //              4            4
 //   1. its connection was refused, or no pong came for GONE_MS: the other watchers are told
-//   2. two of its three watchers say so, and this one comes first of those who do
+//   2. two of its three watchers say so, and this one comes first of those who do; or the others
+//      that watch it are suspected as well
 //   3. its row stood still for a whole lease: the write that says DEAD is conditional on that
 //   4. it answers a ping, or another epoch of it registers
 // Invariants:
-//   WA1. Nobody is declared dead by one watcher's word, nor by pings alone: a node that only cannot
-//       be reached keeps writing its row (F14-F16).
+//   WA1. Nobody is declared dead by pings alone: a node that only cannot be reached keeps writing
+//       its row (F14-F16). Nor by one watcher's word, unless the rows of all others that watch it
+//       stood still for a lease too: nobody is left to agree (F10).
 //   WA2. Every message may be lost: suspicion is repeated every PING_MS, and forgotten when it is
 //       not.
 import { LeaseObserver } from './lease.ts'
@@ -77,6 +79,8 @@ interface Target {
   observer: LeaseObserver | undefined
   readAtMs: number
   reading: boolean
+  /** The last read showed that its row has stood still for a lease. */
+  stood: boolean
 }
 
 export class Watcher {
@@ -101,6 +105,7 @@ export class Watcher {
         if (target === undefined) return []
         target.reading = false
         target.blind = true
+        target.stood = false
         target.observer?.failed()
         return []
       }
@@ -160,8 +165,10 @@ export class Watcher {
     if (!target.gone && nowMs - target.pongAtMs >= GONE_MS) {
       effects.push(...this.#gone(nodeId, target))
     }
-    if (!this.#isObserver(target, nowMs)) target.observer = undefined
-    else if (!target.reading && nowMs - target.readAtMs >= OBSERVE_EVERY_MS) {
+    if (!this.#isObserver(target, nowMs)) {
+      target.observer = undefined
+      target.stood = false
+    } else if (!target.reading && nowMs - target.readAtMs >= OBSERVE_EVERY_MS) {
       target.observer ??= new LeaseObserver()
       target.reading = true
       target.readAtMs = nowMs
@@ -175,6 +182,7 @@ export class Watcher {
     if (!target.gone) return []
     target.gone = false
     target.observer = undefined
+    target.stood = false
     return [{ kind: 'suspected', nodeId, suspected: false }, this.#tell(nodeId, target, false)]
   }
 
@@ -199,9 +207,17 @@ export class Watcher {
     return []
   }
 
-  /** Arrow 2: of those who say that it is gone, the first observes. */
+  /** Arrow 2: of those who say that it is gone, the first observes; or who sees none of them. */
   #isObserver(target: Target, nowMs: number): boolean {
-    if (!target.gone) return false
+    return target.gone && (this.#isFirst(target, nowMs) || this.#isAlone(target, 'gone'))
+  }
+
+  /** WA1: what `as` says of the target is so of all others that watch it. */
+  #isAlone({ watchers }: Target, as: 'gone' | 'stood'): boolean {
+    return watchers.every((id) => id === this.#self || this.#targets.get(id)?.[as] === true)
+  }
+
+  #isFirst(target: Target, nowMs: number): boolean {
     const saidOf = (id: string): { atMs: number; blind: boolean } | undefined =>
       id === this.#self ? { atMs: nowMs, blind: false } : target.said.get(id)
     const agreeing = target.watchers.filter(
@@ -219,8 +235,9 @@ export class Watcher {
   ): WatcherEffect[] {
     target.reading = false
     target.blind = false
-    const expired = target.observer?.read(heartbeat, askedAtMs, nowMs) === true
-    if (!expired || !this.#isObserver(target, nowMs)) return []
+    target.stood = target.observer?.read(heartbeat, askedAtMs, nowMs) === true
+    if (!target.stood || !this.#isObserver(target, nowMs)) return []
+    if (!this.#isFirst(target, nowMs) && !this.#isAlone(target, 'stood')) return []
     target.observer = undefined // a write that fails needs a whole lease again
     return [{ kind: 'declareDead', nodeId, epoch: target.epoch, heartbeat }]
   }
@@ -237,4 +254,5 @@ const newTarget = (epoch: number, watchers: readonly string[], nowMs: number): T
   observer: undefined,
   readAtMs: -Infinity,
   reading: false,
+  stood: false,
 })

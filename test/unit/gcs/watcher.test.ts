@@ -161,8 +161,9 @@ describe('a watcher', () => {
     expect(seen(watcher.step({ kind: 'tick' }, 2000))).toEqual(['ping', 'tell gone'])
   })
 
-  test('WA1: alone it observes nothing; with another one the first of them does (arrow 2)', () => {
+  test('WA1: while others answer it observes nothing alone; with one of them the first does (arrow 2)', () => {
     const watcher = watching()
+    for (const nodeId of others) watcher.step({ kind: 'pong', nodeId, epoch: 1 }, GONE_MS)
     expect(seen(watcher.step({ kind: 'tick' }, GONE_MS))).toContain('tell gone')
     expect(seen(watcher.step({ kind: 'tick' }, GONE_MS + 1000))).not.toContain('read')
     for (const other of others) saysGone(watcher, other, GONE_MS + 1000, true) // blind themselves
