@@ -58,6 +58,8 @@ async function usesGroups(): Promise<void> {
   expect(nodesOf('SPREAD').size).toBe(2)
   expect(nodesOf('STRICT_SPREAD').size).toBe(2)
   expect(told.there.bundle).toBe((told['STRICT_SPREAD'] as Ran).bundles[1])
+  expect(told['actors']).toEqual((told['STRICT_SPREAD'] as Ran).bundles)
+  expect(told['ended']).toEqual(Array(2).fill('PlacementGroupRemovedError'))
   expect(told.removed).toBe('PlacementGroupRemovedError')
   expect(told.nodes).toContain(told.made)
   expect(told.infeasible).toContain('STRICT_SPREAD needs a node for each of 4 bundles')
