@@ -44,8 +44,10 @@ function* groupsWaiting({ groups, cluster }: RayletState): Generator<Waiter> {
     yield { ...what, demand, shape: `bundles ${resourceKey(demand)}`, sinceMs }
   }
   const shapes = new Set<string>()
-  for (const { state, across, demand, shape, waitingSinceMs: sinceMs } of groups.values()) {
-    if (state !== 'PENDING' || across !== undefined || shapes.has(shape)) continue
+  for (const group of groups.values()) {
+    if (group.state !== 'PENDING' || group.across !== undefined) continue
+    const { demand, shape, waitingSinceMs: sinceMs } = group
+    if (shapes.has(shape)) continue
     shapes.add(shape)
     yield { ...what, demand, shape, sinceMs }
   }
