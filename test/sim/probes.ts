@@ -29,6 +29,7 @@ export const NODES_PROBES = [
   'a connection between nodes breaks',
   'two nodes are cut off from each other',
   'a node is cut off from the GCS',
+  'a node is cut off from the GCS and from one other',
   'a node is cut off from all others',
   'a partition of 5 s',
   'a raylet is killed',

@@ -71,6 +71,9 @@ class NodesFaults {
     gcsCutMs: () => {
       this.#cutFromGcs()
     },
+    aloneMs: () => {
+      this.#cutFromGcsAndOne()
+    },
     outageMs: () => {
       this.#outage()
     },
@@ -175,6 +178,24 @@ class NodesFaults {
     if (member === undefined || this.#nowMs < this.#linksBusyUntilMs - GAP_MS) return
     const untilMs = this.#nowMs + this.#draw.between(1_000, CUT_MS_MAX)
     this.#hit('a node is cut off from the GCS')
+    this.#cutGcs(member, untilMs)
+  }
+
+  /** WA1: one other that hears nothing of it either is not enough to say that it is dead. */
+  #cutFromGcsAndOne(): void {
+    const isHeard = (each: SimMember): boolean => each.isolatedUntilMs + GAP_MS < this.#nowMs
+    const member = this.#pick(this.#cluster.well().filter(isHeard))
+    const other = this.#pick(this.#cluster.well())
+    const forMs = this.#draw.between(LEASE_MS, CUT_MS_MAX)
+    if (member === undefined || other === undefined || member === other) return
+    if (!this.#takesLinks(forMs)) return
+    this.#hit('a node is cut off from the GCS and from one other')
+    this.#note(member.machine, `is cut off from ${other.machine}`)
+    this.#hold(member, other, forMs)
+    this.#cutGcs(member, this.#nowMs + forMs)
+  }
+
+  #cutGcs(member: SimMember, untilMs: number): void {
     this.#note(member.machine, 'is cut off from the GCS')
     member.gcsCutUntilMs = Math.max(member.gcsCutUntilMs, untilMs)
     this.#setChances()
@@ -263,7 +284,8 @@ class NodesFaults {
       this.#cluster.start(member.id)
     }
     const earlyMs = untilMs - this.#draw.between(0, 5_000)
-    this.#at(earlyMs, 'starts beside its former life', restart)
+    // Else it wakes up to a row that says that it is dead.
+    if (this.#draw.chance(0.5)) this.#at(earlyMs, 'starts beside its former life', restart)
     this.#at(untilMs + this.#draw.between(5_000, 15_000), 'starts after its former life', restart)
     this.#cluster.lastsUntil(untilMs + 15_000)
   }

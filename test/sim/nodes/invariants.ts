@@ -3,6 +3,7 @@
 //   ND2   who is over hands out nothing: its lease has ended, and it grants none
 //   GL1   nothing is granted once the lease has ended
 //   DR1   nothing is granted by a node that drains
+//   GU2   guests end with their homes
 //   I9    all who are there know the same of each other, may lease, and tasks end well
 import { toHex } from '../../../runtime/common/ids.ts'
 import { checkAfterEvent } from '../invariants.ts'
@@ -62,7 +63,23 @@ export function notHealed(cluster: Cluster, sinceMs: number): string[] {
   }
   if (serving.length < cluster.plan.wellMin) found.push(`${String(serving.length)} nodes serve`)
   for (const member of expected) found.push(...notHealedAt(cluster, member, sinceMs))
-  return found
+  return [...found, ...strangers(cluster)]
+}
+
+/** GU2: guests of processes that live nowhere, and hold what others could use. */
+function strangers(cluster: Cluster): string[] {
+  const states = cluster.serving().flatMap(({ node }) => node?.raylet.state ?? [])
+  const clients = states.flatMap(({ clients }) => [...clients.values()])
+  const known = new Set(clients.flatMap(({ id, link }) => (link === undefined ? [id] : [])))
+  return cluster
+    .serving()
+    .flatMap(({ machine, node }) =>
+      [...(node?.raylet.state.clients.values() ?? [])].flatMap(({ id, link, leases }) =>
+        link === undefined || known.has(id)
+          ? []
+          : [`${machine} has a guest of nobody, with ${String(leases.size)} leases`],
+      ),
+    )
 }
 
 function notHealedAt(cluster: Cluster, member: SimMember, sinceMs: number): string[] {

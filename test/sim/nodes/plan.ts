@@ -23,6 +23,7 @@ export interface NodesFaultRates {
   readonly pairCutMs: number
   readonly isolateMs: number
   readonly gcsCutMs: number
+  readonly aloneMs: number
   readonly outageMs: number
   readonly killMs: number
   readonly pauseMs: number
@@ -32,7 +33,13 @@ export interface NodesFaultRates {
 const WELL_MIN = 3
 const NEVER: NodesFaultRates = {
   ...{ breakMs: Infinity, partitionMs: Infinity, pairCutMs: Infinity, isolateMs: Infinity },
-  ...{ gcsCutMs: Infinity, outageMs: Infinity, killMs: Infinity, pauseMs: Infinity },
+  ...{
+    gcsCutMs: Infinity,
+    aloneMs: Infinity,
+    outageMs: Infinity,
+    killMs: Infinity,
+    pauseMs: Infinity,
+  },
   drainMs: Infinity,
 }
 
@@ -63,6 +70,7 @@ export function drawNodesPlan(draw: Draw): NodesPlan {
       isolateMs: rate(0.3, 5_000, 30_000),
       gcsCutMs: rate(0.4, 5_000, 20_000),
       outageMs: rate(0.3, 10_000, 40_000),
+      aloneMs: rate(0.3, 5_000, 20_000),
       killMs: rate(0.5, 10_000, 40_000),
       pauseMs: rate(0.5, 5_000, 25_000),
       drainMs: rate(0.3, 10_000, 40_000),

@@ -4,7 +4,9 @@ import { LeaseObserver, OwnLease } from '../../../runtime/gcs/lease.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Present, RowKey, RowValue } from '../../../runtime/gcs/storage.ts'
 import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
+import { Watcher } from '../../../runtime/gcs/watcher.ts'
 import { Brain } from '../../../runtime/raylet/brain.ts'
+import type { Stimulus } from '../../../runtime/raylet/client-link.ts'
 import { swap } from '../planted-bugs.ts'
 
 type Update = MemoryStorage['update']
@@ -32,6 +34,17 @@ function without(expected: Present, field: string): Present {
   return { fields }
 }
 
+/** The brains of raylets do not hear of what is of that kind. */
+const deafTo = (kind: Stimulus['kind']): (() => void) =>
+  swap(
+    Brain.prototype,
+    'tell',
+    (real) =>
+      function (this: Brain, stimulus) {
+        if (stimulus.kind !== kind) real.call(this, stimulus)
+      },
+  )
+
 export const NODES_PLANTED_BUGS: Readonly<Record<string, () => () => void>> = {
   'drops the epoch from the condition of a write': () =>
     rewriting((fields, expected) => [fields, without(expected, 'epoch')]),
@@ -56,4 +69,42 @@ export const NODES_PLANTED_BUGS: Readonly<Record<string, () => () => void>> = {
           real.call(this, stimulus.kind === 'confirmed' ? { ...stimulus, untilMs } : stimulus)
         },
     ),
+  'lets a heartbeat bring a dead node back': () =>
+    rewriting((fields, expected) =>
+      'heartbeat' in fields
+        ? [{ ...fields, alive: true }, without(expected, 'alive')]
+        : [fields, expected],
+    ),
+  'registers a dead node under its old epoch': () =>
+    swap(
+      MemoryStorage.prototype,
+      'putIf',
+      (real) =>
+        async function (this: MemoryStorage, key: RowKey, value: RowValue, expected) {
+          const before = key.pk.startsWith('N#') ? (await this.get(key))?.value : undefined
+          const epoch = before?.['epoch']
+          return real.call(this, key, epoch === undefined ? value : { ...value, epoch }, expected)
+        },
+    ),
+  "declares a node dead on one watcher's word": () =>
+    swap(
+      Watcher.prototype,
+      'step',
+      (real) =>
+        function (this: Watcher, event, nowMs) {
+          const effects = real.call(this, event, nowMs)
+          for (const effect of effects) {
+            if (effect.kind !== 'tell' || !effect.suspicion.gone) continue
+            const suspicion = { ...effect.suspicion, blind: true }
+            // As if the others had said so too.
+            for (const from of effect.to) {
+              real.call(this, { kind: 'suspicion', from, suspicion }, nowMs)
+            }
+          }
+          return effects
+        },
+    ),
+  'keeps the leases on a node that is lost': () => deafTo('nodeLost'),
+  'keeps the leases of guests whose node is gone': () => deafTo('guestLinkClosed'),
+  'forgets that a lease of another node broke': () => deafTo('heardForClient'),
 }

@@ -1,6 +1,7 @@
 // What the driver of each node does: bursts of tasks, more than its node has CPUs, again and again.
 // What comes back is right or an error; when nothing goes wrong any more, all of it comes back.
-import { get } from '../../../sdk/index.ts'
+import { INLINE_BYTES_MAX } from '../../../runtime/common/limits.ts'
+import { get, type ObjectRef } from '../../../sdk/index.ts'
 import type { Draw } from '../draw.ts'
 import * as remote from '../workload.ts'
 import type { World } from '../world.ts'
@@ -30,21 +31,45 @@ export class NodesProgram {
 
   /** @returns whether all went well. */
   async #burst(name: string): Promise<boolean> {
-    const refs = Array.from({ length: this.#draw.int(1, 5) }, (_, i) =>
-      remote.combine.remote({
-        ...{ key: `${name}.${String(i)}`, sleepMs: this.#draw.between(50, 800), spinMs: 0 },
-        ...{ sizeBytes: 0, atMostOnce: false },
-      }),
-    )
-    const ends = await Promise.allSettled(refs.map((ref) => get(ref)))
-    for (const ref of refs) ref.free()
+    const calls = Array.from({ length: this.#draw.int(1, 5) }, (_, i) => {
+      return this.#call(`${name}.${String(i)}`, [])
+    })
+    // What one has made is read by another, wherever that runs.
+    for (const made of [...calls]) {
+      if (this.#draw.chance(0.3)) calls.push(this.#call(`${made.key}.next`, [made]))
+    }
+    const ends = await Promise.allSettled(calls.map(({ ref }) => get(ref)))
+    for (const { ref } of calls) ref.free()
     ends.forEach((end, i) => {
-      if (end.status === 'rejected') return
-      const key = `${name}.${String(i)}`
-      if (end.value !== remote.combined(key, [])) {
-        this.#world.scheduler.fail(`${key} gave ${String(end.value)}`)
-      }
+      const { key, digest } = calls[i] as Call
+      if (end.status === 'rejected' || remote.digestOf(end.value) === digest) return
+      this.#world.scheduler.fail(`I1: ${key} gave ${String(remote.digestOf(end.value))}`)
     })
     return ends.every(({ status }) => status === 'fulfilled')
   }
+
+  #call(key: string, args: readonly Call[]): Call {
+    const isLarge = this.#draw.chance(LARGE_SHARE)
+    const doing = {
+      ...{ key, sleepMs: this.#draw.between(50, 800), spinMs: 0, atMostOnce: false },
+      sizeBytes: isLarge ? this.#draw.int(INLINE_BYTES_MAX + 1, LARGE_BYTES_MAX) : 0,
+    }
+    const ref = remote.combine.remote(doing, ...args.map((each) => each.ref))
+    const digest = remote.combined(
+      key,
+      args.map((each) => each.digest),
+    )
+    return { key, digest, ref }
+  }
 }
+
+interface Call {
+  readonly key: string
+  /** Of what it must give. */
+  readonly digest: number
+  readonly ref: ObjectRef<remote.Value>
+}
+
+/** They lie in the store of the node where they were made. */
+const LARGE_SHARE = 0.3
+const LARGE_BYTES_MAX = 300 * 1024
