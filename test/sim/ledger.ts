@@ -40,11 +40,11 @@ export class Ledger {
     return this.#stamp
   }
 
-  began(key: string, atMostOnce: boolean): void {
+  began(key: string, atMostOnce: boolean, process: SimProcess): void {
     const entry = this.tasks.get(key) ?? { key, starts: 0, ends: 0, atMostOnce }
     this.tasks.set(key, entry)
     entry.starts += 1
-    this.#note(`task ${key} begins, ${String(entry.starts)}`)
+    this.#note(`task ${key} begins in ${process.name}, ${String(entry.starts)}`)
     if (atMostOnce && entry.starts > 1) this.#broken(`I2: ${key} must not run twice and did`)
   }
 

@@ -73,7 +73,7 @@ export const combined = (key: string, digests: readonly number[]): number =>
 
 async function doing<T>(what: Doing, run: () => Promise<T> | T): Promise<T> {
   const { process, on } = here()
-  on.ledger.began(what.key, what.atMostOnce)
+  on.ledger.began(what.key, what.atMostOnce, process)
   if (what.spinMs > 0) process.spin(what.spinMs)
   if (what.sleepMs > 0) await sleep(what.sleepMs)
   const value = await run()
@@ -97,7 +97,7 @@ export const combine = remote((what: Doing, ...values: Value[]) =>
 /** The same, as a function that has ended when it returns. */
 export const quick = remote((what: Doing, ...values: Value[]) => {
   const { on, process } = here()
-  on.ledger.began(what.key, what.atMostOnce)
+  on.ledger.began(what.key, what.atMostOnce, process)
   process.spin(what.spinMs)
   on.ledger.ended(what.key)
   on.mayCrash(process)
@@ -164,8 +164,8 @@ export const several = remote((what: Doing, count: number) =>
 
 /** Yields refs to what it made. */
 export const refStream = remote(async function* refStream(what: Doing, count: number) {
-  const { on } = here()
-  on.ledger.began(what.key, what.atMostOnce)
+  const { on, process } = here()
+  on.ledger.began(what.key, what.atMostOnce, process)
   for (let i = 0; i < count; i += 1) {
     await sleep(what.sleepMs)
     const ref = await put<Value>(valueOf(digestOfPart(what, i), partOf(what, i).sizeBytes))
@@ -188,7 +188,7 @@ export const fails = remote((what: Doing, attempts: number) =>
 
 export const stream = remote(async function* stream(what: Doing, count: number) {
   const { on, process } = here()
-  on.ledger.began(what.key, what.atMostOnce)
+  on.ledger.began(what.key, what.atMostOnce, process)
   for (let i = 0; i < count; i += 1) {
     await sleep(what.sleepMs)
     on.mayCrash(process)

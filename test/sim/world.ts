@@ -31,6 +31,8 @@ import { simStorage, type StorageQuality } from './storage.ts'
 
 export interface SimNode {
   readonly name: string
+  /** What the addresses of its processes begin with: the node, if it is one of several. */
+  readonly where: string
   readonly process: SimProcess
   readonly raylet: Raylet
   readonly arena: SimArena
@@ -153,11 +155,18 @@ export class World {
     const { plan, probes, scheduler } = this
     const process = this.newProcess(name)
     const several = oneOf?.(process)
+    const where = several === undefined ? '' : addressOf(several)
     const draw = this.#draw.fork(name)
     const arena = new SimArena(scheduler, draw.fork('arena'), plan.arenaBytes)
     const disk = new SimDisk(process, { draw: draw.fork('disk'), probes, quality: plan.disk })
     const workers: SimWorker[] = []
-    const node: { -readonly [K in keyof SimNode]?: SimNode[K] } = { name, process, arena, disk }
+    const node: { -readonly [K in keyof SimNode]?: SimNode[K] } = {
+      name,
+      where,
+      process,
+      arena,
+      disk,
+    }
     const launching = draw.fork('launcher')
     const raylet = new Raylet(
       {
@@ -166,7 +175,7 @@ export class World {
           rayletAddress: name,
           raylet: process,
           newProcess: (workerName) => this.newProcess(`${name}/${workerName}`),
-          depsOf: (worker) => this.#depsOf(worker, arena, disk),
+          depsOf: (worker) => this.#depsOf(worker, { where, arena, disk }),
           startMs: () => launching.between(5, 60),
           noticeMs: () => launching.between(0, 5),
           isStillborn: () => this.#isStillborn(launching),
@@ -219,7 +228,7 @@ export class World {
     const random = this.#draw.fork(name)
     const jobId = newJobId(random)
     const core = await startCoreWorker(
-      this.#depsOf(process, node.arena, node.disk),
+      this.#depsOf(process, node),
       {
         role: 'driver',
         rayletAddress: node.name,
@@ -251,9 +260,16 @@ export class World {
     return true
   }
 
-  #depsOf(process: SimProcess, arena: SimArena, disk: SimDisk): StartDeps {
+  #depsOf(
+    process: SimProcess,
+    { where, arena, disk }: Pick<SimNode, 'where' | 'arena' | 'disk'>,
+  ): StartDeps {
+    const transport = this.network.transport(process)
     return {
-      transport: this.network.transport(process),
+      transport: {
+        listen: (address, onConnection) => transport.listen(where + address, onConnection),
+        connect: (address) => transport.connect(address),
+      },
       clock: process.clock,
       random: this.#draw.fork(`random of ${process.name}`),
       hash: systemHash,
@@ -265,6 +281,9 @@ export class World {
     }
   }
 }
+
+const addressOf = ({ nodeId, epoch }: NodeOfSeveral): string =>
+  `127.0.0.1:1/${toHex(nodeId)}/${String(epoch)}@`
 
 /** A full store refuses after this; programs read one value after the other. */
 const FULL_TIMEOUT_MS = 2_000

@@ -1,5 +1,6 @@
 // Bugs planted into what keeps several nodes one cluster: each breaks one promise on purpose, and
 // the seeds must catch it.
+import { Recovery } from '../../../runtime/core-worker/recovery.ts'
 import { LeaseObserver, OwnLease } from '../../../runtime/gcs/lease.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Present, RowKey, RowValue } from '../../../runtime/gcs/storage.ts'
@@ -107,4 +108,5 @@ export const NODES_PLANTED_BUGS: Readonly<Record<string, () => () => void>> = {
   'keeps the leases on a node that is lost': () => deafTo('nodeLost'),
   'keeps the leases of guests whose node is gone': () => deafTo('guestLinkClosed'),
   'forgets that a lease of another node broke': () => deafTo('heardForClient'),
+  'does not make a lost object again': () => swap(Recovery.prototype, 'lost', () => () => false),
 }

@@ -1,5 +1,6 @@
 // What the driver of each node does: bursts of tasks, more than its node has CPUs, again and again.
 // What comes back is right or an error; when nothing goes wrong any more, all of it comes back.
+import { ObjectLostError } from '../../../runtime/common/errors.ts'
 import { INLINE_BYTES_MAX } from '../../../runtime/common/limits.ts'
 import { get, type ObjectRef } from '../../../sdk/index.ts'
 import type { Draw } from '../draw.ts'
@@ -38,14 +39,42 @@ export class NodesProgram {
     for (const made of [...calls]) {
       if (this.#draw.chance(0.3)) calls.push(this.#call(`${made.key}.next`, [made]))
     }
-    const ends = await Promise.allSettled(calls.map(({ ref }) => get(ref)))
+    const ends = await Promise.allSettled(calls.map((call) => this.#take(call)))
     for (const { ref } of calls) ref.free()
     ends.forEach((end, i) => {
       const { key, digest } = calls[i] as Call
-      if (end.status === 'rejected' || remote.digestOf(end.value) === digest) return
+      if (end.status === 'rejected') {
+        this.#judge(key, end.reason)
+        return
+      }
+      if (remote.digestOf(end.value) === digest) return
       this.#world.scheduler.fail(`I1: ${key} gave ${String(remote.digestOf(end.value))}`)
     })
     return ends.every(({ status }) => status === 'fulfilled')
+  }
+
+  async #take({ key, ref }: Call): Promise<remote.Value> {
+    try {
+      const value = await get(ref)
+      this.#note(`has ${key}`)
+      return value
+    } catch (error) {
+      this.#note(`has no ${key}: ${String(error).slice(0, ERROR_CHARS_MAX)}`)
+      throw error
+    }
+  }
+
+  /** For the story of a run. */
+  #note(what: string): void {
+    const { trace, nowMs } = this.#world.scheduler
+    trace.add(nowMs, `${this.#member.machine}/driver`, what)
+  }
+
+  /** A call may fail for the faults of a run; what it gave is made again when it is gone. */
+  #judge(key: string, error: unknown): void {
+    if (error instanceof ObjectLostError) {
+      this.#world.scheduler.fail(`RV: ${key} was not made again`, error)
+    }
   }
 
   #call(key: string, args: readonly Call[]): Call {
@@ -54,6 +83,7 @@ export class NodesProgram {
       ...{ key, sleepMs: this.#draw.between(50, 800), spinMs: 0, atMostOnce: false },
       sizeBytes: isLarge ? this.#draw.int(INLINE_BYTES_MAX + 1, LARGE_BYTES_MAX) : 0,
     }
+    this.#note(`submits ${key}${isLarge ? `, of ${String(doing.sizeBytes)} B` : ''}`)
     const ref = remote.combine.remote(doing, ...args.map((each) => each.ref))
     const digest = remote.combined(
       key,
@@ -70,6 +100,7 @@ interface Call {
   readonly ref: ObjectRef<remote.Value>
 }
 
+const ERROR_CHARS_MAX = 200
 /** They lie in the store of the node where they were made. */
 const LARGE_SHARE = 0.3
 const LARGE_BYTES_MAX = 300 * 1024
