@@ -5,6 +5,7 @@ import { silentLog } from '../../runtime/common/log.ts'
 import { newJobId, newWorkerId, toHex, type NodeId } from '../../runtime/common/ids.ts'
 import { systemHash } from '../../runtime/common/random-system.ts'
 import { nodeResourcesOf } from '../../runtime/common/resource-demand.ts'
+import type { ResourceSet } from '../../runtime/common/resources.ts'
 import { systemContext } from '../../runtime/core-worker/context-system.ts'
 import type { CoreWorker } from '../../runtime/core-worker/core-worker.ts'
 import { registry } from '../../runtime/core-worker/registry-system.ts'
@@ -205,11 +206,7 @@ export class World {
       {
         address: name,
         sessionDir: name,
-        totals: nodeResourcesOf(plan.resources, {
-          numCpus: plan.cpus,
-          numGpus: 0,
-          memoryBytes: 2 ** 32,
-        }),
+        totals: totalsOf(plan),
         workersMax: plan.workersMax,
         owned: false,
         ...(several && { nodeId: several.nodeId }),
@@ -281,6 +278,9 @@ export class World {
     }
   }
 }
+
+const totalsOf = ({ resources, cpus }: Plan): ResourceSet =>
+  nodeResourcesOf(resources, { numCpus: cpus, numGpus: 0, memoryBytes: 2 ** 32 })
 
 const addressOf = ({ nodeId, epoch }: NodeOfSeveral): string =>
   `127.0.0.1:1/${toHex(nodeId)}/${String(epoch)}@`

@@ -2,7 +2,7 @@
 // What comes back is right or an error; when nothing goes wrong any more, all of it comes back.
 import { ObjectLostError } from '../../../runtime/common/errors.ts'
 import { INLINE_BYTES_MAX } from '../../../runtime/common/limits.ts'
-import { get, type ObjectRef } from '../../../sdk/index.ts'
+import { get, wait, type ObjectRef } from '../../../sdk/index.ts'
 import type { Draw } from '../draw.ts'
 import * as remote from '../workload.ts'
 import type { World } from '../world.ts'
@@ -38,6 +38,12 @@ export class NodesProgram {
     // What one has made is read by another, wherever that runs.
     for (const made of [...calls]) {
       if (this.#draw.chance(0.3)) calls.push(this.#call(`${made.key}.next`, [made]))
+    }
+    if (this.#draw.chance(READ_LATER_SHARE)) {
+      const refs = calls.map(({ ref }) => ref)
+      await wait(refs, { numReturns: refs.length, fetchLocal: false })
+      // Meanwhile the node that has a value may be gone.
+      await remote.sleep(this.#draw.between(0, READ_LATER_MS_MAX))
     }
     const ends = await Promise.allSettled(calls.map((call) => this.#take(call)))
     for (const { ref } of calls) ref.free()
@@ -101,6 +107,8 @@ interface Call {
 }
 
 const ERROR_CHARS_MAX = 200
+const READ_LATER_SHARE = 0.4
+const READ_LATER_MS_MAX = 10_000
 /** They lie in the store of the node where they were made. */
 const LARGE_SHARE = 0.3
 const LARGE_BYTES_MAX = 300 * 1024
