@@ -1,9 +1,15 @@
-// `npm run sim -- --scale [--nodes-count N]`: simulates a thousand nodes with a million tasks, and
+// `npm run sim -- --scale`: simulates a thousand nodes with a million tasks, and
 // writes what it answers to bench/results/scale.json, with a plot beside it.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Load } from '../test/sim/scale/load.ts'
-import { LARGE, runScale, type ScaleReport } from '../test/sim/scale/report.ts'
+import {
+  LARGE,
+  PARTS,
+  reportOf,
+  type ScaleParts,
+  type ScaleReport,
+} from '../test/sim/scale/report.ts'
 import { lineChart } from './bench/line-chart.ts'
 import { describeCommit, describeMachine } from './bench/report.ts'
 
@@ -12,7 +18,17 @@ const FOLDER = join(import.meta.dirname, '../bench/results')
 const POINTS_MAX = 200
 
 export async function scale(print: (line: string) => void): Promise<void> {
-  const report = await runScale(LARGE, print)
+  const parts: Record<string, unknown> = {}
+  for (const [name, run] of Object.entries(PARTS)) {
+    print(`simulates ${name}`)
+    parts[name] = await run(LARGE)
+  }
+  const report = reportOf(LARGE, parts as unknown as ScaleParts)
+  publish(report)
+  for (const line of summary(report)) print(line)
+}
+
+export function publish(report: ScaleReport): void {
   const { oneDriver, manyDrivers, eightNodes, ...rest } = report
   const said = {
     machine: describeMachine(undefined),
@@ -25,7 +41,6 @@ export async function scale(print: (line: string) => void): Promise<void> {
   mkdirSync(FOLDER, { recursive: true })
   writeFileSync(join(FOLDER, 'scale.json'), `${JSON.stringify(said, rounded, 1)}\n`)
   writeFileSync(join(FOLDER, 'scale.svg'), chart(report))
-  for (const line of summary(report)) print(line)
 }
 
 const thinned = ({ busy, ...load }: Load): Load => ({
@@ -50,11 +65,12 @@ function chart({ plan, oneDriver, manyDrivers }: ScaleReport): string {
   })
 }
 
-function summary({ plan, members, ...report }: ScaleReport): string[] {
+export function summary({ plan, members, ...report }: ScaleReport): string[] {
   const { placement, oneDriver, manyDrivers, eightNodes, facts, dollars } = report
   const slowest = Math.max(...placement.map(({ p99Microseconds }) => p99Microseconds))
   const seconds = (ms: number | undefined): string => ((ms ?? NaN) / 1_000).toFixed(2)
-  const units = members.steady.writeUnits / members.steady.seconds
+  const { steady, plan: of } = members
+  const units = steady.writeUnits / steady.seconds / of.nodes
   const hottest = [members.joining, members.steady, members.dying, facts]
     .map((usage) => usage.hottest)
     .reduce((a, b) => (a.unitsPerSecond > b.unitsPerSecond ? a : b))
@@ -64,10 +80,10 @@ function summary({ plan, members, ...report }: ScaleReport): string[] {
       `${seconds(manyDrivers.rampMs.all)} s with ${String(plan.drivers)}, ` +
       `${seconds(eightNodes.rampMs.all)} s on 8 nodes`,
     `gossip: ${manyDrivers.gossipBytesPerNodeSecond.toFixed(0)} bytes a node and second`,
-    `GCS: ${units.toFixed(0)} write units a second; hottest key '${hottest.key}' with ` +
+    `GCS: ${units.toFixed(3)} write units a node and second; hottest key '${hottest.key}' with ` +
       `${hottest.unitsPerSecond.toFixed(0)} units in a second`,
     `${dollars.perHour.nodes.toFixed(0)} dollars an hour for nodes, ` +
-      `${dollars.perHour.gcs.toFixed(2)} for the GCS; ${dollars.perRun.toFixed(2)} for all tasks`,
+      `${dollars.perHour.gcs.toFixed(2)} for the GCS; ${dollars.allTasks.toFixed(2)} for all tasks`,
   ]
 }
 
