@@ -28,7 +28,7 @@ export async function scale(print: (line: string) => void): Promise<void> {
   for (const line of summary(report)) print(line)
 }
 
-export function publish(report: ScaleReport): void {
+function publish(report: ScaleReport): void {
   const { oneDriver, manyDrivers, eightNodes, ...rest } = report
   const said = {
     machine: describeMachine(undefined),
@@ -65,7 +65,7 @@ function chart({ plan, oneDriver, manyDrivers }: ScaleReport): string {
   })
 }
 
-export function summary({ plan, members, ...report }: ScaleReport): string[] {
+function summary({ plan, members, ...report }: ScaleReport): string[] {
   const { placement, oneDriver, manyDrivers, eightNodes, facts, dollars } = report
   const slowest = Math.max(...placement.map(({ p99Microseconds }) => p99Microseconds))
   const seconds = (ms: number | undefined): string => ((ms ?? NaN) / 1_000).toFixed(2)
