@@ -64,6 +64,8 @@ export class SimArena {
       return
     }
     const { offset, before } = mapping
+    // Its raylet has stopped: what is mapped stays as it is, and nobody writes there any more.
+    if (offset + before.byteLength > this.arena.committedBytes) return
     const now = this.#raw.readable(offset, before.byteLength)
     if (Buffer.compare(now, before) === 0) return
     this.#scheduler.fail(
