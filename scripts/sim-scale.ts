@@ -39,7 +39,7 @@ function publish(report: ScaleReport): void {
     eightNodes: thinned(eightNodes),
   }
   mkdirSync(FOLDER, { recursive: true })
-  writeFileSync(join(FOLDER, 'scale.json'), `${JSON.stringify(said, rounded, 1)}\n`)
+  writeFileSync(join(FOLDER, 'scale.json'), `${JSON.stringify(said, rounded, 2)}\n`)
   writeFileSync(join(FOLDER, 'scale.svg'), chart(report))
 }
 

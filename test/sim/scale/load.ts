@@ -31,8 +31,6 @@ export interface Load {
   readonly dialled: { readonly max: number; readonly mean: number }
   readonly messages: Readonly<Record<string, number>>
   readonly grants: number
-  /** CPU time of a step of a raylet's brain on this machine, with what it caused. */
-  readonly stepMicroseconds: number
 }
 
 const SETTLE_MS = 20_000
@@ -97,6 +95,5 @@ export async function runLoad(plan: LoadPlan): Promise<Load> {
     dialled: traffic.partners,
     messages: Object.fromEntries(traffic.messages),
     grants: sumOf('granted'),
-    stepMicroseconds: (1_000 * traffic.stepsMs) / traffic.steps,
   }
 }

@@ -93,9 +93,7 @@ export class ScaleNode {
   /** A driver of this node says something to its raylet. */
   fromDriver(stimulus: Parameters<Brain['tell']>[0]): void {
     this.#server.serve(0, RAYLET_MESSAGE_MS, () => {
-      this.#timed(() => {
-        this.#brain.tell(stimulus)
-      })
+      this.#brain.tell(stimulus)
     })
   }
 
@@ -107,18 +105,9 @@ export class ScaleNode {
     this.fromDriver({ kind: 'clientConnected', client, role: 'driver', pid: 1, address, job })
   }
 
-  #timed(run: () => void): void {
-    const startedAtMs = performance.now()
-    run()
-    this.#deps.traffic.stepsMs += performance.now() - startedAtMs
-    this.#deps.traffic.steps += 1
-  }
-
   /** A message of another raylet, as it comes out of its connection. */
   #receive(run: () => void): void {
-    this.#server.serve(LINK_MS, RAYLET_MESSAGE_MS, () => {
-      this.#timed(run)
-    })
+    this.#server.serve(LINK_MS, RAYLET_MESSAGE_MS, run)
   }
 
   #tell(to: ScaleNode, type: string, message: object): void {
@@ -169,9 +158,7 @@ export class ScaleNode {
         const address = `${this.id}@${toHex(client)}`
         time.after(WORKER_START_MS, () => {
           const hello = { client, role: 'worker', pid: 2, address, job: undefined } as const
-          this.#timed(() => {
-            this.#brain.tell({ kind: 'clientConnected', ...hello })
-          })
+          this.#brain.tell({ kind: 'clientConnected', ...hello })
         })
         return
       }

@@ -9,9 +9,6 @@ const codec = new ValueCodec()
 
 export class Traffic {
   readonly messages = new Map<string, number>()
-  /** Steps of brains, and the CPU time that they took on this machine. */
-  steps = 0
-  stepsMs = 0
   /** By node, in the second that runs. */
   readonly #second = new Map<string, number>()
   /** Pairs of nodes that have a connection, as the one that dialled has it. */
