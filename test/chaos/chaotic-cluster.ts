@@ -105,7 +105,7 @@ export class ChaoticCluster {
       this.#gcs.set([])
     }
     // On a busy machine a node takes longer to start than small work to end: fewer are due then.
-    expect(counts.raylets).toBeGreaterThan(0)
+    expect(counts.raylets > 0).toBe(kills.nodes > 0)
     expect(counts.workers).toBeGreaterThan(0)
     console.info(JSON.stringify({ ...counts, drivers }))
     return drivers
