@@ -9,6 +9,7 @@ const ORDER: readonly ActorPhase[] = [
 export function isStaleView(known: ActorView | undefined, view: ActorView): boolean {
   if (known === undefined) return false
   if (known.phase === 'DEAD') return true
+  if (view.phase === 'DEAD') return false // which is final
   if (view.incarnation !== known.incarnation) return view.incarnation < known.incarnation
   return ORDER.indexOf(view.phase) <= ORDER.indexOf(known.phase)
 }

@@ -17,6 +17,7 @@ import type { ActorCall } from './actor-events.ts'
 import { tellMoved, type WatchedActor } from './actors-of-nodes.ts'
 import type { Actor, ClusterState } from './state.ts'
 import { answer, notify, type RayletEvent, type Turn } from './turn.ts'
+import { lostWorker } from './lost-worker.ts'
 import { kill } from './workers.ts'
 
 type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
@@ -37,7 +38,8 @@ export function watchElsewhere(
     known.requests.push(request)
     return
   }
-  watched.set(actorId, { nodeId: undefined, view: undefined, homeId, requests: [request] })
+  const unknown = { nodeId: undefined, view: undefined, hostId: undefined }
+  watched.set(actorId, { ...unknown, homeId, requests: [request] })
   turn.effects.push({ kind: 'locateActor', actorId, homeId })
 }
 
@@ -54,6 +56,7 @@ export function actorLocated(turn: Turn, event: EventOf<'actorLocated'>): void {
   const entry = turn.state.cluster?.actors.watched.get(actorId)
   if (entry === undefined) return
   entry.nodeId = nodeId
+  entry.hostId = nodeId
   heard(turn, entry, view)
 }
 
@@ -106,7 +109,8 @@ function heardOfAway(turn: Turn, actor: Actor, view: ActorView): void {
   }
   state.actors.delete(actorId)
   turn.effects.push({ kind: 'writeActor', actorId, incarnation, write: { kind: 'LEFT' } })
-  const entry = { nodeId, view: undefined, homeId: actor.origin?.homeId, requests: [] }
+  const homeId = actor.origin?.homeId
+  const entry = { nodeId, hostId: nodeId, view: undefined, homeId, requests: [] }
   state.cluster.actors.watched.set(actorId, entry)
   heard(turn, entry, view)
   if (!state.watchers.has(actorId)) state.cluster.actors.watched.delete(actorId)
@@ -142,6 +146,19 @@ export function actorsNodeLost(turn: Turn, nodeId: string): void {
     if (place !== 'AWAY' || hostId !== nodeId) continue
     const homeId = origin?.homeId
     turn.effects.push({ kind: 'locateActor', actorId: spec.actorId, homeId, at: nodeId })
+  }
+}
+
+/** Nodes are dead: who calls an actor of theirs goes on there no longer, though its process may. */
+export function hostsLost(turn: Turn, living: ReadonlySet<string>): void {
+  for (const entry of turn.state.cluster?.actors.watched.values() ?? []) {
+    const { view, hostId } = entry
+    if (view === undefined || hostId === undefined || living.has(hostId)) continue
+    entry.hostId = undefined
+    heard(turn, entry, {
+      ...{ actorId: view.actorId, phase: 'RESTARTING', incarnation: view.incarnation + 1 },
+      ...{ address: '', workerId: undefined, exit: lostWorker('' as WorkerId) },
+    })
   }
 }
 
@@ -239,7 +256,8 @@ export function dropLife(turn: Turn, actor: Actor): void {
   if (cluster === undefined) return
   cluster.actors.mayBeIdle = true
   if (!watchers.has(actorId)) return
-  const entry = { nodeId: undefined, view: undefined, homeId: actor.origin?.homeId, requests: [] }
+  const unknown = { nodeId: undefined, hostId: undefined, view: undefined }
+  const entry = { ...unknown, homeId: actor.origin?.homeId, requests: [] }
   cluster.actors.watched.set(actorId, entry)
   lookFor(turn, actorId, entry)
 }

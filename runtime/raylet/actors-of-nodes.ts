@@ -24,6 +24,8 @@ export interface WatchedActor {
   /** Who tells of it, in hex; undefined while that is looked for. */
   nodeId: string | undefined
   view: ActorView | undefined
+  /** Who has told of it last, in hex. */
+  hostId: string | undefined
   /** The node of who made it, in hex. */
   readonly homeId: string | undefined
   /** That wait for the first view. */

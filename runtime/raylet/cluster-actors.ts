@@ -27,7 +27,7 @@ import type {
   PeerRayletCalls,
   PeerRayletNotices,
 } from './peer-raylet-messages.ts'
-import { lostWorker } from './remote-leases.ts'
+import { lostWorker } from './lost-worker.ts'
 import type { RayletState } from './state.ts'
 import type { RayletEffect } from './turn.ts'
 

@@ -4,7 +4,7 @@ import { fromWire } from '../common/error-wire.ts'
 import { toHex, type LeaseId, type WorkerId } from '../common/ids.ts'
 import { NodeDiedError, PlacementGroupRemovedError, type VirgaError } from '../common/errors.ts'
 import type { ResourceSet } from '../common/resources.ts'
-import type { ClassSpec, ClientNotices, WorkerExit } from '../protocol/messages.ts'
+import type { ClassSpec, ClientNotices } from '../protocol/messages.ts'
 import { isAvailable, NODE_ID_LABEL } from '../scheduling/cluster-view.ts'
 import { excluding } from '../scheduling/labels.ts'
 import { actorsNodeLost } from './actors-elsewhere.ts'
@@ -12,6 +12,7 @@ import { forgetIfUnused, missingFor, unaskedFor } from './class-wants.ts'
 import { holderRefused } from './group-wants.ts'
 import { endFirstWait, forgetFirst } from './first-leases.ts'
 import { refuseClass } from './leases.ts'
+import { lostWorker } from './lost-worker.ts'
 import { membersOfGroups } from './cluster-groups.ts'
 import { askNode, boundNode, forgetRemote, keyOf, tellBoundNode } from './node-asks.ts'
 import { tellNode } from './node-notices.ts'
@@ -227,12 +228,6 @@ export function nodeLost(turn: Turn, { nodeId }: EventOf<'nodeLost'>): void {
     }
   }
 }
-
-/** Nobody saw how it ended, or whether. */
-export const lostWorker = (workerId: WorkerId): WorkerExit => ({
-  ...{ workerId, pid: 0, code: null, signal: null, peakRssBytes: 0, stderrTail: [] },
-  cause: 'NODE_LOST',
-})
 
 /**
  * What other nodes work may go to, as the membership and this node's watch say. Who is only

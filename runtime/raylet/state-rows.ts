@@ -17,7 +17,7 @@ export function stateRows(state: RayletState, kind: string, nowMs: number): Stat
     case 'workers':
       return [...state.workers.values()].map((worker) => workerRow(worker, nowMs))
     case 'actors':
-      return [...state.actors.values()].map(actorRow)
+      return actorsHere(state).map((actor) => actorRow(state, actor))
     case 'jobs':
       return drivenHere(state).map((job) => ({
         jobId: toHex(job.jobId),
@@ -84,10 +84,15 @@ function workerRow(worker: Worker, nowMs: number): StateRow {
   }
 }
 
-function actorRow(actor: Actor): StateRow {
+/** One that another node hosts has its row there. */
+const actorsHere = (state: RayletState): Actor[] =>
+  [...state.actors.values()].filter(({ place }) => place !== 'AWAY')
+
+function actorRow({ config }: RayletState, actor: Actor): StateRow {
   const { spec } = actor
   return {
     actorId: toHex(spec.actorId),
+    nodeId: toHex(config.nodeId),
     className: spec.className,
     name: spec.name ?? null,
     namespace: spec.namespace,

@@ -37,6 +37,7 @@ import {
   actorIsHere,
   actorLocated,
   actorMoved,
+  hostsLost,
   makersLost,
   nodeWatches,
 } from './actors-elsewhere.ts'
@@ -278,6 +279,7 @@ function applyToActorOfNodes(turn: Turn, event: OfActors): void {
       return
     case 'members':
       offersLost(turn, event.living)
+      hostsLost(turn, event.living)
       makersLost(turn, event.living)
       return
     case 'actorAdopted':

@@ -1,12 +1,19 @@
 // Actors over the nodes of a cluster on this machine: real raylets and workers.
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { isAlive } from '../../../runtime/common/session-file.ts'
+import { scaled } from '../../support/scale.ts'
 import { until } from '../../support/waiting.ts'
 import { fixture, Place, type Row } from './virga.ts'
 
 /** A node is dead when its lease has run out, of which others are told with their heartbeats. */
-const DEATH_MS_MAX = 60_000
+const DEATH_MS_MAX = 120_000
+const DEATH = { timeout: DEATH_MS_MAX }
+
+/** Of each of six callers; `npm run test:full` has more. */
+const CALLS = String(scaled(5_000))
 
 let place: Place
 beforeEach(async () => {
@@ -23,6 +30,9 @@ afterEach(async () => {
 
 const rows = async (kind: string): Promise<Row[]> =>
   (await place.json('list', kind))['rows'] as Row[]
+
+const isDead = async (node: Row | undefined): Promise<boolean> =>
+  (await rows('nodes')).some(({ nodeId, state }) => nodeId === node?.['nodeId'] && state === 'DEAD')
 
 describe('actors on three nodes', () => {
   it('are spread, named, passed on, called and killed from any of them', async () => {
@@ -47,39 +57,122 @@ describe('actors on three nodes', () => {
   })
 })
 
-describe('when the node of actors is killed', () => {
-  it('F07, F12: those with restarts are started again elsewhere, the others are dead, and say why', async () => {
-    const [, second] = await rows('nodes')
-    const args = [fixture('actors-fail-over.mts'), String(second?.['nodeId'])]
-    const program = place.node(...args)
-    await until(() => program.output.stdout.includes('\n'))
-    const { before, at } = JSON.parse(program.output.stdout) as {
-      readonly before: readonly number[]
-      readonly at: readonly { readonly nodeId: string; readonly pid: number }[]
-    }
-    expect(before).toEqual([11, 21, 31])
-    expect(new Set(at.map(({ nodeId }) => nodeId))).toEqual(new Set([second?.['nodeId']]))
-    process.kill(Number(second?.['pid']), 'SIGKILL')
-    await until(() => at.every(({ pid }) => !isAlive({ pid, startTime: '' })))
-    program.child.stdin?.write('the node is gone\n')
-    const { code, stdout, stderr } = await program.ended
-    expect(stderr).toBe('')
-    expect(code).toBe(0)
-    const [, first, next, last] = stdout.split('\n')
-    expect(JSON.parse(first ?? '')).toMatchObject({
-      retried: { value: 11 },
-      at: { wasRestarted: true },
-    })
-    expect(first).not.toContain(String(second?.['nodeId']))
-    expect(JSON.parse(next ?? '')).toMatchObject({
-      failed: {
-        name: 'ActorDiedError',
-        data: { mayHaveRun: 'unknown' },
-      },
-      // Called when the connection had closed: it waited for the next life.
-      lost: { value: 31 },
-    })
-    expect(next).toContain(`its node ${String(second?.['nodeId'])} is dead`)
-    expect(JSON.parse(last ?? '')).toMatchObject({ again: { value: 32 }, named: true })
+/** What became of the three actors of actors-fail-over.mts. */
+function expectFailOver(stdout: string, nodeId: string): void {
+  const [, first, next, last] = stdout.split('\n')
+  expect(JSON.parse(first ?? '')).toMatchObject({
+    retried: { value: 11 },
+    at: { wasRestarted: true },
   })
+  expect(first).not.toContain(nodeId)
+  expect(JSON.parse(next ?? '')).toMatchObject({
+    failed: {
+      name: 'ActorDiedError',
+      data: { mayHaveRun: 'unknown' },
+    },
+    // Called when the connection had closed: it waited for the next life.
+    lost: { value: 31 },
+  })
+  expect(next).toContain(`its node ${nodeId} is dead`)
+  expect(JSON.parse(last ?? '')).toMatchObject({ again: { value: 32 }, named: true })
+}
+
+describe('when the node of actors is killed', () => {
+  it.each(['SIGKILL', 'SIGSTOP'] as const)(
+    'F07, F08, F12: by %s, those with restarts live elsewhere, the others are dead, and say why',
+    DEATH,
+    async (signal) => {
+      const [, second] = await rows('nodes')
+      const args = [fixture('actors-fail-over.mts'), String(second?.['nodeId'])]
+      const program = place.node(...args)
+      await until(() => program.output.stdout.includes('\n'))
+      const { before, at } = JSON.parse(program.output.stdout) as {
+        readonly before: readonly number[]
+        readonly at: readonly { readonly nodeId: string; readonly pid: number }[]
+      }
+      expect(before).toEqual([11, 21, 31])
+      expect(new Set(at.map(({ nodeId }) => nodeId))).toEqual(new Set([second?.['nodeId']]))
+      process.kill(Number(second?.['pid']), signal)
+      const areGone = (): boolean => at.every(({ pid }) => !isAlive({ pid, startTime: '' }))
+      // Who is stopped may go on one day: its workers live, and must not be called any more.
+      await until(signal === 'SIGKILL' ? areGone : () => isDead(second), DEATH_MS_MAX)
+      program.child.stdin?.write('the node is gone\n')
+      const { code, stdout, stderr } = await program.ended
+      expect(stderr).toBe('')
+      expect(code).toBe(0)
+      expectFailOver(stdout, String(second?.['nodeId']))
+      if (signal === 'SIGSTOP') process.kill(Number(second?.['pid']), 'SIGCONT')
+    },
+  )
+})
+
+describe('a detached actor', () => {
+  it(
+    'F07: outlives its job and the node where it was made, until it is killed',
+    DEATH,
+    async () => {
+      const [first, ...others] = await rows('nodes')
+      const driver = async (what: string, at: Row | undefined): Promise<unknown> => {
+        place.env['VIRGA_ADDRESS'] = `unix:${String(at?.['address'])}`
+        const program = place.node(fixture('detached.mts'), what, 'ns')
+        delete place.env['VIRGA_ADDRESS']
+        const { code, stdout, stderr } = await program.ended
+        expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+        return JSON.parse(stdout) as unknown
+      }
+      const hostOf = async (): Promise<unknown> =>
+        (await rows('actors')).find(({ state }) => state === 'ALIVE')?.['nodeId']
+      const kill = async (node: Row | undefined): Promise<void> => {
+        process.kill(Number(node?.['pid']), 'SIGKILL')
+        await until(async () =>
+          (await rows('nodes')).some(
+            ({ nodeId, state }) => nodeId === node?.['nodeId'] && state === 'DEAD',
+          ),
+        )
+      }
+      const [second] = others
+      expect(await driver('make', second)).toEqual({ value: 41, wasRestarted: false })
+      expect(await driver('call', first)).toEqual({ value: 42, wasRestarted: false, four: 4 })
+      expect(await hostOf()).toBe(second?.['nodeId'])
+      await kill(second)
+      expect(await driver('call', first)).toEqual({ value: 41, wasRestarted: true, four: 4 })
+      expect(await driver('kill', first)).toBe(true)
+      expect(await driver('call', others[1])).toBe(null)
+    },
+  )
+})
+
+describe('I6: no call has its effect twice', () => {
+  it(
+    'F12, F07: with callers on several nodes, while workers and a node are killed',
+    DEATH,
+    async () => {
+      const path = join(place.runtimeDir, 'ledger')
+      const [, , third] = await rows('nodes')
+      const program = place.node(fixture('actors-ledger.mts'), path, CALLS)
+      await until(() => program.output.stdout.includes('begun'))
+      await until(() => existsSync(`${path}.2`))
+      process.kill(Number(third?.['pid']), 'SIGKILL')
+      const { code, stdout, stderr } = await program.ended
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      const told = JSON.parse(stdout.split('\n')[1] ?? '') as Record<string, string>
+      const effects = new Map<string, number>()
+      for (const index of [0, 1, 2]) {
+        for (const id of readFileSync(`${path}.${String(index)}`, 'utf8').split('\n')) {
+          if (id !== '') effects.set(id, (effects.get(id) ?? 0) + 1)
+        }
+      }
+      expect([...effects].filter(([, times]) => times > 1)).toEqual([])
+      const calls = Object.entries(told)
+      expect(calls).toHaveLength(6 * Number(CALLS))
+      const without = calls.filter(([id, outcome]) => outcome === 'done' && !effects.has(id))
+      expect(without).toEqual([])
+      const untrue = calls.filter(([id, outcome]) => outcome.endsWith('false') && effects.has(id))
+      expect(untrue).toEqual([])
+      const kinds = new Set(calls.map(([, outcome]) => outcome))
+      expect([...kinds].filter((each) => each !== 'done')).toEqual([
+        'ActorUnavailableError unknown',
+      ])
+    },
+  )
 })

@@ -1,0 +1,170 @@
+// Offers of actors to other nodes, and actors of others: one brain, whose node is one of three.
+import { describe, expect, test } from 'vitest'
+import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
+import type { ActorView } from '../../../runtime/protocol/messages.ts'
+import type { ActorOffer } from '../../../runtime/raylet/actor-events.ts'
+import { ClusterView, NODE_ID_LABEL } from '../../../runtime/scheduling/cluster-view.ts'
+import { seededRandom } from '../../support/seeded.ts'
+import { aClass, Brain, hexNodeId, units } from './brain.ts'
+
+const A = 'actorA' as ActorId
+const OTHERS = ['0b', '0c']
+const DRIVER = 'driver1' as WorkerId
+
+/** It knows two others of two CPUs. */
+function aMember(cpus: number): Brain {
+  const cluster = {
+    view: new ClusterView([], hexNodeId()),
+    ...{ random: seededRandom(1), shunned: new Map<string, number>() },
+  }
+  const brain = new Brain({ resources: { CPU: cpus }, prestart: 0, cluster })
+  brain.send({ kind: 'confirmed', untilMs: Infinity })
+  const totals = units({ CPU: 2 })
+  const nodes = OTHERS.map((nodeId) => {
+    return { nodeId, totals, free: totals, labels: { [NODE_ID_LABEL]: nodeId } }
+  })
+  brain.send({ kind: 'nodes', nodes, suspected: new Set(), members: new Map() })
+  brain.send({ kind: 'members', living: new Set([hexNodeId(), ...OTHERS]) })
+  brain.driver('driver1', 'job1')
+  return brain
+}
+
+/** Made and registered; its driver watches it. */
+function made(brain: Brain, options: Parameters<Brain['createActor']>[1]): ActorOffer | undefined {
+  brain.createActor('driver1', options)
+  const effects = brain.send({ kind: 'actorRegistered', actorId: A, existing: undefined })
+  brain.send({ kind: 'watchActor', client: DRIVER, request: brain.nextRequest(), actorId: A })
+  return effects.find((effect) => effect.kind === 'offerActor')?.offer
+}
+
+const boundTo = (nodeId: string) => ({
+  actorId: A,
+  scheduling: aClass({ strategy: { kind: 'NODE_AFFINITY', nodeId, soft: false } }),
+})
+
+/** Offered to 0b and accepted there. */
+function hosted(brain: Brain, options: object = {}): ActorOffer {
+  const offer = made(brain, { ...boundTo('0b'), ...options })
+  if (offer === undefined) throw new Error('it was not offered')
+  const load = { nodeId: '0b', epoch: 1, version: 1, free: units({ CPU: 1 }) }
+  brain.send({ kind: 'offerAnswered', nodeId: '0b', offer, answer: { accepted: true, load } })
+  return offer
+}
+
+const view = (phase: ActorView['phase'], incarnation = 0): ActorView => ({
+  ...{ actorId: A, phase, incarnation, address: '@host', workerId: undefined },
+})
+
+describe('an actor of several nodes', () => {
+  test('one that fits here by half is leased here', () => {
+    const brain = aMember(4)
+    expect(made(brain, { actorId: A })).toBeUndefined()
+    expect(brain.state.actors.get(A)).toMatchObject({ place: 'HERE' })
+  })
+
+  test('HO1: one for which there is no room is offered where there is; refused, to a better node', () => {
+    const brain = aMember(0)
+    const offer = made(brain, { actorId: A })
+    const first = brain.state.actors.get(A)?.hostId ?? ''
+    const better = OTHERS.find((nodeId) => nodeId !== first) ?? ''
+    const load = { nodeId: first, epoch: 1, version: 1, free: {} }
+    const answer = { accepted: false, retryAt: better, load }
+    if (offer === undefined) throw new Error('it was not offered')
+    const effects = brain.send({ kind: 'offerAnswered', nodeId: first, offer, answer })
+    expect(brain.show(effects)).toEqual([`⇒ ${better}: offered actorA #0, hop 2`])
+  })
+
+  test('HO3: lives for its watchers when its host says so, which is asked from then on', () => {
+    const brain = aMember(2)
+    hosted(brain)
+    const effects = brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('ALIVE') })
+    expect(brain.show(effects)).toEqual([
+      'write actorA LEFT #0',
+      '→ driver1: actorChanged actorA ALIVE #0',
+    ])
+    expect(brain.state.actors.has(A)).toBe(false)
+    brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('RESTARTING', 1) })
+    // AE1: late.
+    expect(brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('ALIVE') })).toEqual([])
+    const lost = brain.send({ kind: 'nodeLost', nodeId: '0b' })
+    expect(brain.show(lost)).toEqual(['look for actorA'])
+  })
+
+  test('F08: once its node is dead nobody calls it there, whatever becomes of it', () => {
+    const brain = aMember(2)
+    hosted(brain)
+    brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('ALIVE') })
+    const effects = brain.send({ kind: 'members', living: new Set([hexNodeId(), '0c']) })
+    expect(brain.show(effects)).toEqual(['→ driver1: actorChanged actorA RESTARTING #1'])
+    const dead = {
+      kind: 'actorLocated',
+      actorId: A,
+      nodeId: undefined,
+      view: view('DEAD'),
+    } as const
+    expect(brain.show(brain.send(dead))).toEqual(['→ driver1: actorChanged actorA DEAD #0'])
+  })
+
+  test('F07: its host dies before it lives: out of restarts it is dead, and says of which node', () => {
+    const brain = aMember(2)
+    hosted(brain)
+    const living = new Set([hexNodeId(), '0c'])
+    const effects = brain.show(brain.send({ kind: 'members', living }))
+    expect(effects[0]).toBe('write actorA DEAD #0')
+    expect(effects[1]).toContain('actorChanged actorA DEAD #0, ERR_ACTOR_DIED')
+    expect(effects[1]).toContain('its node 0b is dead')
+  })
+
+  test('F07, HO2: with restarts left the row gives it the next incarnation before it is offered again', () => {
+    const brain = aMember(2)
+    hosted(brain, {
+      ...{ maxRestarts: 1 },
+      scheduling: aClass({ strategy: { kind: 'NODE_AFFINITY', nodeId: '0b', soft: true } }),
+    })
+    brain.send({ kind: 'nodes', nodes: [], suspected: new Set(), members: new Map() })
+    const effects = brain.send({ kind: 'members', living: new Set([hexNodeId()]) })
+    expect(brain.show(effects)[0]).toBe('write actorA RESTARTING #1')
+    const won = { kind: 'actorWritten', actorId: A, write: 'RESTARTING', won: true } as const
+    expect(brain.show(brain.send({ ...won, incarnation: 1 }))[0]).toContain('spawn')
+  })
+
+  test('AE3: a life that lost its row to another ends, and is looked for', () => {
+    const brain = aMember(4)
+    made(brain, { actorId: A })
+    brain.hello('w1')
+    const ready = {
+      kind: 'actorReady',
+      client: brain.id('w1'),
+      actorId: A,
+      incarnation: 0,
+    } as const
+    expect(brain.show(brain.send({ ...ready, address: '@w1' }))).toEqual(['write actorA ALIVE #0'])
+    const lost = { kind: 'actorWritten', actorId: A, write: 'ALIVE', won: false } as const
+    const effects = brain.show(brain.send({ ...lost, incarnation: 0 }))
+    expect(effects).toContain('SIGKILL w1')
+    expect(effects).toContain('look for actorA')
+  })
+
+  test('AE2: whoever made it goes, and its host is told wherever that is', () => {
+    const brain = aMember(2)
+    hosted(brain)
+    brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('ALIVE') })
+    const effects = brain.show(brain.send({ kind: 'clientClosed', client: DRIVER }))
+    expect(effects).toContain('⇒ host of actorA: releaseActor')
+  })
+
+  test('AE2: one hosted for a node that is dead ends, unless it is detached', () => {
+    for (const detached of [false, true]) {
+      const away = aMember(2)
+      const offer = hosted(away, { detached })
+      const brain = aMember(2)
+      const origin = { ...offer.origin, homeId: '0c', drivenAt: '0c' }
+      const taken = { ...offer, origin, holder: { nodeId: '0c', epoch: 1 } }
+      const request = brain.nextRequest()
+      brain.send({ kind: 'actorOffered', link: 1, request, offer: taken })
+      expect(brain.state.actors.get(A)?.phase).toBe('PENDING_CREATION')
+      brain.send({ kind: 'members', living: new Set([hexNodeId(), '0b']) })
+      expect(brain.state.actors.get(A)?.phase).toBe(detached ? 'PENDING_CREATION' : 'DEAD')
+    }
+  })
+})
