@@ -20,7 +20,7 @@ export interface Waiter {
 }
 
 export function* waitersOf(state: RayletState): Generator<Waiter> {
-  yield* groupsWaiting(state)
+  for (const group of groupsWaiting(state)) yield group
   for (const job of state.jobs.values()) {
     for (const { spec, shape, waitingSinceMs: sinceMs } of job.pendingActors) {
       const { demand, strategy } = spec.scheduling
@@ -34,14 +34,16 @@ export function* waitersOf(state: RayletState): Generator<Waiter> {
   }
 }
 
+const ANYWHERE = { strategy: { kind: 'DEFAULT' }, class: undefined } as const
+
 /**
  * Of groups of one shape only the first: what it gets or lacks, the others would. Of several nodes,
  * what was asked of this one and refused (HB2).
  */
-function* groupsWaiting({ groups, cluster }: RayletState): Generator<Waiter> {
-  const what = { strategy: { kind: 'DEFAULT' }, class: undefined } as const
+function groupsWaiting({ groups, cluster }: RayletState): Waiter[] {
+  const waiting: Waiter[] = []
   for (const { demand, sinceMs } of cluster?.groups.wantedHere.values() ?? []) {
-    yield { ...what, demand, shape: `bundles ${resourceKey(demand)}`, sinceMs }
+    waiting.push({ ...ANYWHERE, demand, shape: `bundles ${resourceKey(demand)}`, sinceMs })
   }
   const shapes = new Set<string>()
   for (const group of groups.values()) {
@@ -49,8 +51,9 @@ function* groupsWaiting({ groups, cluster }: RayletState): Generator<Waiter> {
     const { demand, shape, waitingSinceMs: sinceMs } = group
     if (shapes.has(shape)) continue
     shapes.add(shape)
-    yield { ...what, demand, shape, sinceMs }
+    waiting.push({ ...ANYWHERE, demand, shape, sinceMs })
   }
+  return waiting
 }
 
 export const hasNothing = (waiter: Waiter): boolean =>
