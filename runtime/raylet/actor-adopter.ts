@@ -85,7 +85,10 @@ export class ActorAdopter {
     if (afterMs > 0) await delay(this.#deps.clock, afterMs)
     await this.#repeat.untilDone(async () => {
       const rows = await readHeldBy(this.#deps.storage, gone)
-      await Promise.all(rows.map((row) => this.#decide(row, death)))
+      // Each by itself, with the row as it was: a claim whose answer was lost is found to be ours.
+      const decide = (row: ActorRow): Promise<void> =>
+        this.#repeat.untilDone(() => this.#decide(row, death))
+      await Promise.all(rows.map(decide))
     })
   }
 
