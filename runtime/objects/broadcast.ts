@@ -1,7 +1,7 @@
 // Who serves whom when many nodes want one object: a tree, so that no node sends it more than
 // fanOut times at once. A node that is still receiving passes on the chunks that it has, so the
 // last node is done a few chunks after the first, and not rounds later. A pure state machine for
-// the node that is asked first: one that holds the object (raylet/object-directory.ts).
+// the node that is asked first: one that holds the object (raylet/cluster/object-directory.ts).
 // Invariants, asserted by checkBroadcast() in tests:
 //   BC1. A receiver's sources lead to a holder, or to a receiver that lost its own and asks again:
 //        there is no circle, and only who leads to a holder is given as a source.

@@ -16,7 +16,7 @@ import {
 } from '../protocol/messages.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
-import type { ClusterLineage } from './cluster-lineage.ts'
+import type { ClusterLineage } from './cluster/cluster-lineage.ts'
 import { checkMessage } from './message-schema.ts'
 import type { RayletEvent } from './turn.ts'
 

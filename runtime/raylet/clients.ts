@@ -1,15 +1,15 @@
 // Processes that connect and leave: drivers bring a job, workers serve one, the cli only asks.
 // A job ends with its driver: what is not detached ends with it.
 import type { JobId } from '../common/ids.ts'
-import { retireActor } from './actor-end.ts'
-import { releaseElsewhere } from './actors-elsewhere.ts'
-import { isIdle } from './actors-of-nodes.ts'
+import { retireActor } from './actors/actor-end.ts'
+import { releaseElsewhere } from './actors/actors-elsewhere.ts'
+import { isIdle } from './actors/actors-of-nodes.ts'
 import { removeWaitsOf } from './deadlock.ts'
-import { endGroupsOf } from './groups.ts'
+import { endGroupsOf } from './groups/groups.ts'
 import { endLease } from './leases.ts'
 import { forgetTokensOf } from './limiters.ts'
 import { forgetPoolsOf, workerlessOf } from './pools.ts'
-import { leaveOtherNodes } from './node-asks.ts'
+import { leaveOtherNodes } from './cluster/node-asks.ts'
 import type { Client, Job, Lease, RayletState } from './state.ts'
 import type { RayletEvent, Turn } from './turn.ts'
 import {

@@ -10,8 +10,8 @@
 //   DR2. What runs is not charged: it ends, or fails as its node does.
 // Source: faults.md F06; Ray node drain (a draining node takes no leases).
 import { reasonFor } from '../common/reason.ts'
-import { actorGone, endActor, willEnd } from './actor-end.ts'
-import { refuseWaitingGroups } from './groups.ts'
+import { actorGone, endActor, willEnd } from './actors/actor-end.ts'
+import { refuseWaitingGroups } from './groups/groups.ts'
 import { endLease, refuseClass } from './leases.ts'
 import { nodeDrains } from './placement.ts'
 import { workerlessOf } from './pools.ts'

@@ -3,7 +3,7 @@ import { InvalidEnvError, WorkerCrashedError, type VirgaError } from '../common/
 import { toHex } from '../common/ids.ts'
 import { reasonFor } from '../common/reason.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
-import { actorWorkerExited, endActor } from './actor-end.ts'
+import { actorWorkerExited, endActor } from './actors/actor-end.ts'
 import { describeExit } from './exit-text.ts'
 import { breakLease, endLease, refuseClass } from './leases.ts'
 import { removeWorker } from './pools.ts'

@@ -120,7 +120,7 @@ async function main(): Promise<void> {
 /** Loaded by nodes of several alone: TLS takes its time. */
 async function joinCluster({ sessionDir, gcs }: RayletStartOptions, log: Log, gcsLost: () => void) {
   if (gcs === undefined) return undefined
-  const { openCluster } = await import('./cluster-tcp.ts')
+  const { openCluster } = await import('./cluster/cluster-tcp.ts')
   const credentials = readCredentials(sessionDir)
   const deps = { clock: systemClock, random: systemRandom, log, codec: new ValueCodec(), gcsLost }
   const nodeId = fromHex(credentials.nodeId) as NodeId

@@ -26,9 +26,9 @@ import type {
 import type { WireError } from '../common/error-wire.ts'
 import type { Holder } from '../gcs/actors.ts'
 import type { ClusterView } from '../scheduling/cluster-view.ts'
-import { createClusterGroups, type ClusterGroups, type GroupAcross } from './group-state.ts'
-import type { ActorOrigin } from './actor-origin.ts'
-import { newActorsOfNodes, type ActorsOfNodes } from './actors-of-nodes.ts'
+import { createClusterGroups, type ClusterGroups, type GroupAcross } from './groups/group-state.ts'
+import type { ActorOrigin } from './actors/actor-origin.ts'
+import { newActorsOfNodes, type ActorsOfNodes } from './actors/actors-of-nodes.ts'
 
 /** What the node is and has; fixed for its life. */
 export interface NodeConfig {

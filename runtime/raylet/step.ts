@@ -23,7 +23,7 @@ import {
   nameFound,
   startActor,
   watchActor,
-} from './actors.ts'
+} from './actors/actors.ts'
 import {
   actorAdopted,
   actorOffered,
@@ -31,7 +31,7 @@ import {
   offerAnswered,
   offersLost,
   placeActors,
-} from './actor-offers.ts'
+} from './actors/actor-offers.ts'
 import {
   actorHeard,
   actorIsHere,
@@ -40,16 +40,16 @@ import {
   hostsLost,
   makersLost,
   nodeWatches,
-} from './actors-elsewhere.ts'
+} from './actors/actors-elsewhere.ts'
 import { clientClosed, clientConnected, endIdleJobs, forgetIfDone } from './clients.ts'
 import { blocked, reportDeadlocks, unblocked } from './deadlock.ts'
 import { drain, leaveIfDrained } from './drain.ts'
 import { workerExited } from './exits.ts'
-import { awaitGroup, createGroup, removeGroup, reserveGroups } from './groups.ts'
-import { applyToGroups, tendGroups } from './cluster-groups.ts'
-import { retellHolders, tellGroupWants } from './group-wants.ts'
+import { awaitGroup, createGroup, removeGroup, reserveGroups } from './groups/groups.ts'
+import { applyToGroups, tendGroups } from './groups/cluster-groups.ts'
+import { retellHolders, tellGroupWants } from './groups/group-wants.ts'
 import { grantAll, killLease, returnLease, wantLeases } from './leases.ts'
-import { guestLeft, guestLinkClosed, guestWants, leasesAsked } from './guests.ts'
+import { guestLeft, guestLinkClosed, guestWants, leasesAsked } from './cluster/guests.ts'
 import {
   endShunning,
   heardForClient,
@@ -57,12 +57,12 @@ import {
   leasesAnswered,
   nodeLost,
   nodesChanged,
-} from './remote-leases.ts'
-import { placeLeases } from './node-asks.ts'
+} from './cluster/remote-leases.ts'
+import { placeLeases } from './cluster/node-asks.ts'
 import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
 import type { Client, RayletState } from './state.ts'
-import type { ActorEventOfNodes } from './actor-events.ts'
+import type { ActorEventOfNodes } from './actors/actor-events.ts'
 import {
   answer,
   refuse,

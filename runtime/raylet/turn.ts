@@ -16,10 +16,14 @@ import type {
 } from '../protocol/messages.ts'
 import type { NodeLoad, NodeView } from '../scheduling/cluster-view.ts'
 import type { Coordinator, GroupDecision, GroupRow } from '../gcs/groups.ts'
-import type { GroupCall, GroupCalls } from './group-messages.ts'
-import type { Member } from './group-state.ts'
-import type { ActorEventOfNodes, ActorEffectOfNodes } from './actor-events.ts'
-import type { LeasesAnswer, LeasesAsked, PeerRayletNotices } from './peer-raylet-messages.ts'
+import type { GroupCall, GroupCalls } from './groups/group-messages.ts'
+import type { Member } from './groups/group-state.ts'
+import type { ActorEventOfNodes, ActorEffectOfNodes } from './actors/actor-events.ts'
+import type {
+  LeasesAnswer,
+  LeasesAsked,
+  PeerRayletNotices,
+} from './cluster/peer-raylet-messages.ts'
 import type { Job, RayletState } from './state.ts'
 
 /** A holder of a name, as its row in the GCS tells. */

@@ -14,7 +14,7 @@ import type { ClassSpec, StateRow } from '../protocol/messages.ts'
 import { workerlessOf } from './pools.ts'
 import type { Actor, Group, Limiter, RayletState, SchedulingClass, Wait } from './state.ts'
 import { heldBy, missingFor } from './class-wants.ts'
-import { holdersFor } from './group-routing.ts'
+import { holdersFor } from './groups/group-routing.ts'
 import { freeOf } from './state-rows.ts'
 import { whyNodes } from './why-nodes.ts'
 

@@ -4,7 +4,7 @@
 //                 └──► paused, cut off from others or from the GCS: well again in time
 import { toHex, type NodeId } from '../../../runtime/common/ids.ts'
 import type { NodeRow } from '../../../runtime/gcs/nodes.ts'
-import { EpochFence } from '../../../runtime/raylet/epoch-fence.ts'
+import { EpochFence } from '../../../runtime/raylet/cluster/epoch-fence.ts'
 import type { SimProcess } from '../process.ts'
 import type { StorageQuality } from '../storage.ts'
 import type { SimDriver, SimNode } from '../world.ts'

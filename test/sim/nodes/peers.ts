@@ -10,7 +10,7 @@ import {
 } from '../../../runtime/protocol/node-identity.ts'
 import { judgePeer, refusedError, type PeerRules } from '../../../runtime/protocol/peer-hello.ts'
 import type { PeerConnection, PeerTransport } from '../../../runtime/protocol/peer-transport.ts'
-import type { EpochFence } from '../../../runtime/raylet/epoch-fence.ts'
+import type { EpochFence } from '../../../runtime/raylet/cluster/epoch-fence.ts'
 import { bulkAddressOf, bulkOver } from '../../support/bulk-over.ts'
 import type { End, SimNetwork } from '../network.ts'
 import type { SimProcess } from '../process.ts'

@@ -9,7 +9,7 @@ import { declareDead, openMembership, registerNode } from '../../../runtime/gcs/
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { ActorInfo } from '../../../runtime/protocol/messages.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
-import { ActorRows } from '../../../runtime/raylet/actor-rows.ts'
+import { ActorRows } from '../../../runtime/raylet/actors/actor-rows.ts'
 import { Brain } from '../../../runtime/raylet/brain.ts'
 import { createState } from '../../../runtime/raylet/state.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'

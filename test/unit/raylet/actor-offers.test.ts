@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
 import type { ActorView } from '../../../runtime/protocol/messages.ts'
-import type { ActorOffer } from '../../../runtime/raylet/actor-events.ts'
+import type { ActorOffer } from '../../../runtime/raylet/actors/actor-events.ts'
 import { ClusterView, NODE_ID_LABEL } from '../../../runtime/scheduling/cluster-view.ts'
 import { seededRandom } from '../../support/seeded.ts'
 import { aClass, Brain, hexNodeId, units } from './brain.ts'

@@ -1,4 +1,4 @@
-// Test names give the arrows of the lifecycle drawn in runtime/raylet/actors.ts.
+// Test names give the arrows of the lifecycle drawn in runtime/raylet/actors/actors.ts.
 import { describe, expect, test } from 'vitest'
 import { toHex, type ActorId, type WorkerId } from '../../../runtime/common/ids.ts'
 import type { WireError } from '../../../runtime/common/error-wire.ts'

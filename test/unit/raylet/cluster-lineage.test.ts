@@ -5,7 +5,7 @@ import { fromHex, type NodeId, type WorkerId } from '../../../runtime/common/ids
 import { silentLog } from '../../../runtime/common/log.ts'
 import { readAdoption } from '../../../runtime/gcs/owners.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
-import { ClusterLineage } from '../../../runtime/raylet/cluster-lineage.ts'
+import { ClusterLineage } from '../../../runtime/raylet/cluster/cluster-lineage.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { caught } from '../../support/waiting.ts'
 

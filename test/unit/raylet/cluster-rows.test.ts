@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import type { NodeRow } from '../../../runtime/gcs/nodes.ts'
 import type { StateRow } from '../../../runtime/protocol/messages.ts'
-import { clusterRows, type ClusterQuestion } from '../../../runtime/raylet/cluster-rows.ts'
+import { clusterRows, type ClusterQuestion } from '../../../runtime/raylet/cluster/cluster-rows.ts'
 import { units } from './brain.ts'
 
 const aNode = (nodeId: string, changes: Partial<NodeRow> = {}): NodeRow => ({

@@ -16,12 +16,12 @@ import { ObjectStore } from '../../../runtime/objects/store.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
 import type { Transport } from '../../../runtime/protocol/connection.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
-import { ClusterMember } from '../../../runtime/raylet/cluster-member.ts'
-import { EpochFence } from '../../../runtime/raylet/epoch-fence.ts'
+import { ClusterMember } from '../../../runtime/raylet/cluster/cluster-member.ts'
+import { EpochFence } from '../../../runtime/raylet/cluster/epoch-fence.ts'
 import type {
   PeerRayletCalls,
   PeerRayletNotices,
-} from '../../../runtime/raylet/peer-raylet-messages.ts'
+} from '../../../runtime/raylet/cluster/peer-raylet-messages.ts'
 import { Raylet } from '../../../runtime/raylet/raylet.ts'
 import { PeerNetwork } from '../../support/peer-network.ts'
 import { until } from '../../support/waiting.ts'

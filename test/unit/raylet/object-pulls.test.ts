@@ -19,7 +19,7 @@ import { ObjectStore } from '../../../runtime/objects/store.ts'
 import type { BulkConnection } from '../../../runtime/protocol/bulk.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
 import type { Connection } from '../../../runtime/protocol/connection.ts'
-import { ObjectPulls, type ObjectPullsDeps } from '../../../runtime/raylet/object-pulls.ts'
+import { ObjectPulls, type ObjectPullsDeps } from '../../../runtime/raylet/cluster/object-pulls.ts'
 import { bulkOver } from '../../support/bulk-over.ts'
 import { caught, until } from '../../support/waiting.ts'
 

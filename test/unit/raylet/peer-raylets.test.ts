@@ -4,7 +4,7 @@ import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { VirgaError } from '../../../runtime/common/errors.ts'
 import type { PeerTransport } from '../../../runtime/protocol/peer-transport.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
-import { PeerRaylets } from '../../../runtime/raylet/peer-raylets.ts'
+import { PeerRaylets } from '../../../runtime/raylet/cluster/peer-raylets.ts'
 import { PeerNetwork } from '../../support/peer-network.ts'
 import { caught, until } from '../../support/waiting.ts'
 

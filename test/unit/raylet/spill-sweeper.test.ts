@@ -4,7 +4,7 @@ import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import type { NodeRow } from '../../../runtime/gcs/nodes.ts'
 import type { NodeStore } from '../../../runtime/raylet/node-store.ts'
-import { SpillSweeper } from '../../../runtime/raylet/spill-sweeper.ts'
+import { SpillSweeper } from '../../../runtime/raylet/cluster/spill-sweeper.ts'
 import { until } from '../../support/waiting.ts'
 
 const IDS = ['a', 'b', 'c', 'd']

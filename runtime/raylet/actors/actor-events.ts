@@ -1,0 +1,158 @@
+// Events and effects of actors where there are several nodes: with their rows in the GCS, and with
+// the raylets of other nodes. Part of the vocabulary of turn.ts.
+import type { ActorId } from '../../common/ids.ts'
+import type { Holder } from '../../gcs/actors.ts'
+import type { ActorInfo, ActorView, WorkerExit } from '../../protocol/messages.ts'
+import type { MadeActor } from './actor-origin.ts'
+import type { NodeLoad } from '../../scheduling/cluster-view.ts'
+import type { NameHolder } from '../turn.ts'
+
+/** An actor that a node is asked to host. */
+export interface ActorOffer extends MadeActor {
+  readonly incarnation: number
+  /** Whom its row names. */
+  readonly holder: Holder
+  /** Whether any incarnation ever lived. */
+  readonly lived: boolean
+  /** How many nodes it will have been offered to, this one included. */
+  readonly hops: number
+  /** It is bound to that node, and waits there for room. */
+  readonly isBound: boolean
+  /** How the worker of the life before ended. */
+  readonly exit?: WorkerExit
+}
+
+export interface OfferAnswer {
+  readonly accepted: boolean
+  /** Who had better be asked, in hex. */
+  readonly retryAt?: string
+  /** What that node has free now. */
+  readonly load: NodeLoad
+}
+
+/** What is done to an actor wherever it is. */
+export type ActorCall =
+  | { readonly type: 'killActor'; readonly actorId: ActorId; readonly noRestart: boolean }
+  | { readonly type: 'releaseActor'; readonly actorId: ActorId; readonly why: ReleaseReason }
+
+/** Its last handle is gone; or who made it is; or its job. */
+export type ReleaseReason = 'HANDLES' | 'OWNER' | 'JOB'
+
+/** What a row is to say. `by`: this node, where it is another that the row names so far. */
+export type ActorWrite =
+  | { readonly kind: 'ALIVE'; readonly from: Holder; readonly address: string }
+  | { readonly kind: 'RESTARTING' }
+  /** `request`: to be answered when it is written. */
+  | { readonly kind: 'DEAD'; readonly death: string; readonly request: number | undefined }
+  | { readonly kind: 'UNNAMED' }
+  /** Another node holds it by now. */
+  | { readonly kind: 'LEFT' }
+
+export type ActorEventOfNodes =
+  | {
+      readonly kind: 'actorRegistered'
+      readonly actorId: ActorId
+      /** Who has the name instead. */
+      readonly existing: { readonly info: ActorInfo; readonly holder: NameHolder } | undefined
+    }
+  | {
+      /** What came of the writes ALIVE and RESTARTING: false when another life goes on elsewhere. */
+      readonly kind: 'actorWritten'
+      readonly actorId: ActorId
+      readonly incarnation: number
+      readonly write: 'ALIVE' | 'RESTARTING'
+      readonly won: boolean
+    }
+  | {
+      readonly kind: 'actorFound'
+      readonly request: number
+      readonly info: ActorInfo | undefined
+    }
+  | {
+      readonly kind: 'actorOffered'
+      readonly link: number
+      readonly request: number
+      readonly offer: ActorOffer
+    }
+  | {
+      readonly kind: 'offerAnswered'
+      readonly nodeId: string
+      readonly offer: ActorOffer
+      /** NOBODY: it was never reached. LOST: it died, and nobody knows whether it had begun. */
+      readonly answer: OfferAnswer | 'NOBODY' | 'LOST'
+    }
+  | {
+      /** The raylet of another node wants to hear of an actor. */
+      readonly kind: 'nodeWatches'
+      readonly link: number
+      readonly request: number
+      readonly actorId: ActorId
+      /** No row of it is there: it was not made yet, by a process of this node. */
+      readonly isUnmade: boolean
+    }
+  /** `nodeId` tells of it from now on; undefined: there is nothing more to tell. */
+  | {
+      readonly kind: 'actorLocated'
+      readonly actorId: ActorId
+      readonly nodeId: string | undefined
+      readonly view: ActorView
+    }
+  /** It is on this node by now. */
+  | { readonly kind: 'actorIsHere'; readonly actorId: ActorId }
+  | { readonly kind: 'actorHeard'; readonly nodeId: string; readonly view: ActorView }
+  | { readonly kind: 'actorMoved'; readonly nodeId: string; readonly actorId: ActorId }
+  /** From another raylet, or from this one which had looked elsewhere. */
+  | { readonly kind: 'actorCall'; readonly request: number; readonly call: ActorCall }
+  | { readonly kind: 'actorCalled'; readonly request: number }
+  | { readonly kind: 'members'; readonly living: ReadonlySet<string> }
+  | {
+      /** This node has taken the next incarnation of one whose node is dead. */
+      readonly kind: 'actorAdopted'
+      readonly made: MadeActor
+      readonly incarnation: number
+      readonly lived: boolean
+      readonly from: string
+    }
+
+export type ActorEffectOfNodes =
+  | { readonly kind: 'registerActor'; readonly made: MadeActor; readonly sinceMs: number }
+  | {
+      readonly kind: 'writeActor'
+      readonly actorId: ActorId
+      readonly incarnation: number
+      readonly write: ActorWrite
+    }
+  | {
+      readonly kind: 'findActor'
+      readonly request: number
+      readonly name: string
+      readonly namespace: string
+    }
+  | { readonly kind: 'offerActor'; readonly nodeId: string; readonly offer: ActorOffer }
+  | {
+      readonly kind: 'locateActor'
+      readonly actorId: ActorId
+      readonly homeId: string | undefined
+      /** Where it is known to be. */
+      readonly at?: string
+    }
+  | {
+      readonly kind: 'callActor'
+      readonly call: ActorCall
+      readonly homeId: string | undefined
+      readonly at?: string
+      /** To be answered when it is done. */
+      readonly request?: number
+    }
+  | {
+      readonly kind: 'tellActorLink'
+      readonly link: number
+      readonly type: 'actorChanged'
+      readonly message: { readonly view: ActorView }
+    }
+  | {
+      readonly kind: 'tellActorLink'
+      readonly link: number
+      readonly type: 'actorMoved'
+      readonly message: { readonly actorId: ActorId }
+    }

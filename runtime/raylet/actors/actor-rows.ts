@@ -1,0 +1,188 @@
+// What the raylet writes into the GCS of the actors that it holds, where there are several nodes,
+// and how it finds those that have a name. A cluster of one node has no such rows.
+// Invariants:
+//   AW1. The writes of one actor come one after another, in the order that the brain decided.
+//   AW2. As GW2 and GW3 of gcs-writer.ts.
+//   AW3. A name is in the way as long as its actor lives, or may be started again. What an earlier
+//        life of the cluster left, on nodes that were dead when this one joined, is not.
+import type { Clock } from '../../common/clock.ts'
+import { GcsUnavailableError, type VirgaError } from '../../common/errors.ts'
+import { fromHex, toHex, type ActorId } from '../../common/ids.ts'
+import type { Log } from '../../common/log.ts'
+import {
+  actorAlive,
+  actorDead,
+  claimRestart,
+  holdsNoMore,
+  readActor,
+  registerActor,
+  unnameActor,
+  willHold,
+  type ActorRow,
+  type Holder,
+} from '../../gcs/actors.ts'
+import { findName, type NameRow } from '../../gcs/names.ts'
+import { isGone } from '../../gcs/nodes.ts'
+import type { Storage } from '../../gcs/storage.ts'
+import type { ValueCodec } from '../../protocol/value-codec.ts'
+import { decodeMade, encodeMade, infoOfMade, type MadeActor } from './actor-origin.ts'
+import type { Stimulus } from '../client-link.ts'
+import { GcsRepeat } from '../gcs-repeat.ts'
+import type { RayletEffect } from '../turn.ts'
+
+/** How often a name's row may name an actor that is gone meanwhile. */
+const NAME_TRIES_MAX = 5
+const FORGOTTEN = 'it was of an earlier life of the cluster'
+
+export interface ActorRowsDeps {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly log: Log
+  readonly codec: ValueCodec
+  readonly self: Holder
+  /** Whether this node has been a member together with that one. */
+  readonly hasMet: (holder: Holder) => boolean
+  readonly tell: (stimulus: Stimulus) => void
+}
+
+type RowEffect = Extract<RayletEffect, { kind: 'registerActor' | 'writeActor' | 'findActor' }>
+type EffectOf<K extends RowEffect['kind']> = Extract<RowEffect, { kind: K }>
+
+export class ActorRows {
+  readonly #deps: ActorRowsDeps
+  readonly #repeat: GcsRepeat
+  /** The last write of each actor that has not ended (AW1). */
+  readonly #last = new Map<ActorId, Promise<void>>()
+
+  constructor(deps: ActorRowsDeps) {
+    this.#deps = deps
+    this.#repeat = new GcsRepeat(deps)
+  }
+
+  close(): void {
+    this.#repeat.close()
+  }
+
+  perform(effect: RowEffect): void {
+    switch (effect.kind) {
+      case 'registerActor':
+        this.#register(effect)
+        return
+      case 'writeActor':
+        this.#inOrder(
+          effect.actorId,
+          () => this.#write(effect),
+          () => this.#refused(effect),
+        )
+        return
+      case 'findActor':
+        this.#find(effect)
+        return
+    }
+  }
+
+  #register({ made, sinceMs }: EffectOf<'registerActor'>): void {
+    const { tell } = this.#deps
+    const { actorId } = made.spec
+    const register = async (): Promise<void> => {
+      const existing = await this.#registered(made, sinceMs)
+      tell({ kind: 'actorRegistered', actorId, existing })
+    }
+    this.#inOrder(actorId, register, (error) => {
+      tell({ kind: 'claimRefused', actorId, error })
+    })
+  }
+
+  async #registered(made: MadeActor, sinceMs: number) {
+    const { storage, self, clock, codec } = this.#deps
+    const { actorId: id, owner, name, namespace, detached, maxRestarts } = made.spec
+    const actorId = toHex(id)
+    const row = {
+      ...{ actorId, owner: toHex(owner), detached, maxRestarts, ...self },
+      name: name === undefined ? null : { namespace, name },
+      spec: encodeMade(codec, made),
+    }
+    const since = Math.round(clock.nowMs() - (clock.monotonicMs() - sinceMs))
+    await willHold(storage, self, actorId)
+    for (let tries = 0; tries < NAME_TRIES_MAX; tries += 1) {
+      const holder = await registerActor(storage, row, since)
+      if (holder === undefined) return undefined
+      const living = await this.#livingOf(holder)
+      if (living !== undefined) {
+        const holding = { ...holder, actorId: fromHex(holder.actorId) as ActorId }
+        return { info: infoOfMade(decodeMade(codec, living.spec)), holder: holding }
+      }
+    }
+    throw new GcsUnavailableError(`the name of actor ${actorId} changes hands: try again`)
+  }
+
+  /** AW3. */
+  async #livingOf({ actorId }: NameRow): Promise<ActorRow | undefined> {
+    const { storage, hasMet } = this.#deps
+    const row = await readActor(storage, actorId)
+    if (row === undefined || row.state === 'DEAD') return undefined
+    if (hasMet(row) || !(await isGone(storage, row))) return row
+    await actorDead(storage, row, FORGOTTEN)
+    return undefined
+  }
+
+  async #write({ actorId: id, incarnation, write }: EffectOf<'writeActor'>): Promise<void> {
+    const { storage, self, tell } = this.#deps
+    const actorId = toHex(id)
+    switch (write.kind) {
+      case 'ALIVE': {
+        const { from, address } = write
+        if (from.nodeId !== self.nodeId) await willHold(storage, self, actorId)
+        const won = await actorAlive(storage, { actorId, incarnation, ...from }, address, self)
+        tell({ kind: 'actorWritten', actorId: id, incarnation, write: 'ALIVE', won })
+        return
+      }
+      case 'RESTARTING': {
+        await willHold(storage, self, actorId)
+        const gone = { actorId, incarnation: incarnation - 1, ...self }
+        const won = (await claimRestart(storage, gone, self)) !== undefined
+        tell({ kind: 'actorWritten', actorId: id, incarnation, write: 'RESTARTING', won })
+        return
+      }
+      case 'DEAD':
+        await actorDead(storage, { actorId, incarnation }, write.death)
+        await holdsNoMore(storage, self, actorId)
+        if (write.request !== undefined) tell({ kind: 'actorCalled', request: write.request })
+        return
+      case 'UNNAMED':
+        await unnameActor(storage, actorId)
+        return
+      case 'LEFT':
+        await holdsNoMore(storage, self, actorId)
+    }
+  }
+
+  /** What cannot be written is none of ours any more. */
+  #refused({ actorId, incarnation, write }: EffectOf<'writeActor'>): void {
+    if (write.kind !== 'ALIVE' && write.kind !== 'RESTARTING') return
+    const { tell } = this.#deps
+    tell({ kind: 'actorWritten', actorId, incarnation, write: write.kind, won: false })
+  }
+
+  #find({ request, name, namespace }: EffectOf<'findActor'>): void {
+    const { storage, codec, tell } = this.#deps
+    const find = async (): Promise<void> => {
+      const holder = await findName(storage, { name, namespace })
+      const row = holder && (await this.#livingOf(holder))
+      const info = row && infoOfMade(decodeMade(codec, row.spec))
+      tell({ kind: 'actorFound', request, info })
+    }
+    void this.#repeat.untilDone(find, (error) => {
+      tell({ kind: 'findRefused', request, error })
+    })
+  }
+
+  #inOrder(actorId: ActorId, run: () => Promise<void>, refused: (error: VirgaError) => void): void {
+    const before = this.#last.get(actorId) ?? Promise.resolve()
+    const done = before.then(() => this.#repeat.untilDone(run, refused))
+    this.#last.set(actorId, done)
+    void done.then(() => {
+      if (this.#last.get(actorId) === done) this.#last.delete(actorId)
+    })
+  }
+}

@@ -1,0 +1,82 @@
+// What a raylet of several knows of actors beyond those that it has itself: who watches them from
+// other nodes, where those are that processes of this node watch, and what it tells of them.
+import type { ActorId, WorkerId } from '../../common/ids.ts'
+import type { ResourceSet } from '../../common/resources.ts'
+import type { ActorView } from '../../protocol/messages.ts'
+import type { ActorCall } from './actor-events.ts'
+import type { Actor, Job, RayletState } from '../state.ts'
+import type { Turn } from '../turn.ts'
+
+export interface ActorsOfNodes {
+  /** Actors elsewhere that processes of this node watch, as `state.watchers` has them. */
+  readonly watched: Map<ActorId, WatchedActor>
+  /** Connections by which other nodes watch actors of this one; gone with either. */
+  readonly links: Map<ActorId, Set<number>>
+  /** Actors that processes of this node made, have handles of, and other nodes host. */
+  readonly made: Map<ActorId, HostedElsewhere>
+  /** By node, how many actors this one has spread there. */
+  readonly spread: Map<string, number>
+  /** Something has ended here since it was looked whether a guest's job has. */
+  mayBeIdle: boolean
+}
+
+export interface WatchedActor {
+  /** Who tells of it, in hex; undefined while that is looked for. */
+  nodeId: string | undefined
+  view: ActorView | undefined
+  /** Who has told of it last, in hex. */
+  hostId: string | undefined
+  /** The node of who made it, in hex. */
+  readonly homeId: string | undefined
+  /** That wait for the first view. */
+  readonly requests: number[]
+}
+
+export interface HostedElsewhere {
+  readonly owner: WorkerId
+  readonly nodeId: string
+  readonly demand: ResourceSet
+}
+
+export const newActorsOfNodes = (): ActorsOfNodes => ({
+  ...{ watched: new Map(), links: new Map(), made: new Map(), spread: new Map() },
+  mayBeIdle: false,
+})
+
+/** To those of other nodes. */
+export function tellLinks(turn: Turn, view: ActorView): void {
+  for (const link of turn.state.cluster?.actors.links.get(view.actorId) ?? []) {
+    turn.effects.push({ kind: 'tellActorLink', link, type: 'actorChanged', message: { view } })
+  }
+}
+
+/** They look for it anew. */
+export function tellMoved(turn: Turn, actorId: ActorId): void {
+  const links = turn.state.cluster?.actors.links
+  for (const link of links?.get(actorId) ?? []) {
+    turn.effects.push({ kind: 'tellActorLink', link, type: 'actorMoved', message: { actorId } })
+  }
+  links?.delete(actorId)
+}
+
+/** Tell whoever is asked to host it, or does. */
+export function callHost(turn: Turn, actor: Actor, call: ActorCall): void {
+  const { hostId: at, origin } = actor
+  if (at === undefined) return
+  turn.effects.push({ kind: 'callActor', call, homeId: origin?.homeId, at })
+}
+
+/** Whether another node has it, or may come to. */
+export const isAway = ({ place }: Actor): boolean => place === 'ASKED' || place === 'AWAY'
+
+/** A job that another node drives, and of which no guest and no living actor is here. */
+export function isIdle({ actors, clients }: RayletState, { jobId, drivenAt }: Job): boolean {
+  if (drivenAt === undefined) return false
+  for (const { link, jobId: of } of clients.values()) {
+    if (link !== undefined && of === jobId) return false
+  }
+  for (const { spec, phase } of actors.values()) {
+    if (spec.jobId === jobId && phase !== 'DEAD') return false
+  }
+  return true
+}

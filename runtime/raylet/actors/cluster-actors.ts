@@ -1,0 +1,331 @@
+// Actors between nodes, performed: offers to host one, where each is that is watched here, and
+// what is done to one elsewhere. What all that means is decided in actor-offers.ts and
+// actors-elsewhere.ts.
+// Invariants:
+//   CT1. Whoever is asked is asked until it has answered or is dead: an actor is looked for, and
+//        ended, across outages of any length, at a rate that falls to one try in TRY_MS_MAX.
+//   CT2. One look-out runs for an actor, whatever asks for it meanwhile. What is asked at once is
+//        bounded by the actors that processes of this node made or have handles of.
+import { delay, type Clock } from '../../common/clock.ts'
+import { toWire } from '../../common/error-wire.ts'
+import { ActorDiedError } from '../../common/errors.ts'
+import { toHex, type ActorId, type WorkerId } from '../../common/ids.ts'
+import { isOutage } from '../../gcs/attempts.ts'
+import { readActor, type ActorRow } from '../../gcs/actors.ts'
+import type { NodeRow } from '../../gcs/nodes.ts'
+import type { Storage } from '../../gcs/storage.ts'
+import type { ActorView } from '../../protocol/messages.ts'
+import { isNobodyThere } from '../../protocol/peer-transport.ts'
+import type { ActorCall, ActorOffer, OfferAnswer } from './actor-events.ts'
+import type { Brain } from '../brain.ts'
+import type { Stimulus } from '../client-link.ts'
+import type { ClusterLeases } from '../cluster/cluster-leases.ts'
+import type { ClusterMember } from '../cluster/cluster-member.ts'
+import type {
+  PeerLink,
+  PeerMessage,
+  PeerRayletCalls,
+  PeerRayletNotices,
+} from '../cluster/peer-raylet-messages.ts'
+import { lostWorker } from '../lost-worker.ts'
+import type { RayletState } from '../state.ts'
+import type { RayletEffect } from '../turn.ts'
+
+const TRY_MS_MIN = 50
+const TRY_MS_MAX = 2_000
+const ASK_LIMIT_MS = 5_000
+/** A worker that is killed is gone by then. */
+const CALL_LIMIT_MS = 10_000
+
+export interface ClusterActorsDeps {
+  readonly member: ClusterMember
+  readonly brain: Brain
+  readonly state: RayletState
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly leases: Pick<ClusterLeases, 'ownLoad'>
+}
+
+type ActorEffect = Extract<
+  RayletEffect,
+  { kind: 'offerActor' | 'locateActor' | 'callActor' | 'tellActorLink' }
+>
+type EffectOf<K extends ActorEffect['kind']> = Extract<ActorEffect, { kind: K }>
+
+export class ClusterActors {
+  readonly #deps: ClusterActorsDeps
+  /** Connections by which other nodes watch actors of this one. */
+  readonly #links = new Map<number, PeerLink>()
+  /** Actors that are looked for, and whether they have moved since that began (CT2). */
+  readonly #looking = new Map<ActorId, { again: boolean }>()
+  #living = ''
+  #stopped = false
+
+  constructor(deps: ClusterActorsDeps) {
+    this.#deps = deps
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  nodes(rows: readonly NodeRow[]): void {
+    const living = rows.filter(({ state }) => state !== 'DEAD').map(({ nodeId }) => nodeId)
+    const key = living.toSorted().join(' ')
+    if (key === this.#living) return
+    this.#living = key
+    this.#deps.brain.tell({ kind: 'members', living: new Set([...living, this.#self]) })
+  }
+
+  perform(effect: ActorEffect): void {
+    switch (effect.kind) {
+      case 'offerActor':
+        void this.#offer(effect)
+        return
+      case 'locateActor':
+        void this.#locate(effect)
+        return
+      case 'callActor':
+        void this.#call(effect)
+        return
+      case 'tellActorLink': {
+        const link = this.#links.get(effect.link)
+        if (effect.type === 'actorMoved') link?.notify(effect.type, effect.message)
+        else link?.notify(effect.type, effect.message)
+      }
+    }
+  }
+
+  requested({ type, message, link }: PeerMessage): unknown {
+    switch (type as 'offerActor' | 'watchActor' | 'callActor') {
+      case 'offerActor':
+        this.#links.set(link.id, link)
+        return this.#offered(link.id, message as ActorOffer)
+      case 'watchActor': {
+        this.#links.set(link.id, link)
+        const { actorId, isUnmade } = message as PeerRayletCalls['watchActor'][0]
+        return this.#deps.brain.ask((request) => {
+          return { kind: 'nodeWatches', link: link.id, request, actorId, isUnmade }
+        })
+      }
+      case 'callActor': {
+        const { call, isUnmade } = message as PeerRayletCalls['callActor'][0]
+        return this.#callHere(call, isUnmade).then((isHere) => ({ isHere }))
+      }
+    }
+  }
+
+  notified({ from, type, message }: PeerMessage): void {
+    const { brain } = this.#deps
+    if (type === 'actorChanged') {
+      const { view } = message as PeerRayletNotices['actorChanged']
+      brain.tell({ kind: 'actorHeard', nodeId: from, view })
+      return
+    }
+    const { actorId } = message as PeerRayletNotices['actorMoved']
+    const looking = this.#looking.get(actorId)
+    if (looking === undefined) brain.tell({ kind: 'actorMoved', nodeId: from, actorId })
+    else looking.again = true
+  }
+
+  linkClosed(link: number): void {
+    if (this.#links.delete(link)) this.#deps.brain.tell({ kind: 'guestLinkClosed', link })
+  }
+
+  get #self(): string {
+    return toHex(this.#deps.state.config.nodeId)
+  }
+
+  #isLiving(nodeId: string): boolean {
+    const isThere = ({ nodeId: id, state }: NodeRow): boolean => id === nodeId && state !== 'DEAD'
+    return this.#deps.member.nodes().some(isThere)
+  }
+
+  async #offered(link: number, offer: ActorOffer): Promise<OfferAnswer> {
+    const { brain, leases } = this.#deps
+    const answer = await brain.ask((request) => ({ kind: 'actorOffered', link, request, offer }))
+    return { ...(answer as Omit<OfferAnswer, 'load'>), load: leases.ownLoad() }
+  }
+
+  /** HO2: until it is known whether that node has taken it. */
+  async #offer({ nodeId, offer }: EffectOf<'offerActor'>): Promise<void> {
+    const { brain, member } = this.#deps
+    let mayHaveArrived = false
+    for (let tries = 0; !this.#stopped; tries += 1) {
+      if (tries > 0) await this.#pause(tries)
+      if (!this.#isLiving(nodeId)) break
+      try {
+        const answer = await member.ask(nodeId, 'offerActor', offer, ASK_LIMIT_MS)
+        brain.tell({ kind: 'offerAnswered', nodeId, offer, answer })
+        return
+      } catch (error) {
+        mayHaveArrived ||= !isNobodyThere(error)
+        if (!mayHaveArrived) break
+      }
+    }
+    const answer = mayHaveArrived ? 'LOST' : 'NOBODY'
+    brain.tell({ kind: 'offerAnswered', nodeId, offer, answer })
+  }
+
+  /** CT1, CT2. */
+  async #locate({ actorId, homeId }: EffectOf<'locateActor'>): Promise<void> {
+    const known = this.#looking.get(actorId)
+    if (known !== undefined) {
+      known.again = true
+      return
+    }
+    const looking = { again: false }
+    this.#looking.set(actorId, looking)
+    for (let tries = 0; !this.#stopped && this.#isWanted(actorId); tries += 1) {
+      if (tries > 0) await this.#pause(tries)
+      looking.again = false
+      const found = await this.#lookOnce(actorId, homeId ?? this.#self)
+      if (found === undefined || looking.again) continue
+      this.#looking.delete(actorId)
+      this.#deps.brain.tell(found)
+      return
+    }
+    this.#looking.delete(actorId)
+  }
+
+  #isWanted(actorId: ActorId): boolean {
+    const { actors, cluster } = this.#deps.state
+    return cluster?.actors.watched.has(actorId) === true || actors.get(actorId)?.place === 'AWAY'
+  }
+
+  async #lookOnce(actorId: ActorId, homeId: string): Promise<Stimulus | undefined> {
+    const local = this.#deps.state.actors.get(actorId)
+    if (local !== undefined) {
+      if (local.place !== 'AWAY' || local.hostId === undefined) {
+        return { kind: 'actorIsHere', actorId }
+      }
+      return await this.#askView(local.hostId, actorId, false)
+    }
+    const row = await this.#rowOf(actorId)
+    if (row === 'OUTAGE') return undefined
+    if (row === undefined) {
+      if (homeId === this.#self) return located(actorId, homeId, unmade(actorId))
+      if (this.#isLiving(homeId)) return await this.#askView(homeId, actorId, true)
+      return located(actorId, undefined, neverMade(actorId, homeId))
+    }
+    const isLiving = this.#isLiving(row.nodeId)
+    if (isLiving && row.nodeId !== this.#self) {
+      const found = await this.#askView(row.nodeId, actorId, false)
+      if (found !== undefined) return found
+    }
+    return row.state === 'DEAD'
+      ? located(actorId, undefined, deadView(actorId, row, isLiving))
+      : undefined
+  }
+
+  async #askView(
+    nodeId: string,
+    actorId: ActorId,
+    isUnmade: boolean,
+  ): Promise<Stimulus | undefined> {
+    const view = await this.#deps.member
+      .ask(nodeId, 'watchActor', { actorId, isUnmade }, ASK_LIMIT_MS)
+      .catch(() => undefined) // it is away, or no member: the row is read again
+    return view && located(actorId, nodeId, view)
+  }
+
+  /** CT1. */
+  async #call(effect: EffectOf<'callActor'>): Promise<void> {
+    const { call, at, request } = effect
+    const meant: { life?: number } = {}
+    let isDone = at !== undefined && (await this.#callAt(at, call, false))
+    for (let tries = at === undefined ? 0 : 1; !this.#stopped && !isDone; tries += 1) {
+      if (tries > 0) await this.#pause(tries)
+      isDone = await this.#callByRow(effect, meant)
+    }
+    if (request !== undefined) this.#deps.brain.tell({ kind: 'actorCalled', request })
+  }
+
+  /** @param meant  the life of the actor that is meant, once its row was read. */
+  async #callByRow(
+    { call, homeId = this.#self }: EffectOf<'callActor'>,
+    meant: { life?: number },
+  ): Promise<boolean> {
+    const row = await this.#rowOf(call.actorId)
+    if (row === 'OUTAGE') return false
+    if (row === undefined) return await this.#callUnmade(call, homeId)
+    meant.life ??= row.incarnation
+    return hasEnded(row, call, meant.life) || (await this.#callAt(row.nodeId, call, false))
+  }
+
+  async #callUnmade(call: ActorCall, homeId: string): Promise<boolean> {
+    const isHomeGone = homeId !== this.#self && !this.#isLiving(homeId)
+    return isHomeGone || (await this.#callAt(homeId, call, true))
+  }
+
+  /** @returns whether the actor is there, so that it was done. */
+  async #callAt(nodeId: string, call: ActorCall, isUnmade: boolean): Promise<boolean> {
+    if (nodeId === this.#self) return await this.#callHere(call, isUnmade)
+    if (!this.#isLiving(nodeId)) return false
+    const answer = await this.#deps.member
+      .ask(nodeId, 'callActor', { call, isUnmade }, CALL_LIMIT_MS)
+      .catch(() => undefined) // it is away: the row is read again
+    return answer?.isHere === true
+  }
+
+  async #callHere(call: ActorCall, isUnmade: boolean): Promise<boolean> {
+    const { brain } = this.#deps
+    if (isUnmade && call.type === 'killActor') {
+      const { actorId, noRestart } = call
+      await brain.ask((request) => {
+        return { kind: 'killActor', request, actorId, noRestart, isUnmade }
+      })
+      return true
+    }
+    const answer = await brain.ask((request) => ({ kind: 'actorCall', request, call }))
+    return answer !== false || isUnmade
+  }
+
+  async #rowOf(actorId: ActorId): Promise<ActorRow | undefined | 'OUTAGE'> {
+    try {
+      return await readActor(this.#deps.storage, toHex(actorId))
+    } catch (error) {
+      if (isOutage(error)) return 'OUTAGE'
+      throw error
+    }
+  }
+
+  #pause(tries: number): Promise<void> {
+    return delay(this.#deps.clock, Math.min(TRY_MS_MAX, TRY_MS_MIN * 2 ** Math.min(tries, 10)))
+  }
+}
+
+/** There is nothing left to do to it: also where one life alone was to end. */
+const hasEnded = (row: ActorRow, call: ActorCall, life: number): boolean =>
+  row.state === 'DEAD' || (call.type === 'killActor' && !call.noRestart && row.incarnation > life)
+
+const located = (actorId: ActorId, nodeId: string | undefined, view: ActorView): Stimulus => ({
+  ...{ kind: 'actorLocated', actorId, nodeId, view },
+})
+
+const unmade = (actorId: ActorId): ActorView => ({
+  ...{ actorId, phase: 'DEPENDENCIES_UNREADY', incarnation: 0, address: '', workerId: undefined },
+})
+
+/** As far as its row tells. */
+function deadView(actorId: ActorId, row: ActorRow, isNodeLiving: boolean): ActorView {
+  const { incarnation, death, nodeId } = row
+  const data = { actorId: toHex(actorId), nodeId, mayHaveRun: 'unknown' }
+  const error = toWire(new ActorDiedError(death, { data }))
+  const base = {
+    actorId,
+    phase: 'DEAD',
+    incarnation,
+    address: '',
+    workerId: undefined,
+    error,
+  } as const
+  return isNodeLiving ? base : { ...base, exit: lostWorker('' as WorkerId) }
+}
+
+function neverMade(actorId: ActorId, homeId: string): ActorView {
+  const data = { actorId: toHex(actorId), nodeId: homeId, mayHaveRun: false }
+  const message = `actor ${toHex(actorId)} was never made: the node ${homeId} of its creator is dead. Create a new one.`
+  const error = toWire(new ActorDiedError(message, { data }))
+  return { ...unmade(actorId), phase: 'DEAD', error }
+}

@@ -1,0 +1,239 @@
+// What outlives a process, seen from its raylet: how the objects that left it are made again is
+// written to the GCS in segments (gcs/lineage.ts), and of those who hold refs of a dead process one
+// adopts what it owned (gcs/owners.ts).
+// Invariants:
+//   AL1. Nobody is adopted who lives: the raylet of its node says that the process is gone, or the
+//        node is dead. While neither is known, who asks waits, at most GONE_LIMIT_MS.
+//   AL2. Of an owner there is one adopter, decided by its row; one that is gone too is followed by
+//        another, with the next epoch.
+//   AL3. What is remembered of written specs ends with the job of who owned them.
+import { delay, type Clock } from '../../common/clock.ts'
+import { NodeDiedError, VirgaError } from '../../common/errors.ts'
+import { toHex, type JobId, type WorkerId } from '../../common/ids.ts'
+import type { Log } from '../../common/log.ts'
+import {
+  COMMIT_EVERY_MS,
+  DURABLE_COMMIT_MS,
+  LineageWriter,
+  findSegmentOf,
+  readSpec,
+} from '../../gcs/lineage.ts'
+import { adopt, readAdoption, type Adoption } from '../../gcs/owners.ts'
+import type { Storage } from '../../gcs/storage.ts'
+import type {
+  LineagePlace,
+  RayletCalls,
+  RayletNotices,
+  SpecBatch,
+} from '../../protocol/messages.ts'
+import { nodeAddressOf } from '../../protocol/node-identity.ts'
+import type { ClusterMember } from './cluster-member.ts'
+import type { JobStore } from '../job-store.ts'
+import type { ClusterPlaces } from './cluster-places.ts'
+import type { PeerMessage, PeerRayletCalls } from './peer-raylet-messages.ts'
+import type { RayletState } from '../state.ts'
+
+const ASK_LIMIT_MS = 2_000
+/** Longer than a node that is silent takes to be declared dead. */
+const GONE_LIMIT_MS = 60_000
+const LOOK_EVERY_MS = 500
+/** Adopters that are found gone, one after the other, before one asks in vain. */
+const ADOPTERS_MAX = 16
+
+export interface ClusterLineageDeps {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly log: Log
+  readonly state: RayletState
+  readonly member: Pick<ClusterMember, 'ask' | 'askAll' | 'nodes'>
+  readonly objects: Pick<JobStore, 'store'>
+  readonly places: Pick<ClusterPlaces, 'find' | 'keep'>
+}
+
+type LineageCalls = Pick<
+  RayletCalls,
+  'commitSpecs' | 'readSpec' | 'adoptOwner' | 'findObject' | 'keepObject'
+>
+
+export class ClusterLineage {
+  readonly #deps: ClusterLineageDeps
+  readonly #writer: LineageWriter
+  /** Those who have had specs written, with their jobs. */
+  readonly #owners = new Map<string, JobId>()
+  #stopped = false
+
+  constructor(deps: ClusterLineageDeps) {
+    this.#deps = deps
+    const { nodeId, epoch } = deps.state.config
+    this.#writer = new LineageWriter(deps, { nodeId: toHex(nodeId), epoch })
+  }
+
+  /** A process of this node asks. */
+  asked(client: WorkerId, type: keyof LineageCalls, message: object): Promise<unknown> {
+    switch (type) {
+      case 'commitSpecs':
+        return this.#commit(client, message as SpecBatch)
+      case 'readSpec':
+        return this.#read(message as LineagePlace)
+      case 'adoptOwner':
+        return this.#adopt(client, message as LineageCalls['adoptOwner'][0])
+      case 'findObject':
+        return this.#find(message as LineageCalls['findObject'][0])
+      case 'keepObject':
+        return this.#deps.places.keep((message as LineageCalls['keepObject'][0]).objectId)
+    }
+  }
+
+  dropped(client: WorkerId, { sequences }: RayletNotices['dropSpecs']): void {
+    for (const sequence of sequences) this.#writer.drop(toHex(client), sequence)
+  }
+
+  /** Another node asks. */
+  requested({ type, message }: PeerMessage): boolean | number | undefined {
+    if (type === 'isAlive') {
+      return this.#livesHere((message as PeerRayletCalls['isAlive'][0]).address)
+    }
+    const { owner, sequence } = message as PeerRayletCalls['findSegment'][0]
+    return this.#writer.placeOf(owner, sequence)?.segment
+  }
+
+  /** AL3. */
+  jobForgotten(jobId: JobId): void {
+    for (const [owner, job] of this.#owners) {
+      if (job !== jobId) continue
+      this.#owners.delete(owner)
+      this.#writer.forgetOwner(owner)
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#writer.stop()
+  }
+
+  async #commit(client: WorkerId, batch: SpecBatch): Promise<LineageCalls['commitSpecs'][1]> {
+    const { sequences, sizes, specs, urgent } = batch
+    const owner = toHex(client)
+    const jobId = this.#deps.state.clients.get(client)?.jobId
+    if (jobId !== undefined) this.#owners.set(owner, jobId)
+    await this.#writer.room()
+    let at = 0
+    const settled = sequences.map((sequence, i) => {
+      const end = at + (sizes[i] ?? 0)
+      const spec = { owner, sequence, bytes: specs.slice(at, end) }
+      at = end
+      this.#writer.add(spec, urgent ? DURABLE_COMMIT_MS : COMMIT_EVERY_MS)
+      return this.#writer.settled(owner, sequence)
+    })
+    const places = await Promise.all(settled)
+    return { segments: places.map((place) => place?.segment ?? null) }
+  }
+
+  /** Its segment, as the ref says; else as the raylet that wrote it says; else by looking through
+   *  the segments of a raylet that is gone. */
+  async #read(place: LineagePlace): Promise<Uint8Array | undefined> {
+    const { storage } = this.#deps
+    const { nodeId, owner, sequence } = place
+    const segment =
+      place.segment ??
+      (await this.#ask(
+        nodeId,
+        'findSegment',
+        { owner, sequence },
+        () => this.#writer.placeOf(owner, sequence)?.segment,
+      )) ??
+      (await findSegmentOf(storage, place))
+    return segment === undefined ? undefined : readSpec(storage, { ...place, segment }, place)
+  }
+
+  async #find({
+    objectId,
+  }: LineageCalls['findObject'][0]): Promise<{ sizeBytes: number } | undefined> {
+    const { objects, member } = this.#deps
+    const here = objects.store.sizeOf(objectId)
+    if (here !== undefined) return { sizeBytes: here }
+    const answers = await member.askAll('holds', { objectId })
+    return (
+      answers.find((answer) => answer !== undefined) ?? (await this.#deps.places.find(objectId))
+    )
+  }
+
+  async #adopt(
+    client: WorkerId,
+    { owner, address }: LineageCalls['adoptOwner'][0],
+  ): Promise<LineageCalls['adoptOwner'][1]> {
+    const { storage, state, log } = this.#deps
+    const self = state.clients.get(client)
+    if (self === undefined) throw new VirgaError('who wants to adopt has left')
+    const by = { adopter: toHex(client), address: self.address }
+    let row = await readAdoption(storage, owner)
+    for (let tries = 0; tries < ADOPTERS_MAX; tries += 1) {
+      if (row?.adopter === by.adopter) return row
+      const at = row?.address ?? address
+      const isGone = await this.#whetherGone(at, row)
+      if (row !== undefined && !isGone) return row // AL2
+      row = await adopt(storage, owner, by, row)
+      log.info('an owner was adopted', { owner, by: row.adopter, epoch: row.epoch })
+    }
+    throw new VirgaError(`${String(ADOPTERS_MAX)} adopters of ${owner} have ended one by one`)
+  }
+
+  /** AL1. An adopter that lives is asked at once; an owner whose connection was cut is waited for. */
+  async #whetherGone(address: string, adoption: Adoption | undefined): Promise<boolean> {
+    const { clock } = this.#deps
+    const untilMs = clock.monotonicMs() + GONE_LIMIT_MS
+    for (;;) {
+      const lives = await this.#lives(address)
+      if (lives === false) return true
+      if (lives === true && adoption !== undefined) return false
+      if (this.#stopped || clock.monotonicMs() >= untilMs) {
+        throw new NodeDiedError(
+          `the process at ${address} cannot be reached, and nobody can say that it has ended`,
+        )
+      }
+      await delay(clock, LOOK_EVERY_MS)
+    }
+  }
+
+  /** undefined: nobody can tell now. */
+  async #lives(address: string): Promise<boolean | undefined> {
+    const node = nodeOf(address)
+    if (node === undefined) return this.#livesHere(address)
+    const { nodeId, epoch } = node
+    const row = this.#deps.member.nodes().find((each) => each.nodeId === nodeId)
+    if (row === undefined || row.epoch > epoch || row.state === 'DEAD') return false
+    return this.#ask(nodeId, 'isAlive', { address }, () => this.#livesHere(address))
+  }
+
+  #livesHere(address: string): boolean {
+    const { clients, workers } = this.#deps.state
+    for (const client of clients.values()) {
+      if (client.link === undefined && client.address === address) return true
+    }
+    for (const worker of workers.values()) if (worker.address === address) return true
+    return false
+  }
+
+  /** This node answers itself. @returns undefined when the other does not answer. */
+  async #ask<K extends 'isAlive' | 'findSegment'>(
+    nodeId: string,
+    type: K,
+    message: PeerRayletCalls[K][0],
+    here: () => PeerRayletCalls[K][1],
+  ): Promise<PeerRayletCalls[K][1] | undefined> {
+    const { member, state, log } = this.#deps
+    if (nodeId === toHex(state.config.nodeId)) return here()
+    try {
+      return await member.ask(nodeId, type, message, ASK_LIMIT_MS)
+    } catch (error) {
+      log.info('a node cannot say what became of a process', { nodeId, error: String(error) })
+      return undefined
+    }
+  }
+}
+
+/** The node in an address of a process; undefined: one of this node. */
+function nodeOf(address: string): { nodeId: string; epoch: number } | undefined {
+  const at = address.startsWith('/') ? -1 : address.indexOf('@')
+  return at <= 0 ? undefined : nodeAddressOf(address.slice(0, at))
+}

@@ -1,0 +1,263 @@
+// This raylet's dealings with those of other nodes: membership, leases, objects and output between
+// nodes, and what is asked of all of them. Each is a part of its own; here they are put together,
+// and what comes from another node is given to the one that it is for.
+import { toHex, type JobId, type WorkerId } from '../../common/ids.ts'
+import { DRAIN_GRACE_MS } from '../../common/limits.ts'
+import type { Holder } from '../../gcs/actors.ts'
+import type { NodeCommand } from '../../gcs/nodes.ts'
+import type { RayletCalls } from '../../protocol/messages.ts'
+import { ActorAdopter } from '../actors/actor-adopter.ts'
+import { ActorRows } from '../actors/actor-rows.ts'
+import type { Brain } from '../brain.ts'
+import type { Stimulus } from '../client-link.ts'
+import { ClusterActors } from '../actors/cluster-actors.ts'
+import { ClusterLeases } from './cluster-leases.ts'
+import { ClusterLineage } from './cluster-lineage.ts'
+import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-member.ts'
+import { clusterRows } from './cluster-rows.ts'
+import { isGroupCall } from '../groups/group-messages.ts'
+import { GroupPeers } from '../groups/group-peers.ts'
+import { handOn } from './hand-on.ts'
+import type { JobStore } from '../job-store.ts'
+import { ClusterPlaces } from './cluster-places.ts'
+import { heldIn, locate } from './object-places.ts'
+import { ObjectPulls } from './object-pulls.ts'
+import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
+import type { RayletDeps } from '../raylet-ports.ts'
+import { SpillSweeper } from './spill-sweeper.ts'
+import { STATE_ROWS_DEFAULT, type StateQueries } from '../state-queries.ts'
+import type { RayletState } from '../state.ts'
+import type { WorkerProcesses } from '../worker-processes.ts'
+
+type StateCall = RayletCalls['state']
+
+const OF_ACTORS: ReadonlySet<string> = new Set([
+  ...['offerActor', 'watchActor', 'callActor', 'actorChanged', 'actorMoved'],
+])
+
+export interface ClusterSideDeps extends RayletDeps {
+  readonly cluster: ClusterPorts
+  readonly state: RayletState
+  readonly brain: Brain
+  readonly objects: JobStore
+  readonly queries: StateQueries
+  readonly processes: Pick<WorkerProcesses, 'drainOutput'>
+  /** The GCS wants this node drained. */
+  readonly drain: (graceMs: number) => void
+}
+
+export class ClusterSide {
+  readonly leases: ClusterLeases
+  readonly objects: ObjectPulls
+  readonly lineage: ClusterLineage
+  readonly groups: GroupPeers
+  readonly actors: ClusterActors
+  readonly actorRows: ActorRows
+  readonly #adopter: ActorAdopter
+  readonly places: ClusterPlaces
+  readonly #deps: ClusterSideDeps
+  readonly #member: ClusterMember
+
+  constructor(deps: ClusterSideDeps) {
+    this.#deps = deps
+    this.#member = this.#makeMember()
+    const member = this.#member
+    this.leases = new ClusterLeases({ ...deps, member })
+    const { nodeId: id, epoch } = deps.state.config
+    const nodeId = toHex(id)
+    const self = { nodeId, epoch }
+    this.groups = new GroupPeers({
+      ...{ ...deps, member, self },
+      ownLoad: () => this.leases.ownLoad(),
+    })
+    this.actors = new ClusterActors({ ...deps, member, leases: this.leases })
+    const tell = (stimulus: Stimulus): void => {
+      deps.brain.tell(stimulus)
+    }
+    const ofRows = { ...deps, self, tell }
+    this.#adopter = new ActorAdopter(ofRows)
+    const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)
+    this.actorRows = new ActorRows({ ...ofRows, hasMet })
+    this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
+    this.objects = new ObjectPulls({
+      ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
+      nodeId,
+      restore: (objectId) => this.places.restore(objectId),
+      store: () => deps.objects.store,
+    })
+    this.lineage = new ClusterLineage({ ...deps, member, places: this.places })
+  }
+
+  /** Resolves when the others know this node. @returns the address by which they reach it. */
+  async start(pid: number): Promise<string> {
+    const { state, objects } = this.#deps
+    await objects.open() // others may ask what it holds before any process of its own connects
+    const { nodeId, epoch, totals, labels } = state.config
+    const spec = { nodeId: toHex(nodeId), pid, totals, labels }
+    const address = await this.#member.start(spec, epoch)
+    this.leases.start()
+    return address
+  }
+
+  drain(): void {
+    this.#member.drain()
+  }
+
+  /** It is not this node alone that ends. */
+  clusterEnds(): void {
+    this.#member.clusterEnds('BY_THIS_NODE')
+  }
+
+  /** This node begins to end: it asks nothing of others any more. */
+  async stop(): Promise<void> {
+    if (this.#deps.state.draining && this.#member.leavesAlone) await this.#handOn()
+    this.leases.stop()
+    this.groups.stop()
+    this.actors.stop()
+    this.actorRows.close()
+    this.#adopter.stop()
+    this.objects.stop()
+    this.lineage.stop()
+    this.places.stop()
+    await this.#member.tellOthers()
+  }
+
+  /** @param isHome  whether it was driven from this node. */
+  jobForgotten(jobId: JobId, isHome: boolean): void {
+    this.lineage.jobForgotten(jobId)
+    if (isHome) void this.places.jobForgotten(jobId)
+  }
+
+  /** F06. */
+  async #handOn(): Promise<void> {
+    const { state, objects } = this.#deps
+    const endsHere = (owner: string): boolean => {
+      const client = state.clients.get(owner as WorkerId)
+      return client !== undefined && client.link === undefined
+    }
+    const { nodeId } = state.config
+    const deps = { ...this.#deps, member: this.#member, nodeId: toHex(nodeId), endsHere }
+    await handOn({ ...deps, store: objects.store }, DRAIN_GRACE_MS)
+  }
+
+  /** To be called when nothing of this node runs any more. */
+  leave(): Promise<void> {
+    return this.#member.leave()
+  }
+
+  /** @param own  the rows of this node. @returns those of all. */
+  async query(message: StateCall[0], own: StateCall[1]): Promise<StateCall[1]> {
+    const member = this.#member
+    const { kind, limit = STATE_ROWS_DEFAULT } = message
+    const answers = [own, ...(await member.askAll('state', { kind, limit }))]
+    const isSuspected = (nodeId: string): boolean => member.isSuspected(nodeId)
+    return clusterRows({ kind, limit, nodes: member.nodes(), isSuspected }, answers)
+  }
+
+  async locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): ReturnType<typeof locate> {
+    const located = await locate(this.#deps.objects.store, this.#member, objectIds)
+    const held = new Set(located.held)
+    const missing = objectIds.filter((objectId) => !held.has(objectId))
+    return { ...located, held: [...held, ...(await this.places.kept(missing))] }
+  }
+
+  /** What workers of that job have printed on other nodes has been sent. */
+  async drainOutput(jobId: JobId): Promise<void> {
+    await this.#member.askAll('drainOutput', { jobId })
+  }
+
+  #makeMember(): ClusterMember {
+    const { brain, state, log, queries, objects } = this.#deps
+    const leave = (): void => {
+      brain.tell({ kind: 'leave' })
+    }
+    const sweeper = new SpillSweeper({
+      ...{ nodeId: toHex(state.config.nodeId), log },
+      store: () => objects.opened,
+    })
+    return new ClusterMember(this.#deps, {
+      confirmed: (untilMs) => {
+        brain.tell({ kind: 'confirmed', untilMs })
+      },
+      command: (command) => {
+        this.#command(command)
+      },
+      expelled: (error) => {
+        log.error('this node is no member any more', { error: error.message })
+        leave()
+      },
+      stopped: leave,
+      nodes: (nodes) => {
+        this.leases.nodes(nodes)
+        this.objects.nodes(nodes)
+        this.actors.nodes(nodes)
+        this.#adopter.nodes(nodes)
+        sweeper.nodes(nodes)
+      },
+      localRows: (message) => queries.answer(message),
+      requested: (message) => this.#requested(message),
+      notified: (message) => {
+        this.#notified(message)
+      },
+      lost: (nodeId) => {
+        brain.tell({ kind: 'nodeLost', nodeId })
+      },
+      linkClosed: (link) => {
+        this.leases.linkClosed(link)
+        this.groups.linkClosed(link)
+        this.actors.linkClosed(link)
+      },
+      bulk: (connection) => {
+        this.objects.serve(connection)
+      },
+    })
+  }
+
+  #command(command: NodeCommand): void {
+    const { log, brain, drain } = this.#deps
+    log.info('the GCS has a command', { command: command.kind })
+    if (command.kind === 'drain') drain(DRAIN_GRACE_MS)
+    else brain.tell({ kind: 'leave' })
+    this.#member.performed(command)
+  }
+
+  #requested(message: PeerMessage): unknown {
+    const { type, from } = message
+    if (type === 'holdsAny') {
+      const { objectIds } = message.message as PeerRayletCalls['holdsAny'][0]
+      return { held: heldIn(this.#deps.objects.store, objectIds) }
+    }
+    if (isGroupCall(type)) return this.groups.requested(message)
+    if (type === 'askLeases') return this.leases.requested(message)
+    if (type === 'isAlive' || type === 'findSegment') return this.lineage.requested(message)
+    if (OF_ACTORS.has(type)) return this.actors.requested(message)
+    if (type !== 'drainOutput') return this.objects.requested(message)
+    return this.#drainFor(from, message.message as PeerRayletCalls['drainOutput'][0])
+  }
+
+  /** Lines go on the connection dialled here: what is answered on it comes after them. */
+  async #drainFor(nodeId: string, { jobId }: PeerRayletCalls['drainOutput'][0]): Promise<void> {
+    await this.#deps.processes.drainOutput(jobId)
+    await this.#member.ask(nodeId, 'ping', {}, PING_LIMIT_MS)
+  }
+
+  #notified(message: PeerMessage): void {
+    const { type } = message
+    if (type === 'freeObjects') {
+      this.objects.freed(message.message as PeerRayletNotices['freeObjects'])
+      return
+    }
+    if (type === 'copyIs') {
+      this.objects.copyIs(message)
+      return
+    }
+    if (OF_ACTORS.has(type)) {
+      this.actors.notified(message)
+      return
+    }
+    this.leases.notified(message)
+    // Its process has ended: what it owned is freed, and what it pinned is no longer mapped.
+    if (type !== 'guestLeft') return
+    this.#deps.objects.clientExited((message.message as PeerRayletNotices['guestLeft']).client)
+  }
+}

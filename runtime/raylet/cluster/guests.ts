@@ -1,0 +1,101 @@
+// Guests: core-workers of other nodes that hold leases here, asked for by their home raylets. To
+// the rest of the brain a guest is a client as any; what it is told goes to its home.
+// Invariants:
+//   GU1. Asked for leases, this node grants what it has free now, or refuses: guests wait at home.
+//        A class that is bound to this node waits here, in turn with those of its own processes.
+//   GU2. A guest is known by one connection of its home, and ends with it (OL1).
+//   GU3. A job that no process of this node drives lives here as long as a guest or actor of it.
+import { actorLinkClosed } from '../actors/actors-elsewhere.ts'
+import { clientClosed } from '../clients.ts'
+import { forgetIfUnused } from '../class-wants.ts'
+import { classOf, takeLeases, wantLeases } from '../leases.ts'
+import type { GuestClass } from './peer-raylet-messages.ts'
+import { routeFor } from './node-asks.ts'
+import type { Client, Job, RayletState } from '../state.ts'
+import { answer, type RayletEvent, type Turn } from '../turn.ts'
+
+type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+
+type Driven = Pick<NonNullable<GuestClass['owner']>, 'job' | 'driver' | 'drivenAt'>
+
+/** GU1. Answers how many were accepted, and who is better asked for the rest. */
+export function leasesAsked(turn: Turn, event: EventOf<'leasesAsked'>): void {
+  const { link, message, request } = event
+  const client = guestOf(turn, link, message) // also while nothing is taken: it is told once
+  const each =
+    client !== undefined && mayTake(turn)
+      ? classOf(turn, client, message.classId, message.spec)
+      : undefined
+  const accepted = each === undefined ? 0 : takeLeases(turn, each, message.count)
+  if (each !== undefined) forgetIfUnused(turn.state, each)
+  const retryAt = accepted < message.count ? betterNode(turn.state, message) : undefined
+  answer(turn, request, { accepted, ...(retryAt === undefined ? {} : { retryAt }) })
+}
+
+export function mayTake({ state, nowMs }: Turn): boolean {
+  return !state.leaving && !state.draining && nowMs < state.leaseUntilMs
+}
+
+function betterNode({ cluster }: RayletState, { spec, hops }: EventOf<'leasesAsked'>['message']) {
+  const route = cluster && routeFor(cluster, spec, hops)
+  return route?.kind === 'FORWARD' ? route.nodeId : undefined
+}
+
+/** The absolute number of leases that a class bound to this node wants. */
+export function guestWants(turn: Turn, { link, message }: EventOf<'guestWants'>): void {
+  const client = guestOf(turn, link, message)
+  if (client !== undefined) wantLeases(turn, client, message)
+}
+
+export function guestLeft(turn: Turn, { link, client: id }: EventOf<'guestLeft'>): void {
+  const client = turn.state.clients.get(id)
+  if (client?.link === link) removeGuest(turn, client)
+}
+
+/** GU2. */
+export function guestLinkClosed(turn: Turn, { link }: EventOf<'guestLinkClosed'>): void {
+  actorLinkClosed(turn, link)
+  for (const client of [...turn.state.clients.values()]) {
+    if (client.link === link) removeGuest(turn, client)
+  }
+}
+
+/** GU2. Undefined for one that did not say who it is: its home takes it for known, and it is not. */
+function guestOf(turn: Turn, link: number, { client: id, owner }: GuestClass): Client | undefined {
+  const { state } = turn
+  const known = state.clients.get(id)
+  if (known !== undefined && known.link === link) return known
+  if (owner === undefined) return undefined
+  if (known !== undefined) removeGuest(turn, known)
+  const { role, address } = owner
+  const client: Client = {
+    ...{ id, role, address, pid: 0, jobId: owner.job.jobId, link },
+    ...{ classes: new Map(), leases: new Set(), knownAt: new Set() },
+  }
+  state.clients.set(id, client)
+  takeJob(turn, owner)
+  return client
+}
+
+/** A job whose last guest had left goes on, where some of it is left. */
+export function takeJob({ state, nowMs }: Turn, owner: Driven): Job {
+  const { job: spec, driver, drivenAt } = owner
+  const known = state.jobs.get(spec.jobId)
+  if (known !== undefined) {
+    if (known.drivenAt === undefined) return known
+    known.endedAtMs = undefined
+    known.over = false
+    return known
+  }
+  const job: Job = {
+    ...{ jobId: spec.jobId, spec, driver, drivenAt, startedAtMs: nowMs },
+    ...{ endedAtMs: undefined, over: false, entryFirst: false, leaseCount: 0 },
+    ...{ turns: new Set(), pendingActors: new Set() },
+  }
+  state.jobs.set(spec.jobId, job)
+  return job
+}
+
+function removeGuest(turn: Turn, client: Client): void {
+  clientClosed(turn, { kind: 'clientClosed', client: client.id, nowMs: turn.nowMs })
+}

@@ -1,0 +1,221 @@
+// Where an object of another node is to be had. A node that holds one tells whoever asks it first
+// whom to read it from: itself, or another that has it or will (objects/broadcast.ts), so that many
+// readers form a tree. It hears of each whether it has its copy.
+// Invariants:
+//   OD1. Asked first is who is said to hold it (a hint that travels with the ref); only where that
+//        leads nowhere, all nodes are asked.
+//   OD2. What cannot be reached from here is read through a node that can reach it (F15): neither
+//        end of a cut pair is taken for dead.
+//   OD3. Trees are kept of objects that are here alone.
+//   OD4. Nobody has it only when all living nodes have said so, or were silent for SILENT_LIMIT_MS:
+//        by then a node is dead or answers.
+import { delay, type Clock } from '../../common/clock.ts'
+import {
+  createBroadcast,
+  nodeHolds,
+  nodeLeft,
+  sourceFor,
+  type BroadcastState,
+} from '../../objects/broadcast.ts'
+import type { ObjectStore } from '../../objects/store.ts'
+import type { ClusterMember } from './cluster-member.ts'
+import type { PeerBreaker } from './peer-breaker.ts'
+import type { PeerRayletCalls } from './peer-raylet-messages.ts'
+
+const FAN_OUT = 2
+/** Nodes that are asked by name before all are. */
+const HINTS_MAX = 3
+const ASK_LIMIT_MS = 1_000
+/** OD4. A little more than a lease. */
+const SILENT_LIMIT_MS = 20_000
+const ROUND_MS = 250
+/** The node in between has to find it as well. */
+const RELAY_LIMIT_MS = 10_000
+/** OD3. Trees above which those of objects that are gone are looked for. */
+const TREES_MIN = 256
+
+export interface FoundObject {
+  readonly sizeBytes: number
+  /** To be read from, best first. */
+  readonly sources: readonly string[]
+  /** Who hears whether the copy has come, and knows other sources. */
+  readonly directory?: string
+}
+
+/** What is looked for. */
+export interface ObjectSought {
+  readonly objectId: string
+  /** Nodes that are said to hold it. */
+  readonly hints: readonly string[]
+  /** Nodes that have failed to give it. */
+  readonly failed: readonly string[]
+  /** OD2. Not for another node: else two would send each other round. */
+  readonly mayRelay: boolean
+}
+
+export interface ObjectDirectoryDeps {
+  readonly member: Pick<ClusterMember, 'ask' | 'askEach' | 'nodes'>
+  readonly breaker: Pick<PeerBreaker, 'why' | 'failed'>
+  readonly clock: Clock
+  /** Hex. */
+  readonly nodeId: string
+  readonly store: () => ObjectStore
+}
+
+export class ObjectDirectory {
+  readonly #deps: ObjectDirectoryDeps
+  readonly #trees = new Map<string, BroadcastState>()
+  #treesMax = TREES_MIN
+
+  constructor(deps: ObjectDirectoryDeps) {
+    this.#deps = deps
+  }
+
+  /** OD4. @param isWanted  asked before each round. @returns undefined: nobody has it. */
+  async find(sought: ObjectSought, isWanted: () => boolean): Promise<FoundObject | undefined> {
+    const { clock } = this.#deps
+    const endMs = clock.monotonicMs() + SILENT_LIMIT_MS
+    while (isWanted()) {
+      const found = (await this.#findAtHints(sought)) ?? (await this.#findAnywhere(sought))
+      if (typeof found !== 'number') return found
+      if (found === 0 || clock.monotonicMs() >= endMs) return undefined
+      await delay(clock, ROUND_MS)
+    }
+    return undefined
+  }
+
+  /** OD1. */
+  async #findAtHints(sought: ObjectSought): Promise<FoundObject | undefined> {
+    const { nodeId, breaker } = this.#deps
+    for (const hint of sought.hints.slice(0, HINTS_MAX)) {
+      if (hint === nodeId || breaker.why(hint) !== undefined) continue
+      const found = await this.#join(hint, sought)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  /** Another node wants an object of this one. @returns undefined: it is not here. */
+  join(
+    from: string,
+    { objectId, failed }: PeerRayletCalls['joinReaders'][0],
+  ): PeerRayletCalls['joinReaders'][1] {
+    const sizeBytes = this.#deps.store().sizeOf(objectId)
+    if (sizeBytes === undefined) {
+      this.#trees.delete(objectId)
+      return undefined
+    }
+    const tree = this.#treeOf(objectId)
+    for (const each of failed) void this.#lookAt(tree, objectId, each)
+    const source = sourceFor(tree, from, failed)
+    return source === undefined ? undefined : { sizeBytes, source }
+  }
+
+  /** A node has its copy now, or not any more. */
+  copyIs(from: string, { objectId, isThere }: { objectId: string; isThere: boolean }): void {
+    const tree = this.#trees.get(objectId)
+    if (tree === undefined) return
+    if (isThere) nodeHolds(tree, from)
+    else nodeLeft(tree, from)
+  }
+
+  freed(objectIds: readonly string[]): void {
+    for (const objectId of objectIds) this.#trees.delete(objectId)
+  }
+
+  /** That node is no member any more. */
+  forget(nodeId: string): void {
+    for (const tree of this.#trees.values()) nodeLeft(tree, nodeId)
+  }
+
+  async #join(at: string, { objectId, failed }: ObjectSought): Promise<FoundObject | undefined> {
+    try {
+      const { member } = this.#deps
+      const answer = await member.ask(at, 'joinReaders', { objectId, failed }, ASK_LIMIT_MS)
+      if (answer === undefined) return undefined
+      const { sizeBytes, source } = answer
+      return { sizeBytes, sources: [source], directory: at }
+    } catch (error) {
+      this.#deps.breaker.failed(at, String(error)) // of ours, or of the system
+      return undefined
+    }
+  }
+
+  /** OD1. @returns how many nodes were silent, when no other has it. */
+  async #findAnywhere(sought: ObjectSought): Promise<FoundObject | number> {
+    const { objectId, failed } = sought
+    const { answers, silent } = await this.#deps.member.askEach('holds', { objectId })
+    const holders = answers.filter((answer) => answer !== undefined)
+    const first = firstOf(holders)
+    if (first !== undefined) {
+      const found = await this.#join(first.nodeId, sought)
+      if (found !== undefined) return found
+      const sources = holders.map(({ nodeId }) => nodeId).filter((id) => !failed.includes(id))
+      if (sources.length > 0) return { sizeBytes: first.sizeBytes, sources }
+    }
+    const { breaker } = this.#deps
+    const broken = failed.filter((nodeId) => breaker.why(nodeId) !== undefined)
+    const cutOff = [...new Set([...silent, ...broken])]
+    if (!sought.mayRelay || cutOff.length === 0) return silent.length
+    const between = this.#others().filter((id) => !cutOff.includes(id) && !failed.includes(id))
+    return (await this.#findThrough(between, sought, cutOff)) ?? silent.length
+  }
+
+  #others(): string[] {
+    const { member, nodeId: self } = this.#deps
+    const others = member.nodes().filter(({ nodeId, state }) => nodeId !== self && state !== 'DEAD')
+    return others.map(({ nodeId }) => nodeId)
+  }
+
+  /** OD2. */
+  async #findThrough(
+    between: readonly string[],
+    { objectId, hints }: ObjectSought,
+    cutOff: readonly string[],
+  ): Promise<FoundObject | undefined> {
+    for (const nodeId of between) {
+      const asked = { objectId, hints: [...cutOff, ...hints] }
+      const sizeBytes = await this.#deps.member
+        .ask(nodeId, 'relayObject', asked, RELAY_LIMIT_MS)
+        .catch(() => undefined) // the next one may reach it
+      if (sizeBytes !== undefined) return { sizeBytes, sources: [nodeId] }
+    }
+    return undefined
+  }
+
+  /** A source failed somebody: it may have dropped its copy, or be out of that one's reach only. */
+  async #lookAt(tree: BroadcastState, objectId: string, nodeId: string): Promise<void> {
+    if (nodeId === this.#deps.nodeId || !tree.nodes.has(nodeId)) return
+    const { member } = this.#deps
+    const answer = await member.ask(nodeId, 'holds', { objectId }, ASK_LIMIT_MS).catch(() => 'AWAY')
+    // A receiver that is not done yet has not got it either, and stays.
+    if (answer === undefined && tree.nodes.get(nodeId)?.isHolder === true) nodeLeft(tree, nodeId)
+  }
+
+  #treeOf(objectId: string): BroadcastState {
+    const known = this.#trees.get(objectId)
+    if (known !== undefined) return known
+    this.#sweep()
+    const tree = createBroadcast({ fanOut: FAN_OUT })
+    nodeHolds(tree, this.#deps.nodeId)
+    this.#trees.set(objectId, tree)
+    return tree
+  }
+
+  /** OD3. What went with its job, or was dropped for room, is told to nobody. */
+  #sweep(): void {
+    if (this.#trees.size < this.#treesMax) return
+    const store = this.#deps.store()
+    for (const objectId of this.#trees.keys()) {
+      if (store.sizeOf(objectId) === undefined) this.#trees.delete(objectId)
+    }
+    this.#treesMax = Math.max(TREES_MIN, 2 * this.#trees.size)
+  }
+}
+
+type Holder = NonNullable<PeerRayletCalls['holds'][1]>
+
+/** Whom all ask first: the node that made it, or the same of the others for everybody. */
+const firstOf = (holders: readonly Holder[]): Holder | undefined =>
+  holders.find(({ isPrimary }) => isPrimary) ??
+  holders.toSorted((one, other) => (one.nodeId < other.nodeId ? -1 : 1))[0]

@@ -1,0 +1,231 @@
+// What raylets say to each other, as types, and what each message must look like (pure). The other
+// end has proved which node it is; what it says is checked all the same: a node of another version
+// must not leave this one half changed.
+import { ProtocolError } from '../../common/errors.ts'
+import type { ActorId, JobId, ObjectId, WorkerId } from '../../common/ids.ts'
+import {
+  count,
+  flag,
+  listOf,
+  misfit,
+  number,
+  object,
+  oneOf,
+  optional,
+  recordOf,
+  shape,
+  text,
+  type Fields,
+  type Shape,
+} from '../../common/shape.ts'
+import { showValue } from '../../common/show-value.ts'
+import type { StorageCalls } from '../../gcs/storage-messages.ts'
+import type { Suspicion } from '../../gcs/watcher.ts'
+import type { ActorView, ClassSpec, JobSpec, RayletCalls, Role } from '../../protocol/messages.ts'
+import type { NodeLoad } from '../../scheduling/cluster-view.ts'
+import type { GossipMessage } from '../../scheduling/gossip.ts'
+import { GROUP_CALLS, type GroupCalls } from '../groups/group-messages.ts'
+import type { ActorCall, ActorOffer, OfferAnswer } from '../actors/actor-events.ts'
+import { actorShape, classShape, jobShape } from '../message-schema.ts'
+
+/** A scheduling class of a core-worker of the sender's node. */
+export interface GuestClass {
+  readonly client: WorkerId
+  readonly classId: number
+  readonly spec: ClassSpec
+  /** Told with the first of each client on a connection. */
+  readonly owner?: {
+    readonly role: Role
+    /** Where other processes reach it. */
+    readonly address: string
+    readonly job: JobSpec
+    readonly driver: WorkerId
+    /** The node of the driver, in hex: not the sender's where tasks of tasks go on. */
+    readonly drivenAt: string
+  }
+}
+
+export interface LeasesAsked extends GuestClass {
+  readonly count: number
+  /** How many nodes it will have been asked of, this one included. */
+  readonly hops: number
+}
+
+export interface LeasesAnswer {
+  /** Each is granted later, or lapses. */
+  readonly accepted: number
+  /** Who had better be asked for the rest, in hex. */
+  readonly retryAt?: string
+  /** What that node has free now. */
+  readonly load: NodeLoad
+}
+
+/** Requests: [message, reply]. */
+export interface PeerRayletCalls extends StorageCalls, GroupCalls {
+  ping: [object, undefined]
+  /** Rows of that node alone. */
+  state: RayletCalls['state']
+  /** The whole cluster ends. Answered before that node does. */
+  stopCluster: [object, undefined]
+  askLeases: [LeasesAsked, LeasesAnswer]
+  offerActor: [ActorOffer, OfferAnswer]
+  /** Its view, and every change after that, when it is there; `isUnmade`: it has no row yet. */
+  watchActor: [{ actorId: ActorId; isUnmade: boolean }, ActorView | undefined]
+  callActor: [{ call: ActorCall; isUnmade: boolean }, { isHere: boolean }]
+  /** Answered when the driver of the job, at the sender, was told what is printed there by now. */
+  drainOutput: [{ jobId: JobId }, undefined]
+  /** Whether a process of that node lives, by its address. */
+  isAlive: [{ address: string }, boolean]
+  /** The segment of a spec that the receiver has written and still knows of. */
+  findSegment: [{ owner: string; sequence: number }, number | undefined]
+  /** Which of these that node can read in its store. */
+  holdsAny: [{ objectIds: readonly ObjectId[] }, { held: readonly ObjectId[] }]
+  /** Answered when the whole object is in that node's store. */
+  holds: [
+    { objectId: string },
+    { nodeId: string; sizeBytes: number; isPrimary: boolean } | undefined,
+  ]
+  /** Of a node that holds it: whom to read it from, but for those that have failed to give it. */
+  joinReaders: [
+    { objectId: string; failed: readonly string[] },
+    { sizeBytes: number; source: string } | undefined,
+  ]
+  /** Of a node that stays, by one that leaves: whether it keeps its copy from now on. */
+  keepObject: [{ objectId: string }, boolean]
+  /** Of a node that may reach its holders: its size, once it is on its way to that node. */
+  relayObject: [{ objectId: string; hints: readonly string[] }, number | undefined]
+}
+
+export interface PeerRayletNotices {
+  /** What one watcher of a node says to the others. */
+  suspicion: Suspicion
+  gossip: GossipMessage
+  /** Nobody refers to these any more. */
+  freeObjects: { objectIds: readonly string[] }
+  /** To whom it had asked where to read it: the sender has its copy now, or wants none any more. */
+  copyIs: { objectId: string; isThere: boolean }
+  /** How many leases the class wants in all; it is bound to the receiver's node. */
+  guestWants: GuestClass & { readonly count: number }
+  returnLease: { client: WorkerId; leaseId: number; retire: boolean }
+  killLease: { client: WorkerId; leaseId: number }
+  guestLeft: { client: WorkerId }
+  /** To the home of a guest, or of a driver, for it; lease numbers are the sender's. */
+  toClient: { client: WorkerId; type: ToClient; message: object }
+  /** An accepted lease will not be granted. */
+  leaseLapsed: { client: WorkerId; classId: number }
+  /** To who watches it; in order with the answer to watchActor. */
+  actorChanged: { view: ActorView }
+  /** Ask anew where it is. */
+  actorMoved: { actorId: ActorId }
+}
+
+/** What a guest may be told by a raylet that is not its home. */
+export type ToClient = 'leaseGranted' | 'reclaimLease' | 'leaseBroken' | 'classRefused' | 'output'
+
+const method = oneOf('get', 'query', 'putIf', 'update', 'delete', 'append', 'transact')
+
+const isList: Shape = (value) => Array.isArray(value)
+const load = shape({ nodeId: text, epoch: count, version: count, free: recordOf(number) })
+const owner = shape({
+  ...{ role: oneOf('driver', 'worker'), address: text, job: jobShape },
+  ...{ driver: text, drivenAt: text },
+})
+const origin = shape({
+  ...{ homeId: text, ownerAddress: text, job: jobShape, driver: text, drivenAt: text },
+})
+const actorView = shape({
+  ...{ actorId: text, incarnation: count, address: text, workerId: optional(text) },
+  phase: oneOf(...['DEPENDENCIES_UNREADY', 'PENDING_CREATION', 'ALIVE', 'RESTARTING', 'DEAD']),
+  ...{ error: optional(object), exit: optional(object) },
+})
+const actorCall = shape({
+  ...{ type: oneOf('killActor', 'releaseActor'), actorId: text },
+  ...{ noRestart: optional(flag), why: optional(oneOf('HANDLES', 'OWNER', 'JOB')) },
+})
+const guestClass: Fields = {
+  ...{ client: text, classId: count, spec: classShape, owner: optional(owner) },
+}
+
+const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
+  ping: {},
+  state: { kind: text, limit: optional(count) },
+  stopCluster: {},
+  askLeases: { ...guestClass, count, hops: count },
+  offerActor: {
+    ...{ spec: actorShape, origin, incarnation: count, lived: flag, hops: count, isBound: flag },
+    ...{ holder: shape({ nodeId: text, epoch: count }), exit: optional(object) },
+  },
+  watchActor: { actorId: text, isUnmade: flag },
+  callActor: { call: actorCall, isUnmade: flag },
+  drainOutput: { jobId: text },
+  holds: { objectId: text },
+  isAlive: { address: text },
+  findSegment: { owner: text, sequence: count },
+  holdsAny: { objectIds: listOf(text) },
+  ...GROUP_CALLS,
+  keepObject: { objectId: text },
+  joinReaders: { objectId: text, failed: listOf(text) },
+  relayObject: { objectId: text, hints: listOf(text) },
+  storage: {
+    ...{ client: text, sequence: count, endedBelow: count },
+    call: (call) => object(call) && method(call['kind']) && Array.isArray(call['args']),
+  },
+}
+
+const NOTICES: Readonly<Record<keyof PeerRayletNotices, Fields>> = {
+  suspicion: { nodeId: text, epoch: count, gone: flag, blind: flag },
+  gossip: {
+    kind: oneOf('loads', 'digest'),
+    loads: optional(listOf(load)),
+    known: optional(isList),
+  },
+  freeObjects: { objectIds: listOf(text) },
+  copyIs: { objectId: text, isThere: flag },
+  guestWants: { ...guestClass, count },
+  returnLease: { client: text, leaseId: count, retire: flag },
+  killLease: { client: text, leaseId: count },
+  guestLeft: { client: text },
+  toClient: {
+    ...{ client: text, message: object },
+    type: oneOf(...['leaseGranted', 'reclaimLease', 'leaseBroken', 'classRefused', 'output']),
+  },
+  leaseLapsed: { client: text, classId: count },
+  actorChanged: { view: actorView },
+  actorMoved: { actorId: text },
+}
+
+/** A message of another node. */
+export interface PeerMessage {
+  /** Hex. */
+  readonly from: string
+  readonly type: string
+  readonly message: object
+  /** The connection by which it came. */
+  readonly link: PeerLink
+}
+
+/** One connection, and the way back on it. */
+export interface PeerLink {
+  /** Never used again. */
+  readonly id: number
+  notify<K extends keyof PeerRayletNotices>(type: K, message: PeerRayletNotices[K]): void
+}
+
+/** @throws ProtocolError that names the node and what it sent. */
+export function checkPeerMessage(
+  what: 'call' | 'notice',
+  { from, type, message }: Omit<PeerMessage, 'link'>,
+): void {
+  const all: Readonly<Record<string, Fields>> = what === 'call' ? CALLS : NOTICES
+  const fields = Object.hasOwn(all, type) ? all[type] : undefined
+  const field = fields === undefined ? undefined : misfit(fields, message)
+  if (fields !== undefined && field === undefined) return
+  const wrong =
+    field === undefined
+      ? 'which is not known here'
+      : `whose ${field} cannot be ${showValue((message as Record<string, unknown>)[field])}`
+  throw new ProtocolError(
+    `node ${from} sent the ${what} '${type}', ${wrong}. Use the same version of virga on all nodes.`,
+    { data: { from, type, field } },
+  )
+}

@@ -1,0 +1,58 @@
+// Where the bundles of a placement group go that lie nowhere, over the nodes of the cluster (pure):
+// at first all of them, after the loss of a node those that were there. The others stay.
+import { toHex } from '../../common/ids.ts'
+import { NO_RESOURCES, type ResourceSet } from '../../common/resources.ts'
+import type { GroupSpec } from '../../protocol/messages.ts'
+import { ClusterView, type NodeView } from '../../scheduling/cluster-view.ts'
+import { placeBundles, type BundlePlan } from '../../scheduling/place-bundles.ts'
+import { ownNodeView } from '../placement.ts'
+import type { ClusterState, RayletState } from '../state.ts'
+
+export interface Placing {
+  readonly spec: GroupSpec
+  /** The bundles to place. */
+  readonly missing: readonly number[]
+  /** Nodes that have others of the group. */
+  readonly occupied: ReadonlySet<string>
+}
+
+/** By what is free. */
+export function planGroup(
+  state: RayletState,
+  cluster: ClusterState,
+  { spec, missing, occupied }: Placing,
+): BundlePlan {
+  cluster.view.set(ownNodeView(state))
+  const bundles = missing.map((index) => spec.bundles[index] ?? NO_RESOURCES)
+  const nodes = [...cluster.view.nodes()]
+  const apart = nodes.filter(({ nodeId }) => !occupied.has(nodeId))
+  const plan = (among: readonly NodeView[]): BundlePlan =>
+    placeBundles(bundles, new ClusterView(among, toHex(state.config.nodeId)), spec.strategy)
+  if (spec.strategy === 'STRICT_SPREAD') return plan(apart)
+  if (occupied.size === 0) return plan(nodes)
+  // Of those that may be mixed: SPREAD with nodes that have none yet, PACK with those that have.
+  const first = plan(
+    spec.strategy === 'SPREAD' ? apart : nodes.filter((each) => !apart.includes(each)),
+  )
+  return first.kind === 'PLACE' ? first : plan(nodes)
+}
+
+/**
+ * For one that waits: where it would fit if nothing were taken, among equals at random. Asked
+ * there, nodes refuse, and begin to ask leases back for it.
+ */
+export function planAnyway(
+  state: RayletState,
+  { view, random, shunned }: ClusterState,
+  { spec, missing, occupied }: Placing,
+): BundlePlan {
+  const bundles: ResourceSet[] = missing.map((index) => spec.bundles[index] ?? NO_RESOURCES)
+  const nodes = [...view.nodes()]
+    .filter(({ nodeId }) => !shunned.has(nodeId))
+    .filter(({ nodeId }) => spec.strategy !== 'STRICT_SPREAD' || !occupied.has(nodeId))
+    .map((node) => ({ node: { ...node, free: node.totals }, order: random.next() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ node }) => node)
+  const own = toHex(state.config.nodeId)
+  return placeBundles(bundles, new ClusterView(nodes, own), spec.strategy)
+}

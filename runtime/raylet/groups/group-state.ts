@@ -1,0 +1,85 @@
+// What a raylet of several knows of placement groups beside state.groups: what it coordinates, what
+// it holds for others, whom it has yet to tell. Plain data, changed by group-*.ts alone.
+import type { VirgaError } from '../../common/errors.ts'
+import type { ResourceLedger } from '../../common/resource-ledger.ts'
+import type { ResourceSet } from '../../common/resources.ts'
+import { createHolds, type Holds } from './bundle-holds.ts'
+import type { GroupCall, GroupCalls } from './group-messages.ts'
+import type { Reservation } from './group-reservation.ts'
+import type { Group } from '../state.ts'
+
+/** A group of which bundles may lie on several nodes, as was told last. */
+export interface GroupAcross {
+  /** The node that coordinates it, in hex. */
+  readonly coordinator: string
+  readonly term: number
+  readonly version: number
+  /** By index; null: it lies nowhere now. */
+  readonly places: readonly (string | null)[]
+  /** Why it can never be whole as the nodes are. */
+  readonly error: VirgaError | undefined
+}
+
+/** One that this node coordinates. */
+export interface Coordinated {
+  readonly group: Group
+  readonly reservation: Reservation
+  /** Nodes that are told of changes. */
+  readonly watchers: Set<string>
+  wasWhole: boolean
+  /** While it waits: when it is tried again. */
+  retryAtMs: number
+  backoffMs: number
+}
+
+/** A group that processes of this node use or ask for, and whose coordinator is not known. */
+export interface Lookup {
+  /** Requests to answer when it is reserved, and when it is removed. */
+  readonly awaiting: number[]
+  readonly removing: number[]
+  /** How often it was not to be found. */
+  misses: number
+  /** When it is read again; undefined: it is being read, or its coordinator asked. */
+  atMs: number | undefined
+}
+
+/** A message that is repeated until it is answered, or its node is gone. */
+export interface Owed {
+  readonly key: string
+  readonly nodeId: string
+  readonly type: GroupCall
+  message: GroupCalls[GroupCall][0]
+  /** On its way now; `changed` meanwhile: it goes once more. */
+  asked: boolean
+  changed: boolean
+  atMs: number
+  /** A request of a process of this node that its answer answers. */
+  readonly request: number | undefined
+}
+
+export interface ClusterGroups {
+  readonly holds: Holds
+  readonly coordinated: Map<string, Coordinated>
+  readonly lookups: Map<string, Lookup>
+  readonly owed: Map<string, Owed>
+  /** What was refused here for want of room, and until when it counts as waiting. */
+  readonly wantedHere: Map<
+    string,
+    { readonly demand: ResourceSet; sinceMs: number; untilMs: number }
+  >
+  /** Groups of which a holder was refusing work, and when it is told anew what is wanted. */
+  readonly retellAtMs: Map<string, number>
+  /** The other nodes that live, with their epochs; those that drain too. */
+  members: ReadonlyMap<string, Member>
+}
+
+export interface Member {
+  readonly epoch: number
+  readonly isDraining: boolean
+}
+
+export const createClusterGroups = (ledger: ResourceLedger): ClusterGroups => ({
+  holds: createHolds(ledger),
+  ...{ coordinated: new Map(), lookups: new Map(), owed: new Map() },
+  ...{ wantedHere: new Map(), retellAtMs: new Map(), members: new Map() },
+})

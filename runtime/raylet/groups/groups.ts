@@ -1,0 +1,152 @@
+// Placement groups: bundles reserved together, all or none, and used through ledgers of their own.
+//   createGroup ──► PENDING ──► CREATED ──► REMOVED
+//                      └────────────────────►┘   removed, or its job ended (unless detached)
+//   Reserving has two phases: prepare takes every bundle from the node's ledger, commit makes them
+//   usable; a prepare that fails gives all back. Over several nodes it is cluster-groups.ts.
+// Invariants:
+//   G1. A group that is CREATED holds all of its bundles; any other holds none.
+//   G2. A removed group ends the leases and actors that drew from it; their owners hear why.
+// Source: Ray placement_group_resource_manager.h (prepare, commit, return).
+import { ResourceLedger, type Allocation } from '../../common/resource-ledger.ts'
+import { InfeasibleError, type VirgaError } from '../../common/errors.ts'
+import type { JobId } from '../../common/ids.ts'
+import { reasonFor } from '../../common/reason.ts'
+import { toResources, type ResourceSet } from '../../common/resources.ts'
+import { placeBundles } from '../../scheduling/place-bundles.ts'
+import {
+  awaitAcross,
+  createAcross,
+  endCoordinatedOf,
+  refusePending,
+  removeAcross,
+} from './cluster-groups.ts'
+import { reserveDue } from './group-coordinator.ts'
+import { forgetGroup } from './group-end.ts'
+import { newGroup } from './new-group.ts'
+import { clusterView, groupRemoved, nodeDrains } from '../placement.ts'
+import type { Bundle, Group, RayletState } from '../state.ts'
+import { answer, refuse, type RayletEvent, type Turn } from '../turn.ts'
+
+type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+
+export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
+  const { spec, request } = event
+  const { groups } = turn.state
+  if (turn.state.draining) {
+    refuse(turn, request, reasonFor(spec.name, nodeDrains()))
+    return
+  }
+  if (turn.state.cluster !== undefined) {
+    createAcross(turn, turn.state.cluster, { spec, request })
+    return
+  }
+  const plan = placeBundles(spec.bundles, clusterView(turn.state), spec.strategy)
+  if (plan.kind === 'INFEASIBLE') {
+    const message = `placement group ${spec.name} can never be reserved: ${plan.reason}`
+    const requested = spec.bundles.map(toResources)
+    refuse(turn, request, new InfeasibleError(message, { data: { requested } }))
+    return
+  }
+  if (!groups.has(spec.groupId)) {
+    groups.set(spec.groupId, newGroup(turn, spec))
+  }
+  answer(turn, request, undefined)
+}
+
+/** Answered when the group is reserved; refused when it was removed. */
+export function awaitGroup(turn: Turn, event: EventOf<'awaitGroup'>): void {
+  const { cluster } = turn.state
+  if (cluster !== undefined) {
+    awaitAcross(turn, cluster, event)
+    return
+  }
+  const group = turn.state.groups.get(event.groupId)
+  if (group === undefined) {
+    refuse(turn, event.request, reasonFor('This', groupRemoved(event.groupId)))
+  } else if (group.state === 'CREATED') answer(turn, event.request, undefined)
+  else group.awaiting.push(event.request)
+}
+
+export function removeGroup(turn: Turn, event: EventOf<'removeGroup'>): void {
+  const { cluster } = turn.state
+  if (cluster !== undefined) {
+    removeAcross(turn, cluster, event)
+    return
+  }
+  const group = turn.state.groups.get(event.groupId)
+  if (group !== undefined) endGroup(turn, group)
+  answer(turn, event.request, undefined)
+}
+
+/** Reserve the groups that wait, first come first. */
+export function reserveGroups(turn: Turn): void {
+  const { cluster } = turn.state
+  if (cluster !== undefined) {
+    reserveDue(turn, cluster)
+    return
+  }
+  const tried = new Set<string>()
+  for (const group of turn.state.groups.values()) {
+    if (group.state !== 'PENDING') continue
+    if (tried.has(group.shape)) continue
+    const prepared = prepare(turn.state, group.spec.bundles)
+    if (prepared === undefined) tried.add(group.shape)
+    else commit(turn, group, prepared)
+  }
+}
+
+/** Phase one: take every bundle, or none. */
+function prepare(state: RayletState, bundles: readonly ResourceSet[]): Allocation[] | undefined {
+  const taken: Allocation[] = []
+  for (const demand of bundles) {
+    const allocation = state.ledger.allocate(demand)
+    if (allocation === undefined) {
+      for (const each of taken) state.ledger.release(each)
+      return undefined
+    }
+    taken.push(allocation)
+  }
+  return taken
+}
+
+/** Phase two: the bundles can be drawn from. */
+function commit(turn: Turn, group: Group, prepared: readonly Allocation[]): void {
+  group.state = 'CREATED'
+  group.bundles = prepared.map((allocation, index): Bundle => {
+    const resources = group.spec.bundles[index] ?? {}
+    return { group, index, resources, allocation, ledger: ResourceLedger.within(allocation) }
+  })
+  for (const request of group.awaiting.splice(0)) answer(turn, request, undefined)
+}
+
+/** @param error  what who waits for it hears. Default: that it was removed. */
+function endGroup(turn: Turn, group: Group, error?: VirgaError): void {
+  const { bundles } = group
+  forgetGroup(turn, group, error)
+  for (const { allocation } of bundles) turn.state.ledger.release(allocation)
+}
+
+/** This node is to leave: what waits is refused. */
+export function refuseWaitingGroups(turn: Turn): void {
+  const { cluster, groups } = turn.state
+  if (cluster !== undefined) {
+    refusePending(turn, cluster)
+    return
+  }
+  for (const group of [...groups.values()]) {
+    if (group.state !== 'PENDING') continue
+    endGroup(turn, group, reasonFor(group.spec.name, nodeDrains()))
+  }
+}
+
+/** A group ends with its job, unless it is detached. */
+export function endGroupsOf(turn: Turn, jobId: JobId): void {
+  const { cluster } = turn.state
+  if (cluster !== undefined) {
+    endCoordinatedOf(turn, cluster, jobId)
+    return
+  }
+  for (const group of [...turn.state.groups.values()]) {
+    if (group.spec.jobId === jobId && !group.spec.detached) endGroup(turn, group)
+  }
+}
