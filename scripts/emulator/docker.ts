@@ -5,6 +5,7 @@ import { execFile } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { startGuarded } from './guarded.ts'
+import { reasonOf } from './reason-of.ts'
 
 const run = promisify(execFile)
 
@@ -34,8 +35,7 @@ export async function startDocker(): Promise<DockerEngine | { missing: string }>
     await install()
     return await startOwn()
   } catch (error) {
-    const { stderr = '', message } = error as Error & { stderr?: string }
-    return { missing: `Docker's engine cannot run here: ${stderr.trim() || message}` }
+    return { missing: `Docker's engine cannot run here: ${reasonOf(error)}` }
   }
 }
 

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { cacheFolder } from '../cache-folder.ts'
 import { withLock } from './lock.ts'
+import { reasonOf } from './reason-of.ts'
 
 const run = promisify(execFile)
 
@@ -103,9 +104,7 @@ export async function installOnce(
     })
     return { folder }
   } catch (error) {
-    const { stderr = '', message } = error as Error & { stderr?: string }
-    const reason = stderr.trim().split('\n').at(-1) ?? ''
-    return { missing: `${name} cannot be installed: ${reason === '' ? message : reason}` }
+    return { missing: `${name} cannot be installed: ${reasonOf(error).split('\n').at(-1)}` }
   }
 }
 

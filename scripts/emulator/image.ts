@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { docker } from './docker.ts'
+import { reasonOf } from './reason-of.ts'
 import { ENGINES, installEngine, installOnce } from './engines.ts'
 
 const run = promisify(execFile)
@@ -27,8 +28,15 @@ export async function makeImage(
   const made = await installOnce('image', { version, install })
   if ('missing' in made) return made
   const changes = CHANGES.flatMap((change) => ['--change', change])
-  await docker(host, 'import', ...changes, join(made.folder, 'root.tar'), IMAGE)
-  return { image: IMAGE }
+  const alone = ['run', '--rm', '--entrypoint', '/usr/bin/python3', IMAGE, '-c', 'import ministack']
+  try {
+    await docker(host, 'import', ...changes, join(made.folder, 'root.tar'), IMAGE)
+    // Not every machine that has the engine may start containers.
+    await docker(host, ...alone)
+    return { image: IMAGE }
+  } catch (error) {
+    return { missing: `no container of ${IMAGE} runs here: ${reasonOf(error)}` }
+  }
 }
 
 /** Leaves `root.tar`: the files of the image. */
