@@ -97,7 +97,6 @@ describe('virga', () => {
       ['dashboard'],
       ['replay', 'ab'],
       ['start', '--address', '10.0.0.1:6379'],
-      ['start', '--gcs', 'dynamodb'],
       ['run', '--cluster', 'prod', 'app.ts'],
       ['run', 'app.ts', 'arg', '--cluster', 'prod'],
       ['run', 'app.ts', '--cluster=prod'],
@@ -108,6 +107,12 @@ describe('virga', () => {
       expect(code, call.join(' ')).toBe(2)
       expect(stderr).toMatch(/this version|later version/)
     }
+  })
+
+  it('asks whose tables it is to use with DynamoDB', async () => {
+    const { code, stderr } = await place.virga('start', '--gcs', 'dynamodb')
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/--cluster NAME, or .*--endpoint-url/)
   })
 
   it('loads no library but its parser before a command asks for one', () => {
