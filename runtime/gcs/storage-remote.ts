@@ -1,6 +1,7 @@
 // Storage that another raylet hosts, reached over a channel. Every call has a number of its own by
 // which the host knows it again, so it may be sent until an answer comes: over the same connection,
 // or a new one. Only a call that is given up leaves its outcome unknown.
+import { NodeDiedError } from '../common/errors.ts'
 import { Attempts, type ClientDeps, type Failure } from './attempts.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { checkKey, copyValue } from './row-value.ts'
@@ -39,7 +40,10 @@ export interface StorageLink {
 }
 
 export interface RemoteStorageDeps extends ClientDeps {
-  /** A new connection to the host; called again when the last one closed. */
+  /**
+   * A new connection to the host; called again when the last one closed.
+   * @throws NodeDiedError when the host says that this node is no member: that is final.
+   */
   readonly connect: () => Promise<StorageLink>
 }
 
@@ -165,6 +169,7 @@ export class RemoteStorage implements Storage {
   #dial(): Promise<StorageLink> {
     const link = this.#deps.connect().catch((error: unknown) => {
       if (this.#link === link) this.#link = undefined
+      if (error instanceof NodeDiedError) throw error
       const message = `the host of the GCS cannot be reached: ${String(error)}`
       throw new LinkError('NOT_DONE', message, error)
     })

@@ -160,6 +160,13 @@ export function refusedError({ reason, by, peer, text }: Refusal): PeerRefusedEr
   })
 }
 
+/** Whether a peer has refused `self` because that epoch of it has ended, by all that it knows. */
+export function isRefusedAsEnded(error: unknown, self: NodeIdentity): boolean {
+  if (!(error instanceof PeerRefusedError)) return false
+  const { reason, peer } = error.data as Partial<Refusal>
+  return reason === 'EPOCH' && peer !== undefined && isSame(peer, self)
+}
+
 /** A frame, its header free. */
 export function encodeGreeting(greeting: PeerGreeting): Buffer {
   const writer = new ByteWriter()

@@ -1,7 +1,7 @@
 // A raylet's part in a cluster of several nodes on one machine, over TCP and mutual TLS: its
 // connections to the others, and the GCS: in the memory of the first node, or in tables.
 import type { Clock } from '../../common/clock.ts'
-import { UnsupportedMessageError } from '../../common/errors.ts'
+import { NodeDiedError, UnsupportedMessageError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { NodeCredentials } from '../../common/node-credentials.ts'
 import type { Random } from '../../common/random.ts'
@@ -13,6 +13,8 @@ import type { Storage } from '../../gcs/storage.ts'
 import { Channel } from '../../protocol/channel.ts'
 import { tcpTransport } from '../../protocol/connection-tcp.ts'
 import { PROTOCOL_VERSION } from '../../protocol/messages.ts'
+import type { NodeIdentity } from '../../protocol/node-identity.ts'
+import { isRefusedAsEnded } from '../../protocol/peer-hello.ts'
 import { isNobodyThere, type PeerTransport } from '../../protocol/peer-transport.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
 import type { ClusterPorts } from './cluster-member.ts'
@@ -40,10 +42,11 @@ export function openCluster(
   const { log } = deps
   const { cluster: name, nodeId, epoch, host } = credentials
   const fence = new EpochFence()
+  const self = { cluster: name, nodeId, epoch }
   const transport = tcpTransport({
     credentials,
     rules: {
-      self: { cluster: name, nodeId, epoch },
+      self,
       protocol: { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
       oldestEpoch: (id) => fence.oldestEpoch(id),
     },
@@ -56,7 +59,7 @@ export function openCluster(
     return { cluster: { ...ports, host: undefined, gcsOutlives: true }, storage: gcs }
   }
   if (gcs !== 'HERE') {
-    const connect = (): Promise<StorageLink> => dialGcs(deps, transport, gcs)
+    const connect = (): Promise<StorageLink> => dialGcs(deps, transport, { self, address: gcs })
     return {
       cluster: { ...ports, host: undefined },
       storage: new RemoteStorage({ ...deps, connect }),
@@ -69,10 +72,11 @@ export function openCluster(
 async function dialGcs(
   { clock, codec, gcsLost }: ClusterTcpDeps,
   transport: PeerTransport,
-  address: string,
+  { self, address }: { readonly self: NodeIdentity; readonly address: string },
 ): Promise<StorageLink> {
   const connection = await transport.connect(address).catch((error: unknown) => {
     if (isNobodyThere(error)) gcsLost()
+    if (isRefusedAsEnded(error, self)) throw endedError(self, error)
     throw error
   })
   const channel = new Channel<StorageCalls, Record<never, never>>(connection, { clock, codec })
@@ -85,3 +89,11 @@ async function dialGcs(
   })
   return channel
 }
+
+/** F08: the GCS's own word that this node was declared dead, as its row would say it. */
+const endedError = ({ nodeId, epoch }: NodeIdentity, cause: unknown): NodeDiedError =>
+  new NodeDiedError(
+    `node ${nodeId} in epoch ${String(epoch)} must stop: it was declared dead, and the node that ` +
+      'holds the GCS lets that epoch in no more; start it anew',
+    { cause, data: { nodeId, epoch } },
+  )

@@ -12,6 +12,9 @@ import { fixture, Place, type Row } from './virga.ts'
 const DEATH_MS_MAX = 120_000
 const DEATH = { timeout: DEATH_MS_MAX }
 
+/** A heartbeat, or a call to the GCS that is repeated; and the end of its processes. */
+const ENDED_MS_MAX = 20_000
+
 /** Of each of six callers; `npm run test:full` has more. */
 const CALLS = String(scaled(5_000))
 
@@ -94,14 +97,18 @@ describe('when the node of actors is killed', () => {
       expect(new Set(at.map(({ nodeId }) => nodeId))).toEqual(new Set([second?.['nodeId']]))
       process.kill(Number(second?.['pid']), signal)
       const areGone = (): boolean => at.every(({ pid }) => !isAlive({ pid, startTime: '' }))
-      // Who is stopped may go on one day: its workers live, and must not be called any more.
+      // Who is stopped may go on: its workers live, and must not be called any more.
       await until(signal === 'SIGKILL' ? areGone : () => isDead(second), DEATH_MS_MAX)
       program.child.stdin?.write('the node is gone\n')
       const { code, stdout, stderr } = await program.ended
       expect(stderr).toBe('')
       expect(code).toBe(0)
       expectFailOver(stdout, String(second?.['nodeId']))
-      if (signal === 'SIGSTOP') process.kill(Number(second?.['pid']), 'SIGCONT')
+      if (signal === 'SIGKILL') return
+      process.kill(Number(second?.['pid']), 'SIGCONT')
+      // It hears that it is dead from who holds the GCS, and ends with all its workers.
+      const isEnded = (): boolean => !isAlive({ pid: Number(second?.['pid']), startTime: '' })
+      await until(() => isEnded() && areGone(), ENDED_MS_MAX)
     },
   )
 })
