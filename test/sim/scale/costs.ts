@@ -1,20 +1,22 @@
-// What the simulated machines take for what is not simulated, and what they cost. Times are CPU
-// times of one process on one core of the development machine (AMD EPYC, Node 24), 26 Nov 2026.
+// What the simulated machines take for what is not simulated, and what they cost. What was measured
+// is CPU time of one process on one core of the development machine (AMD EPYC, Node 24) on 26 Nov
+// 2026; the rest is assumed, and says so.
 
-/** One way between two nodes of a region, with what the kernels add. */
+/** Assumed: one way between two nodes of a region, with what the kernels add. */
 export const LINK_MS = 0.25
-/** From fork to hello of a worker, with as many beside it as there are CPUs. */
+/** Assumed: from fork to hello of a worker, with as many beside it as there are CPUs. */
 export const WORKER_START_MS = 100
-/** A raylet reads, decides on and sends what one message of a lease causes. */
+/** Assumed: a raylet reads, decides on and sends what one message of a lease causes. */
 export const RAYLET_MESSAGE_MS = 0.03
-/** A driver dials a worker of another node: mutual TLS 1.3 and the hello. */
-export const DIAL_MS = 1.2
-/** A driver submits a task, pushes it and takes its reply: 262,000 tasks a second. */
+/** Measured: a driver dials a worker of another node, mutual TLS 1.3 and the hello. */
+export const DIAL_MS = 1.37
+/** Measured: a driver submits a task, pushes it and takes its reply, 262,000 a second. */
 export const TASK_MS = 0.004
 
 export interface Prices {
   readonly region: string
   readonly date: string
+  /** Where the figures were read, and how far they are to be trusted. */
   readonly source: string
   readonly instanceType: string
   readonly instanceCpus: number
@@ -27,7 +29,9 @@ export interface Prices {
 export const PRICES: Prices = {
   region: 'us-east-1, on demand, Linux',
   date: '2026-06',
-  source: 'https://aws.amazon.com/ec2/pricing/on-demand, /dynamodb/pricing/on-demand, /s3/pricing',
+  source:
+    "pages of third parties, not AWS's own: EC2 is 32 times an m7g.large, DynamoDB from another; " +
+    'the price of S3 is assumed',
   instanceType: 'm7g.16xlarge',
   instanceCpus: 64,
   instanceUsdPerHour: 2.6112,
