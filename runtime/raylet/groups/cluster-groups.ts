@@ -7,16 +7,14 @@ import { reasonFor } from '../../common/reason.ts'
 import { unreachable } from '../../common/assert.ts'
 import type { JobId } from '../../common/ids.ts'
 import * as holding from './bundle-holds.ts'
+import { demandOf, perform } from './group-actions.ts'
 import {
   coordinate,
   coordinatedMembers,
-  demandOf,
   dropHere,
   groupWritten,
-  perform,
   removeCoordinated,
   takeOverGroup,
-  toldOf,
 } from './group-coordinator.ts'
 import { commitHere, prepareHere, returnHere, tendHolds } from './group-holder.ts'
 import {
@@ -31,6 +29,7 @@ import {
   resolve,
 } from './group-lookups.ts'
 import type { GroupCall, GroupCalls } from './group-messages.ts'
+import { toldOf } from './group-notices.ts'
 import { forgetOwed, owe, repeatOwed, settle } from './group-outbox.ts'
 import { commitAnswered, prepareAnswered } from './group-reservation.ts'
 import type { Member, Owed } from './group-state.ts'

@@ -1,5 +1,6 @@
-// Placement groups that this node coordinates, as its brain does it: where their bundles go, what
-// is asked of whom, what is written, and who is told. The order of it all is group-reservation.ts.
+// Placement groups that this node coordinates, as its brain does it: from when on, where their
+// bundles go, when that is tried again, and how they end. In which order nodes are asked decides
+// group-reservation.ts; group-actions.ts does it, group-notices.ts tells of it.
 // Invariants:
 //   GC1. A group is coordinated by the node that drives its job, and ends with the job unless it is
 //        detached. A detached one is taken over when that node is dead.
@@ -7,36 +8,25 @@
 //        heard.
 //   GC3. A group that waits is tried again after a random while, longer each time; one that has
 //        lost bundles before one that never was whole.
-import { assert, unreachable } from '../../common/assert.ts'
-import { toWire } from '../../common/error-wire.ts'
 import { InfeasibleError, type VirgaError } from '../../common/errors.ts'
 import { fromHex, toHex, type JobId } from '../../common/ids.ts'
-import {
-  NO_RESOURCES,
-  addResources,
-  toResources,
-  type ResourceSet,
-} from '../../common/resources.ts'
-import type { BundleRow, Coordinator, GroupRow } from '../../gcs/groups.ts'
+import { toResources } from '../../common/resources.ts'
+import type { Coordinator, GroupRow } from '../../gcs/groups.ts'
 import type { GroupSpec } from '../../protocol/messages.ts'
+import { perform } from './group-actions.ts'
 import { forgetGroup, refuseUnplaceable } from './group-end.ts'
-import { commitHere, prepareHere, returnHere } from './group-holder.ts'
-import type { GroupTold } from './group-messages.ts'
-import { owe } from './group-outbox.ts'
+import { returnHere } from './group-holder.ts'
+import { ownId, publish, tellWatchers, toldOf } from './group-notices.ts'
 import { planAnyway, planGroup, type Placing } from './group-plan.ts'
 import * as reserving from './group-reservation.ts'
-import type { ReservationAction } from './group-reservation.ts'
-import type { ClusterGroups, Coordinated } from './group-state.ts'
+import { RETRY_MS_MIN, type ClusterGroups, type Coordinated } from './group-state.ts'
 import { newGroup } from './new-group.ts'
 import type { ClusterState, Group } from '../state.ts'
-import { answer, refuse, wakeBy, type Turn } from '../turn.ts'
+import { refuse, wakeBy, type Turn } from '../turn.ts'
 
-/** Source: Ray gcs_create_placement_group_retry_min_interval_ms, _max_, _multiplier. */
-const RETRY_MS_MIN = 100
+/** Source: Ray gcs_create_placement_group_retry_max_interval_ms, _multiplier. */
 const RETRY_MS_MAX = 1_000
 const RETRY_GROWTH = 1.5
-
-export const ownId = ({ state }: Turn): string => toHex(state.config.nodeId)
 
 const ownCoordinator = ({ state: { config } }: Turn): Coordinator => ({
   nodeId: toHex(config.nodeId),
@@ -166,172 +156,6 @@ function neverWhole(
   for (const request of group.awaiting.splice(0)) refuse(turn, request, error)
   publish(turn, groups, { group, watchers }, { error })
   refuseUnplaceable(turn, group.spec.groupId)
-}
-
-/** In order: what this node itself answers comes after all that is asked of others. */
-export function perform(
-  turn: Turn,
-  cluster: ClusterState,
-  each: Coordinated,
-  actions: readonly ReservationAction[],
-): void {
-  const { groups } = cluster
-  const { reservation, group } = each
-  const answers: (() => ReservationAction[])[] = []
-  for (const action of actions) {
-    switch (action.kind) {
-      case 'prepare': {
-        const { nodeId, attempt } = action
-        const prepared = prepareAt(turn, cluster, group, action)
-        if (prepared === undefined) break
-        answers.push(() => reserving.prepareAnswered(reservation, { nodeId, attempt, prepared }))
-        break
-      }
-      case 'commit': {
-        const { nodeId, attempt } = action
-        const committed = commitAt(turn, groups, group, action)
-        if (committed === undefined) break
-        answers.push(() => reserving.commitAnswered(reservation, { nodeId, attempt, committed }))
-        break
-      }
-      case 'giveBack':
-        giveBackAt(turn, groups, group, action)
-        break
-      case 'decide':
-        turn.effects.push({
-          ...{ kind: 'writeGroup', groupId: group.spec.groupId },
-          decision: { state: 'CREATED', attempt: action.attempt, places: rowsOf(reservation) },
-        })
-        break
-      case 'whole':
-        whole(turn, groups, each)
-        break
-      case 'waits':
-        waits(turn, groups, each)
-        break
-      default:
-        unreachable(action)
-    }
-  }
-  for (const run of answers) perform(turn, cluster, each, run())
-}
-
-type ActionOf<K extends ReservationAction['kind']> = Extract<ReservationAction, { kind: K }>
-
-/** @returns what this node answers; undefined: another was asked. */
-function prepareAt(
-  turn: Turn,
-  { groups, view }: ClusterState,
-  { spec }: Group,
-  { nodeId, attempt, indices }: ActionOf<'prepare'>,
-): boolean | undefined {
-  const message = { spec, attempt, indices }
-  if (nodeId === ownId(turn)) return prepareHere(turn, groups, { ...message, link: undefined })
-  const demand = demandOf(spec, indices)
-  view.take(nodeId, demand)
-  view.ask(nodeId, demand, 1)
-  turn.effects.push({ kind: 'askGroup', key: '', nodeId, type: 'prepareBundles', message })
-  return undefined
-}
-
-/** Of those bundles together. */
-export const demandOf = ({ bundles }: GroupSpec, indices: readonly number[]): ResourceSet =>
-  indices.map((index) => bundles[index] ?? NO_RESOURCES).reduce(addResources, NO_RESOURCES)
-
-function commitAt(
-  turn: Turn,
-  groups: ClusterGroups,
-  { spec: { groupId } }: Group,
-  { nodeId, attempt }: ActionOf<'commit'>,
-): boolean | undefined {
-  const message = { groupId, attempt }
-  if (nodeId === ownId(turn)) return commitHere(turn, groups, { ...message, from: nodeId })
-  const subject = `${groupId} ${String(attempt)}`
-  owe(turn, groups, { nodeId, type: 'commitBundles', message, subject })
-  return undefined
-}
-
-function giveBackAt(
-  turn: Turn,
-  groups: ClusterGroups,
-  { spec: { groupId } }: Group,
-  { nodeId, attempt }: ActionOf<'giveBack'>,
-): void {
-  const message = attempt === undefined ? { groupId } : { groupId, attempt }
-  if (nodeId === ownId(turn)) {
-    // Of a removed one the users end with the group itself.
-    if (attempt !== undefined) returnHere(turn, groups, message)
-    return
-  }
-  const subject = `${groupId} ${String(attempt)}`
-  owe(turn, groups, { nodeId, type: 'returnBundles', message, subject })
-}
-
-const rowsOf = ({ parts }: reserving.Reservation): (BundleRow | null)[] =>
-  parts.map(({ state, nodeId, attempt }) => (state === 'NONE' ? null : { nodeId, attempt }))
-
-function whole(turn: Turn, groups: ClusterGroups, each: Coordinated): void {
-  const { group } = each
-  each.wasWhole = true
-  each.backoffMs = RETRY_MS_MIN
-  group.state = 'CREATED'
-  for (const request of group.awaiting.splice(0)) answer(turn, request, undefined)
-  publish(turn, groups, each, { error: undefined })
-}
-
-/** It never was whole; or it has lost bundles, which is tried to mend at once. */
-function waits(turn: Turn, groups: ClusterGroups, each: Coordinated): void {
-  const { group, reservation } = each
-  if (!each.wasWhole || group.state === 'RESCHEDULING') return
-  group.state = 'RESCHEDULING'
-  group.waitingSinceMs = turn.nowMs
-  each.retryAtMs = turn.nowMs
-  turn.effects.push({
-    ...{ kind: 'writeGroup', groupId: group.spec.groupId },
-    decision: {
-      ...{ state: 'RESCHEDULING', attempt: reservation.attempt, places: rowsOf(reservation) },
-    },
-  })
-  publish(turn, groups, each, { error: undefined })
-}
-
-/** GC2. */
-function publish(
-  turn: Turn,
-  groups: ClusterGroups,
-  { group, watchers }: Pick<Coordinated, 'group' | 'watchers'>,
-  { error }: { readonly error: VirgaError | undefined },
-): void {
-  const { across } = group
-  const each = groups.coordinated.get(group.spec.groupId)
-  assert(across !== undefined && each !== undefined, 'GC2: a group that is not coordinated here')
-  const places = each.reservation.parts.map(({ state, nodeId }) =>
-    state === 'COMMITTED' ? nodeId : null,
-  )
-  group.across = { ...across, places, version: across.version + 1, error }
-  for (const nodeId of places) {
-    if (nodeId !== null && nodeId !== ownId(turn)) watchers.add(nodeId)
-  }
-  tellWatchers(turn, groups, { watchers, told: toldOf(group) })
-}
-
-function tellWatchers(
-  turn: Turn,
-  groups: ClusterGroups,
-  { watchers, told }: { readonly watchers: ReadonlySet<string>; readonly told: GroupTold },
-): void {
-  const subject = told.spec.groupId
-  for (const nodeId of watchers) {
-    owe(turn, groups, { nodeId, type: 'groupChanged', message: told, subject })
-  }
-}
-
-/** As others are told of it. */
-export function toldOf({ spec, state, across }: Group, why?: VirgaError): GroupTold {
-  assert(across !== undefined, 'a group of this node alone is told to nobody')
-  const { places, term, version } = across
-  const error = why ?? across.error
-  return { spec, state, places, term, version, ...(error ? { error: toWire(error) } : {}) }
 }
 
 /** GR4, G2. @param error  what who waits for it hears. Default: that it was removed. */

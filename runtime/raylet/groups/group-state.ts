@@ -8,6 +8,10 @@ import type { GroupCall, GroupCalls } from './group-messages.ts'
 import type { Reservation } from './group-reservation.ts'
 import type { Group } from '../state.ts'
 
+/** GC3: until a group that waits is tried again, at first.
+ *  Source: Ray gcs_create_placement_group_retry_min_interval_ms. */
+export const RETRY_MS_MIN = 100
+
 /** A group of which bundles may lie on several nodes, as was told last. */
 export interface GroupAcross {
   /** The node that coordinates it, in hex. */
