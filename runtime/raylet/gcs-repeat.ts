@@ -23,15 +23,22 @@ export class GcsRepeat {
     this.#closed = true
   }
 
-  /** @param refused  told what the GCS refuses for good (GW3). */
-  async untilDone(run: () => Promise<void>, refused?: (error: VirgaError) => void): Promise<void> {
+  /**
+   * @param refused  told what the GCS refuses for good (GW3).
+   * @param about  what the log names beside the error.
+   */
+  async untilDone(
+    run: () => Promise<void>,
+    refused?: (error: VirgaError) => void,
+    about: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
     for (let repeats = 0; !this.#closed; repeats += 1) {
       try {
         await run()
         return
       } catch (error) {
         if (!(error instanceof VirgaError)) throw error // a bug: the process ends
-        const fields = { error: String(error) }
+        const fields = { ...about, error: String(error) }
         if (!isOutage(error)) {
           this.#log.error('the GCS refuses what is written or asked', fields)
           refused?.(error)

@@ -179,7 +179,8 @@ export class ActorRows {
 
   #inOrder(actorId: ActorId, run: () => Promise<void>, refused: (error: VirgaError) => void): void {
     const before = this.#last.get(actorId) ?? Promise.resolve()
-    const done = before.then(() => this.#repeat.untilDone(run, refused))
+    const about = { actorId: toHex(actorId) }
+    const done = before.then(() => this.#repeat.untilDone(run, refused, about))
     this.#last.set(actorId, done)
     void done.then(() => {
       if (this.#last.get(actorId) === done) this.#last.delete(actorId)
