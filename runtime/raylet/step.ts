@@ -6,21 +6,17 @@
 // effects. After each step state.wakeAtMs says when it wants a tick.
 // Source: Dask worker_state_machine.py; etcd-io/raft (same state, same input, same output).
 import { unreachable } from '../common/assert.ts'
+import { actorRegistered, claimRefused, createActor, nameClaimed } from './actors/actor-creation.ts'
+import { findActor, nameFound } from './actors/actor-names.ts'
 import {
-  actorFailed,
+  actorCall,
   actorExiting,
-  entryFirst,
+  actorFailed,
   actorHandlesGone,
   actorReady,
-  createActor,
-  findActor,
-  actorCall,
-  actorRegistered,
   alive,
+  entryFirst,
   killActor,
-  claimRefused,
-  nameClaimed,
-  nameFound,
   startActor,
   watchActor,
 } from './actors/actors.ts'

@@ -206,6 +206,8 @@ export function restartingOf(actor: Actor, exit: WorkerExit): ActorUnavailableEr
   )
 }
 
+export const KILLED = 'it was killed with kill()'
+
 /** The error of an actor that ended without a fault. */
 export function actorGone(actor: Actor, why: string): ActorDiedError {
   const { className, actorId } = actor.spec

@@ -1,4 +1,5 @@
-// The lifecycle of an actor on the node that has it.
+// The lifecycle of an actor on the node that has it: drawn here, with what happens to one that was
+// made. How it comes into being is actor-creation.ts, how it ends actor-end.ts.
 //             1                      2                    3
 //   create ───► DEPENDENCIES_UNREADY ──► PENDING_CREATION ──► ALIVE ──┐ 5
 //                   │ 4                      │ 4               │  ▲   ▼
@@ -17,28 +18,18 @@
 //   A2. DEAD is final, frees the name and the lease, and is told to every watcher.
 //   A3. A request to create is answered exactly once.
 // Source: Ray gcs_actor_manager.h (lifecycle); Ray actor defaults: 1 CPU to place, 0 to run.
+import type { ActorId, WorkerId } from '../../common/ids.ts'
 import {
-  ActorAlreadyExistsError,
-  ActorNotFoundError,
-  type VirgaError,
-} from '../../common/errors.ts'
-import { toHex, type ActorId, type WorkerId } from '../../common/ids.ts'
-import { reasonFor } from '../../common/reason.ts'
-import type { ActorInfo } from '../../protocol/messages.ts'
-import {
+  KILLED,
   actorGone,
   answerKills,
   endActor,
-  releaseName,
   retireActor,
   tellWatchers,
   viewOf,
   willEnd,
-  writeDeath,
 } from './actor-end.ts'
-import { infoOfMade, type ActorOrigin } from './actor-origin.ts'
 import {
-  actorIsHere,
   handlesGoneElsewhere,
   killElsewhere,
   unknownView,
@@ -46,199 +37,12 @@ import {
 } from './actors-elsewhere.ts'
 import { callHost, isAway } from './actors-of-nodes.ts'
 import { giveCpuBack } from '../holdings.ts'
-import { endLease, shapeOf } from '../leases.ts'
-import { judge } from '../placement.ts'
+import { endLease } from '../leases.ts'
 import type { Actor, Worker } from '../state.ts'
-import { answer, notify, refuse, type NameHolder, type RayletEvent, type Turn } from '../turn.ts'
+import { answer, notify, type RayletEvent, type Turn } from '../turn.ts'
 import { askToExit, kill } from '../workers.ts'
 
-const KILLED = 'it was killed with kill()'
-
 type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
-
-/** Arrow 1. */
-export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
-  const { state } = turn
-  const { spec, request } = event
-  const known = state.actors.get(spec.actorId)
-  if (known !== undefined) {
-    answer(turn, request, infoOf(turn, known))
-    return
-  }
-  const origin = originOf(turn, event)
-  const actor: Actor = {
-    spec,
-    origin,
-    place: origin === undefined ? 'HERE' : 'UNPLACED',
-    hostId: undefined,
-    ...{ holder: undefined, fullHolders: 0, placeNotBeforeMs: 0 },
-    shape: shapeOf(spec.scheduling),
-    phase: 'DEPENDENCIES_UNREADY',
-    incarnation: 0,
-    restartsLeft: spec.maxRestarts < 0 ? Infinity : spec.maxRestarts,
-    lease: undefined,
-    address: '',
-    since: turn.nowMs,
-    waitingSinceMs: turn.nowMs,
-    request,
-    named: false,
-    lived: false,
-    ending: undefined,
-    error: undefined,
-    exit: undefined,
-    killRequests: [],
-  }
-  state.actors.set(spec.actorId, actor)
-  actorIsHere(turn, spec)
-  if (spec.failed !== undefined) {
-    endActor(turn, actor, spec.failed)
-    return
-  }
-  if (state.killedUnmade.has(spec.actorId)) {
-    endActor(turn, actor, actorGone(actor, KILLED))
-    return
-  }
-  const reason = judge(state, spec.scheduling, 'actor')
-  if (reason !== undefined) {
-    refuseCreation(turn, actor, reasonFor(spec.className, reason))
-  } else if (origin !== undefined) {
-    const made = { spec, origin }
-    turn.effects.push({ kind: 'registerActor', made, sinceMs: turn.nowMs })
-  } else if (spec.name === undefined) {
-    queueActor(turn, actor)
-  } else {
-    claimName(turn, actor, spec.name)
-  }
-}
-
-/** Undefined where the cluster is this node alone. */
-function originOf(
-  { state }: Turn,
-  { client: id, spec }: EventOf<'createActor'>,
-): ActorOrigin | undefined {
-  const client = state.clients.get(id)
-  const job = state.jobs.get(spec.jobId)
-  if (state.cluster === undefined || client === undefined || job === undefined) return undefined
-  const homeId = toHex(state.config.nodeId)
-  const { driver, drivenAt = homeId } = job
-  return { homeId, ownerAddress: client.address, job: job.spec, driver, drivenAt }
-}
-
-/** Arrow 2, or 4 when another actor has the name: where there are several nodes. */
-export function actorRegistered(turn: Turn, event: EventOf<'actorRegistered'>): void {
-  const { actorId, existing } = event
-  const actor = turn.state.actors.get(actorId)
-  if (actor === undefined) return
-  if (existing === undefined) {
-    const { nodeId, epoch } = turn.state.config
-    actor.holder = { nodeId: toHex(nodeId), epoch }
-    actor.named = actor.spec.name !== undefined
-    if (actor.phase !== 'DEAD') queueActor(turn, actor)
-    else if (turn.state.cluster !== undefined) writeDeath(turn, turn.state.cluster.actors, actor)
-    return
-  }
-  const { name, namespace, getIfExists } = actor.spec
-  if (actor.phase === 'DEAD' || name === undefined) return
-  if (getIfExists) takeExisting(turn, actor, existing.info)
-  else refuseCreation(turn, actor, nameTaken(name, namespace, existing.holder))
-}
-
-function claimName(turn: Turn, actor: Actor, name: string): void {
-  const { namespace, actorId, owner } = actor.spec
-  const { nodeId, epoch } = turn.state.config
-  const where = { nodeId: toHex(nodeId), epoch }
-  const holder = { actorId, owner: toHex(owner), sinceMs: turn.nowMs, ...where }
-  turn.effects.push({ kind: 'claimName', name, namespace, holder })
-}
-
-/** Arrow 2, or 4 when another actor has the name. */
-export function nameClaimed(turn: Turn, event: EventOf<'nameClaimed'>): void {
-  const actor = turn.state.actors.get(event.actorId)
-  const name = actor?.spec.name
-  if (actor === undefined || name === undefined) return
-  const { holder } = event
-  if (actor.phase === 'DEAD') {
-    // It died while the claim was on its way: the name must not outlive it.
-    if (holder !== undefined) return
-    actor.named = true
-    releaseName(turn, actor)
-    return
-  }
-  if (holder === undefined) {
-    actor.named = true
-    queueActor(turn, actor)
-    return
-  }
-  nameIsHeld(turn, actor, name, holder)
-}
-
-function nameIsHeld(turn: Turn, actor: Actor, name: string, holder: NameHolder): void {
-  const { namespace, getIfExists } = actor.spec
-  const existing = livingOf(turn, holder)
-  if (existing === undefined) {
-    // The row is left from an actor that is gone.
-    turn.effects.push({ kind: 'releaseName', name, namespace, actorId: holder.actorId })
-    claimName(turn, actor, name)
-  } else if (!getIfExists) {
-    refuseCreation(turn, actor, nameTaken(name, namespace, holder))
-  } else {
-    takeExisting(turn, actor, infoOf(turn, existing))
-  }
-}
-
-/** Undefined: it is gone, for it is none of the living of this node. */
-function livingOf({ state }: Turn, holder: NameHolder): Actor | undefined {
-  const { nodeId, epoch } = state.config
-  if (holder.nodeId !== toHex(nodeId)) return undefined
-  const actor = holder.epoch === epoch ? state.actors.get(holder.actorId) : undefined
-  return actor?.phase === 'DEAD' ? undefined : actor
-}
-
-/** Arrow 4: it never had its name. */
-export function claimRefused(turn: Turn, event: EventOf<'claimRefused'>): void {
-  const actor = turn.state.actors.get(event.actorId)
-  if (actor !== undefined) refuseCreation(turn, actor, event.error)
-}
-
-/** getIfExists found a living one: the new actor was never made. */
-function takeExisting(turn: Turn, actor: Actor, existing: ActorInfo): void {
-  turn.state.actors.delete(actor.spec.actorId)
-  if (actor.request !== undefined) answer(turn, actor.request, existing)
-  actor.request = undefined
-}
-
-function nameTaken(name: string, namespace: string, holder: NameHolder): ActorAlreadyExistsError {
-  return new ActorAlreadyExistsError(
-    `an actor named '${name}' exists in namespace '${namespace}'. ` +
-      'Choose another name, kill that actor, or use { getIfExists: true }.',
-    {
-      data: { name, namespace, owner: holder.owner, since: holder.sinceMs, nodeId: holder.nodeId },
-    },
-  )
-}
-
-function refuseCreation(turn: Turn, actor: Actor, error: VirgaError): void {
-  const { request } = actor
-  actor.request = undefined
-  if (request !== undefined) refuse(turn, request, error)
-  endActor(turn, actor, error)
-}
-
-function queueActor(turn: Turn, actor: Actor): void {
-  const job = turn.state.jobs.get(actor.spec.jobId)
-  if (job === undefined || job.over) {
-    const why = `the job of this actor has ended, and with it the ${actor.spec.className}`
-    refuseCreation(turn, actor, new ActorNotFoundError(why))
-    return
-  }
-  if (actor.phase === 'DEPENDENCIES_UNREADY') actor.phase = 'PENDING_CREATION'
-  actor.waitingSinceMs = turn.nowMs
-  job.pendingActors.add(actor)
-  job.turns.add('ACTORS')
-  tellWatchers(turn, actor)
-  if (actor.request !== undefined) answer(turn, actor.request, infoOf(turn, actor))
-  actor.request = undefined
-}
 
 /** Its lease has a worker: construct it there. */
 export function startActor(turn: Turn, actor: Actor, worker: Worker): void {
@@ -399,31 +203,4 @@ export function watchActor(turn: Turn, event: EventOf<'watchActor'>): void {
     event.request,
     actor === undefined ? unknownView(turn, event.actorId) : viewOf(actor),
   )
-}
-
-export function findActor(turn: Turn, event: EventOf<'findActor'>): void {
-  const { request, name, namespace } = event
-  const kind = turn.state.cluster === undefined ? 'findName' : 'findActor'
-  turn.effects.push({ kind, request, name, namespace })
-}
-
-export function nameFound(turn: Turn, event: EventOf<'nameFound'>): void {
-  const { holder } = event
-  const actor = holder && livingOf(turn, holder)
-  answer(turn, event.request, actor?.named === true ? infoOf(turn, actor) : undefined)
-}
-
-function infoOf(turn: Turn, actor: Actor): ActorInfo {
-  const { spec, origin } = actor
-  if (origin !== undefined) return infoOfMade({ spec, origin })
-  return {
-    actorId: spec.actorId,
-    className: spec.className,
-    methods: spec.methods,
-    owner: spec.detached ? undefined : spec.owner,
-    ownerAddress: spec.detached ? undefined : turn.state.clients.get(spec.owner)?.address,
-    nodeId: turn.state.config.nodeId,
-    maxPendingCalls: spec.maxPendingCalls,
-    maxTaskRetries: spec.maxTaskRetries,
-  }
 }
