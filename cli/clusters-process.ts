@@ -229,7 +229,10 @@ function holdStart(): Promise<() => void> {
 }
 
 async function ended(node: SessionNode, graceMs: number): Promise<boolean> {
-  if (await goneWithin(node, graceMs)) return true
+  if (await goneWithin(node, graceMs)) {
+    sweepSessions() // of nodes of the same cluster that were killed earlier
+    return true
+  }
   // It may have died and left its folder; its pid may be another's by now.
   if (isAlive(node)) {
     process.kill(node.pid, 'SIGKILL')

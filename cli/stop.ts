@@ -11,7 +11,7 @@ export async function run(world: World, input: Input): Promise<number> {
   const { screen } = world
   const clusters = await world.clusters()
   const { node, nodes } = await connected(world, input, async (client, found) => {
-    if (input.address === undefined && found.port === undefined) throw refusal(found)
+    if (input.address === undefined && isOfProgram(found)) throw refusal(found)
     const members = clusters.nodesOf(found)
     await client.stop()
     return { node: found, nodes: members }
@@ -37,6 +37,10 @@ export async function allEnded(
   const ends = await Promise.all(nodes.map((node) => clusters.ended(node, STOP_GRACE_MS)))
   return ends.every((clean) => clean)
 }
+
+/** The cluster of `virga start` has a port, or, where its first node is gone, at least a name. */
+const isOfProgram = ({ port, cluster }: SessionNode): boolean =>
+  port === undefined && cluster === undefined
 
 /** The other commands look at the cluster of a program where no other runs; ending it is not meant. */
 function refusal({ address }: SessionNode): ClusterNotReachableError {

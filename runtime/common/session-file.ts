@@ -126,10 +126,14 @@ export function writeCurrent(node: SessionNode): void {
   writeWhole(join(sessionRoot(), 'current.json'), node)
 }
 
-/** The cluster of `virga start`, if it is alive. */
+/**
+ * The cluster of `virga start`, if it is alive: by the node that was started first, or, where that
+ * one is gone and the cluster has others here, by one of those.
+ */
 export function findCurrent(): SessionNode | undefined {
   const current = readWhole(join(sessionRoot(), 'current.json'))
-  return current !== undefined && isAlive(current) ? current : undefined
+  if (current !== undefined && isAlive(current)) return current
+  return listSessions().find(({ cluster }) => cluster !== undefined)
 }
 
 /** Forget the current cluster, if it is this one. */
@@ -147,11 +151,13 @@ export function listSessions(): SessionNode[] {
 }
 
 /**
- * Remove the folders of clusters that are gone.
- * @returns how many were removed.
+ * Remove the folders of clusters that are gone, and what says where the current one was.
+ * @returns how many folders were removed.
  */
 export function sweepSessions(): number {
   let count = 0
+  const current = readWhole(join(sessionRoot(), 'current.json'))
+  if (current !== undefined && !isAlive(current)) clearCurrent(current.sessionDir)
   for (const dir of sessionDirs(sessionRoot())) {
     const node = readNode(dir)
     const alive = node === undefined ? makerIsAlive(dir) : isAlive(node)

@@ -13,7 +13,7 @@ export interface SessionNode {
   readonly epoch: number
   /** TCP port users may name it by (`127.0.0.1:6379`); nothing listens there yet. */
   readonly port?: number
-  /** The cluster's name, where it has several nodes. */
+  /** The cluster's name, where it has several nodes: those only `virga start` makes. */
   readonly cluster?: string
   /** By which the other nodes of it reach this one: HOST:PORT/NODE/EPOCH. */
   readonly nodeAddress?: string

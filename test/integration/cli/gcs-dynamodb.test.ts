@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import type { CostLine } from '../../../cli/gcs-cost.ts'
+import { isAlive } from '../../../runtime/common/session-file.ts'
 import { describeOn, startCloud } from '../../support/emulator.ts'
 import { until } from '../../support/waiting.ts'
 import { Place, fixture, type Row } from './virga.ts'
@@ -42,6 +43,21 @@ describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
     const alive = (await list(...at)).filter((row) => row['state'] === 'ALIVE')
     expect(alive).toHaveLength(2)
     expect((await place.virga('stop', ...at)).code).toBe(0)
+    expect(place.left()).toEqual([])
+  })
+
+  it('programs and commands find it when its first node was killed, and virga stop ends it', async () => {
+    await start(2)
+    const [first, second] = await list()
+    process.kill(Number(first?.['pid']), 'SIGKILL')
+    await until(() => !isAlive({ pid: Number(first?.['pid']), startTime: '' }))
+    expect(await list()).toContainEqual(expect.objectContaining({ pid: second?.['pid'] }))
+    const again = await place.virga('start', '--num-cpus', '1', ...(await port()))
+    expect(again.stderr).toContain('a cluster runs already')
+    const { code, stdout } = await place.node(fixture('home-node.mts')).ended
+    expect(code).toBe(0)
+    expect(stdout).toContain(String(second?.['nodeId']))
+    expect((await place.virga('stop')).code).toBe(0)
     expect(place.left()).toEqual([])
   })
 

@@ -4,12 +4,13 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   clearCurrent,
@@ -104,6 +105,17 @@ describe('session folders', () => {
     expect(findCurrent()).toBeUndefined()
     writeCurrent(aNode(dir, { pid: DEAD_PID }))
     expect(findCurrent()).toBeUndefined()
+    sweepSessions()
+    expect(readdirSync(sessionRoot())).toEqual([basename(dir)])
+  })
+
+  test('a cluster of several nodes is found by another of them when the first is gone', () => {
+    const cluster = 'local-1'
+    writeNode(aNode(createSessionDir('program')))
+    const second = createSessionDir('second')
+    writeNode(aNode(second, { cluster }))
+    writeCurrent(aNode(createSessionDir('first'), { cluster, pid: DEAD_PID }))
+    expect(findCurrent()?.sessionDir).toBe(second)
   })
 
   test('listSessions gives the living', () => {
