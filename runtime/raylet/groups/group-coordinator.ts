@@ -19,7 +19,12 @@ import { returnHere } from './group-holder.ts'
 import { ownId, publish, tellWatchers, toldOf } from './group-notices.ts'
 import { planAnyway, planGroup, type Placing } from './group-plan.ts'
 import * as reserving from './group-reservation.ts'
-import { RETRY_MS_MIN, type ClusterGroups, type Coordinated } from './group-state.ts'
+import {
+  rememberRemoved,
+  RETRY_MS_MIN,
+  type ClusterGroups,
+  type Coordinated,
+} from './group-state.ts'
 import { newGroup } from './new-group.ts'
 import type { ClusterState, Group } from '../state.ts'
 import { refuse, wakeBy, type Turn } from '../turn.ts'
@@ -170,6 +175,7 @@ export function removeCoordinated(
   const { groupId } = group.spec
   perform(turn, cluster, each, reserving.remove(reservation))
   groups.coordinated.delete(groupId)
+  rememberRemoved(groups, groupId)
   dropHere(turn, groups, group, error)
   turn.effects.push({ kind: 'removeGroupRow', groupId, coordinator: ownCoordinator(turn) })
   const across = group.across && { ...group.across, version: group.across.version + 1 }

@@ -5,7 +5,8 @@
 //      └── none any more ─┘            └──► which is this one, or another that must hear of it
 // Invariants:
 //   GK1. A group without a row for LOOKUP_MISSES_MAX reads in a row was removed: whoever waits for
-//        it hears so. Reads that fail do not count.
+//        it hears so. Reads that fail do not count. One that this node knows to be removed: after
+//        one read.
 //   GK2. What is told replaces only what is older, by term and version.
 //   GK3. A group that is not detached ends everywhere with its coordinator; a detached one is taken
 //        over by the node that rendezvous hashing names, once the GCS says the coordinator is dead.
@@ -19,7 +20,7 @@ import { refuseUnplaceable, refuseUsers } from './group-end.ts'
 import type { GroupTold } from './group-messages.ts'
 import { ownId } from './group-notices.ts'
 import { owe } from './group-outbox.ts'
-import type { ClusterGroups, Lookup, Member } from './group-state.ts'
+import { rememberRemoved, type ClusterGroups, type Lookup, type Member } from './group-state.ts'
 import { newGroup } from './new-group.ts'
 import { groupRemoved } from '../placement.ts'
 import type { ClusterState, Group } from '../state.ts'
@@ -31,10 +32,12 @@ const LOOKUP_MS_MIN = 50
 const LOOKUP_MS_MAX = 1_000
 
 /** May be repeated. @returns the one that goes on. */
-export function lookUp(turn: Turn, { lookups }: ClusterGroups, groupId: string): Lookup {
+export function lookUp(turn: Turn, groups: ClusterGroups, groupId: string): Lookup {
+  const { lookups, removed } = groups
   const known = lookups.get(groupId)
   if (known !== undefined) return known
-  const made: Lookup = { awaiting: [], removing: [], misses: 0, atMs: undefined }
+  const misses = removed.has(groupId) ? LOOKUP_MISSES_MAX - 1 : 0
+  const made: Lookup = { awaiting: [], removing: [], misses, atMs: undefined }
   lookups.set(groupId, made)
   turn.effects.push({ kind: 'readGroup', groupId })
   return made
@@ -150,6 +153,7 @@ export function groupTold(
   if (groups.coordinated.has(groupId)) return // from before it was taken over
   const error = told.error && fromWire(told.error)
   if (told.state === 'REMOVED') {
+    rememberRemoved(groups, groupId)
     if (state.groups.has(groupId) || groups.lookups.has(groupId)) {
       notFound(turn, groups, groupId, error)
     }

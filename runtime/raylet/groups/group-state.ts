@@ -65,6 +65,8 @@ export interface ClusterGroups {
   readonly holds: Holds
   readonly coordinated: Map<string, Coordinated>
   readonly lookups: Map<string, Lookup>
+  /** The latest that this node knows to be removed, the oldest first. */
+  readonly removed: Set<string>
   readonly owed: Map<string, Owed>
   /** What was refused here for want of room, and until when it counts as waiting. */
   readonly wantedHere: Map<
@@ -82,8 +84,20 @@ export interface Member {
   readonly isDraining: boolean
 }
 
+/** Whoever is late for one of them is told at once; for an older one only after some reads. */
+const REMOVED_KEPT_MAX = 1_000
+
+export function rememberRemoved({ removed }: ClusterGroups, groupId: string): void {
+  removed.add(groupId)
+  if (removed.size <= REMOVED_KEPT_MAX) return
+  for (const oldest of removed) {
+    removed.delete(oldest)
+    break
+  }
+}
+
 export const createClusterGroups = (ledger: ResourceLedger): ClusterGroups => ({
   holds: createHolds(ledger),
-  ...{ coordinated: new Map(), lookups: new Map(), owed: new Map() },
+  ...{ coordinated: new Map(), lookups: new Map(), removed: new Set(), owed: new Map() },
   ...{ wantedHere: new Map(), retellAtMs: new Map(), members: new Map() },
 })

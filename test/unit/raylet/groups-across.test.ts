@@ -177,6 +177,18 @@ describe('a placement group over nodes', () => {
     expect(several.answers.get(late)).toBeInstanceOf(PlacementGroupRemovedError)
   })
 
+  test('who is late where it is known to be removed hears so at once', () => {
+    const several = nodes(3)
+    create(several)
+    remove(several)
+    for (const at of [0, 1, 2]) {
+      expect(several.answers.get(ready(several, at))).toBeInstanceOf(PlacementGroupRemovedError)
+      expect(several.answers.has(remove(several, at))).toBe(true)
+    }
+    several.want('driver', 1, { strategy: inGroup() })
+    expect(several.at(0).refused[0]).toContain('placement group that was removed')
+  })
+
   test('a handle that arrives before the group has its row waits for it', () => {
     const several = nodes(2)
     const request = ready(several, 1)
