@@ -72,7 +72,14 @@ async function chosen(
       )
     }
     const ofJob = await workersOfJob(client, wanted)
-    if (ofJob !== undefined) return all.filter(({ key }) => ofJob.some((id) => key.startsWith(id)))
+    if (ofJob !== undefined) {
+      const written = all.filter(({ key }) => ofJob.some((id) => key.startsWith(id)))
+      if (written.length > 0) return written
+      throw new UsageError(
+        `no worker of job '${what}' runs now, and whose the logs of ended ones are is not kept; ` +
+          `name one: ${namesOf(all)}`,
+      )
+    }
   }
   const list = all.length === 0 ? 'there are none yet' : `there are ${namesOf(all)}`
   throw new UsageError(`no log of '${what}': ${list}`)

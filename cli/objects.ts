@@ -42,9 +42,15 @@ export function withOwners(
     const what = pid === 0 ? 'ended driver' : `driver ${String(pid)}`
     owners.set(textOf(job, 'driverId'), `${what} (${textOf(job, 'name')})`)
   }
-  return objects.map(({ creator, ...row }) => ({
-    ...row,
-    owner: owners.get(String(creator)) ?? 'ended worker',
-    jobId: textOf(row, 'objectId').slice(...JOB_ID_AT),
-  }))
+  // Of a copy that another node has fetched, the row of the first one tells.
+  const ofObjects = new Map<string, string>()
+  for (const row of objects) {
+    const owner = owners.get(textOf(row, 'creator'))
+    if (owner !== undefined) ofObjects.set(textOf(row, 'objectId'), owner)
+  }
+  return objects.map(({ creator: _creator, ...row }) => {
+    const objectId = textOf(row, 'objectId')
+    const owner = ofObjects.get(objectId) ?? 'ended worker'
+    return { ...row, owner, jobId: objectId.slice(...JOB_ID_AT) }
+  })
 }

@@ -267,6 +267,10 @@ describe('virga logs', () => {
     const ofJob = await place.virga('logs', String(worker?.['jobId']))
     expect(ofJob.stdout).toContain('holding on')
     await held.release()
+    const afterwards = (): Promise<string> =>
+      place.virga('logs', String(worker?.['jobId'])).then(({ stderr }) => stderr)
+    await until(async () => (await afterwards()).includes('no worker of job'))
+    expect(await afterwards()).toContain(`worker-${id.slice(0, 8)}`)
   })
 
   it('follows a log until Ctrl-C', async () => {

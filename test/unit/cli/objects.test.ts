@@ -4,13 +4,13 @@ import { withOwners } from '../../../cli/objects.ts'
 
 describe('withOwners', () => {
   it('names the worker or driver that made an object, and its job', () => {
-    const object = (creator: string) => ({
-      objectId: `${'0'.repeat(24)}0a0b0c0d01000080`,
+    const object = (creator: string, index = 0) => ({
+      objectId: `${'0'.repeat(24)}0a0b0c0d0${String(index)}000080`,
       creator,
       sizeBytes: 1,
     })
     const rows = withOwners(
-      ['w1', 'd1', 'd2', 'x'].map(object),
+      [...['w1', 'd1', 'd2', 'x'].map(object), object('raylet of another node', 1)],
       [{ workerId: 'w1', pid: 7 }],
       [
         { driverId: 'd1', driverPid: 9, name: 'app.ts' },
@@ -19,6 +19,7 @@ describe('withOwners', () => {
     )
     expect(rows.map((row) => row['owner'])).toEqual([
       ...['worker 7', 'driver 9 (app.ts)', 'ended driver (old.ts)', 'ended worker'],
+      'driver 9 (app.ts)', // a copy of the second
     ])
     expect(rows[0]).toEqual({
       objectId: object('').objectId,
