@@ -25,6 +25,8 @@ import type { Row, RowValue, Storage, TransactItem } from './storage.ts'
 import { actorKey, heldKey, heldPartition, jobPartitions, nameKey } from './tables.ts'
 
 const TRIES_MAX = 5
+/** Who calls a dead actor is told of its death for so long; its row is nothing but rent then. */
+const DEAD_KEPT_MS = 7 * 24 * 3_600_000
 
 export type ActorState = 'PENDING_CREATION' | 'ALIVE' | 'RESTARTING' | 'DEAD'
 
@@ -199,12 +201,14 @@ export async function claimRestart(
 
 /**
  * Arrow 4, by whoever holds that incarnation, or sees that nobody does. The name is free after it.
+ * @param nowMs  wall time: some days after it the row may be dropped.
  * @returns whether the actor is DEAD now; false when it has gone on to another incarnation.
  */
 export async function actorDead(
   storage: Storage,
   { actorId, incarnation }: Pick<Incarnation, 'actorId' | 'incarnation'>,
   death: string,
+  nowMs: number,
 ): Promise<boolean> {
   const actor = await readActor(storage, actorId)
   if (actor === undefined || actor.state === 'DEAD') return actor !== undefined
@@ -215,6 +219,7 @@ export async function actorDead(
       key,
       fields: { state: 'DEAD', living: false, death, address: '' },
       expected: { fields: { living: true, incarnation } },
+      expiresAtMs: nowMs + DEAD_KEPT_MS,
     },
   ]
   if (actor.name !== null) {

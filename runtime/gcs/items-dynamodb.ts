@@ -37,9 +37,11 @@ export function toItem({ key, version, token, value, expiresAtMs }: WrittenRow):
     w: { S: token },
     f: { M: mapOf(value.fields) },
     b: { M: pointersOf(value.bodies) },
-    ...(expiresAtMs === undefined ? {} : { x: { N: String(Math.ceil(expiresAtMs / 1000)) } }),
+    ...(expiresAtMs === undefined ? {} : { x: expiryOf(expiresAtMs) }),
   }
 }
+
+const expiryOf = (atMs: number): AttributeValue => ({ N: String(Math.ceil(atMs / 1000)) })
 
 /** The row of an item, without the fields that are bodies. */
 export function fromItem(table: TableName, item: Item): StoredRow {
@@ -165,7 +167,12 @@ export function updateConditionOf(
 }
 
 /** Sets fields and their pointers, and takes back what a field was before: a value or a body. */
-export function updateOf(value: SplitValue, token: string, placeholders: Placeholders): string {
+export function updateOf(
+  value: SplitValue,
+  token: string,
+  placeholders: Placeholders,
+  expiresAtMs?: number,
+): string {
   const [f, b] = [placeholders.name('f'), placeholders.name('b')]
   const sets = tokenSets(token, placeholders)
   const removes: string[] = []
@@ -176,6 +183,9 @@ export function updateOf(value: SplitValue, token: string, placeholders: Placeho
   for (const [name, pointer] of Object.entries(value.bodies)) {
     sets.push(`${b}.${placeholders.name(name)} = ${placeholders.value(pointerAttribute(pointer))}`)
     removes.push(`${f}.${placeholders.name(name)}`)
+  }
+  if (expiresAtMs !== undefined) {
+    sets.push(`${placeholders.name('x')} = ${placeholders.value(expiryOf(expiresAtMs))}`)
   }
   const remove = removes.length > 0 ? ` REMOVE ${removes.join(', ')}` : ''
   const add = `ADD ${placeholders.name('v')} ${placeholders.value({ N: '1' })}`

@@ -68,6 +68,8 @@ export type TransactItem =
       readonly key: RowKey
       readonly fields: RowValue
       readonly expected: Present
+      /** As AppendedRow's. */
+      readonly expiresAtMs?: number
     }
   | { readonly kind: 'delete'; readonly key: RowKey; readonly expected: Present }
   | { readonly kind: 'check'; readonly key: RowKey; readonly expected: Expected }

@@ -4,7 +4,7 @@
 //              M         | V               membership: cluster epoch, version, its latest changes
 //              JOBS      | submissionId    job; JOBQ | submissionId while it is still pending
 //              DRIVERS   | JobId           driver that attached: name, namespace, state
-//              J#job#0..7| A#actor         actor: incarnation, holder, epoch
+//              J#job#0..7| A#actor         actor: incarnation, holder, epoch; expires once DEAD
 //                        | P#group         placement group: coordinator, node of each bundle
 //              NAME#ns   | name            the actor that has the name: written once
 //              H#node#e  | actorId         an actor that a node holds, in one epoch of its life

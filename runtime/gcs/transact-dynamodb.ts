@@ -64,7 +64,7 @@ async function updateExpression(
 ): Promise<string | undefined> {
   if (item.kind === 'update') {
     const split = await bodies.split(item.key, copyValue(item.fields), token)
-    return updateOf(split, token, placeholders)
+    return updateOf(split, token, placeholders, item.expiresAtMs)
   }
   if (item.kind !== 'putIf') return undefined
   const version = item.expected === 'ABSENT' ? 1 : item.expected + 1

@@ -94,17 +94,18 @@ export class ActorAdopter {
 
   /** AH1. */
   async #decide(row: ActorRow, death: string): Promise<void> {
-    const { storage, codec, self, tell, log } = this.#deps
+    const { storage, clock, codec, self, tell, log } = this.#deps
     const { actorId, incarnation, maxRestarts, detached } = row
     const made = decodeMade(codec, row.spec)
     const { className } = made.spec
     const died = `actor ${className} died: its node ${row.nodeId} is dead (${death}), and `
     if (!detached && !this.#living.has(made.origin.homeId)) {
-      await actorDead(storage, row, `${died}so is the node of its creator. Create a new one.`)
+      const why = `${died}so is the node of its creator. Create a new one.`
+      await actorDead(storage, row, why, clock.nowMs())
       return
     }
     if (maxRestarts >= 0 && incarnation >= maxRestarts) {
-      await actorDead(storage, row, `${died}${noRestarts(maxRestarts)}`)
+      await actorDead(storage, row, `${died}${noRestarts(maxRestarts)}`, clock.nowMs())
       return
     }
     await willHold(storage, self, actorId)

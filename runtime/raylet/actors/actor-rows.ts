@@ -118,16 +118,16 @@ export class ActorRows {
 
   /** AW3. */
   async #livingOf({ actorId }: NameRow): Promise<ActorRow | undefined> {
-    const { storage, hasMet } = this.#deps
+    const { storage, clock, hasMet } = this.#deps
     const row = await readActor(storage, actorId)
     if (row === undefined || row.state === 'DEAD') return undefined
     if (hasMet(row) || !(await isGone(storage, row))) return row
-    await actorDead(storage, row, FORGOTTEN)
+    await actorDead(storage, row, FORGOTTEN, clock.nowMs())
     return undefined
   }
 
   async #write({ actorId: id, incarnation, write }: EffectOf<'writeActor'>): Promise<void> {
-    const { storage, self, tell } = this.#deps
+    const { storage, clock, self, tell } = this.#deps
     const actorId = toHex(id)
     switch (write.kind) {
       case 'ALIVE': {
@@ -145,7 +145,7 @@ export class ActorRows {
         return
       }
       case 'DEAD':
-        await actorDead(storage, { actorId, incarnation }, write.death)
+        await actorDead(storage, { actorId, incarnation }, write.death, clock.nowMs())
         await holdsNoMore(storage, self, actorId)
         if (write.request !== undefined) tell({ kind: 'actorCalled', request: write.request })
         return

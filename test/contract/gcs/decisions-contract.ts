@@ -143,7 +143,7 @@ export function decisionsContract(name: string, make: () => Storage): void {
         const next = await claimRestart(storage, first(actor), { nodeId: 'n2', epoch: 4 })
         expect(next).toEqual({ actorId: actor.actorId, incarnation: 1, nodeId: 'n2', epoch: 4 })
         expect(await actorAlive(storage, first(actor), 'tcp://n1')).toBe(false)
-        expect(await actorDead(storage, first(actor), 'stale')).toBe(false)
+        expect(await actorDead(storage, first(actor), 'stale', 9)).toBe(false)
         if (next === undefined) throw new Error('no next life')
         expect(await actorAlive(storage, next, 'tcp://n2')).toBe(true)
         expect(await readActor(storage, actor.actorId)).toMatchObject({
@@ -187,8 +187,8 @@ export function decisionsContract(name: string, make: () => Storage): void {
       test('arrow 4: the dead one is final, and its name is free for another', async () => {
         const [a, b] = [anActor('a'), anActor('b')]
         await registerActor(storage, a, 5)
-        expect(await actorDead(storage, first(a), 'killed')).toBe(true)
-        expect(await actorDead(storage, first(a), 'again')).toBe(true)
+        expect(await actorDead(storage, first(a), 'killed', 9)).toBe(true)
+        expect(await actorDead(storage, first(a), 'again', 9)).toBe(true)
         expect(await actorAlive(storage, first(a), 'tcp://n1')).toBe(false)
         expect(await claimRestart(storage, first(a), { nodeId: 'n2', epoch: 1 })).toBeUndefined()
         expect(await readActor(storage, a.actorId)).toMatchObject({
