@@ -92,7 +92,7 @@ export class ClusterMember {
   #nodeId = ''
   #membership: Membership | undefined
   #nodes: readonly NodeRow[] = []
-  #end: 'THIS_NODE' | 'BY_THIS_NODE' | 'BY_ANOTHER' | 'EXPELLED' = 'THIS_NODE'
+  #end: ClusterMember['end'] = 'THIS_NODE'
   #stopped = false
 
   constructor(deps: ClusterMemberDeps, events: ClusterEvents) {
@@ -146,6 +146,11 @@ export class ClusterMember {
   /** The others go on without this node. */
   get leavesAlone(): boolean {
     return this.#end === 'THIS_NODE' && !this.isGcsHost
+  }
+
+  /** Who ends with this node, as far as it was told, and by whose word. */
+  get end(): 'THIS_NODE' | 'BY_THIS_NODE' | 'BY_ANOTHER' | 'EXPELLED' {
+    return this.#end
   }
 
   get isGcsHost(): boolean {
@@ -359,6 +364,7 @@ export class ClusterMember {
       case 'holds':
       case 'holdsAny':
       case 'isAlive':
+      case 'liveJobs':
       case 'findSegment':
       case 'joinReaders':
       case 'relayObject':

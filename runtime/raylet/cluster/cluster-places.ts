@@ -4,8 +4,8 @@
 //   OQ1. What is freed before its batch goes costs nothing; two writes at most for the others: once
 //        sealed, once spilled to the bucket. Rows of freed ones expire by themselves.
 //   OQ2. A copy from the bucket counts by its checksum alone, wherever the row came from. One that
-//        is damaged or gone (what a dead node had spilled is swept) is not told of again here, so
-//        that its object is made again in place of being looked for.
+//        is damaged or gone is not told of again here, so that its object is made again in place of
+//        being looked for.
 //   OQ3. At most WAITING_MAX places wait while the GCS is away: the oldest are forgotten, as facts
 //        may be.
 import type { Clock, Timer } from '../../common/clock.ts'

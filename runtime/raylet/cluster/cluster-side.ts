@@ -57,6 +57,7 @@ export class ClusterSide {
   readonly places: ClusterPlaces
   readonly #deps: ClusterSideDeps
   readonly #member: ClusterMember
+  readonly #sweeper: SpillSweeper
 
   constructor(deps: ClusterSideDeps) {
     this.#deps = deps
@@ -79,6 +80,11 @@ export class ClusterSide {
     const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)
     this.actorRows = new ActorRows({ ...ofRows, hasMet })
     this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
+    this.#sweeper = new SpillSweeper({
+      ...{ nodeId, member, clock: deps.clock, log: deps.log },
+      liveJobs: () => [...deps.state.jobs.keys()],
+      store: () => deps.objects.opened,
+    })
     this.objects = new ObjectPulls({
       ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
       nodeId,
@@ -141,8 +147,9 @@ export class ClusterSide {
   }
 
   /** To be called when nothing of this node runs any more. */
-  leave(): Promise<void> {
-    return this.#member.leave()
+  async leave(): Promise<void> {
+    await this.#sweeper.stop(this.#member.end)
+    await this.#member.leave()
   }
 
   /** @param own  the rows of this node. @returns those of all. */
@@ -167,14 +174,10 @@ export class ClusterSide {
   }
 
   #makeMember(): ClusterMember {
-    const { brain, state, log, queries, objects } = this.#deps
+    const { brain, log, queries } = this.#deps
     const leave = (): void => {
       brain.tell({ kind: 'leave' })
     }
-    const sweeper = new SpillSweeper({
-      ...{ nodeId: toHex(state.config.nodeId), log },
-      store: () => objects.opened,
-    })
     return new ClusterMember(this.#deps, {
       confirmed: (untilMs) => {
         brain.tell({ kind: 'confirmed', untilMs })
@@ -192,7 +195,7 @@ export class ClusterSide {
         this.objects.nodes(nodes)
         this.actors.nodes(nodes)
         this.#adopter.nodes(nodes)
-        sweeper.nodes(nodes)
+        this.#sweeper.nodes(nodes)
       },
       localRows: (message) => queries.answer(message),
       requested: (message) => this.#requested(message),
@@ -227,6 +230,7 @@ export class ClusterSide {
       const { objectIds } = message.message as PeerRayletCalls['holdsAny'][0]
       return { held: heldIn(this.#deps.objects.store, objectIds) }
     }
+    if (type === 'liveJobs') return { jobIds: [...this.#deps.state.jobs.keys()] }
     if (isGroupCall(type)) return this.groups.requested(message)
     if (type === 'askLeases') return this.leases.requested(message)
     if (type === 'isAlive' || type === 'findSegment') return this.lineage.requested(message)

@@ -76,6 +76,8 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls {
   drainOutput: [{ jobId: JobId }, undefined]
   /** Whether a process of that node lives, by its address. */
   isAlive: [{ address: string }, boolean]
+  /** Of which something lives on that node. */
+  liveJobs: [object, { jobIds: readonly JobId[] }]
   /** The segment of a spec that the receiver has written and still knows of. */
   findSegment: [{ owner: string; sequence: number }, number | undefined]
   /** Which of these that node can read in its store. */
@@ -160,6 +162,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   drainOutput: { jobId: text },
   holds: { objectId: text },
   isAlive: { address: text },
+  liveJobs: {},
   findSegment: { owner: text, sequence: count },
   holdsAny: { objectIds: listOf(text) },
   ...GROUP_CALLS,

@@ -1,22 +1,48 @@
-// What dead nodes have spilled to a bucket is deleted, for each by the one node that rendezvous
-// hashing names: nobody reads it any more.
+// What dead nodes have spilled to a bucket is a copy that others read as long as a job lives that
+// may need it; then it is deleted, for each by the one node that rendezvous hashing names.
+// Invariants:
+//   SW1. Nothing is deleted while a job lives, on any node, that began before the death was known:
+//        files are of several jobs. A node that does not answer may have one.
+//   SW2. Where the whole cluster ends nobody reads any more: all that waits is deleted then, and by
+//        who ends it also what others may not know of yet.
+// Source: faults.md F07, F42.
+import type { Clock, Timer } from '../../common/clock.ts'
 import { VirgaError } from '../../common/errors.ts'
+import type { JobId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import type { NodeRow } from '../../gcs/nodes.ts'
 import { rendezvous } from '../../gcs/rendezvous.ts'
 import type { NodeStore, SpillOwner } from '../node-store.ts'
+import type { ClusterMember } from './cluster-member.ts'
+
+/** All nodes are asked, at first so often, then half as often each time: a file costs little. */
+const LOOK_MS_MIN = 10_000
+const LOOK_MS_MAX = 60_000
 
 export interface SpillSweeperDeps {
   readonly nodeId: string
+  readonly clock: Clock
   readonly log: Log
+  readonly member: Pick<ClusterMember, 'askEach' | 'nodes' | 'left'>
+  /** Those that live on this node. */
+  readonly liveJobs: () => readonly JobId[]
   /** Undefined while nobody has used the store of this node. */
   readonly store: () => NodeStore | undefined
 }
 
+/** All jobs that live; undefined where a node did not answer. */
+type LiveJobs = ReadonlySet<JobId> | undefined
+
 export class SpillSweeper {
   readonly #deps: SpillSweeperDeps
-  /** Done or under way; as many as nodes have rows. */
+  /** As many as nodes have rows. */
   readonly #swept = new Set<SpillOwner>()
+  /** To be swept by this node, with the jobs that may read it; undefined: not asked yet. */
+  readonly #waiting = new Map<SpillOwner, LiveJobs>()
+  #timer: Timer | undefined
+  #lookAfterMs = LOOK_MS_MIN
+  #looking: Promise<void> | undefined
+  #stopped = false
 
   constructor(deps: SpillSweeperDeps) {
     this.#deps = deps
@@ -24,26 +50,85 @@ export class SpillSweeper {
 
   /** @param nodes  all that have a row. */
   nodes(nodes: readonly NodeRow[]): void {
-    const sweep = this.#deps.store()?.sweep
-    if (sweep === undefined) return
-    const living = nodes.filter(({ state }) => state === 'ALIVE').map(({ nodeId }) => nodeId)
-    for (const { nodeId, epoch, state } of nodes) {
-      const owner: SpillOwner = `${nodeId}-${epoch}`
-      if (state !== 'DEAD' || this.#swept.has(owner)) continue
-      if (rendezvous(owner, living, 1)[0] !== this.#deps.nodeId) continue
-      this.#swept.add(owner)
-      void this.#sweep(owner, sweep)
+    if (this.#stopped || this.#deps.store()?.sweep === undefined) return
+    const fresh = this.#ownOf(nodes).filter((owner) => !this.#waiting.has(owner))
+    for (const owner of fresh) this.#waiting.set(owner, undefined)
+    if (fresh.length === 0) return
+    this.#lookAfterMs = LOOK_MS_MIN
+    this.#schedule(0)
+  }
+
+  /** SW2. This node ends, or all do. */
+  async stop(end: ClusterMember['end']): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#looking
+    if (end !== 'BY_THIS_NODE' && end !== 'BY_ANOTHER') return
+    if (end === 'BY_THIS_NODE') this.#addAllDead()
+    for (const owner of this.#waiting.keys()) await this.#sweep(owner)
+  }
+
+  /** But for those that have left, which take their files along. */
+  #addAllDead(): void {
+    const { member } = this.#deps
+    const left = new Set(member.left())
+    for (const node of member.nodes()) {
+      if (node.state === 'DEAD' && !left.has(node.nodeId))
+        this.#waiting.set(ownerOf(node), undefined)
     }
   }
 
-  async #sweep(owner: SpillOwner, sweep: NonNullable<NodeStore['sweep']>): Promise<void> {
+  #ownOf(nodes: readonly NodeRow[]): readonly SpillOwner[] {
+    const living = nodes.filter(({ state }) => state === 'ALIVE').map(({ nodeId }) => nodeId)
+    return nodes.flatMap((node) => {
+      const owner = ownerOf(node)
+      if (node.state !== 'DEAD' || this.#swept.has(owner)) return []
+      return rendezvous(owner, living, 1)[0] === this.#deps.nodeId ? [owner] : []
+    })
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#stopped || this.#waiting.size === 0 || this.#looking !== undefined) return
+    this.#timer?.cancel()
+    this.#timer = this.#deps.clock.after(delayMs, () => {
+      this.#timer = undefined
+      this.#looking = this.#look().finally(() => {
+        this.#looking = undefined
+        this.#schedule(this.#lookAfterMs)
+        this.#lookAfterMs = Math.min(2 * this.#lookAfterMs, LOOK_MS_MAX)
+      })
+    })
+  }
+
+  /** SW1. */
+  async #look(): Promise<void> {
+    const live = await this.#liveJobs()
+    if (live === undefined) return
+    for (const [owner, readers = live] of [...this.#waiting]) {
+      const left = new Set([...readers].filter((jobId) => live.has(jobId)))
+      this.#waiting.set(owner, left)
+      if (left.size === 0 && !this.#stopped) await this.#sweep(owner)
+    }
+  }
+
+  async #liveJobs(): Promise<LiveJobs> {
+    const { member, liveJobs } = this.#deps
+    const { answers, silent } = await member.askEach('liveJobs', {})
+    if (silent.length > 0) return undefined
+    return new Set([...answers.flatMap(({ jobIds }) => jobIds), ...liveJobs()])
+  }
+
+  async #sweep(owner: SpillOwner): Promise<void> {
     try {
-      await sweep(owner)
+      await this.#deps.store()?.sweep?.(owner)
+      this.#waiting.delete(owner)
+      this.#swept.add(owner)
     } catch (error) {
       if (!(error instanceof VirgaError)) throw error
-      this.#swept.delete(owner) // again at the next change of nodes
-      const { message } = error
+      const { message } = error // it still waits: again at the next look
       this.#deps.log.warn('what a dead node had spilled is still there', { owner, error: message })
     }
   }
 }
+
+const ownerOf = ({ nodeId, epoch }: NodeRow): SpillOwner => `${nodeId}-${epoch}`

@@ -1,44 +1,152 @@
-// What a dead node had spilled is swept once, by one of those that live, and again after a failure.
-import { expect, it } from 'vitest'
+// What a dead node had spilled stays as long as a job lives that may read it, and is swept once, by
+// one of those that live; again after a failure, and at the latest when the cluster ends.
+import { beforeEach, expect, it } from 'vitest'
 import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
+import type { JobId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import type { NodeRow } from '../../../runtime/gcs/nodes.ts'
 import type { NodeStore } from '../../../runtime/raylet/node-store.ts'
-import { SpillSweeper } from '../../../runtime/raylet/cluster/spill-sweeper.ts'
-import { until } from '../../support/waiting.ts'
+import {
+  SpillSweeper,
+  type SpillSweeperDeps,
+} from '../../../runtime/raylet/cluster/spill-sweeper.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 
-const IDS = ['a', 'b', 'c', 'd']
+/** Nobody waits longer for the next look. */
+const LOOK_MS_MAX = 60_000
+const LIVING = ['a', 'b', 'c']
 const row = (nodeId: string, state: string): NodeRow => ({ nodeId, epoch: 1, state }) as NodeRow
 const rows = (dead: readonly string[]): NodeRow[] =>
-  IDS.map((id) => row(id, dead.includes(id) ? 'DEAD' : 'ALIVE'))
+  [...LIVING, 'd', 'e'].map((id) => row(id, dead.includes(id) ? 'DEAD' : 'ALIVE'))
 
-function sweepers(sweep: (by: string, owner: string) => Promise<void>): SpillSweeper[] {
-  return IDS.filter((id) => id !== 'd').map((nodeId) => {
-    const store = { sweep: (owner: string) => sweep(nodeId, owner) } as unknown as NodeStore
-    return new SpillSweeper({ nodeId, log: silentLog, store: () => store })
-  })
-}
+let clock: HandClock
+/** By the nodes where something of them lives. */
+let jobs: Map<string, JobId[]>
+let silent: string[]
+let failures: number
+let swept: string[]
+let known: NodeRow[]
+let asked: number
+let all: SpillSweeper[]
 
-it('one of those that live sweeps what a dead node had spilled, once', () => {
-  const swept: string[] = []
-  const all = sweepers(async (_, owner) => {
-    swept.push(owner)
-  })
-  for (const each of all) each.nodes(rows([]))
-  expect(swept).toEqual([])
-  for (let i = 0; i < 3; i++) for (const each of all) each.nodes(rows(['d']))
+beforeEach(() => {
+  clock = new HandClock()
+  jobs = new Map()
+  silent = []
+  failures = 0
+  swept = []
+  asked = 0
+  all = LIVING.map(sweeperOf)
+})
+
+it('what a dead node had spilled is swept once, where no job lives', async () => {
+  know([])
+  know(['d'])
+  await clock.advance(0)
+  for (let i = 0; i < 3; i++) {
+    know(['d'])
+    await clock.advance(LOOK_MS_MAX)
+  }
+  expect(swept).toEqual(['d-1'])
+  expect(clock.pendingCount).toBe(0)
+})
+
+it('SW1, F07: not while a job lives that was there at the death, wherever it lives', async () => {
+  for (const home of LIVING) jobs.set(home, [`job of ${home}` as JobId])
+  know(['d'])
+  for (const home of LIVING) {
+    await clock.advance(3 * LOOK_MS_MAX)
+    expect(swept).toEqual([])
+    jobs.set(home, ['a later job' as JobId])
+  }
+  await clock.advance(LOOK_MS_MAX)
   expect(swept).toEqual(['d-1'])
 })
 
-it('what could not be swept is, at the next change of nodes', async () => {
-  let tries = 0
-  const all = sweepers(async () => {
-    tries += 1
-    if (tries === 1) throw new GcsUnavailableError('injected')
-  })
-  for (const each of all) each.nodes(rows(['d']))
-  await until(() => {
-    for (const each of all) each.nodes(rows(['d']))
-    return tries === 2
-  })
+it('SW1: not while a node does not say what lives on it', async () => {
+  silent = ['b']
+  know(['d'])
+  await clock.advance(3 * LOOK_MS_MAX)
+  expect(swept).toEqual([])
+  silent = []
+  await clock.advance(LOOK_MS_MAX)
+  expect(swept).toEqual(['d-1'])
 })
+
+it('each dead node waits for the jobs of its own time', async () => {
+  jobs.set('a', ['first' as JobId])
+  know(['d'])
+  await clock.advance(0)
+  jobs.set('a', ['first' as JobId, 'second' as JobId])
+  know(['d', 'e'])
+  await clock.advance(0)
+  jobs.set('a', ['second' as JobId])
+  await clock.advance(LOOK_MS_MAX)
+  expect(swept).toEqual(['d-1'])
+  jobs.set('a', [])
+  await clock.advance(LOOK_MS_MAX)
+  expect(swept).toEqual(['d-1', 'e-1'])
+})
+
+it('looks less and less often while a job goes on, and soon again at the next death', async () => {
+  jobs.set('a', ['endless' as JobId])
+  know(['d'])
+  await clock.advance(3_600_000)
+  expect(asked).toBeLessThan(70)
+  asked = 0
+  know(['d', 'e'])
+  await clock.advance(30_000)
+  expect(asked).toBeGreaterThanOrEqual(3)
+})
+
+it('F42: what could not be swept is, at the next look', async () => {
+  failures = 1
+  know(['d'])
+  await clock.advance(0)
+  expect(swept).toEqual([])
+  await clock.advance(LOOK_MS_MAX)
+  expect(swept).toEqual(['d-1'])
+})
+
+it('SW2, F42: what still waits is swept when the cluster ends, not when a node does', async () => {
+  jobs.set('a', ['endless' as JobId])
+  know(['d'])
+  await clock.advance(0)
+  for (const each of all) await each.stop('THIS_NODE')
+  for (const each of all) await each.stop('EXPELLED')
+  expect(swept).toEqual([])
+  for (const each of all) await each.stop('BY_ANOTHER')
+  expect(swept).toEqual(['d-1'])
+})
+
+it('SW2: who ends the cluster sweeps what others may not know of, but for who left', async () => {
+  known = rows(['d', 'e'])
+  await all[0]?.stop('BY_THIS_NODE')
+  expect(swept).toEqual(['d-1'])
+})
+
+function know(dead: readonly string[]): void {
+  for (const each of all) each.nodes(rows(dead))
+}
+
+function sweeperOf(nodeId: string): SpillSweeper {
+  const sweep = async (owner: string): Promise<void> => {
+    if (failures-- > 0) throw new GcsUnavailableError('injected')
+    swept.push(owner)
+  }
+  const askEach = async (): Promise<unknown> => {
+    asked += 1
+    const others = LIVING.filter((id) => id !== nodeId)
+    return { answers: others.map((id) => ({ jobIds: jobs.get(id) ?? [] })), silent }
+  }
+  return new SpillSweeper({
+    ...{ nodeId, clock, log: silentLog },
+    member: {
+      askEach,
+      nodes: () => known,
+      left: () => ['e'],
+    } as unknown as SpillSweeperDeps['member'],
+    liveJobs: () => jobs.get(nodeId) ?? [],
+    store: () => ({ sweep }) as unknown as NodeStore,
+  })
+}

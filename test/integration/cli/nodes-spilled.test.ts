@@ -1,0 +1,110 @@
+// A node dies that has spilled to S3: on real nodes, with an emulator.
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import { freePort } from '../../../scripts/bench/free-port.ts'
+import { S3Bucket } from '../../../runtime/gcs/bucket-s3.ts'
+import { findLocation } from '../../../runtime/gcs/object-locations.ts'
+import { clientDeps, makeStorage } from '../../support/dynamo-storage.ts'
+import { BUCKET, CLUSTER, REGION, describeOn, startCloud } from '../../support/emulator.ts'
+import { until } from '../../support/waiting.ts'
+import { fixture, Place, type Row } from './virga.ts'
+
+/** A node is known to be dead after its lease of 16 s. */
+const DEATH_MS = 120_000
+/** Jobs are asked for after 10 s, 20 s, 40 s, and then once a minute. */
+const SWEPT_MS = 90_000
+const MIB = 1024 * 1024
+const PREFIX = 'spilled/'
+
+let place: Place
+beforeEach(() => {
+  place = new Place(DEATH_MS)
+})
+afterEach(async () => {
+  await place.virga('stop')
+  place.remove()
+})
+
+const cloud = await startCloud('ministack')
+describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {
+  const { endpoint } = cloud
+  const { storage } = makeStorage(cloud)
+  const bucket = new S3Bucket(clientDeps(), {
+    ...{ bucket: BUCKET, prefix: PREFIX, endpoint, region: REGION },
+  })
+  afterAll(() => {
+    storage.close()
+    bucket.close()
+    return cloud.stop()
+  })
+
+  const isSpilled = async (id: string): Promise<boolean> =>
+    ((await findLocation(storage, id))?.spill ?? null) !== null
+  const filesOf = async (node: unknown): Promise<number> =>
+    (await bucket.list(`spill/${String(node)}-`, { limit: 100 })).length
+
+  it(
+    'F42: what lies there is read, not made again, and is swept when its job has ended',
+    async () => {
+      const { program, made, folder, nodeId } = await spillAndDie()
+      const safe = await Promise.all(made.results.map(isSpilled))
+      expect(safe).toContain(true)
+      program.child.stdin?.write('go\n')
+      const { code, stdout, stderr } = await program.ended
+      expect(code, stderr).toBe(0)
+      const { values } = JSON.parse(stdout.split('\n')[1] ?? '') as { readonly values: unknown }
+      expect(values).toEqual([77, ...made.results.keys()])
+      const runs = made.results.map((_, i) => readFileSync(join(folder, String(i)), 'utf8'))
+      expect(runs.filter((_, i) => safe[i])).toEqual(safe.flatMap((is) => (is ? ['ran\n'] : [])))
+      await until(async () => (await filesOf(nodeId)) === 0, SWEPT_MS)
+    },
+    DEATH_MS + SWEPT_MS,
+  )
+
+  it(
+    'F42: what still lies there is swept when the cluster ends',
+    async () => {
+      const { nodeId } = await spillAndDie()
+      const isDead = async (): Promise<boolean> =>
+        (await nodesOf('DEAD')).some((node) => node['nodeId'] === nodeId)
+      await until(isDead, DEATH_MS)
+      expect(await filesOf(nodeId)).toBeGreaterThan(0)
+      expect((await place.virga('stop')).code).toBe(0)
+      expect(await filesOf(nodeId)).toBe(0)
+    },
+    DEATH_MS,
+  )
+
+  /** What was put on the third node has been spilled, and that node is dead. */
+  async function spillAndDie() {
+    const third = await startNodes()
+    const folder = join(place.runtimeDir, 'runs')
+    mkdirSync(folder)
+    const nodeId = String(third['nodeId'])
+    const program = place.node(fixture('spilled-objects.mts'), nodeId, folder)
+    await until(() => program.output.stdout.includes('\n'))
+    const made = JSON.parse(program.output.stdout) as { put: string; results: string[] }
+    await until(() => isSpilled(made.put))
+    process.kill(Number(third['pid']), 'SIGKILL')
+    return { program, made, folder, nodeId }
+  }
+
+  /** The tables also know the nodes of earlier tests. */
+  const nodesOf = async (state: string): Promise<Row[]> =>
+    ((await place.json('list', 'nodes'))['rows'] as Row[]).filter((row) => row['state'] === state)
+
+  /** @returns the third. */
+  async function startNodes(): Promise<Row> {
+    Object.assign(place.env, {
+      AWS_ENDPOINT_URL: endpoint,
+      VIRGA_SPILL: `s3://${BUCKET}/${PREFIX}`,
+    })
+    await place.json(
+      ...['start', '--nodes', '3', '--num-cpus', '2', '--port', String(await freePort())],
+      ...['--gcs', 'dynamodb', '--endpoint-url', endpoint, '--cluster', CLUSTER],
+      ...['--object-store-memory-bytes', String(64 * MIB)],
+    )
+    return (await nodesOf('ALIVE'))[2] ?? {}
+  }
+})
