@@ -8,6 +8,8 @@
 //        being looked for.
 //   OQ3. At most WAITING_MAX places wait while the GCS is away: the oldest are forgotten, as facts
 //        may be.
+//   OQ4. What is kept in the bucket is told after all that was told of it before: rows have no
+//        order but that of their writes, and an earlier word would take the copy's place away.
 import type { Clock, Timer } from '../../common/clock.ts'
 import { ObjectCorruptedError, UsageError, VirgaError } from '../../common/errors.ts'
 import {
@@ -46,6 +48,7 @@ export class ClusterPlaces {
   /** OQ2. The last UNREADABLE_MAX. */
   readonly #unreadable = new Set<string>()
   #timer: Timer | undefined
+  #flushing: Promise<void> = Promise.resolve()
   #stopped = false
 
   constructor(deps: ClusterPlacesDeps) {
@@ -126,6 +129,7 @@ export class ClusterPlaces {
       const { sizeBytes } = place
       const row = { objectId: toHex(objectId), sizeBytes, nodeId, epoch }
       this.#waiting.delete(row.objectId)
+      await this.#flushing // OQ4
       const spill = { path, offset, checksum }
       await tellLocations(storage, [{ ...row, spill }], clock.nowMs())
     } finally {
@@ -166,7 +170,8 @@ export class ClusterPlaces {
   #schedule(): void {
     if (this.#stopped || this.#timer !== undefined || this.#waiting.size === 0) return
     this.#timer = this.#deps.clock.after(TELL_EVERY_MS, () => {
-      void this.#flush().then(() => {
+      this.#flushing = this.#flush()
+      void this.#flushing.then(() => {
         this.#timer = undefined
         this.#schedule()
       })

@@ -6,10 +6,12 @@ import { silentLog } from '../../../runtime/common/log.ts'
 import type { Consumed } from '../../../runtime/gcs/meter.ts'
 import { findLocation } from '../../../runtime/gcs/object-locations.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import type { Storage } from '../../../runtime/gcs/storage.ts'
 import type { SpillRange, SpillSource } from '../../../runtime/objects/spill.ts'
 import { ClusterPlaces } from '../../../runtime/raylet/cluster/cluster-places.ts'
 import type { JobStore } from '../../../runtime/raylet/job-store.ts'
 import type { SharedBucket } from '../../../runtime/raylet/node-store.ts'
+import { changedStorage } from '../../support/changed-storage.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { meteredStorage } from '../../support/metered-storage.ts'
 import { caught } from '../../support/waiting.ts'
@@ -18,13 +20,13 @@ const id = (name: string): ObjectId => name.padEnd(20, '.') as ObjectId
 const range: SpillRange = { path: 's3://b/7', offset: 4, sizeBytes: 3, checksum: 9 }
 
 /** A store and a bucket of maps: objects of three bytes. */
-function made() {
+function made(change: (storage: Storage) => Storage = (storage) => storage) {
   const clock = new HandClock()
   const bytes = new Map<string, Uint8Array>()
   let inBucket: Uint8Array | undefined
   let units = 0
   const meter = { record: ({ writeUnits }: Consumed) => void (units += writeUnits) }
-  const storage = meteredStorage(new MemoryStorage(), meter)
+  const storage = change(meteredStorage(new MemoryStorage(), meter))
   const bucket: SharedBucket = {
     holds: (path) => path.startsWith('s3://'),
     read: async (_range, sink) => {
@@ -88,4 +90,28 @@ test('what was kept comes back into the store, whoever asks; lost bytes are told
   await caught(places.restore(id('a')), ObjectCorruptedError)
   expect(bytes.size).toBe(0)
   expect(await places.kept([id('a')])).toEqual([]) // OQ2
+})
+
+test('OQ4: what is told late of a sealed object does not take the place of its copy away', async () => {
+  let begun = 0
+  let release = (): void => undefined
+  const held = new Promise<void>((resolve) => (release = resolve))
+  const { clock, places, bytes, told } = made((storage) =>
+    changedStorage(storage, {
+      append: async (rows) => {
+        begun += 1
+        if (begun === 1) await held
+        await storage.append(rows)
+      },
+    }),
+  )
+  bytes.set(id('a'), Uint8Array.of(1, 2, 3))
+  places.sealed(id('a'))
+  await clock.advance(1000)
+  expect(begun).toBe(1)
+  const kept = places.keep(id('a'))
+  await clock.advance(0)
+  release()
+  await kept
+  expect((await told('a'))?.spill).not.toBeNull()
 })
