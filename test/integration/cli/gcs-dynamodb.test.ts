@@ -1,11 +1,14 @@
 // A cluster whose GCS lies in DynamoDB: the same programs, and what they cost.
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
-import type { CostLine } from '../../../cli/gcs-cost.ts'
 import { isAlive } from '../../../runtime/common/session-file.ts'
+import type { CostLine } from '../../../cli/gcs-cost.ts'
 import { describeOn, startCloud } from '../../support/emulator.ts'
 import { until } from '../../support/waiting.ts'
 import { Place, fixture, type Row } from './virga.ts'
+
+/** A lease is 16 s. */
+const DEATH_MS_MAX = 90_000
 
 let place: Place
 beforeEach(() => {
@@ -60,6 +63,22 @@ describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
     expect((await place.virga('stop')).code).toBe(0)
     expect(place.left()).toEqual([])
   })
+
+  it(
+    'F08: a node that was paused past its lease hears so from its row, and ends',
+    async () => {
+      await start(3)
+      const [, second] = await list()
+      const pid = Number(second?.['pid'])
+      process.kill(pid, 'SIGSTOP')
+      const isDead = async (): Promise<boolean> =>
+        (await list()).some((row) => row['pid'] === pid && row['state'] === 'DEAD')
+      await until(isDead, DEATH_MS_MAX)
+      process.kill(pid, 'SIGCONT')
+      await until(() => !isAlive({ pid, startTime: '' }))
+    },
+    DEATH_MS_MAX,
+  )
 
   it('virga debug gcs-cost tells what its tables have cost, against the budgets', async () => {
     await start(1)
