@@ -1,15 +1,12 @@
 // The twin of TCP between nodes: connections in memory whose ends know each other, on a network
 // whose nodes can be killed.
 import type { Clock } from '../../runtime/common/clock.ts'
-import {
-  showAddress,
-  nodeAddressOf,
-  type NodeIdentity,
-} from '../../runtime/protocol/node-identity.ts'
+import { nodeAddressOf, type NodeIdentity } from '../../runtime/protocol/node-identity.ts'
 import type { Connection } from '../../runtime/protocol/connection.ts'
 import type { PeerConnection, PeerTransport } from '../../runtime/protocol/peer-transport.ts'
 import { bulkAddressOf, bulkOver } from './bulk-over.ts'
 import { FaultyNetwork, type FaultyEnd } from './faulty-network.ts'
+import { peerListener } from './peer-listener.ts'
 
 export class PeerNetwork {
   readonly #network: FaultyNetwork
@@ -39,22 +36,7 @@ export class PeerNetwork {
       return withPeer(connection as FaultyEnd, peer)
     }
     return {
-      listen: async (_, onConnection, onBulk) => {
-        const { nodeId, epoch } = self
-        const address = showAddress({ host: '127.0.0.1', port: this.#nextPort++, nodeId, epoch })
-        const bulk = await transport.listen(bulkAddressOf(address), (connection) => {
-          onBulk?.(bulkOver(dialled(connection)))
-        })
-        const control = await transport.listen(address, (connection) => {
-          onConnection(dialled(connection))
-        })
-        return {
-          address,
-          close: async () => {
-            await Promise.all([control.close(), bulk.close()])
-          },
-        }
-      },
+      listen: peerListener(transport, self, () => this.#nextPort++, dialled),
       connect: (address) => connect(address, address),
       connectBulk: async (address) => bulkOver(await connect(address, bulkAddressOf(address))),
     }

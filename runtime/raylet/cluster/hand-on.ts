@@ -60,7 +60,8 @@ async function giveAway(
     takers.push(taker)
     const limitMs = untilMs - clock.monotonicMs()
     if (limitMs <= 0) return false
-    const isKept = await member.ask(taker, 'keepObject', { objectId }, limitMs).catch(() => false) // the next one may have room
+    // One that is away, or has no room, is passed over: the next one may have it.
+    const isKept = await member.ask(taker, 'keepObject', { objectId }, limitMs).catch(() => false)
     if (isKept) return true
   }
   return false

@@ -3,15 +3,12 @@
 // still speak, both ends judge by the real rules of the hello.
 import type { Connection } from '../../../runtime/protocol/connection.ts'
 import { PROTOCOL_VERSION } from '../../../runtime/protocol/messages.ts'
-import {
-  nodeAddressOf,
-  showAddress,
-  type NodeIdentity,
-} from '../../../runtime/protocol/node-identity.ts'
+import { nodeAddressOf, type NodeIdentity } from '../../../runtime/protocol/node-identity.ts'
 import { judgePeer, refusedError, type PeerRules } from '../../../runtime/protocol/peer-hello.ts'
 import type { PeerConnection, PeerTransport } from '../../../runtime/protocol/peer-transport.ts'
 import type { EpochFence } from '../../../runtime/raylet/cluster/epoch-fence.ts'
 import { bulkAddressOf, bulkOver } from '../../support/bulk-over.ts'
+import { peerListener } from '../../support/peer-listener.ts'
 import type { End, SimNetwork } from '../network.ts'
 import type { SimProcess } from '../process.ts'
 
@@ -39,22 +36,7 @@ export class SimPeers {
     const dialled = (made: Connection): PeerConnection =>
       asPeer(made as End, this.#rulesOf(made as End).self)
     return {
-      listen: async (_, onConnection, onBulk) => {
-        const { nodeId, epoch } = self
-        const address = showAddress({ host: '127.0.0.1', port: this.#nextPort++, nodeId, epoch })
-        const bulk = await transport.listen(bulkAddressOf(address), (made) => {
-          onBulk?.(bulkOver(dialled(made)))
-        })
-        const control = await transport.listen(address, (made) => {
-          onConnection(dialled(made))
-        })
-        return {
-          address,
-          close: async () => {
-            await Promise.all([control.close(), bulk.close()])
-          },
-        }
-      },
+      listen: peerListener(transport, self, () => this.#nextPort++, dialled),
       connect: (address) => connect(address, address),
       connectBulk: async (address) => bulkOver(await connect(address, bulkAddressOf(address))),
     }
