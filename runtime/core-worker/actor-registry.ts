@@ -3,7 +3,7 @@
 import { toWire } from '../common/error-wire.ts'
 import { ActorDiedError } from '../common/errors.ts'
 import { toHex, type ActorId } from '../common/ids.ts'
-import type { ActorInfo, ActorSpec, ActorView } from '../protocol/messages.ts'
+import type { ActorInfo, ActorSpec, ActorView, FoundInstead } from '../protocol/messages.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { ObjectEntry } from './object-entry.ts'
 import { actorObjectId } from './references.ts'
@@ -37,9 +37,14 @@ export class ActorRegistry {
   /** Nobody holds a handle of an actor of ours any more. */
   gone(actorId: ActorId): void {
     this.#creating.delete(actorId)
+    this.forgotten(actorId)
+    this.#worker.deps.raylet.notify('actorHandlesGone', { actorId })
+  }
+
+  /** This process has no handle of it any more. */
+  forgotten(actorId: ActorId): void {
     this.#realIds.delete(actorId)
     this.#worker.actors.forget(actorId)
-    this.#worker.deps.raylet.notify('actorHandlesGone', { actorId })
   }
 
   /** Registers an actor with the raylet once its constructor's arguments are in. */
@@ -126,6 +131,15 @@ export class ActorRegistry {
     const view = await this.#worker.deps.raylet.request('watchActor', {
       ...{ actorId: real, homeId: toHex((info ?? given).nodeId) },
     })
+    return view.foundInstead === undefined
+      ? { ...view, actorId }
+      : await this.found(actorId, view.foundInstead)
+  }
+
+  /** The handle was made elsewhere, and sent here before getIfExists had found another actor. */
+  async found(actorId: ActorId, { actorId: real, homeId }: FoundInstead): Promise<ActorView> {
+    this.#realIds.set(actorId, real)
+    const view = await this.#worker.deps.raylet.request('watchActor', { actorId: real, homeId })
     return { ...view, actorId }
   }
 

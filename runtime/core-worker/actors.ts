@@ -60,6 +60,20 @@ export class Actors {
     this.#clients.get(view.actorId)?.changed(view)
   }
 
+  /** @param viewed  rejects when no word of it will come. */
+  follow(actorId: ActorId, viewed: Promise<ActorView>): void {
+    viewed.then(
+      (view) => {
+        this.changed(view)
+      },
+      (error: VirgaError) => {
+        const incarnation = this.#clients.get(actorId)?.incarnation ?? 0
+        const dead = { actorId, phase: 'DEAD', incarnation, address: '' } as const
+        this.changed({ ...dead, workerId: undefined, error: toWire(error) })
+      },
+    )
+  }
+
   /** Resolves when the actor is constructed. @throws what ended it instead */
   constructed(info: ActorInfo): Promise<void> {
     return this.#client(info).constructed()
@@ -83,16 +97,7 @@ export class Actors {
     if (known !== undefined) return known
     const client = new ActorClient(this.#deps, info)
     this.#clients.set(actorId, client)
-    this.#deps.watch(info).then(
-      (view) => {
-        this.changed(view)
-      },
-      (error: VirgaError) => {
-        const { incarnation } = client
-        const dead = { actorId, phase: 'DEAD', incarnation, address: '' } as const
-        this.changed({ ...dead, workerId: undefined, error: toWire(error) })
-      },
-    )
+    this.follow(actorId, this.#deps.watch(info))
     return client
   }
 

@@ -66,7 +66,7 @@ export function makeReferences(worker: CoreWorker): References {
       worker.registry.gone(actorIdOfObject(objectId))
     },
     actorForgotten: (objectId) => {
-      worker.actors.forget(actorIdOfObject(objectId))
+      worker.registry.forgotten(actorIdOfObject(objectId))
     },
   })
 }

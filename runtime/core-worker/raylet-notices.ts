@@ -22,7 +22,9 @@ export function rayletNotices(worker: CoreWorker): Omit<NoticeHandlers, keyof Ex
     },
     actorChanged: (view: ClientNotices['actorChanged']): void => {
       for (const actorId of worker.registry.idsOf(view.actorId)) {
-        worker.actors.changed({ ...view, actorId })
+        if (view.foundInstead === undefined) worker.actors.changed({ ...view, actorId })
+        else if (worker.actors.has(actorId))
+          worker.actors.follow(actorId, worker.registry.found(actorId, view.foundInstead))
       }
     },
     tokensGranted: (message: ClientNotices['tokensGranted']): void => {

@@ -5,11 +5,15 @@ const ORDER: readonly ActorPhase[] = [
   ...(['DEPENDENCIES_UNREADY', 'PENDING_CREATION', 'RESTARTING', 'ALIVE', 'DEAD'] as const),
 ]
 
+/** Whether there is nothing more to be told of that id. */
+export const isFinal = ({ phase, foundInstead }: ActorView): boolean =>
+  phase === 'DEAD' || foundInstead !== undefined
+
 /** Whether `view` tells nothing that is newer than what is known. */
 export function isStaleView(known: ActorView | undefined, view: ActorView): boolean {
   if (known === undefined) return false
-  if (known.phase === 'DEAD') return true
-  if (view.phase === 'DEAD') return false // which is final
+  if (isFinal(known)) return true
+  if (isFinal(view)) return false
   if (view.incarnation !== known.incarnation) return view.incarnation < known.incarnation
   return ORDER.indexOf(view.phase) <= ORDER.indexOf(known.phase)
 }

@@ -166,6 +166,14 @@ export interface ActorView {
   /** Why it is dead or unavailable. */
   readonly error?: WireError
   readonly exit?: WorkerExit
+  /** It was not made: getIfExists found this one. */
+  readonly foundInstead?: FoundInstead
+}
+
+export interface FoundInstead {
+  readonly actorId: ActorId
+  /** The node, in hex, of who made it. */
+  readonly homeId: string
 }
 
 /** What everybody needs to make a handle of an actor. */

@@ -3,6 +3,7 @@
 import type { JobId } from '../common/ids.ts'
 import { retireActor } from './actors/actor-end.ts'
 import { releaseElsewhere } from './actors/actors-elsewhere.ts'
+import { forgetFoundOf } from './actors/found-actors.ts'
 import { isIdle } from './actors/actors-of-nodes.ts'
 import { removeWaitsOf } from './deadlock.ts'
 import { endGroupsOf } from './groups/groups.ts'
@@ -104,6 +105,7 @@ function endOwned(turn: Turn, client: Client): void {
     retireActor(turn, actor, 'OWNER')
   }
   releaseElsewhere(turn, client.id)
+  forgetFoundOf(turn, client.id)
 }
 
 function endOrphan(turn: Turn, lease: Lease): void {

@@ -29,6 +29,7 @@ import type { ClusterView } from '../scheduling/cluster-view.ts'
 import { createClusterGroups, type ClusterGroups, type GroupAcross } from './groups/group-state.ts'
 import type { ActorOrigin } from './actors/actor-origin.ts'
 import { newActorsOfNodes, type ActorsOfNodes } from './actors/actors-of-nodes.ts'
+import type { FoundActor } from './actors/found-actors.ts'
 
 /** What the node is and has; fixed for its life. */
 export interface NodeConfig {
@@ -335,6 +336,8 @@ export interface RayletState {
   readonly forgottenActors: RecentSet<ActorId>
   /** Killed before their creators had made them: they wait for the arguments of constructors. */
   readonly killedUnmade: RecentSet<ActorId>
+  /** By the id of the actor that was not made, because getIfExists found another. */
+  readonly foundActors: Map<ActorId, FoundActor>
   /** Until removed, or their job has ended. */
   readonly groups: Map<string, Group>
   /** In use by a connected process. */
@@ -385,6 +388,7 @@ export function createState(
     deadActors: new RecentSet(DEAD_ACTORS_MAX),
     forgottenActors: new RecentSet(DEAD_ACTOR_IDS_MAX),
     killedUnmade: new RecentSet(DEAD_ACTORS_MAX),
+    foundActors: new Map(),
     groups: new Map(),
     limiters: new Map(),
     waits: new Map(),

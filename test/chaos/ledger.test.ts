@@ -12,11 +12,7 @@ import type { Plan, Said } from './fixtures/ledger.mts'
 
 const CALLS_EACH = 100
 const CALLERS = scaled(100_000) / CALLS_EACH
-/**
- * Nodes are not killed yet: after the ledger's node was (seed 21 at half size), it was started
- * again elsewhere, and its callers were never told.
- */
-const KILLS = { nodes: 0, workers: scaled(60) }
+const KILLS = { nodes: scaled(15, 3), workers: scaled(60) }
 
 await describeChaos((chaotic) => {
   it(

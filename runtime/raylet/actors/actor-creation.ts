@@ -8,6 +8,7 @@ import { KILLED, actorGone, endActor, releaseName, tellWatchers, writeDeath } fr
 import { claimName, infoOf, livingOf, nameTaken } from './actor-names.ts'
 import type { ActorOrigin } from './actor-origin.ts'
 import { actorIsHere } from './actors-elsewhere.ts'
+import { foundInstead } from './found-actors.ts'
 import { shapeOf } from '../leases.ts'
 import { judge } from '../placement.ts'
 import type { Actor } from '../state.ts'
@@ -146,6 +147,7 @@ export function claimRefused(turn: Turn, event: EventOf<'claimRefused'>): void {
 /** getIfExists found a living one: the new actor was never made. */
 function takeExisting(turn: Turn, actor: Actor, existing: ActorInfo): void {
   turn.state.actors.delete(actor.spec.actorId)
+  foundInstead(turn, actor, existing)
   if (actor.request !== undefined) answer(turn, actor.request, existing)
   actor.request = undefined
 }

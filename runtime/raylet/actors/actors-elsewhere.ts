@@ -10,11 +10,12 @@
 import { toWire } from '../../common/error-wire.ts'
 import { ActorNotFoundError } from '../../common/errors.ts'
 import { toHex, type ActorId, type WorkerId } from '../../common/ids.ts'
-import { isStaleView } from '../../protocol/actor-view.ts'
+import { isFinal, isStaleView } from '../../protocol/actor-view.ts'
 import type { ActorView } from '../../protocol/messages.ts'
 import { retireActor, viewOf } from './actor-end.ts'
 import type { ActorCall } from './actor-events.ts'
 import { tellMoved, type WatchedActor } from './actors-of-nodes.ts'
+import { foundView } from './found-actors.ts'
 import type { Actor, ClusterState } from '../state.ts'
 import { answer, notify, type RayletEvent, type Turn } from '../turn.ts'
 import { lostWorker } from '../lost-worker.ts'
@@ -89,7 +90,7 @@ function heard(turn: Turn, entry: WatchedActor, view: ActorView): void {
   if (isStaleView(entry.view, view)) return
   entry.view = view
   tellProcesses(turn, view)
-  if (view.phase !== 'DEAD') return
+  if (!isFinal(view)) return
   const { cluster, watchers } = turn.state
   cluster?.actors.watched.delete(actorId)
   watchers.delete(actorId)
@@ -216,7 +217,7 @@ export function nodeWatches(turn: Turn, event: EventOf<'nodeWatches'>): void {
     return
   }
   const view = actor === undefined ? unknownView(turn, actorId) : viewOf(actor)
-  if (view.phase !== 'DEAD') watchLink(state, actorId, link)
+  if (!isFinal(view)) watchLink(state, actorId, link)
   answer(turn, request, view)
 }
 
@@ -262,8 +263,11 @@ export function dropLife(turn: Turn, actor: Actor): void {
   lookFor(turn, actorId, entry)
 }
 
-/** An actor that was not made yet (its arguments are not ready), or one that died long ago. */
+/** An actor that was not made yet (its arguments are not ready), or never will be, for another
+ *  one was found; or one that died long ago. */
 export function unknownView(turn: Turn, actorId: ActorId): ActorView {
+  const found = turn.state.foundActors.get(actorId)
+  if (found !== undefined) return foundView(actorId, found.instead)
   const base = { actorId, incarnation: 0, address: '', workerId: undefined }
   if (!turn.state.forgottenActors.has(actorId)) return { ...base, phase: 'DEPENDENCIES_UNREADY' }
   const error = new ActorNotFoundError(`actor ${toHex(actorId)} died long ago. Create a new one.`)

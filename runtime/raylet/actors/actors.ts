@@ -136,7 +136,10 @@ export function killActor(turn: Turn, event: EventOf<'killActor'>): void {
   const { state } = turn
   const { actorId, noRestart, request } = event
   const actor = state.actors.get(actorId)
-  if (actor !== undefined && actor.phase !== 'DEAD') {
+  const found = state.foundActors.get(actorId)
+  if (found !== undefined) {
+    killActor(turn, { ...event, ...found.instead, isUnmade: false })
+  } else if (actor !== undefined && actor.phase !== 'DEAD') {
     killLiving(turn, actor, event)
   } else if (actor === undefined && state.cluster !== undefined && event.isUnmade !== true) {
     killElsewhere(turn, event)
@@ -162,6 +165,7 @@ function killLiving(turn: Turn, actor: Actor, { request, noRestart }: EventOf<'k
 
 /** Arrow 4 to come: its worker is asked to finish what was called, and killed after the grace. */
 export function actorHandlesGone(turn: Turn, event: EventOf<'actorHandlesGone'>): void {
+  if (turn.state.foundActors.delete(event.actorId)) return
   const actor = turn.state.actors.get(event.actorId)
   if (actor === undefined && handlesGoneElsewhere(turn, event.actorId, event.client)) return
   if (actor === undefined || actor.phase === 'DEAD' || actor.spec.detached) return
@@ -188,12 +192,12 @@ export function actorCall(turn: Turn, { request, call }: EventOf<'actorCall'>): 
 export function watchActor(turn: Turn, event: EventOf<'watchActor'>): void {
   const { state } = turn
   const actor = state.actors.get(event.actorId)
+  const isGone = state.forgottenActors.has(event.actorId) || state.foundActors.has(event.actorId)
   let watchers = state.watchers.get(event.actorId)
-  if (actor?.phase !== 'DEAD' && !state.forgottenActors.has(event.actorId)) {
+  if (actor?.phase !== 'DEAD' && !isGone) {
     if (watchers === undefined) state.watchers.set(event.actorId, (watchers = new Set()))
     watchers.add(event.client)
   }
-  const isGone = state.forgottenActors.has(event.actorId)
   if (actor === undefined && !isGone && state.cluster !== undefined) {
     watchElsewhere(turn, state.cluster, event)
     return

@@ -246,6 +246,15 @@ describe.each(['local', 'inline'])('actors, address %s', (address) => {
     expect(await made.remote(50).read.run()).toBe(50)
   })
 
+  it('getIfExists: a handle that is sent on before anything was found is one of the living actor', async () => {
+    const made = fn.RemoteCounter.options({ name: 'sent on', getIfExists: true })
+    const first = made.remote(1)
+    await first.inc.run()
+    expect(await fn.useCounter.run(made.remote(1000), 1)).toBe(3)
+    expect(await fn.useCounter.run(await put(made.remote(1000)), 1)).toBe(4)
+    await kill(first)
+  })
+
   it('frees a name with its actor', async () => {
     const named = fn.RemoteCounter.options({ name: 'taken' })
     const first = named.remote(1)

@@ -105,6 +105,21 @@ describe('an actor of several nodes', () => {
     expect(brain.show(brain.send(dead))).toEqual(['→ driver1: actorChanged actorA DEAD #0'])
   })
 
+  test('FI1: of one that was not made on another node the one found there is told, and no more', () => {
+    const brain = aMember(2)
+    const watch = { kind: 'watchActor', client: DRIVER, actorId: A, homeId: '0b' } as const
+    const looked = brain.send({ ...watch, request: brain.nextRequest() })
+    expect(brain.show(looked)).toEqual(['look for actorA'])
+    const unmade = view('DEPENDENCIES_UNREADY')
+    brain.send({ kind: 'actorLocated', actorId: A, nodeId: '0b', view: unmade })
+    const foundInstead = { actorId: 'actorB' as ActorId, homeId: '0c' }
+    const found = { ...unmade, foundInstead }
+    const effects = brain.send({ kind: 'actorHeard', nodeId: '0b', view: found })
+    expect(effects).toEqual([expect.objectContaining({ type: 'actorChanged', message: found })])
+    expect(brain.state.cluster?.actors.watched.size).toBe(0)
+    expect(brain.state.watchers.size).toBe(0)
+  })
+
   test('F07: its host dies before it lives: out of restarts it is dead, and says of which node', () => {
     const brain = aMember(2)
     hosted(brain)

@@ -296,6 +296,32 @@ describe('a named actor', () => {
     expect(brain.state.actors.has(B)).toBe(false)
   })
 
+  test('FI1, FI2: who has a handle of the one that was not made hears which one was found', () => {
+    const brain = named()
+    brain.createActor('driver1', { actorId: B, name: 'c', getIfExists: true })
+    watch(brain, 'driver1', B)
+    const effects = brain.send({ kind: 'nameClaimed', actorId: B, holder: holderOf(A) })
+    const foundInstead = { actorId: A, homeId: toHex(NODE_ID) }
+    const view = expect.objectContaining({ actorId: B, foundInstead }) as object
+    expect(effects).toContainEqual(
+      expect.objectContaining({ kind: 'notify', type: 'actorChanged', message: view }),
+    )
+    const asked = { kind: 'watchActor', client: 'driver1' as WorkerId, actorId: B } as const
+    const late = brain.send({ ...asked, request: brain.nextRequest() })
+    expect(late).toContainEqual(expect.objectContaining({ value: view }))
+    expect(brain.state.watchers.has(B)).toBe(false)
+    brain.send({ kind: 'actorHandlesGone', client: 'driver1' as WorkerId, actorId: B })
+    expect(brain.state.foundActors.size).toBe(0)
+  })
+
+  test('kill() of the one that was not made ends the one that was found', () => {
+    const brain = named()
+    brain.createActor('driver1', { actorId: B, name: 'c', getIfExists: true })
+    brain.send({ kind: 'nameClaimed', actorId: B, holder: holderOf(A) })
+    kill(brain, B)
+    expect(brain.state.actors.get(A)?.phase).toBe('DEAD')
+  })
+
   test('a name left by a dead actor is taken over', () => {
     const brain = named()
     kill(brain, A)
