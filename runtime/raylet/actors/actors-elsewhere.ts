@@ -150,11 +150,14 @@ export function actorsNodeLost(turn: Turn, nodeId: string): void {
   }
 }
 
-/** Nodes are dead: who calls an actor of theirs goes on there no longer, though its process may. */
+/**
+ * Nodes are dead: who calls an actor of theirs goes on there no longer, though its process may. One
+ * that does not live is called by nobody; its node may have told of a life that it never took.
+ */
 export function hostsLost(turn: Turn, living: ReadonlySet<string>): void {
   for (const entry of turn.state.cluster?.actors.watched.values() ?? []) {
     const { view, hostId } = entry
-    if (view === undefined || hostId === undefined || living.has(hostId)) continue
+    if (view?.phase !== 'ALIVE' || hostId === undefined || living.has(hostId)) continue
     entry.hostId = undefined
     heard(turn, entry, {
       ...{ actorId: view.actorId, phase: 'RESTARTING', incarnation: view.incarnation + 1 },

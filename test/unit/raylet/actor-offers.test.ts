@@ -105,6 +105,18 @@ describe('an actor of several nodes', () => {
     expect(brain.show(brain.send(dead))).toEqual(['→ driver1: actorChanged actorA DEAD #0'])
   })
 
+  test('AE1: its node dies after it told of a next life that its row never had: whoever takes that life is heard', () => {
+    const brain = aMember(2)
+    hosted(brain)
+    brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('ALIVE') })
+    brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('RESTARTING', 1) })
+    expect(brain.send({ kind: 'members', living: new Set([hexNodeId(), '0c']) })).toEqual([])
+    brain.send({ kind: 'nodeLost', nodeId: '0b' })
+    const taken = { nodeId: '0c', view: view('ALIVE', 1) }
+    const effects = brain.send({ kind: 'actorLocated', actorId: A, ...taken })
+    expect(brain.show(effects)).toEqual(['→ driver1: actorChanged actorA ALIVE #1'])
+  })
+
   test('FI1: of one that was not made on another node the one found there is told, and no more', () => {
     const brain = aMember(2)
     const watch = { kind: 'watchActor', client: DRIVER, actorId: A, homeId: '0b' } as const
