@@ -79,9 +79,13 @@ const pointerAttribute = ({ key, sizeBytes, digest }: BodyPointer): AttributeVal
 
 function mapOf(fields: Readonly<Record<string, Field>>): Item {
   return Object.fromEntries(
-    Object.entries(fields).map(([name, field]) => [name, toAttribute(field)]),
+    Object.entries(fields).map(([name, field]) => [escaped(name), toAttribute(field)]),
   )
 }
+
+// The SDK loses a key `__proto__` of an item that comes with an error, and then its own way.
+const escaped = (name: string): string => (/^%*__proto__$/.test(name) ? `%${name}` : name)
+const unescaped = (name: string): string => (/^%+__proto__$/.test(name) ? name.slice(1) : name)
 
 function toAttribute(field: Field): AttributeValue {
   if (field === null) return { NULL: true }
@@ -103,7 +107,7 @@ function fromAttribute(attribute: AttributeValue): Field {
   if (attribute.L !== undefined) return attribute.L.map((item) => fromAttribute(item))
   if (attribute.M === undefined) return null
   return Object.fromEntries(
-    Object.entries(attribute.M).map(([name, item]) => [name, fromAttribute(item)]),
+    Object.entries(attribute.M).map(([name, item]) => [unescaped(name), fromAttribute(item)]),
   )
 }
 
@@ -144,7 +148,7 @@ export function conditionOf(expected: Expected, placeholders: Placeholders): str
     return `${placeholders.name('v')} = ${placeholders.value({ N: String(expected) })}`
   }
   const terms = Object.entries(expected.fields).map(([name, value]) => {
-    const path = `${placeholders.name('f')}.${placeholders.name(name)}`
+    const path = `${placeholders.name('f')}.${placeholders.name(escaped(name))}`
     return `${path} = ${placeholders.value(toAttribute(value))}`
   })
   return [`attribute_exists(${placeholders.name('pk')})`, ...terms].join(' AND ')
@@ -177,12 +181,13 @@ export function updateOf(
   const sets = tokenSets(token, placeholders)
   const removes: string[] = []
   for (const [name, field] of Object.entries(value.fields)) {
-    sets.push(`${f}.${placeholders.name(name)} = ${placeholders.value(toAttribute(field))}`)
+    const path = placeholders.name(escaped(name))
+    sets.push(`${f}.${path} = ${placeholders.value(toAttribute(field))}`)
     removes.push(`${b}.${placeholders.name(name)}`)
   }
   for (const [name, pointer] of Object.entries(value.bodies)) {
     sets.push(`${b}.${placeholders.name(name)} = ${placeholders.value(pointerAttribute(pointer))}`)
-    removes.push(`${f}.${placeholders.name(name)}`)
+    removes.push(`${f}.${placeholders.name(escaped(name))}`)
   }
   if (expiresAtMs !== undefined) {
     sets.push(`${placeholders.name('x')} = ${placeholders.value(expiryOf(expiresAtMs))}`)

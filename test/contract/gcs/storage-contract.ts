@@ -122,6 +122,16 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
       expect(bytes?.constructor).toBe(Uint8Array)
     })
 
+    test('who loses a race is told the row whatever its fields are called', async () => {
+      const value = { ['__proto__']: 1, nested: { ['__proto__']: 2, ['%__proto__']: [3] } }
+      await storage.putIf(key('a'), value, 'ABSENT')
+      const lost = await storage.putIf(key('a'), { other: true }, 'ABSENT')
+      expect(lost).toMatchObject({ won: false, current: { value } })
+      await storage.update(key('a'), { ['__proto__']: 4 }, { fields: { ['__proto__']: 1 } })
+      const read = (await storage.get(key('a')))?.value ?? {}
+      expect(Object.entries(read)).toContainEqual(['__proto__', 4])
+    })
+
     test('what a row cannot hold is refused with its path, and nothing is written', async () => {
       const refused = [{ f: () => 1 }, { f: NaN }, { f: 1e300 }, { f: new Date(0) }, { f: 1n }]
       for (const value of refused) {
