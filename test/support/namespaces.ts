@@ -61,7 +61,7 @@ export function makeNamespaces(hostCount: number): Namespaces {
   const addresses = Array.from({ length: hostCount }, (_, host) => `${net}.${String(host + 11)}`)
   const plan = { net, gateway: `${net}.254`, outside: `${net}.1`, router: nameOf(ROUTER) }
   addNamespace(plan.router)
-  inNamespace(plan.router, 'sysctl', '-qw', 'net.ipv4.ip_forward=1')
+  inNamespace(plan.router, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward')
   for (const [host, address] of addresses.entries()) addHost(plan, host, address)
   addOutside(plan)
   const at = (site: Site): string => {
@@ -222,5 +222,7 @@ function ip(...args: string[]): string {
 }
 
 function run(file: string, ...args: string[]): string {
-  return execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  // Where Debian keeps what only root uses: tc, and ip on some.
+  const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` }
+  return execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env })
 }
