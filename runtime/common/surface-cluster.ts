@@ -36,7 +36,8 @@ export interface PlacementGroup {
   ready(o?: { timeoutMs?: number }): Promise<void>
   /** Whether it is reserved within timeoutMs; 0 polls. */
   wait(timeoutMs: number): Promise<boolean>
-  /** Give the resources back and kill what runs in it. May be repeated. */
+  /** Give the resources back and kill what runs in it: on other nodes a moment after this resolves,
+   *  as they are told. May be repeated. */
   remove(): Promise<void>
 }
 
