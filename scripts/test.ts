@@ -1,5 +1,6 @@
 // `npm test [-- VITEST ARGUMENTS]`: all tests, the heavy ones at a tenth of their size.
-// `npm run test:full`: the heavy ones at full size (VIRGA_TEST_SCALE=1).
+// `npm run test:full`: the heavy ones at full size (VIRGA_TEST_SCALE=1), but for the chaos on five
+// nodes, whose full size takes a quarter of an hour and is `npm run chaos`.
 // The last line says how long they took.
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
