@@ -12,7 +12,7 @@ import { forgetTokensOf } from './limiters.ts'
 import { forgetPoolsOf, workerlessOf } from './pools.ts'
 import { leaveOtherNodes } from './cluster/node-asks.ts'
 import type { Client, Job, Lease, RayletState } from './state.ts'
-import type { RayletEvent, Turn } from './turn.ts'
+import type { EventOf, Turn } from './turn.ts'
 import {
   ORPHAN_GRACE_MS,
   askToExit,
@@ -20,8 +20,6 @@ import {
   prestart,
   workerRegistered,
 } from './workers.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 
 export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): void {
   const { state } = turn

@@ -11,10 +11,8 @@ import { DEADLOCK_SETTLE_MS } from '../common/limits.ts'
 import type { WorkerId } from '../common/ids.ts'
 import { addWait, removeWait } from './holdings.ts'
 import type { RayletState, Wait } from './state.ts'
-import { notify, wakeBy, type RayletEvent, type Turn } from './turn.ts'
+import { notify, wakeBy, type EventOf, type Turn } from './turn.ts'
 import { newestOf, WaitGraph, type Places } from './wait-graph.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 
 const keyOf = (client: WorkerId, waitId: number): string => `${client}:${String(waitId)}`
 

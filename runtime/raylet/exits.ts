@@ -8,10 +8,8 @@ import { describeExit } from './exit-text.ts'
 import { breakLease, endLease, refuseClass } from './leases.ts'
 import { removeWorker } from './pools.ts'
 import type { Pool, Worker } from './state.ts'
-import type { RayletEvent, Turn } from './turn.ts'
+import type { EventOf, Turn } from './turn.ts'
 import { START_FAILURES_MAX } from './workers.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 
 export function workerExited(turn: Turn, event: EventOf<'workerExited'>): void {
   const worker = turn.state.workers.get(event.exit.workerId)

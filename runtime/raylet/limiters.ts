@@ -17,9 +17,7 @@ import { UsageError } from '../common/errors.ts'
 import type { WorkerId } from '../common/ids.ts'
 import { LIMITERS_MAX } from '../common/limits.ts'
 import type { Limiter } from './state.ts'
-import { notify, wakeBy, type RayletEvent, type Turn } from './turn.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+import { notify, wakeBy, type EventOf, type Turn } from './turn.ts'
 
 const BURST_SHARE = 0.02
 

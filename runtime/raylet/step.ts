@@ -62,6 +62,7 @@ import type { ActorEventOfNodes } from './actors/actor-events.ts'
 import {
   answer,
   refuse,
+  type EventOf,
   type GroupEvent,
   type RayletEffect,
   type RayletEvent,
@@ -86,8 +87,6 @@ export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
   if (state.cluster !== undefined) tellGroupWants(turn, state.cluster)
   return turn.effects
 }
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 
 function apply(turn: Turn, event: RayletEvent): void {
   switch (event.kind) {

@@ -220,6 +220,9 @@ export type RayletEvent = { readonly nowMs: number } & (
   | ActorEventOfNodes
 )
 
+/** The event of that kind. */
+export type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+
 /** Of placement groups over nodes: cluster-groups.ts. */
 export type GroupEvent =
   | {

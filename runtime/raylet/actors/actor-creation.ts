@@ -12,9 +12,7 @@ import { foundInstead } from './found-actors.ts'
 import { shapeOf } from '../leases.ts'
 import { judge } from '../placement.ts'
 import type { Actor } from '../state.ts'
-import { answer, refuse, type NameHolder, type RayletEvent, type Turn } from '../turn.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+import { answer, refuse, type EventOf, type NameHolder, type Turn } from '../turn.ts'
 
 /** Arrow 1. */
 export function createActor(turn: Turn, event: EventOf<'createActor'>): void {

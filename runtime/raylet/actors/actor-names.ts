@@ -6,9 +6,7 @@ import { toHex } from '../../common/ids.ts'
 import type { ActorInfo } from '../../protocol/messages.ts'
 import { infoOfMade } from './actor-origin.ts'
 import type { Actor } from '../state.ts'
-import { answer, type NameHolder, type RayletEvent, type Turn } from '../turn.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+import { answer, type EventOf, type NameHolder, type Turn } from '../turn.ts'
 
 export function claimName(turn: Turn, actor: Actor, name: string): void {
   const { namespace, actorId, owner } = actor.spec

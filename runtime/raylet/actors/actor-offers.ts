@@ -28,9 +28,7 @@ import { judge, ledgersOf, ownNodeView } from '../placement.ts'
 import { lostWorker } from '../lost-worker.ts'
 import { shun } from '../cluster/remote-leases.ts'
 import type { Actor, ClusterState, RayletState } from '../state.ts'
-import { answer, wakeBy, type RayletEvent, type Turn } from '../turn.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+import { answer, wakeBy, type EventOf, type Turn } from '../turn.ts'
 
 /** Between two nodes of a group that are asked whether their bundles have room. */
 const HOLDERS_AGAIN_MS = 100

@@ -17,11 +17,9 @@ import type { ActorCall } from './actor-events.ts'
 import { tellMoved, type WatchedActor } from './actors-of-nodes.ts'
 import { foundView } from './found-actors.ts'
 import type { Actor, ClusterState } from '../state.ts'
-import { answer, notify, type RayletEvent, type Turn } from '../turn.ts'
+import { answer, notify, type EventOf, type Turn } from '../turn.ts'
 import { lostWorker } from '../lost-worker.ts'
 import { kill } from '../workers.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 
 /** A process of this node watches an actor that is not here; it is among `state.watchers`. */
 export function watchElsewhere(

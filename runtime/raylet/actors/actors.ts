@@ -39,10 +39,8 @@ import { callHost, isAway } from './actors-of-nodes.ts'
 import { giveCpuBack } from '../holdings.ts'
 import { endLease } from '../leases.ts'
 import type { Actor, Worker } from '../state.ts'
-import { answer, notify, type RayletEvent, type Turn } from '../turn.ts'
+import { answer, notify, type EventOf, type Turn } from '../turn.ts'
 import { askToExit, kill } from '../workers.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 
 /** Its lease has a worker: construct it there. */
 export function startActor(turn: Turn, actor: Actor, worker: Worker): void {

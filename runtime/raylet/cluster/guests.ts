@@ -12,9 +12,7 @@ import { classOf, takeLeases, wantLeases } from '../leases.ts'
 import type { GuestClass } from './peer-raylet-messages.ts'
 import { routeFor } from './node-asks.ts'
 import type { Client, Job, RayletState } from '../state.ts'
-import { answer, type RayletEvent, type Turn } from '../turn.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+import { answer, type EventOf, type Turn } from '../turn.ts'
 
 type Driven = Pick<NonNullable<GuestClass['owner']>, 'job' | 'driver' | 'drivenAt'>
 

@@ -18,9 +18,7 @@ import { askNode, boundNode, forgetRemote, keyOf, tellBoundNode } from './node-a
 import { tellNode } from './node-notices.ts'
 import { judge } from '../placement.ts'
 import type { ClusterState, RemoteLease, SchedulingClass } from '../state.ts'
-import { notify, wakeBy, type RayletEvent, type Turn } from '../turn.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+import { notify, wakeBy, type EventOf, type Turn } from '../turn.ts'
 
 /** As often as a node may say anew what it has free. */
 const SHUN_MS = 1_000

@@ -36,9 +36,8 @@ import type { Member, Owed } from './group-state.ts'
 import { newGroup } from './new-group.ts'
 import { groupRemoved, nodeDrains } from '../placement.ts'
 import type { ClusterState } from '../state.ts'
-import { answer, refuse, type GroupEvent, type RayletEvent, type Turn } from '../turn.ts'
+import { answer, refuse, type EventOf, type GroupEvent, type Turn } from '../turn.ts'
 
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
 type GroupEventOf<K extends GroupEvent['kind']> = Extract<GroupEvent, { kind: K }>
 
 /** GC1. */

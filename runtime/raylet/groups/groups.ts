@@ -25,9 +25,7 @@ import { forgetGroup } from './group-end.ts'
 import { newGroup } from './new-group.ts'
 import { clusterView, groupRemoved, nodeDrains } from '../placement.ts'
 import type { Bundle, Group, RayletState } from '../state.ts'
-import { answer, refuse, type RayletEvent, type Turn } from '../turn.ts'
-
-type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
+import { answer, refuse, type EventOf, type Turn } from '../turn.ts'
 
 export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
   const { spec, request } = event
