@@ -6,68 +6,24 @@
 // effects. After each step state.wakeAtMs says when it wants a tick.
 // Source: Dask worker_state_machine.py; etcd-io/raft (same state, same input, same output).
 import { unreachable } from '../common/assert.ts'
-import { actorRegistered, claimRefused, createActor, nameClaimed } from './actors/actor-creation.ts'
-import { findActor, nameFound } from './actors/actor-names.ts'
-import {
-  actorCall,
-  actorExiting,
-  actorFailed,
-  actorHandlesGone,
-  actorReady,
-  alive,
-  entryFirst,
-  killActor,
-  startActor,
-  watchActor,
-} from './actors/actors.ts'
-import {
-  actorAdopted,
-  actorOffered,
-  actorWritten,
-  offerAnswered,
-  offersLost,
-  placeActors,
-} from './actors/actor-offers.ts'
-import {
-  actorHeard,
-  actorIsHere,
-  actorLocated,
-  actorMoved,
-  hostsLost,
-  makersLost,
-  nodeWatches,
-} from './actors/actors-elsewhere.ts'
+import { placeActors } from './actors/actor-offers.ts'
+import { applyToActors } from './actors/actor-dispatch.ts'
+import { startActor } from './actors/actors.ts'
 import { clientClosed, clientConnected, endIdleJobs, forgetIfDone } from './clients.ts'
 import { blocked, reportDeadlocks, unblocked } from './deadlock.ts'
 import { drain, leaveIfDrained } from './drain.ts'
 import { workerExited } from './exits.ts'
-import { awaitGroup, createGroup, removeGroup, reserveGroups } from './groups/groups.ts'
-import { applyToGroups, tendGroups } from './groups/cluster-groups.ts'
+import { applyToGroups, reserveGroups } from './groups/groups.ts'
+import { tendGroups } from './groups/cluster-groups.ts'
 import { retellHolders, tellGroupWants } from './groups/group-wants.ts'
 import { grantAll, killLease, returnLease, wantLeases } from './leases.ts'
-import { guestLeft, guestLinkClosed, guestWants, leasesAsked } from './cluster/guests.ts'
-import {
-  endShunning,
-  heardForClient,
-  leaseLapsed,
-  leasesAnswered,
-  nodeLost,
-  nodesChanged,
-} from './cluster/remote-leases.ts'
+import { applyToNodes } from './cluster/node-dispatch.ts'
+import { endShunning } from './cluster/remote-leases.ts'
 import { placeLeases } from './cluster/node-asks.ts'
 import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
 import type { Client, RayletState } from './state.ts'
-import type { ActorEventOfNodes } from './actors/actor-events.ts'
-import {
-  answer,
-  refuse,
-  type EventOf,
-  type GroupEvent,
-  type RayletEffect,
-  type RayletEvent,
-  type Turn,
-} from './turn.ts'
+import type { EventOf, RayletEffect, RayletEvent, Turn } from './turn.ts'
 import { staying, tendWorkers } from './workers.ts'
 
 /** Take in one event; changes `state` and returns what is to be done, in order. */
@@ -125,7 +81,7 @@ function apply(turn: Turn, event: RayletEvent): void {
     case 'guestWants':
     case 'guestLeft':
     case 'guestLinkClosed':
-      applyOfNodes(turn, event)
+      applyToNodes(turn, event)
       return
     case 'confirmed':
       turn.state.leaseUntilMs = event.untilMs
@@ -152,136 +108,10 @@ function apply(turn: Turn, event: RayletEvent): void {
     case 'groupRead':
     case 'groupWritten':
     case 'groupClaimed':
-      applyToGroup(turn, event)
+      applyToGroups(turn, event)
       return
     default:
-      applyToActor(turn, event)
-  }
-}
-
-type EventOfNodes = EventOf<
-  | 'leasesAnswered'
-  | 'heardForClient'
-  | 'leaseLapsed'
-  | 'nodeLost'
-  | 'nodes'
-  | 'loads'
-  | 'leasesAsked'
-  | 'guestWants'
-  | 'guestLeft'
-  | 'guestLinkClosed'
->
-
-/** What comes of there being several nodes. */
-function applyOfNodes(turn: Turn, event: EventOfNodes): void {
-  switch (event.kind) {
-    case 'leasesAnswered':
-      leasesAnswered(turn, event)
-      return
-    case 'heardForClient':
-      heardForClient(turn, event)
-      return
-    case 'leaseLapsed':
-      leaseLapsed(turn, event)
-      return
-    case 'nodeLost':
-      nodeLost(turn, event)
-      return
-    case 'nodes':
-      nodesChanged(turn, event)
-      return
-    case 'loads':
-      for (const load of event.loads) turn.state.cluster?.view.learn(load)
-      return
-    case 'leasesAsked':
-      leasesAsked(turn, event)
-      return
-    case 'guestWants':
-      guestWants(turn, event)
-      return
-    case 'guestLeft':
-      guestLeft(turn, event)
-      return
-    case 'guestLinkClosed':
-      guestLinkClosed(turn, event)
-      return
-    default:
-      unreachable(event)
-  }
-}
-
-function applyToGroup(
-  turn: Turn,
-  event: EventOf<'createGroup' | 'awaitGroup' | 'removeGroup'> | EventOf<GroupEvent['kind']>,
-): void {
-  switch (event.kind) {
-    case 'createGroup':
-      createGroup(turn, event)
-      return
-    case 'awaitGroup':
-      awaitGroup(turn, event)
-      return
-    case 'removeGroup':
-      removeGroup(turn, event)
-      return
-    default:
-      if (turn.state.cluster !== undefined) applyToGroups(turn, turn.state.cluster, event)
-  }
-}
-
-type OfActors = EventOf<ActorEventOfNodes['kind']>
-
-/** Actors, where there are several nodes. */
-function applyToActorOfNodes(turn: Turn, event: OfActors): void {
-  switch (event.kind) {
-    case 'actorRegistered':
-      actorRegistered(turn, event)
-      return
-    case 'actorWritten':
-      actorWritten(turn, event, (actor) => {
-        alive(turn, actor)
-      })
-      return
-    case 'actorFound':
-      answer(turn, event.request, event.info)
-      return
-    case 'actorOffered':
-      actorOffered(turn, event)
-      return
-    case 'offerAnswered':
-      offerAnswered(turn, event)
-      return
-    case 'nodeWatches':
-      nodeWatches(turn, event)
-      return
-    case 'actorLocated':
-      actorLocated(turn, event)
-      return
-    case 'actorIsHere':
-      actorIsHere(turn, event)
-      return
-    case 'actorHeard':
-      actorHeard(turn, event)
-      return
-    case 'actorMoved':
-      actorMoved(turn, event)
-      return
-    case 'actorCall':
-      actorCall(turn, event)
-      return
-    case 'actorCalled':
-      answer(turn, event.request, undefined)
-      return
-    case 'members':
-      offersLost(turn, event.living)
-      hostsLost(turn, event.living)
-      makersLost(turn, event.living)
-      return
-    case 'actorAdopted':
-      actorAdopted(turn, event)
-      return
-    default:
-      unreachable(event)
+      applyToActors(turn, event)
   }
 }
 
@@ -322,68 +152,6 @@ function applyNotice(turn: Turn, event: LeaseNotice): void {
       return
     default:
       unreachable(event)
-  }
-}
-
-type ActorEvent = EventOf<
-  | 'createActor'
-  | 'nameClaimed'
-  | 'nameFound'
-  | 'claimRefused'
-  | 'findRefused'
-  | 'findActor'
-  | 'watchActor'
-  | 'killActor'
-  | 'actorHandlesGone'
-  | 'actorReady'
-  | 'actorFailed'
-  | 'actorExiting'
-  | 'entryFirst'
->
-
-function applyToActor(turn: Turn, event: ActorEvent | OfActors): void {
-  switch (event.kind) {
-    case 'createActor':
-      createActor(turn, event)
-      return
-    case 'nameClaimed':
-      nameClaimed(turn, event)
-      return
-    case 'nameFound':
-      nameFound(turn, event)
-      return
-    case 'claimRefused':
-      claimRefused(turn, event)
-      return
-    case 'findRefused':
-      refuse(turn, event.request, event.error)
-      return
-    case 'findActor':
-      findActor(turn, event)
-      return
-    case 'watchActor':
-      watchActor(turn, event)
-      return
-    case 'killActor':
-      killActor(turn, event)
-      return
-    case 'actorHandlesGone':
-      actorHandlesGone(turn, event)
-      return
-    case 'actorReady':
-      actorReady(turn, event)
-      return
-    case 'actorFailed':
-      actorFailed(turn, event)
-      return
-    case 'actorExiting':
-      actorExiting(turn, event)
-      return
-    case 'entryFirst':
-      entryFirst(turn, event)
-      return
-    default:
-      applyToActorOfNodes(turn, event)
   }
 }
 

@@ -14,16 +14,9 @@ import type {
   WireRuntimeEnv,
   WorkerExit,
 } from '../protocol/messages.ts'
-import type { NodeLoad, NodeView } from '../scheduling/cluster-view.ts'
-import type { Coordinator, GroupDecision, GroupRow } from '../gcs/groups.ts'
-import type { GroupCall, GroupCalls } from './groups/group-messages.ts'
-import type { Member } from './groups/group-state.ts'
 import type { ActorEventOfNodes, ActorEffectOfNodes } from './actors/actor-events.ts'
-import type {
-  LeasesAnswer,
-  LeasesAsked,
-  PeerRayletNotices,
-} from './cluster/peer-raylet-messages.ts'
+import type { NodeEffect, NodeEvent } from './cluster/node-events.ts'
+import type { GroupEffect, GroupEvent } from './groups/group-events.ts'
 import type { Job, RayletState } from './state.ts'
 
 /** A holder of a name, as its row in the GCS tells. */
@@ -179,40 +172,7 @@ export type RayletEvent = { readonly nowMs: number } & (
   | { readonly kind: 'memory'; readonly sample: MemorySample }
   | { readonly kind: 'tick' }
   | { readonly kind: 'drain'; readonly graceMs: number }
-  /** What came of the effect askLeases; without an answer the node could not be asked. */
-  | {
-      readonly kind: 'leasesAnswered'
-      readonly nodeId: string
-      readonly message: LeasesAsked
-      readonly answer: LeasesAnswer | undefined
-    }
-  | ({ readonly kind: 'heardForClient'; readonly nodeId: string } & PeerRayletNotices['toClient'])
-  | ({ readonly kind: 'leaseLapsed'; readonly nodeId: string } & PeerRayletNotices['leaseLapsed'])
-  /** The connection by which this node asked that one has closed. */
-  | { readonly kind: 'nodeLost'; readonly nodeId: string }
-  /** The other nodes that are alive, and those of them that do not answer this one now. */
-  | {
-      readonly kind: 'nodes'
-      readonly nodes: readonly NodeView[]
-      readonly suspected: ReadonlySet<string>
-      /** With those that drain. */
-      readonly members: ReadonlyMap<string, Member>
-    }
-  /** What other nodes have free, as gossip brought it. */
-  | { readonly kind: 'loads'; readonly loads: readonly NodeLoad[] }
-  | {
-      readonly kind: 'leasesAsked'
-      readonly link: number
-      readonly request: number
-      readonly message: LeasesAsked
-    }
-  | {
-      readonly kind: 'guestWants'
-      readonly link: number
-      readonly message: PeerRayletNotices['guestWants']
-    }
-  | { readonly kind: 'guestLeft'; readonly link: number; readonly client: WorkerId }
-  | { readonly kind: 'guestLinkClosed'; readonly link: number }
+  | NodeEvent
   | GroupEvent
   /** The GCS has confirmed this node as a member: see leaseUntilMs. */
   | { readonly kind: 'confirmed'; readonly untilMs: number }
@@ -222,48 +182,6 @@ export type RayletEvent = { readonly nowMs: number } & (
 
 /** The event of that kind. */
 export type EventOf<K extends RayletEvent['kind']> = Extract<RayletEvent, { kind: K }>
-
-/** Of placement groups over nodes: cluster-groups.ts. */
-export type GroupEvent =
-  | {
-      readonly kind: 'groupAsked'
-      /** Hex. */
-      readonly from: string
-      readonly link: number
-      readonly request: number
-      readonly type: GroupCall
-      readonly message: GroupCalls[GroupCall][0]
-    }
-  /** What came of the effect askGroup; without an answer the node could not be asked. */
-  | {
-      readonly kind: 'groupAnswered'
-      readonly key: string
-      readonly nodeId: string
-      readonly type: GroupCall
-      readonly message: GroupCalls[GroupCall][0]
-      readonly answer: GroupCalls[GroupCall][1] | undefined
-    }
-  | { readonly kind: 'groupLinkClosed'; readonly link: number }
-  /** What came of the effect readGroup; with an error: the row cannot be read, ever. */
-  | {
-      readonly kind: 'groupRead'
-      readonly groupId: string
-      readonly row: GroupRow | undefined
-      readonly error?: VirgaError
-    }
-  /** What came of the effect writeGroup, or registerGroup: whether the row is this node's. */
-  | {
-      readonly kind: 'groupWritten'
-      readonly groupId: string
-      readonly attempt: number
-      readonly won: boolean
-    }
-  /** What came of the effect claimGroup; undefined: another has it, or it was removed. */
-  | {
-      readonly kind: 'groupClaimed'
-      readonly groupId: string
-      readonly row: GroupRow | undefined
-    }
 
 export interface MemorySample {
   readonly usedBytes: number
@@ -294,46 +212,9 @@ export type NoticeEffect = {
   }
 }[keyof ClientNotices]
 
-/** To the raylet of another node. */
-export type NodeNoticeEffect = {
-  readonly [K in 'guestWants' | 'returnLease' | 'killLease' | 'guestLeft']: {
-    readonly kind: 'tellNode'
-    readonly nodeId: string
-    readonly type: K
-    readonly message: PeerRayletNotices[K]
-  }
-}['guestWants' | 'returnLease' | 'killLease' | 'guestLeft']
-
-/** Of placement groups over nodes; rows of one group are written in the order of the effects. */
-export type GroupEffect =
-  | {
-      readonly kind: 'askGroup'
-      readonly key: string
-      readonly nodeId: string
-      readonly type: GroupCall
-      readonly message: GroupCalls[GroupCall][0]
-    }
-  | { readonly kind: 'registerGroup'; readonly row: GroupRow }
-  | {
-      readonly kind: 'writeGroup'
-      readonly groupId: string
-      readonly decision: GroupDecision
-    }
-  | { readonly kind: 'readGroup'; readonly groupId: string }
-  | { readonly kind: 'claimGroup'; readonly row: GroupRow }
-  /** The row that this node or, when it is dead, another has written. */
-  | {
-      readonly kind: 'removeGroupRow'
-      readonly groupId: string
-      readonly coordinator: Coordinator
-    }
-
 export type RayletEffect =
   | NoticeEffect
-  | NodeNoticeEffect
-  | { readonly kind: 'askLeases'; readonly nodeId: string; readonly message: LeasesAsked }
-  /** To the home of a guest. */
-  | { readonly kind: 'guestLeaseLapsed'; readonly client: WorkerId; readonly classId: number }
+  | NodeEffect
   | GroupEffect
   | { readonly kind: 'answer'; readonly request: number; readonly value: unknown }
   | { readonly kind: 'refuse'; readonly request: number; readonly error: VirgaError }

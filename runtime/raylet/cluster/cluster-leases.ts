@@ -30,7 +30,8 @@ import type {
   ToClient,
 } from './peer-raylet-messages.ts'
 import type { RayletState } from '../state.ts'
-import type { NodeNoticeEffect, NoticeEffect, RayletEffect } from '../turn.ts'
+import type { NoticeEffect, RayletEffect } from '../turn.ts'
+import type { NodeNoticeEffect } from './node-events.ts'
 
 /** A node that takes longer to say what it has free is asked for nothing more for a while. */
 const ASK_LIMIT_MS = 5_000

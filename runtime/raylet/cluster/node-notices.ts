@@ -2,7 +2,8 @@
 import { toHex } from '../../common/ids.ts'
 import type { GuestClass } from './peer-raylet-messages.ts'
 import type { SchedulingClass } from '../state.ts'
-import type { NodeNoticeEffect, Turn } from '../turn.ts'
+import type { Turn } from '../turn.ts'
+import type { NodeNoticeEffect } from './node-events.ts'
 
 /** What the other node must know of the class and, at first, of its owner. */
 export function guestClassOf(

@@ -36,9 +36,8 @@ import type { Member, Owed } from './group-state.ts'
 import { newGroup } from './new-group.ts'
 import { groupRemoved, nodeDrains } from '../placement.ts'
 import type { ClusterState } from '../state.ts'
-import { answer, refuse, type EventOf, type GroupEvent, type Turn } from '../turn.ts'
-
-type GroupEventOf<K extends GroupEvent['kind']> = Extract<GroupEvent, { kind: K }>
+import { answer, refuse, type EventOf, type Turn } from '../turn.ts'
+import type { GroupEvent } from './group-events.ts'
 
 /** GC1. */
 export function createAcross(
@@ -108,7 +107,11 @@ export function refusePending(turn: Turn, cluster: ClusterState): void {
   }
 }
 
-export function applyToGroups(turn: Turn, cluster: ClusterState, event: GroupEvent): void {
+export function applyAcross(
+  turn: Turn,
+  cluster: ClusterState,
+  event: EventOf<GroupEvent['kind']>,
+): void {
   const { groups } = cluster
   switch (event.kind) {
     case 'groupAsked':
@@ -135,7 +138,7 @@ export function applyToGroups(turn: Turn, cluster: ClusterState, event: GroupEve
 }
 
 /** What another node asks. */
-function asked(turn: Turn, cluster: ClusterState, event: GroupEventOf<'groupAsked'>): void {
+function asked(turn: Turn, cluster: ClusterState, event: EventOf<'groupAsked'>): void {
   const { request } = event
   const value = replyTo(turn, cluster, event)
   answer(turn, request, value)
@@ -144,7 +147,7 @@ function asked(turn: Turn, cluster: ClusterState, event: GroupEventOf<'groupAske
 function replyTo(
   turn: Turn,
   cluster: ClusterState,
-  { type, message, from, link }: GroupEventOf<'groupAsked'>,
+  { type, message, from, link }: EventOf<'groupAsked'>,
 ): object {
   const { groups } = cluster
   switch (type) {
@@ -199,7 +202,7 @@ function createFor(
 }
 
 /** What another node has answered, or not. */
-function answered(turn: Turn, cluster: ClusterState, event: GroupEventOf<'groupAnswered'>): void {
+function answered(turn: Turn, cluster: ClusterState, event: EventOf<'groupAnswered'>): void {
   const { nodeId, type, message, answer: reply, key } = event
   const { groups, view } = cluster
   if (type === 'prepareBundles') {
@@ -286,7 +289,7 @@ function createdBy(
   if (group !== undefined) dropHere(turn, cluster.groups, group, why)
 }
 
-function claimed(turn: Turn, cluster: ClusterState, event: GroupEventOf<'groupClaimed'>): void {
+function claimed(turn: Turn, cluster: ClusterState, event: EventOf<'groupClaimed'>): void {
   const { groupId, row } = event
   if (row === undefined) {
     again(turn, cluster.groups, groupId)

@@ -6,7 +6,7 @@ import type { ClusterMember } from '../cluster/cluster-member.ts'
 import { GroupRows, type GroupRowsDeps } from './group-rows.ts'
 import type { GroupCall, GroupCalls } from './group-messages.ts'
 import type { PeerMessage } from '../cluster/peer-raylet-messages.ts'
-import type { GroupEffect } from '../turn.ts'
+import type { GroupEffect } from './group-events.ts'
 
 /** A node that takes longer to prepare is taken for one that refuses. */
 const ASK_LIMIT_MS = 5_000

@@ -19,7 +19,7 @@ import { isGone } from '../../gcs/nodes.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import type { Stimulus } from '../client-link.ts'
 import { GcsRepeat } from '../gcs-repeat.ts'
-import type { GroupEffect } from '../turn.ts'
+import type { GroupEffect } from './group-events.ts'
 
 export type GroupRowEffect = Exclude<GroupEffect, { kind: 'askGroup' }>
 

@@ -14,6 +14,7 @@ import { reasonFor } from '../../common/reason.ts'
 import { toResources, type ResourceSet } from '../../common/resources.ts'
 import { placeBundles } from '../../scheduling/place-bundles.ts'
 import {
+  applyAcross,
   awaitAcross,
   createAcross,
   endCoordinatedOf,
@@ -26,8 +27,28 @@ import { newGroup } from './new-group.ts'
 import { clusterView, groupRemoved, nodeDrains } from '../placement.ts'
 import type { Bundle, Group, RayletState } from '../state.ts'
 import { answer, refuse, type EventOf, type Turn } from '../turn.ts'
+import type { GroupEvent } from './group-events.ts'
 
-export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
+export function applyToGroups(
+  turn: Turn,
+  event: EventOf<'createGroup' | 'awaitGroup' | 'removeGroup'> | EventOf<GroupEvent['kind']>,
+): void {
+  switch (event.kind) {
+    case 'createGroup':
+      createGroup(turn, event)
+      return
+    case 'awaitGroup':
+      awaitGroup(turn, event)
+      return
+    case 'removeGroup':
+      removeGroup(turn, event)
+      return
+    default:
+      if (turn.state.cluster !== undefined) applyAcross(turn, turn.state.cluster, event)
+  }
+}
+
+function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
   const { spec, request } = event
   const { groups } = turn.state
   if (turn.state.draining) {
@@ -52,7 +73,7 @@ export function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
 }
 
 /** Answered when the group is reserved; refused when it was removed. */
-export function awaitGroup(turn: Turn, event: EventOf<'awaitGroup'>): void {
+function awaitGroup(turn: Turn, event: EventOf<'awaitGroup'>): void {
   const { cluster } = turn.state
   if (cluster !== undefined) {
     awaitAcross(turn, cluster, event)
@@ -65,7 +86,7 @@ export function awaitGroup(turn: Turn, event: EventOf<'awaitGroup'>): void {
   else group.awaiting.push(event.request)
 }
 
-export function removeGroup(turn: Turn, event: EventOf<'removeGroup'>): void {
+function removeGroup(turn: Turn, event: EventOf<'removeGroup'>): void {
   const { cluster } = turn.state
   if (cluster !== undefined) {
     removeAcross(turn, cluster, event)
