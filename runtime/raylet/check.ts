@@ -20,7 +20,9 @@ import type { ResourceLedger } from '../common/resource-ledger.ts'
 import { ledgersOf } from './placement.ts'
 import { isUnused } from './class-wants.ts'
 import { workerlessOf } from './pools.ts'
-import type { Actor, Group, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
+import type { Lease, RayletState, SchedulingClass, Worker } from './state.ts'
+import type { Actor } from './actors/actor-state.ts'
+import type { Group } from './groups/group.ts'
 
 /** @throws AssertionError that names the invariant. */
 export function check(state: RayletState): void {

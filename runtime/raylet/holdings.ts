@@ -6,7 +6,8 @@
 import type { Allocation, ResourceLedger } from '../common/resource-ledger.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { bundlesOf } from './placement.ts'
-import type { Bundle, Lease, RayletState, Wait } from './state.ts'
+import type { Lease, RayletState, Wait } from './state.ts'
+import type { Bundle } from './groups/group.ts'
 
 export interface Holding {
   readonly bundle: Bundle | undefined

@@ -15,7 +15,8 @@ import { fits, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { ClusterView, NODE_ID_LABEL, type NodeView } from '../scheduling/cluster-view.ts'
 import { place } from '../scheduling/place.ts'
-import type { Bundle, Group, RayletState } from './state.ts'
+import type { RayletState } from './state.ts'
+import type { Bundle, Group } from './groups/group.ts'
 
 /** With one node there is nothing to draw. */
 const noChoice: Pick<Random, 'next'> = { next: () => 0 }

@@ -5,7 +5,9 @@ import { toHex } from '../common/ids.ts'
 import { NO_RESOURCES, resourceSet, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { RayletCalls, StateRow } from '../protocol/messages.ts'
-import type { Actor, Group, Job, RayletState, Worker } from './state.ts'
+import type { Job, RayletState, Worker } from './state.ts'
+import type { Actor } from './actors/actor-state.ts'
+import type { Group } from './groups/group.ts'
 
 /** Rows of the kinds that the brain knows; undefined for a kind it does not. */
 export function stateRows(state: RayletState, kind: string, nowMs: number): StateRow[] | undefined {

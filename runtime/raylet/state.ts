@@ -10,26 +10,21 @@ import { DEAD_ACTOR_IDS_MAX, DEAD_ACTORS_MAX } from '../common/limits.ts'
 import { RecentSet } from '../common/recent-set.ts'
 import { ResourceLedger, type Allocation } from '../common/resource-ledger.ts'
 import type { MemoryUse } from '../common/memory-use.ts'
-import type { Random } from '../common/random.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type {
-  ActorPhase,
-  ActorSpec,
   ClassSpec,
-  GroupSpec,
   JobSpec,
   Role,
   Waiting,
   WireRuntimeEnv,
   WorkerExit,
 } from '../protocol/messages.ts'
-import type { WireError } from '../common/error-wire.ts'
-import type { Holder } from '../gcs/actors.ts'
-import type { ClusterView } from '../scheduling/cluster-view.ts'
-import { createClusterGroups, type ClusterGroups, type GroupAcross } from './groups/group-state.ts'
-import type { ActorOrigin } from './actors/actor-origin.ts'
-import { newActorsOfNodes, type ActorsOfNodes } from './actors/actors-of-nodes.ts'
+import type { Actor } from './actors/actor-state.ts'
+import { newActorsOfNodes } from './actors/actors-of-nodes.ts'
 import type { FoundActor } from './actors/found-actors.ts'
+import type { ClusterState, RemoteLease } from './cluster/cluster-state.ts'
+import { createClusterGroups } from './groups/group-state.ts'
+import type { Bundle, Group } from './groups/group.ts'
 
 /** What the node is and has; fixed for its life. */
 export interface NodeConfig {
@@ -106,29 +101,6 @@ export interface SchedulingClass {
   told: Map<string, number> | undefined
 }
 
-/** A lease that a process of this node holds on another: remote-leases.ts. */
-export interface RemoteLease {
-  /** As its owner knows it. */
-  readonly leaseId: LeaseId
-  /** Hex. */
-  readonly nodeId: string
-  /** As that node knows it. */
-  readonly remoteId: number
-  readonly workerId: WorkerId
-  readonly class: SchedulingClass
-}
-
-/** What a raylet of several knows of the others. */
-export interface ClusterState {
-  /** With this node as the preferred one; the nodes that work may go to. */
-  readonly view: ClusterView
-  readonly random: Pick<Random, 'next'>
-  /** Nodes that are set aside in the view, and until when; those suspected to be gone: Infinity. */
-  readonly shunned: Map<string, number>
-  readonly groups: ClusterGroups
-  readonly actors: ActorsOfNodes
-}
-
 /** STARTING until it said hello. EXITING: told to, and killed at exitByMs. */
 export type WorkerPhase = 'STARTING' | 'IDLE' | 'LEASED' | 'EXITING'
 
@@ -197,74 +169,6 @@ export interface Lease {
   endsWith: VirgaError | undefined
   /** Its tasks that wait in `get`: while there are any, its CPUs are given back. */
   readonly waits: Set<Wait>
-}
-
-export interface Actor {
-  /** Without its arguments once it is dead. */
-  spec: ActorSpec
-  /** Of its demand, as a class has one. */
-  readonly shape: string
-  phase: ActorPhase
-  incarnation: number
-  restartsLeft: number
-  lease: Lease | undefined
-  address: string
-  readonly since: number
-  waitingSinceMs: number
-  /** Request to answer once the name is decided. */
-  request: number | undefined
-  named: boolean
-  /** Whether any incarnation ever lived: calls may have run. */
-  lived: boolean
-  /** It must not come back: killed, exiting, or without handles. */
-  ending: { readonly error: VirgaError | WireError } | undefined
-  error: WireError | undefined
-  exit: WorkerExit | undefined
-  /** Requests to kill its worker alone, to be answered when that is gone. */
-  readonly killRequests: number[]
-  /** Undefined where the cluster is this node alone. */
-  readonly origin: ActorOrigin | undefined
-  place: ActorPlace
-  /** The other node that is asked to host it, or does. */
-  hostId: string | undefined
-  /** Whom its row in the GCS names; undefined: it has none, or not yet. */
-  holder: Holder | undefined
-  /** Bound to a group: how many of its nodes have had no room, and when they are asked again. */
-  fullHolders: number
-  placeNotBeforeMs: number
-}
-
-/**
- * Where an actor without a lease is to get one, where there are several nodes; else always HERE.
- *   UNPLACED  no node has room for it now     ASKED  a node is asked to host it
- *   AWAY      it does, and this node is still named in its row, until the actor is constructed
- *   CLAIMING  the GCS is asked for its next incarnation
- *   LEFT      for others to start again: this node ends
- */
-export type ActorPlace = 'HERE' | 'UNPLACED' | 'ASKED' | 'AWAY' | 'CLAIMING' | 'LEFT'
-
-export interface Bundle {
-  readonly group: Group
-  readonly index: number
-  readonly resources: ResourceSet
-  readonly allocation: Allocation
-  readonly ledger: ResourceLedger
-}
-
-export interface Group {
-  readonly spec: GroupSpec
-  /** All bundles together. */
-  readonly demand: ResourceSet
-  /** Of its bundles: groups of one shape can be reserved or not together. */
-  readonly shape: string
-  state: 'PENDING' | 'CREATED' | 'RESCHEDULING' | 'REMOVED'
-  /** Those that lie here and can be drawn from. */
-  bundles: Bundle[]
-  /** Undefined where the cluster is this node alone. */
-  across: GroupAcross | undefined
-  waitingSinceMs: number
-  /** awaitGroup requests to answer. */
-  readonly awaiting: number[]
 }
 
 /** A task that waits: in `get` for others, before it begins, or for the reader of its stream. */
@@ -373,7 +277,9 @@ export function createState(
   return {
     config,
     cluster: cluster && {
-      ...{ ...cluster, groups: createClusterGroups(ledger), actors: newActorsOfNodes() },
+      ...cluster,
+      groups: createClusterGroups(ledger),
+      actors: newActorsOfNodes(),
     },
     remoteLeases: new Map(),
     remoteByKey: new Map(),

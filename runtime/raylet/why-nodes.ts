@@ -4,7 +4,8 @@ import { lacking, showAmount } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { isAvailable, isFeasible, type NodeView } from '../scheduling/cluster-view.ts'
 import { matchesAny } from '../scheduling/labels.ts'
-import type { ClusterState, RayletState } from './state.ts'
+import type { RayletState } from './state.ts'
+import type { ClusterState } from './cluster/cluster-state.ts'
 
 /** Undefined: it waits for this node alone, or for its turn. */
 export function whyNodes(state: RayletState, spec: ClassSpec): string | undefined {

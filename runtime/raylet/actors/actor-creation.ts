@@ -11,7 +11,7 @@ import { actorIsHere } from './actors-elsewhere.ts'
 import { foundInstead } from './found-actors.ts'
 import { shapeOf } from '../leases.ts'
 import { judge } from '../placement.ts'
-import type { Actor } from '../state.ts'
+import type { Actor } from './actor-state.ts'
 import { answer, refuse, type EventOf, type NameHolder, type Turn } from '../turn.ts'
 
 /** Arrow 1. */

@@ -18,7 +18,8 @@ import { callHost, isAway, tellLinks, type ActorsOfNodes } from './actors-of-nod
 import { describeExit } from '../exit-text.ts'
 import { endLease } from '../leases.ts'
 import { judge } from '../placement.ts'
-import type { Actor, RayletState } from '../state.ts'
+import type { RayletState } from '../state.ts'
+import type { Actor } from './actor-state.ts'
 import { answer, notify, refuse, type Turn } from '../turn.ts'
 import { askToExit, ORPHAN_GRACE_MS } from '../workers.ts'
 

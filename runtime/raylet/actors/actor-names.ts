@@ -5,7 +5,7 @@ import { ActorAlreadyExistsError } from '../../common/errors.ts'
 import { toHex } from '../../common/ids.ts'
 import type { ActorInfo } from '../../protocol/messages.ts'
 import { infoOfMade } from './actor-origin.ts'
-import type { Actor } from '../state.ts'
+import type { Actor } from './actor-state.ts'
 import { answer, type EventOf, type NameHolder, type Turn } from '../turn.ts'
 
 export function claimName(turn: Turn, actor: Actor, name: string): void {

@@ -27,7 +27,9 @@ import { holdersFor } from '../groups/group-routing.ts'
 import { judge, ledgersOf, ownNodeView } from '../placement.ts'
 import { lostWorker } from '../lost-worker.ts'
 import { shun } from '../cluster/remote-leases.ts'
-import type { Actor, ClusterState, RayletState } from '../state.ts'
+import type { RayletState } from '../state.ts'
+import type { Actor } from './actor-state.ts'
+import type { ClusterState } from '../cluster/cluster-state.ts'
 import { answer, wakeBy, type EventOf, type Turn } from '../turn.ts'
 
 /** Between two nodes of a group that are asked whether their bundles have room. */

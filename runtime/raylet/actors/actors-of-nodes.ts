@@ -4,7 +4,8 @@ import type { ActorId, WorkerId } from '../../common/ids.ts'
 import type { ResourceSet } from '../../common/resources.ts'
 import type { ActorView } from '../../protocol/messages.ts'
 import type { ActorCall } from './actor-events.ts'
-import type { Actor, Job, RayletState } from '../state.ts'
+import type { Job, RayletState } from '../state.ts'
+import type { Actor } from './actor-state.ts'
 import type { Turn } from '../turn.ts'
 
 export interface ActorsOfNodes {

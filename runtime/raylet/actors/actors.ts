@@ -38,7 +38,8 @@ import {
 import { callHost, isAway } from './actors-of-nodes.ts'
 import { giveCpuBack } from '../holdings.ts'
 import { endLease } from '../leases.ts'
-import type { Actor, Worker } from '../state.ts'
+import type { Worker } from '../state.ts'
+import type { Actor } from './actor-state.ts'
 import { answer, notify, type EventOf, type Turn } from '../turn.ts'
 import { askToExit, kill } from '../workers.ts'
 

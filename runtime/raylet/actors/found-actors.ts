@@ -7,7 +7,7 @@
 import { toHex, type ActorId, type WorkerId } from '../../common/ids.ts'
 import type { ActorInfo, ActorView, FoundInstead } from '../../protocol/messages.ts'
 import { notify, type Turn } from '../turn.ts'
-import type { Actor } from '../state.ts'
+import type { Actor } from './actor-state.ts'
 import { tellLinks } from './actors-of-nodes.ts'
 
 export interface FoundActor {

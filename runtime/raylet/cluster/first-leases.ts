@@ -8,7 +8,8 @@ import { isFeasible } from '../../scheduling/cluster-view.ts'
 import { matchesAny } from '../../scheduling/labels.ts'
 import { heldBy, onTheWay } from '../class-wants.ts'
 import { guestClassOf, tellNode } from './node-notices.ts'
-import type { ClusterState, SchedulingClass } from '../state.ts'
+import type { SchedulingClass } from '../state.ts'
+import type { ClusterState } from './cluster-state.ts'
 import { wakeBy, type Turn } from '../turn.ts'
 
 /** In which it may still be granted by whoever is asked. Above the time of a few short tasks. */

@@ -28,7 +28,8 @@ import { endFirstWait, waitForFirst } from './first-leases.ts'
 import type { LeasesAsked } from './peer-raylet-messages.ts'
 import { guestClassOf, tellNode } from './node-notices.ts'
 import { ownNodeView } from '../placement.ts'
-import type { Client, ClusterState, RayletState, RemoteLease, SchedulingClass } from '../state.ts'
+import type { Client, RayletState, SchedulingClass } from '../state.ts'
+import type { ClusterState, RemoteLease } from './cluster-state.ts'
 import type { Turn } from '../turn.ts'
 
 /** OL7: more would lie there with nobody at work, until their owner has come to dial all of them. */

@@ -17,7 +17,8 @@ import { membersOfGroups } from '../groups/cluster-groups.ts'
 import { askNode, boundNode, forgetRemote, keyOf, tellBoundNode } from './node-asks.ts'
 import { tellNode } from './node-notices.ts'
 import { judge } from '../placement.ts'
-import type { ClusterState, RemoteLease, SchedulingClass } from '../state.ts'
+import type { SchedulingClass } from '../state.ts'
+import type { ClusterState, RemoteLease } from './cluster-state.ts'
 import { notify, wakeBy, type EventOf, type Turn } from '../turn.ts'
 
 /** As often as a node may say anew what it has free. */

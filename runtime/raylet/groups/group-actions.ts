@@ -10,7 +10,8 @@ import { owe } from './group-outbox.ts'
 import * as reserving from './group-reservation.ts'
 import type { ReservationAction } from './group-reservation.ts'
 import { RETRY_MS_MIN, type ClusterGroups, type Coordinated } from './group-state.ts'
-import type { ClusterState, Group } from '../state.ts'
+import type { ClusterState } from '../cluster/cluster-state.ts'
+import type { Group } from './group.ts'
 import { answer, type Turn } from '../turn.ts'
 
 /** In order: what this node itself answers comes after all that is asked of others. */

@@ -25,8 +25,8 @@ import {
   type ClusterGroups,
   type Coordinated,
 } from './group-state.ts'
-import { newGroup } from './new-group.ts'
-import type { ClusterState, Group } from '../state.ts'
+import { newGroup, type Group } from './group.ts'
+import type { ClusterState } from '../cluster/cluster-state.ts'
 import { refuse, wakeBy, type Turn } from '../turn.ts'
 
 /** Source: Ray gcs_create_placement_group_retry_max_interval_ms, _multiplier. */

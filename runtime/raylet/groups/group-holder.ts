@@ -11,9 +11,8 @@ import type { Hold } from './bundle-holds.ts'
 import { endBundles, forgetGroup } from './group-end.ts'
 import type { BundlesAsked } from './group-messages.ts'
 import type { ClusterGroups } from './group-state.ts'
-import { newGroup } from './new-group.ts'
+import { newGroup, type Bundle, type Group } from './group.ts'
 import { groupRemoved } from '../placement.ts'
-import type { Bundle, Group } from '../state.ts'
 import { wakeBy, type Turn } from '../turn.ts'
 
 /** Twice as long as a coordinator waits before it asks again. */

@@ -21,9 +21,9 @@ import type { GroupTold } from './group-messages.ts'
 import { ownId } from './group-notices.ts'
 import { owe } from './group-outbox.ts'
 import { rememberRemoved, type ClusterGroups, type Lookup, type Member } from './group-state.ts'
-import { newGroup } from './new-group.ts'
+import { newGroup, type Group } from './group.ts'
 import { groupRemoved } from '../placement.ts'
-import type { ClusterState, Group } from '../state.ts'
+import type { ClusterState } from '../cluster/cluster-state.ts'
 import { answer, refuse, wakeBy, type Turn } from '../turn.ts'
 
 /** Some two seconds in all: the row of a group is written when it is made, not before. */

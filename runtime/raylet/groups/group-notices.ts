@@ -7,7 +7,7 @@ import type { VirgaError } from '../../common/errors.ts'
 import type { GroupTold } from './group-messages.ts'
 import { owe } from './group-outbox.ts'
 import type { ClusterGroups, Coordinated } from './group-state.ts'
-import type { Group } from '../state.ts'
+import type { Group } from './group.ts'
 import type { Turn } from '../turn.ts'
 
 export const ownId = ({ state }: Turn): string => toHex(state.config.nodeId)

@@ -6,7 +6,8 @@ import type { GroupSpec } from '../../protocol/messages.ts'
 import { ClusterView, type NodeView } from '../../scheduling/cluster-view.ts'
 import { placeBundles, type BundlePlan } from '../../scheduling/place-bundles.ts'
 import { ownNodeView } from '../placement.ts'
-import type { ClusterState, RayletState } from '../state.ts'
+import type { RayletState } from '../state.ts'
+import type { ClusterState } from '../cluster/cluster-state.ts'
 
 export interface Placing {
   readonly spec: GroupSpec

@@ -6,7 +6,7 @@ import type { ResourceSet } from '../../common/resources.ts'
 import { createHolds, type Holds } from './bundle-holds.ts'
 import type { GroupCall, GroupCalls } from './group-messages.ts'
 import type { Reservation } from './group-reservation.ts'
-import type { Group } from '../state.ts'
+import type { Group } from './group.ts'
 
 /** GC3: until a group that waits is tried again, at first.
  *  Source: Ray gcs_create_placement_group_retry_min_interval_ms. */

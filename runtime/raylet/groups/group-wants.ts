@@ -9,7 +9,8 @@ import { missingFor } from '../class-wants.ts'
 import { lookUp } from './group-lookups.ts'
 import { holdersFor } from './group-routing.ts'
 import { guestClassOf, tellNode } from '../cluster/node-notices.ts'
-import type { ClusterState, RayletState, SchedulingClass } from '../state.ts'
+import type { RayletState, SchedulingClass } from '../state.ts'
+import type { ClusterState } from '../cluster/cluster-state.ts'
 import { wakeBy, type Turn } from '../turn.ts'
 
 /** After a holder has refused what by its coordinator's word it holds. */

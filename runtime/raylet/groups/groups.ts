@@ -23,9 +23,9 @@ import {
 } from './cluster-groups.ts'
 import { reserveDue } from './group-coordinator.ts'
 import { forgetGroup } from './group-end.ts'
-import { newGroup } from './new-group.ts'
+import { newGroup, type Bundle, type Group } from './group.ts'
 import { clusterView, groupRemoved, nodeDrains } from '../placement.ts'
-import type { Bundle, Group, RayletState } from '../state.ts'
+import type { RayletState } from '../state.ts'
 import { answer, refuse, type EventOf, type Turn } from '../turn.ts'
 import type { GroupEvent } from './group-events.ts'
 

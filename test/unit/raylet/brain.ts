@@ -23,7 +23,8 @@ import type {
   WorkerExit,
 } from '../../../runtime/protocol/messages.ts'
 import { check } from '../../../runtime/raylet/check.ts'
-import { createState, type ClusterState, type RayletState } from '../../../runtime/raylet/state.ts'
+import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
+import type { ClusterState } from '../../../runtime/raylet/cluster/cluster-state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
 import type { RayletEffect, RayletEvent } from '../../../runtime/raylet/turn.ts'
 import { aJob } from '../../support/a-driver.ts'

@@ -1,0 +1,51 @@
+// What the brain knows of one actor: plain data, changed by step() alone.
+import type { VirgaError } from '../../common/errors.ts'
+import type { WireError } from '../../common/error-wire.ts'
+import type { Holder } from '../../gcs/actors.ts'
+import type { ActorPhase, ActorSpec, WorkerExit } from '../../protocol/messages.ts'
+import type { Lease } from '../state.ts'
+import type { ActorOrigin } from './actor-origin.ts'
+
+export interface Actor {
+  /** Without its arguments once it is dead. */
+  spec: ActorSpec
+  /** Of its demand, as a class has one. */
+  readonly shape: string
+  phase: ActorPhase
+  incarnation: number
+  restartsLeft: number
+  lease: Lease | undefined
+  address: string
+  readonly since: number
+  waitingSinceMs: number
+  /** Request to answer once the name is decided. */
+  request: number | undefined
+  named: boolean
+  /** Whether any incarnation ever lived: calls may have run. */
+  lived: boolean
+  /** It must not come back: killed, exiting, or without handles. */
+  ending: { readonly error: VirgaError | WireError } | undefined
+  error: WireError | undefined
+  exit: WorkerExit | undefined
+  /** Requests to kill its worker alone, to be answered when that is gone. */
+  readonly killRequests: number[]
+  /** Undefined where the cluster is this node alone. */
+  readonly origin: ActorOrigin | undefined
+  place: ActorPlace
+  /** The other node that is asked to host it, or does. */
+  hostId: string | undefined
+  /** Whom its row in the GCS names; undefined: it has none, or not yet. */
+  holder: Holder | undefined
+  /** Bound to a group: how many of its nodes have had no room, and when they are asked again. */
+  fullHolders: number
+  placeNotBeforeMs: number
+}
+
+/**
+ * Where an actor without a lease is to get one, where there are several nodes; else always HERE.
+ *   UNPLACED  no node has room for it now     ASKED  a node is asked to host it
+ *   AWAY      it does, and this node is still named in its row, until the actor is constructed
+ *   CLAIMING  the GCS is asked for its next incarnation
+ *   LEFT      for others to start again: this node ends
+ */
+export type ActorPlace = 'HERE' | 'UNPLACED' | 'ASKED' | 'AWAY' | 'CLAIMING' | 'LEFT'
