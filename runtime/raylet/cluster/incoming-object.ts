@@ -30,7 +30,7 @@ export class IncomingObject {
   hasRoom = false
   error: Error | undefined
   isSeeking = false
-  /** It is made here instead. */
+  /** Its end is no error: it is made here instead, or nobody has it any more. */
   givesWay = false
   /** Its place may be another object's soon. */
   isEnding = false

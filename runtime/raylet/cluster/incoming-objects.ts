@@ -241,7 +241,12 @@ export class IncomingObjects {
       const failed = [...incoming.failed]
       const isWanted = (): boolean => !incoming.isEnding && !this.#isStopped
       const found = await this.#directory.find({ ...sought, hints, failed }, isWanted)
-      if (found === undefined || incoming.isEnding) return
+      if (incoming.isEnding || this.#isStopped) return
+      if (found === undefined) {
+        incoming.givesWay = true // those that had it have dropped it: no pause brings it back
+        this.unwant(incoming)
+        return
+      }
       incoming.directory = found.directory
       for (const source of found.sources) {
         this.#step({ type: 'holderFound', objectId, holder: source })

@@ -36,7 +36,7 @@ const TREES_MIN = 256
 
 export interface FoundObject {
   readonly sizeBytes: number
-  /** To be read from, best first. */
+  /** To be read from, best first; none where only those hold it that have failed. */
   readonly sources: readonly string[]
   /** Who hears whether the copy has come, and knows other sources. */
   readonly directory?: string
@@ -156,9 +156,9 @@ export class ObjectDirectory {
     const { breaker } = this.#deps
     const broken = failed.filter((nodeId) => breaker.why(nodeId) !== undefined)
     const cutOff = [...new Set([...silent, ...broken])]
-    if (!sought.mayRelay || cutOff.length === 0) return silent.length
-    const between = this.#others().filter((id) => !cutOff.includes(id) && !failed.includes(id))
-    return (await this.#findThrough(between, sought, cutOff)) ?? silent.length
+    const relayed = sought.mayRelay ? await this.#findThrough(sought, cutOff) : undefined
+    if (relayed !== undefined || first === undefined) return relayed ?? silent.length
+    return { sizeBytes: first.sizeBytes, sources: [] }
   }
 
   #others(): string[] {
@@ -169,10 +169,11 @@ export class ObjectDirectory {
 
   /** OD2. */
   async #findThrough(
-    between: readonly string[],
-    { objectId, hints }: ObjectSought,
+    { objectId, hints, failed }: ObjectSought,
     cutOff: readonly string[],
   ): Promise<FoundObject | undefined> {
+    if (cutOff.length === 0) return undefined
+    const between = this.#others().filter((id) => !cutOff.includes(id) && !failed.includes(id))
     for (const nodeId of between) {
       const asked = { objectId, hints: [...cutOff, ...hints] }
       const sizeBytes = await this.#deps.member

@@ -10,9 +10,6 @@ import { runNodesSeed } from './run.ts'
 const FULL = SEEDS_THAT_HIT_EVERY_PROBE
 /** Two runs each. Where all of them are run, they leave out no fault. */
 const SEED_COUNT = scaled(FULL, 10)
-/** Reason: a bug that is not mended yet: the tasks of one node do not end within its time.
- *  `npm run sim -- --nodes --seed N`. */
-const KNOWN_TO_FAIL: ReadonlySet<number> = new Set([22, 185])
 
 describe('simulation of several nodes', () => {
   test(
@@ -21,7 +18,6 @@ describe('simulation of several nodes', () => {
     async () => {
       const probes = new Probes(NODES_PROBES)
       for (let seed = 1; seed <= SEED_COUNT; seed += 1) {
-        if (KNOWN_TO_FAIL.has(seed)) continue
         const result = await twice(() => runNodesSeed(seed))
         expectEndedWell(result, '--nodes')
         probes.add(result.probes)

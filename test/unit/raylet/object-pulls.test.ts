@@ -126,6 +126,18 @@ describe('an object of another node', () => {
     expect(c.store.sizeOf('object')).toBe(SIZE_BYTES)
   })
 
+  test('which its only holder drops while it is read is nowhere at once, not after many tries', async () => {
+    const [a, b] = nodes as [TestNode, TestNode]
+    await make(a, 'object')
+    onFrame = (from) => {
+      if (from !== 'a' || a.store.sizeOf('object') === undefined) return 'SEND'
+      a.store.free(['object'])
+      return 'RESET'
+    }
+    await caught(b.pulls.pin('client', 'object'), ObjectNotFoundError)
+    expect(b.asked.filter((each) => each === 'a holds').length).toBeLessThan(6)
+  })
+
   test('which nobody has is not found, with the words of the store', async () => {
     const [a] = nodes as [TestNode]
     await caught(a.pulls.pin('client', 'nothing'), ObjectNotFoundError)
