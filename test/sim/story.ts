@@ -1,5 +1,6 @@
 // What a frame says, in words for whoever reads the story of a run: message types with their ids as
 // short hex, and how many tasks or replies ride along. Never part of the trace's hash.
+import { DecodeError } from '../../runtime/common/protocol-errors.ts'
 import { ByteReader } from '../../runtime/protocol/byte-reader.ts'
 import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
 
@@ -11,6 +12,16 @@ const TEXT_CHARS_MAX = 60
 const FIELDS_CHARS_MAX = 160
 
 export function showFrame(body: Uint8Array): string {
+  try {
+    return showSegments(body)
+  } catch (error) {
+    // What travels in bulk (protocol/bulk.ts) has no segments.
+    if (error instanceof DecodeError) return `${String(body.length)} B in bulk`
+    throw error
+  }
+}
+
+function showSegments(body: Uint8Array): string {
   const reader = new ByteReader(body)
   const shown: string[] = []
   while (reader.remaining > 0) {
