@@ -11,6 +11,8 @@ const REPEAT_MS = 500
 export class GcsRepeat {
   readonly #clock: Clock
   readonly #log: Log
+  /** By key, the last of those that come in order; gone when that is done. */
+  readonly #last = new Map<string, Promise<void>>()
   #closed = false
 
   constructor({ clock, log }: { readonly clock: Clock; readonly log: Log }) {
@@ -21,6 +23,16 @@ export class GcsRepeat {
   /** Nothing is repeated any more. */
   close(): void {
     this.#closed = true
+  }
+
+  /** As `untilDone`, after all that was begun under that key before. */
+  inOrder(key: string, ...args: Parameters<GcsRepeat['untilDone']>): void {
+    const before = this.#last.get(key) ?? Promise.resolve()
+    const done = before.then(() => this.untilDone(...args))
+    const last = done.then(() => {
+      if (this.#last.get(key) === last) this.#last.delete(key)
+    })
+    this.#last.set(key, last)
   }
 
   /**

@@ -51,8 +51,6 @@ type EffectOf<K extends RowEffect['kind']> = Extract<RowEffect, { kind: K }>
 export class ActorRows {
   readonly #deps: ActorRowsDeps
   readonly #repeat: GcsRepeat
-  /** The last write of each actor that has not ended (AW1). */
-  readonly #last = new Map<ActorId, Promise<void>>()
 
   constructor(deps: ActorRowsDeps) {
     this.#deps = deps
@@ -177,13 +175,9 @@ export class ActorRows {
     })
   }
 
-  #inOrder(actorId: ActorId, run: () => Promise<void>, refused: (error: VirgaError) => void): void {
-    const before = this.#last.get(actorId) ?? Promise.resolve()
-    const about = { actorId: toHex(actorId) }
-    const done = before.then(() => this.#repeat.untilDone(run, refused, about))
-    this.#last.set(actorId, done)
-    void done.then(() => {
-      if (this.#last.get(actorId) === done) this.#last.delete(actorId)
-    })
+  /** AW1. */
+  #inOrder(id: ActorId, run: () => Promise<void>, refused: (error: VirgaError) => void): void {
+    const actorId = toHex(id)
+    this.#repeat.inOrder(actorId, run, refused, { actorId })
   }
 }

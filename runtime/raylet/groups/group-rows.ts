@@ -34,8 +34,6 @@ export class GroupRows {
   readonly #deps: GroupRowsDeps
   readonly #repeat: GcsRepeat
   readonly #tell: (stimulus: Stimulus) => void
-  /** By group, the last of what is written and read of it; gone when that is done. */
-  readonly #last = new Map<string, Promise<void>>()
 
   /** @param tell  takes what came of an effect back to the brain. */
   constructor(deps: GroupRowsDeps, tell: (stimulus: Stimulus) => void) {
@@ -49,18 +47,14 @@ export class GroupRows {
     this.#repeat.close()
   }
 
+  /** GX1. */
   perform(effect: GroupRowEffect): void {
     const groupId = 'row' in effect ? effect.row.groupId : effect.groupId
-    const before = this.#last.get(groupId) ?? Promise.resolve()
     const run = (): Promise<void> => this.#run(effect)
     const refused = (error: VirgaError): void => {
       this.#tell({ kind: 'groupRead', groupId, row: undefined, error })
     }
-    const done = before.then(() => this.#repeat.untilDone(run, refused, { groupId }))
-    const last = done.then(() => {
-      if (this.#last.get(groupId) === last) this.#last.delete(groupId)
-    })
-    this.#last.set(groupId, last)
+    this.#repeat.inOrder(groupId, run, refused, { groupId })
   }
 
   async #run(effect: GroupRowEffect): Promise<void> {
