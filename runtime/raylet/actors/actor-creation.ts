@@ -9,9 +9,8 @@ import { claimName, infoOf, livingOf, nameTaken } from './actor-names.ts'
 import type { ActorOrigin } from './actor-origin.ts'
 import { actorIsHere } from './actors-elsewhere.ts'
 import { foundInstead } from './found-actors.ts'
-import { shapeOf } from '../leases.ts'
 import { judge } from '../placement.ts'
-import type { Actor } from './actor-state.ts'
+import { newActor, type Actor } from './actor-state.ts'
 import { answer, refuse, type EventOf, type NameHolder, type Turn } from '../turn.ts'
 
 /** Arrow 1. */
@@ -24,28 +23,8 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
     return
   }
   const origin = originOf(turn, event)
-  const actor: Actor = {
-    spec,
-    origin,
-    place: origin === undefined ? 'HERE' : 'UNPLACED',
-    hostId: undefined,
-    ...{ holder: undefined, fullHolders: 0, placeNotBeforeMs: 0 },
-    shape: shapeOf(spec.scheduling),
-    phase: 'DEPENDENCIES_UNREADY',
-    incarnation: 0,
-    restartsLeft: spec.maxRestarts < 0 ? Infinity : spec.maxRestarts,
-    lease: undefined,
-    address: '',
-    since: turn.nowMs,
-    waitingSinceMs: turn.nowMs,
-    request,
-    named: false,
-    lived: false,
-    ending: undefined,
-    error: undefined,
-    exit: undefined,
-    killRequests: [],
-  }
+  const actor = newActor(turn, { spec, origin, incarnation: 0 })
+  actor.request = request
   state.actors.set(spec.actorId, actor)
   actorIsHere(turn, spec)
   if (spec.failed !== undefined) {

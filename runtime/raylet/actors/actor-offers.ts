@@ -22,13 +22,13 @@ import type { ActorOffer } from './actor-events.ts'
 import { isAway, tellLinks } from './actors-of-nodes.ts'
 import { actorIsHere, dropLife, watchLink } from './actors-elsewhere.ts'
 import { mayTake, takeJob } from '../cluster/guests.ts'
-import { shapeOf, takeLease } from '../leases.ts'
+import { takeLease } from '../leases.ts'
 import { holdersFor } from '../groups/group-routing.ts'
 import { judge, ledgersOf, ownNodeView } from '../placement.ts'
 import { lostWorker } from '../lost-worker.ts'
 import { shun } from '../cluster/remote-leases.ts'
 import type { RayletState } from '../state.ts'
-import type { Actor } from './actor-state.ts'
+import { newActor, type Actor } from './actor-state.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
 import { answer, wakeBy, type EventOf, type Turn } from '../turn.ts'
 
@@ -269,15 +269,10 @@ function newLife(
   made: Pick<ActorOffer, 'spec' | 'origin' | 'incarnation' | 'exit'>,
 ): Actor {
   const { spec, origin, incarnation, exit } = made
-  const restartsLeft = spec.maxRestarts < 0 ? Infinity : spec.maxRestarts - incarnation
-  const actor: Actor = {
-    ...{ spec, origin, incarnation, restartsLeft, shape: shapeOf(spec.scheduling) },
-    phase: incarnation === 0 ? 'PENDING_CREATION' : 'RESTARTING',
-    ...{ lease: undefined, address: '', since: turn.nowMs, waitingSinceMs: turn.nowMs },
-    ...{ request: undefined, named: spec.name !== undefined, lived: false, ending: undefined },
-    ...{ error: undefined, exit, killRequests: [], place: 'UNPLACED', hostId: undefined },
-    ...{ holder: undefined, fullHolders: 0, placeNotBeforeMs: 0 },
-  }
+  const actor = newActor(turn, { spec, origin, incarnation })
+  actor.phase = incarnation === 0 ? 'PENDING_CREATION' : 'RESTARTING'
+  actor.named = spec.name !== undefined
+  actor.exit = exit
   if (exit !== undefined) actor.error = toWire(restartingOf(actor, exit))
   return actor
 }

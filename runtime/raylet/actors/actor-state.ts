@@ -1,9 +1,11 @@
-// What the brain knows of one actor: plain data, changed by step() alone.
+// What the brain knows of one actor: plain data, changed by step() alone; and as it knows it first.
 import type { VirgaError } from '../../common/errors.ts'
 import type { WireError } from '../../common/error-wire.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { ActorPhase, ActorSpec, WorkerExit } from '../../protocol/messages.ts'
+import { shapeOf } from '../leases.ts'
 import type { Lease } from '../state.ts'
+import type { Turn } from '../turn.ts'
 import type { ActorOrigin } from './actor-origin.ts'
 
 export interface Actor {
@@ -49,3 +51,34 @@ export interface Actor {
  *   LEFT      for others to start again: this node ends
  */
 export type ActorPlace = 'HERE' | 'UNPLACED' | 'ASKED' | 'AWAY' | 'CLAIMING' | 'LEFT'
+
+/** Before anything of it was decided. */
+export function newActor(
+  { nowMs }: Turn,
+  { spec, origin, incarnation }: Pick<Actor, 'spec' | 'origin' | 'incarnation'>,
+): Actor {
+  return {
+    spec,
+    shape: shapeOf(spec.scheduling),
+    phase: 'DEPENDENCIES_UNREADY',
+    incarnation,
+    restartsLeft: spec.maxRestarts < 0 ? Infinity : spec.maxRestarts - incarnation,
+    lease: undefined,
+    address: '',
+    since: nowMs,
+    waitingSinceMs: nowMs,
+    request: undefined,
+    named: false,
+    lived: false,
+    ending: undefined,
+    error: undefined,
+    exit: undefined,
+    killRequests: [],
+    origin,
+    place: origin === undefined ? 'HERE' : 'UNPLACED',
+    hostId: undefined,
+    holder: undefined,
+    fullHolders: 0,
+    placeNotBeforeMs: 0,
+  }
+}
