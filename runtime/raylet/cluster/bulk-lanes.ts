@@ -286,4 +286,4 @@ class Lane {
 }
 
 const NOTHING = new Uint8Array(0)
-const notWanted = (): StoppedError => new StoppedError('nobody wants this object any more')
+export const notWanted = (): StoppedError => new StoppedError('nobody wants this object any more')

@@ -6,7 +6,6 @@ import {
   FrameCorruptError,
   ObjectCorruptedError,
   ObjectStoreFullError,
-  StoppedError,
   VirgaError,
 } from '../../common/errors.ts'
 import type { PullEffect, PullEvent } from '../../objects/pull-events.ts'
@@ -17,7 +16,7 @@ import {
   type PullState,
 } from '../../objects/pull-manager.ts'
 import type { ObjectStore } from '../../objects/store.ts'
-import type { BulkLanes, ObjectRange, Reading } from './bulk-lanes.ts'
+import { notWanted, type BulkLanes, type ObjectRange, type Reading } from './bulk-lanes.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import { IncomingObject } from './incoming-object.ts'
 import type { ObjectDirectory, ObjectSought } from './object-directory.ts'
@@ -300,8 +299,6 @@ const tooLarge = (sizeBytes: number, capacityBytes: number): ObjectStoreFullErro
       'it to the node that made it.',
     { data: { sizeBytes, capacityBytes } },
   )
-
-const notWanted = (): StoppedError => new StoppedError('nobody wants this object any more')
 
 const asError = (error: unknown): Error =>
   error instanceof Error ? error : new Error(String(error))

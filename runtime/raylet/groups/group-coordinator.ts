@@ -57,7 +57,7 @@ export function coordinate(
   return undefined
 }
 
-function neverReserved({ name, bundles }: GroupSpec, reason: string): VirgaError {
+export function neverReserved({ name, bundles }: GroupSpec, reason: string): VirgaError {
   const message = `placement group ${name} can never be reserved: ${reason}`
   return new InfeasibleError(message, { data: { requested: bundles.map(toResources) } })
 }

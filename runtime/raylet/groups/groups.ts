@@ -8,10 +8,10 @@
 //   G2. A removed group ends the leases and actors that drew from it; their owners hear why.
 // Source: Ray placement_group_resource_manager.h (prepare, commit, return).
 import { ResourceLedger, type Allocation } from '../../common/resource-ledger.ts'
-import { InfeasibleError, type VirgaError } from '../../common/errors.ts'
+import type { VirgaError } from '../../common/errors.ts'
 import type { JobId } from '../../common/ids.ts'
 import { reasonFor } from '../../common/reason.ts'
-import { toResources, type ResourceSet } from '../../common/resources.ts'
+import type { ResourceSet } from '../../common/resources.ts'
 import { placeBundles } from '../../scheduling/place-bundles.ts'
 import {
   applyAcross,
@@ -21,7 +21,7 @@ import {
   refusePending,
   removeAcross,
 } from './cluster-groups.ts'
-import { reserveDue } from './group-coordinator.ts'
+import { neverReserved, reserveDue } from './group-coordinator.ts'
 import { forgetGroup } from './group-end.ts'
 import { newGroup, type Bundle, type Group } from './group.ts'
 import { clusterView, groupRemoved, nodeDrains } from '../placement.ts'
@@ -61,9 +61,7 @@ function createGroup(turn: Turn, event: EventOf<'createGroup'>): void {
   }
   const plan = placeBundles(spec.bundles, clusterView(turn.state), spec.strategy)
   if (plan.kind === 'INFEASIBLE') {
-    const message = `placement group ${spec.name} can never be reserved: ${plan.reason}`
-    const requested = spec.bundles.map(toResources)
-    refuse(turn, request, new InfeasibleError(message, { data: { requested } }))
+    refuse(turn, request, neverReserved(spec, plan.reason))
     return
   }
   if (!groups.has(spec.groupId)) {
