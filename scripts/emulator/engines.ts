@@ -61,6 +61,9 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
       command: 'java',
       args: [
         `-Djava.library.path=${join(folder, 'lib')}`,
+        // Its working directory: what it unpacks goes with that. Java does not heed TMPDIR.
+        '-Djava.io.tmpdir=.',
+        '-XX:-UsePerfData',
         '-Xmx512m',
         '-cp',
         join(folder, 'lib', '*'),
