@@ -95,6 +95,23 @@ export class MemoryCluster {
     return systemContext.run(this.driver.rootScope, program)
   }
 
+  /**
+   * Runs a program as `run` does, and waits no longer than that.
+   * @param limitMs  of the machine's clock, not of the cluster's.
+   * @returns what it resolved or rejected with; 'HUNG' when it did neither.
+   */
+  async outcomeOf(program: () => Promise<unknown>, limitMs: number): Promise<unknown> {
+    let timer: NodeJS.Timeout | undefined
+    const hung = new Promise((resolve) => {
+      timer = setTimeout(resolve, limitMs, 'HUNG')
+    })
+    try {
+      return await Promise.race([this.run(program).catch((error: unknown) => error), hung])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   /** Ends a process at once, as SIGKILL does. */
   kill(name: string): void {
     this.network.kill(name)

@@ -66,18 +66,10 @@ async function runWith(fault: Fault, at: number): Promise<{ outcome: unknown; fr
     },
   })
   started.cluster = running
-  let timer: NodeJS.Timeout | undefined
-  const hung = new Promise((resolve) => {
-    timer = setTimeout(resolve, HANG_MS, 'HUNG')
-  })
   try {
-    const outcome = await Promise.race([
-      running.run(program).catch((error: unknown) => error),
-      hung,
-    ])
+    const outcome = await running.outcomeOf(program, HANG_MS)
     return { outcome, frames: running.network.frameCount }
   } finally {
-    clearTimeout(timer)
     await running.stop()
   }
 }

@@ -74,18 +74,10 @@ async function runWith(fault: Fault, at: number): Promise<{ outcome: unknown; fr
   const lost = (): void => {
     started.lostAt = running.network.frameCount
   }
-  let timer: NodeJS.Timeout | undefined
-  const hung = new Promise((resolve) => {
-    timer = setTimeout(resolve, HANG_MS, 'HUNG')
-  })
   try {
-    const outcome = await Promise.race([
-      running.run(() => program(running, lost)).catch((error: unknown) => error),
-      hung,
-    ])
+    const outcome = await running.outcomeOf(() => program(running, lost), HANG_MS)
     return { outcome, frames: running.network.frameCount - started.lostAt }
   } finally {
-    clearTimeout(timer)
     await running.stop()
   }
 }
