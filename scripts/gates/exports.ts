@@ -17,10 +17,8 @@ const AHEAD = [
   'runtime/gcs/body-store-',
   'runtime/gcs/demand.ts',
   'runtime/gcs/jobs.ts',
-  'runtime/gcs/lineage.ts',
   'runtime/gcs/nodes.ts',
   'runtime/gcs/object-locations.ts',
-  'runtime/gcs/owners.ts',
 ]
 
 interface Export {
