@@ -1,7 +1,6 @@
 // Every example, unchanged, on a cluster of three nodes that `virga start` has made: with the GCS in
 // the first of them, and in DynamoDB. They run at a tenth of their size, whatever the tests have.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { freePort } from '../../scripts/bench/free-port.ts'
 import { Place, type Row } from '../integration/cli/virga.ts'
 import { describeOn, startCloud } from '../support/emulator.ts'
 import { until } from '../support/waiting.ts'
@@ -13,13 +12,13 @@ const SAYS = sayings(false)
 const APP = 'app.ts'
 
 /** One example asks for a GPU, which costs nothing to say. */
-const CLUSTER = ['--nodes', '3', '--num-cpus', '2', '--num-gpus', '1']
+const GPUS = ['--num-gpus', '1']
 
 function examplesOn(gcs: readonly string[]): void {
   let place: Place
   beforeAll(async () => {
     place = new Place()
-    await place.json('start', ...CLUSTER, ...gcs, '--port', String(await freePort()))
+    await place.startNodes({ nodes: 3 }, ...GPUS, ...gcs)
   })
   afterAll(async () => {
     await place.virga('stop')
@@ -41,9 +40,9 @@ function examplesOn(gcs: readonly string[]): void {
   )
 
   it('afterwards all is free on all nodes, and every job is finished', async () => {
-    const states = (rows: unknown): unknown[] => (rows as Row[]).map((row) => row['state'])
-    expect(states((await place.json('list', 'nodes'))['rows'])).toEqual(Array(3).fill('ALIVE'))
-    const jobs = (await place.json('list', 'jobs'))['rows']
+    const states = (rows: readonly Row[]): unknown[] => rows.map((row) => row['state'])
+    expect(states(await place.rows('nodes'))).toEqual(Array(3).fill('ALIVE'))
+    const jobs = await place.rows('jobs')
     expect(new Set(states(jobs))).toEqual(new Set(['FINISHED']))
     expect(jobs).toHaveLength(PROGRAMS.length)
     await until(async () => {

@@ -8,7 +8,7 @@ import { createTables } from '../../../runtime/gcs/client-dynamodb.ts'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { describeOn, startCloud } from '../../support/emulator.ts'
 import { until } from '../../support/waiting.ts'
-import { Place, fixture, type Row } from './virga.ts'
+import { Place, fixture } from './virga.ts'
 
 const REGION = 'eu-west-1'
 const KEYS = { AWS_ACCESS_KEY_ID: 'AKIATEST', AWS_SECRET_ACCESS_KEY: 'secret' }
@@ -38,7 +38,7 @@ describeOn(cloud, 'virga start --gcs dynamodb --cluster prod', (cloud) => {
   it('finds the tables that were deployed, which outlive the cluster and take the next', async () => {
     await createTables('prod', { endpoint: cloud.endpoint, region: REGION })
     const states = async (): Promise<string[]> =>
-      ((await place.json('list', 'nodes'))['rows'] as Row[]).map((row) => String(row['state']))
+      (await place.rows('nodes')).map((row) => String(row['state']))
     await place.json(...DEPLOYED, '--nodes', '2', ...(await port()))
     expect(await states()).toEqual(['ALIVE', 'ALIVE'])
     expect((await place.virga('run', '--plain', fixture('work.mts'))).code).toBe(0)

@@ -2,7 +2,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { freePort } from '../../../scripts/bench/free-port.ts'
 import { isAlive } from '../../../runtime/common/session-file.ts'
 import { scaled } from '../../support/scale.ts'
 import { until } from '../../support/waiting.ts'
@@ -21,18 +20,14 @@ const CALLS = String(scaled(5_000))
 let place: Place
 beforeEach(async () => {
   place = new Place(DEATH_MS_MAX)
-  await place.json(
-    ...['start', '--nodes', '3', '--num-cpus', '2'],
-    ...['--port', String(await freePort())],
-  )
+  await place.startNodes({ nodes: 3 })
 })
 afterEach(async () => {
   await place.virga('stop')
   place.remove()
 })
 
-const rows = async (kind: string): Promise<Row[]> =>
-  (await place.json('list', kind))['rows'] as Row[]
+const rows = (kind: string): Promise<Row[]> => place.rows(kind)
 
 const isDead = async (node: Row | undefined): Promise<boolean> =>
   (await rows('nodes')).some(({ nodeId, state }) => nodeId === node?.['nodeId'] && state === 'DEAD')
@@ -131,11 +126,7 @@ describe('a detached actor', () => {
         (await rows('actors')).find(({ state }) => state === 'ALIVE')?.['nodeId']
       const kill = async (node: Row | undefined): Promise<void> => {
         process.kill(Number(node?.['pid']), 'SIGKILL')
-        await until(async () =>
-          (await rows('nodes')).some(
-            ({ nodeId, state }) => nodeId === node?.['nodeId'] && state === 'DEAD',
-          ),
-        )
+        await until(() => isDead(node), DEATH_MS_MAX)
       }
       const [second] = others
       expect(await driver('make', second)).toEqual({ value: 41, wasRestarted: false })

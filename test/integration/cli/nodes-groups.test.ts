@@ -1,9 +1,8 @@
 // Placement groups over several real nodes, with the GCS in the first of them and in DynamoDB.
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { freePort } from '../../../scripts/bench/free-port.ts'
 import { describeOn, startCloud } from '../../support/emulator.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, Place, type Row, type Running } from './virga.ts'
+import { fixture, jsonLines, Place, type Row, type Running } from './virga.ts'
 
 /** A lease of 16 s and the reads of two watchers, on a busy machine; so long are commands let run. */
 const DEATH_MS = 60_000
@@ -18,14 +17,7 @@ afterEach(async () => {
   place.remove()
 })
 
-const start = async (nodes: number, ...args: string[]): Promise<void> => {
-  const port = String(await freePort())
-  await place.json(
-    ...['start', '--nodes', String(nodes), '--num-cpus', '2', '--port', port, ...args],
-  )
-}
-const rows = async (kind: string): Promise<Row[]> =>
-  (await place.json('list', kind))['rows'] as Row[]
+const rows = (kind: string): Promise<Row[]> => place.rows(kind)
 const freeCpus = async (): Promise<unknown> =>
   ((await place.json('status'))['resources'] as Row[]).find(({ name }) => name === 'CPU')?.['free']
 
@@ -85,10 +77,9 @@ class Survivor {
 
   /** What it says next. */
   async says(): Promise<Standing> {
-    const { output } = this.#running
-    const lines = (): string[] => output.stdout.split('\n').slice(0, -1)
-    await until(() => lines().length > this.#lines, DEATH_MS)
-    return JSON.parse(lines()[this.#lines++] ?? '') as Standing
+    const said = this.#lines++
+    await until(() => jsonLines(this.#running).length > said, DEATH_MS)
+    return jsonLines<Standing>(this.#running)[said] as Standing
   }
 
   tell(line: string): void {
@@ -137,7 +128,7 @@ describe('placement groups over nodes', () => {
   it(
     'when a node is killed, its bundles are placed anew and the others stay',
     async () => {
-      await start(3)
+      await place.startNodes({ nodes: 3 })
       await survivesLoss()
     },
     TEST_MS,
@@ -146,7 +137,7 @@ describe('placement groups over nodes', () => {
   it(
     'the end of the coordinator leaves nothing taken',
     async () => {
-      await start(3)
+      await place.startNodes({ nodes: 3 })
       const listed = await rows('nodes')
       const [first, second] = listed
       const program = new Survivor({ AT: `unix:${String(second?.['address'])}` })
@@ -164,7 +155,7 @@ describe('placement groups over nodes', () => {
   it(
     'a detached one is taken over when its coordinator is killed, and mended',
     async () => {
-      await start(3)
+      await place.startNodes({ nodes: 3 })
       const listed = await rows('nodes')
       const killed = String(listed[1]?.['nodeId'])
       const program = new Survivor({
@@ -189,7 +180,7 @@ describe('placement groups over nodes', () => {
   )
 
   it('go where their strategy says, their work with them, and leave nothing', async () => {
-    await start(3)
+    await place.startNodes({ nodes: 3 })
     await usesGroups()
   })
 })
@@ -199,14 +190,14 @@ describeOn(cloud, 'placement groups over nodes of virga start --gcs dynamodb', (
   afterAll(() => cloud.stop())
 
   it('do all that', async () => {
-    await start(3, '--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint)
+    await place.startNodes({ nodes: 3 }, '--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint)
     await usesGroups()
   })
 
   it(
     'outlive a node there too',
     async () => {
-      await start(3, '--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint)
+      await place.startNodes({ nodes: 3 }, '--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint)
       await survivesLoss()
     },
     TEST_MS,

@@ -1,6 +1,5 @@
 // What a dead process owned goes on with those who hold its refs: on real nodes.
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { freePort } from '../../../scripts/bench/free-port.ts'
 import { BUCKET, describeOn, startCloud } from '../../support/emulator.ts'
 import { until } from '../../support/waiting.ts'
 import { fixture, Place, type Row } from './virga.ts'
@@ -14,11 +13,6 @@ afterEach(async () => {
   place.remove()
 })
 
-const start = async (...args: readonly string[]): Promise<void> => {
-  const port = String(await freePort())
-  await place.json('start', '--nodes', '3', '--num-cpus', '2', '--port', port, ...args)
-}
-
 const cloud = await startCloud('ministack')
 describeOn(cloud, 'F06: a durable job, with the GCS in DynamoDB and a bucket', (cloud) => {
   afterAll(() => cloud.stop())
@@ -30,7 +24,7 @@ describeOn(cloud, 'F06: a durable job, with the GCS in DynamoDB and a bucket', (
       VIRGA_SPILL: `s3://${BUCKET}/durable-${victim}`,
     })
     const where = ['--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint]
-    await start(...where)
+    await place.startNodes({ nodes: 3 }, ...where)
     const { child, output, ended } = place.spawn(process.execPath, [fixture('durable.mts')])
     await until(() => output.stdout.includes('\n'))
     process.kill(Number((JSON.parse(output.stdout) as Row)[victim]), 'SIGKILL')
@@ -51,7 +45,7 @@ describeOn(cloud, 'F06: a durable job, with the GCS in DynamoDB and a bucket', (
 
 describe('F06: the owner of a ref is killed', () => {
   it('its holders get the value, from one of them; a value that nothing makes is named', async () => {
-    await start()
+    await place.startNodes({ nodes: 3 })
     const { code, stdout, stderr } = await place.node(fixture('dead-owners.mts')).ended
     expect(code, stderr).toBe(0) // who is killed while it dials is warned of
     const word = { word: 'put by the dead' }

@@ -1,8 +1,7 @@
 // Objects between real nodes: who sends them to whom, and what a node leaves behind that leaves.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { freePort } from '../../../scripts/bench/free-port.ts'
 import { until } from '../../support/waiting.ts'
-import { Place, fixture, type Row, type Running } from './virga.ts'
+import { Place, fixture, jsonLines, type Row, type Running } from './virga.ts'
 
 const MIB = 1024 * 1024
 
@@ -22,22 +21,12 @@ interface NodeStoreRow extends Row {
   readonly store?: { readonly totals: { readonly sentBytes: number } }
 }
 
-const start = async (nodes: number): Promise<Row> => {
-  const sizes = ['--num-cpus', '1', '--port', String(await freePort())]
-  return place.json('start', '--nodes', String(nodes), ...sizes)
-}
-const list = async (): Promise<NodeStoreRow[]> =>
-  (await place.json('list', 'nodes'))['rows'] as NodeStoreRow[]
-const lines = ({ output }: Running): Row[] =>
-  output.stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Row)
+const list = async (): Promise<NodeStoreRow[]> => (await place.rows('nodes')) as NodeStoreRow[]
 const linesOf = async (program: Running, count: number): Promise<Row[]> => {
   const isDone = (): boolean => program.child.exitCode !== null
-  await until(() => lines(program).length >= count || isDone())
+  await until(() => jsonLines(program).length >= count || isDone())
   expect(program.output.stderr).toBe('')
-  return lines(program)
+  return jsonLines(program)
 }
 
 describe('an object that many nodes read at once', () => {
@@ -45,7 +34,7 @@ describe('an object that many nodes read at once', () => {
     'leaves its maker two or three times, and no node more often',
     { timeout: 90_000 },
     async () => {
-      await start(6)
+      await place.startNodes({ nodes: 6, numCpus: 1 })
       const program = place.node(fixture('objects-on-nodes.mts'), '24')
       const [told] = await linesOf(program, 1)
       expect(told?.['sums']).toEqual([7, 7, 7, 7])
@@ -64,7 +53,7 @@ describe('an object that many nodes read at once', () => {
 
 describe('F06: a node that is asked to leave', () => {
   it('hands on what only it holds: it is read though nobody may make it again', async () => {
-    await start(3)
+    await place.startNodes({ nodes: 3, numCpus: 1 })
     const program = place.node(fixture('objects-on-nodes.mts'), '1')
     const [told] = await linesOf(program, 2)
     const maker = String(told?.['maker'])
@@ -77,6 +66,6 @@ describe('F06: a node that is asked to leave', () => {
     const { code, stderr } = await program.ended
     expect(stderr).toBe('')
     expect(code).toBe(0)
-    expect(lines(program).at(-1)).toEqual({ length: 4 * MIB })
+    expect(jsonLines(program).at(-1)).toEqual({ length: 4 * MIB })
   })
 })

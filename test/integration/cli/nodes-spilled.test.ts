@@ -2,7 +2,6 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
-import { freePort } from '../../../scripts/bench/free-port.ts'
 import { S3Bucket } from '../../../runtime/gcs/bucket-s3.ts'
 import { findLocation } from '../../../runtime/gcs/object-locations.ts'
 import { clientDeps, makeStorage } from '../../support/dynamo-storage.ts'
@@ -92,7 +91,7 @@ describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {
 
   /** The tables also know the nodes of earlier tests. */
   const nodesOf = async (state: string): Promise<Row[]> =>
-    ((await place.json('list', 'nodes'))['rows'] as Row[]).filter((row) => row['state'] === state)
+    (await place.rows('nodes')).filter((row) => row['state'] === state)
 
   /** @returns the third. */
   async function startNodes(): Promise<Row> {
@@ -100,8 +99,8 @@ describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {
       AWS_ENDPOINT_URL: endpoint,
       VIRGA_SPILL: `s3://${BUCKET}/${PREFIX}`,
     })
-    await place.json(
-      ...['start', '--nodes', '3', '--num-cpus', '2', '--port', String(await freePort())],
+    await place.startNodes(
+      { nodes: 3 },
       ...['--gcs', 'dynamodb', '--endpoint-url', endpoint, '--cluster', CLUSTER],
       ...['--object-store-memory-bytes', String(64 * MIB)],
     )

@@ -7,6 +7,9 @@ import { isAlive, startTimeOf } from '../../../runtime/common/session-file.ts'
 import { until } from '../../support/waiting.ts'
 import { fixture, Place, type Row } from './virga.ts'
 
+/** A lease of 16 s, seen by reads 2 s apart, and told with a heartbeat. */
+const DEATH_MS = 40_000
+
 let place: Place
 beforeEach(() => {
   place = new Place()
@@ -16,12 +19,8 @@ afterEach(async () => {
   place.remove()
 })
 
-const start = async (nodes: number): Promise<Row> =>
-  place.json(
-    ...['start', '--nodes', String(nodes), '--num-cpus', '2'],
-    ...['--port', String(await freePort())],
-  )
-const list = async (): Promise<Row[]> => (await place.json('list', 'nodes'))['rows'] as Row[]
+const start = (nodes: number): Promise<Row> => place.startNodes({ nodes })
+const list = (): Promise<Row[]> => place.rows('nodes')
 const pidsOf = (rows: readonly Row[]): number[] => rows.map((row) => Number(row['pid']))
 const areGone = (pids: readonly number[]): boolean =>
   pids.every((pid) => !isAlive({ pid, startTime: '' }) || startTimeOf(pid) === 'zombie')
@@ -55,15 +54,13 @@ describe('virga start --nodes 3', () => {
     await until(async () => (await place.json('status'))['jobs']?.toString() === '')
     const { resources } = await place.json('status')
     expect(resources).toContainEqual({ name: 'CPU', total: 6, free: 6, used: 0 })
-    expect((await place.json('list', 'objects'))['rows']).toEqual([])
-    const jobs = (await place.json('list', 'jobs'))['rows'] as Row[]
+    expect(await place.rows('objects')).toEqual([])
+    const jobs = await place.rows('jobs')
     expect(jobs.map((row) => row['state'])).toEqual(['FINISHED'])
   })
 
   it('10,000 short tasks fill every CPU of eight nodes before a tenth of them has begun', async () => {
-    await place.json(
-      ...['start', '--nodes', '8', '--num-cpus', '1', '--port', String(await freePort())],
-    )
+    await place.startNodes({ nodes: 8, numCpus: 1 })
     const { code, stdout, stderr } = await place.node(fixture('fill.mts')).ended
     expect(code, stderr).toBe(0)
     const { counts, lastBeganAt } = JSON.parse(stdout) as { counts: number[]; lastBeganAt: number }
@@ -124,10 +121,7 @@ describe('virga start --nodes 3', () => {
     const [, second] = await list()
     process.kill(Number(second?.['pid']), 'SIGKILL')
     await until(async () => (await list()).some((row) => row['suspected'] === true))
-    await until(async () => (await list()).some((row) => row['state'] === 'DEAD')).catch(
-      // A lease of 16 s, seen by reads 2 s apart, and told with a heartbeat: longer than `until`.
-      () => until(async () => (await list()).some((row) => row['state'] === 'DEAD')),
-    )
+    await until(async () => (await list()).some((row) => row['state'] === 'DEAD'), DEATH_MS)
     const rows = await list()
     expect(rows.filter((row) => row['alive'] === true)).toHaveLength(2)
     expect(String(rows.find((row) => row['alive'] === false)?.['death'])).toContain('lease expire')

@@ -103,7 +103,7 @@ describe('virga run', () => {
     expect(code).toBe(0)
     expect(stderr).toMatch(/^virga: square: 43 done, 0 running, 0 waiting/m)
     expect((await other).code).toBe(0)
-    const jobs = (await place.json('list', 'jobs'))['rows'] as Row[]
+    const jobs = await place.rows('jobs')
     expect(jobs.map((job) => job['name'])).toEqual(['work.mts', 'work.mts'])
   })
 
@@ -112,7 +112,7 @@ describe('virga run', () => {
     await place.json('start', '--num-cpus', '2', '--port', port)
     const address = `127.0.0.1:${port}`
     expect((await place.virga('run', '--address', address, fixture('work.mts'))).code).toBe(0)
-    expect((await place.json('list', 'jobs'))['rows']).toHaveLength(1)
+    expect(await place.rows('jobs')).toHaveLength(1)
     const wrong = await place.virga('run', '--address', '127.0.0.1:1', fixture('work.mts'))
     expect(wrong.code).toBe(3)
     expect(wrong.stdout).toBe('')

@@ -4,6 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../../../scripts/bench/free-port.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 export const CLI = join(ROOT, 'dist/cli.js')
@@ -51,6 +52,20 @@ export class Place {
     return JSON.parse(stdout) as Record<string, unknown>
   }
 
+  /** Starts a cluster at a free port. @param args  more of the command. @returns what it tells. */
+  async startNodes(
+    { nodes, numCpus = 2 }: { readonly nodes: number; readonly numCpus?: number },
+    ...args: readonly string[]
+  ): Promise<Row> {
+    const sizes = ['--nodes', String(nodes), '--num-cpus', String(numCpus)]
+    return this.json('start', ...sizes, '--port', String(await freePort()), ...args)
+  }
+
+  /** Rows of `virga list KIND`. */
+  async rows(kind: string, ...args: readonly string[]): Promise<Row[]> {
+    return (await this.json('list', kind, ...args))['rows'] as Row[]
+  }
+
   start(...args: readonly string[]): Running {
     return this.spawn(process.execPath, [CLI, ...args])
   }
@@ -90,3 +105,9 @@ export class Place {
 }
 
 export type Row = Readonly<Record<string, unknown>>
+
+/** What a program has printed by now, each line of it JSON. */
+export function jsonLines<Line = Row>({ output }: Running): Line[] {
+  const whole = output.stdout.split('\n').slice(0, -1)
+  return whole.map((line) => JSON.parse(line) as Line)
+}
