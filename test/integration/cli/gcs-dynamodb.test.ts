@@ -27,12 +27,9 @@ describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
 
   const start = async (nodes: number): Promise<void> => {
     const where = ['--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint]
-    await place.json(
-      ...['start', '--nodes', String(nodes), '--num-cpus', '2', ...where, ...(await port())],
-    )
+    await place.startNodes({ nodes }, ...where)
   }
-  const list = async (...args: string[]): Promise<Row[]> =>
-    (await place.json('list', 'nodes', ...args))['rows'] as Row[]
+  const list = (...args: string[]): Promise<Row[]> => place.rows('nodes', ...args)
 
   it('several nodes are one cluster, and outlive the first of them', async () => {
     await start(3)
@@ -95,15 +92,19 @@ describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
 
   it('tiny tasks cost a thousand write units per million at most, whatever is kept of them', async () => {
     await start(2)
-    const { code, stdout, stderr } = await place.node(fixture('tiny-tasks.mts')).ended
+    const program = place.node(fixture('tiny-tasks.mts'))
+    const told = async () => await place.json('debug', 'gcs-cost')
+    const lineage = async (): Promise<CostLine | undefined> =>
+      ((await told())['lines'] as CostLine[]).find(({ what }) => what === 'lineage of tasks')
+    await until(async () => Number((await lineage())?.writeUnitsTotal) > 0)
+    await until(() => program.output.stdout !== '')
+    program.child.stdin?.write('\n')
+    const { code, stdout, stderr } = await program.ended
     expect(code, stderr).toBe(0)
     expect(stdout.trim()).toBe('20040')
-    const told = await place.json('debug', 'gcs-cost')
-    expect(Number(told['tasks'])).toBeGreaterThan(19_000)
-    const lines = told['lines'] as CostLine[]
-    const lineage = lines.find(({ what }) => what === 'lineage of tasks')
-    expect(lineage?.writeUnitsTotal).toBeGreaterThan(0)
-    expect(lineage?.writeUnits).toBeLessThanOrEqual(lineage?.budget ?? 0)
+    expect(Number((await told())['tasks'])).toBeGreaterThan(19_000)
+    const { writeUnits, budget } = (await lineage()) ?? {}
+    expect(writeUnits).toBeLessThanOrEqual(budget ?? 0)
   })
 })
 
