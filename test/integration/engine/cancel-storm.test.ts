@@ -55,7 +55,11 @@ it(`F73: ${CANCELS} cancels race with ends: each task has one end, for everybody
     const [free, total] = [await availableResources(), await clusterResources()]
     return JSON.stringify(free) === JSON.stringify(total)
   })
-  const states = new Set((await stateRows<{ state: string }>('tasks')).map(({ state }) => state))
-  for (const state of states) expect(['FINISHED', 'FAILED', 'CANCELLED']).toContain(state)
   expect(await get(Array.from({ length: 8 }, (_, i) => fn.square.remote(i)))).toHaveLength(8)
+  const statesNow = async (): Promise<string[]> =>
+    (await stateRows<{ state: string }>('tasks')).map(({ state }) => state)
+  await until(async () => (await statesNow()).includes('FINISHED')) // workers tell once a second
+  for (const state of new Set(await statesNow())) {
+    expect(['FINISHED', 'FAILED', 'CANCELLED']).toContain(state)
+  }
 }, 120_000)

@@ -66,6 +66,7 @@ describe('several raylets as one cluster', () => {
     expect(suspecting).toHaveLength(3) // all three others watch it
     expect(states(first)).toMatchObject({ a3: 'ALIVE' })
     await clock.advance(19_000)
+    expect(await readNode(storage, 'a3')).toMatchObject({ alive: false })
     await clock.advance(4_500) // everybody has looked since
     for (const node of [first, second, third]) {
       expect(states(node)).toEqual({ a0: 'ALIVE', a1: 'ALIVE', a2: 'ALIVE', a3: 'DEAD' })
