@@ -8,6 +8,7 @@ import { startGuarded } from './guarded.ts'
 
 const READY_MS_MAX = 60_000
 const POLL_MS = 50
+
 export interface Emulator {
   readonly engine: EngineName
   readonly endpoint: string
