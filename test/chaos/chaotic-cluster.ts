@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect } from 'vitest'
 import { describeOn, startCloud } from '../support/emulator.ts'
 import { startFaultProxy, type FaultProxy, type FaultRule } from '../support/fault-proxy.ts'
 import { makeNamespaces, whyNoNamespaces, type Namespaces } from '../support/namespaces.ts'
-import { SeveralNodes, type Program } from '../support/several-nodes.ts'
+import type { Running } from '../support/running.ts'
+import { SeveralNodes } from '../support/several-nodes.ts'
 import { until } from '../support/waiting.ts'
 import { Storm } from './storm.ts'
 
@@ -141,9 +142,9 @@ export class ChaoticCluster {
 }
 
 /** Lines as they come: what was said before a driver was killed counts. */
-function listen({ child, output }: Program, heard: (line: Line) => void): void {
+function listen({ child, output }: Running, heard: (line: Line) => void): void {
   let read = 0
-  child.stdout?.on('data', () => {
+  child.stdout.on('data', () => {
     for (;;) {
       const end = output.stdout.indexOf('\n', read)
       if (end < 0) return

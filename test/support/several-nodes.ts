@@ -1,7 +1,7 @@
 // A cluster whose nodes a test starts one by one, each on a host of its own (namespaces.ts) where
 // that can be had, else all on this machine's loopback: to be killed, cut off and replaced.
 // Programs and the GCS are reached as in a cluster of `virga start`.
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,6 +15,7 @@ import { newClusterNodes } from '../../runtime/protocol/enrol-system.ts'
 import type { StateRow as Row } from '../../runtime/protocol/messages.ts'
 import type { Namespaces } from './namespaces.ts'
 import { dialRaylet, type RayletClient } from './raylet-client.ts'
+import { envIn, running, type Child, type Running } from './running.ts'
 import { until } from './waiting.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -32,24 +33,10 @@ export interface SeveralNodesOptions {
   readonly objectStoreMemoryBytes?: number
 }
 
-export interface ProgramEnd {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-export interface Program {
-  readonly child: ChildProcess
-  /** What it has printed by now. */
-  readonly output: { stdout: string; stderr: string }
-  readonly ended: Promise<ProgramEnd>
-}
-
 /** One life of a node. */
 export interface Node extends SessionNode {
   readonly host: number
-  readonly child: ChildProcess
+  readonly child: Child
 }
 
 export class SeveralNodes {
@@ -58,7 +45,7 @@ export class SeveralNodes {
   /** Of sessions. Sockets lie below it, so it must be short. */
   readonly runtimeDir = mkdtempSync(join(tmpdir(), 'vn-'))
   readonly #nodes: Node[] = []
-  readonly #programs = new Set<ChildProcess>()
+  readonly #programs = new Set<Child>()
   readonly #clients = new Map<string, RayletClient>()
   #lives = 0
 
@@ -124,18 +111,12 @@ export class SeveralNodes {
   }
 
   /** Runs a program of the user on that host. Its driver's home is the host's node. */
-  program(host: number, file: string, args: readonly string[] = []): Program {
+  program(host: number, file: string, args: readonly string[] = []): Running {
     const address = { VIRGA_ADDRESS: `unix:${this.on(host).address}` }
     const child = this.#spawn(host, [file, ...args], address)
     this.#programs.add(child)
-    const output = { stdout: '', stderr: '' }
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
-    const ended = once(child, 'close').then(([code, signal]) => {
-      this.#programs.delete(child)
-      return { code: code as number | null, signal: signal as NodeJS.Signals | null, ...output }
-    })
-    return { child, output, ended }
+    child.once('close', () => this.#programs.delete(child))
+    return running(child)
   }
 
   /** What `virga list KIND` shows, as the node of that host tells it. */
@@ -189,12 +170,11 @@ export class SeveralNodes {
     rmSync(this.runtimeDir, { recursive: true, force: true, maxRetries: 5 })
   }
 
-  #spawn(host: number, args: readonly string[], more: NodeJS.ProcessEnv): ChildProcess {
-    const { VITEST: _vitest, VIRGA_ADDRESS: _address, FORCE_COLOR: _color, ...env } = process.env
+  #spawn(host: number, args: readonly string[], more: NodeJS.ProcessEnv): Child {
     const command = [process.execPath, ...args]
     const [file = '', ...rest] = this.#options.network?.commandOn(host, command) ?? command
     return spawn(file, rest, {
-      env: { ...env, XDG_RUNTIME_DIR: this.runtimeDir, NO_COLOR: '1', ...more },
+      env: { ...envIn(this.runtimeDir), ...more },
       cwd: this.runtimeDir,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -202,8 +182,7 @@ export class SeveralNodes {
 }
 
 /** @throws what the raylet wrote, when it ends instead. */
-async function saidReady({ stdout, stderr }: ChildProcess): Promise<SessionNode> {
-  if (stdout === null || stderr === null) throw new Error('a node has an output')
+async function saidReady({ stdout, stderr }: Child): Promise<SessionNode> {
   let errors = ''
   stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
   for await (const line of createInterface({ input: stdout })) {

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { isAlive, startTimeOf } from '../../../runtime/common/session-file.ts'
+import type { Running } from '../../support/running.ts'
 import { until } from '../../support/waiting.ts'
 import { readTrace } from '../../support/trace-format.ts'
-import { fixture, Place, type Row, type Running } from './virga.ts'
+import { fixture, Place, type Row } from './virga.ts'
 
 let place: Place
 let port = 0

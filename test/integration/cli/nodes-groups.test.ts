@@ -1,8 +1,9 @@
 // Placement groups over several real nodes, with the GCS in the first of them and in DynamoDB.
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { describeOn, startCloud } from '../../support/emulator.ts'
+import type { Running } from '../../support/running.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, jsonLines, Place, type Row, type Running } from './virga.ts'
+import { fixture, jsonLines, Place, type Row } from './virga.ts'
 
 /** A lease of 16 s and the reads of two watchers, on a busy machine; so long are commands let run. */
 const DEATH_MS = 60_000

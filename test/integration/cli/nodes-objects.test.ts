@@ -1,7 +1,8 @@
 // Objects between real nodes: who sends them to whom, and what a node leaves behind that leaves.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Running } from '../../support/running.ts'
 import { until } from '../../support/waiting.ts'
-import { Place, fixture, jsonLines, type Row, type Running } from './virga.ts'
+import { Place, fixture, jsonLines, type Row } from './virga.ts'
 
 const MIB = 1024 * 1024
 

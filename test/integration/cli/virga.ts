@@ -1,10 +1,11 @@
 // Drives the built `virga` command as a user does: a process of its own, in a runtime folder of its
 // own, so that clusters of other tests are not seen and nothing of this one is left behind.
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../../scripts/bench/free-port.ts'
+import { envIn, running, type Ended, type Running } from '../../support/running.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 export const CLI = join(ROOT, 'dist/cli.js')
@@ -12,18 +13,6 @@ export const fixture = (name: string): string => join(import.meta.dirname, 'fixt
 
 /** A command that takes longer hangs; it is killed and told as such. */
 const COMMAND_MS_MAX = 25_000
-
-export interface Ended {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-export interface Running {
-  readonly child: ChildProcess
-  readonly output: { stdout: string; stderr: string }
-  readonly ended: Promise<Ended>
-}
 
 export class Place {
   /** Of sessions. Sockets lie below it, so it must be short. */
@@ -35,8 +24,7 @@ export class Place {
   /** @param commandMs  how long a command or program may take. */
   constructor(commandMs = COMMAND_MS_MAX) {
     this.#commandMs = commandMs
-    const { VITEST: _vitest, VIRGA_ADDRESS: _address, FORCE_COLOR: _color, ...env } = process.env
-    this.env = { ...env, XDG_RUNTIME_DIR: this.runtimeDir, NO_COLOR: '1' }
+    this.env = envIn(this.runtimeDir)
   }
 
   /** Runs `virga ARGS` to its end. */
@@ -76,21 +64,8 @@ export class Place {
   }
 
   spawn(file: string, args: readonly string[]): Running {
-    const child = spawn(file, args, {
-      env: this.env,
-      cwd: this.runtimeDir,
-      timeout: this.#commandMs,
-    })
-    const output = { stdout: '', stderr: '' }
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
-    const ended = new Promise<Ended>((resolve, reject) => {
-      child.once('error', reject)
-      child.once('close', (code) => {
-        resolve({ code, ...output })
-      })
-    })
-    return { child, output, ended }
+    const { env, runtimeDir: cwd } = this
+    return running(spawn(file, args, { env, cwd, timeout: this.#commandMs }))
   }
 
   /** Names of what lies in the folder of sessions. */

@@ -2,14 +2,15 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import type { Program, SeveralNodes } from '../../support/several-nodes.ts'
+import type { Running } from '../../support/running.ts'
+import type { SeveralNodes } from '../../support/several-nodes.ts'
 import { until } from '../../support/waiting.ts'
 import type { Story } from './fixtures/steady.mts'
 
 export const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name)
 
 export class Steady {
-  readonly program: Program
+  readonly program: Running
   readonly #stopFile: string
 
   private constructor(cluster: SeveralNodes, host: number) {

@@ -3,18 +3,13 @@ import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
+import { running, type Ended } from '../../support/running.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 export const FIXTURES = join(import.meta.dirname, 'fixtures')
 
 /** A program that takes longer hangs; it is killed and told as such. */
 const PROGRAM_MS_MAX = 25_000
-
-export interface ProgramEnd {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
 
 export interface ProgramStart {
   /** Options of Node, and `-e` with its code. */
@@ -27,7 +22,7 @@ export interface ProgramStart {
   readonly input?: string
 }
 
-export async function runProgram(start: ProgramStart): Promise<ProgramEnd> {
+export async function runProgram(start: ProgramStart): Promise<Ended> {
   const path = start.file === undefined ? [] : [resolve(FIXTURES, start.file)]
   const { VITEST: _vitest, ...env } = process.env
   const child = spawn(
@@ -39,15 +34,8 @@ export async function runProgram(start: ProgramStart): Promise<ProgramEnd> {
       timeout: PROGRAM_MS_MAX,
     },
   )
-  const output = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
   child.stdin.end(start.input ?? '')
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', resolve)
-  })
-  return { code, ...output }
+  return running(child).ended
 }
 
 /** The one line of JSON that a fixture prints at its end; what went wrong when there is none. */
