@@ -1,5 +1,5 @@
 // Methods of an actor handle: options, call, run. Each is a TaskKind pushed to the actor's worker.
-import type { ActorInfo, MethodSpec } from '../protocol/messages.ts'
+import type { ActorInfo, MethodSpec } from '../protocol/actor-messages.ts'
 import {
   parseCallOptions,
   refuseNumReturns,

@@ -1,7 +1,7 @@
 // Creating actors: what the raylet is told of one, made from a class and its options.
 import { actorIdOf } from '../common/ids.ts'
 import type { ActorSpecOptions, MethodSpecOptions } from '../common/options.ts'
-import type { ActorInfo, ActorSpec, MethodSpec } from '../protocol/messages.ts'
+import type { ActorInfo, ActorSpec, MethodSpec } from '../protocol/actor-messages.ts'
 import { actorHandleOf, retryNames } from './actor-calls.ts'
 import { strategyIn } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'

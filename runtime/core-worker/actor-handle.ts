@@ -2,7 +2,7 @@
 // typed error at the call and not "undefined is not a function". Not thenable.
 import { ForeignRefError, MethodNotFoundError, UsageError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
-import type { ActorInfo } from '../protocol/messages.ts'
+import type { ActorInfo } from '../protocol/actor-messages.ts'
 import type { ObjectEntry } from './object-entry.ts'
 
 export interface RemoteMethodParts {

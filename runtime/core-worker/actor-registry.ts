@@ -3,7 +3,7 @@
 import { toWire } from '../common/error-wire.ts'
 import { ActorDiedError } from '../common/errors.ts'
 import { toHex, type ActorId } from '../common/ids.ts'
-import type { ActorInfo, ActorSpec, ActorView, FoundInstead } from '../protocol/messages.ts'
+import type { ActorInfo, ActorSpec, ActorView, FoundInstead } from '../protocol/actor-messages.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { ObjectEntry } from './object-entry.ts'
 import { actorObjectId } from './references.ts'

@@ -3,7 +3,7 @@
 import { toWire } from '../common/error-wire.ts'
 import { PendingCallsLimitError, type VirgaError } from '../common/errors.ts'
 import type { ActorId } from '../common/ids.ts'
-import type { ActorInfo, ActorView } from '../protocol/messages.ts'
+import type { ActorInfo, ActorView } from '../protocol/actor-messages.ts'
 import { ActorClient, type ActorClientDeps } from './actor-client.ts'
 import type { TaskRecord } from './task-record.ts'
 

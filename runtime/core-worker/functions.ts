@@ -13,7 +13,8 @@
 //   F3. A descriptor never changes. options() makes no new one, so ordinals stay what they are.
 // Source: Ray python/ray/_private/function_manager.py (function id = hash of what is shipped).
 import { FunctionNotFoundError, UsageError } from '../common/errors.ts'
-import { PROTOCOL_VERSION, type FunctionIdentity } from '../protocol/messages.ts'
+import type { FunctionIdentity } from '../protocol/actor-messages.ts'
+import { PROTOCOL_VERSION } from '../protocol/messages.ts'
 import type { FunctionDescriptor, RemoteTarget } from './function-descriptor.ts'
 import { findHome, homePath, normalizeHome } from './function-home.ts'
 import { arityOf, isClass, kindOf, methodsOf } from './function-kind.ts'

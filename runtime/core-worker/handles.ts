@@ -2,7 +2,7 @@
 // carries them, and which entries stand behind them.
 import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
-import type { ActorInfo } from '../protocol/messages.ts'
+import type { ActorInfo } from '../protocol/actor-messages.ts'
 import { handlesOf, type HandleCodec } from '../protocol/value-codec.ts'
 import { actorEntryOf, actorTargetOf, isActorHandle } from './actor-handle.ts'
 import { actorHandleOf } from './actor-calls.ts'

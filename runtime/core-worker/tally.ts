@@ -7,7 +7,7 @@
 //       name, and names beyond FUNCTION_NAMES_MAX into one.
 import type { Clock } from '../common/clock.ts'
 import { FUNCTION_NAMES_MAX } from '../common/limits.ts'
-import { OTHER_FUNCTIONS, type FunctionProgress } from '../protocol/messages.ts'
+import { OTHER_FUNCTIONS, type FunctionProgress } from '../protocol/task-events.ts'
 import type { TaskKind } from './task-kind.ts'
 
 const REPORT_MS = 250

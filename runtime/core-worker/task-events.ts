@@ -4,7 +4,7 @@
 // raylet, and five times the bytes (D32).
 // Invariants:
 //   TE1. At most EVENTS_MAX are kept for one report; the others are counted.
-import type { TaskEventRun } from '../protocol/messages.ts'
+import type { TaskEventRun } from '../protocol/task-events.ts'
 import type { RunTimes } from './run-task.ts'
 import type { PushedTask } from './pushed-task.ts'
 

@@ -3,7 +3,8 @@
 import { UsageError } from '../common/errors.ts'
 import type { ActorId, JobId } from '../common/ids.ts'
 import type { ResourceSet } from '../common/resources.ts'
-import type { ClassSpec, FunctionIdentity } from '../protocol/messages.ts'
+import type { FunctionIdentity } from '../protocol/actor-messages.ts'
+import type { ClassSpec } from '../protocol/messages.ts'
 import type { Tally } from './tally.ts'
 
 /** true, false, or the names of error classes. */

@@ -1,5 +1,5 @@
 // Which of two views of an actor is the later one: lives count up, and within a life its phases.
-import type { ActorPhase, ActorView } from './messages.ts'
+import type { ActorPhase, ActorView } from './actor-messages.ts'
 
 const ORDER: readonly ActorPhase[] = [
   ...(['DEPENDENCIES_UNREADY', 'PENDING_CREATION', 'RESTARTING', 'ALIVE', 'DEAD'] as const),

@@ -2,10 +2,13 @@
 // no reply. Hot messages (push, reply) are segments of their own: see task-frames.ts.
 //   core-worker → raylet: RayletCalls, RayletNotices     raylet → core-worker: ClientNotices
 //   core-worker ↔ core-worker: peer-messages.ts
+// What they tell of actors and of tasks that ended: actor-messages.ts, task-events.ts.
 import type { MemoryUse } from '../common/memory-use.ts'
 import type { WireError } from '../common/error-wire.ts'
 import type { ActorId, JobId, LeaseId, NodeId, ObjectId, TaskId, WorkerId } from '../common/ids.ts'
 import type { ResourceSet } from '../common/resources.ts'
+import type { ActorInfo, ActorSpec, ActorView } from './actor-messages.ts'
+import type { FunctionProgress, TaskEventRun } from './task-events.ts'
 
 export const PROTOCOL_VERSION = 1
 
@@ -110,85 +113,6 @@ export interface WorkerExit {
   readonly memory?: MemoryUse
 }
 
-export interface ActorSpec {
-  readonly actorId: ActorId
-  readonly jobId: JobId
-  readonly name: string | undefined
-  readonly namespace: string
-  readonly className: string
-  readonly detached: boolean
-  readonly getIfExists: boolean
-  readonly maxRestarts: number
-  readonly maxTaskRetries: number
-  readonly maxConcurrency: number
-  readonly concurrencyGroups: Readonly<Record<string, number>>
-  readonly maxPendingCalls: number
-  readonly methods: Readonly<Record<string, MethodSpec>>
-  readonly scheduling: ClassSpec
-  /** True when the CPUs of the demand are needed to place it, and given back once it lives. */
-  readonly defaultResources: boolean
-  readonly fn: FunctionIdentity
-  /** Encoded constructor arguments: one record of task-frames.ts. */
-  readonly args: Uint8Array
-  /** Why they are none: it is dead at once, and whoever holds a handle hears that. */
-  readonly failed?: WireError
-  readonly owner: WorkerId
-}
-
-export interface MethodSpec {
-  readonly kind: 'value' | 'stream'
-  readonly numReturns?: number
-  readonly concurrencyGroup?: string
-  readonly maxTaskRetries?: number
-  readonly retryExceptions?: boolean | readonly string[]
-}
-
-export interface FunctionIdentity {
-  readonly home: string
-  readonly ordinal: number
-  readonly hash: string
-  readonly name: string
-}
-
-export type ActorPhase =
-  | 'DEPENDENCIES_UNREADY'
-  | 'PENDING_CREATION'
-  | 'ALIVE'
-  | 'RESTARTING'
-  | 'DEAD'
-
-export interface ActorView {
-  readonly actorId: ActorId
-  readonly phase: ActorPhase
-  readonly incarnation: number
-  readonly address: string
-  readonly workerId: WorkerId | undefined
-  /** Why it is dead or unavailable. */
-  readonly error?: WireError
-  readonly exit?: WorkerExit
-  /** It was not made: getIfExists found this one. */
-  readonly foundInstead?: FoundInstead
-}
-
-export interface FoundInstead {
-  readonly actorId: ActorId
-  /** The node, in hex, of who made it. */
-  readonly homeId: string
-}
-
-/** What everybody needs to make a handle of an actor. */
-export interface ActorInfo {
-  readonly actorId: ActorId
-  readonly className: string
-  readonly methods: Readonly<Record<string, MethodSpec>>
-  readonly owner: WorkerId | undefined
-  readonly ownerAddress: string | undefined
-  /** Of who made it. */
-  readonly nodeId: NodeId
-  readonly maxPendingCalls: number
-  readonly maxTaskRetries: number
-}
-
 export interface Waiting {
   readonly taskId: TaskId
   /** Set when the awaited task is a call of that actor, in that concurrency group. */
@@ -201,43 +125,6 @@ export interface Waiting {
 
 export interface StateRow {
   readonly [column: string]: unknown
-}
-
-export interface TaskEvent {
-  /** The task's id is derived from these when somebody asks. */
-  readonly parent: TaskId
-  readonly index: number
-  readonly name: string
-  readonly kind: 'task' | 'actor'
-  readonly state: 'FINISHED' | 'FAILED'
-  readonly startMs: number
-  readonly endMs: number
-  readonly attempt: number
-  readonly pid: number
-}
-
-/** Tasks that ended one after the other and differ only in what is a column here, a number each. */
-export interface TaskEventRun extends Pick<
-  TaskEvent,
-  'parent' | 'name' | 'kind' | 'state' | 'attempt'
-> {
-  readonly indices: Float64Array
-  readonly startsMs: Float64Array
-  readonly endsMs: Float64Array
-}
-
-/** Stands for all functions whose names are beyond FUNCTION_NAMES_MAX. */
-export const OTHER_FUNCTIONS = '(others)'
-
-/** How far one owner's tasks of one function have come: absolute counts. */
-export interface FunctionProgress {
-  readonly name: string
-  readonly kind: 'task' | 'actor'
-  /** Submitted, and neither running nor ended. */
-  readonly pending: number
-  readonly running: number
-  readonly done: number
-  readonly failed: number
 }
 
 /** Where the lineage of one object is, or will be, in the GCS. */

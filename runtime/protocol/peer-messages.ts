@@ -4,7 +4,8 @@
 import type { WireError } from '../common/error-wire.ts'
 import type { ActorId, JobId, ObjectId, WorkerId } from '../common/ids.ts'
 import type { ResourceSet } from '../common/resources.ts'
-import type { FunctionIdentity, WireStrategy } from './messages.ts'
+import type { FunctionIdentity } from './actor-messages.ts'
+import type { WireStrategy } from './messages.ts'
 
 /** An object as its owner or a borrower describes it to a peer. */
 export type Resolution =

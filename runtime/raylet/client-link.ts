@@ -11,9 +11,9 @@ import {
   type Hello,
   type RayletCalls,
   type RayletNotices,
-  type FunctionProgress,
   type Welcome,
 } from '../protocol/messages.ts'
+import type { FunctionProgress } from '../protocol/task-events.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import type { ClusterLineage } from './cluster/cluster-lineage.ts'

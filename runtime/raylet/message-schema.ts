@@ -19,7 +19,8 @@ import {
   type Shape,
 } from '../common/shape.ts'
 import { showValue } from '../common/show-value.ts'
-import type { RayletCalls, RayletNotices, TaskEventRun } from '../protocol/messages.ts'
+import type { RayletCalls, RayletNotices } from '../protocol/messages.ts'
+import type { TaskEventRun } from '../protocol/task-events.ts'
 
 const strategy: Shape = (value) => {
   if (!object(value)) return false

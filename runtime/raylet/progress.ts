@@ -7,7 +7,8 @@
 //   PR4. A job has at most FUNCTION_NAMES_MAX names; further ones count as OTHER_FUNCTIONS.
 import { toHex, type JobId, type WorkerId } from '../common/ids.ts'
 import { FUNCTION_NAMES_MAX } from '../common/limits.ts'
-import { OTHER_FUNCTIONS, type FunctionProgress, type StateRow } from '../protocol/messages.ts'
+import type { StateRow } from '../protocol/messages.ts'
+import { OTHER_FUNCTIONS, type FunctionProgress } from '../protocol/task-events.ts'
 
 const JOBS_MAX = 100
 

@@ -6,7 +6,8 @@ import { assert } from '../common/assert.ts'
 import { taskIdOf, toHex } from '../common/ids.ts'
 import type { Hash } from '../common/random.ts'
 import { TASK_EVENTS_MAX } from '../common/limits.ts'
-import type { RayletNotices, StateRow, TaskEvent, TaskEventRun } from '../protocol/messages.ts'
+import type { RayletNotices, StateRow } from '../protocol/messages.ts'
+import type { TaskEvent, TaskEventRun } from '../protocol/task-events.ts'
 
 /** What tasks that are alike share. */
 type Alike = Omit<TaskEvent, 'index' | 'startMs' | 'endMs'>

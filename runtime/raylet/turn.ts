@@ -3,8 +3,8 @@
 import type { VirgaError } from '../common/errors.ts'
 import type { WireError } from '../common/error-wire.ts'
 import type { ActorId, JobId, TaskId, WorkerId } from '../common/ids.ts'
+import type { ActorSpec } from '../protocol/actor-messages.ts'
 import type {
-  ActorSpec,
   ClassSpec,
   ClientNotices,
   GroupSpec,

@@ -2,7 +2,7 @@
 import { FunctionNotFoundError } from '../common/errors.ts'
 import { asSystemFailure } from '../core-worker/failure.ts'
 import { NeedsEntryFirst, type Runnable } from '../core-worker/run-task.ts'
-import type { FunctionIdentity } from '../protocol/messages.ts'
+import type { FunctionIdentity } from '../protocol/actor-messages.ts'
 import type { ModuleLoader } from './module-loader.ts'
 
 export class FunctionLoader {

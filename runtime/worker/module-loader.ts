@@ -18,7 +18,7 @@ import { findRegistered, lookup, notRegistered } from '../core-worker/functions.
 import type { FunctionDescriptor } from '../core-worker/functions.ts'
 import type { Sources } from '../core-worker/function-sources.ts'
 import { registry } from '../core-worker/registry-system.ts'
-import type { FunctionIdentity } from '../protocol/messages.ts'
+import type { FunctionIdentity } from '../protocol/actor-messages.ts'
 
 /** Modules beside the parked one may still be loading (top-level await): they get this long. */
 const PARK_GRACE_MS = 100

@@ -3,7 +3,7 @@
 import { ActorNotFoundError, type VirgaError } from '../../common/errors.ts'
 import { toHex } from '../../common/ids.ts'
 import { reasonFor } from '../../common/reason.ts'
-import type { ActorInfo } from '../../protocol/messages.ts'
+import type { ActorInfo } from '../../protocol/actor-messages.ts'
 import { KILLED, actorGone, endActor, releaseName, tellWatchers, writeDeath } from './actor-end.ts'
 import { claimName, infoOf, livingOf, nameTaken } from './actor-names.ts'
 import type { ActorOrigin } from './actor-origin.ts'

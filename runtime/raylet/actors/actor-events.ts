@@ -2,7 +2,8 @@
 // the raylets of other nodes. Part of the vocabulary of turn.ts.
 import type { ActorId } from '../../common/ids.ts'
 import type { Holder } from '../../gcs/actors.ts'
-import type { ActorInfo, ActorView, WorkerExit } from '../../protocol/messages.ts'
+import type { ActorInfo, ActorView } from '../../protocol/actor-messages.ts'
+import type { WorkerExit } from '../../protocol/messages.ts'
 import type { MadeActor } from './actor-origin.ts'
 import type { NodeLoad } from '../../scheduling/cluster-view.ts'
 import type { NameHolder } from '../turn.ts'

@@ -3,7 +3,7 @@
 // by the rows of actors.
 import { ActorAlreadyExistsError } from '../../common/errors.ts'
 import { toHex } from '../../common/ids.ts'
-import type { ActorInfo } from '../../protocol/messages.ts'
+import type { ActorInfo } from '../../protocol/actor-messages.ts'
 import { infoOfMade } from './actor-origin.ts'
 import type { Actor } from './actor-state.ts'
 import { answer, type EventOf, type NameHolder, type Turn } from '../turn.ts'

@@ -2,7 +2,8 @@
 // again: its spec, its job, and who made it. It travels between raylets and lies in the actor's row.
 import { fromHex, type NodeId, type WorkerId } from '../../common/ids.ts'
 import { ByteWriter } from '../../protocol/byte-writer.ts'
-import type { ActorInfo, ActorSpec, JobSpec } from '../../protocol/messages.ts'
+import type { ActorInfo, ActorSpec } from '../../protocol/actor-messages.ts'
+import type { JobSpec } from '../../protocol/messages.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
 
 export interface ActorOrigin {

@@ -2,7 +2,7 @@
 // other nodes, where those are that processes of this node watch, and what it tells of them.
 import type { ActorId, WorkerId } from '../../common/ids.ts'
 import type { ResourceSet } from '../../common/resources.ts'
-import type { ActorView } from '../../protocol/messages.ts'
+import type { ActorView } from '../../protocol/actor-messages.ts'
 import type { ActorCall } from './actor-events.ts'
 import type { Job, RayletState } from '../state.ts'
 import type { Actor } from './actor-state.ts'

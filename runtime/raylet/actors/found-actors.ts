@@ -5,7 +5,7 @@
 //        it is known, or when they ask later.
 //   FI2. It is remembered while handles with that id live, and whoever asked for the actor.
 import { toHex, type ActorId, type WorkerId } from '../../common/ids.ts'
-import type { ActorInfo, ActorView, FoundInstead } from '../../protocol/messages.ts'
+import type { ActorInfo, ActorView, FoundInstead } from '../../protocol/actor-messages.ts'
 import { notify, type Turn } from '../turn.ts'
 import type { Actor } from './actor-state.ts'
 import { tellLinks } from './actors-of-nodes.ts'

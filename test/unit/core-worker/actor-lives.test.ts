@@ -5,7 +5,7 @@ import type { ActorId } from '../../../runtime/common/ids.ts'
 import { Actors } from '../../../runtime/core-worker/actors.ts'
 import { Peer } from '../../../runtime/core-worker/peers.ts'
 import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
-import type { ActorInfo, ActorView } from '../../../runtime/protocol/messages.ts'
+import type { ActorInfo, ActorView } from '../../../runtime/protocol/actor-messages.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 const actorId = 'actorA' as ActorId

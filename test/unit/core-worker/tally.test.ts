@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../../runtime/common/clock.ts'
 import { Tally } from '../../../runtime/core-worker/tally.ts'
 import { Timing, type TaskKind } from '../../../runtime/core-worker/task-kind.ts'
-import type { FunctionProgress } from '../../../runtime/protocol/messages.ts'
+import type { FunctionProgress } from '../../../runtime/protocol/task-events.ts'
 
 const kindOf = (name: string): TaskKind =>
   ({ kind: 'task', name, timing: new Timing() }) as unknown as TaskKind

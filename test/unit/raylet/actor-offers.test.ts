@@ -1,7 +1,7 @@
 // Offers of actors to other nodes, and actors of others: one brain, whose node is one of three.
 import { describe, expect, test } from 'vitest'
 import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
-import type { ActorView } from '../../../runtime/protocol/messages.ts'
+import type { ActorView } from '../../../runtime/protocol/actor-messages.ts'
 import type { ActorOffer } from '../../../runtime/raylet/actors/actor-events.ts'
 import { ClusterView, NODE_ID_LABEL } from '../../../runtime/scheduling/cluster-view.ts'
 import { seededRandom } from '../../support/seeded.ts'

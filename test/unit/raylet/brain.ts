@@ -15,8 +15,8 @@ import {
   unitsPerOne,
   type ResourceSet,
 } from '../../../runtime/common/resources.ts'
+import type { ActorSpec } from '../../../runtime/protocol/actor-messages.ts'
 import type {
-  ActorSpec,
   ClassSpec,
   GroupSpec,
   JobSpec,

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
 import { RecentSet } from '../../../runtime/common/recent-set.ts'
-import type { ActorView } from '../../../runtime/protocol/messages.ts'
+import type { ActorView } from '../../../runtime/protocol/actor-messages.ts'
 import type { RayletState } from '../../../runtime/raylet/state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
 import { aBusyNode, anActor } from './brain.ts'

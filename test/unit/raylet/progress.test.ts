@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JobId, WorkerId } from '../../../runtime/common/ids.ts'
-import type { FunctionProgress } from '../../../runtime/protocol/messages.ts'
+import type { FunctionProgress } from '../../../runtime/protocol/task-events.ts'
 import { ProgressBook } from '../../../runtime/raylet/progress.ts'
 
 const JOBS = ['jobA', 'jobB'] as JobId[]

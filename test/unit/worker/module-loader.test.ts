@@ -6,7 +6,7 @@ import { Sources } from '../../../runtime/core-worker/function-sources.ts'
 import { identify, park, registerFunction } from '../../../runtime/core-worker/functions.ts'
 import { registry } from '../../../runtime/core-worker/registry-system.ts'
 import { ModuleLoader, explainUncaught } from '../../../runtime/worker/module-loader.ts'
-import type { FunctionIdentity } from '../../../runtime/protocol/messages.ts'
+import type { FunctionIdentity } from '../../../runtime/protocol/actor-messages.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 const sources = new Sources({ read: () => Buffer.from('source'), hash: systemHash })
