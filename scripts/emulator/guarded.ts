@@ -37,6 +37,8 @@ export function startGuarded({ command, args, env, end }: GuardedOptions): Guard
     cwd: folder,
     env: { ...process.env, TMPDIR: folder, ...env?.(folder) },
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    // Of a group of its own: what ends all of this process's (Ctrl-C) would end the shell too.
+    detached: true,
   })
   const exited = new Promise<void>((resolve) =>
     shell.once('exit', () => {

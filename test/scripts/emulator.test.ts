@@ -1,5 +1,5 @@
-// An emulator is installed once for each version, ends with whoever started it, by stop() or by
-// SIGKILL, and leaves nothing behind.
+// An emulator is installed once for each version, ends with whoever started it, however that ends,
+// and leaves nothing behind.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -35,12 +35,16 @@ test('each version is installed once, beside the others', async () => {
 const installed = await installEngine('ministack')
 
 // Reason: without the engine there is nothing to kill (no Python or package index here).
-test.skipIf('missing' in installed)('nothing is left when its starter is killed', async () => {
+test.skipIf('missing' in installed).each([
+  ['its starter is killed', 1, 'SIGKILL'],
+  ['its starter and all of its process group are killed, as by Ctrl-C', -1, 'SIGINT'],
+] as const)('nothing is left when %s', async (_, sign, signal) => {
   const folder = mkdtempSync(join(tmpdir(), 'virga-emulator-test-'))
   const main = join(import.meta.dirname, '../../scripts/emulator/main.ts')
   const starter = spawn(process.execPath, [main, '--port', '0'], {
     env: { ...process.env, TMPDIR: folder },
     stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
   })
   let said = ''
   starter.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
@@ -48,7 +52,8 @@ test.skipIf('missing' in installed)('nothing is left when its starter is killed'
   const endpoint = /http:\/\/\S+\d/.exec(said)?.[0] ?? ''
   expect((await fetch(endpoint)).status).toBeGreaterThan(0)
   expect(readdirSync(folder)).toHaveLength(1)
-  starter.kill('SIGKILL')
+  if (starter.pid === undefined) throw new Error('the emulator was not started')
+  process.kill(sign * starter.pid, signal)
   await until(() => readdirSync(folder).length === 0)
   await until(() =>
     fetch(endpoint).then(
