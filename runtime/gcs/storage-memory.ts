@@ -1,5 +1,6 @@
 // Storage in this process: hosted by the first raylet of a cluster on one machine, and in tests.
-// Calls are decided in the order they were made.
+// Calls are decided in the order they were made. Rows that may expire do so by room, not by time.
+import { FadingRows, type FadingLimits } from './fading-rows.ts'
 import { checkKey, copyValue } from './row-value.ts'
 import {
   QUERY_ROWS_MAX,
@@ -21,9 +22,27 @@ import {
 
 type Partition = Map<string, Row>
 
+const MIB = 1024 * 1024
+/** FR1. Of `cluster` those are dead actors. Source: Ray maximum_gcs_destroyed_actor_cached_count. */
+const FADING: Readonly<Record<TableName, FadingLimits>> = {
+  cluster: { rowsMax: 100_000, bytesMax: 256 * MIB },
+  lineage: { rowsMax: 1_000_000, bytesMax: 512 * MIB },
+  locations: { rowsMax: 500_000, bytesMax: 256 * MIB },
+}
+
 export class MemoryStorage implements Storage {
   /** By table and pk; within it by sk. */
   readonly #partitions = new Map<string, Partition>()
+  readonly #fading: Readonly<Record<TableName, FadingRows>>
+
+  /** @param fading  how much of what may expire is kept. */
+  constructor(fading = FADING) {
+    this.#fading = {
+      cluster: new FadingRows(fading.cluster),
+      lineage: new FadingRows(fading.lineage),
+      locations: new FadingRows(fading.locations),
+    }
+  }
 
   get(key: RowKey): Promise<Row | undefined> {
     return promised(() => {
@@ -33,7 +52,11 @@ export class MemoryStorage implements Storage {
   }
 
   putIf(key: RowKey, value: RowValue, expected: 'ABSENT' | number): Promise<WriteOutcome> {
-    return promised(() => this.#write(key, expected, () => value))
+    return promised(() => {
+      const outcome = this.#write(key, expected, () => value)
+      if (outcome.won) this.#expires(key, undefined)
+      return outcome
+    })
   }
 
   update(key: RowKey, fields: RowValue, expected: Present): Promise<WriteOutcome> {
@@ -65,7 +88,10 @@ export class MemoryStorage implements Storage {
   append(rows: readonly AppendedRow[]): Promise<void> {
     return promised(() => {
       for (const { key } of rows) checkKey(key)
-      for (const { key, value } of rows) this.#put(key, value)
+      for (const { key, value, expiresAtMs } of rows) {
+        this.#put(key, value)
+        this.#expires(key, expiresAtMs)
+      }
     })
   }
 
@@ -80,11 +106,22 @@ export class MemoryStorage implements Storage {
   }
 
   #apply(item: TransactItem): void {
-    if (item.kind === 'putIf') this.#put(item.key, item.value)
-    else if (item.kind === 'delete') this.#remove(item.key)
+    if (item.kind === 'putIf') {
+      this.#put(item.key, item.value)
+      this.#expires(item.key, undefined)
+    } else if (item.kind === 'delete') this.#remove(item.key)
     else if (item.kind === 'update') {
       this.#put(item.key, { ...this.#find(item.key)?.value, ...item.fields })
+      if (item.expiresAtMs !== undefined) this.#expires(item.key, item.expiresAtMs)
     }
+  }
+
+  /** FR1. The row was written, and may be dropped from then on; undefined: it stays. */
+  #expires(key: RowKey, atMs: number | undefined): void {
+    const fading = this.#fading[key.table]
+    const row = this.#find(key)
+    if (atMs === undefined || row === undefined) fading.forget(key)
+    else for (const dropped of fading.wrote(row.key, row.value)) this.#remove(dropped)
   }
 
   #write(key: RowKey, expected: Expected, valueOf: (before: RowValue) => RowValue): WriteOutcome {
@@ -109,6 +146,7 @@ export class MemoryStorage implements Storage {
   }
 
   #remove(key: RowKey): void {
+    this.#fading[key.table].forget(key)
     const partition = this.#partitions.get(partitionKey(key.table, key.pk))
     partition?.delete(key.sk)
     if (partition?.size === 0) this.#partitions.delete(partitionKey(key.table, key.pk))

@@ -93,7 +93,7 @@ function heard(turn: Turn, entry: WatchedActor, view: ActorView): void {
   const { cluster, watchers } = turn.state
   cluster?.actors.watched.delete(actorId)
   watchers.delete(actorId)
-  forgetMade(turn, actorId)
+  endedElsewhere(turn, actorId)
 }
 
 /** Its row names the host from now on, or it is DEAD: this node has done its part. */
@@ -192,14 +192,15 @@ export function handlesGoneElsewhere(turn: Turn, actorId: ActorId, owner: Worker
 
 function release(turn: Turn, actorId: ActorId, why: 'HANDLES' | 'OWNER'): void {
   const at = turn.state.cluster?.actors.made.get(actorId)?.nodeId
-  forgetMade(turn, actorId)
+  endedElsewhere(turn, actorId)
   const call: ActorCall = { type: 'releaseActor', actorId, why }
   const homeId = toHex(turn.state.config.nodeId)
   turn.effects.push({ kind: 'callActor', call, homeId, ...(at === undefined ? {} : { at }) })
 }
 
-function forgetMade(turn: Turn, actorId: ActorId): void {
-  turn.state.cluster?.actors.made.delete(actorId)
+function endedElsewhere({ state: { cluster } }: Turn, actorId: ActorId): void {
+  cluster?.actors.made.delete(actorId)
+  cluster?.actors.ended.add(actorId)
 }
 
 /** kill() of one that is not here, or not made yet: its row tells. */
@@ -267,11 +268,13 @@ export function dropLife(turn: Turn, actor: Actor): void {
 
 /** An actor that was not made yet (its arguments are not ready), or never will be, for another
  *  one was found; or one that died long ago. */
-export function unknownView(turn: Turn, actorId: ActorId): ActorView {
-  const found = turn.state.foundActors.get(actorId)
+export function unknownView({ state }: Pick<Turn, 'state'>, actorId: ActorId): ActorView {
+  const found = state.foundActors.get(actorId)
   if (found !== undefined) return foundView(actorId, found.instead)
   const base = { actorId, incarnation: 0, address: '', workerId: undefined }
-  if (!turn.state.forgottenActors.has(actorId)) return { ...base, phase: 'DEPENDENCIES_UNREADY' }
+  const { forgottenActors, cluster } = state
+  const hasDied = forgottenActors.has(actorId) || cluster?.actors.ended.has(actorId) === true
+  if (!hasDied) return { ...base, phase: 'DEPENDENCIES_UNREADY' }
   const error = new ActorNotFoundError(`actor ${toHex(actorId)} died long ago. Create a new one.`)
   return { ...base, phase: 'DEAD', error: toWire(error) }
 }

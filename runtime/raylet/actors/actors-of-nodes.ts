@@ -1,6 +1,8 @@
 // What a raylet of several knows of actors beyond those that it has itself: who watches them from
 // other nodes, where those are that processes of this node watch, and what it tells of them.
 import type { ActorId, WorkerId } from '../../common/ids.ts'
+import { DEAD_ACTOR_IDS_MAX } from '../../common/limits.ts'
+import { RecentSet } from '../../common/recent-set.ts'
 import type { ResourceSet } from '../../common/resources.ts'
 import type { ActorView } from '../../protocol/actor-messages.ts'
 import type { ActorCall } from './actor-events.ts'
@@ -15,6 +17,8 @@ export interface ActorsOfNodes {
   readonly links: Map<ActorId, Set<number>>
   /** Actors that processes of this node made, have handles of, and other nodes host. */
   readonly made: Map<ActorId, HostedElsewhere>
+  /** Those that died, or were let go of, elsewhere: their rows may be gone when they are asked for. */
+  readonly ended: RecentSet<ActorId>
   /** By node, how many actors this one has spread there. */
   readonly spread: Map<string, number>
   /** Something has ended here since it was looked whether a guest's job has. */
@@ -41,7 +45,7 @@ export interface HostedElsewhere {
 
 export const newActorsOfNodes = (): ActorsOfNodes => ({
   ...{ watched: new Map(), links: new Map(), made: new Map(), spread: new Map() },
-  mayBeIdle: false,
+  ...{ ended: new RecentSet(DEAD_ACTOR_IDS_MAX), mayBeIdle: false },
 })
 
 /** To those of other nodes. */

@@ -17,6 +17,7 @@ import type { Storage } from '../../gcs/storage.ts'
 import type { ActorView } from '../../protocol/actor-messages.ts'
 import { isNobodyThere } from '../../protocol/peer-transport.ts'
 import type { ActorCall, ActorOffer, OfferAnswer } from './actor-events.ts'
+import { unknownView } from './actors-elsewhere.ts'
 import type { Brain } from '../brain.ts'
 import type { Stimulus } from '../client-link.ts'
 import type { ClusterLeases } from '../cluster/cluster-leases.ts'
@@ -204,7 +205,7 @@ export class ClusterActors {
     const row = await this.#rowOf(actorId)
     if (row === 'OUTAGE') return undefined
     if (row === undefined) {
-      if (homeId === this.#self) return located(actorId, homeId, unmade(actorId))
+      if (homeId === this.#self) return located(actorId, homeId, unknownView(this.#deps, actorId))
       if (this.#isLiving(homeId)) return await this.#askView(homeId, actorId, true)
       return located(actorId, undefined, neverMade(actorId, homeId))
     }
@@ -303,10 +304,6 @@ const located = (actorId: ActorId, nodeId: string | undefined, view: ActorView):
   ...{ kind: 'actorLocated', actorId, nodeId, view },
 })
 
-const unmade = (actorId: ActorId): ActorView => ({
-  ...{ actorId, phase: 'DEPENDENCIES_UNREADY', incarnation: 0, address: '', workerId: undefined },
-})
-
 /** As far as its row tells. */
 function deadView(actorId: ActorId, row: ActorRow, isNodeLiving: boolean): ActorView {
   const { incarnation, death, nodeId } = row
@@ -327,5 +324,5 @@ function neverMade(actorId: ActorId, homeId: string): ActorView {
   const data = { actorId: toHex(actorId), nodeId: homeId, mayHaveRun: false }
   const message = `actor ${toHex(actorId)} was never made: the node ${homeId} of its creator is dead. Create a new one.`
   const error = toWire(new ActorDiedError(message, { data }))
-  return { ...unmade(actorId), phase: 'DEAD', error }
+  return { actorId, phase: 'DEAD', incarnation: 0, address: '', workerId: undefined, error }
 }

@@ -155,6 +155,18 @@ describe('an actor of several nodes', () => {
     expect(brain.show(brain.send({ ...won, incarnation: 1 }))[0]).toContain('spawn')
   })
 
+  test('one that died elsewhere and whose row is gone is dead for who asks, not yet to be made', () => {
+    const brain = aMember(0)
+    hosted(brain)
+    brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('ALIVE') })
+    brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('DEAD') })
+    const asked = { kind: 'nodeWatches', link: 1, request: 77, actorId: A, isUnmade: true } as const
+    expect(brain.send(asked)).toContainEqual({
+      ...{ kind: 'answer', request: 77 },
+      value: expect.objectContaining({ actorId: A, phase: 'DEAD' }) as unknown,
+    })
+  })
+
   test('AE3: a life that lost its row to another ends, and is looked for', () => {
     const brain = aMember(4)
     made(brain, { actorId: A })
