@@ -95,7 +95,7 @@ export class Adoption {
       const { values } = this.#worker
       completeEntry(entry, payload, values.containedOf(payload), this.#worker)
     } else if (spec[0] === SPEC_TASK) this.#run(entry, payload, lineage)
-    else entry.complete(FAILED, this.#died(entry, NO_COPY))
+    else entry.complete(FAILED, this.#died(entry, noCopy(Buffer.from(payload).toString())))
   }
 
   /** Runs its task once more, under the same id: the other objects that it makes come with it. */
@@ -135,10 +135,15 @@ export class Adoption {
 const DIGESTS_MAX = 10_000
 const DIFFERS = 'another call with the same id was run before: the program does not repeat itself'
 const OF_ANOTHER = 'the task that came with its ref makes other objects'
-const NOT_COMMITTED = 'its lineage was not in the GCS yet'
-const NOT_REMADE = 'nothing says how it was made: results of actors and streams are not made again'
-const NO_COPY =
-  'no copy of what was put is left: with init({ durable: true }) there is one in the bucket'
+const NOT_COMMITTED =
+  'its lineage is not in the GCS: it was not written yet, or was dropped for its age'
+const NOT_REMADE = 'nothing says how it was made'
+
+/** @param maker  what has made it, or was to; empty for what was put. */
+const noCopy = (maker: string): string =>
+  maker === ''
+    ? 'no copy of what was put is left: with init({ durable: true }) there is one in the bucket'
+    : `no copy is left of what ${maker} gives, which no other process runs again`
 
 const reasonOf = (error: unknown): string =>
   error instanceof VirgaError ? error.message : String(error)

@@ -5,7 +5,7 @@ import { encodeTask, partsOf, type AdoptableTask } from './adoptable-task.ts'
 import type { EncodedArguments } from './arguments.ts'
 import { blobOf } from './failure.ts'
 import type { CoreWorker } from './core-worker.ts'
-import { BLOB, STORED, VALUE, type ObjectEntry } from './object-entry.ts'
+import { BLOB, FAILED, VALUE, type ObjectEntry } from './object-entry.ts'
 import type { TaskRecord } from './task-record.ts'
 import { SPEC_STORED, SPEC_TASK, SPEC_VALUE, specOf } from './ref-lineage.ts'
 
@@ -15,9 +15,19 @@ export function objectSpec(worker: CoreWorker, entry: ObjectEntry): Uint8Array |
   if (entry.state === BLOB) return specOf(SPEC_VALUE, entry.value as Uint8Array)
   const task = taskOf(worker, entry)
   if (task !== undefined) return specOf(SPEC_TASK, encodeTask(worker, task.call, task.args))
-  // Put, or made by what may not run again: on its way into the store, or there.
-  const isPut = entry.pending && entry.returnIndex < 0
-  return isPut || entry.state === STORED ? specOf(SPEC_STORED, new Uint8Array(0)) : undefined
+  return entry.state === FAILED
+    ? undefined
+    : specOf(SPEC_STORED, Buffer.from(notRunAgain(worker, entry)))
+}
+
+/** Of what only copies are left of: what has made it, or is to; empty for what was put. */
+function notRunAgain(worker: CoreWorker, entry: ObjectEntry): string {
+  const { task } = entry
+  const kept = worker.lineage.find(worker.references.idOf(entry))
+  const name = task?.kind.name ?? kept?.name
+  if (name === undefined) return ''
+  if (task?.kind.kind === 'actor' || kept?.isActorCall === true) return `the actor call ${name}`
+  return task?.stream === undefined ? `${name} (maxRetries: 0)` : `the stream ${name}`
 }
 
 interface Told {

@@ -4,7 +4,8 @@
 //   ref     string id · string owner's address · lineage, or nothing where none is kept
 //   lineage string node · varint epoch · string owner · varint sequence · varint segment + 1, or 0
 //           while it is not known · spec, or nothing once it is committed
-//   spec    u8 VALUE · blob   |   u8 TASK · adoptable-task.ts   |   u8 STORED: only copies are left
+//   spec    u8 VALUE · blob   |   u8 TASK · adoptable-task.ts   |   u8 STORED · name of what
+//           made it, or nothing if it was put: only copies are left
 // Source: design 5 (dead owner) and 8; Lineage Stash (SOSP 2019).
 import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'

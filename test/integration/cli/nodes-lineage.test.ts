@@ -57,6 +57,8 @@ describe('F06: the owner of a ref is killed', () => {
       told: [both, both, 'pair', 100_000],
       runs: ['first', 'pair', 'second'].map((name) => [name, 'ran\n']),
     })
-    expect(told['missing']).toMatch(/OwnerDiedError.*put/)
+    const names = ['what was put', 'the actor call Clerk.file', 'the stream pages', 'once .max']
+    const errors = names.map((name): unknown => expect.stringMatching(`^OwnerDiedError: .*${name}`))
+    expect(told['missing']).toEqual(errors)
   })
 })
