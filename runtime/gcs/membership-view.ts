@@ -1,14 +1,23 @@
 // What one node knows of the others, kept by reading the membership row: which rows to read next,
 // and who is alive. Pure.
-//   MV1. A change that the row still names costs one read of that node's row; who has fallen behind
-//       reads all rows, at most once in FULL_READ_MS: a thousand nodes that join at once must not
-//       be read a million times.
+//   MV1. A change that the row still names costs one read of that node's row, the death of a node
+//       that is known none; who has fallen behind reads all rows, at most once in FULL_READ_MS: a
+//       thousand nodes that join at once must not be read a million times, nor the rows of those
+//       that die at once by a thousand.
 //   MV2. An older epoch of a node never replaces a newer one, nor life of an epoch its death.
 //   MV3. A change counts as seen when its rows have been learned, not when they are asked for: a
 //       read that fails is made again.
-import { CHANGES_MAX, type Membership, type NodeRow } from './nodes.ts'
+import {
+  CHANGES_MAX,
+  SHUT_DOWN,
+  type Membership,
+  type MembershipChange,
+  type NodeRow,
+} from './nodes.ts'
 
 const FULL_READ_MS = 30_000
+/** What its row says, it says to those who read it. */
+const EXPIRED = 'another node saw its lease expire'
 
 export type ToRead = { readonly version: number } & (
   | { readonly kind: 'NODES'; readonly nodeIds: readonly string[] }
@@ -28,9 +37,18 @@ export class MembershipView {
     if (version <= this.#version) return undefined // a stale read may be older than the last
     const missed = changes.filter((change) => change.version > this.#version)
     if (this.#version >= 0 && version - this.#version <= Math.min(missed.length, CHANGES_MAX)) {
-      return { version, kind: 'NODES', nodeIds: [...new Set(missed.map(({ nodeId }) => nodeId))] }
+      const unknown = missed.filter((change) => !this.#isDeath(change))
+      return { version, kind: 'NODES', nodeIds: [...new Set(unknown.map(({ nodeId }) => nodeId))] }
     }
     return nowMs - this.#fullReadAtMs < FULL_READ_MS ? undefined : { version, kind: 'ALL' }
+  }
+
+  /** @returns whether it is no more than that, of a node that is known: DEAD is final (ND2). */
+  #isDeath({ nodeId, epoch, state, left }: MembershipChange): boolean {
+    const known = this.#nodes.get(nodeId)
+    if (state !== 'DEAD' || known?.epoch !== epoch) return false
+    this.learn({ ...known, state, death: left === true ? SHUT_DOWN : EXPIRED })
+    return true
   }
 
   /** MV3. */

@@ -7,7 +7,17 @@
 //   ND3. A node of another cluster epoch (tables restored or emptied under it) is no member.
 // Source: design 8; faults.md F08, F13-F16, F25, F37.
 import { GcsUnavailableError, NodeDiedError } from '../common/errors.ts'
-import { amount, count, listOf, oneOf, optional, recordOf, shape, text } from '../common/shape.ts'
+import {
+  amount,
+  count,
+  flag,
+  listOf,
+  oneOf,
+  optional,
+  recordOf,
+  shape,
+  text,
+} from '../common/shape.ts'
 import { showValue } from '../common/show-value.ts'
 import { decidePut, decideUpdate } from './decide.ts'
 import { queryAll } from './query-all.ts'
@@ -17,7 +27,7 @@ import { membershipKey, nodeKey, shardsOf } from './tables.ts'
 import { untilWon, type RaceDeps } from './until-won.ts'
 
 /** Changes kept in the membership row: it stays below the 4 KB of one read unit. */
-export const CHANGES_MAX = 32
+export const CHANGES_MAX = 48
 
 export type NodeState = 'ALIVE' | 'DRAINING' | 'DEAD'
 
@@ -68,9 +78,13 @@ export interface MembershipChange {
   readonly nodeId: string
   readonly epoch: number
   readonly state: NodeState
+  /** Of one that is DEAD: it said goodbye. */
+  readonly left?: boolean
 }
 
-const CHANGE: FieldsOf<MembershipChange> = { version: count, nodeId: text, epoch: count, state }
+const CHANGE: FieldsOf<MembershipChange> = {
+  ...{ version: count, nodeId: text, epoch: count, state, left: optional(flag) },
+}
 const MEMBERSHIP: FieldsOf<Membership> = {
   ...{ clusterEpoch: text, version: count, changes: listOf(shape(CHANGE)) },
 }
@@ -252,17 +266,21 @@ export async function declareDead(deps: RaceDeps, death: Death): Promise<boolean
     isOurs: (value) => value['alive'] === false && value['epoch'] === epoch,
   })
   if (!outcome.won && outcome.current?.value['epoch'] === epoch) return false
-  await announce(deps, { nodeId, epoch }, 'DEAD')
+  await announce(deps, { nodeId, epoch, death: reason }, 'DEAD')
   return true
 }
+
+/** The reason of a node that says goodbye. */
+export const SHUT_DOWN = 'it was shut down'
 
 /** Tell everybody, by the membership row. Safe to repeat. */
 export async function announce(
   deps: RaceDeps,
-  { nodeId, epoch }: Pick<Member, 'nodeId' | 'epoch'>,
+  { nodeId, epoch, death }: Pick<Member, 'nodeId' | 'epoch'> & Partial<Pick<NodeRow, 'death'>>,
   state: NodeState,
 ): Promise<void> {
   const { storage } = deps
+  const left = death === SHUT_DOWN ? { left: true } : {}
   const isTold = (changes: readonly MembershipChange[]): boolean =>
     changes.some(
       (change) => change.nodeId === nodeId && change.epoch === epoch && change.state === state,
@@ -272,7 +290,7 @@ export async function announce(
     if (row === undefined) return true // ND3 ends this node at its next heartbeat
     const { clusterEpoch, version, changes } = asMembership(row)
     if (isTold(changes)) return true
-    const change: MembershipChange = { version: version + 1, nodeId, epoch, state }
+    const change: MembershipChange = { version: version + 1, nodeId, epoch, state, ...left }
     const outcome = await decidePut(storage, {
       key: membershipKey,
       value: { clusterEpoch, version: version + 1, changes: kept([...changes, change]) },

@@ -16,6 +16,7 @@ import { Membership, type MemberEvents } from '../../gcs/member.ts'
 import {
   openMembership,
   registerNode,
+  SHUT_DOWN,
   type NodeCommand,
   type NodeRow,
   type NodeSpec,
@@ -41,7 +42,6 @@ const GOODBYE_LIMIT_MS = 500
 /** The same in tables, where a call may be throttled, and who starts next would wait for leases. */
 const TABLES_GOODBYE_LIMIT_MS = 3_000
 const TOKEN_BYTES = 12
-const SHUT_DOWN = 'it was shut down'
 
 /** What makes a raylet one of several; without it, the cluster is this node alone. */
 export interface ClusterPorts {

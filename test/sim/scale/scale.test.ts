@@ -40,12 +40,14 @@ describe('the tables', () => {
     const nodes = scaled(200, 50)
     const deaths = Math.round(nodes / 20)
     const run = await runMembers({ seed: 1, nodes, joinMs: 10_000, steadyMs: 60_000, deaths })
-    for (const { hottest } of [run.joining, run.steady, run.dying]) {
-      // All write to the same rows: at a thousand nodes it is so much more.
-      expect((hottest.unitsPerSecond * 1_000) / nodes, hottest.key).toBeLessThan(4_000)
+    // All write to the same rows: at a thousand nodes it is so much more.
+    const { joining, steady, dying } = run
+    expect((joining.hottest.unitsPerSecond * 1_000) / nodes, joining.hottest.key).toBeLessThan(
+      4_000,
+    )
+    for (const { hottest } of [steady, dying]) {
+      expect((hottest.unitsPerSecond * 1_000) / nodes, hottest.key).toBeLessThan(1_000)
     }
-    const { steady } = run
-    expect((steady.hottest.unitsPerSecond * 1_000) / nodes, steady.hottest.key).toBeLessThan(1_000)
     expect(steady.writeUnits / steady.seconds / nodes).toBeLessThanOrEqual(0.27)
     expect(run.deathsKnownMs).toBeLessThanOrEqual(40_000)
   })

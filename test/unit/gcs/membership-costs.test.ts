@@ -1,9 +1,30 @@
 // What membership costs in the GCS, by the units that DynamoDB would charge for its traffic.
 import { expect, test } from 'vitest'
 import type { Consumed } from '../../../runtime/gcs/meter.ts'
+import { NODE_ID_BYTES } from '../../../runtime/common/ids.ts'
+import { CHANGES_MAX, type MembershipChange } from '../../../runtime/gcs/nodes.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import { membershipKey } from '../../../runtime/gcs/tables.ts'
 import { TestMembers } from '../../support/members.ts'
 import { meteredStorage } from '../../support/metered-storage.ts'
+
+test('all read the membership row: with as many changes as it keeps it is one read unit', async () => {
+  let readUnits = 0
+  const meter = {
+    record: (consumed: Consumed): void => {
+      readUnits += consumed.readUnits
+    },
+  }
+  const storage = meteredStorage(new MemoryStorage(), meter)
+  const changes = Array.from({ length: CHANGES_MAX }, (_, i): MembershipChange => {
+    const nodeId = 'f'.repeat(2 * NODE_ID_BYTES)
+    return { version: 1_000_000 + i, nodeId, epoch: 99, state: 'DEAD', left: true }
+  })
+  const value = { clusterEpoch: 'f'.repeat(16), version: 1_000_000 + CHANGES_MAX, changes }
+  await storage.putIf(membershipKey, value, 'ABSENT')
+  await storage.get(membershipKey, { stale: true })
+  expect(readUnits).toBe(0.5)
+})
 
 test('F36: the hottest key at a thousand nodes stays below a thousand units a second', async () => {
   const perSecond = new Map<string, number>()

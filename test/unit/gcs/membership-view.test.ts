@@ -53,6 +53,24 @@ describe('the view', () => {
     expect(read(view, joined(6), 8000)).toBeUndefined() // stale
   })
 
+  test('MV1: that a known node has died costs no read, but for the one that has come back since', () => {
+    const view = new MembershipView()
+    for (const nodeId of ['n1', 'n2', 'n3']) view.learn(node(nodeId))
+    read(view, joined(5), 0)
+    const died = (version: number, nodeId: string, left?: true): MembershipChange => ({
+      ...{ version, nodeId, epoch: 1, state: 'DEAD', ...(left === undefined ? {} : { left }) },
+    })
+    const changes: MembershipChange[] = [
+      ...[died(6, 'n1'), died(7, 'n2', true), died(8, 'n3'), died(9, 'stranger')],
+      { version: 10, nodeId: 'n3', epoch: 2, state: 'ALIVE' },
+    ]
+    const toRead = read(view, { clusterEpoch: 'c', version: 10, changes }, 4000)
+    expect(toRead).toMatchObject({ kind: 'NODES', nodeIds: ['stranger', 'n3'] })
+    expect(view.living()).toEqual([])
+    expect(view.get('n1')?.death).toMatch(/lease expire/)
+    expect(view.get('n2')?.death).toBe('it was shut down')
+  })
+
   test('MV3: what could not be read is asked for again, all of it or some', () => {
     const view = new MembershipView()
     expect(view.membership(joined(5), 0)?.kind).toBe('ALL')
