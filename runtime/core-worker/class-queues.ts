@@ -1,5 +1,7 @@
 // Where tasks wait for a lease: each in the queue of its scheduling class, which leases.ts empties.
 import type { Clock } from '../common/clock.ts'
+import type { ClassSpec } from '../protocol/messages.ts'
+import type { ArgumentHolders } from './argument-holders.ts'
 import type { Leases } from './leases.ts'
 import type { SchedulingClass } from './scheduling-class.ts'
 import type { TaskKind } from './task-kind.ts'
@@ -8,6 +10,8 @@ import { QUEUED, type TaskRecord } from './task-record.ts'
 export interface ClassQueuesDeps {
   readonly clock: Clock
   readonly leases: Leases
+  /** Absent where there is one node. */
+  readonly holders?: ArgumentHolders | undefined
 }
 
 export class ClassQueues {
@@ -22,7 +26,7 @@ export class ClassQueues {
 
   /** Puts a task at the end of its queue. */
   push(record: TaskRecord): void {
-    const cls = this.classOf(record.kind)
+    const cls = this.classOf(record)
     wait(record)
     cls.queue.push(record)
     this.pumpSoon(cls)
@@ -33,7 +37,7 @@ export class ClassQueues {
     const byClass = new Map<SchedulingClass, TaskRecord[]>()
     for (const record of records) {
       wait(record)
-      const cls = this.classOf(record.kind)
+      const cls = this.classOf(record)
       const list = byClass.get(cls)
       if (list === undefined) byClass.set(cls, [record])
       else list.push(record)
@@ -41,11 +45,13 @@ export class ClassQueues {
     for (const [cls, list] of byClass) this.#deps.leases.requeue(list, cls)
   }
 
-  classOf(kind: TaskKind): SchedulingClass {
+  classOf(record: TaskRecord): SchedulingClass {
+    const { kind } = record
+    const holder = this.#deps.holders?.of(record)
+    if (holder !== undefined) return this.#deps.leases.classOf({ ...schedulingOf(kind), holder })
     let cls = this.#classes.get(kind)
     if (cls?.forgotten !== false) {
-      if (kind.scheduling === undefined) throw new Error('an actor call was queued for a lease')
-      cls = this.#deps.leases.classOf(kind.scheduling)
+      cls = this.#deps.leases.classOf(schedulingOf(kind))
       this.#classes.set(kind, cls)
     }
     return cls
@@ -62,6 +68,11 @@ export class ClassQueues {
     }
     this.#dirty.add(cls)
   }
+}
+
+function schedulingOf({ scheduling }: TaskKind): ClassSpec {
+  if (scheduling === undefined) throw new Error('an actor call was queued for a lease')
+  return scheduling
 }
 
 function wait(record: TaskRecord): void {

@@ -8,6 +8,8 @@
 //   L4. Nothing waits long behind a task that turned out slow: it is asked back and goes elsewhere.
 //   L5. A class without tasks and leases, of which the raylet was told so, is forgotten here and
 //       there: options that differ from call to call leave nothing behind.
+//   L6. What is idle at the node that holds a class's arguments goes back before that class asks for
+//       leases: what made them has just ended there, and would keep its reader away (D126).
 // Source: Ray normal_task_submitter.cc (SchedulingKey, lease reuse); design 2 (steps 2-4).
 import type { Clock } from '../common/clock.ts'
 import type { LeaseId } from '../common/ids.ts'
@@ -219,11 +221,20 @@ export class Leases {
       (cls.wanted < 64 || count > cls.wanted * 2 || cls.leases.size >= cls.wanted)
     const shrinks = count < cls.wanted && cls.queue.length === 0
     if (grows || shrinks) {
+      if (grows && cls.spec.holder !== undefined) this.#makeRoomAt(cls.spec.holder, cls)
       const spec = cls.wanted === 0 ? { spec: cls.spec } : {}
       cls.wanted = count
       this.#deps.notifyRaylet('wantLeases', { classId: cls.classId, count, ...spec })
     }
     this.#forgetIfUnused(cls)
+  }
+
+  /** L6. No more than the class could use. */
+  #makeRoomAt(nodeId: string, { queue }: SchedulingClass): void {
+    const isIdle = ({ peer }: Lease): boolean =>
+      peer.inFlight.size === 0 && !peer.dialling && peer.nodeId === nodeId
+    const idle = [...this.#byLease.values()].filter(isIdle)
+    for (const lease of idle.slice(0, queue.length)) this.#return(lease)
   }
 
   /** L5. */

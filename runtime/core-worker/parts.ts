@@ -5,6 +5,7 @@ import { TASK_ID_BYTES, driverTaskId, toHex, type TaskId } from '../common/ids.t
 import { LINEAGE_BYTES_MAX, LINEAGE_BYTES_MAX_ON_ONE_NODE } from '../common/limits.ts'
 import { nodeIdIn } from '../protocol/node-identity.ts'
 import { ArgumentEncoder } from './arguments.ts'
+import { ArgumentHolders } from './argument-holders.ts'
 import { withCallSite } from './call-site.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { Getter } from './get.ts'
@@ -102,6 +103,7 @@ export function makeReceiver(worker: CoreWorker): ReplyReceiver {
 export function makeSubmitter(worker: CoreWorker): Submitter {
   const { codec, ends, leases, references } = worker
   const { clock, raylet } = worker.deps
+  const here = nodeIdIn(worker.options.address)
   const encoder = new ArgumentEncoder({
     codec,
     entryOf: (ref) => entryIn(ref, references),
@@ -130,6 +132,7 @@ export function makeSubmitter(worker: CoreWorker): Submitter {
       worker.limiters.acquire(record, start)
     },
     awaited: worker.awaited,
+    holders: here === undefined ? undefined : new ArgumentHolders(here),
     submitted: worker.durable && ((record) => worker.durable?.submitted(record)),
   })
 }

@@ -22,6 +22,7 @@ import {
   type EncodedArguments,
 } from './arguments.ts'
 import type { AdoptableTask } from './adoptable-task.ts'
+import type { ArgumentHolders } from './argument-holders.ts'
 import { ClassQueues } from './class-queues.ts'
 import { crashError, isOutOfMemory } from './crash.ts'
 import { mayRetryTimeout, timeoutError } from './failure.ts'
@@ -56,6 +57,8 @@ export interface SubmitterDeps {
   readonly submitted?: ((record: TaskRecord) => void) | undefined
   /** Arguments of tasks that wait for some of them; absent where nobody else runs their tasks. */
   readonly awaited?: WeakMap<TaskRecord, EncodedArguments> | undefined
+  /** Absent where there is one node. */
+  readonly holders?: ArgumentHolders | undefined
 }
 
 type ReturnsOf = (record: TaskRecord) => TaskRecord['returns']
@@ -222,6 +225,7 @@ export class Submitter {
       record.dependencies = undefined
       if (record.phase === DONE) return
       if (error === undefined) {
+        this.#deps.holders?.note(record, parts)
         record.take(this.#deps.encoder.rebuild(packed, needed))
         start()
       } else this.#deps.ends.fail(record, error)
@@ -248,7 +252,7 @@ export class Submitter {
     const { peer, seq, phase } = record
     this.#deps.ends.fail(record, options.error ?? cancelledError(record))
     // A queued one is dropped when its turn comes.
-    if (phase === QUEUED) this.#queues.pumpSoon(this.#queues.classOf(record.kind))
+    if (phase === QUEUED) this.#queues.pumpSoon(this.#queues.classOf(record))
     if (phase !== PUSHED || peer === undefined) return
     if (peer.channel === undefined) {
       this.#neverSent(peer, record)
@@ -333,6 +337,7 @@ export class Submitter {
       record.dependencies = undefined
       if (record.phase === DONE) return
       if (error === undefined) {
+        this.#deps.holders?.note(record, encoded.parts)
         record.take(this.#deps.encoder.assemble(encoded))
         this.#deps.awaited?.delete(record)
         if (record.awaited) this.#ready(record)

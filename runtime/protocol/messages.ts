@@ -78,6 +78,8 @@ export interface ClassSpec {
   readonly demand: ResourceSet
   readonly strategy: WireStrategy
   readonly labelSelectors: readonly Readonly<Record<string, string>>[]
+  /** The node, in hex, that holds most bytes of the tasks' large arguments. */
+  readonly holder?: string
   readonly env: WireRuntimeEnv | undefined
   readonly name: string
   /** A worker of its own whose inspector is open. */

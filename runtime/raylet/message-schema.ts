@@ -34,6 +34,7 @@ export const classShape = shape({
   demand: recordOf(amount),
   strategy,
   labelSelectors: listOf(recordOf(text)),
+  holder: optional(text),
   env: optional(shape({ envVars: recordOf(text), workingDir: optional(text) })),
   name: text,
   inspect: flag,

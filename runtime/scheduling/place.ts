@@ -1,7 +1,7 @@
 // Where one demand goes: for raylets and the autoscaler alike. Same view and random: same choice.
 // Assumes that views may be stale, that node ids are unique, and that a chosen node may refuse.
-//   DEFAULT  hybrid: score = use of the scarcest resource, 0 below one half. Nodes that hold the
-//            largest arguments first; then the preferred node if its score is lowest; else two
+//   DEFAULT  hybrid: score = use of the scarcest resource, 0 below one half. The node that holds
+//            the large arguments first; then the preferred node if its score is lowest; else two
 //            of the best k at random, and the less used of them.
 //   SPREAD   the available node with the lowest use.
 //   NODE_AFFINITY  that node; soft: elsewhere if it is gone or too small.
@@ -17,17 +17,12 @@ import { nearMisses, showLack } from './near-misses.ts'
 import { scoreOf } from './score.ts'
 import type { Ranked, RankedNodes } from './ranked-nodes.ts'
 
-/** Where some of a task's large arguments lie. */
-export interface ArgumentHolder {
-  readonly nodeId: string
-  readonly sizeBytes: number
-}
-
 export interface Demand {
   readonly resources: ResourceSet
   /** The first is wanted, the rest are fallbacks in order; none: any node. */
   readonly labelSelectors: readonly LabelSelector[]
-  readonly holders?: readonly ArgumentHolder[]
+  /** The node that holds most bytes of the large arguments, whatever its use. */
+  readonly holder?: string | undefined
 }
 
 export type Strategy =
@@ -105,7 +100,7 @@ function placeOnNode(demand: Demand, view: ClusterView, nodeId: string): Placeme
 
 /** The hybrid choice, or undefined when there are no candidates. */
 function choose(
-  { holders = [] }: Demand,
+  { holder }: Demand,
   ranked: RankedNodes,
   view: ClusterView,
   random: Draw,
@@ -113,29 +108,13 @@ function choose(
   const { candidates } = ranked
   const best = candidates[0]
   if (best === undefined) return undefined
-  const holder = holdsMost(holders, (nodeId) => ranked.find(nodeId)?.node)
-  if (holder !== undefined) return holder
+  const holding = holder === undefined ? undefined : ranked.find(holder)
+  if (holding !== undefined) return holding.node
   const preferred = view.preferredId === undefined ? undefined : ranked.find(view.preferredId)
   if (preferred !== undefined && preferred.score <= best.score) return preferred.node
   const topK = Math.max(1, Math.floor(view.size * TOP_K_FRACTION))
   const count = Math.min(topK, candidates.length)
   return lessUsed(drawn(candidates, count, random), drawn(candidates, count, random)).node
-}
-
-function holdsMost(
-  holders: readonly ArgumentHolder[],
-  find: (nodeId: string) => NodeView | undefined,
-): NodeView | undefined {
-  let best: NodeView | undefined
-  let mostBytes = 0
-  for (const { nodeId, sizeBytes } of holders) {
-    if (sizeBytes <= mostBytes) continue
-    const node = find(nodeId)
-    if (node === undefined) continue
-    best = node
-    mostBytes = sizeBytes
-  }
-  return best
 }
 
 function drawn(candidates: readonly Ranked[], count: number, random: Draw): Ranked {

@@ -18,10 +18,12 @@
 //        of several drivers that begin at once, the first does not take the whole cluster.
 //   OL8. What this node can never hold, and has nothing, waits for one lease at one of those that
 //        can: nobody is kept from its first by others who have theirs (first-leases.ts).
+//   OL9. Where the arguments of a class lie it comes before all others: what those who have nothing
+//        there take is had elsewhere too.
 // Source: design 6; Ray cluster_lease_manager.cc (spillback to the better node).
 import { toHex, type LeaseId } from '../../common/ids.ts'
 import type { ClassSpec } from '../../protocol/messages.ts'
-import { isFeasible, type NodeLoad } from '../../scheduling/cluster-view.ts'
+import { isAvailable, isFeasible, type NodeLoad } from '../../scheduling/cluster-view.ts'
 import { routeLease, type Route, type Router } from '../../scheduling/lease-routing.ts'
 import { forgetIfUnused, onTheWay, unaskedFor } from '../class-wants.ts'
 import { endFirstWait, waitForFirst } from './first-leases.ts'
@@ -44,20 +46,28 @@ export function placeLeases(turn: Turn): void {
   if (cluster === undefined) return
   cluster.view.set(ownNodeView(state))
   for (const job of state.jobs.values()) {
+    for (const each of job.turns) {
+      if (each === 'ACTORS') continue
+      each.here = 0
+      if (each.spec.holder !== undefined) placeClass(turn, cluster, each, each.spec.holder) // OL9
+    }
+  }
+  for (const job of state.jobs.values()) {
     for (const each of job.turns) if (each !== 'ACTORS') placeClass(turn, cluster, each)
   }
 }
 
-function placeClass(turn: Turn, cluster: ClusterState, each: SchedulingClass): void {
-  each.here = 0
+/** @param holder  OL9: only what has room there. */
+function placeClass(
+  turn: Turn,
+  cluster: ClusterState,
+  each: SchedulingClass,
+  holder?: string,
+): void {
   const { spec } = each
-  if (spec.strategy.kind === 'PLACEMENT_GROUP' || boundNode(turn.state, spec) !== undefined) return
-  let left = unaskedFor(each)
-  const room = ON_THE_WAY_MAX - onTheWay(each)
-  if (room < Math.min(left, PLACED_MIN)) return
-  left = Math.min(left, room)
   const counts = new Map<string, number>()
-  for (; left > 0; left -= 1) {
+  let left = countToPlace(turn.state, each)
+  for (; left > 0 && hasRoom(cluster, holder, spec); left -= 1) {
     const route = routeFor(cluster, spec, 0)
     if (route?.kind === 'GRANT') each.here += 1
     else if (route?.kind === 'FORWARD') {
@@ -65,15 +75,32 @@ function placeClass(turn: Turn, cluster: ClusterState, each: SchedulingClass): v
     } else break
   }
   for (const [nodeId, count] of counts) askNode(turn, each, { nodeId, count, hops: 1 })
-  if (left > 0) waitForFirst(turn, cluster, each)
+  if (left > 0 && holder === undefined) waitForFirst(turn, cluster, each)
+}
+
+function countToPlace(state: RayletState, each: SchedulingClass): number {
+  const { spec } = each
+  if (spec.strategy.kind === 'PLACEMENT_GROUP' || boundNode(state, spec) !== undefined) return 0
+  const missing = unaskedFor(each) - each.here
+  const room = ON_THE_WAY_MAX - onTheWay(each)
+  return room < Math.min(missing, PLACED_MIN) ? 0 : Math.min(missing, room)
+}
+
+function hasRoom(
+  { view }: ClusterState,
+  nodeId: string | undefined,
+  { demand }: ClassSpec,
+): boolean {
+  const node = nodeId === undefined ? undefined : view.get(nodeId)
+  return nodeId === undefined || (node !== undefined && isAvailable(node, demand))
 }
 
 /** Where one lease of the class goes next; undefined: to the holders of its group's bundles. */
 export function routeFor(cluster: ClusterState, spec: ClassSpec, hops: number): Route | undefined {
-  const { strategy, demand: resources, labelSelectors } = spec
+  const { strategy, demand: resources, labelSelectors, holder } = spec
   if (strategy.kind === 'PLACEMENT_GROUP') return undefined
   const router: Router = { ...cluster, own: () => NO_LOAD }
-  return routeLease(router, { demand: { resources, labelSelectors }, strategy, hops })
+  return routeLease(router, { demand: { resources, labelSelectors, holder }, strategy, hops })
 }
 
 /** The shell says what is free here, with every answer. */

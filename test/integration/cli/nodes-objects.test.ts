@@ -52,6 +52,29 @@ describe('an object that many nodes read at once', () => {
   )
 })
 
+/** Values of 64 MB are slow where many tests run at once. */
+const BUSY = { timeout: 90_000 }
+
+describe('tasks whose arguments are large', () => {
+  it('run where those lie and none is sent, until that node is full', BUSY, async () => {
+    await place.startNodes({ nodes: 3, numCpus: 2 })
+    const maker = String((await list()).at(-1)?.nodeId)
+    const program = place.node(fixture('locality-on-nodes.mts'), maker)
+    const [told] = await linesOf(program, 1)
+    const two = { afterEachOther: [maker, maker], atOnce: [maker, maker] }
+    expect(told).toEqual({ ...two, beforeItIsMade: maker, borrowed: maker })
+    const sent = async (): Promise<number[]> =>
+      (await list()).map(({ store }) => store?.totals.sentBytes ?? 0)
+    expect(await sent()).toEqual([0, 0, 0])
+    program.child.stdin?.write('go\n')
+    const [, last] = await linesOf(program, 2)
+    const many = last?.['many'] as readonly string[]
+    expect(many.filter((nodeId) => nodeId === maker).length).toBeGreaterThanOrEqual(2)
+    expect(new Set(many).size).toBeGreaterThan(1)
+    expect(many).not.toContain('damaged')
+  })
+})
+
 describe('F06: a node that is asked to leave', () => {
   it('hands on what only it holds: it is read though nobody may make it again', async () => {
     await place.startNodes({ nodes: 3, numCpus: 1 })

@@ -66,6 +66,39 @@ describe('leases over nodes', () => {
     expect(freeOf(brains).reduce((sum, free) => sum + free)).toBe(6)
   })
 
+  test('go to the node that holds the arguments while it has room, then to others', () => {
+    const brains = cpus(4, 4, 4)
+    brains.driver('d')
+    brains.want('d', 3, { holder: brains.at(1).id })
+    expect(freeOf(brains)).toEqual([4, 1, 4])
+    brains.want('d', 10)
+    expect(freeOf(brains)).toEqual([expect.any(Number), 0, expect.any(Number)])
+    expect(heldAt(brains)).toBe(10)
+  })
+
+  test('a holder that has left is none', () => {
+    const brains = cpus(4, 4)
+    brains.driver('d')
+    brains.want('d', 2, { holder: 'ff' })
+    expect(heldAt(brains)).toBe(2)
+  })
+
+  test('OL9: what lies there comes first when a node has room again', () => {
+    const brains = cpus(1, 1, 1)
+    brains.driver('d')
+    brains.driver('e')
+    brains.driver('f')
+    brains.want('d', 3)
+    brains.want('e', 1)
+    brains.want('f', 1, { holder: brains.at(2).id })
+    const { id, state } = { id: brains.at(2).id, state: brains.at(0).state }
+    const there = () => [...state.remoteLeases.values()].filter(({ nodeId }) => nodeId === id)
+    brains.want('d', 0)
+    for (const { leaseId } of there()) brains.giveBack('d', leaseId)
+    expect(heldAt(brains)).toBe(3)
+    expect(there().map(({ class: { client } }) => client)).toEqual(['f'])
+  })
+
   test('OL7: at most a thousand are on their way, so that another driver finds some too', () => {
     const brains = cpus(1, 1_500, 1_500)
     for (const node of brains.nodes) node.startsWorkers = false

@@ -49,9 +49,9 @@ describe('CV1 the index', () => {
       fc.property(
         fc.array(change, { maxLength: 60 }),
         fc.boolean(),
-        fc.array(fc.record({ nodeId: id, sizeBytes: fc.nat(9) }), { maxLength: 3 }),
+        fc.option(id, { nil: undefined }),
         fc.array(fc.record({ zone: fc.constantFrom('x', '!x', 'z') }), { maxLength: 2 }),
-        (changes, spread, holders, labelSelectors) => {
+        (changes, spread, holder, labelSelectors) => {
           const view = new ClusterView([], 'c')
           const strategy: Strategy = { kind: spread ? 'SPREAD' : 'DEFAULT' }
           for (const each of changes) {
@@ -59,7 +59,7 @@ describe('CV1 the index', () => {
             else if (each.kind === 'delete') view.delete(each.nodeId)
             else if (each.kind === 'take') view.take(each.nodeId, amounts(1, 0))
             else {
-              const demand = { resources: amounts(each.cpu, each.gpu), labelSelectors, holders }
+              const demand = { resources: amounts(each.cpu, each.gpu), labelSelectors, holder }
               const nodes = [...view.nodes()]
               const right = allowed({ demand, nodes, preferredId: 'c', spread })
               const placement = place(demand, view, strategy, { next: () => each.draw })

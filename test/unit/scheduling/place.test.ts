@@ -4,7 +4,6 @@ import { resourceSet, unitsPerOne, type ResourceSet } from '../../../runtime/com
 import { ClusterView, type NodeView } from '../../../runtime/scheduling/cluster-view.ts'
 import {
   place,
-  type ArgumentHolder,
   type Demand,
   type Placement,
   type Strategy,
@@ -19,7 +18,7 @@ const units = (amounts: Amounts): ResourceSet =>
 
 interface TestNode extends NodeView {
   readonly preferred?: boolean
-  readonly argumentBytes?: number
+  readonly isHolder?: boolean
 }
 
 function aNode(
@@ -50,10 +49,8 @@ function placed(
   random = first,
 ): Placement {
   const preferredId = nodes.find(({ preferred }) => preferred === true)?.nodeId
-  const holders = nodes.flatMap(({ nodeId, argumentBytes = 0 }): ArgumentHolder[] => [
-    { nodeId, sizeBytes: argumentBytes },
-  ])
-  return place({ ...wanted, holders }, new ClusterView(nodes, preferredId), strategy, random)
+  const holder = nodes.find(({ isHolder }) => isHolder === true)?.nodeId
+  return place({ ...wanted, holder }, new ClusterView(nodes, preferredId), strategy, random)
 }
 
 function chosen(
@@ -108,12 +105,14 @@ describe('DEFAULT', () => {
     expect(chosen(demand({ CPU: 2 }), nodes)).toBe('WAIT b')
   })
 
-  test('who holds the largest arguments is taken first', () => {
+  test('who holds the large arguments is taken first, as long as it has room', () => {
     const nodes = [
-      aNode('a', { CPU: 2 }, { preferred: true }),
-      aNode('b', { CPU: 2 }, { used: { CPU: 1 }, argumentBytes: 1e6 }),
+      aNode('a', { CPU: 3 }, { preferred: true }),
+      aNode('b', { CPU: 3 }, { used: { CPU: 2 }, isHolder: true }),
     ]
     expect(chosen(demand({ CPU: 1 }), nodes)).toBe('PLACE b')
+    expect(chosen(demand({ CPU: 2 }), nodes)).toBe('PLACE a')
+    expect(chosen(demand({ CPU: 1 }), nodes, { kind: 'SPREAD' })).toBe('PLACE a')
   })
 
   test('a demand without GPU goes to nodes without GPU, while there are any', () => {

@@ -41,11 +41,7 @@ function choices(asked: Asked, nodes: readonly NodeView[]): Set<string> {
   const ranked = pool.toSorted((a, b) => score(a) - score(b) || (a.nodeId < b.nodeId ? -1 : 1))
   const [best] = ranked
   if (best === undefined || spread) return new Set(best && [best.nodeId])
-  const holders = (demand.holders ?? []).filter(
-    ({ nodeId, sizeBytes }) => sizeBytes > 0 && pool.some((node) => node.nodeId === nodeId),
-  )
-  const most = Math.max(...holders.map(({ sizeBytes }) => sizeBytes))
-  const holder = holders.find(({ sizeBytes }) => sizeBytes === most)
+  const holder = pool.find(({ nodeId }) => nodeId === demand.holder)
   if (holder !== undefined) return new Set([holder.nodeId])
   const preferred = pool.find(({ nodeId }) => nodeId === preferredId)
   if (preferred !== undefined && score(preferred) <= score(best)) return new Set([preferredId])
