@@ -67,6 +67,10 @@ export const FUNCTION_NAMES_MAX = 1000
 export const TASK_EVENTS_MAX = 100_000
 /** A deadlock is reported once a ring stood this long. */
 export const DEADLOCK_SETTLE_MS = 200
+/** Where there are several nodes, a wait is told to the detector once it has lasted so long. */
+export const DEADLOCK_TELL_MS = 400
+/** A node tells of so many waits at a time; what it leaves out is taken to end. */
+export const WAITS_TOLD_MAX = 1000
 /** Tasks that miss dependencies are told to the raylet once somebody waited for them so long. */
 export const DEPENDENCY_TELL_MS = 100
 /** So is a stream that has waited so long for its reader to take items. */

@@ -116,11 +116,11 @@ export class Blocking {
   }
 
   /** The raylet sees a ring: it asks whether this wait is still on what it was. */
-  check(waitId: number): void {
+  check(waitId: number, check?: number): void {
     const wait = this.#waits.get(waitId)
-    if (wait !== undefined) this.#report(waitId, wait)
+    if (wait !== undefined) this.#report(waitId, wait, check)
     const record = this.#dependencyById.get(waitId)
-    if (record !== undefined) this.#reportDependency(waitId, record)
+    if (record !== undefined) this.#reportDependency(waitId, record, check)
   }
 
   deadlock(waitId: number, chain: readonly string[]): void {
@@ -140,7 +140,7 @@ export class Blocking {
     for (const wait of [...this.#waits.values()]) wait.fail(error)
   }
 
-  #report(waitId: number, { scope, entries, need }: Wait): void {
+  #report(waitId: number, { scope, entries, need }: Wait, check?: number): void {
     const pending = entries.filter((entry) => entry.pending)
     const on = this.#waitingOn(pending)
     // Those not told are taken to end.
@@ -150,16 +150,18 @@ export class Blocking {
       waitId,
       on,
       need: Math.max(0, missing),
+      ...(check === undefined ? {} : { check }),
     })
   }
 
-  #reportDependency(waitId: number, record: TaskRecord): void {
+  #reportDependency(waitId: number, record: TaskRecord, check?: number): void {
     const on = this.#waitingOn(this.#dependenciesOf(record) ?? [])
     const taskId = record.scope.childTaskId(record.index)
     const { name } = record.kind
     // On nothing: it has begun, or is about to.
     const message = { waitId, taskId, name, on, need: on.length, isDependency: true }
-    this.#worker.deps.raylet.notify('blocked', message)
+    const answered = check === undefined ? message : { ...message, check }
+    this.#worker.deps.raylet.notify('blocked', answered)
   }
 
   #tellDependencies(entries: readonly ObjectEntry[]): readonly TaskRecord[] {

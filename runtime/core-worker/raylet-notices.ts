@@ -39,8 +39,8 @@ export function rayletNotices(worker: CoreWorker): Omit<NoticeHandlers, keyof Ex
     collectHandles: (): void => {
       worker.collector.collectForOthers()
     },
-    checkWait: ({ waitId }: ClientNotices['checkWait']): void => {
-      worker.blocking.check(waitId)
+    checkWait: ({ waitId, check }: ClientNotices['checkWait']): void => {
+      worker.blocking.check(waitId, check)
     },
     deadlock: ({ waitId, chain }: ClientNotices['deadlock']): void => {
       worker.blocking.deadlock(waitId, chain)

@@ -239,6 +239,8 @@ export interface RayletNotices {
     isDependency?: boolean
     /** It gives a stream, and waits for who reads it to take items; it keeps its CPUs. */
     forReader?: boolean
+    /** That of the checkWait that this answers. */
+    check?: number
   }
   unblocked: { waitId: number; taskId: TaskId }
   storeAbort: { objectId: ObjectId }
@@ -278,7 +280,7 @@ export interface ClientNotices {
   /** Somebody waits for what an actor of yours holds: find handles that nobody has any more. */
   collectHandles: object
   /** Answered by `blocked` once more, or by `unblocked`. */
-  checkWait: { waitId: number }
+  checkWait: { waitId: number; check?: number }
   deadlock: { waitId: number; chain: readonly string[] }
   startActor: {
     spec: ActorSpec

@@ -1,5 +1,6 @@
 // Tells tasks that wait for each other. A ring cannot end by itself: the wait that closed it fails
-// with DeadlockError. What the graph is, and when a wait is stuck: wait-graph.ts.
+// with DeadlockError. What the graph is, and when a wait is stuck: wait-graph.ts. This looks at the
+// waits of one node; rings that go over nodes: deadlocks/.
 // What a wait is on may have changed since it was reported, so nobody is told before every wait of
 // the ring was asked, after all of them had begun, and has said again what it is on:
 //   blocked ──settle──► among the stuck: asked (checkWait) ──blocked again──► confirmed ──► told
@@ -9,10 +10,11 @@
 //   DL3. No false alarm: all confirmations of a ring are newer than its newest wait.
 import { DEADLOCK_SETTLE_MS } from '../common/limits.ts'
 import type { WorkerId } from '../common/ids.ts'
+import { stuckHere, waitBegan, waitConfirmed, waitEnded } from './deadlocks/told-waits.ts'
 import { addWait, removeWait } from './holdings.ts'
 import type { RayletState, Wait } from './state.ts'
 import { notify, wakeBy, type EventOf, type Turn } from './turn.ts'
-import { newestOf, WaitGraph, type Places } from './wait-graph.ts'
+import { victimOf, WaitGraph, type Places } from './wait-graph.ts'
 
 const keyOf = (client: WorkerId, waitId: number): string => `${client}:${String(waitId)}`
 
@@ -25,6 +27,7 @@ export function blocked(turn: Turn, event: EventOf<'blocked'>): void {
     known.on = on
     known.need = need ?? on.length
     known.confirmedAtMs = turn.nowMs
+    if (state.cluster !== undefined) waitConfirmed(turn, state.cluster, known, event.check)
     return
   }
   const { taskId, actorId, group, limit, name } = event
@@ -51,12 +54,13 @@ export function blocked(turn: Turn, event: EventOf<'blocked'>): void {
   state.waits.set(keyOf(client, waitId), wait)
   if (lease !== undefined) addWait(state, lease, wait)
   scheduleCheck(turn)
+  if (state.cluster !== undefined) waitBegan(turn, state.cluster)
 }
 
 export function unblocked(turn: Turn, client: WorkerId, waitId: number): void {
   const wait = turn.state.waits.get(keyOf(client, waitId))
   if (wait === undefined) return
-  removeWaitOf(turn.state, wait)
+  removeWaitOf(turn, wait)
   // What its task still waits for may be all it waits for now.
   if (turn.state.waits.size > 0) scheduleCheck(turn)
 }
@@ -64,13 +68,15 @@ export function unblocked(turn: Turn, client: WorkerId, waitId: number): void {
 /** The process is gone, and its waits with it. */
 export function removeWaitsOf(turn: Turn, client: WorkerId): void {
   for (const wait of turn.state.waits.values()) {
-    if (wait.client === client) removeWaitOf(turn.state, wait)
+    if (wait.client === client) removeWaitOf(turn, wait)
   }
 }
 
-function removeWaitOf(state: RayletState, wait: Wait): void {
+function removeWaitOf(turn: Turn, wait: Wait): void {
+  const { state } = turn
   state.waits.delete(keyOf(wait.client, wait.waitId))
   if (wait.lease !== undefined) removeWait(state, wait.lease, wait)
+  if (state.cluster !== undefined) waitEnded(turn, state.cluster, wait)
 }
 
 function scheduleCheck(turn: Turn): void {
@@ -103,18 +109,17 @@ export function reportDeadlocks(turn: Turn): void {
     places,
   )
   state.deadlockLookedAtMs = nowMs
+  if (state.cluster !== undefined) stuckHere(turn, state.cluster, stuck)
   for (const { client, waitId } of stuck) notify(turn, client, 'checkWait', { waitId })
   if (stuck.size > 0 || settled.length < waits.length) scheduleCheck(turn)
 }
 
 function tell(turn: Turn, ring: readonly Wait[]): void {
-  // A dependency is nobody's call of get: who waits for it is told.
-  const newest = newestOf(ring.filter((wait) => !wait.isDependency))
-  if (newest === undefined) return
-  newest.reported = true
-  const at = ring.indexOf(newest)
-  const chain = [...ring.slice(at), ...ring.slice(0, at), newest].map((wait) => wait.name)
-  notify(turn, newest.client, 'deadlock', { waitId: newest.waitId, chain })
+  const told = victimOf(ring)
+  if (told === undefined) return
+  const { victim, chain } = told
+  victim.reported = true
+  notify(turn, victim.client, 'deadlock', { waitId: victim.waitId, chain })
 }
 
 function placesIn(state: RayletState): Places {

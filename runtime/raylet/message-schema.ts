@@ -40,7 +40,7 @@ export const classShape = shape({
   inspect: flag,
   retriable: flag,
 })
-const waiting = shape({ taskId: text, name: text, actorId: optional(text) })
+export const waitingShape = shape({ taskId: text, name: text, actorId: optional(text) })
 const kind = oneOf('task', 'actor')
 const progress = shape({
   ...{ name: text, kind },
@@ -122,10 +122,17 @@ const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
   entryFirst: { actorId: optional(text) },
   staying: {},
   blocked: {
-    ...{ waitId: count, taskId: text, actorId: optional(text), name: text, on: listOf(waiting) },
+    ...{
+      waitId: count,
+      taskId: text,
+      actorId: optional(text),
+      name: text,
+      on: listOf(waitingShape),
+    },
     ...{ limit: optional(text), group: optional(text), need: optional(count) },
     isDependency: optional(flag),
     forReader: optional(flag),
+    check: optional(count),
   },
   unblocked: { waitId: count },
   storeAbort: { objectId: text },

@@ -344,6 +344,9 @@ export class Raylet {
       case 'removeGroupRow':
         this.#cluster?.groups.perform(effect)
         return
+      case 'askWaits':
+        this.#cluster?.waits.perform(effect)
+        return
       case 'offerActor':
       case 'locateActor':
       case 'callActor':

@@ -23,6 +23,7 @@ import type { Actor } from './actors/actor-state.ts'
 import { newActorsOfNodes } from './actors/actors-of-nodes.ts'
 import type { FoundActor } from './actors/found-actors.ts'
 import type { ClusterState, RemoteLease } from './cluster/cluster-state.ts'
+import { newWaitsOfNodes } from './deadlocks/waits-of-nodes.ts'
 import { createClusterGroups } from './groups/group-state.ts'
 import type { Bundle, Group } from './groups/group.ts'
 
@@ -271,7 +272,7 @@ export interface RayletState {
 
 export function createState(
   config: NodeConfig,
-  cluster?: Omit<ClusterState, 'groups' | 'actors'>,
+  cluster?: Omit<ClusterState, 'groups' | 'actors' | 'waits'>,
 ): RayletState {
   const ledger = new ResourceLedger(config.totals)
   return {
@@ -280,6 +281,7 @@ export function createState(
       ...cluster,
       groups: createClusterGroups(ledger),
       actors: newActorsOfNodes(),
+      waits: newWaitsOfNodes(),
     },
     remoteLeases: new Map(),
     remoteByKey: new Map(),

@@ -11,6 +11,7 @@ import { applyToActors } from './actors/actor-dispatch.ts'
 import { startActor } from './actors/actors.ts'
 import { clientClosed, clientConnected, endIdleJobs, forgetIfDone } from './clients.ts'
 import { blocked, reportDeadlocks, unblocked } from './deadlock.ts'
+import { tendWaits } from './deadlocks/wait-dispatch.ts'
 import { drain, leaveIfDrained } from './drain.ts'
 import { workerExited } from './exits.ts'
 import { applyToGroups, reserveGroups } from './groups/groups.ts'
@@ -71,6 +72,7 @@ function apply(turn: Turn, event: RayletEvent): void {
     case 'drain':
       drain(turn, event)
       return
+    case 'confirmed':
     case 'leasesAnswered':
     case 'heardForClient':
     case 'leaseLapsed':
@@ -81,10 +83,9 @@ function apply(turn: Turn, event: RayletEvent): void {
     case 'guestWants':
     case 'guestLeft':
     case 'guestLinkClosed':
+    case 'waitsAsked':
+    case 'waitsAnswered':
       applyToNodes(turn, event)
-      return
-    case 'confirmed':
-      turn.state.leaseUntilMs = event.untilMs
       return
     case 'leave':
       turn.state.leaving = true
@@ -165,6 +166,7 @@ function tick(turn: Turn): void {
   if (cluster === undefined) return
   tendGroups(turn, cluster)
   retellHolders(turn, cluster)
+  tendWaits(turn, cluster)
 }
 
 function workerSpawned(turn: Turn, event: EventOf<'workerSpawned'>): void {

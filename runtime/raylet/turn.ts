@@ -16,6 +16,7 @@ import type {
 } from '../protocol/messages.ts'
 import type { ActorEventOfNodes, ActorEffectOfNodes } from './actors/actor-events.ts'
 import type { NodeEffect, NodeEvent } from './cluster/node-events.ts'
+import type { WaitEffect, WaitEvent } from './deadlocks/wait-events.ts'
 import type { GroupEffect, GroupEvent } from './groups/group-events.ts'
 import type { Job, RayletState } from './state.ts'
 
@@ -82,6 +83,7 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly group?: string
       readonly isDependency?: boolean
       readonly forReader?: boolean
+      readonly check?: number
     }
   | { readonly kind: 'unblocked'; readonly client: WorkerId; readonly waitId: number }
   | {
@@ -174,8 +176,7 @@ export type RayletEvent = { readonly nowMs: number } & (
   | { readonly kind: 'drain'; readonly graceMs: number }
   | NodeEvent
   | GroupEvent
-  /** The GCS has confirmed this node as a member: see leaseUntilMs. */
-  | { readonly kind: 'confirmed'; readonly untilMs: number }
+  | WaitEvent
   | { readonly kind: 'leave' }
   | ActorEventOfNodes
 )
@@ -216,6 +217,7 @@ export type RayletEffect =
   | NoticeEffect
   | NodeEffect
   | GroupEffect
+  | WaitEffect
   | { readonly kind: 'answer'; readonly request: number; readonly value: unknown }
   | { readonly kind: 'refuse'; readonly request: number; readonly error: VirgaError }
   | { readonly kind: 'spawn'; readonly start: WorkerStart }

@@ -14,6 +14,12 @@ import type { ActorId, TaskId } from '../common/ids.ts'
 import type { Waiting } from '../protocol/messages.ts'
 import type { Wait } from './state.ts'
 
+/** What a graph needs of a wait, wherever that is. */
+export type GraphWait = Pick<
+  Wait,
+  'taskId' | 'actorId' | 'group' | 'limit' | 'isDependency' | 'on' | 'need' | 'sinceMs'
+>
+
 /** How many tasks may be at a place at once; Infinity where nothing is known of it. */
 export type Capacity = (place: string) => number
 
@@ -25,38 +31,38 @@ export interface Places {
 }
 
 /** A task with waits of its own. */
-interface Task {
-  readonly dependencies: Wait[]
-  readonly begun: Wait[]
+interface Task<W> {
+  readonly dependencies: W[]
+  readonly begun: W[]
   /** How many of its dependencies are stuck. */
   stuckCount: number
   /** It has begun, and one of its waits is not stuck. */
   goesOn: boolean
-  readonly targets: Target[]
+  readonly targets: Target<W>[]
 }
 
-interface Place {
-  readonly holders: Wait[]
+interface Place<W> {
+  readonly holders: W[]
   /** Somebody who holds it is not stuck, or it was never full; undefined: not counted yet. */
   isOpen: boolean | undefined
-  readonly targets: Target[]
+  readonly targets: Target<W>[]
 }
 
 /** One of the tasks that a wait is on. */
-interface Target {
-  readonly waiter: { readonly wait: Wait; looseCount: number }
+interface Target<W> {
+  readonly waiter: { readonly wait: W; looseCount: number }
   readonly on: Waiting
   /** It can go on. */
   isLoose: boolean
 }
 
-export class WaitGraph {
+export class WaitGraph<W extends GraphWait> {
   readonly #places: Places
-  readonly #tasks = new Map<TaskId, Task>()
-  readonly #byName = new Map<string, Place>()
-  readonly #stuck: Set<Wait>
+  readonly #tasks = new Map<TaskId, Task<W>>()
+  readonly #byName = new Map<string, Place<W>>()
+  readonly #stuck: Set<W>
 
-  constructor(waits: readonly Wait[], places: Places) {
+  constructor(waits: readonly W[], places: Places) {
     this.#places = places
     this.#stuck = new Set(waits)
     for (const wait of waits) this.#add(wait)
@@ -64,13 +70,13 @@ export class WaitGraph {
   }
 
   /** Waits that can never end. */
-  get stuck(): ReadonlySet<Wait> {
+  get stuck(): ReadonlySet<W> {
     return this.#stuck
   }
 
   /** A ring among the stuck ones, in order: the newest first if it is part of one. */
-  ring(): readonly Wait[] | undefined {
-    const path = new Set<Wait>()
+  ring(): readonly W[] | undefined {
+    const path = new Set<W>()
     for (let at = newestOf(this.#stuck); at !== undefined; at = this.#next(at)) {
       if (path.has(at)) return [...path].slice([...path].indexOf(at))
       path.add(at)
@@ -78,7 +84,7 @@ export class WaitGraph {
     return undefined
   }
 
-  #add(wait: Wait): void {
+  #add(wait: W): void {
     const { taskId, isDependency } = wait
     let task = this.#tasks.get(taskId)
     if (task === undefined) {
@@ -95,14 +101,14 @@ export class WaitGraph {
   }
 
   /** The places that the task of a wait takes, once it has begun. */
-  #held({ actorId, group, limit }: Wait): string[] {
+  #held({ actorId, group, limit }: W): string[] {
     const names: string[] = []
     if (actorId !== undefined) names.push(this.#places.ofActor(actorId, group))
     if (limit !== undefined) names.push(this.#places.ofLimiter(limit))
     return names
   }
 
-  #placeOf(name: string): Place {
+  #placeOf(name: string): Place<W> {
     let place = this.#byName.get(name)
     if (place === undefined) {
       place = { holders: [], isOpen: undefined, targets: [] }
@@ -113,8 +119,8 @@ export class WaitGraph {
 
   /** WG1. */
   #takeAwayLoose(): void {
-    const leaving: Wait[] = []
-    const judge = (target: Target): void => {
+    const leaving: W[] = []
+    const judge = (target: Target<W>): void => {
       if (target.isLoose || this.#isBlocked(target.on)) return
       target.isLoose = true
       target.waiter.looseCount += 1
@@ -135,7 +141,7 @@ export class WaitGraph {
   }
 
   /** @returns whatever may be able to go on now, because this wait is not stuck. */
-  #leave(wait: Wait): Target[] {
+  #leave(wait: W): Target<W>[] {
     this.#stuck.delete(wait)
     const task = this.#tasks.get(wait.taskId)
     if (task === undefined) return []
@@ -163,7 +169,7 @@ export class WaitGraph {
   }
 
   /** The place that a task still needs; undefined when it needs none. */
-  #whereItCouldBegin({ taskId, actorId, group, limit }: Waiting): Place | undefined {
+  #whereItCouldBegin({ taskId, actorId, group, limit }: Waiting): Place<W> | undefined {
     if ((this.#tasks.get(taskId)?.begun.length ?? 0) > 0) return undefined
     if (actorId === undefined && limit === undefined) return undefined
     const name =
@@ -178,7 +184,7 @@ export class WaitGraph {
     return place
   }
 
-  #next(wait: Wait): Wait | undefined {
+  #next(wait: W): W | undefined {
     for (const target of wait.on) {
       if (!this.#isBlocked(target)) continue
       const next = this.#blockerOf(target)
@@ -188,15 +194,27 @@ export class WaitGraph {
   }
 
   /** One of the stuck waits that keep a blocked task from ending. */
-  #blockerOf(target: Waiting): Wait | undefined {
+  #blockerOf(target: Waiting): W | undefined {
     const task = this.#tasks.get(target.taskId)
     const dependency = task?.dependencies.find((wait) => this.#stuck.has(wait))
     return dependency ?? task?.begun[0] ?? this.#whereItCouldBegin(target)?.holders[0]
   }
 }
 
-export function newestOf(waits: Iterable<Wait>): Wait | undefined {
-  let newest: Wait | undefined
+/** Who of a ring is told, and the names from it around to it again. A dependency is nobody's call of
+ *  get: who waits for it is told. */
+export function victimOf<W extends GraphWait & Pick<Wait, 'name'>>(
+  ring: readonly W[],
+): { readonly victim: W; readonly chain: readonly string[] } | undefined {
+  const victim = newestOf(ring.filter((wait) => !wait.isDependency))
+  if (victim === undefined) return undefined
+  const at = ring.indexOf(victim)
+  const chain = [...ring.slice(at), ...ring.slice(0, at), victim].map((wait) => wait.name)
+  return { victim, chain }
+}
+
+function newestOf<W extends Pick<Wait, 'sinceMs'>>(waits: Iterable<W>): W | undefined {
+  let newest: W | undefined
   for (const wait of waits) {
     if (newest === undefined || wait.sinceMs >= newest.sinceMs) newest = wait
   }

@@ -30,6 +30,7 @@ import type { RayletCalls } from '../../protocol/messages.ts'
 import { isNobodyThere, type PeerTransport } from '../../protocol/peer-transport.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
 import type { EpochFence } from './epoch-fence.ts'
+import { isWaitCall, type WaitCall } from '../deadlocks/wait-messages.ts'
 import { isGroupCall, type GroupCall } from '../groups/group-messages.ts'
 import { PeerRaylets, type PeerNode } from './peer-raylets.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
@@ -344,8 +345,8 @@ export class ClusterMember {
 
   #requested(whole: PeerMessage): unknown {
     const { from, type, message } = whole
-    if (isGroupCall(type)) return this.#events.requested(whole)
-    switch (type as Exclude<keyof PeerRayletCalls, GroupCall>) {
+    if (isGroupCall(type) || isWaitCall(type)) return this.#events.requested(whole)
+    switch (type as Exclude<keyof PeerRayletCalls, GroupCall | WaitCall>) {
       case 'ping':
         return this.#isKnown(from) ? undefined : this.#membership?.look()
       case 'state':

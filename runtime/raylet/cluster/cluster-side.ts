@@ -15,6 +15,8 @@ import { ClusterLeases } from './cluster-leases.ts'
 import { ClusterLineage } from './cluster-lineage.ts'
 import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-member.ts'
 import { clusterRows } from './cluster-rows.ts'
+import { isWaitCall } from '../deadlocks/wait-messages.ts'
+import { WaitPeers } from '../deadlocks/wait-peers.ts'
 import { isGroupCall } from '../groups/group-messages.ts'
 import { GroupPeers } from '../groups/group-peers.ts'
 import { handOn } from './hand-on.ts'
@@ -51,6 +53,7 @@ export class ClusterSide {
   readonly objects: ObjectPulls
   readonly lineage: ClusterLineage
   readonly groups: GroupPeers
+  readonly waits: WaitPeers
   readonly actors: ClusterActors
   readonly actorRows: ActorRows
   readonly #adopter: ActorAdopter
@@ -71,6 +74,7 @@ export class ClusterSide {
       ...{ ...deps, member, self },
       ownLoad: () => this.leases.ownLoad(),
     })
+    this.waits = new WaitPeers({ ...deps, member })
     this.actors = new ClusterActors({ ...deps, member, leases: this.leases })
     const tell = (stimulus: Stimulus): void => {
       deps.brain.tell(stimulus)
@@ -232,6 +236,7 @@ export class ClusterSide {
     }
     if (type === 'liveJobs') return { jobIds: [...this.#deps.state.jobs.keys()] }
     if (isGroupCall(type)) return this.groups.requested(message)
+    if (isWaitCall(type)) return this.waits.requested(message)
     if (type === 'askLeases') return this.leases.requested(message)
     if (type === 'isAlive' || type === 'findSegment') return this.lineage.requested(message)
     if (OF_ACTORS.has(type)) return this.actors.requested(message)

@@ -3,6 +3,7 @@ import type { LeaseId, WorkerId } from '../../common/ids.ts'
 import type { Random } from '../../common/random.ts'
 import type { ClusterView } from '../../scheduling/cluster-view.ts'
 import type { ActorsOfNodes } from '../actors/actors-of-nodes.ts'
+import type { WaitsOfNodes } from '../deadlocks/waits-of-nodes.ts'
 import type { ClusterGroups } from '../groups/group-state.ts'
 import type { SchedulingClass } from '../state.ts'
 
@@ -27,4 +28,5 @@ export interface ClusterState {
   readonly shunned: Map<string, number>
   readonly groups: ClusterGroups
   readonly actors: ActorsOfNodes
+  readonly waits: WaitsOfNodes
 }

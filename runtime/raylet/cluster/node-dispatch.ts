@@ -1,5 +1,8 @@
 // Events of there being several nodes, given to the part that each is for.
 import { unreachable } from '../../common/assert.ts'
+import { nodesOfWaits } from '../deadlocks/deadlock-detector.ts'
+import { applyToWaits } from '../deadlocks/wait-dispatch.ts'
+import type { WaitEvent } from '../deadlocks/wait-events.ts'
 import type { EventOf, Turn } from '../turn.ts'
 import { guestLeft, guestLinkClosed, guestWants, leasesAsked } from './guests.ts'
 import type { NodeEvent } from './node-events.ts'
@@ -11,8 +14,11 @@ import {
   nodesChanged,
 } from './remote-leases.ts'
 
-export function applyToNodes(turn: Turn, event: EventOf<NodeEvent['kind']>): void {
+export function applyToNodes(turn: Turn, event: EventOf<(NodeEvent | WaitEvent)['kind']>): void {
   switch (event.kind) {
+    case 'confirmed':
+      turn.state.leaseUntilMs = event.untilMs
+      return
     case 'leasesAnswered':
       leasesAnswered(turn, event)
       return
@@ -27,6 +33,7 @@ export function applyToNodes(turn: Turn, event: EventOf<NodeEvent['kind']>): voi
       return
     case 'nodes':
       nodesChanged(turn, event)
+      if (turn.state.cluster !== undefined) nodesOfWaits(turn, turn.state.cluster, event)
       return
     case 'loads':
       for (const load of event.loads) turn.state.cluster?.view.learn(load)
@@ -42,6 +49,10 @@ export function applyToNodes(turn: Turn, event: EventOf<NodeEvent['kind']>): voi
       return
     case 'guestLinkClosed':
       guestLinkClosed(turn, event)
+      return
+    case 'waitsAsked':
+    case 'waitsAnswered':
+      applyToWaits(turn, event)
       return
     default:
       unreachable(event)

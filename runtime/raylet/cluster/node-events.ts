@@ -7,6 +7,8 @@ import type { Member } from '../groups/group-state.ts'
 import type { LeasesAnswer, LeasesAsked, PeerRayletNotices } from './peer-raylet-messages.ts'
 
 export type NodeEvent =
+  /** The GCS has confirmed this node as a member: see leaseUntilMs. */
+  | { readonly kind: 'confirmed'; readonly untilMs: number }
   /** What came of the effect askLeases; without an answer the node could not be asked. */
   | {
       readonly kind: 'leasesAnswered'

@@ -25,6 +25,7 @@ import type { ActorView } from '../../protocol/actor-messages.ts'
 import type { ClassSpec, JobSpec, RayletCalls, Role } from '../../protocol/messages.ts'
 import type { NodeLoad } from '../../scheduling/cluster-view.ts'
 import type { GossipMessage } from '../../scheduling/gossip.ts'
+import { WAIT_CALLS, type WaitCalls } from '../deadlocks/wait-messages.ts'
 import { GROUP_CALLS, type GroupCalls } from '../groups/group-messages.ts'
 import type { ActorCall, ActorOffer, OfferAnswer } from '../actors/actor-events.ts'
 import { actorShape, classShape, jobShape } from '../message-schema.ts'
@@ -62,7 +63,7 @@ export interface LeasesAnswer {
 }
 
 /** Requests: [message, reply]. */
-export interface PeerRayletCalls extends StorageCalls, GroupCalls {
+export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls {
   ping: [object, undefined]
   /** Rows of that node alone. */
   state: RayletCalls['state']
@@ -168,6 +169,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   findSegment: { owner: text, sequence: count },
   holdsAny: { objectIds: listOf(text) },
   ...GROUP_CALLS,
+  ...WAIT_CALLS,
   keepObject: { objectId: text },
   joinReaders: { objectId: text, failed: listOf(text) },
   relayObject: { objectId: text, hints: listOf(text) },

@@ -95,7 +95,7 @@ export interface BrainOptions {
   readonly owned?: boolean
   readonly labels?: Readonly<Record<string, string>>
   /** Given: this node is one of several. */
-  readonly cluster?: Omit<ClusterState, 'groups' | 'actors'>
+  readonly cluster?: Omit<ClusterState, 'groups' | 'actors' | 'waits'>
 }
 
 export class Brain {

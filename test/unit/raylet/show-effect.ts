@@ -39,6 +39,8 @@ export function showEffect(effect: RayletEffect, names: Names): string {
     }
     case 'guestLeaseLapsed':
       return `⇒ home of ${effect.client}: a lease of class ${effect.classId} lapses`
+    case 'askWaits':
+      return `ask ${effect.nodeId}: ${effect.type}`
     case 'askGroup':
       return `⇒ ${effect.nodeId}: ${effect.type} ${JSON.stringify(shortly(effect.message))}`
     case 'registerGroup':

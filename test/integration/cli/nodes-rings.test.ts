@@ -1,0 +1,62 @@
+// Rings of tasks and actors over three nodes (B24): real raylets and workers.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../../scripts/bench/free-port.ts'
+import { fixture, Place } from './virga.ts'
+
+/** The ring has stood for 2 s at most when it is told; the rest is for a busy machine. */
+const TOLD_WITHIN_MS = 2000 + 3000
+const PROGRAM_MS_MAX = 90_000
+
+interface Told {
+  readonly name: string
+  readonly chain: readonly string[]
+  readonly tookMs: number
+}
+
+let place: Place
+beforeAll(async () => {
+  place = new Place(PROGRAM_MS_MAX)
+  await place.json(
+    ...['start', '--nodes', '3', '--num-cpus', '2'],
+    ...['--port', String(await freePort())],
+  )
+})
+afterAll(async () => {
+  await place.virga('stop')
+  place.remove()
+})
+
+const ringOf = (...names: readonly string[]): object => ({
+  name: 'DeadlockError',
+  chain: [...names, names[0]],
+})
+
+describe('rings over three nodes', () => {
+  it('B24: are told within 2 s with their chain, once, and the rest goes on', async () => {
+    const { code, stdout, stderr } = await place.node(fixture('rings-on-nodes.mts')).ended
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+    const told = JSON.parse(stdout) as Record<string, never>
+    const pass = 'Link.pass'
+    expect(told).toMatchObject({
+      two: { outcome: ringOf(pass, pass), after: [42, 42] },
+      three: { outcome: ringOf(pass, pass, pass), after: [42, 42, 42] },
+      free: { free: { value: 42 }, full: ringOf(pass, pass, pass, pass) },
+      ...{ tasks: ringOf('waitsAt', 'waitsAt'), owner: ringOf('waitsAt', 'echo') },
+      ...{ mixed: ringOf('calls', 'Keeper.await'), named: ringOf(pass, pass) },
+    })
+    for (const { tookMs } of ringsOf(told)) expect(tookMs).toBeLessThan(TOLD_WITHIN_MS)
+  })
+
+  it('B24: a chain over nodes that ends in slow work is none', async () => {
+    const { code, stdout } = await place.node(fixture('chains-on-nodes.mts')).ended
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toEqual({ slow: 'slept', queued: [0, 1, 2, 3, 4], depth: 12 })
+  })
+})
+
+function ringsOf(value: unknown): Told[] {
+  if (typeof value !== 'object' || value === null) return []
+  if ('chain' in value) return [value as Told]
+  return Object.values(value).flatMap(ringsOf)
+}
