@@ -3,16 +3,18 @@
 // (main.ts), inside a driver (inline mode), and in simulation.
 // Invariant:
 //   Z1. After stop() nothing of this raylet is left: no worker, no socket, no arena.
-import { ProtocolError, UsageError } from '../common/errors.ts'
-import { newNodeId, toHex, type JobId, type WorkerId } from '../common/ids.ts'
+import { ProtocolError } from '../common/errors.ts'
+import { newNodeId, toHex, type WorkerId } from '../common/ids.ts'
 import { OWNER_HELLO_MS } from '../common/limits.ts'
 import { UNITS_PER_ONE } from '../common/resources.ts'
 import type { Connection, Listener } from '../protocol/connection.ts'
-import type { Hello, OutputLine, Welcome } from '../protocol/messages.ts'
+import type { Hello, Welcome } from '../protocol/messages.ts'
 import { ClusterView } from '../scheduling/cluster-view.ts'
 import { Brain, type ShellEffect } from './brain.ts'
 import type { ClusterPorts } from './cluster/cluster-member.ts'
 import { ClientLink, type LinkHost, type Stimulus } from './client-link.ts'
+import { ClientLinks } from './client-links.ts'
+import { forwardOutput, nameOfWorker } from './forward-output.ts'
 import { GcsWriter } from './gcs-writer.ts'
 import { JobStore } from './job-store.ts'
 import { LastSummary } from './last-summary.ts'
@@ -43,8 +45,7 @@ export class Raylet {
   readonly state: RayletState
   readonly #deps: RayletDeps
   readonly #options: RayletOptions
-  /** Connected processes. */
-  readonly #links = new Map<WorkerId, ClientLink>()
+  readonly #links: ClientLinks
   readonly #processes: WorkerProcesses
   readonly #brain: Brain
   readonly #objects: JobStore
@@ -86,18 +87,27 @@ export class Raylet {
     this.#brain = new Brain(this.state, deps.clock, (effect) => {
       this.#perform(effect)
     })
+    this.#links = new ClientLinks(this.state)
     const askRelease = (): void => {
-      for (const each of this.#links.values()) each.notify('shedMemory', {})
+      this.#links.shedMemory()
     }
-    const describe = (client: string): string => this.#describe(client as WorkerId)
+    const describe = (client: string): string => this.#links.describe(client as WorkerId)
     const spilled: StoreClients['spilled'] = (objectId, range) => {
       this.#cluster?.places.spilled(objectId, range)
     }
     const clients = { askRelease, describe, spilled }
     this.#objects = new JobStore(() => deps.openStore(clients, this.state.config))
     this.#processes = new WorkerProcesses(deps, {
-      nameOf: (workerId) => this.#nameOf(workerId),
-      forward: (jobId, lines, isLast) => this.#forward(jobId, lines, isLast),
+      nameOf: (workerId) => nameOfWorker(this.state, workerId),
+      forward: (jobId, lines, isLast) => {
+        const { state } = this
+        return forwardOutput(
+          { state, links: this.#links, cluster: this.#cluster },
+          jobId,
+          lines,
+          isLast,
+        )
+      },
       exited: (exit, missingDir) => {
         this.#exited(exit, missingDir)
       },
@@ -140,12 +150,6 @@ export class Raylet {
         },
       },
     )
-  }
-
-  #describe(client: WorkerId): string {
-    const pid = this.#links.get(client)?.pid
-    if (this.state.workers.has(client)) return `a worker (pid ${pid ?? 'unknown'})`
-    return pid === undefined ? 'a driver that is leaving' : `a driver (pid ${pid})`
   }
 
   get address(): string {
@@ -196,32 +200,20 @@ export class Raylet {
     await this.#cluster?.stop()
     this.#memory.stop()
     this.#gcs.close()
-    this.#askWorkersToExit()
+    this.#links.askWorkersToExit((workerId) => {
+      this.#processes.signal(workerId, 'SIGKILL')
+    })
     const graceMs = this.#last.isAwaited ? WATCHED_STOP_GRACE_MS : STOP_GRACE_MS
     await this.#processes.endAll({ graceMs, killMs: STOP_KILL_MS })
     await this.#last.tell(
       () => this.#progress.rows(),
-      () => this.#hasWorkers(),
+      () => this.#links.hasWorkers,
     )
-    for (const link of this.#links.values()) link.close()
+    this.#links.close()
     await this.#listener?.close()
     await this.#cluster?.leave()
     await this.#objects.close()
     this.onLeft?.()
-  }
-
-  #askWorkersToExit(): void {
-    for (const { workerId } of this.state.workers.values()) {
-      const link = this.#links.get(workerId)
-      // Whoever has not said hello yet has nothing to finish.
-      if (link === undefined) this.#processes.signal(workerId, 'SIGKILL')
-      else link.notify('exit', { reason: 'the cluster stops' })
-    }
-    for (const link of this.#links.values()) link.flush()
-  }
-
-  #hasWorkers(): boolean {
-    return [...this.#links.keys()].some((id) => this.state.clients.get(id)?.role === 'worker')
   }
 
   #connected(connection: Connection): void {
@@ -287,8 +279,7 @@ export class Raylet {
     const { workerId: client, role, pid, address } = hello
     if (this.#links.has(client)) throw new ProtocolError('this client is connected already')
     const job = jobOfHello(this.state, hello, this.#deps.random)
-    if (job.durable === true && this.#cluster === undefined) throw new UsageError(NOT_DURABLE)
-    this.#links.set(client, link)
+    this.#links.add(client, link)
     const own = role === 'driver' ? job : undefined
     this.#brain.tell({ kind: 'clientConnected', client, role, pid, address, job: own })
     if (own !== undefined) this.#gcs.driver(own, 'RUNNING')
@@ -309,8 +300,7 @@ export class Raylet {
 
   #closed(link: ClientLink): void {
     const { client } = link
-    if (client === undefined || this.#links.get(client) !== link) return
-    this.#links.delete(client)
+    if (client === undefined || !this.#links.delete(client, link)) return
     this.#progress.ownerGone(client)
     this.#cluster?.objects.clientLeft(client)
     this.#last.left(client)
@@ -400,30 +390,7 @@ export class Raylet {
     this.#gcs.driver(job.spec, 'FINISHED')
     this.#queries.jobEnded(job)
   }
-
-  #nameOf(workerId: WorkerId): string {
-    const lease = this.state.workers.get(workerId)?.lease
-    return lease?.actor?.spec.className ?? lease?.spec.name ?? 'worker'
-  }
-
-  #forward(jobId: JobId, lines: readonly OutputLine[], isLast: boolean): boolean {
-    const job = this.state.jobs.get(jobId)
-    const link = job && this.#links.get(job.driver)
-    if (job?.spec.logToDriver !== true) return true
-    const { driver, drivenAt } = job
-    if (drivenAt !== undefined) {
-      return this.#cluster?.leases.tellOutput(drivenAt, driver, { lines, isLast }) === true
-    }
-    if (link === undefined || !(link.takesOutput || isLast)) return false
-    link.notify('output', { lines })
-    return true
-  }
 }
-
-const NOT_DURABLE =
-  'durable: true keeps lineage in the tables of the GCS, and a cluster of this one node has none ' +
-  'that outlive it: start one with `virga start --gcs dynamodb` or `virga start --nodes 3`, or ' +
-  'leave durable out'
 
 const whereOf = ({ address, pid }: RayletOptions): Pick<RayletOptions, 'address' | 'pid'> => ({
   address,

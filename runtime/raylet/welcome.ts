@@ -1,5 +1,5 @@
 // Who may join this raylet, and for which job (pure).
-import { ProtocolError } from '../common/errors.ts'
+import { ProtocolError, UsageError } from '../common/errors.ts'
 import { newJobId } from '../common/ids.ts'
 import type { Random } from '../common/random.ts'
 import type { Hello, JobSpec } from '../protocol/messages.ts'
@@ -21,7 +21,8 @@ export const NO_JOB: Omit<JobSpec, 'jobId'> = {
 /**
  * A worker serves the job it was started for; a driver brings its own, with an id of ours unless
  * it has one that is free; the cli has none.
- * @throws ProtocolError when nobody may join, or this worker was not started here.
+ * @throws ProtocolError when nobody may join, or this worker was not started here; UsageError for a
+ *   durable job where nothing outlives this node.
  */
 export function jobOfHello(state: RayletState, hello: Hello, random: Random): JobSpec {
   if (state.leaving || (state.draining && hello.role === 'driver'))
@@ -33,7 +34,13 @@ export function jobOfHello(state: RayletState, hello: Hello, random: Random): Jo
     return job.spec
   }
   if (hello.job === undefined) return { ...NO_JOB, jobId: newJobId(random) }
+  if (hello.job.durable === true && state.cluster === undefined) throw new UsageError(NOT_DURABLE)
   const { jobId } = hello.job
   const taken = jobId.length === 0 || state.jobs.has(jobId)
   return taken ? { ...hello.job, jobId: newJobId(random) } : hello.job
 }
+
+const NOT_DURABLE =
+  'durable: true keeps lineage in the tables of the GCS, and a cluster of this one node has none ' +
+  'that outlive it: start one with `virga start --gcs dynamodb` or `virga start --nodes 3`, or ' +
+  'leave durable out'

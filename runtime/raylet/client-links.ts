@@ -1,0 +1,60 @@
+// The processes that are connected to this raylet: what one of them is told, and what all are.
+import type { WorkerId } from '../common/ids.ts'
+import type { ClientLink } from './client-link.ts'
+import type { RayletState } from './state.ts'
+
+export class ClientLinks {
+  readonly #state: RayletState
+  readonly #links = new Map<WorkerId, ClientLink>()
+
+  constructor(state: RayletState) {
+    this.#state = state
+  }
+
+  get(client: WorkerId): ClientLink | undefined {
+    return this.#links.get(client)
+  }
+
+  has(client: WorkerId): boolean {
+    return this.#links.has(client)
+  }
+
+  add(client: WorkerId, link: ClientLink): void {
+    this.#links.set(client, link)
+  }
+
+  /** @returns whether it was that client's. */
+  delete(client: WorkerId, link: ClientLink): boolean {
+    return this.#links.get(client) === link && this.#links.delete(client)
+  }
+
+  /** As people know it. */
+  describe(client: WorkerId): string {
+    const pid = this.#links.get(client)?.pid
+    if (this.#state.workers.has(client)) return `a worker (pid ${pid ?? 'unknown'})`
+    return pid === undefined ? 'a driver that is leaving' : `a driver (pid ${pid})`
+  }
+
+  /** The store is short of room. */
+  shedMemory(): void {
+    for (const link of this.#links.values()) link.notify('shedMemory', {})
+  }
+
+  get hasWorkers(): boolean {
+    return [...this.#links.keys()].some((id) => this.#state.clients.get(id)?.role === 'worker')
+  }
+
+  /** @param kill  those that have not said hello yet: they have nothing to finish. */
+  askWorkersToExit(kill: (workerId: WorkerId) => void): void {
+    for (const { workerId } of this.#state.workers.values()) {
+      const link = this.#links.get(workerId)
+      if (link === undefined) kill(workerId)
+      else link.notify('exit', { reason: 'the cluster stops' })
+    }
+    for (const link of this.#links.values()) link.flush()
+  }
+
+  close(): void {
+    for (const link of this.#links.values()) link.close()
+  }
+}
