@@ -1,12 +1,21 @@
-// V8's own collector. `gc` is reached without a command-line flag, as workers share the driver's.
+// V8's own collector, reached without command-line flags, as workers share the driver's.
 import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { runInNewContext, runInThisContext } from 'node:vm'
 import type { Finalization } from './finalization.ts'
+
+/** V8 keeps notes on a function, which it needs here, after about ten calls. */
+const CALLS_UNTIL_NOTED = 32
+/** Compiled at its first call, and again when it was not called for long: with the flag both times.
+ *  Source: V8 runtime-test.cc, Runtime_PretenureAllocationSite. */
+const PRETENURE = '(made) => %PretenureAllocationSite(made)'
 
 const registry = new FinalizationRegistry<() => void>((gone) => {
   gone()
 })
-let collectNow: (() => void) | undefined
+let collectNow: ((options?: { type: 'minor' }) => void) | undefined
+let pretenure: ((made: object) => boolean) | undefined
+/** This V8 cannot be told. */
+let isRefused = false
 
 export const systemFinalization: Finalization = {
   watch(target, gone) {
@@ -17,11 +26,39 @@ export const systemFinalization: Finalization = {
   },
   weak: (target) => new WeakRef(target),
   collect() {
-    if (collectNow === undefined) {
-      setFlagsFromString('--expose-gc')
-      collectNow = runInNewContext('gc') as () => void
-      setFlagsFromString('--no-expose-gc')
-    }
-    collectNow()
+    collector()()
   },
+  // V8 puts objects where old ones lie when those of the same place in the program have stayed; but
+  // it looks only while that place is not optimized yet and new objects have all the room that they
+  // may have, so that chance decides, and it forgets again when most of what is old has died.
+  tenure(makers) {
+    if (isRefused) return
+    setFlagsFromString('--allow-natives-syntax')
+    try {
+      pretenure ??= runInThisContext(PRETENURE) as NonNullable<typeof pretenure>
+      let isNews = false
+      for (const make of makers) isNews = isMarked(make, pretenure) || isNews
+      if (isNews) collector()({ type: 'minor' }) // which is when V8 takes note
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+      isRefused = true
+    } finally {
+      setFlagsFromString('--no-allow-natives-syntax')
+    }
+  },
+}
+
+function collector(): NonNullable<typeof collectNow> {
+  if (collectNow === undefined) {
+    setFlagsFromString('--expose-gc')
+    collectNow = runInNewContext('gc') as NonNullable<typeof collectNow>
+    setFlagsFromString('--no-expose-gc')
+  }
+  return collectNow
+}
+
+/** @returns false when it is no news: optimized code, which knows already, leaves no marks. */
+function isMarked(make: () => object, mark: (made: object) => boolean): boolean {
+  for (let i = 0; i < CALLS_UNTIL_NOTED; i += 1) if (mark(make())) return true
+  return false
 }

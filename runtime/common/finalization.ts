@@ -1,5 +1,5 @@
-// The port to the garbage collector: being told that an object is gone, and asking for a
-// collection.
+// The port to the garbage collector: being told that an object is gone, asking for a collection,
+// and telling it what will stay.
 // Tests and simulation fire it by hand; the machine's own is finalization-system.ts.
 
 /** Does not keep what it points at alive. */
@@ -15,4 +15,10 @@ export interface Finalization {
   weak<T extends object>(target: T): Weak<T>
   /** Asks for a collection now; it may do nothing. */
   collect(): void
+  /**
+   * What these functions make is about to be made in large numbers, and to stay: it may be put
+   * where old objects lie at once. Each returns an object made where they are all made. To be
+   * repeated before each such time. Absent: nothing would be gained.
+   */
+  tenure?(makers: readonly (() => object)[]): void
 }

@@ -13,12 +13,13 @@ export function decodeArguments(
 ): unknown[] | Promise<unknown[]> {
   const args: unknown[] = []
   let fetching: Promise<void>[] | undefined
+  const isLasting = codec.expectLasting(reader.remaining)
   const count = reader.varint()
   for (let i = 0; i < count; i += 1) {
     if (reader.u8() === ARGUMENT_INLINE) {
       const sizeBytes = reader.varint()
       const at = reader.skip(sizeBytes)
-      args.push(codec.decodeRange(reader.bytes, at, at + sizeBytes))
+      args.push(codec.decodeRange(reader.bytes, at, at + sizeBytes, isLasting))
       continue
     }
     args.push(undefined)

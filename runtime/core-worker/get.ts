@@ -203,8 +203,9 @@ export class Getter {
   /** @param options  of which a time-out counts from now. */
   #reading(entries: readonly ObjectEntry[], options: Partial<GetSpecOptions>): Reading {
     const { timeoutMs } = options
-    if (timeoutMs === undefined) return { entries, options }
-    return { entries, options, untilMs: this.#deps.clock.monotonicMs() + timeoutMs }
+    const reading = { entries, options, sizeBytes: 0, isLasting: false }
+    if (timeoutMs === undefined) return reading
+    return { ...reading, untilMs: this.#deps.clock.monotonicMs() + timeoutMs }
   }
 
   /** What a value refers to is known here as long as the value is: nothing is looked up for it. */
@@ -213,13 +214,18 @@ export class Getter {
     switch (entry.state) {
       case VALUE:
         return entry.value
-      case BLOB:
-        return this.#deps.codec.decode(entry.value as Uint8Array, { known })
+      case BLOB: {
+        const blob = entry.value as Uint8Array
+        return this.#deps.codec.decode(blob, { known, isLasting: this.#lasts(reading, blob) })
+      }
       case STORED: {
         const { codec, store } = this.#deps
         const { copy = false } = reading.options
         return store.read(entry.value as StoredAt).then(
-          (blob) => codec.decode(blob, { copy, view: !copy, known }),
+          (blob) => {
+            const isLasting = this.#lasts(reading, blob)
+            return codec.decode(blob, { copy, view: !copy, known, isLasting })
+          },
           (error: unknown) => this.#readAgain(entry, reading, error),
         )
       }
@@ -230,6 +236,13 @@ export class Getter {
           this.#read(entry, reading),
         ) // it was lost while others were awaited
     }
+  }
+
+  /** Whether what one get gives has become so much that what follows is to be made to stay. */
+  #lasts(reading: Reading, blob: Uint8Array): boolean {
+    reading.sizeBytes += blob.length
+    if (!reading.isLasting) reading.isLasting = this.#deps.codec.expectLasting(reading.sizeBytes)
+    return reading.isLasting
   }
 
   /** A stored value could not be read: it may be complete again, in another place. */
@@ -246,6 +259,9 @@ interface Reading {
   readonly options: Partial<GetSpecOptions>
   /** On the monotonic clock. */
   readonly untilMs?: number
+  /** Of what was read so far. */
+  sizeBytes: number
+  isLasting: boolean
 }
 
 function leftOf({ options, untilMs }: Reading, clock: Clock): Partial<GetSpecOptions> {

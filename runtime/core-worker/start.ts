@@ -131,15 +131,19 @@ function lateHandlers(ready: Ready, early: (() => void)[]): NoticeHandlers {
 }
 
 function valueCodecOf(worker: CoreWorker): ValueCodec {
-  const codec: ValueCodec = new ValueCodec([
-    ...handleCodecs(worker),
-    {
-      tag: TAG_ERROR,
-      matches: (value) => value instanceof VirgaError,
-      encode: (error) => codec.encode(toWire(error as VirgaError), 'error').toBytes(),
-      decode: (bytes) => fromWire(codec.decode(bytes)),
-    },
-  ])
+  const { finalization } = worker.deps
+  const codec: ValueCodec = new ValueCodec(
+    [
+      ...handleCodecs(worker),
+      {
+        tag: TAG_ERROR,
+        matches: (value) => value instanceof VirgaError,
+        encode: (error) => codec.encode(toWire(error as VirgaError), 'error').toBytes(),
+        decode: (bytes) => fromWire(codec.decode(bytes)),
+      },
+    ],
+    { tenure: finalization.tenure?.bind(finalization) },
+  )
   extendCodec(codec)
   return codec
 }

@@ -30,6 +30,8 @@ export class Decoder implements ValueSource {
   readonly reader = new ByteReader(NO_BYTES)
   spans = NO_SPANS
   isKeeping = false
+  /** Set while values are decoded that stay: value-codec-lasting.ts. */
+  isLasting = false
   readonly #classes: ClassTable
   #handles = NO_HANDLES
   #known: readonly object[] | undefined
@@ -219,11 +221,11 @@ export class Decoder implements ValueSource {
   #longArray(count: number): unknown[] {
     const { reader } = this
     let items: unknown[]
-    if (count <= PREALLOCATED_ITEMS_MAX) items = makeArray(reader, count)
+    if (count <= PREALLOCATED_ITEMS_MAX) items = makeArray(reader, count, this.isLasting)
     else if (count > this.#itemBudget) items = []
     else {
       this.#itemBudget -= count
-      items = makeArray(reader, count)
+      items = makeArray(reader, count, this.isLasting)
     }
     this.keep(items)
     for (let i = 0; i < count;) {

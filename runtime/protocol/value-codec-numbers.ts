@@ -10,6 +10,7 @@ import { assert } from '../common/assert.ts'
 import { DecodeError, type ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import { EXT_NUMBERS } from './value-codec-kinds.ts'
+import { lastingArray } from './value-codec-lasting.ts'
 
 /** A run begins where so many numbers stand together; shorter arrays have none. */
 export const RUN_ITEMS_MIN = 32
@@ -231,11 +232,15 @@ function fill(items: unknown[], from: number, count: number): void {
  * An array of `count` holes for what comes next. V8 learns at each place where arrays are made what
  * they come to hold, and makes the next for that: integers, doubles and all else are made at three
  * places, or all would be made for objects, where each double is an object of its own.
+ * @param isLasting  see value-codec-lasting.ts.
  */
-export function makeArray(reader: ByteReader, count: number): unknown[] {
+export function makeArray(reader: ByteReader, count: number, isLasting: boolean): unknown[] {
   const codes = codesOfRuns(reader, count)
-  if (codes === 0) return new Array<unknown>(count)
   const hasDoubles = (codes & (1 << FLOAT64)) !== 0
+  if (isLasting) {
+    return lastingArray(codes === 0 ? 'others' : hasDoubles ? 'doubles' : 'integers', count)
+  }
+  if (codes === 0) return new Array<unknown>(count)
   return hasDoubles ? new Array<number>(count) : new Array<number>(count)
 }
 

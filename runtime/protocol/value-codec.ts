@@ -24,6 +24,7 @@ import {
   tooLarge,
   writeFront,
 } from './value-codec-layout.ts'
+import { LASTING_BYTES_MIN, LASTING_MAKERS } from './value-codec-lasting.ts'
 import { serializationError } from './value-codec-refusal.ts'
 import { writeNumber, writeText } from './value-codec-scalars.ts'
 
@@ -114,18 +115,37 @@ export interface DecodeOptions {
   /** What the handles stand for, in their order, where the process knows; ignored where their
    *  number differs. */
   readonly known?: readonly object[] | undefined
+  /** What `expectLasting` said of all the values that are decoded with this one (false). */
+  readonly isLasting?: boolean
+}
+
+export interface ValueCodecOptions {
+  /** Finalization.tenure, where there is a collector to tell. */
+  readonly tenure?: ((makers: readonly (() => object)[]) => void) | undefined
 }
 
 export class ValueCodec {
   readonly #classes: ClassTable
+  readonly #tenure: ValueCodecOptions['tenure']
   // Set aside while in use: a getter or a registered class may encode or decode meanwhile.
   #own: ByteWriter | undefined
   #encoder: Encoder | undefined
   #decoder: Decoder | undefined
 
   /** @param handles  the kinds of handles that travel in values, each with a tag of its own. */
-  constructor(handles: readonly HandleCodec[] = []) {
+  constructor(handles: readonly HandleCodec[] = [], { tenure }: ValueCodecOptions = {}) {
     this.#classes = new ClassTable(handles)
+    this.#tenure = tenure
+  }
+
+  /**
+   * Called before many values are decoded that will live at once, as many as make up this size.
+   * @returns whether to say so when they are decoded: their arrays are then made where they stay.
+   */
+  expectLasting(sizeBytes: number): boolean {
+    if (sizeBytes < LASTING_BYTES_MIN || this.#tenure === undefined) return false
+    this.#tenure(LASTING_MAKERS)
+    return true
   }
 
   /**
@@ -209,14 +229,16 @@ export class ValueCodec {
    *   that is not registered here, and what the decode of a HandleCodec throws.
    */
   decode(blob: Uint8Array, options?: DecodeOptions): unknown {
-    return this.#decode((decoder) =>
+    const isLasting = options?.isLasting === true || this.expectLasting(blob.length)
+    return this.#decode(isLasting, (decoder) =>
       decoder.decode(blob, options?.view === true && options.copy !== true, options?.known),
     )
   }
 
-  #decode(run: (decoder: Decoder) => unknown): unknown {
+  #decode(isLasting: boolean, run: (decoder: Decoder) => unknown): unknown {
     const decoder = this.#decoder ?? new Decoder(this.#classes)
     this.#decoder = undefined
+    decoder.isLasting = isLasting
     try {
       return run(decoder)
     } catch (error) {
@@ -228,10 +250,10 @@ export class ValueCodec {
   }
 
   /** The value of the blob in bytes[start] to bytes[end - 1], without a view of a small one. */
-  decodeRange(bytes: Uint8Array, start: number, end: number): unknown {
+  decodeRange(bytes: Uint8Array, start: number, end: number, isLasting = false): unknown {
     const isSimple = bytes[start] === 0 && end > start
-    if (!isSimple) return this.decode(bytes.subarray(start, end))
-    return this.#decode((decoder) => decoder.decodeSimple(bytes, start + 1, end))
+    if (!isSimple) return this.decode(bytes.subarray(start, end), { isLasting })
+    return this.#decode(isLasting, (decoder) => decoder.decodeSimple(bytes, start + 1, end))
   }
 
   /** Flags byte and head; the writer is as before on any error. */

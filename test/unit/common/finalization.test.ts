@@ -1,0 +1,35 @@
+// What V8's collector is told beforehand.
+import { getHeapSpaceStatistics } from 'node:v8'
+import { runInThisContext } from 'node:vm'
+import { expect, test } from 'vitest'
+import { systemFinalization } from '../../../runtime/common/finalization-system.ts'
+import { until } from '../../support/waiting.ts'
+
+const ARRAY_ITEMS = 10_000
+const ARRAY_BYTES = ARRAY_ITEMS * 8
+/** Too few to become old by two collections while they are made. */
+const ARRAYS = 5
+
+const oldBytes = (): number =>
+  getHeapSpaceStatistics().find(({ space_name }) => space_name === 'old_space')?.space_used_size ??
+  0
+
+test('what was told to stay is made among what is old, once its code is optimized', async () => {
+  const make = (count: number): unknown[] => new Array<unknown>(count)
+  systemFinalization.tenure?.([() => make(1)])
+  const made = new Set<unknown[]>()
+  await until(() => {
+    for (let i = 0; i < 1000; i += 1) make(1)
+    const before = oldBytes()
+    made.clear()
+    for (let i = 0; i < ARRAYS; i += 1) made.add(make(ARRAY_ITEMS))
+    return oldBytes() - before >= ARRAYS * ARRAY_BYTES
+  })
+  expect(made.size).toBe(ARRAYS)
+})
+
+test('it may be told again and again, and of what makes no arrays', () => {
+  const makers = [() => [1], () => ({}), () => new Map()]
+  for (let i = 0; i < 100; i += 1) systemFinalization.tenure?.(makers)
+  expect(() => runInThisContext('%PretenureAllocationSite([])') as unknown).toThrow(SyntaxError)
+})

@@ -1,0 +1,49 @@
+// Values that live at once in large numbers: their arrays are made at places of their own.
+import { expect, test } from 'vitest'
+import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
+import { LASTING_BYTES_MIN } from '../../../runtime/protocol/value-codec-lasting.ts'
+import { blobOf } from './value-codec-support.ts'
+
+function aCodec() {
+  const told: (readonly (() => object)[])[] = []
+  return { told, codec: new ValueCodec([], { tenure: (makers) => told.push(makers) }) }
+}
+
+const VALUES = [
+  Array.from({ length: 5000 }, (_, i) => i),
+  Array.from({ length: 5000 }, (_, i) => i / 3),
+  Array.from({ length: 5000 }, (_, i) => [String(i)]),
+]
+
+test('they come back as others do', () => {
+  const { codec } = aCodec()
+  for (const value of VALUES) {
+    const blob = blobOf(value, codec)
+    expect(codec.decode(blob, { isLasting: true })).toStrictEqual(value)
+    expect(codec.decodeRange(blob, 0, blob.length, true)).toStrictEqual(value)
+  }
+})
+
+test('the collector is told before much is decoded, and of each kind of array', () => {
+  const { codec, told } = aCodec()
+  expect(codec.expectLasting(LASTING_BYTES_MIN - 1)).toBe(false)
+  expect(told).toHaveLength(0)
+  expect(codec.expectLasting(LASTING_BYTES_MIN)).toBe(true)
+  expect(told).toHaveLength(1)
+  for (const make of told[0] ?? []) expect(make()).toStrictEqual(new Array(1))
+})
+
+test('so it is before one large value, not before small ones', () => {
+  const { codec, told } = aCodec()
+  for (const value of VALUES) codec.decode(blobOf(value, codec))
+  expect(told).toHaveLength(0)
+  const large = Array.from({ length: 200 }, () => VALUES[1])
+  const lists = large.map((list) => list?.slice()) // no references to one list
+  expect(codec.decode(blobOf(lists, codec))).toStrictEqual(large)
+  expect(told).toHaveLength(1)
+})
+
+test('where there is no collector to tell, nothing is different', () => {
+  const codec = new ValueCodec()
+  expect(codec.expectLasting(LASTING_BYTES_MIN)).toBe(false)
+})
