@@ -1,13 +1,10 @@
 // A fault at every message: a small program (a task with refs inside its argument, actor calls, a
 // stream) is run once for each message that it sends, and at that message a process dies or a
 // connection breaks. Each run ends with the right result or a typed error; none hangs (faults F01).
-import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
-import { VirgaError } from '../../../runtime/common/errors.ts'
 import type { ObjectRef } from '../../../runtime/common/surface.ts'
 import { get, put } from '../../../sdk/get-put-wait.ts'
-import type { FaultyEnd } from '../../support/faulty-network.ts'
-import { MemoryCluster } from '../../support/memory-cluster.ts'
+import { faultAtMessages, type Fault } from '../../support/fault-at-messages.ts'
 import { scaled } from '../../support/scale.ts'
 import * as fn from './ref-functions.ts'
 
@@ -30,11 +27,9 @@ const RESULT = [3, 5, 1, -5, 4, 3, -4, 4]
 
 /** Real milliseconds; the cluster's clock runs 20 times faster. */
 const HANG_MS = 15_000
-const SPEED = 20
 /** Every message at full size, every sixth in `npm test`. */
 const STEP = scaled(4) === 4 ? 1 : 6
 
-type Fault = (cluster: MemoryCluster, end: FaultyEnd) => void
 const killSender: Fault = (cluster, end) => {
   if (end.owner.startsWith('worker')) cluster.kill(end.owner)
 }
@@ -56,31 +51,6 @@ const faults: readonly [name: string, fault: Fault][] = [
   ],
 ]
 
-/** Runs it with the fault at message `at`. @returns how many messages were sent in all */
-async function runWith(fault: Fault, at: number): Promise<{ outcome: unknown; frames: number }> {
-  const started: { cluster?: MemoryCluster } = {}
-  const running = await MemoryCluster.start({
-    speed: SPEED,
-    onFrame: (count, end) => {
-      if (count === at && started.cluster !== undefined) fault(started.cluster, end)
-    },
-  })
-  started.cluster = running
-  try {
-    const outcome = await running.outcomeOf(program, HANG_MS)
-    return { outcome, frames: running.network.frameCount }
-  } finally {
-    await running.stop()
-  }
-}
-
-describe.each(faults)('at every message, %s', (_, fault) => {
-  it('ends with the right result or a typed error', async () => {
-    const { outcome, frames } = await runWith(fault, -1)
-    expect(outcome).toEqual(RESULT)
-    for (let at = 1; at <= frames; at += STEP) {
-      const { outcome: ended } = await runWith(fault, at)
-      if (!(ended instanceof VirgaError)) expect([at, ended]).toEqual([at, RESULT])
-    }
-  }, 240_000)
+faultAtMessages('at every message', faults, {
+  ...{ run: program, faultsCome: 'EARLY', result: RESULT, hangMs: HANG_MS, step: STEP },
 })

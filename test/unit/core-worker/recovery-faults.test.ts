@@ -1,24 +1,20 @@
 // Objects are made again while processes die: a program whose stored results are all lost half way
 // is run once for each message that follows, and at that message a worker dies or a connection
 // breaks. Each run ends with the right values or a typed error; none hangs (F01, F07, F41).
-import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
-import { VirgaError } from '../../../runtime/common/errors.ts'
 import type { ObjectRef } from '../../../runtime/common/surface.ts'
 import { get, wait } from '../../../sdk/get-put-wait.ts'
-import type { FaultyEnd } from '../../support/faulty-network.ts'
-import { MemoryCluster } from '../../support/memory-cluster.ts'
+import { faultAtMessages, type Fault } from '../../support/fault-at-messages.ts'
+import type { MemoryCluster } from '../../support/memory-cluster.ts'
 import { scaled } from '../../support/scale.ts'
 import * as fn from './lost-functions.ts'
 
 /** Real milliseconds, of which a busy machine may take ten; the cluster's clock runs 20 times
  *  faster. */
 const HANG_MS = 40_000
-const SPEED = 20
 /** Every message at full size, every sixteenth in `npm test`. */
 const STEP = scaled(4) === 4 ? 1 : 16
 
-type Fault = (cluster: MemoryCluster, end: FaultyEnd) => void
 const faults: readonly [name: string, fault: Fault][] = [
   [
     'a worker that sent it dies',
@@ -60,35 +56,6 @@ async function program(cluster: MemoryCluster, lost: () => void): Promise<unknow
 }
 const RESULT = [6, [4, -4], 10, 0, [0, 1, 2]]
 
-/** Runs it with the fault at the message `at` after the loss. @returns how many there were */
-async function runWith(fault: Fault, at: number): Promise<{ outcome: unknown; frames: number }> {
-  const started: { cluster?: MemoryCluster; lostAt: number } = { lostAt: Infinity }
-  const running = await MemoryCluster.start({
-    speed: SPEED,
-    onFrame: (count, end) => {
-      if (count === started.lostAt + at && started.cluster !== undefined)
-        fault(started.cluster, end)
-    },
-  })
-  started.cluster = running
-  const lost = (): void => {
-    started.lostAt = running.network.frameCount
-  }
-  try {
-    const outcome = await running.outcomeOf(() => program(running, lost), HANG_MS)
-    return { outcome, frames: running.network.frameCount - started.lostAt }
-  } finally {
-    await running.stop()
-  }
-}
-
-describe.each(faults)('at every message after a loss, %s', (_, fault) => {
-  it('ends with the right values or a typed error', async () => {
-    const { outcome, frames } = await runWith(fault, -1)
-    expect(outcome).toEqual(RESULT)
-    for (let at = 1; at <= frames; at += STEP) {
-      const { outcome: ended } = await runWith(fault, at)
-      if (!(ended instanceof VirgaError)) expect([at, ended]).toEqual([at, RESULT])
-    }
-  }, 240_000)
+faultAtMessages('at every message after a loss', faults, {
+  ...{ run: program, faultsCome: 'LATE', result: RESULT, hangMs: HANG_MS, step: STEP },
 })
