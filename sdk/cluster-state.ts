@@ -2,9 +2,12 @@
 import type { NodeInfo, Resources } from '../runtime/common/surface.ts'
 import { currentWorker } from './current.ts'
 
+/** Only a node that does not answer has the mark. */
+type NodeRow = Omit<NodeInfo, 'suspected'> & { readonly suspected?: boolean }
+
 /** The nodes of the cluster. @throws UsageError before init(). */
 export async function nodes(): Promise<NodeInfo[]> {
-  const rows = (await rowsOf('nodes', 'nodes()')) as unknown as readonly NodeInfo[]
+  const rows = (await rowsOf('nodes', 'nodes()')) as unknown as readonly NodeRow[]
   return rows.map((row) => {
     const { nodeId, pid, address, alive, state, isGcsHost, resources, available, labels } = row
     return {
@@ -12,6 +15,7 @@ export async function nodes(): Promise<NodeInfo[]> {
       pid,
       address: address.startsWith('/') ? `unix:${address}` : address,
       alive,
+      suspected: row.suspected === true,
       state,
       isGcsHost,
       resources,

@@ -16,7 +16,10 @@ export interface NodeInfo {
   /** The raylet's process. */
   readonly pid: number
   readonly address: string
+  /** Until the GCS has declared it dead, as in Ray: for up to 21 s after its machine was lost. */
   readonly alive: boolean
+  /** It is alive by the GCS's word, and does not answer. Nothing new is sent there. */
+  readonly suspected: boolean
   readonly state: 'ALIVE' | 'DRAINING' | 'DEAD'
   readonly isGcsHost: boolean
   /** What it has in all. */

@@ -89,7 +89,8 @@ function stopped(): StoppedError {
 
 function nodeDied(): NodeDiedError {
   return new NodeDiedError(
-    'the raylet of this node ended, and with it the cluster of this machine; see its log in the ' +
-      'session folder, then start again',
+    'the raylet of the node that this process belongs to has ended, and with it all that the ' +
+      'process had there; see its log in the session folder, then start again: at another node ' +
+      'where the cluster has one',
   )
 }

@@ -9,6 +9,9 @@ import { GREETING_BYTES_MAX } from './peer-hello.ts'
 import type { NodeIdentity } from './node-identity.ts'
 
 /** What a dialled socket reads: at first its greeting, then frames. */
+/** `data.reason` where a peer said nothing. */
+export const NO_HELLO = 'NO_HELLO'
+
 export class TcpIntake {
   readonly onread: {
     readonly buffer: () => Uint8Array
@@ -160,4 +163,7 @@ export class TcpBulkConnection implements BulkConnection {
 }
 
 export const closedBeforeHello = (): ProtocolError =>
-  new ProtocolError('the connection was closed before its first hello')
+  noHello('the connection was closed before its first hello')
+
+export const noHello = (message: string): ProtocolError =>
+  new ProtocolError(message, { data: { reason: NO_HELLO } })

@@ -22,7 +22,7 @@ import {
 } from 'node:tls'
 import { ProtocolError } from '../common/errors.ts'
 import type { BulkConnection } from './bulk.ts'
-import { TcpBulkConnection, TcpIntake, closedBeforeHello } from './bulk-tcp.ts'
+import { NO_HELLO, TcpBulkConnection, TcpIntake, closedBeforeHello, noHello } from './bulk-tcp.ts'
 import { identityOfCertificate } from './certificates-system.ts'
 import { FRAME_HEADER_BYTES, type Listener } from './connection.ts'
 import { listening, SocketConnection } from './connection-socket-system.ts'
@@ -77,6 +77,14 @@ export interface TcpOptions {
   /** Told why an incoming connection came to nothing: a refusal, or a failed handshake. */
   readonly refused: (error: Error) => void
 }
+
+/** Of a connection whose other end broke off, or of a machine that is gone. */
+const BROKEN_OFF = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ERR_TLS_HANDSHAKE_TIMEOUT'])
+
+/** What `refused` was told: nobody was refused; the other end was gone, or silent, at its hello. */
+export const isSilence = (error: Error & { readonly code?: string }): boolean =>
+  BROKEN_OFF.has(error.code ?? '') ||
+  (error instanceof ProtocolError && error.data?.['reason'] === NO_HELLO)
 
 class TcpConnection extends SocketConnection implements PeerConnection {
   readonly peer: NodeIdentity
@@ -218,9 +226,7 @@ function limitGreeting(socket: TLSSocket): () => void {
   limitUnacknowledged(socket, UNACKNOWLEDGED_LIMIT_MS)
   socket.on('error', () => undefined) // kept in socket.errored, for whoever waits
   const limit = setTimeout(() => {
-    socket.destroy(
-      new ProtocolError(`a peer did not say hello within ${String(GREETING_LIMIT_MS)} ms`),
-    )
+    socket.destroy(noHello(`a peer did not say hello within ${String(GREETING_LIMIT_MS)} ms`))
   }, GREETING_LIMIT_MS)
   const end = (): void => {
     clearTimeout(limit)

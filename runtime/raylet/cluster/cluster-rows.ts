@@ -1,5 +1,6 @@
 // Rows of the whole cluster, put together from what each node answered about itself (pure).
-//   CR1. A node that did not answer, or is dead, still has a row: what the GCS knows of it.
+//   CR1. A node that did not answer, or is dead, still has a row: what the GCS knows of it. Unless
+//        it is dead by that, it is suspected.
 //   CR2. What several nodes have of one resource is one row.
 //   CR3. A placement group is one row: as its coordinator has it, with what is free of each bundle
 //        by the word of the node that has it.
@@ -15,7 +16,6 @@ export interface ClusterQuestion {
   readonly limit: number
   /** What the GCS knows, this node and the dead included. */
   readonly nodes: readonly NodeRow[]
-  isSuspected(nodeId: string): boolean
 }
 
 /** @param answers  of each node that answered, this one first. */
@@ -31,11 +31,11 @@ function completed(question: ClusterQuestion, rows: readonly StateRow[]): readon
   if (question.kind !== 'nodes') return rows
   const answered = new Set(rows.map((row) => row['nodeId']))
   const others = question.nodes.filter(({ nodeId }) => !answered.has(nodeId))
-  return [...rows, ...others.map((node) => nodeRowOf(node, question.isSuspected(node.nodeId)))]
+  return [...rows, ...others.map(nodeRowOf)]
 }
 
 /** CR1. Nobody knows what is free there. */
-function nodeRowOf(node: NodeRow, suspected: boolean): StateRow {
+function nodeRowOf(node: NodeRow): StateRow {
   const { nodeId, epoch, state, labels, address, pid, death } = node
   return {
     nodeId,
@@ -49,7 +49,7 @@ function nodeRowOf(node: NodeRow, suspected: boolean): StateRow {
     workers: 0,
     address,
     pid,
-    ...(suspected ? { suspected } : {}),
+    ...(state === 'DEAD' ? {} : { suspected: true }),
     ...(death === undefined ? {} : { death }),
   }
 }

@@ -161,8 +161,7 @@ export class ClusterSide {
     const member = this.#member
     const { kind, limit = STATE_ROWS_DEFAULT } = message
     const answers = [own, ...(await member.askAll('state', { kind, limit }))]
-    const isSuspected = (nodeId: string): boolean => member.isSuspected(nodeId)
-    return clusterRows({ kind, limit, nodes: member.nodes(), isSuspected }, answers)
+    return clusterRows({ kind, limit, nodes: member.nodes() }, answers)
   }
 
   async locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): ReturnType<typeof locate> {

@@ -14,7 +14,11 @@ import {
   type ConnectionEvents,
   type Listener,
 } from '../../../runtime/protocol/connection.ts'
-import { tcpTransport, type TcpOptions } from '../../../runtime/protocol/connection-tcp.ts'
+import {
+  isSilence,
+  tcpTransport,
+  type TcpOptions,
+} from '../../../runtime/protocol/connection-tcp.ts'
 import { sealFrame } from '../../../runtime/protocol/framing.ts'
 import { nodeAddressOf, showAddress } from '../../../runtime/protocol/node-identity.ts'
 import { encodeGreeting } from '../../../runtime/protocol/peer-hello.ts'
@@ -268,7 +272,25 @@ describe('what is on the wire', () => {
     clearInterval(drip)
     expect(at).toBeLessThan(greeting.length)
     expect(refusals[0]?.message).toContain('did not say hello')
+    expect(refusals.every(isSilence)).toBe(true)
     expect(arrived).toHaveLength(1)
+  })
+
+  it('PT1: who breaks off before the hello is told apart from who is refused', async () => {
+    const address = await listenHere()
+    const { host, port } = nodeAddressOf(address)
+    const plain = connectTcp(port, host)
+    await until(() => plain.readyState === 'open')
+    plain.resetAndDestroy() // as a machine whose process was killed says it
+    await until(() => refusals.length === 1)
+    const secured = await rawPeer(address)
+    secured.destroy()
+    await until(() => refusals.length === 2)
+    expect(refusals.map(isSilence)).toEqual([true, true])
+    const stranger = certifiedNode({ nodeId: 'cc', epoch: 1 }, newAuthority('prod', validNow()))
+    await caught(dial(stranger, address), PeerRefusedError)
+    await until(() => refusals.length === 3)
+    expect(isSilence(refusals[2] as Error)).toBe(false)
   })
 
   it('B06 of random bytes and changed frames none is handed out, and others go on', async () => {

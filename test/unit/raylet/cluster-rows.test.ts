@@ -11,7 +11,7 @@ const aNode = (nodeId: string, changes: Partial<NodeRow> = {}): NodeRow => ({
   ...{ death: undefined, ...changes },
 })
 const asked = (kind: string, changes: Partial<ClusterQuestion> = {}): ClusterQuestion => ({
-  ...{ kind, limit: 10, nodes: [], isSuspected: () => false, ...changes },
+  ...{ kind, limit: 10, nodes: [], ...changes },
 })
 const answer = (...rows: readonly StateRow[]): { rows: StateRow[]; dropped: number } => ({
   ...{ rows: [...rows], dropped: 1 },
@@ -24,15 +24,16 @@ it('what several nodes have of one resource is one row', () => {
   expect(rows).toEqual([{ name: 'CPU', total: 4, free: 3 }, disk])
 })
 
-it('a node that did not answer has the row that the GCS has of it', () => {
+it('CR1: a node that did not answer has the row that the GCS has of it, and is suspected', () => {
   const nodes = [aNode('aa'), aNode('bb'), aNode('cc', { state: 'DEAD', death: 'no power' })]
-  const question = asked('nodes', { nodes, isSuspected: (id) => id === 'bb' })
+  const question = asked('nodes', { nodes })
   const { rows } = clusterRows(question, [answer({ nodeId: 'aa', state: 'ALIVE', workers: 3 })])
   expect(rows).toMatchObject([
     { nodeId: 'aa', workers: 3 },
     { nodeId: 'bb', alive: true, suspected: true, resources: { CPU: 2 }, available: {} },
     { nodeId: 'cc', alive: false, state: 'DEAD', death: 'no power' },
   ])
+  expect(rows[2]).not.toHaveProperty('suspected')
 })
 
 it('nothing is cut in silence: what any node left out is counted, and what the limit cuts', () => {

@@ -280,6 +280,22 @@ describe('a placement group over nodes', () => {
     expect(free(several).slice(1)).toEqual([2, 2, 2])
   })
 
+  test('a detached one of which no node is left is placed anew for who asks for it next', () => {
+    const several = nodes(3)
+    create(several, { detached: true, bundles: [units({ CPU: 1 }), units({ CPU: 1 })] })
+    const holders = (): (string | undefined)[] =>
+      several.rows.get(GROUP)?.places.map((place) => place?.nodeId) ?? []
+    const lost = [several.at(0).id, several.at(1).id]
+    expect(new Set(holders())).toEqual(new Set(lost))
+    several.die(0)
+    several.die(1)
+    const request = ready(several, 2)
+    pass(several, () => several.answers.has(request))
+    expect(several.answers.get(request)).toBeUndefined()
+    expect(new Set(holders())).toEqual(new Set([several.at(2).id]))
+    expect(several.free(2)).toBe(0)
+  })
+
   test('one made by a task on another node is coordinated where its job is driven', () => {
     const several = nodes(2)
     several.want('driver', 3)
