@@ -56,7 +56,9 @@ export async function get(
 }
 
 /**
- * Wait until numReturns (1) of the refs are ready, or timeoutMs is over (0 polls).
+ * Wait until numReturns (1) of the refs are ready, or timeoutMs is over (0 polls). A ref is ready
+ * once its task has ended, well or not, wherever its value lies: wait reads nothing, as Ray's with
+ * `fetch_local=False`. What was lost with its node after that is noticed, and made again, by get.
  * @returns at most numReturns ready refs, and the others; both in the order given.
  * @throws UsageError for the same ref twice, or a numReturns that cannot be.
  */

@@ -14,6 +14,8 @@
 //       stood still for a lease too: nobody is left to agree (F10).
 //   WA2. Every message may be lost: suspicion is repeated every PING_MS, and forgotten when it is
 //       not.
+//   WA3. Who suspects a node looks beside it too, at BESIDE_MAX nodes at most: at those that watch
+//       it and those that it watches, which are others' to watch. The dead may watch each other.
 import { LeaseObserver } from './lease.ts'
 import {
   GONE_MS,
@@ -23,6 +25,9 @@ import {
   WATCHERS_AGREEING,
 } from './lease-terms.ts'
 import { WatchPlan } from './watch-plan.ts'
+
+/** Each costs a ping a second. */
+const BESIDE_MAX = 16
 
 /** A living node as a watcher needs it. */
 export interface Watched {
@@ -68,7 +73,7 @@ export type WatcherEffect =
 
 interface Target {
   readonly epoch: number
-  /** In their order, this one among them. */
+  /** In their order; this one is among them, or looks beside (WA3). */
   readonly watchers: readonly string[]
   pongAtMs: number
   pingAtMs: number
@@ -86,7 +91,11 @@ interface Target {
 export class Watcher {
   readonly #self: string
   readonly #targets = new Map<string, Target>()
+  /** WA3. */
+  readonly #beside = new Map<string, Target>()
+  #members: readonly Watched[] = []
   readonly #plan = new WatchPlan()
+  #watchersOf: ReadonlyMap<string, readonly string[]> = new Map()
 
   /** @param self  this node's id. */
   constructor(self: string) {
@@ -97,11 +106,12 @@ export class Watcher {
   step(event: WatcherEvent, nowMs: number): WatcherEffect[] {
     switch (event.kind) {
       case 'members':
-        return this.#members(event.members, nowMs)
+        return this.#membersChanged(event.members, nowMs)
       case 'tick':
-        return [...this.#targets].flatMap(([nodeId, target]) => this.#tick(nodeId, target, nowMs))
+        this.#lookBeside(nowMs)
+        return this.#all().flatMap(([nodeId, target]) => this.#tick(nodeId, target, nowMs))
       case 'readFailed': {
-        const target = this.#targets.get(event.nodeId)
+        const target = this.#find(event.nodeId)
         if (target === undefined) return []
         target.reading = false
         target.blind = true
@@ -114,7 +124,7 @@ export class Watcher {
       case 'pong':
       case 'refused':
       case 'read': {
-        const target = this.#targets.get(event.nodeId)
+        const target = this.#find(event.nodeId)
         if (target === undefined || target.epoch !== event.epoch) {
           if (target !== undefined && event.kind === 'read') target.reading = false
           return []
@@ -131,27 +141,56 @@ export class Watcher {
     return [...this.#targets.keys()]
   }
 
-  #members(members: readonly Watched[], nowMs: number): WatcherEffect[] {
+  #membersChanged(members: readonly Watched[], nowMs: number): WatcherEffect[] {
     const plan = this.#plan.update(members.map(({ nodeId }) => nodeId))
+    this.#members = members
+    this.#watchersOf = plan
     const effects: WatcherEffect[] = []
     const mine = new Set<string>()
     for (const { nodeId, epoch } of members) {
       const watchers = plan.get(nodeId) ?? []
       if (!watchers.includes(this.#self)) continue
       mine.add(nodeId)
-      const known = this.#targets.get(nodeId)
-      if (known?.epoch === epoch) this.#targets.set(nodeId, { ...known, watchers })
-      else {
-        if (known?.gone === true) effects.push({ kind: 'suspected', nodeId, suspected: false })
-        this.#targets.set(nodeId, newTarget(epoch, watchers, nowMs))
+      const isSuspected = this.#targets.get(nodeId)?.gone ?? false
+      const target = carriedOn(this.#find(nodeId), epoch, watchers, nowMs)
+      this.#targets.set(nodeId, target)
+      if (target.gone !== isSuspected) {
+        effects.push({ kind: 'suspected', nodeId, suspected: target.gone })
       }
     }
-    for (const [nodeId, { gone }] of this.#targets) {
+    for (const [nodeId, target] of this.#targets) {
       if (mine.has(nodeId)) continue
       this.#targets.delete(nodeId)
-      if (gone) effects.push({ kind: 'suspected', nodeId, suspected: false })
+      if (!target.gone) continue
+      this.#beside.set(nodeId, target) // WA3: what was seen of it counts on
+      effects.push({ kind: 'suspected', nodeId, suspected: false })
     }
     return effects
+  }
+
+  #find(nodeId: string): Target | undefined {
+    return this.#targets.get(nodeId) ?? this.#beside.get(nodeId)
+  }
+
+  /** WA3. */
+  #lookBeside(nowMs: number): void {
+    const gone = new Set<string>()
+    for (const [nodeId, target] of this.#all()) if (target.gone) gone.add(nodeId)
+    const before = new Map(this.#beside)
+    this.#beside.clear()
+    if (gone.size === 0) return
+    const watching = new Set([...gone].flatMap((id) => this.#watchersOf.get(id) ?? []))
+    for (const { nodeId, epoch } of this.#members) {
+      if (this.#beside.size >= BESIDE_MAX) return
+      if (nodeId === this.#self || this.#targets.has(nodeId)) continue
+      const watchers = this.#watchersOf.get(nodeId) ?? []
+      if (!watching.has(nodeId) && !watchers.some((id) => gone.has(id))) continue
+      this.#beside.set(nodeId, carriedOn(before.get(nodeId), epoch, watchers, nowMs))
+    }
+  }
+
+  #all(): (readonly [string, Target])[] {
+    return [...this.#targets, ...this.#beside]
   }
 
   #tick(nodeId: string, target: Target, nowMs: number): WatcherEffect[] {
@@ -160,12 +199,12 @@ export class Watcher {
     if (nowMs - target.pingAtMs >= PING_MS) {
       target.pingAtMs = nowMs
       effects.push({ kind: 'ping', nodeId, epoch })
-      if (target.gone) effects.push(this.#tell(nodeId, target, true))
+      if (target.gone) effects.push(...this.#tell(nodeId, target, true))
     }
     if (!target.gone && nowMs - target.pongAtMs >= GONE_MS) {
       effects.push(...this.#gone(nodeId, target))
     }
-    if (!this.#isObserver(target, nowMs)) {
+    if (!this.#isObserver(target, nowMs) && !this.#isWitness(nodeId, target)) {
       target.observer = undefined
       target.stood = false
     } else if (!target.reading && nowMs - target.readAtMs >= OBSERVE_EVERY_MS) {
@@ -183,19 +222,24 @@ export class Watcher {
     target.gone = false
     target.observer = undefined
     target.stood = false
-    return [{ kind: 'suspected', nodeId, suspected: false }, this.#tell(nodeId, target, false)]
+    return [...this.#suspect(nodeId, false), ...this.#tell(nodeId, target, false)]
   }
 
   #gone(nodeId: string, target: Target): WatcherEffect[] {
     if (target.gone) return []
     target.gone = true
-    return [{ kind: 'suspected', nodeId, suspected: true }, this.#tell(nodeId, target, true)]
+    return [...this.#suspect(nodeId, true), ...this.#tell(nodeId, target, true)]
   }
 
-  #tell(nodeId: string, target: Target, gone: boolean): WatcherEffect {
+  #suspect(nodeId: string, suspected: boolean): WatcherEffect[] {
+    return this.#targets.has(nodeId) ? [{ kind: 'suspected', nodeId, suspected }] : []
+  }
+
+  #tell(nodeId: string, target: Target, gone: boolean): WatcherEffect[] {
+    if (!this.#targets.has(nodeId)) return []
     const to = target.watchers.filter((id) => id !== this.#self)
     const { epoch, blind } = target
-    return { kind: 'tell', to, suspicion: { nodeId, epoch, gone, blind } }
+    return [{ kind: 'tell', to, suspicion: { nodeId, epoch, gone, blind } }]
   }
 
   #suspicion(from: string, suspicion: Suspicion, nowMs: number): WatcherEffect[] {
@@ -212,9 +256,18 @@ export class Watcher {
     return target.gone && (this.#isFirst(target, nowMs) || this.#isAlone(target, 'gone'))
   }
 
+  /** WA1: it watches a node that this one alone is left to look at. */
+  #isWitness(nodeId: string, { gone }: Target): boolean {
+    if (!gone) return false
+    return this.#all().some(
+      ([, target]) =>
+        target.gone && target.watchers.includes(nodeId) && this.#isAlone(target, 'gone'),
+    )
+  }
+
   /** WA1: what `as` says of the target is so of all others that watch it. */
   #isAlone({ watchers }: Target, as: 'gone' | 'stood'): boolean {
-    return watchers.every((id) => id === this.#self || this.#targets.get(id)?.[as] === true)
+    return watchers.every((id) => id === this.#self || this.#find(id)?.[as] === true)
   }
 
   #isFirst(target: Target, nowMs: number): boolean {
@@ -242,6 +295,14 @@ export class Watcher {
     return [{ kind: 'declareDead', nodeId, epoch: target.epoch, heartbeat }]
   }
 }
+
+/** What was seen of that epoch of it counts, whoever watches it now. */
+const carriedOn = (
+  known: Target | undefined,
+  epoch: number,
+  watchers: readonly string[],
+  nowMs: number,
+): Target => (known?.epoch === epoch ? { ...known, watchers } : newTarget(epoch, watchers, nowMs))
 
 const newTarget = (epoch: number, watchers: readonly string[], nowMs: number): Target => ({
   epoch,

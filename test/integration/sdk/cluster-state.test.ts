@@ -36,6 +36,7 @@ test('nodes() shows the one node of this machine', async () => {
     nodeId: runtimeContext().nodeId,
     address: cluster.address,
     alive: true,
+    suspected: false,
     state: 'ALIVE',
     isGcsHost: true,
     resources: { CPU: 2, GPU: 1, memory: 2 ** 30, slot: 1.5 },
