@@ -16,7 +16,7 @@ export interface Row {
   readonly workload?: string
   /** Which of the workload's values it is. Default: `value`. */
   readonly part?: string
-  /** Runs for seconds on its own: fewer rounds, and no warm-up beyond one run. */
+  /** Runs for seconds on its own in some column: fewer rounds. */
   readonly heavy?: boolean
   /** Contenders run it one after the other, because two at once would not fit into the machine. */
   readonly alone?: boolean

@@ -25,12 +25,17 @@ interface Measured {
 }
 
 const ROUNDS = 4
+/**
+ * Source: Ray ray_microbenchmark_helpers.py (timeit). In less, V8 has not compiled what several
+ * processes run, and the row tells of that.
+ */
+const WARM_SECONDS_MIN = 1
 const HEAVY_ROUNDS = 2
 const NEVER_SLEEPS = 'for (;;);'
 
 /**
  * @param rows of one workload, measured in one way
- * @param seconds how long a round is; a warm-up is half of one.
+ * @param seconds how long a round is; a warm-up is half of one, and a second at least.
  */
 export async function runRows(
   rows: readonly Row[],
@@ -126,7 +131,8 @@ async function measureTogether(
   const started = [...running]
   for (const { column, process } of started) {
     if (row.measure === 'sample') continue
-    await attempt(column, async () => void (await process.ask('warm', row.heavy ? 0 : seconds / 2)))
+    const warmSeconds = Math.max(WARM_SECONDS_MIN, seconds / 2)
+    await attempt(column, async () => void (await process.ask('warm', warmSeconds)))
   }
   const roundCount = row.heavy === true ? HEAVY_ROUNDS : ROUNDS
   for (let round = 0; round < roundCount; round += 1) {
