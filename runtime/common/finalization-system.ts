@@ -5,15 +5,28 @@ import type { Finalization } from './finalization.ts'
 
 /** V8 keeps notes on a function, which it needs here, after about ten calls. */
 const CALLS_UNTIL_NOTED = 32
-/** Compiled at its first call, and again when it was not called for long: with the flag both times.
- *  Source: V8 runtime-test.cc, Runtime_PretenureAllocationSite. */
-const PRETENURE = '(made) => %PretenureAllocationSite(made)'
+/** Compiled at their first call, and again when they were not called for long: with the flag both
+ *  times. Source: V8 runtime-test.cc. */
+const NATIVES = `({
+  isYoung: (made) => %InYoungGeneration(made),
+  pretenure: (made) => %PretenureAllocationSite(made),
+  deoptimize: (make) => %DeoptimizeFunction(make),
+})`
+
+interface Natives {
+  readonly isYoung: (made: object) => boolean
+  /** @returns false where the code that made it left no note of its place. */
+  readonly pretenure: (made: object) => boolean
+  readonly deoptimize: (make: Maker) => void
+}
+
+type Maker = Parameters<NonNullable<Finalization['tenure']>>[0][number]
 
 const registry = new FinalizationRegistry<() => void>((gone) => {
   gone()
 })
 let collectNow: ((options?: { type: 'minor' }) => void) | undefined
-let pretenure: ((made: object) => boolean) | undefined
+let natives: Natives | undefined
 /** This V8 cannot be told. */
 let isRefused = false
 
@@ -35,9 +48,9 @@ export const systemFinalization: Finalization = {
     if (isRefused) return
     setFlagsFromString('--allow-natives-syntax')
     try {
-      pretenure ??= runInThisContext(PRETENURE) as NonNullable<typeof pretenure>
+      natives ??= runInThisContext(NATIVES) as Natives
       let isNews = false
-      for (const make of makers) isNews = isMarked(make, pretenure) || isNews
+      for (const make of makers) isNews = isNewsOf(make, natives) || isNews
       if (isNews) collector()({ type: 'minor' }) // which is when V8 takes note
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
@@ -57,8 +70,13 @@ function collector(): NonNullable<typeof collectNow> {
   return collectNow
 }
 
-/** @returns false when it is no news: optimized code, which knows already, leaves no marks. */
-function isMarked(make: () => object, mark: (made: object) => boolean): boolean {
-  for (let i = 0; i < CALLS_UNTIL_NOTED; i += 1) if (mark(make())) return true
-  return false
+/** @returns whether it has to take note: not of a place that it makes old objects at already. */
+function isNewsOf(make: Maker, { isYoung, pretenure, deoptimize }: Natives): boolean {
+  for (let i = 0; i < CALLS_UNTIL_NOTED; i += 1) {
+    const made = make(1)
+    if (!isYoung(made)) return false
+    if (pretenure(made)) return true
+  }
+  deoptimize(make) // optimized code leaves no notes
+  return pretenure(make(1))
 }

@@ -17,8 +17,9 @@ export interface Finalization {
   collect(): void
   /**
    * What these functions make is about to be made in large numbers, and to stay: it may be put
-   * where old objects lie at once. Each returns an object made where they are all made. To be
-   * repeated before each such time. Absent: nothing would be gained.
+   * where old objects lie at once. To be repeated before each such time, and while it lasts.
+   * Absent: nothing would be gained.
+   * @param makers  each with the one place where it makes them; called with 1.
    */
-  tenure?(makers: readonly (() => object)[]): void
+  tenure?(makers: readonly ((count: number) => object)[]): void
 }

@@ -8,7 +8,8 @@
 import type { ActorId } from '../common/ids.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import type { PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
-import { readPushHeader } from '../protocol/task-frames.ts'
+import { readPartHeader, readPushHeader } from '../protocol/task-frames.ts'
+import type { ArrivingArguments } from './decode-arguments.ts'
 import { ConcurrencyGroups, type ConcurrencyGroup } from './concurrency-groups.ts'
 import type { Peer } from './peers.ts'
 import { PushedTask, type PushedRun, type RunTiming } from './pushed-task.ts'
@@ -21,6 +22,8 @@ const YIELD_AFTER_MS = 3
 
 export interface ExecutorDeps extends TaskRunnerDeps, RunningTasksDeps {
   scopeParts(task: PushedTask): ScopeParts
+  /** For a record of so many bytes that comes in parts. */
+  arriving(recordBytes: number): ArrivingArguments
   /** Where this process runs tasks of an actor: its concurrency groups. */
   readonly groups: ReadonlyMap<string, number>
   readonly actorId: ActorId | undefined
@@ -72,15 +75,32 @@ export class Executor {
     const { parent, attempt, firstSeq, count } = header
     const timing = this.#timingOf(template)
     const run: PushedRun = { peer, template, timing, parent, attempt, scopeParts }
+    const { ahead } = peer
+    peer.ahead = undefined
     let index = header.firstIndex
     for (let i = 0; i < count; i += 1, index += 1) {
       index += reader.varint()
       const sizeBytes = reader.varint()
       const at = reader.skip(sizeBytes)
       const record = new ByteReader(bytes, at, at + sizeBytes)
-      group.queue.push(new PushedTask(run, firstSeq + i, index, record))
+      const task = new PushedTask(run, firstSeq + i, index, record)
+      if (ahead !== undefined) task.ahead = ahead // its record is alone in its push
+      group.queue.push(task)
     }
     this.#pump(group)
+  }
+
+  /** Arguments of the task that this owner pushes next. They are decoded while the others are on
+   *  their way where it would begin at once: nothing else runs or waits here, and its function,
+   *  which ran before, has registered the classes that they may have. */
+  part(peer: Peer, reader: ByteReader): void {
+    const { slot, recordBytes, count } = readPartHeader(reader)
+    const template = peer.templates[slot]
+    if (template === undefined) throw new Error('arguments of an unknown template were pushed')
+    peer.ahead ??= this.#deps.arriving(recordBytes)
+    peer.ahead.add(reader, count)
+    const isNext = this.runningCount === 0 && this.#groups.of(template).queue.length === 0
+    if (isNext && this.#timingOf(template).averageMs !== undefined) peer.ahead.decode()
   }
 
   /** Starts nothing more; `idle` is called once what runs has ended. */

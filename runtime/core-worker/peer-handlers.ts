@@ -12,6 +12,9 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
     push: (peer, reader) => {
       executionOf(worker).executor.push(peer, reader)
     },
+    part: (peer, reader) => {
+      executionOf(worker).executor.part(peer, reader)
+    },
     reply: (peer, reader) => {
       worker.receiver.replies(peer, reader)
       worker.leases.replied(peer)

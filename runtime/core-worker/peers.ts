@@ -12,6 +12,7 @@ import type { Connection, Transport } from '../protocol/connection.ts'
 import { nodeIdIn } from '../protocol/node-identity.ts'
 import type { PeerCalls, PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
+import type { ArrivingArguments } from './decode-arguments.ts'
 import { InFlight } from './in-flight.ts'
 import { TemplateSlots } from './template-slots.ts'
 import type { TaskRecord } from './task-record.ts'
@@ -30,6 +31,8 @@ export class Peer {
   readonly slots = new TemplateSlots()
   /** As executor: the owner's templates by slot. */
   readonly templates: TaskTemplate[] = []
+  /** As executor: arguments of the task that it pushes next, as large as its owner made them. */
+  ahead: ArrivingArguments | undefined
   /** By borrower, lease, actor and request that needs to know: each forgets its own. */
   readonly #onClosed = new Set<() => void>()
   readonly #onDrained = new Map<object, () => void>()
@@ -114,6 +117,7 @@ export class Peer {
 
 export interface PeerHandlers {
   push(peer: Peer, reader: ByteReader): void
+  part(peer: Peer, reader: ByteReader): void
   reply(peer: Peer, reader: ByteReader): void
   notified(peer: Peer, type: string, message: object): void
   requested(peer: Peer, type: string, message: object): unknown
@@ -198,6 +202,9 @@ export class Peers {
     channel.start({
       push: (reader) => {
         handlers.push(peer, reader)
+      },
+      part: (reader) => {
+        handlers.part(peer, reader)
       },
       reply: (reader) => {
         handlers.reply(peer, reader)

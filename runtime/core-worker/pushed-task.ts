@@ -4,6 +4,7 @@ import type { TaskCancelledError, TaskTimeoutError } from '../common/errors.ts'
 import type { TaskId } from '../common/ids.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
 import type { TaskTemplate } from '../protocol/peer-messages.ts'
+import type { ArrivingArguments } from './decode-arguments.ts'
 import type { Peer } from './peers.ts'
 import type { Scope, ScopeParts, ScopeSource } from './scope.ts'
 import type { StreamProducer } from './stream-producer.ts'
@@ -30,6 +31,8 @@ export class PushedTask implements ScopeSource {
   readonly index: number
   /** Where its arguments are, in the push that brought it. */
   #record: ByteReader | undefined
+  /** The first of its arguments, where it is large and they came ahead of it. */
+  ahead: ArrivingArguments | undefined = undefined
   scope: Scope | undefined = undefined
   cancelled: TaskCancelledError | TaskTimeoutError | undefined = undefined
   producer: StreamProducer | undefined = undefined
@@ -71,6 +74,7 @@ export class PushedTask implements ScopeSource {
     const record = this.#record
     if (record === undefined) throw new Error('the arguments of a task were read twice')
     this.#record = undefined
+    this.ahead = undefined
     return record
   }
 

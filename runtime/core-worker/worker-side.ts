@@ -8,7 +8,7 @@ import type { ActorSpec, FunctionIdentity } from '../protocol/actor-messages.ts'
 import type { ClientNotices } from '../protocol/messages.ts'
 import type { PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
 import type { CoreWorker } from './core-worker.ts'
-import { decodeArguments } from './decode-arguments.ts'
+import { ArrivingArguments, decodeArguments } from './decode-arguments.ts'
 import { Executor } from './execute.ts'
 import { asSystemFailure, isThrown } from './failure.ts'
 import {
@@ -115,7 +115,12 @@ export class WorkerSide {
       clock: this.#clock,
       replies: this.#replies,
       load: (template) => this.#load(template),
-      decodeArguments: (task) => decodeArguments(this.#worker, task.takeRecord()),
+      arriving: (recordBytes) => new ArrivingArguments(this.#worker, recordBytes),
+      decodeArguments: (task) => {
+        const { ahead } = task
+        const record = task.takeRecord()
+        return ahead === undefined ? decodeArguments(this.#worker, record) : ahead.all()
+      },
       runIn: (scope, run) => this.#worker.deps.context.run(scope, run),
       scopeParts: (task) => this.#scopeParts(task),
       stream: (task, items) => this.#stream(task, items),

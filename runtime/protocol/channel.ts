@@ -17,7 +17,10 @@ import type { ValueCodec } from './value-codec.ts'
 const SEGMENT_CONTROL = 0
 export const SEGMENT_PUSH = 1
 export const SEGMENT_REPLY = 2
+export const SEGMENT_PART = 3
 const FLUSH_BYTES = 256 * 1024
+/** Of a frame whose end lies elsewhere. */
+const HEAD_BYTES = 64
 
 /** What one end answers: requests by type, notifications by type, hot segments. */
 export interface ChannelHandlers {
@@ -25,6 +28,7 @@ export interface ChannelHandlers {
   requested(type: string, message: object): unknown
   push?(reader: ByteReader): void
   reply?(reader: ByteReader): void
+  part?(reader: ByteReader): void
   /** The peer has read what was sent. */
   drained?(): void
   closed(error?: Error): void
@@ -123,6 +127,30 @@ export class Channel<
     this.#scheduleFlush()
   }
 
+  /**
+   * The same for a segment that ends with bytes that lie elsewhere and never change any more: it
+   * leaves at once, as a frame of its own, without a copy of them where the connection can.
+   */
+  segmentWith(kind: number, write: (writer: ByteWriter) => void, rest: Buffer): void {
+    if (this.#connection.sendWith === undefined) {
+      this.segment(kind, (writer) => {
+        write(writer)
+        writer.bytes(rest)
+      })
+      return
+    }
+    this.flush()
+    if (this.#closed) return
+    const writer = new ByteWriter({ initialBytes: HEAD_BYTES })
+    writer.reserve(FRAME_HEADER_BYTES)
+    writer.u8(kind)
+    const lengthAt = writer.reserve(4)
+    const start = writer.position
+    write(writer)
+    writer.patchU32(lengthAt, writer.position - start + rest.length)
+    this.#connection.sendWith(writer.take(), rest)
+  }
+
   flush(): void {
     const writer = this.#writer
     if (this.#closed || writer.position === FRAME_HEADER_BYTES) return
@@ -181,6 +209,7 @@ export class Channel<
       this.#handle(handlers, this.#deps.codec.decode(segment) as Envelope)
     } else if (kind === SEGMENT_PUSH && handlers.push) handlers.push(new Reader(segment))
     else if (kind === SEGMENT_REPLY && handlers.reply) handlers.reply(new Reader(segment))
+    else if (kind === SEGMENT_PART && handlers.part) handlers.part(new Reader(segment))
     else throw new UnsupportedMessageError(`no segment of kind ${String(kind)} is known here`)
   }
 

@@ -43,6 +43,10 @@ class MemoryConnection implements Connection {
     this.#peer.#schedule()
   }
 
+  sendWith(frame: Buffer, rest: Buffer): void {
+    this.send(Buffer.concat([frame, rest]))
+  }
+
   start(events: ConnectionEvents): void {
     this.#events = events
     this.#schedule()

@@ -24,6 +24,14 @@ export class SocketConnection implements Connection {
     this.#socket.write(sealFrame(frame))
   }
 
+  sendWith(frame: Buffer, rest: Buffer): void {
+    if (!this.#socket.writable) return
+    this.#socket.cork()
+    this.#socket.write(sealFrame(frame, rest))
+    this.#socket.write(rest)
+    this.#socket.uncork()
+  }
+
   start(events: ConnectionEvents): void {
     const splitter = new FrameSplitter((body) => {
       if (!this.#socket.destroyed) events.onFrame(body)

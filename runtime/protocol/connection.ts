@@ -19,6 +19,9 @@ export interface ConnectionEvents {
 export interface Connection {
   /** Takes over the buffer; its first FRAME_HEADER_BYTES are overwritten. */
   send(frame: Buffer): void
+  /** The same of a frame whose end lies elsewhere, which is not copied: `rest` never changes any
+   *  more. Absent: it has to be copied behind the frame. */
+  sendWith?(frame: Buffer, rest: Buffer): void
   /** Bytes accepted by send and not yet taken by the peer's machine. */
   readonly bufferedBytes: number
   /** Must be called once, before the next turn. */

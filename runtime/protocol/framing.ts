@@ -6,12 +6,16 @@ import { FrameCorruptError, FrameTooLargeError } from '../common/errors.ts'
 import { FRAME_BYTES_MAX } from '../common/limits.ts'
 import { FRAME_HEADER_BYTES } from './connection.ts'
 
-/** Fills in the header of a frame whose first FRAME_HEADER_BYTES are free. */
-export function sealFrame(frame: Buffer): Buffer {
-  const sizeBytes = frame.length - FRAME_HEADER_BYTES
+/**
+ * Fills in the header of a frame whose first FRAME_HEADER_BYTES are free.
+ * @param rest  what follows it in the same frame, elsewhere in memory.
+ */
+export function sealFrame(frame: Buffer, rest?: Buffer): Buffer {
+  const sizeBytes = frame.length - FRAME_HEADER_BYTES + (rest?.length ?? 0)
   if (sizeBytes > FRAME_BYTES_MAX) throw frameTooLarge(sizeBytes)
+  const checksum = crc32(frame.subarray(FRAME_HEADER_BYTES))
   frame.writeUInt32LE(sizeBytes, 0)
-  frame.writeUInt32LE(crc32(frame.subarray(FRAME_HEADER_BYTES)), 4)
+  frame.writeUInt32LE(rest === undefined ? checksum : crc32(rest, checksum), 4)
   return frame
 }
 

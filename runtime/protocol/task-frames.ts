@@ -3,6 +3,8 @@
 //   push   varint slot · varint attempt · varint firstSeq · 16 B parent · varint firstIndex ·
 //          varint count · count × (varint indices skipped before it · varint byteLength · record)
 //   record varint argCount · argCount × argument
+//   part   varint slot · varint byteLength of the record · varint count · count × argument:
+//          arguments of a large record, ahead of its push, which has none
 //   argument  u8 0 · varint byteLength · blob      |  u8 1 · 20 B ObjectId · f64 sizeBytes (stored)
 //   reply  repeated: varint seq · u8 status · varint runMicros · payload by status
 // `seq` counts the tasks pushed over one connection; replies name it. Ids are derived only when
@@ -46,6 +48,22 @@ export function readPushHeader(reader: ByteReader): PushHeader {
   }
 }
 
+export interface PartHeader {
+  readonly slot: number
+  readonly recordBytes: number
+  readonly count: number
+}
+
+export function writePartHeader(writer: ByteWriter, header: PartHeader): void {
+  writer.varint(header.slot)
+  writer.varint(header.recordBytes)
+  writer.varint(header.count)
+}
+
+export function readPartHeader(reader: ByteReader): PartHeader {
+  return { slot: reader.varint(), recordBytes: reader.varint(), count: reader.varint() }
+}
+
 export const ARGUMENT_INLINE = 0
 const ARGUMENT_STORED = 1
 
@@ -65,6 +83,12 @@ export interface StoredValue {
   readonly sizeBytes: number
   /** Not on the wire: the node, in hex, of whoever said so, where there are several. */
   readonly nodeId?: string
+}
+
+/** Passes over one argument. */
+export function skipArgument(reader: ByteReader): void {
+  if (reader.u8() === ARGUMENT_INLINE) reader.skip(reader.varint())
+  else reader.skip(OBJECT_ID_BYTES + 8)
 }
 
 /** One argument: its blob (a view of the record), or where it is stored. */

@@ -23,6 +23,4 @@ export function lastingArray(kind: ArrayKind, count: number): unknown[] {
 }
 
 /** For Finalization.tenure. */
-export const LASTING_MAKERS: readonly (() => unknown[])[] = Object.values(makers).map(
-  (make) => () => make(1),
-)
+export const LASTING_MAKERS: readonly ((count: number) => unknown[])[] = Object.values(makers)

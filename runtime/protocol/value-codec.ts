@@ -121,12 +121,14 @@ export interface DecodeOptions {
 
 export interface ValueCodecOptions {
   /** Finalization.tenure, where there is a collector to tell. */
-  readonly tenure?: ((makers: readonly (() => object)[]) => void) | undefined
+  readonly tenure?: ((makers: readonly ((count: number) => object)[]) => void) | undefined
 }
 
 export class ValueCodec {
   readonly #classes: ClassTable
   readonly #tenure: ValueCodecOptions['tenure']
+  /** Of lasting values, since the collector was told: it forgets when it finds much garbage. */
+  #untoldBytes = 0
   // Set aside while in use: a getter or a registered class may encode or decode meanwhile.
   #own: ByteWriter | undefined
   #encoder: Encoder | undefined
@@ -144,8 +146,18 @@ export class ValueCodec {
    */
   expectLasting(sizeBytes: number): boolean {
     if (sizeBytes < LASTING_BYTES_MIN || this.#tenure === undefined) return false
-    this.#tenure(LASTING_MAKERS)
+    this.#tell()
     return true
+  }
+
+  #tellAgain(sizeBytes: number): void {
+    this.#untoldBytes += sizeBytes
+    if (this.#untoldBytes >= LASTING_BYTES_MIN) this.#tell()
+  }
+
+  #tell(): void {
+    this.#untoldBytes = 0
+    this.#tenure?.(LASTING_MAKERS)
   }
 
   /**
@@ -229,7 +241,9 @@ export class ValueCodec {
    *   that is not registered here, and what the decode of a HandleCodec throws.
    */
   decode(blob: Uint8Array, options?: DecodeOptions): unknown {
-    const isLasting = options?.isLasting === true || this.expectLasting(blob.length)
+    let isLasting = options?.isLasting === true
+    if (isLasting) this.#tellAgain(blob.length)
+    else isLasting = this.expectLasting(blob.length)
     return this.#decode(isLasting, (decoder) =>
       decoder.decode(blob, options?.view === true && options.copy !== true, options?.known),
     )
@@ -253,6 +267,7 @@ export class ValueCodec {
   decodeRange(bytes: Uint8Array, start: number, end: number, isLasting = false): unknown {
     const isSimple = bytes[start] === 0 && end > start
     if (!isSimple) return this.decode(bytes.subarray(start, end), { isLasting })
+    if (isLasting) this.#tellAgain(end - start)
     return this.#decode(isLasting, (decoder) => decoder.decodeSimple(bytes, start + 1, end))
   }
 

@@ -67,6 +67,17 @@ const wirings: readonly [name: string, make: () => Wiring][] = [
 ]
 
 describe.each(wirings)('transport %s', (_, make) => {
+  it('N1 also of frames whose end lies elsewhere', async () => {
+    const { near, far } = await pair(make())
+    const texts = Array.from({ length: 200 }, (_, i) => `${i} ${'x'.repeat((i * 9973) % 90_000)}`)
+    for (const [i, text] of texts.entries()) {
+      if (i % 3 === 0) near.connection.send(frame(text))
+      else near.connection.sendWith?.(frame(text.slice(0, i)), Buffer.from(text.slice(i)))
+    }
+    await until(() => far.frames.length >= texts.length)
+    expect(far.frames).toEqual(texts)
+  })
+
   it('N1 hands out whole frames, once, in the order sent, both ways', async () => {
     const { near, far } = await pair(make())
     const texts = Array.from({ length: 500 }, (_, i) => `${i} ${'x'.repeat((i * 997) % 9000)}`)

@@ -43,6 +43,15 @@ export const fails = remote((node: Node): Node => {
   throw Object.assign(new Error('with refs'), { node })
 })
 
+/** What each argument is: the length of a text, the id of a node and of what it refers to. */
+export const seen = remote((...args: (string | Node)[]): Promise<number[]> =>
+  Promise.all(
+    args.map(async (arg) => {
+      if (typeof arg === 'string') return arg.length
+      return arg.id + (await get([...arg.refs])).reduce((sum, { id }) => sum + id, 0)
+    }),
+  ),
+)
 /** Asks the owner of all of them at once. */
 export const lengthsOf = remote(
   async ({ refs }: { readonly refs: readonly ObjectRef<string>[] }): Promise<number> =>

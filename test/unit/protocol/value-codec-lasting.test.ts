@@ -5,7 +5,7 @@ import { LASTING_BYTES_MIN } from '../../../runtime/protocol/value-codec-lasting
 import { blobOf } from './value-codec-support.ts'
 
 function aCodec() {
-  const told: (readonly (() => object)[])[] = []
+  const told: (readonly ((count: number) => object)[])[] = []
   return { told, codec: new ValueCodec([], { tenure: (makers) => told.push(makers) }) }
 }
 
@@ -30,7 +30,7 @@ test('the collector is told before much is decoded, and of each kind of array', 
   expect(told).toHaveLength(0)
   expect(codec.expectLasting(LASTING_BYTES_MIN)).toBe(true)
   expect(told).toHaveLength(1)
-  for (const make of told[0] ?? []) expect(make()).toStrictEqual(new Array(1))
+  for (const make of told[0] ?? []) expect(make(1)).toStrictEqual(new Array(1))
 })
 
 test('so it is before one large value, not before small ones', () => {
@@ -46,4 +46,12 @@ test('so it is before one large value, not before small ones', () => {
 test('where there is no collector to tell, nothing is different', () => {
   const codec = new ValueCodec()
   expect(codec.expectLasting(LASTING_BYTES_MIN)).toBe(false)
+})
+
+test('it is told again while they are decoded, as it forgets when it finds much garbage', () => {
+  const { codec, told } = aCodec()
+  const blob = blobOf(VALUES[1], codec)
+  const count = Math.ceil((3 * LASTING_BYTES_MIN) / blob.length)
+  for (let i = 0; i < count; i += 1) codec.decodeRange(blob, 0, blob.length, true)
+  expect(told).toHaveLength(3)
 })
