@@ -37,13 +37,9 @@ export interface ScaleReport extends ScaleParts {
   }
 }
 
-/**
- * What a node of the membership costs does not change with their number, but for the read of all
- * rows when many join: half of the nodes take a quarter of the time to simulate.
- */
 export const LARGE: ScalePlan = {
   ...{ seed: 1, nodes: 1_000, cpus: 64, tasks: 1_000_000, drivers: 20, taskMs: 10_000 },
-  members: { seed: 1, nodes: 500, joinMs: 30_000, steadyMs: 60_000, deaths: 25 },
+  members: { seed: 1, nodes: 1_000, joinMs: 30_000, steadyMs: 60_000, deaths: 50 },
 }
 
 /** One after the other, or each in a process of its own: they share nothing. */
