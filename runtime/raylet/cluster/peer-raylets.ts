@@ -4,12 +4,14 @@
 //        dialled again by whoever needs it after it closed.
 //   PY2. Every request ends: by its answer, by the close of the connection, or by its limit.
 //   PY3. Once `close` or `forget` was called, nothing of that connection is handled any more; one
-//        that is being dialled then is closed when it comes.
+//        that is being dialled then is closed when it comes. What `forget` ends counts as closed at
+//        once: its end may be slow to close it, and must not be taken for that of its next epoch.
 import type { Clock } from '../../common/clock.ts'
 import { VirgaError } from '../../common/errors.ts'
 import type { BulkConnection } from '../../protocol/bulk.ts'
 import { Channel } from '../../protocol/channel.ts'
 import type { Listener } from '../../protocol/connection.ts'
+import { nodeAddressOf, type NodeIdentity } from '../../protocol/node-identity.ts'
 import type { PeerConnection, PeerTransport } from '../../protocol/peer-transport.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
 import {
@@ -21,6 +23,19 @@ import {
 } from './peer-raylet-messages.ts'
 
 type PeerChannel = Channel<PeerRayletCalls, PeerRayletNotices>
+
+interface Dialled {
+  readonly made: Promise<PeerChannel>
+  /** It has closed, or could not be made. */
+  readonly lost: () => void
+}
+
+interface OpenChannel {
+  /** At the other end. */
+  readonly peer: NodeIdentity
+  readonly isDialled: boolean
+  readonly closed: () => void
+}
 
 /** Where a node listens, as its row says. */
 export interface PeerNode {
@@ -51,9 +66,9 @@ export class PeerRaylets {
   readonly #deps: PeerRayletsDeps
   readonly #handlers: PeerRayletHandlers
   /** By address. At most one for each living node. */
-  readonly #dialled = new Map<string, Promise<PeerChannel>>()
-  /** Open ones, dialled and accepted, with the node at the other end. */
-  readonly #open = new Map<PeerChannel, { readonly at: string; readonly isDialled: boolean }>()
+  readonly #dialled = new Map<string, Dialled>()
+  /** Dialled and accepted ones. */
+  readonly #open = new Map<PeerChannel, OpenChannel>()
   #listener: Listener | undefined
   #nextLink = 1
   #closed = false
@@ -118,16 +133,21 @@ export class PeerRaylets {
 
   /** Unsent, on the connection that was dialled here. */
   bufferedBytesTo(nodeId: string): number {
-    for (const [channel, { at, isDialled }] of this.#open) {
-      if (isDialled && at === nodeId) return channel.bufferedBytes
+    for (const [channel, { peer, isDialled }] of this.#open) {
+      if (isDialled && peer.nodeId === nodeId) return channel.bufferedBytes
     }
     return 0
   }
 
-  /** That epoch of the node is no member any more. */
+  /** That epoch of the node is no member any more (PY3). */
   forget({ nodeId, address }: PeerNode): void {
-    this.#dialled.delete(address)
-    for (const [channel, { at }] of this.#open) if (at === nodeId) channel.close()
+    const { epoch } = nodeAddressOf(address)
+    for (const [channel, { peer, closed }] of [...this.#open]) {
+      if (peer.nodeId !== nodeId || peer.epoch > epoch) continue
+      channel.close()
+      closed()
+    }
+    this.#dialled.get(address)?.lost()
   }
 
   async close(): Promise<void> {
@@ -141,18 +161,21 @@ export class PeerRaylets {
   #channelTo({ nodeId, address }: PeerNode): Promise<PeerChannel> {
     if (this.#closed) return Promise.reject(new VirgaError(`this node has left node ${nodeId}`))
     const known = this.#dialled.get(address)
-    if (known !== undefined) return known
+    if (known !== undefined) return known.made
+    const isCurrent = (): boolean => this.#dialled.get(address) === dialled
     const lost = (): void => {
-      if (this.#dialled.get(address) === made) this.#dialled.delete(address)
+      if (!isCurrent()) return
+      this.#dialled.delete(address)
       if (!this.#closed) this.#handlers.lost(nodeId)
     }
     const made = this.#deps.transport.connect(address).then((connection) => {
-      if (this.#dialled.get(address) === made) return this.#attach(connection, lost)
+      if (isCurrent()) return this.#attach(connection, lost)
       connection.close() // PY3
       throw new VirgaError(`node ${nodeId} was left while it was dialled`)
     })
+    const dialled: Dialled = { made, lost }
     made.catch(lost)
-    this.#dialled.set(address, made)
+    this.#dialled.set(address, dialled)
     return made
   }
 
@@ -161,21 +184,24 @@ export class PeerRaylets {
     const channel: PeerChannel = new Channel(connection, this.#deps)
     const from = connection.peer.nodeId
     const link = linkOf(this.#nextLink++, channel)
-    this.#open.set(channel, { at: from, isDialled: lost !== undefined })
+    const closed = (): void => {
+      if (!this.#open.delete(channel)) return
+      if (lost !== undefined) lost()
+      else if (!this.#closed) this.#handlers.linkClosed(link.id)
+    }
+    this.#open.set(channel, { peer: connection.peer, isDialled: lost !== undefined, closed })
     channel.start({
       requested: (type, message) => {
+        if (!this.#open.has(channel)) throw new VirgaError('this node has forgotten who asks')
         checkPeerMessage('call', { from, type, message })
         return this.#handlers.requested({ from, type, message, link })
       },
       notified: (type, message) => {
         checkPeerMessage('notice', { from, type, message })
-        if (!this.#closed) this.#handlers.notified({ from, type, message, link })
+        if (!this.#closed && this.#open.has(channel))
+          this.#handlers.notified({ from, type, message, link })
       },
-      closed: () => {
-        this.#open.delete(channel)
-        if (lost !== undefined) lost()
-        else if (!this.#closed) this.#handlers.linkClosed(link.id)
-      },
+      closed,
     })
     return channel
   }

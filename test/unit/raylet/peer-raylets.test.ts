@@ -18,12 +18,15 @@ let mayConnect: Promise<void>
 let dials: number
 /** Connections of others that closed at the one that is asked. */
 let closed: number
+/** Nodes whose connection was lost. */
+let lost: string[]
 
 beforeEach(async () => {
   network = new PeerNetwork(systemClock)
   mayConnect = Promise.resolve()
   dials = 0
   closed = 0
+  lost = []
   const transport = transportOf('a0')
   asking = raylets({
     ...transport,
@@ -58,6 +61,20 @@ test('PY3: nobody is dialled by one that has closed', async () => {
   expect(dials).toBe(0)
 })
 
+test('PY3: who is forgotten is lost at once, and its next epoch keeps its connections', async () => {
+  const next = raylets(network.transportOf({ cluster: 'test', nodeId: 'a1', epoch: 2 }))
+  const reborn = { nodeId: 'a1', address: await next.listen('127.0.0.1:0') }
+  await asking.ask(node, 'ping', {}, 60_000)
+  await asking.ask(reborn, 'ping', {}, 60_000)
+  asking.forget(node)
+  expect(lost).toEqual(['a1'])
+  await until(() => closed === 1)
+  await asking.ask(reborn, 'ping', {}, 60_000)
+  expect(dials).toBe(2)
+  expect(lost).toEqual(['a1'])
+  await next.close()
+})
+
 function transportOf(nodeId: string): PeerTransport {
   return network.transportOf({ cluster: 'test', nodeId, epoch: 1 })
 }
@@ -68,7 +85,7 @@ function raylets(transport: PeerTransport): PeerRaylets {
     {
       requested: () => undefined,
       notified: () => undefined,
-      lost: () => undefined,
+      lost: (nodeId) => lost.push(nodeId),
       linkClosed: () => {
         closed += 1
       },
