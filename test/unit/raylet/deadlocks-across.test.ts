@@ -2,7 +2,10 @@
 // whatever the order in which messages come. Real brains; tasks that really wait.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { TaskId, WorkerId } from '../../../runtime/common/ids.ts'
 import { seededRandom } from '../../support/seeded.ts'
+import { units } from './brain.ts'
+import { SeveralBrains } from './several-brains.ts'
 import { WaitingWorld, type TaskPlan, type WorldPlan } from './waiting-world.ts'
 
 const CALM = { lossShare: 0, twiceShare: 0, lateMs: 0, dies: undefined }
@@ -99,6 +102,32 @@ describe('deadlocks over nodes', () => {
     world.runFor(5000)
     expect(world.told).toEqual([])
     expect(world.stuckTasks()).toEqual([])
+  })
+
+  test.each([
+    ['another node', 0, 0],
+    ['this one', 1, 1],
+  ])("a task that holds a token of %s's limiter takes a place of that one", (_, at, toldCount) => {
+    const brains = new SeveralBrains([{ resources: {} }, { resources: units({ CPU: 1 }) }])
+    brains.driver('owner', at)
+    brains.want('owner', 1, {}, at)
+    const there = brains.at(1)
+    brains.driver('other', 1)
+    brains.send(there, {
+      ...{ kind: 'takeTokens', client: 'other' as WorkerId, name: 'api', count: 1 },
+      ...{ concurrency: 1, perSecond: undefined },
+    })
+    const [holder] = [...there.state.workers.values()].filter(({ lease }) => lease !== undefined)
+    const client = holder?.workerId ?? ('' as WorkerId)
+    const on = [{ taskId: 'child' as TaskId, name: 'child', limit: 'api' }]
+    for (let look = 0; look < 5; look += 1) {
+      brains.send(there, {
+        ...{ kind: 'blocked', client, waitId: 1, taskId: 'parent' as TaskId, name: 'parent', on },
+        ...{ actorId: undefined, limit: 'api' },
+      })
+      brains.tick(200)
+    }
+    expect(there.deadlocks).toHaveLength(toldCount)
   })
 
   test('late, lost and repeated messages: all rings are told, and nothing else (property)', () => {

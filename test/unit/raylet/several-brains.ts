@@ -25,6 +25,8 @@ export interface TestNode {
   readonly held: Map<number, ClientNotices['leaseGranted']>
   readonly broken: ClientNotices['leaseBroken'][]
   readonly refused: string[]
+  /** Chains of the deadlocks that its own processes were told of. */
+  readonly deadlocks: (readonly string[])[]
   /** Leases that its own clients were asked for, by number. */
   readonly askedBack: number[]
   version: number
@@ -69,6 +71,7 @@ export class SeveralBrains {
         held: new Map(),
         broken: [],
         refused: [],
+        deadlocks: [],
         askedBack: [],
         version: 0,
         ...{ cut: false, startsWorkers: true },
@@ -296,6 +299,7 @@ export class SeveralBrains {
     if (type === 'leaseGranted') node.held.set(message.leaseId, message)
     if (type === 'reclaimLease') node.askedBack.push(message.leaseId)
     if (type === 'classRefused') node.refused.push(message.error.message)
+    if (type === 'deadlock') node.deadlocks.push(message.chain)
     if (type !== 'leaseBroken') return
     node.held.delete(message.leaseId)
     node.broken.push(message)
