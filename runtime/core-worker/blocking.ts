@@ -8,6 +8,7 @@ import { DEPENDENCY_TELL_MS, READER_TELL_MS } from '../common/limits.ts'
 import type { RayletNotices, Waiting } from '../protocol/messages.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { ObjectEntry } from './object-entry.ts'
+import type { PeerChannel } from './peers.ts'
 import type { Scope } from './scope.ts'
 import { WAITING, type TaskRecord } from './task-record.ts'
 
@@ -118,7 +119,7 @@ export class Blocking {
   /** The raylet sees a ring: it asks whether this wait is still on what it was. */
   check(waitId: number, check?: number): void {
     const wait = this.#waits.get(waitId)
-    if (wait !== undefined) this.#report(waitId, wait, check)
+    if (wait !== undefined) this.#confirm(waitId, wait, check)
     const record = this.#dependencyById.get(waitId)
     if (record !== undefined) this.#reportDependency(waitId, record, check)
   }
@@ -138,6 +139,24 @@ export class Blocking {
 
   failAll(error: Error): void {
     for (const wait of [...this.#waits.values()]) wait.fail(error)
+  }
+
+  /**
+   * A call to an actor may have ended whose reply is on its way from another node: such replies
+   * come first. When the actor's process does not answer, nothing is confirmed: no alarm.
+   */
+  #confirm(waitId: number, wait: Wait, check: number | undefined): void {
+    const channels = check === undefined ? new Set<never>() : channelsOfCalls(wait.entries)
+    if (channels.size === 0) {
+      this.#report(waitId, wait, check)
+      return
+    }
+    Promise.all([...channels].map((channel) => channel.request('flush', {}))).then(
+      () => {
+        if (this.#waits.has(waitId)) this.#report(waitId, wait, check)
+      },
+      () => undefined,
+    )
   }
 
   #report(waitId: number, { scope, entries, need }: Wait, check?: number): void {
@@ -232,6 +251,16 @@ export class Blocking {
       }
     })
   }
+}
+
+function channelsOfCalls(entries: readonly ObjectEntry[]): Set<PeerChannel> {
+  const channels = new Set<PeerChannel>()
+  for (const { pending, task } of entries) {
+    const channel = task?.peer?.channel
+    if (!pending || task?.kind.actorId === undefined || channel === undefined) continue
+    channels.add(channel)
+  }
+  return channels
 }
 
 type Identity = Omit<RayletNotices['blocked'], 'waitId' | 'on'>

@@ -37,6 +37,7 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
         worker.references.lend(peer, objectId)
       }
       if (type === 'borrow') worker.references.lend(peer, objectId)
+      if (type === 'flush') worker.execution?.replies.flush()
       return undefined
     },
   }

@@ -24,6 +24,8 @@ export interface PeerCalls {
    *  it before. */
   getObject: [{ objectId: ObjectId; lost?: WireError }, Resolution]
   borrow: [{ objectId: ObjectId }, undefined]
+  /** Answered after all replies that were sent by then. */
+  flush: [object, undefined]
   /** The receiver has adopted the owner of that object; it takes the sender as a borrower of it. */
   adoptObject: [{ objectId: ObjectId; lineage: Uint8Array }, undefined]
 }

@@ -7,6 +7,7 @@
 //   DT1. No false alarm: a round asks those alone that it knew of when it began, and a wait has one
 //        number in its life. So all that confirm it were waiting, for what they say, at the moment
 //        when it began, and a ring of them cannot end by itself. Words of another round are void.
+//        What an actor had answered by then counts as answered (D122).
 //   DT2. A ring is told to one wait, its newest. That is told again until its node says that it
 //        ended, and that node fails it once (told-waits.ts).
 //   DT3. Work is bounded: one look per DEADLOCK_SETTLE_MS and one round at a time, less often while
