@@ -32,7 +32,17 @@ export function crashError(record: TaskRecord, exit: WorkerExit): VirgaError {
       { data },
     )
   }
-  return new WorkerCrashedError(`${name} failed: its worker ${describeExit(exit)}`, { data })
+  const how = exit.cause === 'NODE_LOST' ? describeLoss(exit) : describeExit(exit)
+  return new WorkerCrashedError(`${name} failed: its worker ${how}`, { data })
+}
+
+/** `was on node 61d49eac21cf, which …`: nothing is known of the process itself. */
+function describeLoss({ workerId }: WorkerExit): string {
+  const node = toHex(workerId).slice(8, 20) // an id ends in that of its node, after a count
+  return (
+    `was on node ${node}, which cannot be reached any more; it may or may not have run to ` +
+    'its end. Give it maxRetries, if it may run again.'
+  )
 }
 
 /** `(pid 12) was ended by SIGKILL; peak memory 80 MB; last lines of stderr: …` */
