@@ -206,12 +206,13 @@ export class ActorClient {
   #redialSoon(view: ActorView | undefined): void {
     this.#deps.clock.after(REDIAL_MS, () => {
       if (view === undefined || this.#view !== view || this.#peer !== undefined) return
+      this.#sortOut(connectionBroke)
       this.#alive(view)
     })
   }
 
-  /** What was in flight at a lost incarnation: retry, or tell. */
-  #sortOut(): void {
+  /** What was in flight at a lost incarnation, or over a lost connection: retry, or tell. */
+  #sortOut(whatEnded = lifeEnded): void {
     const limbo = this.#limbo
     this.#limbo = []
     const again: TaskRecord[] = []
@@ -219,7 +220,7 @@ export class ActorClient {
       if (record.phase === DONE) continue
       record.timer?.cancel()
       if (record.retriesLeft === 0) {
-        this.#deps.ends.failLost(record, this.#unavailable(record))
+        this.#deps.ends.failLost(record, this.#unavailable(record, whatEnded(this.#className)))
         continue
       }
       record.retriesLeft -= 1
@@ -254,14 +255,28 @@ export class ActorClient {
     return new ActorDiedError(`actor ${this.#className} (${id}) is dead. Create a new one.`)
   }
 
-  #unavailable({ kind }: TaskRecord): ActorUnavailableError {
+  #unavailable({ kind }: TaskRecord, [what, next]: Interruption): ActorUnavailableError {
     return new ActorUnavailableError(
-      `${kind.name} was under way when the worker of ${this.#className} died; it may or may not ` +
-        'have run. The actor restarts: call again if that is safe, or set maxTaskRetries.',
+      `${kind.name} was under way when ${what}; it may or may not have run. ${next}: call again ` +
+        'if that is safe, or set maxTaskRetries.',
       { data: { actorId: toHex(this.#actorId), method: kind.method, mayHaveRun: 'unknown' } },
     )
   }
 }
+
+/** What a call was under way at, and what is known of the actor now. */
+type Interruption = readonly [what: string, next: string]
+
+const lifeEnded = (className: string): Interruption => [
+  `the worker of ${className} died`,
+  'The actor restarts',
+]
+
+/** No more is known: it, its node, or only the way there may be gone. */
+const connectionBroke = (className: string): Interruption => [
+  `the connection to the worker of ${className} broke`,
+  'The actor may live on, or be dead',
+]
 
 /** The next calls in order whose dependencies are in, up to PUSH_BYTES_MAX of arguments. */
 function takeReady(queue: Fifo<TaskRecord>): TaskRecord[] {

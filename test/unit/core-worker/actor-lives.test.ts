@@ -19,7 +19,8 @@ const alive = (incarnation: number, address: string): ActorView => ({
   workerId: undefined,
 })
 
-test('CA2: the old life may end its connection after the next one is known', async () => {
+/** An actor that lives at '@first', where a call of it is under way. */
+async function calling() {
   const peers = new Map<string, Peer>()
   const failed: Error[] = []
   const failLost = (_: TaskRecord, error: Error): void => {
@@ -40,9 +41,25 @@ test('CA2: the old life may end its connection after the next one is known', asy
   const record = { kind, phase: 2, retriesLeft: 0, isAt: () => true } as unknown as TaskRecord
   actors.call(info, () => record)
   await clock.advance(1)
-  peers.get('@first')?.inFlight.push(record)
+  const first = peers.get('@first')
+  first?.inFlight.push(record)
+  return { actors, clock, failed, first }
+}
+
+test('CA2: the old life may end its connection after the next one is known', async () => {
+  const { actors, clock, failed, first } = await calling()
   actors.changed(alive(1, '@second'))
-  peers.get('@first')?.close()
+  first?.close()
   await clock.advance(1)
   expect(failed[0]).toBeInstanceOf(ActorUnavailableError)
+  expect(failed[0]?.message).toContain('The actor restarts')
+})
+
+test('a connection that broke, and no word of a death, is not told as a restart', async () => {
+  const { clock, failed, first } = await calling()
+  first?.close()
+  await clock.advance(60_000)
+  expect(failed[0]).toBeInstanceOf(ActorUnavailableError)
+  expect(failed[0]?.message).toContain('when the connection to the worker of A broke')
+  expect(failed[0]?.message).not.toContain('restarts')
 })
