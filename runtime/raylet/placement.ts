@@ -134,6 +134,14 @@ export function groupRemoved(groupId: string): PlacementGroupRemovedError {
   )
 }
 
+/** What who waits for the group itself hears. */
+export function groupIsGone(name: string, groupId: string): PlacementGroupRemovedError {
+  return new PlacementGroupRemovedError(
+    `placement group ${name} was removed, or can never be reserved; make a new one`,
+    { data: { groupId } },
+  )
+}
+
 /** What work fails with that a draining node does not take. */
 export function nodeDrains(): NodeDiedError {
   return new NodeDiedError(

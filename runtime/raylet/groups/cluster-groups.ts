@@ -34,7 +34,7 @@ import { forgetOwed, owe, repeatOwed, settle } from './group-outbox.ts'
 import { commitAnswered, prepareAnswered } from './group-reservation.ts'
 import type { Member, Owed } from './group-state.ts'
 import { newGroup } from './group.ts'
-import { groupRemoved, nodeDrains } from '../placement.ts'
+import { groupIsGone, nodeDrains } from '../placement.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
 import { answer, refuse, type EventOf, type Turn } from '../turn.ts'
 import type { GroupEvent } from './group-events.ts'
@@ -334,7 +334,7 @@ function unpaid(turn: Turn, { groups }: ClusterState, { type, message, request }
     lookUp(turn, groups, groupId).removing.push(request)
   } else if (request !== undefined && type === 'createGroup') {
     const { groupId, name } = message as GroupCalls['createGroup'][0]
-    refuse(turn, request, reasonFor(name, groupRemoved(groupId)))
+    refuse(turn, request, groupIsGone(name, groupId))
   }
 }
 

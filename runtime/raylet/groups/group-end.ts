@@ -5,7 +5,7 @@ import { reasonFor } from '../../common/reason.ts'
 import { endActor } from '../actors/actor-end.ts'
 import { heldBy } from '../class-wants.ts'
 import { endLease, refuseClass } from '../leases.ts'
-import { groupRemoved, judge } from '../placement.ts'
+import { groupIsGone, groupRemoved, judge } from '../placement.ts'
 import type { Lease } from '../state.ts'
 import type { Bundle, Group } from './group.ts'
 import { refuse, type Turn } from '../turn.ts'
@@ -23,7 +23,7 @@ export function forgetGroup(turn: Turn, group: Group, error?: VirgaError): void 
   endActorsIn(turn, groupId)
   endBundles(turn, group, group.bundles, groupRemoved(groupId))
   group.state = 'REMOVED'
-  const why = error ?? reasonFor(name, groupRemoved(groupId))
+  const why = error ?? groupIsGone(name, groupId)
   for (const request of group.awaiting.splice(0)) refuse(turn, request, why)
 }
 

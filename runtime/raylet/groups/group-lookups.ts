@@ -12,7 +12,6 @@
 //        over by the node that rendezvous hashing names, once the GCS says the coordinator is dead.
 import { fromWire } from '../../common/error-wire.ts'
 import type { VirgaError } from '../../common/errors.ts'
-import { reasonFor } from '../../common/reason.ts'
 import type { Coordinator, GroupRow } from '../../gcs/groups.ts'
 import { rendezvous } from '../../gcs/rendezvous.ts'
 import { dropHere, removeCoordinated } from './group-coordinator.ts'
@@ -22,7 +21,7 @@ import { ownId } from './group-notices.ts'
 import { owe } from './group-outbox.ts'
 import { rememberRemoved, type ClusterGroups, type Lookup, type Member } from './group-state.ts'
 import { newGroup, type Group } from './group.ts'
-import { groupRemoved } from '../placement.ts'
+import { groupIsGone } from '../placement.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
 import { answer, refuse, wakeBy, type Turn } from '../turn.ts'
 
@@ -133,7 +132,7 @@ function notFound(turn: Turn, groups: ClusterGroups, groupId: string, error?: Vi
   const lookup = groups.lookups.get(groupId)
   groups.lookups.delete(groupId)
   const group = turn.state.groups.get(groupId)
-  const why = error ?? reasonFor(group?.spec.name ?? groupId, groupRemoved(groupId))
+  const why = error ?? groupIsGone(group?.spec.name ?? groupId, groupId)
   if (group !== undefined) dropHere(turn, groups, group, why)
   else refuseUsers(turn, groupId)
   for (const request of lookup?.awaiting ?? []) refuse(turn, request, why)

@@ -24,7 +24,7 @@ import {
 import { neverReserved, reserveDue } from './group-coordinator.ts'
 import { forgetGroup } from './group-end.ts'
 import { newGroup, type Bundle, type Group } from './group.ts'
-import { clusterView, groupRemoved, nodeDrains } from '../placement.ts'
+import { clusterView, groupIsGone, nodeDrains } from '../placement.ts'
 import type { RayletState } from '../state.ts'
 import { answer, refuse, type EventOf, type Turn } from '../turn.ts'
 import type { GroupEvent } from './group-events.ts'
@@ -79,7 +79,7 @@ function awaitGroup(turn: Turn, event: EventOf<'awaitGroup'>): void {
   }
   const group = turn.state.groups.get(event.groupId)
   if (group === undefined) {
-    refuse(turn, event.request, reasonFor('This', groupRemoved(event.groupId)))
+    refuse(turn, event.request, groupIsGone(event.groupId, event.groupId))
   } else if (group.state === 'CREATED') answer(turn, event.request, undefined)
   else group.awaiting.push(event.request)
 }

@@ -73,6 +73,7 @@ test('a group waits for room: wait polls, ready times out, and both see it when 
   expect(await waiting).toBe(true)
   expect(await second.wait(0)).toBe(true)
   await expect(first.ready()).rejects.toThrow(PlacementGroupRemovedError)
+  await expect(first.ready()).rejects.toThrow(`placement group ${first.id} was removed`)
   await expect(first.wait(0)).rejects.toThrow(PlacementGroupRemovedError)
 })
 
