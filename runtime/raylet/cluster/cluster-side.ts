@@ -1,7 +1,7 @@
 // This raylet's dealings with those of other nodes: membership, leases, objects and output between
 // nodes, and what is asked of all of them. Each is a part of its own; here they are put together,
 // and what comes from another node is given to the one that it is for.
-import { toHex, type JobId, type WorkerId } from '../../common/ids.ts'
+import { toHex, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
 import { DRAIN_GRACE_MS } from '../../common/limits.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { NodeCommand } from '../../gcs/nodes.ts'
@@ -147,7 +147,9 @@ export class ClusterSide {
     }
     const { nodeId } = state.config
     const deps = { ...this.#deps, member: this.#member, nodeId: toHex(nodeId), endsHere }
-    await handOn({ ...deps, store: objects.store }, DRAIN_GRACE_MS)
+    const keep = (objectId: ObjectId): Promise<void> => this.places.keep(objectId)
+    const keepInBucket = objects.opened?.bucket === undefined ? undefined : keep
+    await handOn({ ...deps, store: objects.store, keepInBucket }, DRAIN_GRACE_MS)
   }
 
   /** To be called when nothing of this node runs any more. */

@@ -1,9 +1,14 @@
 // A node that leaves gives what only it holds to nodes that stay (F06): of objects that processes
-// of other nodes own, its copy is the one that may not be dropped.
+// of other nodes own, its copy is the one that may not be dropped. What none of them takes goes to
+// the cluster's bucket, if it has one.
 // Invariants:
-//   HN1. An object counts as handed on only when another node has said that it keeps it; what
-//        nobody takes within the limit is lost with this node, and is told in its log.
+//   HN1. An object counts as handed on only when another node has said that it keeps it, or its
+//        copy in the bucket is told to the GCS; what goes nowhere within the limit is lost with
+//        this node, and is told in its log.
+//   HN2. Nodes that wait for room themselves leave half of the time for the bucket.
 import { delay, type Clock } from '../../common/clock.ts'
+import { VirgaError } from '../../common/errors.ts'
+import type { ObjectId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import type { ObjectStore } from '../../objects/store.ts'
 import type { ClusterMember } from './cluster-member.ts'
@@ -20,11 +25,13 @@ export interface HandOnDeps {
   readonly store: ObjectStore
   /** Whether an object ends with this node, as its owner does. */
   readonly endsHere: (owner: string) => boolean
+  /** Resolves when a copy in the bucket is there for all; undefined: the cluster has no bucket. */
+  readonly keepInBucket: ((objectId: ObjectId) => Promise<void>) | undefined
 }
 
 /** Resolves when all are handed on, or `limitMs` is over. */
 export async function handOn(deps: HandOnDeps, limitMs: number): Promise<void> {
-  const { clock, log, store, endsHere, nodeId, member } = deps
+  const { clock, log, store, endsHere, nodeId, member, keepInBucket } = deps
   const left = store.list().flatMap(({ objectId }) => {
     const held = store.holding(objectId)
     return held?.isPrimary === true && !endsHere(held.owner) ? [objectId] : []
@@ -35,11 +42,14 @@ export async function handOn(deps: HandOnDeps, limitMs: number): Promise<void> {
   })
   if (left.length === 0) return
   const keptBefore = left.length
-  const untilMs = clock.monotonicMs() + limitMs
+  const forNodesMs = keepInBucket === undefined ? limitMs : limitMs / 2 // HN2
+  const untilMs = clock.monotonicMs() + forNodesMs
   let lost = 0
   const work = async (): Promise<void> => {
     for (let id = left.pop(); id !== undefined; id = left.pop()) {
-      if (!(await giveAway(deps, id, { takers, untilMs }))) lost += 1
+      const isKept =
+        (await giveAway(deps, id, { takers, untilMs })) || (await putAway(deps, id as ObjectId))
+      if (!isKept) lost += 1
     }
   }
   const workers = Promise.all(Array.from({ length: AT_A_TIME }, work))
@@ -65,4 +75,16 @@ async function giveAway(
     if (isKept) return true
   }
   return false
+}
+
+async function putAway({ keepInBucket, log }: HandOnDeps, objectId: ObjectId): Promise<boolean> {
+  if (keepInBucket === undefined) return false
+  try {
+    await keepInBucket(objectId)
+    return true
+  } catch (error) {
+    if (!(error instanceof VirgaError)) throw error
+    log.warn('what no node took is not in the bucket either', { error: error.message })
+    return false
+  }
 }

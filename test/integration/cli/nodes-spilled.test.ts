@@ -75,9 +75,31 @@ describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {
     DEATH_MS,
   )
 
+  it(
+    'F06: what no node that stays has room for is read from there when its node has left',
+    async () => {
+      await startNodes(2)
+      const [, second] = await nodesOf('ALIVE')
+      const program = place.node(fixture('handed-on.mts'), String(second?.['nodeId']))
+      await until(() => program.output.stdout.includes('\n'))
+      const { id } = JSON.parse(program.output.stdout) as { readonly id: string }
+      expect(await isSpilled(id)).toBe(false)
+      process.kill(Number(second?.['pid']), 'SIGTERM')
+      const hasLeft = async (): Promise<boolean> =>
+        (await nodesOf('DEAD')).some((row) => row['nodeId'] === second?.['nodeId'])
+      await until(hasLeft, DEATH_MS)
+      expect(await isSpilled(id)).toBe(true)
+      program.child.stdin?.write('go\n')
+      const { code, stdout, stderr } = await program.ended
+      expect(code, stderr).toBe(0)
+      expect(JSON.parse(stdout.split('\n')[1] ?? '')).toEqual({ length: 40 * MIB, last: 7 })
+    },
+    DEATH_MS,
+  )
+
   /** What was put on the third node has been spilled, and that node is dead. */
   async function spillAndDie() {
-    const third = await startNodes()
+    const third = await startNodes(3)
     const folder = join(place.runtimeDir, 'runs')
     mkdirSync(folder)
     const nodeId = String(third['nodeId'])
@@ -94,13 +116,13 @@ describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {
     (await place.rows('nodes')).filter((row) => row['state'] === state)
 
   /** @returns the third. */
-  async function startNodes(): Promise<Row> {
+  async function startNodes(nodes: number): Promise<Row> {
     Object.assign(place.env, {
       AWS_ENDPOINT_URL: endpoint,
       VIRGA_SPILL: `s3://${BUCKET}/${PREFIX}`,
     })
     await place.startNodes(
-      { nodes: 3 },
+      { nodes },
       ...['--gcs', 'dynamodb', '--endpoint-url', endpoint, '--cluster', CLUSTER],
       ...['--object-store-memory-bytes', String(64 * MIB)],
     )
