@@ -20,6 +20,12 @@ export class RefStream implements AsyncIterable<ObjectRef> {
     this.#worker = worker
     this.#state = state
     this.completed = worker.ref(state.completed)
+    // Whoever reads the stream has it by `this`, and with it `completed`.
+    worker.deps.finalization.watch(this.completed, () => {
+      state.dropped(() => {
+        worker.submitter.cancel(state.record, { force: false, recursive: true })
+      })
+    })
   }
 
   /** The items' refs, in order. Leaving the loop early cancels the producer. */

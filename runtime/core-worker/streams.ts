@@ -2,6 +2,8 @@
 //   ST1. Items are handed out in order, each once; a failed stream gives its items, then throws.
 //   ST2. The producer is told how many items were taken; it stays at most streamBufferSize ahead.
 //       Who waits for `completed` wants the stream to run to its end: the limit is lifted.
+//   ST3. A stream that nobody can read any more is cancelled where it would wait for its reader:
+//        one that ends before that runs to its end, as it would have with one who never reads.
 import { FAILED, ObjectEntry, VALUE } from './object-entry.ts'
 import type { TaskRecord } from './task-record.ts'
 
@@ -20,6 +22,8 @@ export class StreamState {
   /** Calls of next() that wait. */
   #wake: (() => void)[] = []
   #lifted = false
+  /** ST3. Undefined: somebody has it. */
+  #cancel: (() => void) | undefined
 
   constructor(record: TaskRecord) {
     this.record = record
@@ -43,6 +47,7 @@ export class StreamState {
     this.#items.set(index, entry)
     this.#arrived = index + 1
     this.#notify()
+    this.#cancelIfFull()
     return entry
   }
 
@@ -89,6 +94,18 @@ export class StreamState {
     if (this.#lifted || this.ended) return
     this.#lifted = true
     this.#tellProducer()
+  }
+
+  /** Nobody has the stream or its `completed` any more. `cancel` ends its task. */
+  dropped(cancel: () => void): void {
+    if (this.completed.sharing !== undefined) return // another process may wait for it
+    this.#cancel = cancel
+    this.#cancelIfFull()
+  }
+
+  #cancelIfFull(): void {
+    if (this.#cancel === undefined || this.#lifted || this.ended) return
+    if (this.#arrived - this.#taken >= this.record.kind.streamBufferSize) this.#cancel()
   }
 
   /** Tells the producer of the current attempt how many items were taken. */

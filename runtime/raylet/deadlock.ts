@@ -51,7 +51,7 @@ export function blocked(turn: Turn, event: EventOf<'blocked'>): void {
     confirmedAtMs: -Infinity,
     reported: false,
   }
-  state.waits.set(keyOf(client, waitId), wait)
+  addToState(state, wait)
   if (lease !== undefined) addWait(state, lease, wait)
   scheduleCheck(turn)
   if (state.cluster !== undefined) waitBegan(turn, state.cluster)
@@ -79,9 +79,15 @@ export function removeWaitsOf(turn: Turn, client: WorkerId): void {
   }
 }
 
+function addToState({ waits, unread }: RayletState, wait: Wait): void {
+  waits.set(keyOf(wait.client, wait.waitId), wait)
+  if (wait.forReader) unread.add(wait)
+}
+
 function removeWaitOf(turn: Turn, wait: Wait): void {
   const { state } = turn
   state.waits.delete(keyOf(wait.client, wait.waitId))
+  state.unread.delete(wait)
   if (wait.lease !== undefined) removeWait(state, wait.lease, wait)
   if (state.cluster !== undefined) waitEnded(turn, state.cluster, wait)
 }

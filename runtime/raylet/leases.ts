@@ -132,7 +132,8 @@ export function grantAll(turn: Turn, startActor: (actor: Actor, worker: Worker) 
     else tellGranted(turn, lease, worker)
   })
   reclaimFor(turn)
-  if (round.failed.size > 0 || groupsWait(turn.state)) collectFor(turn)
+  const { unread } = turn.state
+  if (round.failed.size > 0 || unread.size > 0 || groupsWait(turn.state)) collectFor(turn)
 }
 
 function groupsWait({ groups }: RayletState): boolean {

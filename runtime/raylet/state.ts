@@ -249,6 +249,8 @@ export interface RayletState {
   readonly limiters: Map<string, Limiter>
   /** By client and waitId: tasks of connected processes that wait. */
   readonly waits: Map<string, Wait>
+  /** Of these, those that wait for the reader of their stream. */
+  readonly unread: Set<Wait>
   nextLeaseId: number
   nextWorkerIndex: number
   /** When step wants a tick, at the latest; Infinity for never. */
@@ -300,6 +302,7 @@ export function createState(
     groups: new Map(),
     limiters: new Map(),
     waits: new Map(),
+    unread: new Set(),
     nextLeaseId: 1,
     nextWorkerIndex: 1,
     wakeAtMs: Infinity,

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { init, shutdown, type ObjectRefStream } from 'virga'
 import { stateRows } from '../../support/cluster-view.ts'
 import { until } from '../../support/waiting.ts'
+import { numbers, square } from './functions.ts'
 import { RemoteSource } from './stress-functions.ts'
 
 const COUNT = 200 // more than is made ahead of the reader
@@ -39,3 +40,32 @@ it('streams of one actor that are read in the wrong order are named, until they 
   expect(await late).toBe(sum)
   await until(async () => (await streamRows()).length === 0)
 })
+
+it('the task of one that nobody has any more makes room for the next', async () => {
+  dropped(COUNT)
+  await until(async () => (await streamRows()).length > 0)
+  expect(await square.run(2)).toBe(4) // there is one CPU
+})
+
+it('the task of one that nobody has ends as ever where it needs no reader', async () => {
+  const before = await endsOfNumbers()
+  dropped(3)
+  dropped(COUNT)
+  expect(await square.run(2)).toBe(4)
+  await until(async () => (await endsOfNumbers()).length === before.length + 2)
+  const ends = (await endsOfNumbers()).slice(before.length)
+  expect(ends.toSorted()).toEqual(['FAILED', 'FINISHED'])
+})
+
+/** How the streams of numbers have ended, those of this test after those of others. */
+async function endsOfNumbers(): Promise<string[]> {
+  const rows = await stateRows<{ name: string; state: string; endMs?: number }>('tasks')
+  return rows.flatMap(({ name, state, endMs }) =>
+    name === 'numbers' && endMs !== undefined ? [state] : [],
+  )
+}
+
+/** A stream that is out of reach at once. */
+function dropped(count: number): void {
+  numbers.remote(count)
+}

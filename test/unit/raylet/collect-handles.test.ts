@@ -31,6 +31,23 @@ describe('somebody waits for what an actor holds', () => {
     expect(askedIn(brain, 1000)).toEqual([])
   })
 
+  test('the owner of a task that waits for a reader is asked, and of no other task', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 } })
+    brain.want('driver1', 1, 1, {})
+    brain.driver('driver2', 'job2')
+    brain.want('driver2', 1, 1, {})
+    expect(askedIn(brain, 2000)).toEqual([])
+    brain.block('w1', 7, { taskId: 'T', on: [], forReader: true })
+    expect(askedIn(brain, 1000)).toEqual([expect.stringContaining('driver1')])
+  })
+
+  test('that owner is asked, too, when it is its own next task that waits', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 } })
+    brain.want('driver1', 1, 2, {})
+    brain.block('w1', 7, { taskId: 'T', on: [], forReader: true })
+    expect(askedIn(brain, 2000)).toEqual([expect.stringContaining('driver1')])
+  })
+
   test('nobody is asked while nobody waits', () => {
     const brain = aBusyNode({ resources: { CPU: 2, GPU: 1 } })
     brain.createActor('driver1', { actorId: 'A' as ActorId, ...onGpu })
