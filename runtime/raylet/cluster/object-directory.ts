@@ -9,6 +9,8 @@
 //   OD3. Trees are kept of objects that are here alone.
 //   OD4. Nobody has it only when all living nodes have said so, or were silent for SILENT_LIMIT_MS:
 //        by then a node is dead or answers.
+//   OD5. Who does not hear whom to read from is in no tree: it finds another way, and whoever was
+//        told to read from it may be that way, in a circle.
 import { delay, type Clock } from '../../common/clock.ts'
 import {
   createBroadcast,
@@ -54,7 +56,7 @@ export interface ObjectSought {
 }
 
 export interface ObjectDirectoryDeps {
-  readonly member: Pick<ClusterMember, 'ask' | 'askEach' | 'nodes'>
+  readonly member: Pick<ClusterMember, 'ask' | 'askEach' | 'nodes' | 'tell'>
   readonly breaker: Pick<PeerBreaker, 'why' | 'failed'>
   readonly clock: Clock
   /** Hex. */
@@ -137,6 +139,8 @@ export class ObjectDirectory {
       return { sizeBytes, sources: [source], directory: at }
     } catch (error) {
       this.#deps.breaker.failed(at, String(error)) // of ours, or of the system
+      // OD5. It may take this node in when it reads that, and send others here.
+      this.#deps.member.tell(at, 'copyIs', { objectId, isThere: false })
       return undefined
     }
   }

@@ -294,11 +294,11 @@ function aNode(nodeId: string, sizeBytes = STORE_BYTES): TestNode {
     { sizeBytes },
   )
   const asked: string[] = []
+  const find = (to: string): TestNode | undefined =>
+    cut.has(`${nodeId} ${to}`) ? undefined : nodes.find((each) => each.nodeId === to && !each.away)
   const reach = (to: string): TestNode => {
-    const other = nodes.find((each) => each.nodeId === to)
-    if (other === undefined || other.away || cut.has(`${nodeId} ${to}`)) {
-      throw new VirgaError(`node ${to} does not answer`)
-    }
+    const other = find(to)
+    if (other === undefined) throw new VirgaError(`node ${to} does not answer`)
     return other
   }
   const ask = async (to: string, type: string, message: object): Promise<never> => {
@@ -321,7 +321,7 @@ function aNode(nodeId: string, sizeBytes = STORE_BYTES): TestNode {
       return { answers, silent }
     },
     tell: (to, type, message) => {
-      reach(to).pulls.copyIs({ from: nodeId, type, message, link })
+      find(to)?.pulls.copyIs({ from: nodeId, type, message, link })
     },
     tellAll: (_, message) => {
       for (const each of nodes) if (each.nodeId !== nodeId) each.pulls.freed(message as never)
