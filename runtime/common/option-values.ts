@@ -24,7 +24,7 @@ export type SchedulingStrategy =
   | {
       readonly kind: 'PLACEMENT_GROUP'
       readonly groupId: string
-      /** -1: any bundle of the group. */
+      /** -1: whichever bundle of the group has room. */
       readonly bundleIndex: number
       readonly captureChildTasks: boolean
     }

@@ -60,7 +60,7 @@ export interface PlacedSpecOptions {
   /** What must be free for it to be placed. */
   readonly resources: ResourceSet
   readonly strategy: SchedulingStrategy
-  /** Tried in order; empty: any node will do. */
+  /** Tried in order; empty: every node will do. */
   readonly labelSelectors: readonly LabelSelector[]
   readonly runtimeEnv: RuntimeEnvSpec | undefined
 }

@@ -1,4 +1,4 @@
-// The value codec: any value of the SDK as one self-contained blob, and back.
+// The value codec: every value of the SDK as one self-contained blob, and back.
 // Structure is MessagePack (value-codec-encoder, -decoder); what MessagePack lacks is an extension
 // type (value-codec-plain, -error, -binary, -numbers); large memory lies beside it, aligned, to be
 // copied once or read in place (value-codec-layout, -buffers).

@@ -108,7 +108,7 @@ function judgeInGroup(
   )
 }
 
-/** Those that could ever hold it, by index. @param bundleIndex  below 0: any. */
+/** Those that could ever hold it, by index. @param bundleIndex  below 0: all of its group. */
 export function fittingBundles(
   { spec: { bundles } }: Group,
   bundleIndex: number,

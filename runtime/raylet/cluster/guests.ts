@@ -1,5 +1,5 @@
 // Guests: core-workers of other nodes that hold leases here, asked for by their home raylets. To
-// the rest of the brain a guest is a client as any; what it is told goes to its home.
+// the rest of the brain a guest is a client like others; what it is told goes to its home.
 // Invariants:
 //   GU1. Asked for leases, this node grants what it has free now, or refuses: guests wait at home.
 //        A class that is bound to this node waits here, in turn with those of its own processes.
