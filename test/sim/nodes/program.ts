@@ -1,6 +1,6 @@
 // What the driver of each node does: bursts of tasks, more than its node has CPUs, again and again.
 // What comes back is right or an error; when nothing goes wrong any more, all of it comes back.
-import { ObjectLostError } from '../../../runtime/common/errors.ts'
+import { ObjectLostError, ObjectNotFoundError } from '../../../runtime/common/errors.ts'
 import { INLINE_BYTES_MAX } from '../../../runtime/common/limits.ts'
 import { get, wait, type ObjectRef } from '../../../sdk/index.ts'
 import type { Draw } from '../draw.ts'
@@ -76,9 +76,10 @@ export class NodesProgram {
     trace.add(nowMs, `${this.#member.machine}/driver`, what)
   }
 
-  /** A call may fail for the faults of a run; what it gave is made again when it is gone. */
+  /** A call may fail for the faults of a run; what it gave is made again when it is gone, and is
+   *  never unknown to who holds its ref. */
   #judge(key: string, error: unknown): void {
-    if (error instanceof ObjectLostError) {
+    if (error instanceof ObjectLostError || error instanceof ObjectNotFoundError) {
       this.#world.scheduler.fail(`RV: ${key} was not made again`, error)
     }
   }
