@@ -1,5 +1,5 @@
 // limiter(): one name means one limit. In this process that is checked at the call; what other
-// processes use is known to the raylet, which refuses their tasks (Q4 of raylet/limiters.ts), as it
+// processes use is known to the raylet, which refuses their tasks (Q2 of raylet/limiters.ts), as it
 // does with one of ours that LIMITERS_MAX newer names have made this process forget.
 import { UsageError } from '../runtime/common/errors.ts'
 import { LIMITERS_MAX } from '../runtime/common/limits.ts'
@@ -9,8 +9,8 @@ import type { Limiter, LimiterOptions } from '../runtime/common/surface.ts'
 import { registry } from '../runtime/core-worker/registry-system.ts'
 
 /**
- * A limit shared by all who name it, in whatever process: given as option `limit`. Each node counts
- * for itself, those whose callers run on it.
+ * A limit shared by all who name it, in whatever process and on whatever node of the cluster: given
+ * as option `limit`.
  * @param o  concurrency: how many run at once. perSecond: how many start in a second, above 0.
  * @throws UsageError unless at least one of the two is given, and for a name that this process
  *   has given other numbers.

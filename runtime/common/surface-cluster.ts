@@ -71,8 +71,8 @@ export interface RuntimeContext {
 
 /** At most one of the two need be given. */
 export interface LimiterOptions {
-  /** Tasks that run at once, of all drivers and workers of a node. */
+  /** Tasks that run at once, of all drivers and workers of the cluster. */
   concurrency?: number
-  /** Tasks that start in any second, of all drivers and workers of a node. */
+  /** Tasks that start in any second, of all drivers and workers of the cluster. */
   perSecond?: number
 }

@@ -35,7 +35,7 @@ export interface NodeAffinity {
 export interface PlacementGroupStrategy {
   readonly [strategy]: true
 }
-/** Made by `limiter`: how many tasks run at once, or start per second, on each node. */
+/** Made by `limiter`: how many tasks run at once, or start per second, in the cluster. */
 export interface Limiter {
   readonly [limiterBrand]: true
 }

@@ -40,7 +40,7 @@ export function blocked(turn: Turn, event: EventOf<'blocked'>): void {
     taskId,
     actorId,
     group,
-    limit: hasTokenOfHere(state, client) ? event.limit : undefined,
+    limit: event.limit,
     name,
     isDependency,
     forReader,
@@ -55,13 +55,6 @@ export function blocked(turn: Turn, event: EventOf<'blocked'>): void {
   if (lease !== undefined) addWait(state, lease, wait)
   scheduleCheck(turn)
   if (state.cluster !== undefined) waitBegan(turn, state.cluster)
-}
-
-/** Of several nodes each counts for itself: a task's token is of the node of its owner. */
-function hasTokenOfHere({ cluster, clients, workers }: RayletState, client: WorkerId): boolean {
-  if (cluster === undefined) return true
-  const owner = workers.get(client)?.lease?.class?.client
-  return owner !== undefined && clients.get(owner)?.link === undefined
 }
 
 export function unblocked(turn: Turn, client: WorkerId, waitId: number): void {

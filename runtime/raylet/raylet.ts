@@ -337,6 +337,9 @@ export class Raylet {
       case 'askWaits':
         this.#cluster?.waits.perform(effect)
         return
+      case 'askTokens':
+        this.#cluster?.limiters.perform(effect)
+        return
       case 'offerActor':
       case 'locateActor':
       case 'callActor':

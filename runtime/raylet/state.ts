@@ -22,9 +22,11 @@ import type {
 import type { Actor } from './actors/actor-state.ts'
 import { newActorsOfNodes } from './actors/actors-of-nodes.ts'
 import type { FoundActor } from './actors/found-actors.ts'
-import type { ClusterState, RemoteLease } from './cluster/cluster-state.ts'
+import type { ClusterParts, ClusterState, RemoteLease } from './cluster/cluster-state.ts'
 import { newWaitsOfNodes } from './deadlocks/waits-of-nodes.ts'
 import { createClusterGroups } from './groups/group-state.ts'
+import { newLimitersOfNodes } from './limiters/limiters-of-nodes.ts'
+import type { Limiter } from './limiters/token-bucket.ts'
 import type { Bundle, Group } from './groups/group.ts'
 
 /** What the node is and has; fixed for its life. */
@@ -197,21 +199,6 @@ export interface Wait {
   reported: boolean
 }
 
-export interface Limiter {
-  readonly name: string
-  readonly concurrency: number
-  readonly perSecond: number
-  /** How many may start now by the rate; a share of one counts. */
-  ready: number
-  readyAtMs: number
-  waitingSinceMs: number
-  /** By owner, in the order of their turns. */
-  readonly wanted: Map<WorkerId, number>
-  /** Its numbers stand as long as one of them lives. */
-  readonly users: Set<WorkerId>
-  readonly out: Map<WorkerId, number>
-}
-
 export interface RayletState {
   readonly config: NodeConfig
   readonly ledger: ResourceLedger
@@ -272,10 +259,7 @@ export interface RayletState {
   leaving: boolean
 }
 
-export function createState(
-  config: NodeConfig,
-  cluster?: Omit<ClusterState, 'groups' | 'actors' | 'waits'>,
-): RayletState {
+export function createState(config: NodeConfig, cluster?: ClusterParts): RayletState {
   const ledger = new ResourceLedger(config.totals)
   return {
     config,
@@ -284,6 +268,7 @@ export function createState(
       groups: createClusterGroups(ledger),
       actors: newActorsOfNodes(),
       waits: newWaitsOfNodes(),
+      limiters: newLimitersOfNodes(),
     },
     remoteLeases: new Map(),
     remoteByKey: new Map(),

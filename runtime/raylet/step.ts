@@ -12,6 +12,7 @@ import { startActor } from './actors/actors.ts'
 import { clientClosed, clientConnected, endIdleJobs, forgetIfDone } from './clients.ts'
 import { blocked, reportDeadlocks, unblocked } from './deadlock.ts'
 import { tendWaits } from './deadlocks/wait-dispatch.ts'
+import { tendLimitersOfNodes } from './limiters/limiter-dispatch.ts'
 import { drain, leaveIfDrained } from './drain.ts'
 import { workerExited } from './exits.ts'
 import { applyToGroups, reserveGroups } from './groups/groups.ts'
@@ -63,8 +64,7 @@ function apply(turn: Turn, event: RayletEvent): void {
       staying(turn, event)
       return
     case 'workerExited':
-      workerExited(turn, event)
-      forgetJobs(turn)
+      exited(turn, event)
       return
     case 'memory':
       memorySampled(turn, event.sample)
@@ -85,11 +85,12 @@ function apply(turn: Turn, event: RayletEvent): void {
     case 'guestLinkClosed':
     case 'waitsAsked':
     case 'waitsAnswered':
+    case 'tokensAsked':
+    case 'tokensAnswered':
       applyToNodes(turn, event)
       return
     case 'leave':
-      turn.state.leaving = true
-      turn.effects.push({ kind: 'leave' })
+      leave(turn)
       return
     case 'wantLeases':
     case 'returnLease':
@@ -167,6 +168,7 @@ function tick(turn: Turn): void {
   tendGroups(turn, cluster)
   retellHolders(turn, cluster)
   tendWaits(turn, cluster)
+  tendLimitersOfNodes(turn, cluster)
 }
 
 function workerSpawned(turn: Turn, event: EventOf<'workerSpawned'>): void {
@@ -174,7 +176,13 @@ function workerSpawned(turn: Turn, event: EventOf<'workerSpawned'>): void {
   if (worker !== undefined) worker.pid = event.pid
 }
 
+function leave({ state, effects }: Turn): void {
+  state.leaving = true
+  effects.push({ kind: 'leave' })
+}
+
 /** The last worker of a job that has ended takes the job with it. */
-function forgetJobs(turn: Turn): void {
+function exited(turn: Turn, event: EventOf<'workerExited'>): void {
+  workerExited(turn, event)
   for (const job of [...turn.state.jobs.values()]) forgetIfDone(turn, job)
 }

@@ -17,6 +17,7 @@ import type {
 import type { ActorEventOfNodes, ActorEffectOfNodes } from './actors/actor-events.ts'
 import type { NodeEffect, NodeEvent } from './cluster/node-events.ts'
 import type { WaitEffect, WaitEvent } from './deadlocks/wait-events.ts'
+import type { LimiterEffect, LimiterEvent } from './limiters/limiter-events.ts'
 import type { GroupEffect, GroupEvent } from './groups/group-events.ts'
 import type { Job, RayletState } from './state.ts'
 
@@ -177,6 +178,7 @@ export type RayletEvent = { readonly nowMs: number } & (
   | NodeEvent
   | GroupEvent
   | WaitEvent
+  | LimiterEvent
   | { readonly kind: 'leave' }
   | ActorEventOfNodes
 )
@@ -218,6 +220,7 @@ export type RayletEffect =
   | NodeEffect
   | GroupEffect
   | WaitEffect
+  | LimiterEffect
   | { readonly kind: 'answer'; readonly request: number; readonly value: unknown }
   | { readonly kind: 'refuse'; readonly request: number; readonly error: VirgaError }
   | { readonly kind: 'spawn'; readonly start: WorkerStart }

@@ -12,7 +12,8 @@ import {
 import type { ObjectStore } from '../objects/store.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
 import { workerlessOf } from './pools.ts'
-import type { Limiter, RayletState, SchedulingClass, Wait } from './state.ts'
+import { sumOf, type Limiter } from './limiters/token-bucket.ts'
+import type { RayletState, SchedulingClass, Wait } from './state.ts'
 import type { Actor } from './actors/actor-state.ts'
 import type { Group } from './groups/group.ts'
 import { heldBy, missingFor } from './class-wants.ts'
@@ -36,7 +37,7 @@ export function whyRows(state: RayletState, nowMs: number): StateRow[] {
     rows.push({ kind, name, count: 1, waitedMs: Math.round(nowMs - lease.grantedAtMs), why })
   }
   rows.push(...whyGroups(state, nowMs))
-  for (const limiter of state.limiters.values()) rows.push(...whyLimiter(limiter, nowMs))
+  for (const limiter of state.limiters.values()) rows.push(...whyLimiter(state, limiter, nowMs))
   rows.push(...whyWaits(state, nowMs))
   return rows
 }
@@ -143,23 +144,29 @@ const WHY_CALL =
   'it waits for its arguments, for its actor to be constructed, or for the calls before it'
 
 /** Tasks that wait at their owners for a token, as far as they have asked for one. */
-function whyLimiter(limiter: Limiter, nowMs: number): StateRow[] {
-  const { name, concurrency, perSecond, wanted, waitingSinceMs } = limiter
+function whyLimiter({ cluster }: RayletState, limiter: Limiter, nowMs: number): StateRow[] {
+  const { name, wanted, waitingSinceMs } = limiter
   if (wanted.size === 0) return []
-  const out = sumOf(limiter.out)
   const why =
-    out >= concurrency
-      ? `${String(out)} of its limiter run, and it allows ${String(concurrency)}`
-      : `its limiter starts ${String(perSecond)} per second`
+    cluster === undefined
+      ? whyNoToken(limiter)
+      : `its limiter allows ${showNumbers(limiter)} over all nodes`
   const waitedMs = Math.round(nowMs - waitingSinceMs)
   return [{ kind: 'limiter', name, count: sumOf(wanted), waitedMs, demand: {}, why }]
 }
 
-function sumOf(counts: ReadonlyMap<unknown, number>): number {
-  let sum = 0
-  for (const count of counts.values()) sum += count
-  return sum
+function whyNoToken({ concurrency, perSecond, out }: Limiter): string {
+  const outCount = sumOf(out)
+  return outCount >= concurrency
+    ? `${String(outCount)} of its limiter run, and it allows ${String(concurrency)}`
+    : `its limiter starts ${String(perSecond)} per second`
 }
+
+const showNumbers = ({ concurrency, perSecond }: Limiter): string =>
+  [
+    ...(concurrency === Infinity ? [] : [`${String(concurrency)} at once`]),
+    ...(perSecond === Infinity ? [] : [`${String(perSecond)} per second`]),
+  ].join(' and ')
 
 interface WaitingShape {
   readonly kind: string

@@ -31,6 +31,7 @@ import { isNobodyThere, type PeerTransport } from '../../protocol/peer-transport
 import type { ValueCodec } from '../../protocol/value-codec.ts'
 import type { EpochFence } from './epoch-fence.ts'
 import { isWaitCall, type WaitCall } from '../deadlocks/wait-messages.ts'
+import { isLimiterCall, type LimiterCall } from '../limiters/limiter-messages.ts'
 import { isGroupCall, type GroupCall } from '../groups/group-messages.ts'
 import { PeerRaylets, type PeerNode } from './peer-raylets.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
@@ -345,8 +346,10 @@ export class ClusterMember {
 
   #requested(whole: PeerMessage): unknown {
     const { from, type, message } = whole
-    if (isGroupCall(type) || isWaitCall(type)) return this.#events.requested(whole)
-    switch (type as Exclude<keyof PeerRayletCalls, GroupCall | WaitCall>) {
+    if (isGroupCall(type) || isWaitCall(type) || isLimiterCall(type)) {
+      return this.#events.requested(whole)
+    }
+    switch (type as Exclude<keyof PeerRayletCalls, GroupCall | WaitCall | LimiterCall>) {
       case 'ping':
         return this.#isKnown(from) ? undefined : this.#membership?.look()
       case 'state':

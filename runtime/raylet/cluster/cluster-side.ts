@@ -16,7 +16,9 @@ import { ClusterLineage } from './cluster-lineage.ts'
 import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-member.ts'
 import { clusterRows } from './cluster-rows.ts'
 import { isWaitCall } from '../deadlocks/wait-messages.ts'
-import { WaitPeers } from '../deadlocks/wait-peers.ts'
+import { isLimiterCall } from '../limiters/limiter-messages.ts'
+import { PARK_MS } from '../limiters/limiter-keeper.ts'
+import { BrainPeers } from './brain-peers.ts'
 import { isGroupCall } from '../groups/group-messages.ts'
 import { GroupPeers } from '../groups/group-peers.ts'
 import { handOn } from './hand-on.ts'
@@ -30,6 +32,9 @@ import { SpillSweeper } from './spill-sweeper.ts'
 import { STATE_ROWS_DEFAULT, type StateQueries } from '../state-queries.ts'
 import type { RayletState } from '../state.ts'
 import type { WorkerProcesses } from '../worker-processes.ts'
+
+/** What is asked of another brain, which answers at once. */
+const ASK_LIMIT_MS = 5_000
 
 type StateCall = RayletCalls['state']
 
@@ -53,7 +58,8 @@ export class ClusterSide {
   readonly objects: ObjectPulls
   readonly lineage: ClusterLineage
   readonly groups: GroupPeers
-  readonly waits: WaitPeers
+  readonly waits: BrainPeers
+  readonly limiters: BrainPeers
   readonly actors: ClusterActors
   readonly actorRows: ActorRows
   readonly #adopter: ActorAdopter
@@ -74,7 +80,14 @@ export class ClusterSide {
       ...{ ...deps, member, self },
       ownLoad: () => this.leases.ownLoad(),
     })
-    this.waits = new WaitPeers({ ...deps, member })
+    this.waits = new BrainPeers(
+      { ...deps, member },
+      { asked: 'waitsAsked', answered: 'waitsAnswered', limitMs: ASK_LIMIT_MS },
+    )
+    this.limiters = new BrainPeers(
+      { ...deps, member },
+      { asked: 'tokensAsked', answered: 'tokensAnswered', limitMs: PARK_MS + ASK_LIMIT_MS },
+    )
     this.actors = new ClusterActors({ ...deps, member, leases: this.leases })
     const tell = (stimulus: Stimulus): void => {
       deps.brain.tell(stimulus)
@@ -238,6 +251,7 @@ export class ClusterSide {
     if (type === 'liveJobs') return { jobIds: [...this.#deps.state.jobs.keys()] }
     if (isGroupCall(type)) return this.groups.requested(message)
     if (isWaitCall(type)) return this.waits.requested(message)
+    if (isLimiterCall(type)) return this.limiters.requested(message)
     if (type === 'askLeases') return this.leases.requested(message)
     if (type === 'isAlive' || type === 'findSegment') return this.lineage.requested(message)
     if (OF_ACTORS.has(type)) return this.actors.requested(message)

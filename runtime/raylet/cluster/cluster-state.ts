@@ -5,6 +5,7 @@ import type { ClusterView } from '../../scheduling/cluster-view.ts'
 import type { ActorsOfNodes } from '../actors/actors-of-nodes.ts'
 import type { WaitsOfNodes } from '../deadlocks/waits-of-nodes.ts'
 import type { ClusterGroups } from '../groups/group-state.ts'
+import type { LimitersOfNodes } from '../limiters/limiters-of-nodes.ts'
 import type { SchedulingClass } from '../state.ts'
 
 /** A lease that a process of this node holds on another: remote-leases.ts. */
@@ -29,4 +30,8 @@ export interface ClusterState {
   readonly groups: ClusterGroups
   readonly actors: ActorsOfNodes
   readonly waits: WaitsOfNodes
+  readonly limiters: LimitersOfNodes
 }
+
+/** What a raylet of several begins with; the rest is the brain's own. */
+export type ClusterParts = Pick<ClusterState, 'view' | 'random' | 'shunned'>

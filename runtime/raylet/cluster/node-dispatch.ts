@@ -3,6 +3,9 @@ import { unreachable } from '../../common/assert.ts'
 import { nodesOfWaits } from '../deadlocks/deadlock-detector.ts'
 import { applyToWaits } from '../deadlocks/wait-dispatch.ts'
 import type { WaitEvent } from '../deadlocks/wait-events.ts'
+import { applyToLimiters } from '../limiters/limiter-dispatch.ts'
+import type { LimiterEvent } from '../limiters/limiter-events.ts'
+import { nodesOfLimiters } from '../limiters/limiter-keeper.ts'
 import type { EventOf, Turn } from '../turn.ts'
 import { guestLeft, guestLinkClosed, guestWants, leasesAsked } from './guests.ts'
 import type { NodeEvent } from './node-events.ts'
@@ -14,7 +17,10 @@ import {
   nodesChanged,
 } from './remote-leases.ts'
 
-export function applyToNodes(turn: Turn, event: EventOf<(NodeEvent | WaitEvent)['kind']>): void {
+export function applyToNodes(
+  turn: Turn,
+  event: EventOf<(NodeEvent | WaitEvent | LimiterEvent)['kind']>,
+): void {
   switch (event.kind) {
     case 'confirmed':
       turn.state.leaseUntilMs = event.untilMs
@@ -33,7 +39,9 @@ export function applyToNodes(turn: Turn, event: EventOf<(NodeEvent | WaitEvent)[
       return
     case 'nodes':
       nodesChanged(turn, event)
-      if (turn.state.cluster !== undefined) nodesOfWaits(turn, turn.state.cluster, event)
+      if (turn.state.cluster === undefined) return
+      nodesOfWaits(turn, turn.state.cluster, event)
+      nodesOfLimiters(turn, turn.state.cluster, event)
       return
     case 'loads':
       for (const load of event.loads) turn.state.cluster?.view.learn(load)
@@ -53,6 +61,10 @@ export function applyToNodes(turn: Turn, event: EventOf<(NodeEvent | WaitEvent)[
     case 'waitsAsked':
     case 'waitsAnswered':
       applyToWaits(turn, event)
+      return
+    case 'tokensAsked':
+    case 'tokensAnswered':
+      applyToLimiters(turn, event)
       return
     default:
       unreachable(event)

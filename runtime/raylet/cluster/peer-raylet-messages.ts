@@ -26,6 +26,7 @@ import type { ClassSpec, JobSpec, RayletCalls, Role } from '../../protocol/messa
 import type { NodeLoad } from '../../scheduling/cluster-view.ts'
 import type { GossipMessage } from '../../scheduling/gossip.ts'
 import { WAIT_CALLS, type WaitCalls } from '../deadlocks/wait-messages.ts'
+import { LIMITER_CALLS, type LimiterCalls } from '../limiters/limiter-messages.ts'
 import { GROUP_CALLS, type GroupCalls } from '../groups/group-messages.ts'
 import type { ActorCall, ActorOffer, OfferAnswer } from '../actors/actor-events.ts'
 import { actorShape, classShape, jobShape } from '../message-schema.ts'
@@ -63,7 +64,7 @@ export interface LeasesAnswer {
 }
 
 /** Requests: [message, reply]. */
-export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls {
+export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, LimiterCalls {
   ping: [object, undefined]
   /** Rows of that node alone. */
   state: RayletCalls['state']
@@ -170,6 +171,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   holdsAny: { objectIds: listOf(text) },
   ...GROUP_CALLS,
   ...WAIT_CALLS,
+  ...LIMITER_CALLS,
   keepObject: { objectId: text },
   joinReaders: { objectId: text, failed: listOf(text) },
   relayObject: { objectId: text, hints: listOf(text) },

@@ -131,10 +131,11 @@ function forget(turn: Turn, waits: WaitsOfNodes, nodeId: string): void {
 
 function learn(turn: Turn, of: KnownOfNode, nodeId: string, wait: ToldWait): FarWait {
   const { client, waitId, taskId, name, isDependency, on, need, actorId, group, places } = wait
+  const { limit, limits } = wait
   const known = of.waits.get(textOf(wait))
   const learnt: FarWait = {
     ...{ nodeId, client, waitId, taskId, name, isDependency, on, need, actorId, group, places },
-    limit: undefined,
+    ...{ limit, limits },
     sinceMs: known?.sinceMs ?? turn.nowMs - wait.ageMs,
     toldAtMs: known?.toldAtMs ?? -Infinity,
   }
@@ -197,13 +198,14 @@ function tellRings(turn: Turn, confirmed: readonly FarWait[]): boolean {
   }
 }
 
-/** As the nodes of the actors tell with what they tell of them. */
+/** As the nodes of the actors, and of who waits for limited tasks, tell with their waits. */
 function placesIn(waits: Iterable<FarWait>): Places {
   const actors = new Map<string, NonNullable<FarWait['places']>>()
-  for (const { actorId, places } of waits) {
-    if (actorId !== undefined && places !== undefined) actors.set(actorId, places)
-  }
   const capacities = new Map<string, number>()
+  for (const { actorId, places, limits } of waits) {
+    if (actorId !== undefined && places !== undefined) actors.set(actorId, places)
+    for (const [name, limit] of Object.entries(limits)) capacities.set(placeOf(name), limit)
+  }
   return {
     ofActor: (actorId, group) => {
       const { groups = {}, others = Infinity } = actors.get(actorId) ?? {}
@@ -212,7 +214,9 @@ function placesIn(waits: Iterable<FarWait>): Places {
       capacities.set(place, ofGroup ?? others)
       return place
     },
-    ofLimiter: (name) => `limiter ${name}`,
+    ofLimiter: placeOf,
     capacity: (place) => capacities.get(place) ?? Infinity,
   }
 }
+
+const placeOf = (limiter: string): string => `limiter ${limiter}`

@@ -175,11 +175,24 @@ function newlyLong(turn: Turn, waits: ClusterState['waits']): Wait[] {
 
 function toldOf({ state, nowMs }: Turn, wait: Wait): ToldWait {
   const { client, waitId, taskId, name, isDependency, on, need, sinceMs, actorId, group } = wait
+  const { limit } = wait
   return {
     ...{ client, waitId, taskId, name, isDependency, on, need, ageMs: nowMs - sinceMs },
     ...(actorId === undefined ? {} : { actorId, places: placesOf(state, actorId) }),
     ...(group === undefined ? {} : { group }),
+    ...(limit === undefined ? {} : { limit }),
+    limits: limitsOf(state, on),
   }
+}
+
+/** Their owner is here, and with it what it has said of them. */
+function limitsOf({ limiters }: RayletState, on: Wait['on']): Record<string, number> {
+  const limits: Record<string, number> = {}
+  for (const { limit } of on) {
+    const limiter = limit === undefined ? undefined : limiters.get(limit)
+    if (limiter !== undefined) limits[limiter.name] = limiter.concurrency
+  }
+  return limits
 }
 
 function placesOf(state: RayletState, actorId: NonNullable<Wait['actorId']>) {

@@ -35,6 +35,10 @@ export interface ToldWait extends WaitKey {
   readonly group?: string
   /** With actorId: how many calls that actor runs at once, by group and where none is named. */
   readonly places?: { readonly others: number; readonly groups: Readonly<Record<string, number>> }
+  /** The limiter whose token its task holds. */
+  readonly limit?: string
+  /** By name, of limiters that the awaited tasks need: how many may run at once. */
+  readonly limits: Readonly<Record<string, number>>
 }
 
 export interface WaitsTold {
@@ -67,6 +71,7 @@ const toldWait = shape({
   ...{ ...key, taskId: text, name: text, isDependency: flag, on: listOf(waitingShape) },
   ...{ need: count, ageMs: amount, actorId: optional(text), group: optional(text) },
   places: optional(shape({ others: number, groups: recordOf(number) })),
+  ...{ limit: optional(text), limits: recordOf(number) },
 })
 
 export const WAIT_CALLS: Readonly<Record<WaitCall, Fields>> = {

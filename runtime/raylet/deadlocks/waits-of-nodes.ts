@@ -10,6 +10,7 @@ export type FarWait = Pick<
 > &
   Pick<Wait, 'on' | 'need' | 'sinceMs'> & {
     readonly places: ToldWait['places'] | undefined
+    readonly limits: ToldWait['limits']
     /** Hex. */
     readonly nodeId: string
     /** When its node was last told that it closes a ring. */

@@ -24,7 +24,7 @@ import type {
 } from '../../../runtime/protocol/messages.ts'
 import { check } from '../../../runtime/raylet/check.ts'
 import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
-import type { ClusterState } from '../../../runtime/raylet/cluster/cluster-state.ts'
+import type { ClusterParts } from '../../../runtime/raylet/cluster/cluster-state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
 import type { RayletEffect, RayletEvent } from '../../../runtime/raylet/turn.ts'
 import { aJob } from '../../support/a-driver.ts'
@@ -95,7 +95,7 @@ export interface BrainOptions {
   readonly owned?: boolean
   readonly labels?: Readonly<Record<string, string>>
   /** Given: this node is one of several. */
-  readonly cluster?: Omit<ClusterState, 'groups' | 'actors' | 'waits'>
+  readonly cluster?: ClusterParts
 }
 
 export class Brain {

@@ -4,8 +4,11 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { TaskId, WorkerId } from '../../../runtime/common/ids.ts'
 import { seededRandom } from '../../support/seeded.ts'
-import { units } from './brain.ts'
-import { SeveralBrains } from './several-brains.ts'
+import type { WaitEffect } from '../../../runtime/raylet/deadlocks/wait-events.ts'
+import type { ToldWait } from '../../../runtime/raylet/deadlocks/wait-messages.ts'
+import { step } from '../../../runtime/raylet/step.ts'
+import { units, type Stimulus } from './brain.ts'
+import { SeveralBrains, type TestNode } from './several-brains.ts'
 import { WaitingWorld, type TaskPlan, type WorldPlan } from './waiting-world.ts'
 
 const CALM = { lossShare: 0, twiceShare: 0, lateMs: 0, dies: undefined }
@@ -105,9 +108,9 @@ describe('deadlocks over nodes', () => {
   })
 
   test.each([
-    ['another node', 0, 0],
-    ['this one', 1, 1],
-  ])("a task that holds a token of %s's limiter takes a place of that one", (_, at, toldCount) => {
+    ['another node', 0],
+    ['this one', 1],
+  ])('a task that holds a token of a limiter takes its place, with an owner on %s', (_, at) => {
     const brains = new SeveralBrains([{ resources: {} }, { resources: units({ CPU: 1 }) }])
     brains.driver('owner', at)
     brains.want('owner', 1, {}, at)
@@ -127,7 +130,39 @@ describe('deadlocks over nodes', () => {
       })
       brains.tick(200)
     }
-    expect(there.deadlocks).toHaveLength(toldCount)
+    expect(there.deadlocks).toHaveLength(1)
+  })
+
+  test.each([
+    ['all tokens of a limiter, and wait for one more, are told', 2, 1],
+    ['tokens of a limiter that has another are told nothing', 3, 0],
+  ])('tasks on two nodes that hold %s', (_, concurrency, toldCount) => {
+    const brains = new SeveralBrains([0, 1, 2].map(() => ({ resources: {} })))
+    const isDetector = ({ id, state }: TestNode): boolean => state.cluster?.waits.detector === id
+    const detector = brains.nodes.find(isDetector)
+    const others = brains.nodes.filter((node) => !isDetector(node))
+    const waitOf = ({ id }: TestNode): ToldWait => ({
+      ...{ client: id as WorkerId, waitId: 1, taskId: `parent of ${id}` as TaskId },
+      ...{ name: 'parent', isDependency: false, need: 1, ageMs: 500, limit: 'api' },
+      on: [{ taskId: `child of ${id}` as TaskId, name: 'child', limit: 'api' }],
+      limits: { api: concurrency },
+    })
+    let nowMs = 0
+    const send = (stimulus: Stimulus): WaitEffect[] => {
+      nowMs += 100
+      const effects = detector === undefined ? [] : step(detector.state, { ...stimulus, nowMs })
+      return effects.filter((effect) => effect.kind === 'askWaits')
+    }
+    for (const [request, node] of others.entries()) {
+      const message = { sequence: 1, isFull: true, waits: [waitOf(node)], ended: [] }
+      send({ kind: 'waitsAsked', from: node.id, request, type: 'tellWaits', message })
+    }
+    const told = send({ kind: 'tick' }).flatMap(({ nodeId, type, message }) => {
+      const node = brains.nodes.find(({ id }) => id === nodeId)
+      const answer = { confirmed: node === undefined ? [] : [waitOf(node)], ended: [] }
+      return send({ kind: 'waitsAnswered', nodeId, type, message, answer })
+    })
+    expect(told.filter(({ type }) => type === 'tellDeadlock')).toHaveLength(toldCount)
   })
 
   test('late, lost and repeated messages: all rings are told, and nothing else (property)', () => {

@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { LIMITERS_MAX } from '../../../runtime/common/limits.ts'
 import { whyRows } from '../../../runtime/raylet/why-rows.ts'
-import { aBusyNode, type Brain } from './brain.ts'
+import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
+import { seededRandom } from '../../support/seeded.ts'
+import { aBusyNode, Brain } from './brain.ts'
 
 interface Limits {
   readonly concurrency?: number
@@ -50,7 +52,7 @@ function granted(effects: ReturnType<Brain['send']>): Record<string, number> {
 }
 
 describe('limiters', () => {
-  test('Q1: no more tokens are out than may run at once', () => {
+  test('TB1: no more tokens are out than may run at once', () => {
     const brain = aBusyNode()
     expect(take(brain, 'driver1', 10, { concurrency: 3 })).toEqual({ driver1: 3 })
     expect(giveBack(brain, 'driver1', 2)).toEqual({ driver1: 2 })
@@ -65,7 +67,7 @@ describe('limiters', () => {
     expect(giveBack(brain, 'driver1', 4)).toEqual({ driver1: 2, driver2: 2 })
   })
 
-  test('Q2: no more start per second than the rate and its burst', () => {
+  test('TB2: no more start per second than the rate and its burst', () => {
     const brain = aBusyNode()
     let count = take(brain, 'driver1', 10_000, { perSecond: 100 })['driver1'] ?? 0
     while (brain.nowMs < 1000) {
@@ -90,7 +92,7 @@ describe('limiters', () => {
     expect(take(brain, 'driver1', 1, { perSecond: 1 })).toEqual({ driver1: 1 })
   })
 
-  test('Q3: what an owner held comes back when it is gone', () => {
+  test('Q1: what an owner held comes back when it is gone', () => {
     const brain = aBusyNode()
     brain.driver('driver2', 'job2')
     take(brain, 'driver1', 2, { concurrency: 2 })
@@ -106,7 +108,7 @@ describe('limiters', () => {
     expect(take(brain, 'driver1', 9, { concurrency: 1 })).toEqual({ driver1: 1 })
   })
 
-  test('Q4: other numbers for the same name are refused while one of its users lives', () => {
+  test('Q2: other numbers for the same name are refused while one of its users lives', () => {
     const brain = aBusyNode()
     brain.driver('driver2', 'job2')
     take(brain, 'driver1', 1, { concurrency: 1 })
@@ -137,14 +139,14 @@ describe('a server with a limiter for each of its tenants', () => {
     brain.send({ kind: 'returnTokens', ...given, unused: false })
   }
 
-  test('Q5: may have any number of them, one after another', () => {
+  test('TB3: may have any number of them, one after another', () => {
     const brain = aBusyNode()
     for (let tenant = 0; tenant < 20_000; tenant += 1) use(brain, `tenant ${String(tenant)}`)
     expect(brain.state.limiters.size).toBeLessThanOrEqual(LIMITERS_MAX)
     expect(brain.state.limiters.has('tenant 19999')).toBe(true)
   })
 
-  test('Q5: keeps those that hold a token, or whose rate remembers a start', () => {
+  test('TB3: keeps those that hold a token, or whose rate remembers a start', () => {
     const brain = aBusyNode()
     expect(take(brain, 'driver1', 2, { concurrency: 1 })).toEqual({ driver1: 1 })
     use(brain, 'slow', 0.001)
@@ -167,5 +169,14 @@ describe('what waits for a limiter', () => {
     brain.tick(1)
     take(brain, 'driver2', 3, { perSecond: 1 })
     expect(why()).toMatchObject([{ kind: 'limiter', why: 'its limiter starts 1 per second' }])
+  })
+
+  test('on one of several nodes says what it allows over all', () => {
+    const view = new ClusterView([], 'here')
+    const brain = new Brain({ cluster: { view, random: seededRandom(1), shunned: new Map() } })
+    brain.driver('driver1', 'job1')
+    expect(take(brain, 'driver1', 3, { concurrency: 2, perSecond: 5 })).toEqual({})
+    const why = 'its limiter allows 2 at once and 5 per second over all nodes'
+    expect(whyRows(brain.state, brain.nowMs)).toMatchObject([{ kind: 'limiter', count: 3, why }])
   })
 })

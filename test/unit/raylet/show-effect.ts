@@ -40,6 +40,7 @@ export function showEffect(effect: RayletEffect, names: Names): string {
     case 'guestLeaseLapsed':
       return `⇒ home of ${effect.client}: a lease of class ${effect.classId} lapses`
     case 'askWaits':
+    case 'askTokens':
       return `ask ${effect.nodeId}: ${effect.type}`
     case 'askGroup':
       return `⇒ ${effect.nodeId}: ${effect.type} ${JSON.stringify(shortly(effect.message))}`

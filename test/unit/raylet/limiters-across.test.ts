@@ -1,0 +1,138 @@
+// Limiters over nodes: never more tokens out than they allow, all tasks run, whatever is late, lost
+// or repeated, and whoever joins or dies. Real brains.
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { WorkerId } from '../../../runtime/common/ids.ts'
+import { seededRandom } from '../../support/seeded.ts'
+import { LimitedWorld, type LimitedPlan } from './limited-world.ts'
+
+const CALM: LimitedPlan = {
+  ...{ nodeCount: 3, clients: [0, 1, 2].map((node) => ({ node, tasks: 20, atMs: 0 })) },
+  ...{ names: ['api'], concurrency: 2, perSecond: undefined, runsMs: 100 },
+  ...{ lossShare: 0, twiceShare: 0, lateMs: 5, dies: undefined, joinsAtMs: 0 },
+}
+
+function worldOf(changes: Partial<LimitedPlan> = {}, seed = 1): LimitedWorld {
+  const random = seededRandom(seed)
+  return new LimitedWorld({ ...CALM, ...changes }, () => random.next())
+}
+
+function startsOf(world: LimitedWorld, name = 'api'): readonly number[] {
+  return world.starts.get(name) ?? []
+}
+
+/** The most that began within a second. */
+function inASecond(starts: readonly number[]): number {
+  return Math.max(0, ...starts.map((at) => starts.filter((s) => s >= at && s < at + 1000).length))
+}
+
+describe('limiters over nodes', () => {
+  test('TB1: no more tokens are out on all nodes than may run at once, and all tasks run', () => {
+    const world = worldOf()
+    world.runFor(10_000)
+    expect(world.exceeded).toEqual([])
+    expect(startsOf(world)).toHaveLength(60)
+    expect(world.waiting()).toEqual([])
+  })
+
+  test('TB2: no more start per second than the rate and its burst, over all nodes', () => {
+    const world = worldOf({ concurrency: undefined, perSecond: 10, lateMs: 0 })
+    world.runFor(8000)
+    expect(startsOf(world)).toHaveLength(60)
+    expect(inASecond(startsOf(world))).toBeLessThanOrEqual(11)
+    expect(startsOf(world).at(-1)).toBeLessThan(6500)
+  })
+
+  test('where limiters are used by nobody, nothing is said', () => {
+    const world = worldOf({ clients: [] })
+    world.runFor(20_000)
+    expect(world.messageCount).toBe(0)
+  })
+
+  test('a limiter whose tasks are over costs no message, however long its users live', () => {
+    const world = worldOf({ clients: [{ node: 1, tasks: 1, atMs: 0 }] })
+    world.runFor(10_000)
+    const before = world.messageCount
+    world.runFor(60_000)
+    expect(world.waiting()).toEqual([])
+    expect(world.messageCount).toBe(before)
+  })
+
+  test.each([0, 1, 2])('Q1: what node %i held comes back when it dies', (node) => {
+    const world = worldOf({ runsMs: 2000, dies: { node, atMs: 1000 } })
+    world.runFor(90_000)
+    expect(world.exceeded).toEqual([])
+    expect(world.waiting()).toEqual([])
+  })
+
+  test('LK3: a keeper that has just begun allows no second burst', () => {
+    const plan = { perSecond: 1, concurrency: undefined, runsMs: 0, lateMs: 0 }
+    const clients = [0, 1, 2].map((node) => ({ node, tasks: 3, atMs: 0 }))
+    const keeper = worldOf(plan).keeperOf(0)
+    const world = worldOf({ ...plan, clients, dies: { node: keeper, atMs: 1500 } })
+    world.runFor(20_000)
+    expect(inASecond(startsOf(world))).toBeLessThanOrEqual(1)
+    expect(world.waiting()).toEqual([])
+  })
+
+  test('Q2: other numbers for the same name are refused, on whatever node they are given', () => {
+    const world = worldOf({ clients: [{ node: 0, tasks: 1, atMs: 0 }] })
+    world.runFor(1000)
+    const client = 'other' as WorkerId
+    const asked = { client, name: 'api', count: 1, perSecond: undefined }
+    const take = { kind: 'takeTokens', ...asked } as const
+    const hello = { role: 'driver', pid: 1, address: '@', job: undefined } as const
+    world.send(1, { kind: 'clientConnected', client, ...hello })
+    world.send(1, { ...take, concurrency: 3 })
+    world.runFor(1000)
+    expect(world.refusedCount).toBe(1)
+    world.send(1, { ...take, concurrency: 2 })
+    world.runFor(1000)
+    expect(world.refusedCount).toBe(1)
+    expect(startsOf(world)).toHaveLength(2)
+    world.send(0, { kind: 'clientClosed', client: 'p0' as WorkerId })
+    world.send(1, { kind: 'clientClosed', client })
+    world.runFor(3000)
+    const next = 'next' as WorkerId
+    world.send(2, { kind: 'clientConnected', client: next, ...hello })
+    world.send(2, { ...take, client: next, concurrency: 1 })
+    world.runFor(1000)
+    expect(world.refusedCount).toBe(1)
+  })
+
+  test('late, lost and repeated messages, joins and deaths: never more, all run (property)', () => {
+    fc.assert(
+      fc.property(plans(), fc.integer(), (plan, seed) => {
+        const world = worldOf(plan, seed)
+        world.runFor(60_000)
+        expect(world.exceeded).toEqual([])
+        expect(world.waiting()).toEqual([])
+        expect(world.refusedCount).toBe(0)
+      }),
+      { seed: 12, numRuns: 300 },
+    )
+  })
+})
+
+function plans(): fc.Arbitrary<Partial<LimitedPlan>> {
+  const node = fc.integer({ min: 0, max: 3 })
+  const client = fc.record({
+    node,
+    tasks: fc.integer({ min: 1, max: 8 }),
+    atMs: fc.integer({ min: 0, max: 3000 }),
+  })
+  const death = fc.record({ node, atMs: fc.integer({ min: 0, max: 4000 }) })
+  return fc.record({
+    nodeCount: fc.constant(4),
+    clients: fc.array(client, { minLength: 1, maxLength: 6 }),
+    names: fc.constantFrom(['a'], ['a', 'b']),
+    concurrency: fc.integer({ min: 1, max: 4 }),
+    perSecond: fc.constantFrom(undefined, 20),
+    runsMs: fc.constantFrom(10, 300),
+    lossShare: fc.constantFrom(0, 0.3),
+    twiceShare: fc.constantFrom(0, 0.3),
+    lateMs: fc.constantFrom(0, 100, 900),
+    dies: fc.option(death, { nil: undefined }),
+    joinsAtMs: fc.constantFrom(0, 700, 2500),
+  })
+}
