@@ -18,6 +18,8 @@ interface ClientPlan {
 
 export interface LimitedPlan {
   readonly nodeCount: number
+  /** Other ids: another node is the keeper, and the one that joins may become it. */
+  readonly ids: number
   /** Processes: each wants to run so many tasks of each of `names`, from then on. */
   readonly clients: readonly ClientPlan[]
   readonly names: readonly string[]
@@ -62,7 +64,9 @@ export class LimitedWorld {
   constructor(plan: LimitedPlan, random: () => number) {
     this.#plan = plan
     this.#random = random
-    this.#states = Array.from({ length: plan.nodeCount }, (_, index) => stateOf(index, random))
+    this.#states = Array.from({ length: plan.nodeCount }, (_, index) =>
+      stateOf(index + plan.nodeCount * plan.ids, random),
+    )
     this.#isIn = this.#states.map((_, index) => plan.joinsAtMs === 0 || index < plan.nodeCount - 1)
     for (const index of this.#states.keys()) this.#tellNodes(index)
     if (plan.joinsAtMs > 0) {
@@ -246,7 +250,7 @@ function stateOf(index: number, random: () => number): RayletState {
   const nodeId = `${String(index).padStart(9, '0')}-node` as NodeId
   const config = { nodeId, epoch: 1, totals: {}, labels: {}, cpuCount: 0, workersMax: 100 }
   return createState(
-    { ...config, owned: false, isGcsHost: index === 0 },
+    { ...config, owned: false, isGcsHost: false },
     { view: new ClusterView([], toHex(nodeId)), random: { next: random }, shunned: new Map() },
   )
 }

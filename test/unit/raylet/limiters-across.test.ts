@@ -7,7 +7,7 @@ import { seededRandom } from '../../support/seeded.ts'
 import { LimitedWorld, type LimitedPlan } from './limited-world.ts'
 
 const CALM: LimitedPlan = {
-  ...{ nodeCount: 3, clients: [0, 1, 2].map((node) => ({ node, tasks: 20, atMs: 0 })) },
+  ...{ nodeCount: 3, ids: 0, clients: [0, 1, 2].map((node) => ({ node, tasks: 20, atMs: 0 })) },
   ...{ names: ['api'], concurrency: 2, perSecond: undefined, runsMs: 100 },
   ...{ lossShare: 0, twiceShare: 0, lateMs: 5, dies: undefined, joinsAtMs: 0 },
 }
@@ -124,6 +124,7 @@ function plans(): fc.Arbitrary<Partial<LimitedPlan>> {
   const death = fc.record({ node, atMs: fc.integer({ min: 0, max: 4000 }) })
   return fc.record({
     nodeCount: fc.constant(4),
+    ids: fc.integer({ min: 0, max: 20 }),
     clients: fc.array(client, { minLength: 1, maxLength: 6 }),
     names: fc.constantFrom(['a'], ['a', 'b']),
     concurrency: fc.integer({ min: 1, max: 4 }),
