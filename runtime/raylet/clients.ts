@@ -59,15 +59,19 @@ export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): 
 }
 
 export function clientClosed(turn: Turn, event: EventOf<'clientClosed'>): void {
+  const client = turn.state.clients.get(event.client)
+  if (client !== undefined) removeClient(turn, client, 'ENDED')
+}
+
+/** @param why  CUT: a guest, whose process may go on at its home. */
+export function removeClient(turn: Turn, client: Client, why: 'ENDED' | 'CUT'): void {
   const { state } = turn
-  const client = state.clients.get(event.client)
-  if (client === undefined) return
   state.clients.delete(client.id)
   removeWaitsOf(turn, client.id)
   forgetTokensOf(turn, client.id)
   const job = client.jobId === undefined ? undefined : state.jobs.get(client.jobId)
   for (const each of client.classes.values()) job?.turns.delete(each)
-  if (job !== undefined && isLastOf(state, job, client)) endJob(turn, job)
+  if (job !== undefined && endsWith(state, job, { gone: client, why })) endJob(turn, job)
   endOwned(turn, client)
   leaveOtherNodes(turn, client)
   const worker = state.workers.get(client.id)
@@ -78,9 +82,13 @@ export function clientClosed(turn: Turn, event: EventOf<'clientClosed'>): void {
   }
 }
 
-/** Its driver; or the last of a job that is driven from another node (GU3). */
-function isLastOf(state: RayletState, job: Job, gone: Client): boolean {
-  if (job.driver === gone.id) return true
+/** With its driver; or with the last of a job that is driven from another node (GU3). */
+function endsWith(
+  state: RayletState,
+  job: Job,
+  { gone, why }: { readonly gone: Client; readonly why: 'ENDED' | 'CUT' },
+): boolean {
+  if (job.driver === gone.id && why === 'ENDED') return true
   return gone.link !== undefined && isIdle(state, job)
 }
 

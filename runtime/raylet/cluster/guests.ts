@@ -4,9 +4,10 @@
 //   GU1. Asked for leases, this node grants what it has free now, or refuses: guests wait at home.
 //        A class that is bound to this node waits here, in turn with those of its own processes.
 //   GU2. A guest is known by one connection of its home, and ends with it (OL1).
-//   GU3. A job that no process of this node drives lives here as long as a guest or actor of it.
+//   GU3. A job that no process of this node drives lives here as long as a guest or actor of it, or
+//        until its driver is said to have ended: that its connection closes is no such word.
 import { actorLinkClosed } from '../actors/actors-elsewhere.ts'
-import { clientClosed } from '../clients.ts'
+import { removeClient } from '../clients.ts'
 import { forgetIfUnused } from '../class-wants.ts'
 import { classOf, takeLeases, wantLeases } from '../leases.ts'
 import type { GuestClass } from './peer-raylet-messages.ts'
@@ -47,14 +48,14 @@ export function guestWants(turn: Turn, { link, message }: EventOf<'guestWants'>)
 
 export function guestLeft(turn: Turn, { link, client: id }: EventOf<'guestLeft'>): void {
   const client = turn.state.clients.get(id)
-  if (client?.link === link) removeGuest(turn, client)
+  if (client?.link === link) removeClient(turn, client, 'ENDED')
 }
 
 /** GU2. */
 export function guestLinkClosed(turn: Turn, { link }: EventOf<'guestLinkClosed'>): void {
   actorLinkClosed(turn, link)
   for (const client of [...turn.state.clients.values()]) {
-    if (client.link === link) removeGuest(turn, client)
+    if (client.link === link) removeClient(turn, client, 'CUT')
   }
 }
 
@@ -64,7 +65,7 @@ function guestOf(turn: Turn, link: number, { client: id, owner }: GuestClass): C
   const known = state.clients.get(id)
   if (known !== undefined && known.link === link) return known
   if (owner === undefined) return undefined
-  if (known !== undefined) removeGuest(turn, known)
+  if (known !== undefined) removeClient(turn, known, 'CUT')
   const { role, address } = owner
   const client: Client = {
     ...{ id, role, address, pid: 0, jobId: owner.job.jobId, link },
@@ -92,8 +93,4 @@ export function takeJob({ state, nowMs }: Turn, owner: Driven): Job {
   }
   state.jobs.set(spec.jobId, job)
   return job
-}
-
-function removeGuest(turn: Turn, client: Client): void {
-  clientClosed(turn, { kind: 'clientClosed', client: client.id, nowMs: turn.nowMs })
 }

@@ -5,7 +5,7 @@ import type { ActorView } from '../../../runtime/protocol/actor-messages.ts'
 import type { ActorOffer } from '../../../runtime/raylet/actors/actor-events.ts'
 import { ClusterView, NODE_ID_LABEL } from '../../../runtime/scheduling/cluster-view.ts'
 import { seededRandom } from '../../support/seeded.ts'
-import { aClass, Brain, hexNodeId, units } from './brain.ts'
+import { aClass, aDriversJob, anActor, Brain, hexNodeId, units } from './brain.ts'
 
 const A = 'actorA' as ActorId
 const OTHERS = ['0b', '0c']
@@ -205,5 +205,33 @@ describe('an actor of several nodes', () => {
       brain.send({ kind: 'members', living: new Set([hexNodeId(), '0b']) })
       expect(brain.state.actors.get(A)?.phase).toBe(detached ? 'PENDING_CREATION' : 'DEAD')
     }
+  })
+
+  test('GU3: one made by a driver elsewhere outlives a cut from its node, and ends with it', () => {
+    const brain = aMember(4)
+    const driver = 'driver-of-0c' as WorkerId
+    const job = aDriversJob('job2')
+    const driven = { job, driver, drivenAt: '0c' }
+    const offer = {
+      spec: anActor({ actorId: A, jobId: job.jobId, owner: driver, maxRestarts: -1 }),
+      origin: { ...driven, homeId: '0c', ownerAddress: '@driver' },
+      ...{ holder: { nodeId: '0c', epoch: 1 }, incarnation: 0, lived: false },
+      ...{ hops: 1, isBound: false },
+    }
+    const asks = (link: number): void => {
+      const owner = { ...driven, role: 'driver', address: '@driver' } as const
+      const message = { client: driver, classId: 0, spec: aClass(), owner, count: 1, hops: 1 }
+      brain.send({ kind: 'leasesAsked', link, request: brain.nextRequest(), message })
+    }
+    const phase = (): unknown => brain.state.actors.get(A)?.phase
+    asks(1)
+    brain.send({ kind: 'actorOffered', link: 1, request: brain.nextRequest(), offer })
+    brain.send({ kind: 'guestLinkClosed', link: 1 })
+    expect(phase()).toBe('PENDING_CREATION')
+    asks(2)
+    asks(3) // before it is known here that the connection before is gone
+    expect(phase()).toBe('PENDING_CREATION')
+    brain.send({ kind: 'guestLeft', link: 3, client: driver })
+    expect(phase()).toBe('DEAD')
   })
 })
