@@ -34,7 +34,7 @@ export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): 
     jobId,
     classes: new Map(),
     leases: new Set(),
-    knownAt: new Set(),
+    knownAt: new Map(),
   }
   state.clients.set(id, client)
   if (worker !== undefined) {

@@ -57,8 +57,8 @@ export interface Client {
   readonly leases: Set<Lease>
   /** A core-worker of another node: the connection of its home by which it is known (guests.ts). */
   readonly link?: number
-  /** Other nodes that know it as a guest. */
-  readonly knownAt: Set<string>
+  /** Other nodes that may know it as a guest. UNSURE: it may have to be introduced again. */
+  readonly knownAt: Map<string, 'TOLD' | 'UNSURE'>
 }
 
 export interface Job {

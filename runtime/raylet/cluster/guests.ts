@@ -69,7 +69,7 @@ function guestOf(turn: Turn, link: number, { client: id, owner }: GuestClass): C
   const { role, address } = owner
   const client: Client = {
     ...{ id, role, address, pid: 0, jobId: owner.job.jobId, link },
-    ...{ classes: new Map(), leases: new Set(), knownAt: new Set() },
+    ...{ classes: new Map(), leases: new Set(), knownAt: new Map() },
   }
   state.clients.set(id, client)
   takeJob(turn, owner)

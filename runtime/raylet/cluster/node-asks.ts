@@ -183,7 +183,8 @@ export function killRemoteLease(turn: Turn, client: Client, leaseId: number): bo
 export function leaveOtherNodes(turn: Turn, client: Client): void {
   for (const each of client.classes.values())
     for (const lease of each.remote) forgetRemote(turn, lease)
-  for (const nodeId of client.knownAt) tellNode(turn, nodeId, 'guestLeft', { client: client.id })
+  for (const nodeId of client.knownAt.keys())
+    tellNode(turn, nodeId, 'guestLeft', { client: client.id })
 }
 
 export function forgetRemote({ state }: Turn, lease: RemoteLease): void {

@@ -15,8 +15,8 @@ export function guestClassOf(
   const job = turn.state.jobs.get(each.jobId)
   if (client === undefined || job === undefined) return undefined
   const { id, role, address } = client
-  const isKnown = client.knownAt.has(nodeId)
-  client.knownAt.add(nodeId)
+  const isKnown = client.knownAt.get(nodeId) === 'TOLD'
+  client.knownAt.set(nodeId, 'TOLD')
   const { classId, spec } = each
   const { driver, drivenAt = toHex(turn.state.config.nodeId) } = job
   return {

@@ -17,7 +17,7 @@ import { membersOfGroups } from '../groups/cluster-groups.ts'
 import { askNode, boundNode, forgetRemote, keyOf, tellBoundNode } from './node-asks.ts'
 import { tellNode } from './node-notices.ts'
 import { judge } from '../placement.ts'
-import type { SchedulingClass } from '../state.ts'
+import type { Client, SchedulingClass } from '../state.ts'
 import type { ClusterState, RemoteLease } from './cluster-state.ts'
 import { notify, wakeBy, type EventOf, type Turn } from '../turn.ts'
 
@@ -31,7 +31,7 @@ export function leasesAnswered(turn: Turn, event: EventOf<'leasesAnswered'>): vo
   const { cluster, clients } = turn.state
   cluster?.view.answered(nodeId, message.spec.demand, message.count)
   if (answer !== undefined) cluster?.view.learn(answer.load)
-  else clients.get(message.client)?.knownAt.delete(nodeId)
+  else noAnswer(clients.get(message.client), nodeId)
   const refused = message.count - accepted
   if (refused > 0) shun(turn, nodeId, message.spec.demand)
   const each = clients.get(message.client)?.classes.get(message.classId)
@@ -42,6 +42,11 @@ export function leasesAnswered(turn: Turn, event: EventOf<'leasesAnswered'>): vo
     if (count > 0) askBetter(turn, each, { nodeId: retryAt, count, hops: message.hops + 1 })
   }
   forgetIfUnused(turn.state, each)
+}
+
+/** Whether it has heard of the client is not known: it is told again, and told when that ends. */
+function noAnswer(client: Client | undefined, nodeId: string): void {
+  if (client?.knownAt.has(nodeId) === true) client.knownAt.set(nodeId, 'UNSURE')
 }
 
 function askBetter(turn: Turn, each: SchedulingClass, ask: Parameters<typeof askNode>[2]): void {

@@ -379,6 +379,17 @@ describe('OL5: a node that does not answer', () => {
 })
 
 describe('when nodes and processes end', () => {
+  test('GU2: no guest stays where who asked had given up before the answer came', () => {
+    const brains = cpus(0, 1)
+    brains.at(1).answersLate = true
+    brains.driver('d')
+    brains.want('d', 1)
+    expect([...brains.at(1).state.clients.keys()]).toContain('d')
+    brains.leave('d')
+    expect([...brains.at(1).state.clients.keys()]).not.toContain('d')
+    expect(brains.isIdle()).toBe(true)
+  })
+
   test('OL1: leases break with the connection, at both ends, and work goes elsewhere', () => {
     const brains = cpus(1, 1, 1)
     brains.driver('d')

@@ -31,6 +31,8 @@ export interface TestNode {
   readonly askedBack: number[]
   version: number
   cut: boolean
+  /** Who asks it for leases gives up before it answers. */
+  answersLate: boolean
   /** Else those that it starts never say hello. */
   startsWorkers: boolean
 }
@@ -74,7 +76,7 @@ export class SeveralBrains {
         deadlocks: [],
         askedBack: [],
         version: 0,
-        ...{ cut: false, startsWorkers: true },
+        ...{ cut: false, answersLate: false, startsWorkers: true },
       }
     })
     this.#tellNodes()
@@ -325,7 +327,8 @@ export class SeveralBrains {
       free: { ...other.state.ledger.free },
     }
     this.#inbox.push(() => {
-      this.send(node, { kind: 'leasesAnswered', nodeId, message, answer: { ...value, load } })
+      const answer = other.answersLate ? undefined : { ...value, load }
+      this.send(node, { kind: 'leasesAnswered', nodeId, message, answer })
     })
   }
 
