@@ -56,9 +56,12 @@ function refuseWhatWaits(turn: Turn): void {
     } else willEnd(turn, actor, actorGone(actor, 'its node was shut down'))
   }
   refuseWaitingGroups(turn)
-  for (const lease of [...workerlessOf(state)]) endLease(turn, lease)
+  for (const lease of [...workerlessOf(state)]) {
+    if (lease.actor !== undefined) lease.actor.place = 'LEFT' // it goes on elsewhere
+    endLease(turn, lease)
+  }
 }
 
-/** What becomes of it is decided when its worker has ended. */
+/** What becomes of one that has a worker is decided when that has ended. */
 const goesOnElsewhere = ({ cluster }: RayletState, { restartsLeft }: Actor): boolean =>
   cluster !== undefined && restartsLeft > 0

@@ -207,6 +207,14 @@ describe('an actor of several nodes', () => {
     }
   })
 
+  test('F06: one that waits for its worker when its node drains is left for another node', () => {
+    const brain = aMember(4)
+    made(brain, { actorId: A, maxRestarts: 1 })
+    const effects = brain.show(brain.send({ kind: 'drain', graceMs: 1_000 }))
+    expect(effects.filter((each) => each.includes('actorA'))).toEqual([])
+    expect(brain.state.actors.get(A)).toMatchObject({ phase: 'PENDING_CREATION', place: 'LEFT' })
+  })
+
   test('GU3: one made by a driver elsewhere outlives a cut from its node, and ends with it', () => {
     const brain = aMember(4)
     const driver = 'driver-of-0c' as WorkerId
