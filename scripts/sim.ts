@@ -1,11 +1,14 @@
 // `npm run sim -- --seeds 1000`: runs so many seeds, twice each; prints the rate, the failures and
 // the probes that nothing hit. `-- --seed 42` replays one; with `--story NAME` it prints what
 // happened to one task, object, actor or process, line by line; `--plant BUG` plants a bug. `--nodes`
-// takes the world of several nodes; `--scale` runs that of a thousand (sim-scale.ts) and nothing else.
+// takes the world of several nodes, with `--parts actors,groups,orphans` drivers do these beside
+// tasks; `--scale` runs that of a thousand (sim-scale.ts) and nothing else.
 // Ends with 1 when a seed fails, or when as many seeds as hit every probe left one out; with 2 when
 // it cannot be run as asked.
 import { parseArgs } from 'node:util'
+import { PLANTED_BUGS_OF_PARTS } from '../test/sim/nodes/planted-bugs-of-parts.ts'
 import { NODES_PLANTED_BUGS } from '../test/sim/nodes/planted-bugs.ts'
+import { PART_NAMES, type PartName } from '../test/sim/nodes/plan.ts'
 import { runNodesSeed } from '../test/sim/nodes/run.ts'
 import { PLANTED_BUGS } from '../test/sim/planted-bugs.ts'
 import { NODES_PROBES, Probes, SEEDS_THAT_HIT_EVERY_PROBE } from '../test/sim/probes.ts'
@@ -38,12 +41,15 @@ function parseSimOptions(): SimOptions {
       faultless: { type: 'boolean', default: false },
       plant: { type: 'string' },
       nodes: { type: 'boolean', default: false },
+      parts: { type: 'string', default: '' },
       scale: { type: 'boolean', default: false },
     },
   })
   const { faultless, story, plant, seed, nodes } = values
   return {
-    ...(nodes ? severalNodes(faultless, plant) : oneNode(faultless, plant)),
+    ...(nodes
+      ? severalNodes({ faultless, plantName: plant, parts: partNames(values.parts) })
+      : oneNode(faultless, plant)),
     faultless,
     scale: values.scale,
     seed: seed === undefined ? undefined : wholeNumber('--seed', seed, 0),
@@ -63,12 +69,22 @@ function oneNode(faultless: boolean, plantName: string | undefined): Simulated {
   }
 }
 
-function severalNodes(faultless: boolean, plantName: string | undefined): Simulated {
-  const plant = plantedBug(NODES_PLANTED_BUGS, plantName)
+function severalNodes({
+  faultless,
+  plantName,
+  parts,
+}: {
+  readonly faultless: boolean
+  readonly plantName: string | undefined
+  readonly parts: readonly PartName[]
+}): Simulated {
+  const { actors, groups, orphans } = PLANTED_BUGS_OF_PARTS
+  const bugs = { ...NODES_PLANTED_BUGS, ...actors, ...groups, ...orphans }
+  const plant = plantedBug(bugs, plantName)
   return {
     probes: new Probes(NODES_PROBES),
     run: (seed, keepsLines) =>
-      runNodesSeed(seed, { faultless, keepsLines, ...(plant && { plant }) }),
+      runNodesSeed(seed, { faultless, keepsLines, parts, ...(plant && { plant }) }),
   }
 }
 
@@ -78,6 +94,13 @@ function plantedBug<T>(bugs: Readonly<Record<string, T>>, name: string | undefin
   if (plant !== undefined) return plant
   const names = Object.keys(bugs).map((each) => `  ${each}\n`)
   throw new Error(`--plant takes one of these bugs, not '${name}':\n${names.join('')}`.trimEnd())
+}
+
+function partNames(text: string): readonly PartName[] {
+  const names = text.split(',').filter((name) => name !== '')
+  const known = names.flatMap((name) => PART_NAMES.filter((each) => each === name))
+  if (known.length === names.length) return known
+  throw new Error(`--parts takes some of ${PART_NAMES.join(', ')}, with commas, not '${text}'.`)
 }
 
 function wholeNumber(option: string, text: string, min: number): number {

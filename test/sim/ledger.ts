@@ -27,11 +27,14 @@ export class Ledger {
   readonly tasks = new Map<string, TaskEntry>()
   readonly actors = new Map<string, ActorEntry>()
   readonly #world: World
+  readonly #mayOverlap: (earlier: SimProcess) => boolean
   readonly #limited = new Map<string, Set<SimProcess>>()
   #stamp = 0
 
-  constructor(world: World) {
+  /** @param mayOverlap  whether a life of an actor may still live when the next one acts. */
+  constructor(world: World, mayOverlap: (earlier: SimProcess) => boolean = () => false) {
     this.#world = world
+    this.#mayOverlap = mayOverlap
   }
 
   /** Never the same twice. */
@@ -73,7 +76,8 @@ export class Ledger {
     const { process, caller, seq } = effect
     this.#note(`actor ${key} takes ${caller}#${String(seq)}`)
     for (const before of actor.effects) {
-      if (before.process !== process && before.process.alive) {
+      const isOther = before.process !== process
+      if (isOther && before.process.alive && !this.#mayOverlap(before.process)) {
         this.#broken(`I6: two incarnations of ${key} live: ${before.process.name}, ${process.name}`)
       }
       if (before.caller !== caller) continue

@@ -7,6 +7,13 @@ import type { Draw } from './draw.ts'
 import type { SimProcess } from './process.ts'
 import type { Scheduler } from './scheduler.ts'
 
+/** Its pages are there for who has opened it, also when its raylet has closed it. */
+class SharedArena extends MemoryArena {
+  override close(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
 interface Mapping {
   readonly process: SimProcess
   readonly offset: number
@@ -26,7 +33,7 @@ export class SimArena {
   constructor(scheduler: Scheduler, draw: Draw, sizeBytes: number) {
     this.#scheduler = scheduler
     this.#draw = draw
-    this.arena = new MemoryArena({ sizeBytes })
+    this.arena = new SharedArena({ sizeBytes })
     this.#raw = this.arena.open()
   }
 
@@ -64,8 +71,6 @@ export class SimArena {
       return
     }
     const { offset, before } = mapping
-    // Its raylet has stopped: what is mapped stays as it is, and nobody writes there any more.
-    if (offset + before.byteLength > this.arena.committedBytes) return
     const now = this.#raw.readable(offset, before.byteLength)
     if (Buffer.compare(now, before) === 0) return
     this.#scheduler.fail(

@@ -24,6 +24,8 @@ export interface LinkQuality {
   /** Share of frames that take up to spikeMs more. */
   spikeChance: number
   readonly spikeMs: number
+  /** A machine that was not heard of for so long has lost its connections (D103). Default: never. */
+  readonly silenceMs?: number
 }
 
 export class End implements Connection {
@@ -200,6 +202,24 @@ export class SimNetwork {
     const pair = machinesOf({ name: a }, { name: b })
     const untilMs = this.#scheduler.nowMs + forMs
     this.#heldMachines.set(pair, Math.max(untilMs, this.#heldMachines.get(pair) ?? 0))
+    const { silenceMs = Infinity } = this.quality
+    if (forMs <= silenceMs) return
+    const atMs = this.#scheduler.nowMs + silenceMs
+    this.#scheduler.at(atMs, undefined, `${pair} acknowledge nothing`, () => {
+      if ((this.#heldMachines.get(pair) ?? 0) > this.#scheduler.nowMs) this.#breakBetween(a, b)
+    })
+  }
+
+  /** At both ends. */
+  #breakBetween(a: string, b: string): void {
+    for (const [process, ends] of this.#ends) {
+      if (machineOf(process) !== a) continue
+      for (const end of ends) {
+        if (end.far === undefined || machineOf(end.far.process) !== b) continue
+        end.breaks()
+        end.far.breaks()
+      }
+    }
   }
 
   /** Every connection between the two breaks. */

@@ -34,7 +34,8 @@ export function setStage(next: Stage | undefined): void {
   stage = next
 }
 
-function here(): { readonly process: SimProcess; readonly on: Stage } {
+/** The process of the task that runs now. */
+export function here(): { readonly process: SimProcess; readonly on: Stage } {
   if (stage === undefined) throw new Error('no simulation runs')
   return { process: stage.processOf(currentWorker('a task').options.pid), on: stage }
 }

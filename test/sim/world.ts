@@ -280,7 +280,7 @@ export class World {
 }
 
 const totalsOf = ({ resources, cpus }: Plan): ResourceSet =>
-  nodeResourcesOf(resources, { numCpus: cpus, numGpus: 0, memoryBytes: 2 ** 32 })
+  nodeResourcesOf({ resources }, { numCpus: cpus, numGpus: 0, memoryBytes: 2 ** 32 })
 
 const addressOf = ({ nodeId, epoch }: NodeOfSeveral): string =>
   `127.0.0.1:1/${toHex(nodeId)}/${String(epoch)}@`

@@ -3,6 +3,9 @@
 // next epoch, as a new machine.
 import { newNodeId, toHex, type NodeId } from '../../../runtime/common/ids.ts'
 import type { Draw } from '../draw.ts'
+import { Ledger } from '../ledger.ts'
+import type { SimProcess } from '../process.ts'
+import { machineOf } from '../network.ts'
 import type { World } from '../world.ts'
 import { SimMember } from './member.ts'
 import { SimPeers } from './peers.ts'
@@ -22,6 +25,7 @@ export class Cluster {
   readonly witness: Witness
   /** When what has been done to it so far has passed. */
   troubleEndsMs = 0
+  readonly ledger: Ledger
   readonly #peers: SimPeers
   readonly #draw: Draw
   #nextMachine = 1
@@ -30,6 +34,7 @@ export class Cluster {
     this.world = world
     this.plan = plan
     this.#draw = draw
+    this.ledger = new Ledger(world, (earlier) => this.isOver(earlier))
     this.#peers = new SimPeers(world.network)
     this.witness = new Witness(world.storage, {
       scheduler: world.scheduler,
@@ -96,6 +101,13 @@ export class Cluster {
     return this.members.filter((member) => member.isWell(nowMs))
   }
 
+  /** Whether the node of that process is known to be dead, though the process may live. */
+  isOver(process: SimProcess): boolean {
+    const machine = machineOf(process)
+    const member = this.members.find((each) => each.machine === machine)
+    return member !== undefined && this.witness.isOver(member)
+  }
+
   lastsUntil(untilMs: number): void {
     this.troubleEndsMs = Math.max(this.troubleEndsMs, untilMs)
   }
@@ -121,7 +133,7 @@ export class Cluster {
   async #drive(member: SimMember, driver: NonNullable<SimMember['driver']>): Promise<void> {
     member.driver = driver
     const draw = this.#draw.fork(`${member.machine} program`)
-    const program = new NodesProgram(this.world, member, draw)
+    const program = new NodesProgram(this, member, draw)
     await driver.core.deps.context.run(driver.core.rootScope, () => program.run())
   }
 }

@@ -63,23 +63,26 @@ export function notHealed(cluster: Cluster, sinceMs: number): string[] {
   }
   if (serving.length < cluster.plan.wellMin) found.push(`${String(serving.length)} nodes serve`)
   for (const member of expected) found.push(...notHealedAt(cluster, member, sinceMs))
-  return [...found, ...strangers(cluster)]
+  return found
 }
 
-/** GU2: guests of processes that live nowhere, and hold what others could use. */
-function strangers(cluster: Cluster): string[] {
+/** GU2: guests of processes that live nowhere, and hold what others could use. The word that a
+ *  process has ended is on its way for a moment: who is one twice, some time apart, is one. */
+export function strangers(cluster: Cluster): Set<string> {
   const states = cluster.serving().flatMap(({ node }) => node?.raylet.state ?? [])
   const clients = states.flatMap(({ clients }) => [...clients.values()])
   const known = new Set(clients.flatMap(({ id, link }) => (link === undefined ? [id] : [])))
-  return cluster
-    .serving()
-    .flatMap(({ machine, node }) =>
-      [...(node?.raylet.state.clients.values() ?? [])].flatMap(({ id, link, leases }) =>
-        link === undefined || known.has(id)
-          ? []
-          : [`${machine} has a guest of nobody, with ${String(leases.size)} leases`],
+  return new Set(
+    cluster
+      .serving()
+      .flatMap(({ machine, node }) =>
+        [...(node?.raylet.state.clients.values() ?? [])].flatMap(({ id, link }) =>
+          link === undefined || known.has(id)
+            ? []
+            : [`${machine} has a guest of nobody, ${toHex(id)}`],
+        ),
       ),
-    )
+  )
 }
 
 function notHealedAt(cluster: Cluster, member: SimMember, sinceMs: number): string[] {
@@ -96,7 +99,9 @@ function notHealedAt(cluster: Cluster, member: SimMember, sinceMs: number): stri
     found.push(`${machine} would lease at ${ids.join()}, not at ${wanted.join()}`)
   }
   if (process.clock.monotonicMs() >= state.leaseUntilMs) found.push(`${machine} has no lease`)
-  if (goodAtMs < sinceMs) found.push(`no tasks of ${machine} end well`)
+  for (const [part, atMs] of goodAtMs) {
+    if (atMs < sinceMs) found.push(`no ${part} of ${machine} end well`)
+  }
   return found
 }
 

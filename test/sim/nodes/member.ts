@@ -37,8 +37,8 @@ export class SimMember {
   pausedUntilMs = 0
   isolatedUntilMs = 0
   gcsCutUntilMs = 0
-  /** When all tasks of one round of its driver ended well last. */
-  goodAtMs = 0
+  /** By part of its driver's program: when all of one round ended well last. */
+  readonly goodAtMs = new Map<string, number>()
   /** The newest lease that was looked at. */
   leaseSeen = 0
   wasDraining = false

@@ -11,10 +11,16 @@ export interface NodesPlan {
   readonly nodeCount: number
   /** Share of calls to the GCS that fail in ordinary times. */
   readonly failChance: number
+  /** What drivers do beside tasks. */
+  readonly parts: readonly PartName[]
   readonly faults: NodesFaultRates
   /** No fault begins after that. */
   readonly faultsEndMs: number
 }
+
+/** What drivers may do beside tasks. */
+export const PART_NAMES = ['actors', 'groups', 'orphans'] as const
+export type PartName = (typeof PART_NAMES)[number]
 
 /** Mean virtual milliseconds between two of a fault; Infinity for never. */
 export interface NodesFaultRates {
@@ -31,6 +37,10 @@ export interface NodesFaultRates {
 }
 
 const WELL_MIN = 3
+/** As in connection-tcp.ts. Without further parts nobody waits for a machine that is gone. */
+const SILENCE_MS = 15_000
+/** Of each node: what only placement groups ask for. */
+export const SLOTS = 2
 const NEVER: NodesFaultRates = {
   ...{ breakMs: Infinity, partitionMs: Infinity, pairCutMs: Infinity, isolateMs: Infinity },
   ...{
@@ -43,7 +53,7 @@ const NEVER: NodesFaultRates = {
   drainMs: Infinity,
 }
 
-export function drawNodesPlan(draw: Draw): NodesPlan {
+export function drawNodesPlan(draw: Draw, parts: readonly PartName[] = []): NodesPlan {
   const rate = (chance: number, fromMs: number, toMs: number): number =>
     draw.chance(chance) ? draw.between(fromMs, toMs) : Infinity
   const calm = withoutFaults(drawPlan(draw.fork('node')))
@@ -53,16 +63,18 @@ export function drawNodesPlan(draw: Draw): NodesPlan {
       ...calm,
       cpus: draw.int(1, 2),
       arenaBytes: 2 * 1024 * 1024,
-      resources: {},
+      resources: parts.includes('groups') ? { slot: SLOTS } : {},
       link: {
         ...{ latencyMs: draw.pick([0.1, 1, 20]), jitterMs: draw.pick([0.1, 2]) },
         ...{ spikeChance, spikeMs: 400 },
+        ...(parts.length > 0 && { silenceMs: SILENCE_MS }),
       },
       storage: { latencyMs: draw.pick([0.5, 5, 50, 300]), failChance: 0 },
     },
     wellMin: WELL_MIN,
     nodeCount: draw.int(WELL_MIN + 1, WELL_MIN + 3),
     failChance: draw.chance(0.5) ? draw.between(0, 0.3) : 0,
+    parts,
     faults: {
       breakMs: rate(0.5, 2_000, 15_000),
       partitionMs: rate(0.4, 5_000, 20_000),

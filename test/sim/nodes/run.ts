@@ -4,34 +4,37 @@
 import { registry } from '../../../runtime/core-worker/registry-system.ts'
 import { Draw } from '../draw.ts'
 import { SimulationFailure } from '../failure.ts'
-import { Ledger } from '../ledger.ts'
 import { NODES_PROBES, Probes } from '../probes.ts'
 import { enclosed, resultOf, type RunResult } from '../run.ts'
 import { World } from '../world.ts'
 import { setStage } from '../workload.ts'
 import { Cluster } from './cluster.ts'
 import { injectNodesFaults } from './faults.ts'
-import { checkCluster, notHealed } from './invariants.ts'
-import { drawNodesPlan, withoutNodesFaults, type NodesPlan } from './plan.ts'
+import { checkCluster, notHealed, strangers } from './invariants.ts'
+import { drawNodesPlan, withoutNodesFaults, type NodesPlan, type PartName } from './plan.ts'
 
 export interface NodesRunOptions {
   /** Plants a bug; returns what undoes it. */
   readonly plant?: () => () => void
   readonly faultless?: boolean
   readonly keepsLines?: boolean
+  /** What drivers do beside tasks. */
+  readonly parts?: readonly PartName[]
 }
 
 /** Virtual time after the last fault: a node that died last has its lease and its restart. */
 const HEAL_MS = 75_000
 /** Tasks must have ended well so shortly before the end. */
 const GOOD_MS = 20_000
+/** Longer than word of the end of a process is on its way. */
+const WORD_MS = 3_000
 
 export async function runNodesSeed(
   seed: number,
   options: NodesRunOptions = {},
 ): Promise<RunResult<NodesPlan>> {
   const draw = new Draw(`nodes ${String(seed)}`)
-  const drawn = drawNodesPlan(draw.fork('plan'))
+  const drawn = drawNodesPlan(draw.fork('plan'), options.parts)
   const plan = options.faultless === true ? withoutNodesFaults(drawn) : drawn
   const world = new World(draw, plan.node, new Probes(NODES_PROBES))
   if (options.keepsLines === true) world.scheduler.trace.lines = []
@@ -42,7 +45,7 @@ export async function runNodesSeed(
 async function live(world: World, draw: Draw, plan: NodesPlan): Promise<void> {
   const { scheduler } = world
   const cluster = new Cluster(world, draw, plan)
-  const ledger = new Ledger(world)
+  const { ledger } = cluster
   setStage({ ledger, mayCrash: () => undefined, processOf: (pid) => world.processOf(pid) })
   registry().currentCoreWorker = undefined
   scheduler.afterEvent = (process) => {
@@ -52,10 +55,15 @@ async function live(world: World, draw: Draw, plan: NodesPlan): Promise<void> {
   injectNodesFaults(cluster, draw.fork('faults'))
   cluster.lastsUntil(plan.faultsEndMs)
   const untilHealed = (): number => cluster.troubleEndsMs + HEAL_MS
+  let before = new Set<string>()
   for (let untilMs = 0; untilMs < untilHealed();) {
     untilMs = untilHealed()
+    await scheduler.run({ untilMs: untilMs - WORD_MS, done: () => false })
+    before = strangers(cluster)
     await scheduler.run({ untilMs, done: () => false })
   }
+  const after = strangers(cluster)
   const found = notHealed(cluster, scheduler.nowMs - GOOD_MS)
+  found.push(...[...before].filter((each) => after.has(each)))
   if (found.length > 0) throw new SimulationFailure(`I9: ${found.join('; ')}`, scheduler.nowMs)
 }

@@ -5,11 +5,14 @@ import { scaled } from '../../support/scale.ts'
 import { expectEndedWell } from '../ended-well.ts'
 import { NODES_PROBES, Probes, SEEDS_THAT_HIT_EVERY_PROBE } from '../probes.ts'
 import { twice } from '../run.ts'
+import { PART_NAMES } from './plan.ts'
 import { runNodesSeed } from './run.ts'
 
 const FULL = SEEDS_THAT_HIT_EVERY_PROBE
 /** Two runs each. Where all of them are run, they leave out no fault. */
 const SEED_COUNT = scaled(FULL, 10)
+/** Of each part: their worlds have twice as many events. */
+const PART_SEED_COUNT = scaled(20, 2)
 
 describe('simulation of several nodes', () => {
   test(
@@ -23,6 +26,17 @@ describe('simulation of several nodes', () => {
         probes.add(result.probes)
       }
       if (SEED_COUNT >= FULL) expect(probes.neverHit()).toEqual([])
+    },
+  )
+
+  test.each(PART_NAMES)(
+    `${String(PART_SEED_COUNT)} seeds with %s keep every promise too, twice the same`,
+    { timeout: 20 * 60_000 },
+    async (part) => {
+      for (let seed = 1; seed <= PART_SEED_COUNT; seed += 1) {
+        const result = await twice(() => runNodesSeed(seed, { parts: [part] }))
+        expectEndedWell(result, '--nodes', '--parts', part)
+      }
     },
   )
 

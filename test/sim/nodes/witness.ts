@@ -1,6 +1,16 @@
-// What happens to the rows of nodes in the GCS, seen where they are written, and judged: a dead
-// epoch never lives again, an epoch has one holder, and nobody is declared dead who must not be.
-import type { Row, Storage, WriteOutcome } from '../../../runtime/gcs/storage.ts'
+// What happens to rows in the GCS, seen where they are written, and judged.
+//   nodes      a dead epoch never lives again, an epoch has one holder, and nobody is declared dead
+//              who must not be
+//   names      none is taken that another actor has (AC2)
+//   adoptions  an owner has one adopter in each epoch (AO1)
+import type {
+  Row,
+  RowKey,
+  RowValue,
+  Storage,
+  TransactItem,
+  WriteOutcome,
+} from '../../../runtime/gcs/storage.ts'
 import { changedStorage } from '../../support/changed-storage.ts'
 import type { Scheduler } from '../scheduler.ts'
 import type { SimMember } from './member.ts'
@@ -22,6 +32,10 @@ export class Witness {
   readonly storage: Storage
   readonly rows = new Map<string, SeenRow>()
   readonly #parts: WitnessParts
+  /** By namespace and name, the actor that has it. */
+  readonly #names = new Map<string, string>()
+  /** By owner. */
+  readonly #adoptions = new Map<string, RowValue>()
 
   constructor(inner: Storage, parts: WitnessParts) {
     this.#parts = parts
@@ -33,6 +47,11 @@ export class Witness {
     this.storage = changedStorage(inner, {
       putIf: (...args) => watched(inner.putIf(...args)),
       update: (...args) => watched(inner.update(...args)),
+      transact: async (items) => {
+        const isDone = await inner.transact(items)
+        if (isDone) for (const item of items) this.#sawName(item)
+        return isDone
+      },
     })
   }
 
@@ -44,6 +63,7 @@ export class Witness {
   }
 
   #saw({ key, value }: Row): void {
+    if (key.pk.startsWith('O#')) this.#sawAdoption(key, value)
     if (!key.pk.startsWith('N#')) return
     const nodeId = key.sk
     const before = this.rows.get(nodeId)
@@ -57,6 +77,27 @@ export class Witness {
     if (before !== undefined) this.#judge(nodeId, before, now)
     if (now.state !== 'DEAD' || before?.state === 'DEAD') return
     this.#judgeDeath(nodeId, now.epoch, String(value['death']))
+  }
+
+  #sawName(item: TransactItem): void {
+    const { key } = item
+    if (!key.pk.startsWith('NAME#')) return
+    const name = `${key.pk} ${key.sk}`
+    if (item.kind === 'delete') this.#names.delete(name)
+    if (item.kind !== 'putIf') return
+    const actorId = String(item.value['actorId'])
+    const before = this.#names.get(name)
+    this.#names.set(name, actorId)
+    if (before === undefined || before === actorId) return
+    this.#parts.scheduler.fail(`AC2: ${actorId} takes ${name} from ${before}`)
+  }
+
+  #sawAdoption({ pk }: RowKey, now: RowValue): void {
+    const before = this.#adoptions.get(pk)
+    this.#adoptions.set(pk, now)
+    if (before === undefined || before['adopter'] === now['adopter']) return
+    if (Number(now['epoch']) > Number(before['epoch'])) return
+    this.#parts.scheduler.fail(`AO1: ${pk} has two adopters in epoch ${String(now['epoch'])}`)
   }
 
   #judge(nodeId: string, before: SeenRow, now: SeenRow): void {

@@ -1,0 +1,87 @@
+// Placement groups over nodes: reserved, used while their nodes die, mended, and removed.
+import { get, inPlacementGroup, placementGroup, type PlacementGroup } from '../../../sdk/index.ts'
+import * as remote from '../workload.ts'
+import { SLOTS } from './plan.ts'
+import { Judge } from './judge.ts'
+import type { Part, PartHost } from './program.ts'
+
+const STRATEGIES = ['PACK', 'SPREAD', 'STRICT_PACK', 'STRICT_SPREAD'] as const
+const READY_MS = 30_000
+const KEPT_MS_MAX = 2_500
+const WORK_MS_MAX = 300
+const ROUNDS_MAX = 2
+
+export class GroupsProgram implements Part {
+  readonly #host: PartHost
+  readonly #judge: Judge
+
+  constructor(host: PartHost) {
+    this.#host = host
+    this.#judge = new Judge(host)
+  }
+
+  async round(name: string): Promise<boolean> {
+    const { draw } = this.#host
+    const strategy = draw.pick(STRATEGIES)
+    const count = this.#bundleCount(strategy)
+    this.#judge.note(`reserves ${name}, ${strategy} of ${String(count)}`)
+    const group = placementGroup(
+      Array.from({ length: count }, () => ({ slot: 1 })),
+      { strategy, name, ...(draw.chance(0.15) ? { lifetime: 'detached' } : {}) },
+    )
+    const wentWell = await this.#use(name, group)
+    return (await this.#remove(name, group)) && wentWell
+  }
+
+  /** So many fit even when only as many nodes are well as always are. */
+  #bundleCount(strategy: (typeof STRATEGIES)[number]): number {
+    const { draw, cluster } = this.#host
+    return draw.int(1, strategy === 'STRICT_PACK' ? SLOTS : cluster.plan.wellMin)
+  }
+
+  async #use(name: string, group: PlacementGroup): Promise<boolean> {
+    const { draw } = this.#host
+    try {
+      await group.ready({ timeoutMs: READY_MS })
+      this.#judge.note(`${name} is reserved`)
+      for (let round = draw.int(1, ROUNDS_MAX); round > 0; round -= 1) {
+        await Promise.all(
+          group.bundles.map((_, i) => this.#work(`${name}.${String(round)}`, group, i)),
+        )
+        await remote.sleep(draw.between(0, KEPT_MS_MAX))
+      }
+      return true
+    } catch (error) {
+      this.#judge.failed(name, error)
+      return false
+    }
+  }
+
+  async #work(name: string, group: PlacementGroup, bundleIndex: number): Promise<void> {
+    const key = `${name}.${String(bundleIndex)}`
+    const schedulingStrategy = inPlacementGroup(group, { bundleIndex })
+    const sleepMs = this.#host.draw.between(0, WORK_MS_MAX)
+    const doing = { key, sleepMs, spinMs: 0, sizeBytes: 0, atMostOnce: false }
+    const ref = remote.combine
+      .options({ schedulingStrategy, numCpus: 0, resources: { slot: 1 } })
+      .remote(doing)
+    try {
+      const digest = remote.digestOf(await get(ref))
+      if (digest !== remote.combined(key, []))
+        this.#judge.broken(`I1: ${key} gave ${String(digest)}`)
+    } finally {
+      ref.free()
+    }
+  }
+
+  async #remove(name: string, group: PlacementGroup): Promise<boolean> {
+    try {
+      await group.remove()
+      this.#judge.note(`${name} is removed`)
+      return true
+    } catch (error) {
+      this.#judge.failed(name, error)
+      return false
+    }
+  }
+}

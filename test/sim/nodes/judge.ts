@@ -1,0 +1,32 @@
+// What the programs of drivers have in common: what they write into the story of a run, and which
+// errors may come of its faults.
+import { VirgaError } from '../../../runtime/common/errors.ts'
+import type { PartHost } from './program.ts'
+
+/** What of an error is part of the story. */
+export const ERROR_CHARS_MAX = 200
+
+export class Judge {
+  readonly #host: PartHost
+
+  constructor(host: PartHost) {
+    this.#host = host
+  }
+
+  /** For the story of a run. */
+  note(what: string): void {
+    const { trace, nowMs } = this.#host.cluster.world.scheduler
+    trace.add(nowMs, `${this.#host.member.machine}/driver`, what)
+  }
+
+  broken(what: string, error?: unknown): void {
+    this.#host.cluster.world.scheduler.fail(what, error)
+  }
+
+  /** I10: what fails, fails with an error of a type. @param never  names that no fault explains. */
+  failed(key: string, error: unknown, never: readonly string[] = []): void {
+    this.note(`${key} fails: ${String(error).slice(0, ERROR_CHARS_MAX)}`)
+    if (!(error instanceof VirgaError)) this.broken(`I10: ${key} failed without a type`, error)
+    else if (never.includes(error.name)) this.broken(`${error.name} of ${key}`, error)
+  }
+}

@@ -1,0 +1,93 @@
+// Refs of which a task on another node is the owner: it may be gone when they are read. Then one of
+// those who hold them adopts what it owned.
+//   AO1, I2  all who read after its death see the same, where nobody died since
+//   I5       what a task made is made again; what was put is there, or is told to be lost
+import { OwnerDiedError } from '../../../runtime/common/errors.ts'
+import { INLINE_BYTES_MAX } from '../../../runtime/common/limits.ts'
+import { get, type ObjectRef } from '../../../sdk/index.ts'
+import * as remote from '../workload.ts'
+import { Judge } from './judge.ts'
+import type { Part, PartHost } from './program.ts'
+import { lendAll, readStamp, type Lent } from './workload.ts'
+
+const READ_LATER_MS_MAX = 10_000
+const LENT_MS = 60_000
+const LARGE_BYTES_MAX = 300 * 1024
+
+export class OrphansProgram implements Part {
+  readonly #host: PartHost
+  readonly #judge: Judge
+
+  constructor(host: PartHost) {
+    this.#host = host
+    this.#judge = new Judge(host)
+  }
+
+  async round(name: string): Promise<boolean> {
+    const { draw } = this.#host
+    const sizeBytes = draw.chance(0.5) ? 0 : draw.int(INLINE_BYTES_MAX + 1, LARGE_BYTES_MAX)
+    const what = { key: name, sleepMs: 0, spinMs: 0, sizeBytes, atMostOnce: false }
+    const ref = lendAll.options({ schedulingStrategy: 'SPREAD' }).remote(what, LENT_MS)
+    let lent: Lent
+    try {
+      lent = await get(ref)
+    } catch (error) {
+      this.#judge.failed(name, error)
+      return false
+    } finally {
+      ref.free()
+    }
+    await remote.sleep(draw.between(0, READ_LATER_MS_MAX))
+    const wentWell = [
+      await this.#digest(`${name}.1`, lent.made, remote.combined(`${name}.1`, [])),
+      await this.#digest(`${name}.0`, lent.stored, remote.digestOfPart(what, 0)),
+      await this.#sameStamps(name, lent),
+    ]
+    return wentWell.every((each) => each)
+  }
+
+  async #digest(key: string, ref: ObjectRef<remote.Value>, wanted: number): Promise<boolean> {
+    try {
+      const got = remote.digestOf(await get(ref))
+      this.#judge.note(`has ${key}`)
+      if (got !== wanted) this.#judge.broken(`I2: ${key} gave ${String(got)}`)
+      return true
+    } catch (error) {
+      this.#judge.failed(key, error)
+      // Its owner may have become an actor, and that was killed.
+      return error instanceof OwnerDiedError && key.endsWith('.0')
+    } finally {
+      ref.free()
+    }
+  }
+
+  /** AO1: two readers on two nodes, of whom one adopts it where its owner is dead. */
+  async #sameStamps(key: string, { stamped: ref, pid }: Lent): Promise<boolean> {
+    const options = { schedulingStrategy: 'SPREAD', maxRetries: 0 } as const
+    const there = readStamp.options(options).remote({ ref })
+    const before = this.#ownerIs(pid)
+    try {
+      const [here, elsewhere] = await Promise.all([get(ref), get(there)])
+      const isSettled = before !== 'UNKNOWN' && before === this.#ownerIs(pid)
+      if (isSettled && here !== elsewhere) {
+        this.#judge.broken(`AO1: ${key} has stamps ${String(here)} and ${String(elsewhere)}`)
+      }
+      return true
+    } catch (error) {
+      this.#judge.failed(key, error)
+      return false
+    } finally {
+      ref.free()
+      there.free()
+    }
+  }
+
+  /** UNKNOWN: to some it may live, and to others not. */
+  #ownerIs(pid: number): 'ALIVE' | 'DEAD' | 'UNKNOWN' {
+    const { cluster, member } = this.#host
+    const owner = cluster.world.processOf(pid)
+    if (cluster.witness.isOver(member)) return 'UNKNOWN'
+    if (!owner.alive) return 'DEAD'
+    return cluster.isOver(owner) ? 'UNKNOWN' : 'ALIVE'
+  }
+}

@@ -1,0 +1,80 @@
+// Bugs planted into what only some programs of drivers use: actors, placement groups, and refs
+// whose owner is dead. Each breaks one promise, and seeds with that part must catch it.
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import type { RowKey, TransactItem } from '../../../runtime/gcs/storage.ts'
+import { Brain } from '../../../runtime/raylet/brain.ts'
+import type { GroupCall } from '../../../runtime/raylet/groups/group-messages.ts'
+import { swap } from '../planted-bugs.ts'
+import type { PartName } from './plan.ts'
+
+type Bugs = Readonly<Record<string, () => () => void>>
+
+export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
+  actors: {
+    'takes a name that another actor has': () =>
+      swap(
+        MemoryStorage.prototype,
+        'transact',
+        (real) =>
+          async function (this: MemoryStorage, items) {
+            const changed = items.map(async (item): Promise<TransactItem> => {
+              if (item.kind !== 'putIf' || !item.key.pk.startsWith('NAME#')) return item
+              return { ...item, expected: (await versionOf(this, item.key)) ?? 'ABSENT' }
+            })
+            return real.call(this, await Promise.all(changed))
+          },
+      ),
+  },
+  groups: {
+    'says that bundles are prepared for which it has no room': () =>
+      answering('prepareBundles', { prepared: true }),
+    'keeps the bundles of a group that was removed': () => answering('returnBundles', {}),
+  },
+  orphans: {
+    'adopts an owner that another one has adopted': () => {
+      const undoWrites = overwriting('O#')
+      const undoReads = swap(
+        MemoryStorage.prototype,
+        'get',
+        (real) =>
+          async function (this: MemoryStorage, key: RowKey) {
+            return key.pk.startsWith('O#') ? undefined : real.call(this, key)
+          },
+      )
+      return () => {
+        undoReads()
+        undoWrites()
+      }
+    },
+  },
+}
+
+async function versionOf(storage: MemoryStorage, key: RowKey): Promise<number | undefined> {
+  const rows = await storage.query(key.table, key.pk, { prefix: key.sk })
+  return rows.find((row) => row.key.sk === key.sk)?.version
+}
+
+/** Rows of these partitions are written whatever they are. */
+const overwriting = (prefix: string): (() => void) =>
+  swap(
+    MemoryStorage.prototype,
+    'putIf',
+    (real) =>
+      async function (this: MemoryStorage, key: RowKey, value, expected) {
+        if (!key.pk.startsWith(prefix)) return real.call(this, key, value, expected)
+        return real.call(this, key, value, (await versionOf(this, key)) ?? 'ABSENT')
+      },
+  )
+
+/** What other nodes ask about groups is answered so, and not done. */
+const answering = (type: GroupCall, answer: object): (() => void) =>
+  swap(
+    Brain.prototype,
+    'ask',
+    (real) =>
+      function (this: Brain, stimulus) {
+        const asked = stimulus(0)
+        if (asked.kind === 'groupAsked' && asked.type === type) return Promise.resolve(answer)
+        return real.call(this, stimulus)
+      },
+  )

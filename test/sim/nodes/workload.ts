@@ -1,0 +1,82 @@
+// What drivers of several nodes ask for beside the tasks of ../workload.ts: actors that say which
+// life answered, and refs whose owner lives elsewhere and may die.
+import { get, put, remote, type ObjectRef } from '../../../sdk/index.ts'
+import { here, sleep, stamp, combine, digestOfPart, valueOf } from '../workload.ts'
+import type { Doing, Value } from '../workload.ts'
+
+/** What a call of a Teller gave. */
+export interface Told {
+  readonly key: string
+  readonly seq: number
+  /** Of the actor, higher with each. */
+  readonly life: number
+}
+
+class Teller {
+  readonly #key: string
+  readonly #atMostOnce: boolean
+  readonly #life: number
+
+  constructor(key: string, atMostOnce: boolean) {
+    this.#key = key
+    this.#atMostOnce = atMostOnce
+    this.#life = here().on.ledger.nextStamp()
+  }
+
+  async tell(caller: string, seq: number, sleepMs: number): Promise<Told> {
+    const { process, on } = here()
+    on.ledger.effect(this.#key, { process, caller, seq }, this.#atMostOnce)
+    if (sleepMs > 0) await sleep(sleepMs)
+    return { key: this.#key, seq, life: this.#life }
+  }
+}
+
+export const RemoteTeller = remote(Teller)
+export type TellerHandle = ReturnType<typeof RemoteTeller.remote>
+
+/** Calls an actor whose handle it was given, from wherever it runs. */
+export const askTeller = remote(async (teller: TellerHandle, caller: string): Promise<Told> => {
+  const ref = teller.tell.remote(caller, 0, 0)
+  try {
+    return await get(ref)
+  } finally {
+    ref.free()
+  }
+})
+
+/** Refs of which somebody else is the owner. */
+export interface Lent {
+  /** Of their owner. */
+  readonly pid: number
+  readonly stored: ObjectRef<Value>
+  readonly made: ObjectRef<Value>
+  /** No two runs of its task give the same. */
+  readonly stamped: ObjectRef<number>
+}
+
+/** Owns what it gives away, for so long. */
+export const lendAll = remote(async (what: Doing, forMs: number): Promise<Lent> => {
+  const { process } = here()
+  const part = { ...what, sizeBytes: 0 }
+  const refs = {
+    stored: await put<Value>(valueOf(digestOfPart(what, 0), what.sizeBytes)),
+    made: combine.remote({ ...part, key: `${what.key}.1`, sizeBytes: what.sizeBytes }),
+    stamped: stamp.remote({ ...part, key: `${what.key}.2` }),
+  }
+  process.later(forMs, 'lets go of what it lent', () => {
+    for (const ref of Object.values(refs)) ref.free()
+  })
+  await sleep(what.sleepMs)
+  return { pid: process.pid, ...refs }
+})
+
+/** Reads refs that it was given, where it runs. */
+export const readStamp = remote(
+  async (box: { readonly ref: ObjectRef<number> }): Promise<number> => {
+    try {
+      return await get(box.ref)
+    } finally {
+      box.ref.free()
+    }
+  },
+)
