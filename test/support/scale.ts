@@ -7,3 +7,6 @@ if (!(scale > 0 && scale <= 1)) {
 /** `count` of the full size, made smaller for this run, but never below `countMin`. */
 export const scaled = (count: number, countMin = 1): number =>
   Math.max(countMin, Math.round(count * scale))
+
+/** Of a test with so few rounds that a tenth says nothing: some in a fast run, all in a whole one. */
+export const fewOrAll = (few: number, all: number): number => (scale === 1 ? all : few)
