@@ -13,8 +13,11 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Only for what hangs in silence: waits of tests have bounds of their own (support/waiting.ts),
+    // and say what they waited for. A test that starts sixteen processes takes 4 s on a quiet
+    // machine and 30 s on one that does five other things.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     teardownTimeout: 10_000,
     allowOnly: false,
     passWithNoTests: false,

@@ -32,7 +32,7 @@ describe('simulation', () => {
     for (let seed = 1; seed <= scaled(50, 10); seed += 1) {
       expectEndedWell(await runSeed(seed, { faultless: true }), '--faultless')
     }
-  }, 60_000)
+  }, 300_000)
 
   test('a seed that fails tells the command that plays it again', async () => {
     const failing = { ...(await runSeed(7)), failure: new SimulationFailure('it broke', 5) }

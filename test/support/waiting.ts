@@ -1,9 +1,9 @@
 // Waiting in tests: for a condition, with a bound and no fixed sleep; and for an expected error.
 import { expect } from 'vitest'
 
-const LIMIT_MS = 20_000
+const LIMIT_MS = 60_000
 
-/** Waits until `condition` holds. @throws after 20 s, or `limitMs` where more is promised. */
+/** Waits until `condition` holds. @throws after 60 s, or `limitMs` where more is promised. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   limitMs = LIMIT_MS,

@@ -67,6 +67,7 @@ test('F65 the newest task that may be run again goes, at no charge to its retrie
 })
 
 test('F65 what is ended for memory again and again fails with OutOfMemoryError', async () => {
+  hogs.clear() // workers of the test before live on, idle
   const others = [await started('other', 0), await started('another', 0)]
   hogs.add(await pidOf('other', 0)).add(await pidOf('another', 0))
   const failing = caught(get(await started('hopeless', -1)), OutOfMemoryError)
