@@ -15,7 +15,7 @@ import type { Peer } from './peers.ts'
 import { PushedTask, type PushedRun, type RunTiming } from './pushed-task.ts'
 import { TaskRunner, type TaskRunnerDeps } from './run-task.ts'
 import { RunningTasks, type RunningTasksDeps } from './running-tasks.ts'
-import type { ScopeParts } from './scope.ts'
+import type { Scope, ScopeParts } from './scope.ts'
 
 /** The event loop gets a turn after this much uninterrupted work. */
 const YIELD_AFTER_MS = 3
@@ -129,6 +129,22 @@ export class Executor {
 
   streamAck(peer: Peer, message: PeerNotices['streamAck']): void {
     this.#running.streamAck(peer, message)
+  }
+
+  /**
+   * This process ends, for what the code of a task threw where nobody catches it: the task fails
+   * with that, and what has not begun goes back.
+   * @returns the task; undefined where none that runs here is of that scope.
+   */
+  endBy(scope: Scope, error: unknown): PushedTask | undefined {
+    const task = this.#running.in(scope)
+    if (task === undefined) return undefined
+    this.stop(() => undefined)
+    this.#deps.retire(task)
+    this.handBack()
+    this.#runner.interrupt(task, error)
+    this.#deps.replies.flush()
+    return task
   }
 
   /** The owner is gone: nobody wants its results. */

@@ -36,7 +36,8 @@ export class PushedTask implements ScopeSource {
   scope: Scope | undefined = undefined
   cancelled: TaskCancelledError | TaskTimeoutError | undefined = undefined
   producer: StreamProducer | undefined = undefined
-  /** When its code began to run, where that is timed. */
+  /** When its code began to run, where that is timed; when it was started, of others that outlive
+   *  their start. On the monotonic clock. */
   beganMs = Infinity
   /** True once it outlives the call that started it: messages may then be about it. */
   isTracked = false

@@ -59,6 +59,7 @@ export class TaskRunner {
   readonly #calls = new Map<string, number>()
   /** When the last task ended, on the monotonic clock. */
   endedAtMs = 0
+  #interrupted = false
 
   constructor(deps: TaskRunnerDeps, host: RunnerHost) {
     this.#deps = deps
@@ -95,6 +96,14 @@ export class TaskRunner {
     }
   }
 
+  /** It fails with `error`, though its function goes on: this process ends, and nothing else that
+   *  outlived its start is answered (TR1). */
+  interrupt(task: PushedTask, error: unknown): void {
+    if (this.#interrupted) return
+    this.#interrupted = true
+    this.#fail(task, error, task.beganMs)
+  }
+
   #run(task: PushedTask, run: Runnable, args: unknown[]): unknown {
     const scope = new Scope(undefined, task)
     task.scope = scope
@@ -114,11 +123,13 @@ export class TaskRunner {
   }
 
   async #settle(task: PushedTask, result: Promise<unknown>, startMs: number): Promise<void> {
+    if (!task.template.reportStart) task.beganMs = startMs
     try {
       const value = await result
+      if (this.#interrupted) return
       await this.#succeed(task, value, startMs)
     } catch (error) {
-      this.#fail(task, error, startMs)
+      if (!this.#interrupted) this.#fail(task, error, startMs)
     }
   }
 

@@ -8,6 +8,7 @@ import type { PeerNotices } from '../protocol/peer-messages.ts'
 import { timeoutError } from './failure.ts'
 import type { Peer } from './peers.ts'
 import type { PushedTask } from './pushed-task.ts'
+import type { Scope } from './scope.ts'
 
 export interface RunningTasksDeps {
   /** Cancels what a task has submitted. */
@@ -43,6 +44,14 @@ export class RunningTasks {
     const { name, timeoutMs = Infinity } = task.template
     if (recursive) this.#deps.cancelChildren(task, force)
     stop(task, timedOut === true ? timeoutError(name, timeoutMs) : cancelledRun(task))
+  }
+
+  /** The task that runs in `scope`. */
+  in(scope: Scope): PushedTask | undefined {
+    for (const tasks of this.#byOwner.values()) {
+      for (const task of tasks.values()) if (task.scope === scope) return task
+    }
+    return undefined
   }
 
   streamAck(owner: Peer, { seq, consumed }: PeerNotices['streamAck']): void {

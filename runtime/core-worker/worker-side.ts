@@ -221,6 +221,15 @@ export class WorkerSide {
     })
   }
 
+  /**
+   * Code that a task started failed where nobody catches it, so this process is about to end: the
+   * task fails with that. One that has ended already, or what no task started, changes nothing.
+   */
+  uncaught(error: unknown): void {
+    const scope = this.#worker.deps.context.current()
+    if (scope !== undefined && this.#executor.endBy(scope, error) !== undefined) this.flush()
+  }
+
   /** Calls that run may end; those that wait for a place end with this process, and are told so. */
   #leaveOnceIdle(graceMs: number): void {
     const leave = (): void => {

@@ -26,7 +26,7 @@ import { liveUntilTold } from './life.ts'
 import { ModuleLoader } from './module-loader.ts'
 import { installTypeScriptHooks } from './strip-hooks-loader.ts'
 import { stripOverPipe } from './strip-pipe-file.ts'
-import { surviveListenClash } from './uncaught-process.ts'
+import { endByUncaught } from './uncaught-process.ts'
 
 /** Taken out of the environment: programs that a task starts are no workers. */
 function env(name: string): string {
@@ -60,7 +60,10 @@ async function main(): Promise<void> {
   blockOutput(printingName)
   tellPeakMemoryAtExit()
   captureHomes(sources)
-  surviveListenClash()
+  let side: WorkerSide | undefined
+  endByUncaught((error) => {
+    side?.uncaught(error)
+  })
   const socketDir = join(sessionDir, 'workers')
   mkdirSync(socketDir, { recursive: true, mode: 0o700 })
   await startCoreWorker(
@@ -85,7 +88,8 @@ async function main(): Promise<void> {
     (made) => {
       registry().currentCoreWorker = made
       made.deps.raylet.hold(1) // a worker lives until it is told to end
-      return liveUntilTold(made, workerSide(made, sources), end)
+      side = workerSide(made, sources)
+      return liveUntilTold(made, side, end)
     },
   )
 }

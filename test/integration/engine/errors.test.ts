@@ -371,16 +371,35 @@ describe('errors over processes', () => {
     expect(() => fn.echo.remote(boxed)).toThrow(ForeignRefError)
   })
 
-  it('B47 an unhandled rejection ends the attempt, and its text is told', async () => {
-    const error = await caught(fn.rejectsLater.options({ maxRetries: 0 }).run(), WorkerCrashedError)
+  it('B47 an unhandled rejection of a running task is its error, retried under retryExceptions only', async () => {
+    const error = await caught(fn.rejectsLater.run(), TaskError)
+    expect(error.cause).toBeInstanceOf(RangeError)
     expect(error.message).toContain('nobody caught this')
-    expect(error.data).toMatchObject({ exitCode: 1 })
+    expect(error.task).toMatchObject({ name: 'rejectsLater', attempts: 1 })
   })
 
-  it('B47 so does an uncaught exception, and the place where it was thrown', async () => {
-    const error = await caught(fn.throwsLater.options({ maxRetries: 0 }).run(), WorkerCrashedError)
+  it('B47 so is an uncaught exception, told with the place where it was thrown', async () => {
+    const error = await caught(fn.throwsLater.run(), TaskError)
     expect(error.message).toContain('thrown in a timer')
-    expect(error.message).toContain(placeOf("throw new Error('thrown in a timer')"))
+    expect(error.stack).toContain(placeOf("throw new Error('thrown in a timer')"))
+  })
+
+  it('B47 what a worker was given behind such a task runs elsewhere, uncharged', async () => {
+    const failing = fn.rejectsLater.remote()
+    const behind = Array.from({ length: 50 }, (_, i) =>
+      fn.square.options({ maxRetries: 0 }).remote(i),
+    )
+    await caught(get(failing), TaskError)
+    expect(await get(behind)).toHaveLength(50)
+  })
+
+  it('B47 a call of an actor is told what it failed with; the actor ends and restarts', async () => {
+    const stray = fn.Stray.options({ maxRestarts: 1 }).remote()
+    const pid = await stray.pid.run()
+    const error = await caught(stray.failsLater.run(), TaskError)
+    expect(error.cause).toMatchObject({ message: 'nobody caught this of an actor' })
+    await until(async () => (await stray.pid.run().catch(() => pid)) !== pid)
+    await kill(stray)
   })
 
   it('B47 process.exit in a task is told as such', async () => {

@@ -360,7 +360,7 @@ export const throwCoded = remote(() => {
   throw new CodedError('outer', { cause: new TypeError('inner') })
 })
 export const rejectsLater = remote(async () => {
-  setTimeout(() => void Promise.reject(new Error('nobody caught this')), 5)
+  setTimeout(() => void Promise.reject(new RangeError('nobody caught this')), 5)
   await new Promise((resolve) => setTimeout(resolve, 60_000))
 })
 export const throwsLater = remote(async () => {
@@ -369,6 +369,17 @@ export const throwsLater = remote(async () => {
   }, 5)
   await new Promise((resolve) => setTimeout(resolve, 60_000))
 })
+export const Stray = remote(
+  class Stray {
+    pid(): number {
+      return process.pid
+    }
+    async failsLater(): Promise<void> {
+      setTimeout(() => void Promise.reject(new Error('nobody caught this of an actor')), 5)
+      await new Promise((resolve) => setTimeout(resolve, 60_000))
+    }
+  },
+)
 const named = (name: string): (() => string) => ({ [name]: () => name })[name] as () => string
 export const oddNames = ['__proto__', 'toString', 'constructor'].map((name) =>
   remote(named(name), { name }),
