@@ -3,6 +3,7 @@
 //   ND2   who is over hands out nothing: its lease has ended, and it grants none
 //   GL1   nothing is granted once the lease has ended
 //   DR1   nothing is granted by a node that drains
+//   GR1   a bundle is committed once it is written where it lies
 //   GU2   guests end with their homes
 //   I9    all who are there know the same of each other, may lease, and tasks end well
 import { toHex } from '../../../runtime/common/ids.ts'
@@ -17,7 +18,9 @@ export function checkCluster(cluster: Cluster, process: SimProcess | undefined):
   for (const member of cluster.members) {
     if (!member.process.alive || !member.started) continue
     checkLease(cluster, member, witness.isOver(member))
-    if (member.process === process) checkGrants(cluster, member)
+    if (member.process !== process) continue
+    checkGrants(cluster, member)
+    checkCommitted(cluster, member)
   }
 }
 
@@ -47,6 +50,18 @@ function checkGrants({ world }: Cluster, member: SimMember): void {
   if (wasDraining) world.scheduler.fail(`DR1: ${member.machine} drains, and grants`)
   if (member.process.clock.monotonicMs() >= state.leaseUntilMs) {
     world.scheduler.fail(`GL1: ${member.machine} grants without a lease`)
+  }
+}
+
+/** GR1: whoever takes the group over finds in its row what may be committed. */
+function checkCommitted({ world, witness }: Cluster, { nodeId, machine, node }: SimMember): void {
+  const groups = node?.raylet.state.cluster?.groups.holds.groups ?? []
+  for (const [groupId, { bundles }] of groups) {
+    for (const { index, attempt, phase } of bundles.values()) {
+      if (phase === 'PREPARED' || witness.hasPlaced(groupId, { index, nodeId, attempt })) continue
+      const what = `${machine} has bundle ${String(index)} of ${groupId} committed`
+      world.scheduler.fail(`GR1: ${what}, and its row does not say so`)
+    }
   }
 }
 

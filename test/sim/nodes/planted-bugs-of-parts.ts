@@ -3,6 +3,7 @@
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { RowKey, TransactItem } from '../../../runtime/gcs/storage.ts'
 import { Brain } from '../../../runtime/raylet/brain.ts'
+import { GroupRows } from '../../../runtime/raylet/groups/group-rows.ts'
 import type { GroupCall } from '../../../runtime/raylet/groups/group-messages.ts'
 import { swap } from '../planted-bugs.ts'
 import type { PartName } from './plan.ts'
@@ -26,6 +27,37 @@ export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
       ),
   },
   groups: {
+    'commits bundles before it has written where they lie': () => {
+      const telling: Brain[] = []
+      const undoTell = swap(
+        Brain.prototype,
+        'tell',
+        (real) =>
+          function (this: Brain, stimulus) {
+            telling.push(this)
+            real.call(this, stimulus)
+            telling.pop()
+          },
+      )
+      const undoRows = swap(
+        GroupRows.prototype,
+        'perform',
+        (real) =>
+          function (this: GroupRows, effect) {
+            if (effect.kind === 'writeGroup') {
+              const { groupId, decision } = effect
+              telling
+                .at(-1)
+                ?.tell({ kind: 'groupWritten', groupId, attempt: decision.attempt, won: true })
+            }
+            real.call(this, effect)
+          },
+      )
+      return () => {
+        undoRows()
+        undoTell()
+      }
+    },
     'says that bundles are prepared for which it has no room': () =>
       answering('prepareBundles', { prepared: true }),
     'keeps the bundles of a group that was removed': () => answering('returnBundles', {}),

@@ -1,11 +1,14 @@
 // Bugs planted into what keeps several nodes one cluster: each breaks one promise on purpose, and
 // the seeds must catch it.
 import { Recovery } from '../../../runtime/core-worker/recovery.ts'
+import type { LeaseId } from '../../../runtime/common/ids.ts'
+import type { ClientNotices } from '../../../runtime/protocol/messages.ts'
 import { LeaseObserver, OwnLease } from '../../../runtime/gcs/lease.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Present, RowKey, RowValue } from '../../../runtime/gcs/storage.ts'
 import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
 import { Watcher } from '../../../runtime/gcs/watcher.ts'
+import { BulkLanes } from '../../../runtime/raylet/cluster/bulk-lanes.ts'
 import { Brain } from '../../../runtime/raylet/brain.ts'
 import type { Stimulus } from '../../../runtime/raylet/client-link.ts'
 import { swap } from '../planted-bugs.ts'
@@ -45,6 +48,15 @@ const deafTo = (kind: Stimulus['kind']): (() => void) =>
         if (stimulus.kind !== kind) real.call(this, stimulus)
       },
   )
+
+type Heard = Extract<Stimulus, { kind: 'heardForClient' }>
+
+/** Two leases after each other have the number of the first. */
+function oneForTwo(stimulus: Heard): Heard {
+  const message = stimulus.message as ClientNotices['leaseGranted']
+  const leaseId = (message.leaseId - ((message.leaseId - 1) % 2)) as LeaseId
+  return { ...stimulus, message: { ...message, leaseId } }
+}
 
 export const NODES_PLANTED_BUGS: Readonly<Record<string, () => () => void>> = {
   'drops the epoch from the condition of a write': () =>
@@ -108,5 +120,25 @@ export const NODES_PLANTED_BUGS: Readonly<Record<string, () => () => void>> = {
   'keeps the leases on a node that is lost': () => deafTo('nodeLost'),
   'keeps the leases of guests whose node is gone': () => deafTo('guestLinkClosed'),
   'forgets that a lease of another node broke': () => deafTo('heardForClient'),
+  'takes half of a part for all of it': () =>
+    swap(
+      BulkLanes.prototype,
+      'read',
+      (real) =>
+        function (this: BulkLanes, node, range, place) {
+          const half = { ...range, sizeBytes: Math.ceil(range.sizeBytes / 2) }
+          return real.call(this, node, half, place)
+        },
+    ),
+  'uses the number of a lease on another node again': () =>
+    swap(
+      Brain.prototype,
+      'tell',
+      (real) =>
+        function (this: Brain, stimulus) {
+          const isGrant = stimulus.kind === 'heardForClient' && stimulus.type === 'leaseGranted'
+          real.call(this, isGrant ? oneForTwo(stimulus) : stimulus)
+        },
+    ),
   'does not make a lost object again': () => swap(Recovery.prototype, 'lost', () => () => false),
 }

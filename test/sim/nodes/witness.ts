@@ -2,7 +2,10 @@
 //   nodes      a dead epoch never lives again, an epoch has one holder, and nobody is declared dead
 //              who must not be
 //   names      none is taken that another actor has (AC2)
+//   actors     each next life is taken once (AH1)
+//   groups     where bundles lie is written before they are committed there (GR1)
 //   adoptions  an owner has one adopter in each epoch (AO1)
+import type { GroupRow } from '../../../runtime/gcs/groups.ts'
 import type {
   Row,
   RowKey,
@@ -22,6 +25,15 @@ export interface SeenRow {
   readonly token: unknown
 }
 
+export interface PlacedBundle {
+  readonly index: number
+  readonly nodeId: string
+  readonly attempt: number
+}
+
+const placeText = (groupId: string, { index, nodeId, attempt }: PlacedBundle): string =>
+  `${groupId} ${String(index)} ${nodeId} ${String(attempt)}`
+
 interface WitnessParts {
   readonly scheduler: Scheduler
   readonly memberOf: (nodeId: string, epoch: number) => SimMember | undefined
@@ -34,6 +46,10 @@ export class Witness {
   readonly #parts: WitnessParts
   /** By namespace and name, the actor that has it. */
   readonly #names = new Map<string, string>()
+  /** By actor, the newest life that was taken. */
+  readonly #lives = new Map<string, number>()
+  /** Of every group, where its bundles were ever to lie. */
+  readonly #places = new Set<string>()
   /** By owner. */
   readonly #adoptions = new Map<string, RowValue>()
 
@@ -62,7 +78,14 @@ export class Witness {
     return row.epoch > epoch || (row.epoch === epoch && row.state === 'DEAD')
   }
 
+  /** Whether it was written that they are to lie there. */
+  hasPlaced(groupId: string, bundle: PlacedBundle): boolean {
+    return this.#places.has(placeText(groupId, bundle))
+  }
+
   #saw({ key, value }: Row): void {
+    if (key.sk.startsWith('A#')) this.#sawLife(key, value)
+    if (key.sk.startsWith('P#')) this.#sawPlaces(value as unknown as GroupRow)
     if (key.pk.startsWith('O#')) this.#sawAdoption(key, value)
     if (!key.pk.startsWith('N#')) return
     const nodeId = key.sk
@@ -90,6 +113,21 @@ export class Witness {
     this.#names.set(name, actorId)
     if (before === undefined || before === actorId) return
     this.#parts.scheduler.fail(`AC2: ${actorId} takes ${name} from ${before}`)
+  }
+
+  #sawLife({ sk }: RowKey, value: RowValue): void {
+    if (value['state'] !== 'RESTARTING') return
+    const life = Number(value['incarnation'])
+    if (life <= (this.#lives.get(sk) ?? 0)) {
+      this.#parts.scheduler.fail(`AH1: life ${String(life)} of ${sk} is taken twice`)
+    }
+    this.#lives.set(sk, life)
+  }
+
+  #sawPlaces({ groupId, places }: GroupRow): void {
+    for (const [index, place] of places.entries()) {
+      if (place !== null) this.#places.add(placeText(groupId, { index, ...place }))
+    }
   }
 
   #sawAdoption({ pk }: RowKey, now: RowValue): void {
