@@ -3,8 +3,8 @@
 // asker wants it.
 // Invariants:
 //   BL1. Every read ends: when all its bytes have come, when the holder refuses, when its
-//        connection closes, when nothing came on that for STALL_MS (F18: half-open), or when the
-//        holder said LATER_MAX times that it waits itself.
+//        connection closes, when nothing came on that for STALL_MS (F18: half-open), when the
+//        holder said LATER_MAX times that it waits itself, or that it waits for this node (WC1).
 //   BL2. A read that has ended writes nowhere any more: its memory may be another object's by then.
 //   BL3. A node that could not be reached is not dialled again before its pause has passed.
 import type { Clock, Timer } from '../../common/clock.ts'
@@ -15,6 +15,7 @@ import type { PeerTransport } from '../../protocol/peer-transport.ts'
 import { decodeRefusal } from './bulk-refusal.ts'
 import { PeerBreaker } from './peer-breaker.ts'
 import type { PeerNode } from './peer-raylets.ts'
+import { breaksCircle, decodeWay } from './waiting-way.ts'
 
 /** A range of an object. */
 export interface ObjectRange {
@@ -26,6 +27,9 @@ export interface ObjectRange {
 export interface Reading {
   /** BL1, BL2. */
   readonly done: Promise<void>
+  readonly range: ObjectRange
+  /** Whom it waits for: the holder, whom that said to wait for itself, and so on. */
+  way(): readonly string[]
   /** It is not wanted any more: `done` rejects, at the latest when the piece under way has come. */
   cancel(): void
 }
@@ -39,6 +43,8 @@ const IDLE_MS = 10_000
 export interface BulkLanesDeps {
   readonly transport: Pick<PeerTransport, 'connectBulk'>
   readonly clock: Clock
+  /** Hex. */
+  readonly nodeId: string
 }
 
 type Placed = (offset: number, sizeBytes: number) => PartPlace
@@ -51,6 +57,8 @@ interface Request {
   readonly writes: Promise<void>[]
   gotBytes: number
   laterCount: number
+  /** Whom the holder waits for, as it said last. */
+  way: readonly string[]
   cancelled: boolean
 }
 
@@ -68,22 +76,22 @@ export class BulkLanes {
 
   /** @param place  asked for each part, in order. */
   read(node: PeerNode, range: ObjectRange, place: Placed): Reading {
-    let cancel = (): void => undefined
+    let reading: Pick<Reading, 'way' | 'cancel'> | undefined
     let cancelled = false
     const begun = async (): Promise<void> => {
       const lane = await this.#laneTo(node)
       if (cancelled) throw notWanted()
-      const reading = lane.read(range, place)
-      cancel = () => {
-        reading.cancel()
-      }
-      await reading.done
+      const begunReading = lane.read(range, place)
+      reading = begunReading
+      await begunReading.done
     }
     return {
       done: begun(),
+      range,
+      way: () => [node.nodeId, ...(reading?.way() ?? [])],
       cancel: () => {
         cancelled = true
-        cancel()
+        reading?.cancel()
       },
     }
   }
@@ -121,11 +129,11 @@ export class BulkLanes {
   }
 
   async #dial(nodeId: string, address: string, gone: () => void): Promise<Lane> {
-    const { transport, clock } = this.#deps
+    const { transport } = this.#deps
     try {
       const connection = await transport.connectBulk(address)
       this.breaker.worked(nodeId)
-      return new Lane(connection, clock, (error) => {
+      return new Lane(connection, this.#deps, (error) => {
         gone()
         if (error !== undefined) this.breaker.failed(nodeId, error.message)
       })
@@ -140,7 +148,7 @@ export class BulkLanes {
 /** One connection that was dialled here. */
 class Lane {
   readonly #connection: BulkConnection
-  readonly #clock: Clock
+  readonly #deps: Pick<BulkLanesDeps, 'clock' | 'nodeId'>
   readonly #requests = new Map<number, Request>()
   /** Whose piece is coming now, and where it is put. */
   #coming: { readonly request: Request; readonly part: PartPlace } | undefined
@@ -153,11 +161,11 @@ class Lane {
    *  again at once. */
   constructor(
     connection: BulkConnection,
-    clock: Clock,
+    deps: Pick<BulkLanesDeps, 'clock' | 'nodeId'>,
     closed: (error: Error | undefined) => void,
   ) {
     this.#connection = connection
-    this.#clock = clock
+    this.#deps = deps
     connection.start({
       placeFor: (head, bodyBytes) => this.#placeFor(head, bodyBytes),
       came: (head, body) => {
@@ -170,10 +178,10 @@ class Lane {
     this.#arm()
   }
 
-  read(range: ObjectRange, place: Placed): Reading {
+  read(range: ObjectRange, place: Placed): Omit<Reading, 'range'> {
     const number = this.#nextRequest++
     const { promise: done, resolve, reject } = Promise.withResolvers<void>()
-    const begun = { gotBytes: 0, laterCount: 0, cancelled: false }
+    const begun = { gotBytes: 0, laterCount: 0, way: [], cancelled: false }
     const request: Request = { range, place, resolve, reject, writes: [], ...begun }
     this.#requests.set(number, request)
     const { offset, sizeBytes, objectId } = range
@@ -182,6 +190,7 @@ class Lane {
     this.#arm()
     return {
       done,
+      way: () => request.way,
       cancel: () => {
         this.#cancel(number)
       },
@@ -231,7 +240,7 @@ class Lane {
     const coming = this.#coming
     this.#coming = undefined
     if (request === undefined) return
-    if (kind === 'LATER') this.#later(number, request)
+    if (kind === 'LATER') this.#later(number, request, decodeWay(body))
     else if (kind === 'REFUSED') {
       this.#requests.delete(number)
       void this.#end(request, decodeRefusal(body))
@@ -246,12 +255,16 @@ class Lane {
     this.#arm()
   }
 
-  #later(number: number, request: Request): void {
+  #later(number: number, request: Request, way: readonly string[]): void {
     request.laterCount += 1
-    if (request.laterCount < LATER_MAX) return
+    request.way = way
+    const holder = this.#connection.peer.nodeId
+    const isCircle = breaksCircle(this.#deps.nodeId, [holder, ...way])
+    if (!isCircle && request.laterCount < LATER_MAX) return
     this.#requests.delete(number)
     this.#send({ kind: 'CANCEL', request: number, offset: 0, sizeBytes: 0 }, NOTHING)
-    void this.#end(request, new VirgaError(`the holder itself got nothing for ${LATER_MAX} s`))
+    const why = isCircle ? 'waits for this node' : `itself got nothing for ${LATER_MAX} s`
+    void this.#end(request, new VirgaError(`the holder ${why}`))
   }
 
   /** BL2. */
@@ -278,7 +291,7 @@ class Lane {
   #arm(): void {
     this.#timer?.cancel()
     const isIdle = this.#requests.size === 0
-    this.#timer = this.#clock.after(isIdle ? IDLE_MS : STALL_MS, () => {
+    this.#timer = this.#deps.clock.after(isIdle ? IDLE_MS : STALL_MS, () => {
       if (!isIdle) this.#stalled = new VirgaError(`nothing came for ${String(STALL_MS)} ms`)
       this.#connection.close()
     })

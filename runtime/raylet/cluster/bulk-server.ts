@@ -3,7 +3,8 @@
 // Invariants:
 //   BV1. One piece of a connection is on its way at a time: the next waits until the machine has
 //        taken it, so that nothing queues here and control messages get their turns between.
-//   BV2. What is asked for and not here yet is told so every second, until it comes or cannot.
+//   BV2. What is asked for and not here yet is told so every second, with whom it waits for, until
+//        it comes or cannot.
 //   BV3. A connection that asks for more than ASKED_MAX at once is closed.
 import type { Clock, Timer } from '../../common/clock.ts'
 import { VirgaError } from '../../common/errors.ts'
@@ -11,6 +12,7 @@ import type { Log } from '../../common/log.ts'
 import { PIECE_BYTES, type BulkConnection, type BulkHead } from '../../protocol/bulk.ts'
 import type { ObjectRange } from './bulk-lanes.ts'
 import { encodeRefusal } from './bulk-refusal.ts'
+import { encodeWay } from './waiting-way.ts'
 
 /** Far above the window of any pull manager. */
 const ASKED_MAX = 1_024
@@ -28,6 +30,8 @@ export interface BulkServerDeps {
   readonly log: Log
   /** Resolves when the range is here. @throws VirgaError when it will not come. */
   readonly open: (range: ObjectRange, asker: string) => Promise<PartSource>
+  /** BV2. Nodes that the range comes from, one behind the other (WC1). */
+  readonly wayOf: (range: ObjectRange) => readonly string[]
 }
 
 export class BulkServer {
@@ -163,15 +167,16 @@ class Serving {
   /** BV2. */
   #tellLater(): void {
     this.#timer = undefined
-    const [first] = this.#asked.keys()
+    const [first] = this.#asked.values()
     if (first === undefined || this.#isClosed) return
     void this.#inTurn(() =>
-      this.#send({ kind: 'LATER', request: first, offset: 0, sizeBytes: 0 }, NOTHING),
+      this.#send(
+        { kind: 'LATER', request: first.request, offset: 0, sizeBytes: 0 },
+        encodeWay(this.#deps.wayOf(first.range)),
+      ),
     )
     this.#timer = this.#deps.clock.after(LATER_MS, () => {
       this.#tellLater()
     })
   }
 }
-
-const NOTHING = new Uint8Array(0)

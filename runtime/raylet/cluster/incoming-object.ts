@@ -62,6 +62,12 @@ export class IncomingObject {
     })
   }
 
+  /** Nodes that the range at that offset comes from, one behind the other. */
+  wayOf(offset: number): readonly string[] {
+    const reading = [...this.readings].find(({ range }) => range.offset === offset)
+    return reading?.way() ?? []
+  }
+
   /** @returns where to read the range; undefined: look in the store. */
   rangeCame(offset: number, sizeBytes: number): Promise<ObjectPlace | undefined> {
     if ((this.#came.get(offset) ?? -1) >= sizeBytes) return Promise.resolve(this.place)

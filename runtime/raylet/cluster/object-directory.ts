@@ -86,6 +86,13 @@ export class ObjectDirectory {
     return undefined
   }
 
+  /** OP6. Whether it can be read from here now, through no other node. One round. */
+  async isInReach({ objectId, hints }: Pick<ObjectSought, 'objectId' | 'hints'>): Promise<boolean> {
+    const sought = { objectId, hints, failed: [], mayRelay: false }
+    const found = (await this.#findAtHints(sought)) ?? (await this.#findAnywhere(sought))
+    return typeof found !== 'number' && found.sources.length > 0
+  }
+
   /** OD1. */
   async #findAtHints(sought: ObjectSought): Promise<FoundObject | undefined> {
     const { nodeId, breaker } = this.#deps

@@ -10,6 +10,8 @@
 //   OP4. A pull whose readers have all left ends, and gives its room back once nothing is written
 //        there any more (BL2).
 //   OP5. What a process of this node makes has the right of way over a copy that is still coming.
+//   OP6. Nodes that read from each other in a circle go on as soon as one of them has heard of it
+//        (WC1); none of two that need a way round waits for the other's (OD2).
 import { delay, type Clock } from '../../common/clock.ts'
 import { ObjectNotFoundError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
@@ -57,6 +59,7 @@ export class ObjectPulls {
     this.#server = new BulkServer({
       ...deps,
       open: (range) => openPart(deps.store(), range, this.#incoming.find(range.objectId)),
+      wayOf: ({ objectId, offset }) => this.#incoming.find(objectId)?.wayOf(offset) ?? [],
     })
   }
 
@@ -155,6 +158,8 @@ export class ObjectPulls {
     const here = this.#deps.store().sizeOf(objectId)
     if (here !== undefined) return here
     const sought = { objectId, hints, mayRelay: false }
+    const isFound = this.#incoming.find(objectId)?.found !== undefined
+    if (!isFound && !(await this.#directory.isInReach(sought))) return undefined // OP6
     const incoming = await this.#incoming.fetch(`node ${from}`, sought)
     await incoming.foundOrEnded
     return incoming.found?.sizeBytes

@@ -51,6 +51,8 @@ const clock: Clock = {
 let nodes: TestNode[]
 /** Pairs of nodes that cannot reach each other. */
 let cut: Set<string>
+/** Whom a node is told to read from, the first time that it asks. */
+let misled: Map<string, string>
 /** Called before each frame that a holder sends. */
 let onFrame: (from: string, to: string, frame: Buffer) => 'SEND' | 'DROP' | 'RESET'
 let transport: ReturnType<typeof memoryTransport>
@@ -58,6 +60,7 @@ beforeEach(() => {
   nodes = []
   speed = 1
   cut = new Set()
+  misled = new Map()
   onFrame = () => 'SEND'
   transport = memoryTransport(systemClock)
   nodes.push(...['a', 'b', 'c'].map((nodeId) => aNode(nodeId)))
@@ -263,6 +266,34 @@ describe('a pull', () => {
     expect(sentBy(a)).toBe(SIZE_BYTES)
   })
 
+  test('F15: two nodes that are cut off from the only holder do not wait for each other', async () => {
+    const [a, b, c] = nodes as [TestNode, TestNode, TestNode]
+    nodes.push(aNode('d'))
+    const bytes = await make(a, 'object')
+    for (const each of ['b', 'c']) cut.add(`a ${each}`).add(`${each} a`)
+    const places = await Promise.all(
+      [b, c].map((each) => each.pulls.pin('client', 'object', ['a'])),
+    )
+    for (const [index, each] of [b, c].entries()) {
+      expect(Buffer.compare(await read(each, places[index]?.offset ?? 0), bytes)).toBe(0)
+    }
+    expect(sentBy(a)).toBe(SIZE_BYTES)
+  })
+
+  test('OP6: by nodes that were told to read from each other goes on as soon as one has seen it', async () => {
+    speed = 5
+    const [a, b, c] = nodes as [TestNode, TestNode, TestNode]
+    await make(a, 'object')
+    const frames: string[] = []
+    onFrame = (from, to, frame) => {
+      if (frame.length < 1_000) frames.push(`${from} to ${to}`)
+      return 'SEND'
+    }
+    misled.set('b', 'c').set('c', 'b')
+    await Promise.all([b, c].map((each) => each.pulls.pin('client', 'object', ['a'])))
+    expect(frames.filter((each) => each === 'c to b').length).toBeLessThan(10)
+  })
+
   test('of many nodes at once leaves the first holder twice, and nobody more often', async () => {
     const [a] = nodes as [TestNode]
     for (const nodeId of ['d', 'e', 'f', 'g', 'h', 'i']) nodes.push(aNode(nodeId))
@@ -305,6 +336,11 @@ function aNode(nodeId: string, sizeBytes = STORE_BYTES): TestNode {
     asked.push(`${to} ${type}`)
     const { pulls: other } = reach(to)
     if (type === 'ping') return undefined as never
+    const source = misled.get(nodeId)
+    if (type === 'joinReaders' && source !== undefined) {
+      misled.delete(nodeId)
+      return { sizeBytes: SIZE_BYTES, source } as never
+    }
     return (await other.requested({ from: nodeId, type, message, link })) as never
   }
   const member: ObjectPullsDeps['member'] = {
