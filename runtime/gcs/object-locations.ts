@@ -2,12 +2,11 @@
 // repeated one does no harm, because whoever reads a spilled one compares it with its checksum.
 // Two write units per object: when it is sealed, and when it is spilled.
 import { count, nullOr, number, shape, text } from '../common/shape.ts'
-import { decideDelete } from './decide.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { AppendedRow, Storage } from './storage.ts'
 import { locationKey } from './tables.ts'
 
-/** Garbage collection of what nobody took back: a day after the last word. */
+/** A day after the last word. Nothing is taken back: nobody asks for an object that was freed. */
 const LOCATION_KEPT_MS = 24 * 3_600_000
 
 export interface SpillPlace {
@@ -53,11 +52,4 @@ export async function findLocation(
 ): Promise<ObjectLocation | undefined> {
   const row = await storage.get(locationKey(objectId))
   return row && { ...readRow<LocationRow>(row, LOCATION), objectId }
-}
-
-/** The object was freed. */
-export async function forgetLocation(storage: Storage, objectId: string): Promise<void> {
-  const row = await storage.get(locationKey(objectId), { stale: true })
-  // A lost race is a newer word about it, which expires by itself.
-  if (row !== undefined) await decideDelete(storage, row.key, row.version)
 }

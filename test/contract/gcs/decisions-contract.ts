@@ -28,11 +28,7 @@ import {
   submitJob,
 } from '../../../runtime/gcs/jobs.ts'
 import { claimName, findName, releaseName } from '../../../runtime/gcs/names.ts'
-import {
-  findLocation,
-  forgetLocation,
-  tellLocations,
-} from '../../../runtime/gcs/object-locations.ts'
+import { findLocation, tellLocations } from '../../../runtime/gcs/object-locations.ts'
 import { adopt, readAdoption } from '../../../runtime/gcs/owners.ts'
 import type { Storage } from '../../../runtime/gcs/storage.ts'
 
@@ -303,7 +299,7 @@ export function decisionsContract(name: string, make: () => Storage): void {
       expect((await readDemand(storage, living)).map(({ nodeId }) => nodeId)).toEqual([b])
     })
 
-    test('locations: the last word counts; a freed object has none', async () => {
+    test('locations: the last word counts', async () => {
       const objectId = `${own}0b`
       const location = { objectId, sizeBytes: 9, nodeId: 'n1', epoch: 1, spill: null }
       await tellLocations(storage, [location], Date.now())
@@ -311,9 +307,6 @@ export function decisionsContract(name: string, make: () => Storage): void {
       const spilled = { ...location, spill: { path: 's3://x', offset: 4, checksum: 7 } }
       await tellLocations(storage, [spilled], Date.now())
       expect(await findLocation(storage, objectId)).toEqual(spilled)
-      await forgetLocation(storage, objectId)
-      expect(await findLocation(storage, objectId)).toBeUndefined()
-      await forgetLocation(storage, objectId)
     })
   })
 }
