@@ -13,6 +13,7 @@ export type ColumnName =
   | 'echo'
   | 'echoPolling'
   | 'memcpy'
+  | 'bare'
 
 export interface Column {
   readonly name: ColumnName
@@ -33,6 +34,7 @@ export const WITH: Readonly<Record<string, ColumnName>> = {
   echo: 'echo',
   poll: 'echoPolling',
   memcpy: 'memcpy',
+  bare: 'bare',
 }
 
 const HERE = import.meta.dirname
@@ -51,6 +53,7 @@ export async function openColumns(
     if (existsSync('/dev/shm')) columns.push(ofNode('memcpy'))
     else leftOut.push('memcpy: this machine has no /dev/shm.')
   }
+  if (wanted.has('bare')) columns.push(ofNode('bare'))
   if (wanted.has('piscina')) columns.push(ofNode('piscina'))
   if (!wanted.has('ray')) return { columns, leftOut, rayVersion: undefined }
   const ray = await installRay(say)

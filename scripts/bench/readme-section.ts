@@ -36,7 +36,8 @@ export function readmeSection(
       ? ['In none of them is Virga behind what it is measured beside.']
       : [
           'Where Virga is slower or bigger; `echo` is a message there and one back over a bare ' +
-            'socket, `echo poll` the same without ever sleeping, `memcpy` a bare copy:',
+            'socket, `echo poll` the same without ever sleeping, `memcpy` a bare copy, `bare ' +
+            'lists` two threads that only copy lists:',
           '',
           '| row | Virga | unit | beside | of which Virga has |',
           '|---|---|---|---|---|',
@@ -68,7 +69,7 @@ function linesBehind(report: ReportRow): string[] {
   return CONTENDERS.flatMap(([contender, head]) => {
     const ratio = ratioTo(row, report, contender)
     if (ratio === null || ratio >= 1) return []
-    const beside = `${head} ${show(report[contender])}`
+    const beside = `${head} ${show(report[contender] ?? null)}`
     const cells = [row.name, show(report.value), row.unit, beside, `${significant(ratio)} ×`]
     return [`| ${cells.join(' | ')} |`]
   })

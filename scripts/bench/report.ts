@@ -36,6 +36,8 @@ export interface ReportRow {
   readonly echo: number | null
   readonly echoPolling: number | null
   readonly memcpy: number | null
+  /** Absent: the run is older than the column. */
+  readonly bare?: number | null
   /** Absent: none. */
   readonly failed?: readonly ColumnName[]
 }
@@ -53,6 +55,7 @@ export function reportRow({ row, samples, errors }: RowResult): ReportRow {
     echo: of('echo'),
     echoPolling: of('echoPolling'),
     memcpy: of('memcpy'),
+    bare: of('bare'),
     ...(errors.size === 0 ? {} : { failed: [...errors.keys()] }),
   }
 }

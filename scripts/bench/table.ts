@@ -13,6 +13,7 @@ export const CONTENDERS = [
   ['echo', 'echo'],
   ['echoPolling', 'echo poll'],
   ['memcpy', 'memcpy'],
+  ['bare', 'bare lists'],
 ] as const
 export type Contender = (typeof CONTENDERS)[number][0]
 
@@ -37,14 +38,14 @@ export function tableLine(row: Row, report: ReportRow, errors: RowResult['errors
 
 /** How many times better than a contender, or null where one of the two has no value. */
 export function ratioTo(row: Row, report: ReportRow, contender: Contender): number | null {
-  const other = report[contender]
+  const other = report[contender] ?? null
   return report.value === null || other === null ? null : ratio(row, report.value, other)
 }
 
 function cell(row: Row, report: ReportRow, contender: Contender): string {
   const times = ratioTo(row, report, contender)
   const shown = times === null ? '' : `(${significant(times)} ×)`
-  return show(report[contender]).padStart(VALUE_WIDTH) + shown.padStart(RATIO_WIDTH)
+  return show(report[contender] ?? null).padStart(VALUE_WIDTH) + shown.padStart(RATIO_WIDTH)
 }
 
 function missed(row: Row, report: ReportRow): string[] {

@@ -47,7 +47,7 @@ test('two rows beside the echo: a table on the terminal, and JSON of the promise
   ])
   for (const row of report.rows) {
     expect(row).toMatchObject({ unit: 'tasks/s', ray: null, raySd: null })
-    expect(row).toMatchObject({ piscina: null, echoPolling: null, memcpy: null })
+    expect(row).toMatchObject({ piscina: null, echoPolling: null, memcpy: null, bare: null })
     expect(row.value).toBeGreaterThan(0)
     expect(row.sd).toBeGreaterThanOrEqual(0)
     expect(row.echo).toBeGreaterThan(0)

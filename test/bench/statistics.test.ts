@@ -114,7 +114,7 @@ describe('a soak', () => {
 const none = { value: 2, sd: 0, ray: null, raySd: null, piscina: null, echo: null } as const
 const row = (name: string, more: Partial<ReportRow>): ReportRow => {
   const unit = ROWS.find((each) => each.name === name)?.unit ?? ''
-  return { name, unit, ...none, echoPolling: null, memcpy: null, ...more }
+  return { name, unit, ...none, echoPolling: null, memcpy: null, bare: null, ...more }
 }
 const machine = { cpu: 'a CPU', cores: 2, memoryGb: 8, kernel: '6.1', node: '24.0.0', ray: '2.0' }
 
