@@ -5,8 +5,9 @@
 //   out  PullEffect[]   in the order they must be performed
 // Invariants:
 //   PM1. One pull per object, however many want it; it ends when nobody does.
-//   PM2. Admission: what active pulls have in the arena is at most inFlightBytesMax, but for one
-//       that is larger by itself. First come first served, gets before arguments of tasks that
+//   PM2. Admission: what active pulls have in memory is at most inFlightBytesMax, but for one
+//       that is larger by itself. One that is larger than the arena comes into a file, and has
+//       its window in memory alone. First come first served, gets before arguments of tasks that
 //       do not run yet.
 //   PM3. A chunk counts only with the right length and checksum; one that is damaged, late or
 //       refused is asked of another holder.
@@ -25,6 +26,8 @@ const RETRY_MAX_MS = 5000
 export interface PullOptions {
   /** PM2. */
   readonly inFlightBytesMax: number
+  /** What is larger comes into a file. */
+  readonly arenaBytes: number
   /** Chunks of one pull that are asked for at a time. */
   readonly windowChunks: number
   /** PM4. Per pull: chunks that came to nothing, the holders all taken together. */
@@ -170,7 +173,7 @@ function drop(state: PullState, pull: Pull): PullEffect[] {
 function forget(state: PullState, pull: Pull): void {
   state.pulls.delete(pull.objectId)
   state.byNumber.delete(pull.pull)
-  if (pull.phase !== 'QUEUED') state.inFlightBytes -= pull.sizeBytes
+  if (pull.phase !== 'QUEUED') state.inFlightBytes -= inMemory(state, pull)
 }
 
 function fail(state: PullState, pull: Pull, error: Error): PullEffect[] {
@@ -189,7 +192,7 @@ const nameOf = ({ pull, objectId }: Pull): PullName => ({ pull, objectId })
 /** What it was asked for is asked of others; without any the pull fails. */
 function holderLost(state: PullState, pull: Pull, name: string): PullEffect[] {
   if (!pull.holders.delete(name)) return []
-  pull.reasons.set(name, 'it has lost its copy')
+  if (!pull.reasons.has(name)) pull.reasons.set(name, 'it has lost its copy')
   for (const chunk of pull.asked.values()) {
     if (chunk.holder === name) giveBack(pull, chunk)
   }
@@ -246,12 +249,18 @@ function admit(state: PullState, effects: PullEffect[]): void {
   const inOrder = [...queued.filter(isGet), ...queued.filter((pull) => !isGet(pull))]
   for (const pull of inOrder) {
     const { sizeBytes } = pull
-    const isOver = state.inFlightBytes + sizeBytes > state.options.inFlightBytesMax
+    const bytes = inMemory(state, pull)
+    const isOver = state.inFlightBytes + bytes > state.options.inFlightBytesMax
     if (isOver && state.inFlightBytes > 0) return
     pull.phase = 'ADMITTED'
-    state.inFlightBytes += sizeBytes
+    state.inFlightBytes += bytes
     effects.push({ type: 'makeRoom', ...nameOf(pull), sizeBytes })
   }
+}
+
+/** PM2. What it has in memory while it is under way. */
+function inMemory({ options }: PullState, { sizeBytes }: Pull): number {
+  return sizeBytes > options.arenaBytes ? options.windowChunks * CHUNK_BYTES : sizeBytes
 }
 
 /** PM3, PM4. Fills the window of an active pull, the idlest holder first. */

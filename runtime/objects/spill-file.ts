@@ -37,7 +37,8 @@ export interface FileSpillOptions {
 
 export class FileSpill extends FusedSpill {
   constructor({ folder, disk = { open, unlink, statfs } }: FileSpillOptions) {
-    super(new SpillFolder(folder, disk))
+    const files = new SpillFolder(folder, disk)
+    super(files, files)
   }
 }
 

@@ -5,6 +5,7 @@
 //   SK1. A file exists from its first byte until its last live range is removed.
 // Source: faults.md F41, F66 to F68; Ray external_storage.py for fused files.
 import type { DirectAccess, DirectPlace } from './arena-access.ts'
+import { DirectFiles } from './direct-files.ts'
 import {
   SPILL_PIECE_BYTES,
   allOf,
@@ -13,6 +14,7 @@ import {
   type SpillSink,
   type SpillSource,
   checkRange,
+  spillFailed,
 } from './spill.ts'
 
 /** Files that exist, to be read. Errors are those of SpillPlace. */
@@ -58,9 +60,12 @@ export class FusedSpill implements SpillPlace {
   /** How many live ranges each file has; an open direct file counts as one. */
   readonly #rangeCounts = new Map<string, number>()
   readonly #removed = new WeakSet<SpillRange>()
+  readonly #direct: DirectFiles | undefined
 
-  constructor(medium: SpillMedium) {
+  /** @param reach  the same files as their producers reach them; absent: none has direct files. */
+  constructor(medium: SpillMedium, reach?: SpillReach) {
     this.#medium = medium
+    this.#direct = reach === undefined ? undefined : new DirectFiles(reach)
   }
 
   /** Of files that exist. */
@@ -98,16 +103,26 @@ export class FusedSpill implements SpillPlace {
   openDirect(sizeBytes: number): Promise<string> {
     return this.#make(sizeBytes, async ({ path }) => {
       this.#rangeCounts.set(path, 1)
+      this.#direct?.opened(path, sizeBytes)
       return path
     })
   }
 
   async sealDirect(path: string, sizeBytes: number, goOn?: () => void): Promise<SpillRange> {
     const range = { path, offset: 0, sizeBytes, checksum: 0 }
-    const { gotBytes, checksum } = await sumRange(this.#medium, range, async () => goOn?.())
+    const { gotBytes, checksum, sums } = await sumRange(this.#medium, range, async () => goOn?.())
     const sealed = { ...range, checksum }
     checkRange(sealed, gotBytes, checksum)
+    this.#direct?.sealed(path, sizeBytes, sums)
     return sealed
+  }
+
+  async writeDirect(path: string, offset: number, bytes: Uint8Array): Promise<void> {
+    await this.#filesOf(path).write(path, offset, bytes)
+  }
+
+  async readDirect(path: string, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    return await this.#filesOf(path).read(path, offset, sizeBytes)
   }
 
   abortDirect(path: string): Promise<void> {
@@ -146,6 +161,12 @@ export class FusedSpill implements SpillPlace {
     if (!this.#rangeCounts.has(path)) return
     await this.#medium.delete(path)
     this.#rangeCounts.delete(path)
+    this.#direct?.forget(path)
+  }
+
+  #filesOf(path: string): DirectFiles {
+    if (this.#direct !== undefined) return this.#direct
+    throw spillFailed(`${path} cannot be read or written in parts.`, 'bucket')
   }
 }
 
@@ -186,26 +207,30 @@ async function readRange(reach: SpillRanges, range: SpillRange, sink: SpillSink)
   checkRange(range, gotBytes, checksum)
 }
 
+/** @returns also the checksum of all before the end of each piece of SPILL_PIECE_BYTES. */
 async function sumRange(
   reach: SpillRanges,
   range: SpillRange,
   sink: SpillSink,
-): Promise<{ gotBytes: number; checksum: number }> {
+): Promise<{ gotBytes: number; checksum: number; sums: readonly number[] }> {
   const file = await reach.openRange(range)
   try {
     const piece = Buffer.allocUnsafeSlow(Math.min(SPILL_PIECE_BYTES, range.sizeBytes))
+    const sums: number[] = []
     let checksum = 0
     let done = 0
     while (done < range.sizeBytes) {
-      const count = Math.min(piece.byteLength, range.sizeBytes - done)
+      const room = SPILL_PIECE_BYTES - (done % SPILL_PIECE_BYTES)
+      const count = Math.min(piece.byteLength, room, range.sizeBytes - done)
       const bytesRead = await file.read(piece.subarray(0, count), range.offset + done)
       if (bytesRead === 0) break
       const got = piece.subarray(0, bytesRead)
       checksum = reach.sum(got, checksum)
       await sink(done, got)
       done += bytesRead
+      sums[Math.ceil(done / SPILL_PIECE_BYTES) - 1] = checksum
     }
-    return { gotBytes: done, checksum }
+    return { gotBytes: done, checksum, sums }
   } finally {
     await file.close()
   }

@@ -21,7 +21,7 @@ export class MemorySpill extends FusedSpill {
 
   constructor(options: MemorySpillOptions) {
     const files = new MemoryFiles(options.capacityBytes)
-    super(files)
+    super(files, files)
     this.files = files
     this.direct = directAccess(files)
   }

@@ -53,6 +53,14 @@ export class TieredSpill implements SpillPlace {
     return this.#tiers.disk.sealDirect(path, sizeBytes, goOn)
   }
 
+  writeDirect(path: string, offset: number, bytes: Uint8Array): Promise<void> {
+    return this.#tiers.disk.writeDirect(path, offset, bytes)
+  }
+
+  readDirect(path: string, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    return this.#tiers.disk.readDirect(path, offset, sizeBytes)
+  }
+
   abortDirect(path: string): Promise<void> {
     return this.#tiers.disk.abortDirect(path)
   }

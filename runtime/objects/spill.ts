@@ -5,6 +5,7 @@
 //   SL1. A range that is read is the bytes that were written, by checksum, or ObjectCorruptedError.
 //   SL2. A write that fails leaves nothing behind and may be made again.
 //   SL3. A file goes when all of its ranges were removed; `close` takes the rest, each that it can.
+//   SL4. A part that is read of a sealed direct file is what was sealed, or ObjectCorruptedError.
 import { CapacityError, ObjectCorruptedError } from '../common/errors.ts'
 
 /** Moved at a time between arena and spill place; a checksum of this takes about 1 ms. */
@@ -52,6 +53,18 @@ export interface SpillPlace {
    * @throws ObjectCorruptedError when it is not `sizeBytes` long.
    */
   sealDirect(path: string, sizeBytes: number, goOn?: () => void): Promise<SpillRange>
+  /**
+   * Puts a part of an object into its direct file, which is not sealed yet; in any order.
+   * @throws CapacityError as `write`; or when there is no such file.
+   */
+  writeDirect(path: string, offset: number, bytes: Uint8Array): Promise<void>
+  /**
+   * A part of a direct file (SL4): best a piece of SPILL_PIECE_BYTES, from a multiple of that.
+   * Of one that is not sealed, what was put there.
+   * @throws ObjectCorruptedError; CapacityError when there is no such file; ProtocolError when it
+   * ends before.
+   */
+  readDirect(path: string, offset: number, sizeBytes: number): Promise<Uint8Array>
   /** Deletes a direct file that was never sealed. It may be repeated. */
   abortDirect(path: string): Promise<void>
   /** Deletes everything. @throws the first failure, after all was tried. */

@@ -50,6 +50,13 @@ export class StoreIo {
     this.#running.add(running)
   }
 
+  /** Where objects that have places outside the arena lie: without one none has. */
+  spill(): SpillPlace {
+    const { spill } = this.#deps
+    if (spill === undefined) throw new TypeError('a place outside the arena without a spill place')
+    return spill
+  }
+
   /** Ends what is under way, and all that was spilled; then gives the arena back. */
   async close(): Promise<void> {
     this.#isClosed = true
@@ -89,21 +96,21 @@ export class StoreIo {
       case 'restore':
         return this.#restore(effect)
       case 'openDirect': {
-        const path = await this.#spill().openDirect(effect.sizeBytes)
+        const path = await this.spill().openDirect(effect.sizeBytes)
         return { type: 'directOpened', key: effect.key, path }
       }
       case 'sealDirect': {
         const { key, path, sizeBytes } = effect
-        const range = await this.#spill().sealDirect(path, sizeBytes, () => {
+        const range = await this.spill().sealDirect(path, sizeBytes, () => {
           this.#goOn()
         })
         return { type: 'directSealed', key, range }
       }
       case 'removeRange':
-        await this.#spill().remove(effect.range)
+        await this.spill().remove(effect.range)
         return undefined
       default:
-        await this.#spill().abortDirect(effect.path)
+        await this.spill().abortDirect(effect.path)
         return undefined
     }
   }
@@ -116,11 +123,11 @@ export class StoreIo {
         return this.#deps.arena.read(offset + at, count)
       },
     }))
-    return { type: 'spilled', batch, ranges: await this.#spill().write(sources) }
+    return { type: 'spilled', batch, ranges: await this.spill().write(sources) }
   }
 
   async #restore({ key, range, offset }: EffectOf<'restore'>): Promise<StoreEvent> {
-    await this.#spill().read(range, (at, bytes) => {
+    await this.spill().read(range, (at, bytes) => {
       this.#goOn()
       return this.#deps.arena.write(offset + at, bytes)
     })
@@ -145,12 +152,6 @@ export class StoreIo {
     if (this.#isClosed) throw new StoppedError('The object store of this node is closed.')
     if (batch === undefined || this.#isWanted(batch)) return
     throw new StoppedError('The objects that were to be spilled have all been freed.')
-  }
-
-  #spill(): SpillPlace {
-    const { spill } = this.#deps
-    if (spill === undefined) throw new TypeError('an effect of spilling without a spill place')
-    return spill
   }
 }
 

@@ -5,7 +5,7 @@
 //   O1. Every request is answered, at the latest by `close`.
 //   O2. One event at a time: the end of an I/O is an event like any other, and never re-enters.
 import type { Clock, Timer } from '../common/clock.ts'
-import { ObjectStoreFullError, StoppedError } from '../common/errors.ts'
+import { StoppedError } from '../common/errors.ts'
 import { ARENA_BYTES_MAX, PAGE_BYTES } from './arena.ts'
 import type { PartPlace } from './arena-access.ts'
 import type { SpillRange } from './spill.ts'
@@ -84,15 +84,6 @@ export interface StoredObject {
 interface Pending {
   readonly resolve: (place: ObjectPlace) => void
   readonly reject: (error: Error) => void
-}
-
-function inArena(place: ObjectPlace): ObjectPlace {
-  if (place.path === undefined) return place
-  throw new ObjectStoreFullError(
-    `an object of ${place.sizeBytes} B is larger than the object store of the node that made it, ` +
-      'and only that node can read it: give the nodes larger stores, or split the value',
-    { data: { sizeBytes: place.sizeBytes } },
-  )
 }
 
 const NOWHERE: ObjectPlace = { offset: 0, sizeBytes: 0 }
@@ -205,19 +196,30 @@ export class ObjectStore {
   }
 
   /**
-   * A part, for another node, of an object that is pinned at `place`: in place where the arena
-   * allows it.
-   * @throws ObjectStoreFullError for one that lies in a file of its own.
+   * A part, for another node, of an object that is pinned at `place` or coming there: in place
+   * where the arena allows it, or read from its file (SL4), then best a piece at a time.
+   * @throws ObjectCorruptedError, CapacityError, of one that lies in a file.
    */
   partOf(place: ObjectPlace, offset: number, sizeBytes: number): Promise<Uint8Array> {
     this.#state.totals.sentBytes += sizeBytes
-    return this.#deps.arena.read(inArena(place).offset + offset, sizeBytes)
+    if (place.path !== undefined) {
+      return this.#io.spill().readDirect(place.path, place.offset + offset, sizeBytes)
+    }
+    return this.#deps.arena.read(place.offset + offset, sizeBytes)
   }
 
-  /** Where to put a part of an object that is being made at `place`. @throws as partOf */
+  /**
+   * Where to put a part of an object that is being made at `place`. Into a file it goes when it is
+   * `written`, which throws CapacityError when the disk is full.
+   */
   placeOfPart(place: ObjectPlace, offset: number, sizeBytes: number): PartPlace {
     const { arena } = this.#deps
-    const at = inArena(place).offset + offset
+    const { path } = place
+    const at = place.offset + offset
+    if (path !== undefined) {
+      const bytes = Buffer.allocUnsafeSlow(sizeBytes)
+      return { bytes, written: () => this.#io.spill().writeDirect(path, at, bytes) }
+    }
     const inPlace = arena.writable?.(at, sizeBytes)
     if (inPlace !== undefined) return { bytes: inPlace }
     const bytes = Buffer.allocUnsafeSlow(sizeBytes)

@@ -91,6 +91,18 @@ export class SimDisk implements SpillPlace {
     return this.memory.sealDirect(...args)
   }
 
+  async writeDirect(...args: Parameters<SpillPlace['writeDirect']>): Promise<void> {
+    await this.#seek(this.#process)
+    await this.memory.writeDirect(...args)
+  }
+
+  async readDirect(
+    ...args: Parameters<SpillPlace['readDirect']>
+  ): ReturnType<SpillPlace['readDirect']> {
+    await this.#seek(this.#process)
+    return this.memory.readDirect(...args)
+  }
+
   async abortDirect(path: string): Promise<void> {
     await this.#seek(this.#process)
     await this.memory.abortDirect(path)

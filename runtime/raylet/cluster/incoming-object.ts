@@ -29,6 +29,8 @@ export class IncomingObject {
   /** It was asked of the store, and not refused. */
   hasRoom = false
   error: Error | undefined
+  /** The disk of this node did not take a part of it. */
+  diskError: Error | undefined
   isSeeking = false
   /** Its end is no error: it is made here instead, or nobody has it any more. */
   givesWay = false

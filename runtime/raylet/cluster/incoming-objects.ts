@@ -13,9 +13,11 @@ import {
   createPullState,
   nextPullTimerAtMs,
   stepPulls,
+  type PullOptions,
   type PullState,
 } from '../../objects/pull-manager.ts'
 import type { ObjectStore } from '../../objects/store.ts'
+import type { PartPlace } from '../../objects/arena-access.ts'
 import { notWanted, type BulkLanes, type ObjectRange, type Reading } from './bulk-lanes.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import { IncomingObject } from './incoming-object.ts'
@@ -136,7 +138,7 @@ export class IncomingObjects {
   #step(event: PullEvent): void {
     if (this.#isStopped) return
     this.#state ??= createPullState({
-      inFlightBytesMax: this.#inFlightBytesMax(),
+      ...this.#roomHere(),
       ...{ windowChunks: WINDOW_CHUNKS, attemptsMax: PULL_ATTEMPTS_MAX },
     })
     const nowMs = this.#deps.clock.monotonicMs()
@@ -149,8 +151,10 @@ export class IncomingObjects {
     })
   }
 
-  #inFlightBytesMax(): number {
-    return Math.min(IN_FLIGHT_BYTES_MAX, this.#deps.store().stats().sizeBytes * IN_FLIGHT_SHARE)
+  #roomHere(): Pick<PullOptions, 'inFlightBytesMax' | 'arenaBytes'> {
+    const { sizeBytes: arenaBytes } = this.#deps.store().stats()
+    const inFlightBytesMax = Math.min(IN_FLIGHT_BYTES_MAX, arenaBytes * IN_FLIGHT_SHARE)
+    return { inFlightBytesMax, arenaBytes }
   }
 
   #perform(effect: PullEffect): void {
@@ -187,12 +191,10 @@ export class IncomingObjects {
     }
     try {
       incoming.hasRoom = true
-      const place = await store.create(AS_CLIENT, objectId, sizeBytes, { isPrimary: false })
-      if (place.path !== undefined) throw tooLarge(sizeBytes, store.stats().sizeBytes)
-      incoming.place = place
+      incoming.place = await store.create(AS_CLIENT, objectId, sizeBytes, { isPrimary: false })
       this.#step({ type: 'roomMade', pull })
     } catch (error) {
-      incoming.hasRoom = error instanceof ObjectStoreFullError // a file was made for it, maybe
+      incoming.hasRoom = false
       this.#step({ type: 'roomRefused', pull, error: asError(error) })
     }
   }
@@ -210,23 +212,44 @@ export class IncomingObjects {
       incoming.chunkCame(offset, sizeBytes)
       this.#step({ type: 'chunkCame', pull, chunk })
     } catch (error) {
+      if (incoming.diskError !== undefined) {
+        this.#step({ type: 'roomRefused', pull, error: incoming.diskError })
+        return
+      }
+      // What lies damaged there stays so: after a second try that is no copy.
+      const isGone = error instanceof ObjectCorruptedError && incoming.failed.has(holder)
       if (!incoming.isEnding) void this.#findOther(incoming, holder)
       const { message: reason } = asError(error)
       const isDamaged = error instanceof FrameCorruptError || error instanceof ObjectCorruptedError
       this.#step({ type: 'chunkFailed', pull, chunk, reason, isDamaged })
+      if (isGone) this.#step({ type: 'holderLost', objectId, holder })
     } finally {
       if (reading !== undefined) incoming.readings.delete(reading)
     }
   }
 
-  #read({ place }: IncomingObject, holder: string, range: ObjectRange): Reading {
+  #read(incoming: IncomingObject, holder: string, range: ObjectRange): Reading {
+    const { place } = incoming
     const node = this.#deps.member
       .nodes()
       .find(({ nodeId, state }) => nodeId === holder && state !== 'DEAD')
     if (node === undefined) throw new VirgaError(`node ${holder} is not alive`)
     if (place === undefined) throw new VirgaError('there is no room for this object yet')
     const store = this.#deps.store()
-    return this.#lanes.read(node, range, (offset, bytes) => store.placeOfPart(place, offset, bytes))
+    return this.#lanes.read(node, range, (offset, bytes) => {
+      const part = store.placeOfPart(place, offset, bytes)
+      return { ...part, ...(part.written && { written: () => this.#write(incoming, part) }) }
+    })
+  }
+
+  /** That the disk here takes no more is no holder's fault, and the end of the pull. */
+  async #write(incoming: IncomingObject, part: PartPlace): Promise<void> {
+    try {
+      await part.written?.()
+    } catch (error) {
+      incoming.diskError ??= noRoom(incoming.found?.sizeBytes ?? 0, asError(error))
+      throw error
+    }
   }
 
   /** A holder has failed: whoever knows of others is asked, once at a time for each object. */
@@ -292,12 +315,11 @@ export class IncomingObjects {
   }
 }
 
-const tooLarge = (sizeBytes: number, capacityBytes: number): ObjectStoreFullError =>
+const noRoom = (sizeBytes: number, cause: Error): ObjectStoreFullError =>
   new ObjectStoreFullError(
-    `an object of ${sizeBytes} B of another node is larger than the object store of this node, ` +
-      `of ${capacityBytes} B. Give the nodes larger stores, split the value, or bind what reads ` +
-      'it to the node that made it.',
-    { data: { sizeBytes, capacityBytes } },
+    `An object of ${sizeBytes} B of another node is larger than the object store of this node, ` +
+      `and its disk could not take all of it: ${cause.message}`,
+    { cause, data: { sizeBytes } },
   )
 
 const asError = (error: unknown): Error =>

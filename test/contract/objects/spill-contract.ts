@@ -10,6 +10,16 @@ import type {
 
 export const MIB = 1024 * 1024
 
+/** Offset and size: whole pieces, parts of one, over the ends of some, the rest, nothing. */
+const PARTS: readonly (readonly [number, number])[] = [
+  [0, 4 * MIB],
+  [5, 1000],
+  [4 * MIB - 1, 2],
+  [3 * MIB, 6 * MIB],
+  [8 * MIB, MIB],
+  [9 * MIB, 0],
+]
+
 type Change = (bytes: Uint8Array) => Uint8Array
 
 export interface SpillCase {
@@ -128,6 +138,42 @@ export function spillContract({ name, make, makeFull }: SpillCase): void {
       await place.abortDirect(aborted)
       await place.abortDirect(aborted)
       expect(await countFiles()).toBe(0)
+    })
+
+    it('takes the parts of such an object in any order, and gives any part of it', async () => {
+      const { place, direct, countFiles } = make()
+      const bytes = pattern(9 * MIB)
+      const path = await place.openDirect(bytes.byteLength)
+      const part = (at: number, count: number): Uint8Array => bytes.subarray(at, at + count)
+      for (const at of [8 * MIB, 0, 4 * MIB]) await place.writeDirect(path, at, part(at, 4 * MIB))
+      const early = await place.readDirect(path, 4 * MIB, 100)
+      expect(Buffer.compare(early, part(4 * MIB, 100))).toBe(0)
+      const range = await place.sealDirect(path, bytes.byteLength)
+      expect(Buffer.compare(await direct.read(range), bytes)).toBe(0)
+      for (const [at, count] of PARTS) {
+        const read = await place.readDirect(path, at, count)
+        expect(Buffer.compare(read, part(at, count))).toBe(0)
+      }
+      await expect(place.readDirect(path, 9 * MIB, 1)).rejects.toThrow('behind the end')
+      await place.remove(range)
+      await expect(place.readDirect(path, 0, 1)).rejects.toThrow('is gone by now')
+      expect(await countFiles()).toBe(0)
+    })
+
+    it.each([
+      ['a flipped bit', (bytes: Uint8Array) => flip(bytes, 5 * MIB)],
+      ['a cut', (bytes: Uint8Array) => bytes.slice(0, 5 * MIB)],
+    ])('F41: finds %s in a part, and gives the parts before it', async (_damage, change) => {
+      const { place, direct, damage } = make()
+      const bytes = pattern(9 * MIB)
+      const path = await place.openDirect(bytes.byteLength)
+      await direct.write(path, bytes)
+      await place.sealDirect(path, bytes.byteLength)
+      await damage(path, change)
+      const first = await place.readDirect(path, 0, 4 * MIB)
+      expect(Buffer.compare(first, bytes.subarray(0, 4 * MIB))).toBe(0)
+      const corrupted = { code: 'ERR_OBJECT_CORRUPTED' }
+      await expect(place.readDirect(path, 4 * MIB, 10)).rejects.toMatchObject(corrupted)
     })
 
     it('takes everything with it when it is closed', async () => {

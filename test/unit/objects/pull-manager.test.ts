@@ -13,6 +13,7 @@ import {
 
 const OPTIONS: PullOptions = {
   inFlightBytesMax: 10 * CHUNK_BYTES,
+  arenaBytes: 40 * CHUNK_BYTES,
   windowChunks: 2,
   attemptsMax: 5,
 }
@@ -93,6 +94,20 @@ describe('pulls', () => {
     ])
     const last = story.tell({ type: 'roomRefused', pull: 3, error: new Error('full') })
     expect(typesOf(last)).toEqual(['abort', 'failed', 'makeRoom'])
+  })
+
+  it('PM2: of what is larger than the arena count with their window, as it comes into a file', () => {
+    const story = new Story()
+    const chunks = 41
+    for (const id of ['a', 'b', 'c', 'd', 'e']) story.want(id, 'x', { chunks })
+    expect(story.state.inFlightBytes).toBe(OPTIONS.inFlightBytesMax)
+    expect(story.want('f', 'x')).toEqual([])
+    const next = story.tell({ type: 'unwant', by: 'x', objectId: 'a' })
+    expect(typesOf(next)).toEqual(['abort', 'makeRoom'])
+    for (const id of ['b', 'c', 'd', 'e', 'f']) {
+      story.tell({ type: 'unwant', by: 'x', objectId: id })
+    }
+    expect(story.state.inFlightBytes).toBe(0)
   })
 
   it('F41: ask another holder for a damaged chunk, and the first again only as the last', () => {

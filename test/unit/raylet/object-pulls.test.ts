@@ -15,7 +15,9 @@ import {
 import { silentLog } from '../../../runtime/common/log.ts'
 import type { NodeRow } from '../../../runtime/gcs/nodes.ts'
 import { MemoryArena } from '../../../runtime/objects/arena-memory.ts'
+import { MemorySpill } from '../../../runtime/objects/spill-memory.ts'
 import { ObjectStore } from '../../../runtime/objects/store.ts'
+import { spillFailed } from '../../../runtime/objects/spill.ts'
 import type { BulkConnection } from '../../../runtime/protocol/bulk.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
 import type { Connection } from '../../../runtime/protocol/connection.ts'
@@ -210,6 +212,99 @@ describe('an object of another node', () => {
   })
 })
 
+describe('an object that is larger than the store', () => {
+  test('of its reader comes into a file there, and goes when it is freed', async () => {
+    const [a] = nodes as [TestNode]
+    const bytes = await make(a, 'object')
+    const small = aSmallNode('small')
+    expect(Buffer.compare(await readLarge(small, 'object'), bytes)).toBe(0)
+    expect(small.spill.paths).toHaveLength(1)
+    small.store.unpin('client', 'object')
+    a.pulls.free(['object'])
+    await until(() => small.spill.paths.length === 0)
+  })
+
+  test('of its maker comes into the arena of a larger one, out of a file', async () => {
+    const [a] = nodes as [TestNode]
+    const bytes = await makeLarge(aSmallNode('small'), 'object')
+    const place = await a.pulls.pin('client', 'object')
+    expect(place.path).toBeUndefined()
+    expect(Buffer.compare(await read(a, place.offset), bytes)).toBe(0)
+  })
+
+  test('of all that read it is handed on while it comes, as in the arena', async () => {
+    const maker = aSmallNode('maker')
+    const readers = ['d', 'e', 'f', 'g', 'h', 'i'].map((nodeId) => aSmallNode(nodeId))
+    const bytes = await makeLarge(maker, 'object')
+    const got = await Promise.all(readers.map((each) => readLarge(each, 'object')))
+    for (const each of got) expect(Buffer.compare(each, bytes)).toBe(0)
+    expect(sentBy(maker) / SIZE_BYTES).toBeLessThan(3)
+  })
+
+  test('F41: and damaged on the disk of one holder is read from another', async () => {
+    const [a] = nodes as [TestNode]
+    const small = aSmallNode('small')
+    const bytes = await makeLarge(small, 'object')
+    const copy = await a.pulls.pin('client', 'object')
+    expect(copy.sizeBytes).toBe(SIZE_BYTES)
+    const [path = ''] = small.spill.paths
+    small.spill.files.bytesOf(path)[5 * MIB] = 255 - (bytes[5 * MIB] ?? 0)
+    const reader = aSmallNode('reader')
+    expect(Buffer.compare(await readLarge(reader, 'object'), bytes)).toBe(0)
+  })
+
+  test('F41: and damaged on the only disk is corrupted, and leaves no part behind', async () => {
+    speed = 5
+    const small = aSmallNode('small')
+    const bytes = await makeLarge(small, 'object')
+    const [path = ''] = small.spill.paths
+    small.spill.files.bytesOf(path)[5 * MIB] = 255 - (bytes[5 * MIB] ?? 0)
+    const reader = aSmallNode('reader')
+    await caught(reader.pulls.pin('client', 'object'), ObjectCorruptedError)
+    await until(() => reader.spill.paths.length === 0)
+  })
+
+  test('F66: and than the disk of its reader is refused by name, before a byte is sent', async () => {
+    const [a] = nodes as [TestNode]
+    await make(a, 'object')
+    const small = aSmallNode('small', 8 * MIB)
+    const error = await caught(small.pulls.pin('client', 'object'), ObjectStoreFullError)
+    expect(error.message).toContain('the spill place cannot take it')
+    expect(sentBy(a)).toBe(0)
+    expect(small.spill.paths).toEqual([])
+  })
+
+  test('F66: and fills the disk half-way is refused at once, and leaves no part behind', async () => {
+    const [a] = nodes as [TestNode]
+    await make(a, 'object')
+    const small = aSmallNode('small')
+    const { files } = small.spill
+    let writes = 0
+    const open = files.open.bind(files)
+    files.open = async (path) => {
+      const file = await open(path)
+      if (++writes > 9) file.write = () => Promise.reject(spillFailed('full', 'disk-full'))
+      return file
+    }
+    const error = await caught(small.pulls.pin('client', 'object'), ObjectStoreFullError)
+    expect(error.message).toContain('its disk could not take all of it: full')
+    await until(() => small.spill.paths.length === 0)
+  })
+
+  test('OP4: whose readers have all left leaves no part behind', async () => {
+    const [a] = nodes as [TestNode]
+    await make(a, 'object', 40 * MIB)
+    const small = aSmallNode('small')
+    let frames = 0
+    onFrame = () => {
+      if (++frames === 20) small.pulls.clientLeft('client')
+      return 'SEND'
+    }
+    await caught(small.pulls.pin('client', 'object'), StoppedError)
+    await until(() => small.spill.paths.length === 0)
+  })
+})
+
 describe('a pull', () => {
   test('F06: by a node that keeps it makes its copy the one that may not be dropped', async () => {
     const [a, b, c] = nodes as [TestNode, TestNode, TestNode]
@@ -318,12 +413,36 @@ describe('a pull', () => {
   })
 })
 
-function aNode(nodeId: string, sizeBytes = STORE_BYTES): TestNode {
+/** A node whose store is smaller than the objects of these tests; what it cannot hold are files. */
+function aSmallNode(nodeId: string, spillBytes = 64 * MIB): SmallNode {
+  const spill = new MemorySpill({ capacityBytes: spillBytes })
+  const node = { ...aNode(nodeId, 4 * MIB, spill), spill }
+  nodes.push(node)
+  return node
+}
+
+interface SmallNode extends TestNode {
+  readonly spill: MemorySpill
+}
+
+/** An object in a file of its own. */
+async function makeLarge({ store, spill }: SmallNode, objectId: string): Promise<Buffer> {
+  const bytes = Buffer.from(Array.from({ length: SIZE_BYTES }, (_, i) => (i * 7 + (i >> 8)) & 255))
+  const { path } = await store.create('maker', objectId, SIZE_BYTES)
+  await spill.direct.write(path ?? '', bytes)
+  await store.seal(objectId)
+  return bytes
+}
+
+/** What a pin gives, of an object in a file of its own. */
+async function readLarge({ pulls, spill }: SmallNode, objectId: string): Promise<Uint8Array> {
+  const { offset, sizeBytes, path = '', checksum = 0 } = await pulls.pin('client', objectId)
+  return await spill.direct.read({ offset, sizeBytes, path, checksum })
+}
+
+function aNode(nodeId: string, sizeBytes = STORE_BYTES, spill?: MemorySpill): TestNode {
   const arena = new MemoryArena({ sizeBytes })
-  const store = new ObjectStore(
-    { arena, spill: undefined, clock: systemClock, log: silentLog },
-    { sizeBytes },
-  )
+  const store = new ObjectStore({ arena, spill, clock: systemClock, log: silentLog }, { sizeBytes })
   const asked: string[] = []
   const find = (to: string): TestNode | undefined =>
     cut.has(`${nodeId} ${to}`) ? undefined : nodes.find((each) => each.nodeId === to && !each.away)
