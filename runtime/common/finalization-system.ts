@@ -1,4 +1,5 @@
-// V8's own collector, reached without command-line flags, as workers share the driver's.
+// V8's own collector, reached without command-line flags, as workers share the driver's. A flag that
+// the program was started with stays as it is.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext, runInThisContext } from 'node:vm'
 import type { Finalization } from './finalization.ts'
@@ -27,6 +28,8 @@ const registry = new FinalizationRegistry<() => void>((gone) => {
 })
 let collectNow: ((options?: { type: 'minor' }) => void) | undefined
 let natives: Natives | undefined
+/** Whether the program itself was started with --allow-natives-syntax. */
+let hadNatives: boolean | undefined
 /** This V8 cannot be told. */
 let isRefused = false
 
@@ -46,6 +49,7 @@ export const systemFinalization: Finalization = {
   // may have, so that chance decides, and it forgets again when most of what is old has died.
   tenure(makers) {
     if (isRefused) return
+    hadNatives ??= understandsNatives()
     setFlagsFromString('--allow-natives-syntax')
     try {
       natives ??= runInThisContext(NATIVES) as Natives
@@ -56,18 +60,29 @@ export const systemFinalization: Finalization = {
       if (!(error instanceof SyntaxError)) throw error
       isRefused = true
     } finally {
-      setFlagsFromString('--no-allow-natives-syntax')
+      if (!hadNatives) setFlagsFromString('--no-allow-natives-syntax')
     }
   },
 }
 
 function collector(): NonNullable<typeof collectNow> {
   if (collectNow === undefined) {
+    const wasExposed = runInThisContext('typeof gc') === 'function'
     setFlagsFromString('--expose-gc')
     collectNow = runInNewContext('gc') as NonNullable<typeof collectNow>
-    setFlagsFromString('--no-expose-gc')
+    if (!wasExposed) setFlagsFromString('--no-expose-gc')
   }
   return collectNow
+}
+
+function understandsNatives(): boolean {
+  try {
+    runInThisContext('() => %InYoungGeneration({})') // refused where it is compiled
+    return true
+  } catch (error) {
+    if (error instanceof SyntaxError) return false
+    throw error
+  }
 }
 
 /** @returns whether it has to take note: not of a place that it makes old objects at already. */

@@ -1,4 +1,5 @@
 // What V8's collector is told beforehand.
+import { execFileSync } from 'node:child_process'
 import { getHeapSpaceStatistics } from 'node:v8'
 import { runInThisContext } from 'node:vm'
 import { expect, test } from 'vitest'
@@ -46,4 +47,27 @@ test('it may be told again and again, and of what makes no arrays', () => {
   const makers = [() => [1], () => ({}), () => new Map()]
   for (let i = 0; i < 100; i += 1) systemFinalization.tenure?.(makers)
   expect(() => runInThisContext('%PretenureAllocationSite([])') as unknown).toThrow(SyntaxError)
+})
+
+/** Which flags a program has after Virga has used them for itself. */
+const PROGRAM = `
+  import { runInNewContext } from 'node:vm'
+  const { systemFinalization } = await import(process.argv[1])
+  systemFinalization.tenure([(count) => new Array(count)])
+  systemFinalization.collect()
+  const natives = '(() => { try { return eval("() => %InYoungGeneration({})") instanceof Function } catch { return false } })()'
+  console.log(runInNewContext(natives), runInNewContext('typeof gc'))
+`
+const flagsAfter = (...flags: string[]): string => {
+  const module = new URL('../../../runtime/common/finalization-system.ts', import.meta.url).href
+  const args = [...flags, '--input-type=module', '--eval', PROGRAM, module]
+  return execFileSync(process.execPath, args, { encoding: 'utf8' }).trim()
+}
+
+test('flags of the program are left as they were: on', () => {
+  expect(flagsAfter('--allow-natives-syntax', '--expose-gc')).toBe('true function')
+})
+
+test('flags of the program are left as they were: off', () => {
+  expect(flagsAfter()).toBe('false undefined')
 })
