@@ -90,7 +90,8 @@ function stopped(): StoppedError {
 function nodeDied(): NodeDiedError {
   return new NodeDiedError(
     'the raylet of the node that this process belongs to has ended, and with it all that the ' +
-      'process had there; see its log in the session folder, then start again: at another node ' +
-      'where the cluster has one',
+      'process had there. If the cluster was stopped (virga stop), start it and run this program ' +
+      'again. If not, the log of that raylet in its session folder says why: run this program ' +
+      'again, at another node where the cluster has one',
   )
 }

@@ -86,6 +86,19 @@ describe('virga start', () => {
 })
 
 describe('virga stop', () => {
+  it('a program that still runs is told what happened, and what to do', async () => {
+    const slots = JSON.stringify({ slots: 1 })
+    await place.virga('start', '--num-cpus', '1', '--port', port, '--resources', slots)
+    const program = place.node(fixture('hold.mts'), join(place.runtimeDir, 'never'))
+    await until(() => program.output.stdout.includes('holding on'))
+    expect((await place.virga('stop')).code).toBe(0)
+    const { code, stderr } = await program.ended
+    expect(code).toBe(1)
+    expect(stderr).toContain(
+      'If the cluster was stopped (virga stop), start it and run this program',
+    )
+  })
+
   it('does not end the cluster that a program has for itself, unless that is named', async () => {
     const program = place.node(fixture('signal.mts'))
     await until(() => program.output.stdout.includes('ready'))
