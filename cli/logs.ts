@@ -10,12 +10,14 @@ import type { Input, Logs, World } from './world.ts'
 
 /** Of a node's id, in the name of its logs. */
 const SHOWN_ID_CHARS = 8
+/** In a sentence. */
+const NAMES_SHOWN_MAX = 8
 const RAYLET = 'raylet'
 /** Before the number of a worker, which is the first part of its id. */
 const WORKER = 'worker-'
 
 /** One log of one node. */
-interface NodeLog {
+export interface NodeLog {
   readonly sessionDir: string
   /** In that folder. */
   readonly file: string
@@ -55,13 +57,19 @@ function list(world: World, input: Input, all: readonly NodeLog[]): void {
 }
 
 /** What the user typed is compared with what there is, and never used as a path. */
-async function chosen(
+export async function chosen(
   client: RayletClient,
   all: readonly NodeLog[],
   what: string,
 ): Promise<NodeLog[]> {
   const exact = all.filter(({ file, name }) => name === what || (file === what && what === RAYLET))
   if (exact.length > 0) return exact
+  if (what === RAYLET) {
+    throw new UsageError(
+      'the raylets of this cluster have written nothing yet: they log what goes wrong, and ends of ' +
+        'jobs; what workers have written: virga logs',
+    )
+  }
   const wanted = what.replace(/^worker-/, '').toLowerCase()
   if (/^[0-9a-f]+$/.test(wanted)) {
     const found = all.filter(({ key }) => key.startsWith(wanted))
@@ -85,7 +93,14 @@ async function chosen(
   throw new UsageError(`no log of '${what}': ${list}`)
 }
 
-const namesOf = (logs: readonly NodeLog[]): string => logs.map(({ name }) => name).join(', ')
+/** The newest of them: a cluster may have had hundreds of workers. */
+function namesOf(logs: readonly NodeLog[]): string {
+  const names = logs.map(({ name }) => name).sort()
+  const shown = names.slice(-NAMES_SHOWN_MAX)
+  const olderCount = names.length - shown.length
+  const older = olderCount === 0 ? '' : ` and ${String(olderCount)} older ones, see virga logs`
+  return `${shown.join(', ')}${older}`
+}
 
 async function workersOfJob(client: RayletClient, id: string): Promise<string[] | undefined> {
   const [jobs, workers] = await Promise.all([client.state('jobs'), client.state('workers')])
