@@ -45,9 +45,9 @@ export class StateQueries {
 
   /** @throws ProtocolError for a kind that is not known. */
   answer(message: RayletCalls['state'][0]): RayletCalls['state'][1] {
-    const { taskLog, progress, store, state, clock } = this.#deps
+    const { progress, store, state, clock } = this.#deps
     const limit = message.limit ?? STATE_ROWS_DEFAULT
-    if (message.kind === 'tasks') return taskLog.rows(limit)
+    if (message.kind === 'tasks') return this.#tasks(limit)
     if (message.kind === 'objects') return objectRows(store(), limit)
     if (message.kind === 'summary') return limited(progress.rows(), limit)
     if (message.kind === 'why') return limited(this.#why(), limit)
@@ -64,6 +64,13 @@ export class StateQueries {
     const ended = { state: 'FINISHED', driverId: toHex(job.driver), driverPid: null, ageMs }
     this.#finishedJobs.push({ jobId: toHex(jobId), name, namespace, ...ended })
     if (this.#finishedJobs.length > FINISHED_JOBS_MAX) this.#finishedJobs.shift()
+  }
+
+  #tasks(limit: number): RayletCalls['state'][1] {
+    const { taskLog, state } = this.#deps
+    const nodeId = toHex(state.config.nodeId)
+    const { rows, dropped } = taskLog.rows(limit)
+    return { rows: rows.map((row) => ({ ...row, nodeId })), dropped }
   }
 
   #why(): StateRow[] {

@@ -119,6 +119,8 @@ describe('virga list, get and summary', () => {
     const total = all['total'] as number
     expect(rowsOf(all)).toHaveLength(total)
     expect(all['dropped']).toBe(0)
+    const [node] = rowsOf(await place.json('list', 'nodes'))
+    expect(new Set(rowsOf(all).map((row) => row['nodeId']))).toEqual(new Set([node?.['nodeId']]))
     const some = await place.json('list', 'tasks', '--limit', '3')
     expect(rowsOf(some)).toEqual(rowsOf(all).slice(-3))
     expect(some).toMatchObject({ shown: 3, matching: total, total })
