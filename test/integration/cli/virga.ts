@@ -12,7 +12,7 @@ export const CLI = join(ROOT, 'dist/cli.js')
 export const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name)
 
 /** A command that takes longer hangs; it is killed and told as such. */
-const COMMAND_MS_MAX = 25_000
+const COMMAND_MS_MAX = 90_000
 
 export class Place {
   /** Of sessions. Sockets lie below it, so it must be short. */
