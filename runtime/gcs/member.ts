@@ -3,7 +3,7 @@
 // the GCS and the other nodes.
 // Invariants:
 //   MB1. One heartbeat is on its way at a time, and counts from before it was sent. The row that
-//        the node registered with is the first of them.
+//        the node registered with is the first of them; the next waits for nothing else.
 //   MB2. While the GCS is away nothing ends: the node goes on with what it has, and grants nothing
 //       new once its lease is over (fail-static). Only the GCS's own word expels it, and never a
 //       read that may be stale.
@@ -93,15 +93,16 @@ export class Membership {
     this.#race = { ...deps, isOver: () => this.#stopped }
   }
 
-  /** A look at the others, and a heartbeat if it is due; then all by the clock until `stop`. */
+  /** A heartbeat if it is due, and a look at the others; then all by the clock until `stop`. */
   async start(): Promise<void> {
     const { sentAtMs } = this.#member
     this.#confirmed(sentAtMs)
     const isDue = this.#deps.clock.monotonicMs() - sentAtMs >= HEARTBEAT_MS
+    // The first look may take longer than a lease (MB1). Nodes that were started together must not
+    // all write at once.
+    this.#every(HEARTBEAT_MS, () => this.#beat())
     await Promise.all([isDue ? this.#beat() : undefined, this.look()])
     if (this.#stopped) return
-    // Nodes that were started together must not all write at once.
-    this.#every(HEARTBEAT_MS, () => this.#beat())
     this.#every(HEARTBEAT_MS, () => this.look())
     this.#every(TICK_MS, () => {
       this.#watch({ kind: 'tick' })

@@ -103,6 +103,20 @@ describe('members', () => {
     expect((await readNode(members.storage, '0000'))?.heartbeat).toBe(1)
   })
 
+  test('MB1: one that is long in reading who the others are writes heartbeats meanwhile', async () => {
+    const memory = new MemoryStorage()
+    const get: Storage['get'] = async (key, options) => {
+      if (options?.stale === true) await delay(members.clock, LEASE_MS)
+      return await memory.get(key)
+    }
+    members = new TestMembers(changedStorage(memory, { get }))
+    const adding = members.add('0000')
+    await members.clock.advance(LEASE_MS - 1)
+    expect((await readNode(memory, '0000'))?.heartbeat).toBeGreaterThanOrEqual(3)
+    await members.clock.advance(1)
+    expect((await adding).membership.mayLease).toBe(true)
+  })
+
   test('one that falls silent is dead within a lease and a few seconds; all see it', async () => {
     const [first] = await members.addMany(5)
     members.kill('0003')
