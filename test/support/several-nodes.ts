@@ -45,6 +45,8 @@ export class SeveralNodes {
   /** Of sessions. Sockets lie below it, so it must be short. */
   readonly runtimeDir = mkdtempSync(join(tmpdir(), 'vn-'))
   readonly #nodes: Node[] = []
+  /** Their processes may take a while to end. */
+  readonly #killed = new Set<Node>()
   readonly #programs = new Set<Child>()
   readonly #clients = new Map<string, RayletClient>()
   #lives = 0
@@ -71,7 +73,8 @@ export class SeveralNodes {
 
   /** Those that were started and live, by their hosts. */
   get nodes(): readonly Node[] {
-    return this.#nodes.filter(isAlive).toSorted((a, b) => a.host - b.host)
+    const living = this.#nodes.filter((node) => !this.#killed.has(node) && isAlive(node))
+    return living.toSorted((a, b) => a.host - b.host)
   }
 
   /** @throws when none lives there. */
@@ -134,7 +137,9 @@ export class SeveralNodes {
 
   /** Kills the raylet of that host; its workers end with it. */
   async kill(host: number): Promise<void> {
-    const { child } = this.on(host)
+    const node = this.on(host)
+    const { child } = node
+    this.#killed.add(node)
     child.kill('SIGKILL')
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   }
