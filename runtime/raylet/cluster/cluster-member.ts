@@ -302,7 +302,8 @@ export class ClusterMember {
           this.#membersChanged()
         },
         suspected: (nodeId, suspected) => {
-          log.info(suspected ? 'a node does not answer' : 'a node answers again', { nodeId })
+          // It answers again, or is dead, or is another's to watch.
+          log.info(suspected ? 'a node does not answer' : 'a node is suspected no more', { nodeId })
           if (suspected) this.#suspected.add(nodeId)
           else this.#suspected.delete(nodeId)
           if (!this.#stopped) this.#events.nodes(this.#nodes)
