@@ -8,6 +8,9 @@ import { MemoryCluster } from '../../support/memory-cluster.ts'
 import * as fn from './ref-functions.ts'
 
 const DELAY_TURNS = 50
+/** So slow is the clock that turns alone decide: no limit of the product may run out while a busy
+ *  machine does something else. */
+const CLOCK_SPEED = 0.02
 /** So many ends have a cluster with a driver, two workers and their connections. */
 const ENDS_MAX = 12
 
@@ -17,6 +20,7 @@ async function withSlowEnd(slow: number, run: () => Promise<void>): Promise<void
   const ends: FaultyEnd[] = []
   const cluster = await MemoryCluster.start({
     numGpus: 2,
+    speed: CLOCK_SPEED,
     delayTurns: (end) => {
       if (!ends.includes(end)) ends.push(end)
       return ends.indexOf(end) === slow ? DELAY_TURNS : 0
