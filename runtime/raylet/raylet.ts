@@ -321,36 +321,6 @@ export class Raylet {
       case 'notify':
         this.#notify(effect)
         return
-      case 'tellNode':
-      case 'askLeases':
-      case 'guestLeaseLapsed':
-        this.#cluster?.leases.perform(effect)
-        return
-      case 'askGroup':
-      case 'registerGroup':
-      case 'writeGroup':
-      case 'readGroup':
-      case 'claimGroup':
-      case 'removeGroupRow':
-        this.#cluster?.groups.perform(effect)
-        return
-      case 'askWaits':
-        this.#cluster?.waits.perform(effect)
-        return
-      case 'askTokens':
-        this.#cluster?.limiters.perform(effect)
-        return
-      case 'offerActor':
-      case 'locateActor':
-      case 'callActor':
-      case 'tellActorLink':
-        this.#cluster?.actors.perform(effect)
-        return
-      case 'registerActor':
-      case 'writeActor':
-      case 'findActor':
-        this.#cluster?.actorRows.perform(effect)
-        return
       case 'spawn': {
         const pid = this.#processes.start(effect.start)
         this.#brain.tell({ kind: 'workerSpawned', worker: effect.start.workerId, pid })
@@ -371,8 +341,13 @@ export class Raylet {
         this.#deps.log.info('leaving')
         void this.stop()
         return
-      default:
+      case 'claimName':
+      case 'releaseName':
+      case 'findName':
         this.#gcs.perform(effect)
+        return
+      default:
+        this.#cluster?.perform(effect)
     }
   }
 

@@ -17,7 +17,7 @@ export function matchesLabels(
   })
 }
 
-/** Whether a node with these labels fits one of the selectors; of none: any node does. */
+/** Whether a node with these labels fits one of the selectors; of none: every node does. */
 export function matchesAny(
   labels: Readonly<Record<string, string>>,
   selectors: readonly LabelSelector[],

@@ -19,7 +19,7 @@ import type { Ranked, RankedNodes } from './ranked-nodes.ts'
 
 export interface Demand {
   readonly resources: ResourceSet
-  /** The first is wanted, the rest are fallbacks in order; none: any node. */
+  /** The first is wanted, the rest are fallbacks in order; none: all nodes will do. */
   readonly labelSelectors: readonly LabelSelector[]
   /** The node that holds most bytes of the large arguments, whatever its use. */
   readonly holder?: string | undefined

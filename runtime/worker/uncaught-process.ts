@@ -2,8 +2,8 @@
 // promise that nobody waits for, or a side effect above init() that every worker repeats.
 //   endByUncaught(tell): void      once, before user modules are imported
 // What a running task started fails that task: its caller is told what was thrown, not that a
-// worker ended (B47 of the tests). The worker ends all the same, as any program would: what state
-// it is in, nobody knows.
+// worker ended (B47 of the tests). The worker ends all the same, as a program of its own would:
+// what state it is in, nobody knows.
 // A server above init() that nobody waits for fails in each worker, after its functions were
 // registered: like an import that throws then, that is no failure (M3 of module-loader.ts), so the
 // worker says what it means and goes on.

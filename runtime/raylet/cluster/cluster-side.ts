@@ -1,12 +1,14 @@
 // This raylet's dealings with those of other nodes: membership, leases, objects and output between
 // nodes, and what is asked of all of them. Each is a part of its own; here they are put together,
 // and what comes from another node is given to the one that it is for.
+import { unreachable } from '../../common/assert.ts'
 import { toHex, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
 import { DRAIN_GRACE_MS } from '../../common/limits.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { NodeCommand } from '../../gcs/nodes.ts'
 import type { RayletCalls } from '../../protocol/messages.ts'
 import { ActorAdopter } from '../actors/actor-adopter.ts'
+import type { ActorEffectOfNodes } from '../actors/actor-events.ts'
 import { ActorRows } from '../actors/actor-rows.ts'
 import type { Brain } from '../brain.ts'
 import type { Stimulus } from '../client-link.ts'
@@ -15,15 +17,19 @@ import { ClusterLeases } from './cluster-leases.ts'
 import { ClusterLineage } from './cluster-lineage.ts'
 import { ClusterMember, PING_LIMIT_MS, type ClusterPorts } from './cluster-member.ts'
 import { clusterRows } from './cluster-rows.ts'
+import type { WaitEffect } from '../deadlocks/wait-events.ts'
 import { isWaitCall } from '../deadlocks/wait-messages.ts'
+import type { LimiterEffect } from '../limiters/limiter-events.ts'
 import { isLimiterCall } from '../limiters/limiter-messages.ts'
 import { PARK_MS } from '../limiters/limiter-keeper.ts'
 import { BrainPeers } from './brain-peers.ts'
+import type { GroupEffect } from '../groups/group-events.ts'
 import { isGroupCall } from '../groups/group-messages.ts'
 import { GroupPeers } from '../groups/group-peers.ts'
 import { handOn } from './hand-on.ts'
 import type { JobStore } from '../job-store.ts'
 import { ClusterPlaces } from './cluster-places.ts'
+import type { NodeEffect } from './node-events.ts'
 import { heldIn, locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
@@ -37,6 +43,7 @@ import type { WorkerProcesses } from '../worker-processes.ts'
 const ASK_LIMIT_MS = 5_000
 
 type StateCall = RayletCalls['state']
+type EffectOfNodes = NodeEffect | GroupEffect | WaitEffect | LimiterEffect | ActorEffectOfNodes
 
 const OF_ACTORS: ReadonlySet<string> = new Set([
   ...['offerActor', 'watchActor', 'callActor', 'actorChanged', 'actorMoved'],
@@ -57,11 +64,11 @@ export class ClusterSide {
   readonly leases: ClusterLeases
   readonly objects: ObjectPulls
   readonly lineage: ClusterLineage
-  readonly groups: GroupPeers
-  readonly waits: BrainPeers
-  readonly limiters: BrainPeers
-  readonly actors: ClusterActors
-  readonly actorRows: ActorRows
+  readonly #groups: GroupPeers
+  readonly #waits: BrainPeers
+  readonly #limiters: BrainPeers
+  readonly #actors: ClusterActors
+  readonly #actorRows: ActorRows
   readonly #adopter: ActorAdopter
   readonly places: ClusterPlaces
   readonly #deps: ClusterSideDeps
@@ -76,26 +83,26 @@ export class ClusterSide {
     const { nodeId: id, epoch } = deps.state.config
     const nodeId = toHex(id)
     const self = { nodeId, epoch }
-    this.groups = new GroupPeers({
+    this.#groups = new GroupPeers({
       ...{ ...deps, member, self },
       ownLoad: () => this.leases.ownLoad(),
     })
-    this.waits = new BrainPeers(
+    this.#waits = new BrainPeers(
       { ...deps, member },
       { asked: 'waitsAsked', answered: 'waitsAnswered', limitMs: ASK_LIMIT_MS },
     )
-    this.limiters = new BrainPeers(
+    this.#limiters = new BrainPeers(
       { ...deps, member },
       { asked: 'tokensAsked', answered: 'tokensAnswered', limitMs: PARK_MS + ASK_LIMIT_MS },
     )
-    this.actors = new ClusterActors({ ...deps, member, leases: this.leases })
+    this.#actors = new ClusterActors({ ...deps, member, leases: this.leases })
     const tell = (stimulus: Stimulus): void => {
       deps.brain.tell(stimulus)
     }
     const ofRows = { ...deps, self, tell }
     this.#adopter = new ActorAdopter(ofRows)
     const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)
-    this.actorRows = new ActorRows({ ...ofRows, hasMet })
+    this.#actorRows = new ActorRows({ ...ofRows, hasMet })
     this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
     this.#sweeper = new SpillSweeper({
       ...{ nodeId, member, clock: deps.clock, log: deps.log },
@@ -109,6 +116,44 @@ export class ClusterSide {
       store: () => deps.objects.store,
     })
     this.lineage = new ClusterLineage({ ...deps, member, places: this.places })
+  }
+
+  /** What the brain wants of other nodes, or of rows that they read. */
+  perform(effect: EffectOfNodes): void {
+    switch (effect.kind) {
+      case 'tellNode':
+      case 'askLeases':
+      case 'guestLeaseLapsed':
+        this.leases.perform(effect)
+        return
+      case 'askGroup':
+      case 'registerGroup':
+      case 'writeGroup':
+      case 'readGroup':
+      case 'claimGroup':
+      case 'removeGroupRow':
+        this.#groups.perform(effect)
+        return
+      case 'askWaits':
+        this.#waits.perform(effect)
+        return
+      case 'askTokens':
+        this.#limiters.perform(effect)
+        return
+      case 'offerActor':
+      case 'locateActor':
+      case 'callActor':
+      case 'tellActorLink':
+        this.#actors.perform(effect)
+        return
+      case 'registerActor':
+      case 'writeActor':
+      case 'findActor':
+        this.#actorRows.perform(effect)
+        return
+      default:
+        unreachable(effect)
+    }
   }
 
   /** Resolves when the others know this node. @returns the address by which they reach it. */
@@ -135,9 +180,9 @@ export class ClusterSide {
   async stop(): Promise<void> {
     if (this.#deps.state.draining && this.#member.leavesAlone) await this.#handOn()
     this.leases.stop()
-    this.groups.stop()
-    this.actors.stop()
-    this.actorRows.close()
+    this.#groups.stop()
+    this.#actors.stop()
+    this.#actorRows.close()
     this.#adopter.stop()
     this.objects.stop()
     this.lineage.stop()
@@ -211,7 +256,7 @@ export class ClusterSide {
       nodes: (nodes) => {
         this.leases.nodes(nodes)
         this.objects.nodes(nodes)
-        this.actors.nodes(nodes)
+        this.#actors.nodes(nodes)
         this.#adopter.nodes(nodes)
         this.#sweeper.nodes(nodes)
       },
@@ -225,8 +270,8 @@ export class ClusterSide {
       },
       linkClosed: (link) => {
         this.leases.linkClosed(link)
-        this.groups.linkClosed(link)
-        this.actors.linkClosed(link)
+        this.#groups.linkClosed(link)
+        this.#actors.linkClosed(link)
       },
       bulk: (connection) => {
         this.objects.serve(connection)
@@ -249,12 +294,12 @@ export class ClusterSide {
       return { held: heldIn(this.#deps.objects.store, objectIds) }
     }
     if (type === 'liveJobs') return { jobIds: [...this.#deps.state.jobs.keys()] }
-    if (isGroupCall(type)) return this.groups.requested(message)
-    if (isWaitCall(type)) return this.waits.requested(message)
-    if (isLimiterCall(type)) return this.limiters.requested(message)
+    if (isGroupCall(type)) return this.#groups.requested(message)
+    if (isWaitCall(type)) return this.#waits.requested(message)
+    if (isLimiterCall(type)) return this.#limiters.requested(message)
     if (type === 'askLeases') return this.leases.requested(message)
     if (type === 'isAlive' || type === 'findSegment') return this.lineage.requested(message)
-    if (OF_ACTORS.has(type)) return this.actors.requested(message)
+    if (OF_ACTORS.has(type)) return this.#actors.requested(message)
     if (type !== 'drainOutput') return this.objects.requested(message)
     return this.#drainFor(from, message.message as PeerRayletCalls['drainOutput'][0])
   }
@@ -276,7 +321,7 @@ export class ClusterSide {
       return
     }
     if (OF_ACTORS.has(type)) {
-      this.actors.notified(message)
+      this.#actors.notified(message)
       return
     }
     this.leases.notified(message)
