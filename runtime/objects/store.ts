@@ -5,7 +5,7 @@
 //   O1. Every request is answered, at the latest by `close`.
 //   O2. One event at a time: the end of an I/O is an event like any other, and never re-enters.
 import type { Clock, Timer } from '../common/clock.ts'
-import { StoppedError } from '../common/errors.ts'
+import { ProtocolError, StoppedError } from '../common/errors.ts'
 import { ARENA_BYTES_MAX, PAGE_BYTES } from './arena.ts'
 import type { PartPlace } from './arena-access.ts'
 import type { SpillRange } from './spill.ts'
@@ -198,9 +198,14 @@ export class ObjectStore {
   /**
    * A part, for another node, of an object that is pinned at `place` or coming there: in place
    * where the arena allows it, or read from its file (SL4), then best a piece at a time.
-   * @throws ObjectCorruptedError, CapacityError, of one that lies in a file.
+   * @throws ObjectCorruptedError, CapacityError, of one that lies in a file; ProtocolError for a
+   * part that ends behind it: what lies there in the arena is another's.
    */
   partOf(place: ObjectPlace, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    if (offset + sizeBytes > place.sizeBytes) {
+      const asked = `bytes ${offset} to ${offset + sizeBytes} of an object of ${place.sizeBytes} B`
+      return Promise.reject(new ProtocolError(`${asked} were asked for`))
+    }
     this.#state.totals.sentBytes += sizeBytes
     if (place.path !== undefined) {
       return this.#io.spill().readDirect(place.path, place.offset + offset, sizeBytes)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Clock } from '../../../runtime/common/clock.ts'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
+import { ProtocolError } from '../../../runtime/common/errors.ts'
 import { systemFinalization } from '../../../runtime/common/finalization-system.ts'
 import { type Log, silentLog } from '../../../runtime/common/log.ts'
 import type { Arena, ArenaClient } from '../../../runtime/objects/arena-access.ts'
@@ -106,6 +107,20 @@ describe('the object store of a node', () => {
     expect(store.list()).toMatchObject([{ objectId: 'big', state: 'SPILLED' }])
     store.free(['big'])
     await expect.poll(() => readdirSync(folder)).toEqual([])
+  })
+
+  it('gives another node no byte behind the end of an object', async () => {
+    open({ sizeBytes: 8 * MIB })
+    await put('asked for', pattern(MIB, 1))
+    await put('behind it', pattern(MIB, 2))
+    await put('in a file', pattern(10 * MIB, 3))
+    for (const id of ['asked for', 'in a file']) {
+      const place = await store.pin('another node', id)
+      const last = await store.partOf(place, place.sizeBytes - 10, 10)
+      expect(last).toHaveLength(10)
+      await expect(store.partOf(place, place.sizeBytes - 10, 11)).rejects.toThrow(ProtocolError)
+      store.unpin('another node', id)
+    }
   })
 
   it.each([
