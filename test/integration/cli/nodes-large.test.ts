@@ -69,7 +69,8 @@ describe('F41 F66 F07: a value that is larger than the store of any node', () =>
       expect(told).toMatchObject({ asArgument: 0, byGet: 0, ofDriver: 0 })
       const growth = (await peaksMib()).map((peak, i) => peak - (before[i] ?? 0))
       expect(Math.max(...growth)).toBeLessThan(GROWTH_MIB_MAX)
-      expect(filesMib().every((size) => size === filesMib()[0])).toBe(true)
+      // One on all three nodes, and one on two.
+      expect(filesMib().map(Math.floor)).toEqual(new Array(5).fill(VALUE_MIB))
 
       program.child.stdin?.write('go\n')
       await linesOf(program, 2)
@@ -83,7 +84,7 @@ describe('F41 F66 F07: a value that is larger than the store of any node', () =>
       process.kill(holder, 'SIGKILL')
       const fates = (await linesOf(program, 4)).at(-1)?.['fates']
       for (const fate of fates as readonly unknown[]) {
-        expect(fate === 0 || String(fate).endsWith('Error'), String(fate)).toBe(true)
+        expect([0, 'ObjectLostError', 'TaskError']).toContain(fate)
       }
       await until(() => filesMib().every((size) => size >= VALUE_MIB))
       program.child.stdin?.write('go\n')
