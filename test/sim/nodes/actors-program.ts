@@ -5,7 +5,6 @@
 //       dies only when it is killed
 import { get, kill } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
-import { Judge } from './judge.ts'
 import type { Part, PartHost } from './program.ts'
 import { askTeller, RemoteTeller, type TellerHandle, type Told } from './workload.ts'
 
@@ -26,11 +25,9 @@ interface Teller {
 
 export class ActorsProgram implements Part {
   readonly #host: PartHost
-  readonly #judge: Judge
 
   constructor(host: PartHost) {
     this.#host = host
-    this.#judge = new Judge(host)
   }
 
   async round(name: string): Promise<boolean> {
@@ -58,7 +55,7 @@ export class ActorsProgram implements Part {
           getIfExists: draw.chance(0.5),
         }
       : draw.pick([{}, { name }])
-    this.#judge.note(`makes ${name}, ${JSON.stringify({ ...named, maxRestarts, atMostOnce })}`)
+    this.#host.judge.note(`makes ${name}, ${JSON.stringify({ ...named, maxRestarts, atMostOnce })}`)
     const handle = RemoteTeller.options({
       ...{ maxRestarts, maxTaskRetries: atMostOnce ? 0 : 20 },
       schedulingStrategy: draw.pick(['DEFAULT', 'SPREAD']),
@@ -90,7 +87,7 @@ export class ActorsProgram implements Part {
       await get(ref)
       return true
     } catch (error) {
-      this.#judge.failed(caller, error)
+      this.#host.judge.failed(caller, error)
       return false
     } finally {
       ref.free()
@@ -99,14 +96,14 @@ export class ActorsProgram implements Part {
 
   #answered(teller: Teller, seq: number, told: Told): void {
     const what = `${teller.caller}#${String(seq)}`
-    this.#judge.note(`${what} was told by life ${String(told.life)} of ${told.key}`)
-    if (told.seq !== seq) this.#judge.broken(`I6: ${what} was told #${String(told.seq)}`)
+    this.#host.judge.note(`${what} was told by life ${String(told.life)} of ${told.key}`)
+    if (told.seq !== seq) this.#host.judge.broken(`I6: ${what} was told #${String(told.seq)}`)
     if (told.life < teller.life) {
-      this.#judge.broken(`I6: ${what} was told by life ${String(told.life)}, that is over`)
+      this.#host.judge.broken(`I6: ${what} was told by life ${String(told.life)}, that is over`)
     }
     teller.life = told.life
     const effects = this.#host.cluster.ledger.effectsOf(told.key, teller.caller, seq)
-    if (effects === 0) this.#judge.broken(`I6: ${what} was answered and had no effect`)
+    if (effects === 0) this.#host.judge.broken(`I6: ${what} was answered and had no effect`)
   }
 
   #failed(teller: Teller, what: string, error: unknown): void {
@@ -114,7 +111,7 @@ export class ActorsProgram implements Part {
     // What a node that counts as dead has made ends with it.
     const mayDie = teller.mayDie || member.mayBeDeclaredDead(cluster.world.scheduler.nowMs)
     const never = teller.isShared || mayDie || member.drained ? [] : ['ActorDiedError']
-    this.#judge.failed(what, error, never)
+    this.#host.judge.failed(what, error, never)
   }
 
   async #end(teller: Teller): Promise<void> {

@@ -2,7 +2,6 @@
 import { get, inPlacementGroup, placementGroup, type PlacementGroup } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import { SLOTS } from './plan.ts'
-import { Judge } from './judge.ts'
 import type { Part, PartHost } from './program.ts'
 
 const STRATEGIES = ['PACK', 'SPREAD', 'STRICT_PACK', 'STRICT_SPREAD'] as const
@@ -13,18 +12,16 @@ const ROUNDS_MAX = 2
 
 export class GroupsProgram implements Part {
   readonly #host: PartHost
-  readonly #judge: Judge
 
   constructor(host: PartHost) {
     this.#host = host
-    this.#judge = new Judge(host)
   }
 
   async round(name: string): Promise<boolean> {
     const { draw } = this.#host
     const strategy = draw.pick(STRATEGIES)
     const count = this.#bundleCount(strategy)
-    this.#judge.note(`reserves ${name}, ${strategy} of ${String(count)}`)
+    this.#host.judge.note(`reserves ${name}, ${strategy} of ${String(count)}`)
     const group = placementGroup(
       Array.from({ length: count }, () => ({ slot: 1 })),
       { strategy, name, ...(draw.chance(0.15) ? { lifetime: 'detached' } : {}) },
@@ -43,7 +40,7 @@ export class GroupsProgram implements Part {
     const { draw } = this.#host
     try {
       await group.ready({ timeoutMs: READY_MS })
-      this.#judge.note(`${name} is reserved`)
+      this.#host.judge.note(`${name} is reserved`)
       for (let round = draw.int(1, ROUNDS_MAX); round > 0; round -= 1) {
         await Promise.all(
           group.bundles.map((_, i) => this.#work(`${name}.${String(round)}`, group, i)),
@@ -52,7 +49,7 @@ export class GroupsProgram implements Part {
       }
       return true
     } catch (error) {
-      this.#judge.failed(name, error)
+      this.#host.judge.failed(name, error)
       return false
     }
   }
@@ -68,7 +65,7 @@ export class GroupsProgram implements Part {
     try {
       const digest = remote.digestOf(await get(ref))
       if (digest !== remote.combined(key, []))
-        this.#judge.broken(`I1: ${key} gave ${String(digest)}`)
+        this.#host.judge.broken(`I1: ${key} gave ${String(digest)}`)
     } finally {
       ref.free()
     }
@@ -77,10 +74,10 @@ export class GroupsProgram implements Part {
   async #remove(name: string, group: PlacementGroup): Promise<boolean> {
     try {
       await group.remove()
-      this.#judge.note(`${name} is removed`)
+      this.#host.judge.note(`${name} is removed`)
       return true
     } catch (error) {
-      this.#judge.failed(name, error)
+      this.#host.judge.failed(name, error)
       return false
     }
   }

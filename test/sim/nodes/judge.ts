@@ -7,9 +7,9 @@ import type { PartHost } from './program.ts'
 export const ERROR_CHARS_MAX = 200
 
 export class Judge {
-  readonly #host: PartHost
+  readonly #host: Pick<PartHost, 'cluster' | 'member'>
 
-  constructor(host: PartHost) {
+  constructor(host: Pick<PartHost, 'cluster' | 'member'>) {
     this.#host = host
   }
 

@@ -6,7 +6,6 @@ import { OwnerDiedError } from '../../../runtime/common/errors.ts'
 import { INLINE_BYTES_MAX } from '../../../runtime/common/limits.ts'
 import { get, type ObjectRef } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
-import { Judge } from './judge.ts'
 import type { Part, PartHost } from './program.ts'
 import { lendAll, readStamp, type Lent } from './workload.ts'
 
@@ -16,11 +15,9 @@ const LARGE_BYTES_MAX = 300 * 1024
 
 export class OrphansProgram implements Part {
   readonly #host: PartHost
-  readonly #judge: Judge
 
   constructor(host: PartHost) {
     this.#host = host
-    this.#judge = new Judge(host)
   }
 
   async round(name: string): Promise<boolean> {
@@ -32,7 +29,7 @@ export class OrphansProgram implements Part {
     try {
       lent = await get(ref)
     } catch (error) {
-      this.#judge.failed(name, error)
+      this.#host.judge.failed(name, error)
       return false
     } finally {
       ref.free()
@@ -49,11 +46,11 @@ export class OrphansProgram implements Part {
   async #digest(key: string, ref: ObjectRef<remote.Value>, wanted: number): Promise<boolean> {
     try {
       const got = remote.digestOf(await get(ref))
-      this.#judge.note(`has ${key}`)
-      if (got !== wanted) this.#judge.broken(`I2: ${key} gave ${String(got)}`)
+      this.#host.judge.note(`has ${key}`)
+      if (got !== wanted) this.#host.judge.broken(`I2: ${key} gave ${String(got)}`)
       return true
     } catch (error) {
-      this.#judge.failed(key, error)
+      this.#host.judge.failed(key, error)
       // Its owner may have become an actor, and that was killed.
       return error instanceof OwnerDiedError && key.endsWith('.0')
     } finally {
@@ -70,11 +67,11 @@ export class OrphansProgram implements Part {
       const [here, elsewhere] = await Promise.all([get(ref), get(there)])
       const isSettled = before !== 'UNKNOWN' && before === this.#ownerIs(pid)
       if (isSettled && here !== elsewhere) {
-        this.#judge.broken(`AO1: ${key} has stamps ${String(here)} and ${String(elsewhere)}`)
+        this.#host.judge.broken(`AO1: ${key} has stamps ${String(here)} and ${String(elsewhere)}`)
       }
       return true
     } catch (error) {
-      this.#judge.failed(key, error)
+      this.#host.judge.failed(key, error)
       return false
     } finally {
       ref.free()

@@ -5,6 +5,7 @@ import * as remote from '../workload.ts'
 import { ActorsProgram } from './actors-program.ts'
 import type { Cluster } from './cluster.ts'
 import { GroupsProgram } from './groups-program.ts'
+import { Judge } from './judge.ts'
 import type { SimMember } from './member.ts'
 import { OrphansProgram } from './orphans-program.ts'
 import type { PartName } from './plan.ts'
@@ -19,6 +20,7 @@ export interface PartHost {
   readonly cluster: Cluster
   readonly member: SimMember
   readonly draw: Draw
+  readonly judge: Judge
 }
 
 const PARTS: Readonly<Record<PartName, (host: PartHost) => Part>> = {
@@ -31,14 +33,14 @@ export class NodesProgram {
   readonly #host: PartHost
 
   constructor(cluster: Cluster, member: SimMember, draw: Draw) {
-    this.#host = { cluster, member, draw }
+    this.#host = { cluster, member, draw, judge: new Judge({ cluster, member }) }
   }
 
   async run(): Promise<void> {
-    const { cluster, member, draw } = this.#host
+    const { cluster, draw } = this.#host
     const others = cluster.plan.parts.map((name) => {
       const own = draw.fork(name)
-      return this.#loop(name, PARTS[name]({ cluster, member, draw: own }), own)
+      return this.#loop(name, PARTS[name]({ ...this.#host, draw: own }), own)
     })
     await Promise.all([this.#loop('tasks', new TasksProgram(this.#host), draw), ...others])
   }

@@ -4,16 +4,14 @@ import { ObjectLostError, ObjectNotFoundError } from '../../../runtime/common/er
 import { INLINE_BYTES_MAX } from '../../../runtime/common/limits.ts'
 import { get, wait, type ObjectRef } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
-import { ERROR_CHARS_MAX, Judge } from './judge.ts'
+import { ERROR_CHARS_MAX } from './judge.ts'
 import type { Part, PartHost } from './program.ts'
 
 export class TasksProgram implements Part {
   readonly #host: PartHost
-  readonly #judge: Judge
 
   constructor(host: PartHost) {
     this.#host = host
-    this.#judge = new Judge(host)
   }
 
   async round(name: string): Promise<boolean> {
@@ -40,7 +38,7 @@ export class TasksProgram implements Part {
         return
       }
       if (remote.digestOf(end.value) === digest) return
-      this.#judge.broken(`I1: ${key} gave ${String(remote.digestOf(end.value))}`)
+      this.#host.judge.broken(`I1: ${key} gave ${String(remote.digestOf(end.value))}`)
     })
     return ends.every(({ status }) => status === 'fulfilled')
   }
@@ -48,10 +46,10 @@ export class TasksProgram implements Part {
   async #take({ key, ref }: Call): Promise<remote.Value> {
     try {
       const value = await get(ref)
-      this.#judge.note(`has ${key}`)
+      this.#host.judge.note(`has ${key}`)
       return value
     } catch (error) {
-      this.#judge.note(`has no ${key}: ${String(error).slice(0, ERROR_CHARS_MAX)}`)
+      this.#host.judge.note(`has no ${key}: ${String(error).slice(0, ERROR_CHARS_MAX)}`)
       throw error
     }
   }
@@ -60,7 +58,7 @@ export class TasksProgram implements Part {
    *  never unknown to who holds its ref. */
   #failed(key: string, error: unknown): void {
     if (error instanceof ObjectLostError || error instanceof ObjectNotFoundError) {
-      this.#judge.broken(`RV: ${key} was not made again`, error)
+      this.#host.judge.broken(`RV: ${key} was not made again`, error)
     }
   }
 
@@ -71,7 +69,7 @@ export class TasksProgram implements Part {
       ...{ key, sleepMs: draw.between(50, 800), spinMs: 0, atMostOnce: false },
       sizeBytes: isLarge ? draw.int(INLINE_BYTES_MAX + 1, LARGE_BYTES_MAX) : 0,
     }
-    this.#judge.note(`submits ${key}${isLarge ? `, of ${String(doing.sizeBytes)} B` : ''}`)
+    this.#host.judge.note(`submits ${key}${isLarge ? `, of ${String(doing.sizeBytes)} B` : ''}`)
     const ref = remote.combine.remote(doing, ...args.map((each) => each.ref))
     const digest = remote.combined(
       key,

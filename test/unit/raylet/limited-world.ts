@@ -9,6 +9,7 @@ import { step } from '../../../runtime/raylet/step.ts'
 import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
 import type { Stimulus } from './brain.ts'
+import { LateEvents } from './late-events.ts'
 
 interface ClientPlan {
   readonly node: number
@@ -42,7 +43,6 @@ const LOSSES_END_MS = 6000
 const TICK_MS = 10
 
 export class LimitedWorld {
-  nowMs = 0
   /** Names of which more ran at once than the limiter says, and when. */
   readonly exceeded: string[] = []
   /** When each task began, by name. */
@@ -54,7 +54,7 @@ export class LimitedWorld {
   readonly #states: RayletState[]
   readonly #isIn: boolean[]
   readonly #dead = new Set<number>()
-  readonly #events: { readonly atMs: number; readonly run: () => void }[] = []
+  readonly #events = new LateEvents()
   /** By name: how many run, on nodes that live. */
   readonly #running = new Map<string, Map<WorkerId, number>>()
   readonly #left = new Map<string, number>()
@@ -70,7 +70,7 @@ export class LimitedWorld {
     this.#isIn = this.#states.map((_, index) => plan.joinsAtMs === 0 || index < plan.nodeCount - 1)
     for (const index of this.#states.keys()) this.#tellNodes(index)
     if (plan.joinsAtMs > 0) {
-      this.#after(plan.joinsAtMs, () => {
+      this.#events.after(plan.joinsAtMs, () => {
         this.#isIn[plan.nodeCount - 1] = true
         this.#tellNodes(plan.nodeCount - 1)
         this.#tellOthers()
@@ -78,26 +78,27 @@ export class LimitedWorld {
     }
     const { dies } = plan
     if (dies !== undefined) {
-      this.#after(dies.atMs, () => {
+      this.#events.after(dies.atMs, () => {
         this.#die(dies.node)
       })
     }
     for (const [index, { node, atMs, tasks }] of plan.clients.entries()) {
-      this.#after(Math.max(atMs, this.#isIn[node] === true ? 0 : plan.joinsAtMs), () => {
+      this.#events.after(Math.max(atMs, this.#isIn[node] === true ? 0 : plan.joinsAtMs), () => {
         this.#begin(`p${String(index)}` as WorkerId, node, tasks)
       })
     }
   }
 
+  get nowMs(): number {
+    return this.#events.nowMs
+  }
+
   runFor(ms: number): void {
-    const endMs = this.nowMs + ms
-    while (this.nowMs < endMs) {
-      this.nowMs += TICK_MS
-      this.#performDue()
+    this.#events.runFor(ms, TICK_MS, () => {
       for (const [index, state] of this.#states.entries()) {
         if (this.#lives(index) && state.wakeAtMs <= this.nowMs) this.send(index, { kind: 'tick' })
       }
-    }
+    })
   }
 
   /** Tasks of nodes that live which have not ended. */
@@ -143,7 +144,7 @@ export class LimitedWorld {
     }
     for (let i = 0; i < count; i += 1) {
       this.starts.set(name, [...(this.starts.get(name) ?? []), this.nowMs])
-      this.#after(this.#random() * this.#plan.runsMs, () => {
+      this.#events.after(this.#random() * this.#plan.runsMs, () => {
         if (this.#dead.has(index)) return
         running.set(client, (running.get(client) ?? 0) - 1)
         const key = `${client} ${name}`
@@ -169,7 +170,7 @@ export class LimitedWorld {
   /** One hears of it later than another. */
   #tellOthers(): void {
     for (const index of this.#states.keys()) {
-      this.#after(this.#random() * this.#plan.lateMs, () => {
+      this.#events.after(this.#random() * this.#plan.lateMs, () => {
         this.#tellNodes(index)
       })
     }
@@ -220,7 +221,7 @@ export class LimitedWorld {
     }
     deliver()
     if (index !== to && this.#random() < this.#plan.twiceShare) deliver()
-    this.#after(LOST_AFTER_MS, () => {
+    this.#events.after(LOST_AFTER_MS, () => {
       answered(undefined)
     })
   }
@@ -229,20 +230,7 @@ export class LimitedWorld {
   #late(isHere: boolean, run: () => void): void {
     const { lossShare, lateMs } = this.#plan
     if (!isHere && this.nowMs < LOSSES_END_MS && this.#random() < lossShare) return
-    this.#after(isHere ? 0 : this.#random() * lateMs, run)
-  }
-
-  #after(ms: number, run: () => void): void {
-    this.#events.push({ atMs: this.nowMs + ms, run })
-  }
-
-  #performDue(): void {
-    for (;;) {
-      const due = this.#events.findIndex(({ atMs }) => atMs <= this.nowMs)
-      if (due < 0) return
-      const [event] = this.#events.splice(due, 1)
-      event?.run()
-    }
+    this.#events.after(isHere ? 0 : this.#random() * lateMs, run)
   }
 }
 

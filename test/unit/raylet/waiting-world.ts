@@ -7,6 +7,7 @@ import { step } from '../../../runtime/raylet/step.ts'
 import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
 import type { Stimulus } from './brain.ts'
+import { LateEvents } from './late-events.ts'
 
 export interface TaskPlan {
   readonly node: number
@@ -47,7 +48,6 @@ const LOSSES_END_MS = 8000
 const TICK_MS = 20
 
 export class WaitingWorld {
-  nowMs = 0
   readonly tasks: readonly Task[]
   /** Waits that were told, as `TASK/WAIT`, in order; and those of them that could have ended. */
   readonly told: string[] = []
@@ -60,7 +60,7 @@ export class WaitingWorld {
   readonly #random: () => number
   readonly #states: RayletState[]
   readonly #dead = new Set<number>()
-  readonly #events: { readonly atMs: number; readonly run: () => void }[] = []
+  readonly #events = new LateEvents()
   /** Since when each wait was truly stuck. */
   readonly #stuckSinceMs = new Map<string, number>()
   #request = 0
@@ -88,15 +88,16 @@ export class WaitingWorld {
       })
   }
 
+  get nowMs(): number {
+    return this.#events.nowMs
+  }
+
   runFor(ms: number): void {
-    const endMs = this.nowMs + ms
-    while (this.nowMs < endMs) {
-      this.nowMs += TICK_MS
-      this.#performDue()
+    this.#events.runFor(ms, TICK_MS, () => {
       for (const [index, state] of this.#states.entries()) {
         if (!this.#dead.has(index) && state.wakeAtMs <= this.nowMs) this.#send(index, TICK)
       }
-    }
+    })
   }
 
   /** Those that will never end. */
@@ -104,18 +105,11 @@ export class WaitingWorld {
     return this.tasks.filter(({ hasEnded }) => !hasEnded).map(({ index }) => index)
   }
 
-  #performDue(): void {
-    for (;;) {
-      const due = this.#events.findIndex(({ atMs }) => atMs <= this.nowMs)
-      if (due < 0) return
-      const [event] = this.#events.splice(due, 1)
-      event?.run()
-      this.#lookAtTruth()
-    }
-  }
-
   #after(ms: number, run: () => void): void {
-    this.#events.push({ atMs: this.nowMs + ms, run })
+    this.#events.after(ms, () => {
+      run()
+      this.#lookAtTruth()
+    })
   }
 
   #late(run: () => void): void {
