@@ -11,9 +11,10 @@ import {
   WorkerCrashedError,
 } from '../../../runtime/common/errors.ts'
 import { systemFinalization } from '../../../runtime/common/finalization-system.ts'
+import { toHex } from '../../../runtime/common/ids.ts'
 import type { ObjectRef } from '../../../runtime/common/surface.ts'
 import { get, put } from '../../../sdk/get-put-wait.ts'
-import { MemoryCluster } from '../../support/memory-cluster.ts'
+import { MemoryCluster, type MemoryWorker } from '../../support/memory-cluster.ts'
 import { scaled } from '../../support/scale.ts'
 import { caught, until } from '../../support/waiting.ts'
 import * as fn from './ref-functions.ts'
@@ -167,15 +168,28 @@ async function verify({ ref, model }: Held, depth: number): Promise<void> {
   }
 }
 
-/** Whatever any process still counts, or the store keeps. */
-function leftIn(cluster: MemoryCluster): Record<string, number> {
-  const left: Record<string, number> = { stored: cluster.store.stats().objectCount }
-  for (const { name, worker } of [
-    ...cluster.workers.values(),
-    { name: 'driver', worker: cluster.driver },
-  ]) {
-    const { tracked, lent } = worker.references.counts()
-    if (tracked + lent > 0) left[name] = tracked + lent
+const processesOf = (cluster: MemoryCluster): readonly MemoryWorker[] => [
+  ...cluster.workers.values(),
+  { name: 'driver', worker: cluster.driver },
+]
+
+const isEmpty = ({ worker }: MemoryWorker): boolean => {
+  const { tracked, lent } = worker.references.counts()
+  return tracked + lent === 0
+}
+
+/** Whatever any process still counts, and why, or the store keeps. */
+function leftIn(cluster: MemoryCluster): Record<string, unknown> {
+  const left: Record<string, unknown> = { stored: cluster.store.stats().objectCount }
+  for (const { name, worker } of processesOf(cluster).filter((each) => !isEmpty(each))) {
+    const { references, handoffs, execution } = worker
+    left[name] = {
+      id: toHex(worker.options.workerId),
+      counted: references.counted(),
+      isRegistering: references.settled() !== undefined,
+      handsOver: handoffs.isOpen,
+      running: execution?.executor.runningCount ?? 0,
+    }
   }
   return left
 }
@@ -183,8 +197,7 @@ function leftIn(cluster: MemoryCluster): Record<string, number> {
 async function everythingFreed(cluster: MemoryCluster): Promise<void> {
   await until(() => {
     systemFinalization.collect()
-    const left = leftIn(cluster)
-    return Object.keys(left).length === 1 && left['stored'] === 0
+    return cluster.store.stats().objectCount === 0 && processesOf(cluster).every(isEmpty)
   }).catch(() => {
     expect(leftIn(cluster)).toEqual({ stored: 0 })
   })
