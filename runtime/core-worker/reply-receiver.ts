@@ -105,9 +105,10 @@ export class ReplyReceiver {
   }
 
   #replied(peer: Peer, record: TaskRecord | undefined, reply: Reply): void {
+    const contained = this.#deps.handoffs.take(peer, reply.handoff)
+    // Of an attempt that was given up: the next one makes objects of the same ids.
     if (record === undefined) return
     record.kind.timing.add(reply.runMs)
-    const contained = this.#deps.handoffs.take(peer, reply.handoff)
     if (record.phase === DONE) this.#discard(peer, record, reply)
     if (!record.isAt(peer, reply.seq)) return
     const { outcome } = reply

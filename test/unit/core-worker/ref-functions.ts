@@ -28,6 +28,12 @@ export const putThere = remote(async (node: Node, outer: number): Promise<Node> 
   id: outer,
   refs: [await put(node)],
 }))
+/** What `putLater` waits for: all processes of a memory cluster are this one. */
+export const gates = new Map<string, Promise<void>>()
+export const putLater = remote(async (gate: string) => {
+  await gates.get(gate)
+  return { ref: await put(gate) }
+})
 /** Submits in turn, and returns the ref of a task that may still run. */
 export const nest = remote((node: Node, outer: number): Node => ({
   id: outer,
