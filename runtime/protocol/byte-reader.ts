@@ -11,7 +11,7 @@ export { DecodeError, DecodeLimitError } from '../common/protocol-errors.ts'
 // Up to this many bytes character codes beat the call into native code (60 ns, Node 24).
 const SHORT_STRING_BYTES = 24
 // V8 refuses longer strings (String::kMaxLength on 64 bits, 2 ** 29 - 24).
-const STRING_BYTES_MAX = 0x1fff_ffe8
+export const STRING_LENGTH_MAX = 0x1fff_ffe8
 const VARINT_BYTES_MAX = 8
 
 const { fromCharCode } = String
@@ -145,14 +145,14 @@ export class ByteReader {
       const text = asciiOf(this.bytes, at, at + count)
       if (text !== undefined) return text
     }
-    if (count > STRING_BYTES_MAX) this.#tooLong(count)
+    if (count > STRING_LENGTH_MAX) this.#tooLong(count)
     return this.#textBuffer().toString('utf8', at, at + count)
   }
 
   /** The next `count` bytes as a string of one character per byte: for ids held so. */
   latin1(count: number): string {
     const at = this.#advance(count)
-    if (count > STRING_BYTES_MAX) this.#tooLong(count)
+    if (count > STRING_LENGTH_MAX) this.#tooLong(count)
     return this.#textBuffer().toString('latin1', at, at + count)
   }
 
@@ -196,8 +196,8 @@ export class ByteReader {
   }
 
   #tooLong(count: number): never {
-    throw new DecodeLimitError(`a string of ${count} bytes passes ${STRING_BYTES_MAX}`, {
-      data: { limit: STRING_BYTES_MAX, got: count },
+    throw new DecodeLimitError(`a string of ${count} bytes passes ${STRING_LENGTH_MAX}`, {
+      data: { limit: STRING_LENGTH_MAX, got: count },
     })
   }
 

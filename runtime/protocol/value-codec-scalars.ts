@@ -1,8 +1,9 @@
 // MessagePack for what has no identity: numbers, text, bigints, and the heads of containers.
 // Numbers: integers of up to 32 bits in the fewest bytes, all others (also -0) as float 64.
-// Text: UTF-8, or UTF-16 in an extension when it has lone surrogates, which UTF-8 cannot hold.
+// Text: UTF-8; UTF-16 in an extension when it has lone surrogates, which UTF-8 cannot hold, or is
+// long and shorter so: Chinese, say, which V8 holds in that very form and turns into UTF-8 slowly.
 // Source: MessagePack specification, formats; WTF-16 as in ECMAScript, section 6.1.4.
-import { DecodeError, DecodeLimitError, type ByteReader } from './byte-reader.ts'
+import { DecodeError, DecodeLimitError, STRING_LENGTH_MAX, type ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import { EXT_BIGINT, EXT_TEXT16 } from './value-codec-kinds.ts'
 
@@ -11,8 +12,10 @@ const FIXSTR_CHARS = 32
 const STR16_CHARS_MAX = 0xffff / 3
 // One bigint may have 2 ** 30 bits (V8 BigInt::kMaxLengthBits).
 const BIGINT_BYTES_MAX = 2 ** 27
-// Two hexadecimal digits per byte must fit in a string.
-const TEXT16_BYTES_MAX = 2 ** 30 - 64
+// UTF-8 of so much is measured before it is written anyway.
+const TEXT16_CHARS_MIN = 16_384
+// The longest string that V8 has, so that every one can be read again.
+const TEXT16_BYTES_MAX = STRING_LENGTH_MAX * 2
 
 export function writeNumber(writer: ByteWriter, value: number): void {
   const integer = value | 0
@@ -120,7 +123,7 @@ export function writeText(writer: ByteWriter, text: string): void {
 }
 
 function writeLongText(writer: ByteWriter, text: string): void {
-  if (!text.isWellFormed()) {
+  if (isBetterAs16(text) || !text.isWellFormed()) {
     writeText16(writer, text)
     return
   }
@@ -144,6 +147,12 @@ function writeLongText(writer: ByteWriter, text: string): void {
     writer.buffer[at] = 0xdb
     patchU32be(writer, at + 1, written)
   }
+}
+
+/** Also where UTF-8 would be too long for a reader, which cannot tell how long a string it makes. */
+function isBetterAs16(text: string): boolean {
+  if (text.length < TEXT16_CHARS_MIN) return false
+  return Buffer.byteLength(text) > Math.min(text.length * 2, STRING_LENGTH_MAX)
 }
 
 function writeText16(writer: ByteWriter, text: string): void {

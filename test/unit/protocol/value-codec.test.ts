@@ -3,6 +3,7 @@ import { types } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
+import { fewOrAll } from '../../support/scale.ts'
 import { blobOf, isSameGraph, roundTrip } from './value-codec-support.ts'
 
 describe('scalars', () => {
@@ -52,6 +53,20 @@ describe('scalars', () => {
       expect(roundTrip({ [text]: 1 })).toEqual({ [text]: 1 })
       expect(roundTrip(text.repeat(500))).toBe(text.repeat(500))
     }
+  })
+
+  test('a long text takes the shorter of UTF-8 and UTF-16', () => {
+    const sizes = ['a', 'é', 'é ', 'ü€', '中', '😀', 'a中'].map((text) => {
+      const value = text.repeat(20_000)
+      expect(roundTrip(value)).toBe(value)
+      return (blobOf(value).length / 20_000).toFixed(2)
+    })
+    expect(sizes).toEqual(['1.00', '2.00', '3.00', '4.00', '2.00', '4.00', '4.00'])
+  })
+
+  test('a text comes back whose UTF-8 has more bytes than a string may have characters', () => {
+    const value = 'é'.repeat(fewOrAll(300_000, 300_000_000))
+    expect(roundTrip(value) === value).toBe(true)
   })
 
   test('a byte order mark and zero characters stay', () => {
