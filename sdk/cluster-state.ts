@@ -1,5 +1,6 @@
 // What the cluster consists of: nodes, and resources in all and free, as the raylet knows them now.
 import type { NodeInfo, Resources } from '../runtime/common/surface.ts'
+import { NODE_ID_LABEL } from '../runtime/scheduling/cluster-view.ts'
 import { currentWorker } from './current.ts'
 
 /** Only a node that does not answer has the mark. */
@@ -20,7 +21,7 @@ export async function nodes(): Promise<NodeInfo[]> {
       isGcsHost,
       resources,
       available: { ...noneOf(resources), ...available },
-      labels: { ...labels },
+      labels: { ...labels, [NODE_ID_LABEL]: nodeId },
       epoch: row.epoch,
     }
   })

@@ -26,6 +26,7 @@ export interface NodeInfo {
   readonly resources: Resources
   /** What is free now. */
   readonly available: Resources
+  /** What a labelSelector is matched with: those given, and `virga.io/node-id`, its own id. */
   readonly labels: Readonly<Record<string, string>>
   /** Grows with each life of the node; messages with an older one are refused. */
   readonly epoch: number

@@ -40,7 +40,7 @@ test('nodes() shows the one node of this machine', async () => {
     state: 'ALIVE',
     isGcsHost: true,
     resources: { CPU: 2, GPU: 1, memory: 2 ** 30, slot: 1.5 },
-    labels: { zone: 'a' },
+    labels: { zone: 'a', 'virga.io/node-id': runtimeContext().nodeId },
   })
   expect(all[0]?.pid).not.toBe(process.pid)
   expect(() => process.kill(all[0]?.pid ?? 0, 0)).not.toThrow()
