@@ -22,7 +22,9 @@ export function endByUncaught(tell: (error: unknown) => void): void {
     if (process.listenerCount('uncaughtException') > 1) return // the user's own handler decides
     tell(error)
     showErrors(error, systemStackView(), new WeakSet())
-    process.stderr.write(`Uncaught ${inspect(error)}\n`, () => process.exit(1))
+    // In the next turn: what is written to a TLS socket in the midst of reading from it, as a task
+    // that fails at once is told, leaves when that has returned.
+    process.stderr.write(`Uncaught ${inspect(error)}\n`, () => setImmediate(() => process.exit(1)))
   })
 }
 

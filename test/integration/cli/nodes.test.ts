@@ -59,6 +59,15 @@ describe('virga start --nodes 3', () => {
     expect(jobs.map((row) => row['state'])).toEqual(['FINISHED'])
   })
 
+  it('B47: what a task throws at once where nobody catches it is told from any of them', async () => {
+    await start(3)
+    const { code, stdout, stderr } = await place.node(fixture('rejects-on-nodes.mts')).ended
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+    const told = 'RangeError: nobody catches it'
+    expect(JSON.parse(stdout)).toEqual([told, told, told])
+  })
+
   it('10,000 short tasks fill every CPU of eight nodes before a tenth of them has begun', async () => {
     await place.startNodes({ nodes: 8, numCpus: 1 })
     const { code, stdout, stderr } = await place.node(fixture('fill.mts')).ended
