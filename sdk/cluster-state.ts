@@ -1,6 +1,6 @@
 // What the cluster consists of: nodes, and resources in all and free, as the raylet knows them now.
+import { NODE_ID_LABEL } from '../runtime/common/label-selector.ts'
 import type { NodeInfo, Resources } from '../runtime/common/surface.ts'
-import { NODE_ID_LABEL } from '../runtime/scheduling/cluster-view.ts'
 import { currentWorker } from './current.ts'
 
 /** Only a node that does not answer has the mark. */

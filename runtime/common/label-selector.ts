@@ -8,6 +8,9 @@ import type { Check } from './option-checks.ts'
 export type Labels = Readonly<Record<string, string>>
 export type LabelSelector = Readonly<Record<string, string>>
 
+/** The label every node has: its own id. */
+export const NODE_ID_LABEL = 'virga.io/node-id'
+
 /** Labels of one node, and terms of one selector. */
 const LABELS_MAX = 64
 

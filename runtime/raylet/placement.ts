@@ -9,11 +9,12 @@ import {
   type VirgaError,
 } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
+import { NODE_ID_LABEL } from '../common/label-selector.ts'
 import type { Random } from '../common/random.ts'
 import type { ResourceLedger } from '../common/resource-ledger.ts'
 import { fits, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
-import { ClusterView, NODE_ID_LABEL, type NodeView } from '../scheduling/cluster-view.ts'
+import { ClusterView, type NodeView } from '../scheduling/cluster-view.ts'
 import { place } from '../scheduling/place.ts'
 import type { RayletState } from './state.ts'
 import type { Bundle, Group } from './groups/group.ts'

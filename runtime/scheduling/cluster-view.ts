@@ -32,9 +32,6 @@ export interface NodeLoad {
   readonly free: ResourceSet
 }
 
-/** The label every node has: its own id. */
-export const NODE_ID_LABEL = 'virga.io/node-id'
-
 /** Shapes of demand that are ranked at once: scheduling classes with their selectors. */
 const SHAPES_MAX = 64
 

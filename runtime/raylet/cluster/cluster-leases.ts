@@ -8,10 +8,11 @@
 //   CX2. Every answer and refusal carries what is free here as it is then.
 import type { Clock, Timer } from '../../common/clock.ts'
 import { toHex, type WorkerId } from '../../common/ids.ts'
+import { NODE_ID_LABEL } from '../../common/label-selector.ts'
 import type { Random } from '../../common/random.ts'
 import type { NodeRow } from '../../gcs/nodes.ts'
 import type { OutputLine } from '../../protocol/messages.ts'
-import { NODE_ID_LABEL, type NodeLoad, type NodeView } from '../../scheduling/cluster-view.ts'
+import type { NodeLoad, NodeView } from '../../scheduling/cluster-view.ts'
 import {
   LoadGossip,
   ROUND_MS,

@@ -1,9 +1,10 @@
 // Offers of actors to other nodes, and actors of others: one brain, whose node is one of three.
 import { describe, expect, test } from 'vitest'
 import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
+import { NODE_ID_LABEL } from '../../../runtime/common/label-selector.ts'
 import type { ActorView } from '../../../runtime/protocol/actor-messages.ts'
 import type { ActorOffer } from '../../../runtime/raylet/actors/actor-events.ts'
-import { ClusterView, NODE_ID_LABEL } from '../../../runtime/scheduling/cluster-view.ts'
+import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
 import { seededRandom } from '../../support/seeded.ts'
 import { aClass, aDriversJob, anActor, Brain, hexNodeId, units } from './brain.ts'
 
