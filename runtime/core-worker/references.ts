@@ -57,6 +57,8 @@ export class References implements RefHooks {
   readonly #deps: ReferencesDeps
   /** Entries that live and that others may know; the collector takes them out. */
   readonly #tracked = new Map<ObjectId, Weak<ObjectEntry>>()
+  /** Of these, those that this process owns. */
+  readonly #owned = new Set<ObjectId>()
   /** Those that a living peer has registered; by that peer below. */
   readonly #lent = new Map<ObjectId, ObjectEntry>()
   /** Requests that wait for their owners, or for their ends. */
@@ -65,6 +67,8 @@ export class References implements RefHooks {
   readonly #borrowedBy = new Map<Peer, Map<ObjectId, number>>()
   /** Called when others have given back the last object of ours that they held. */
   onNoneLent: (() => void) | undefined
+  /** Called when this process begins, or ceases, to own what others may hold. */
+  onOwning: ((isOwner: boolean) => void) | undefined
 
   constructor(deps: ReferencesDeps) {
     this.#deps = deps
@@ -263,10 +267,21 @@ export class References implements RefHooks {
 
   #track(entry: ObjectEntry, id: ObjectId): void {
     const { ownerAddress } = entry.sharing as Sharing
+    if (ownerAddress === undefined) this.#own(id)
+    else this.#disown(id)
     this.#tracked.set(id, this.#deps.finalization.weak(entry))
     this.#deps.finalization.watch(entry, () => {
       this.#gone(id, ownerAddress, true)
     })
+  }
+
+  #own(id: ObjectId): void {
+    this.#owned.add(id)
+    if (this.#owned.size === 1) this.onOwning?.(true)
+  }
+
+  #disown(id: ObjectId): void {
+    if (this.#owned.delete(id) && this.#owned.size === 0) this.onOwning?.(false)
   }
 
   #gone(id: ObjectId, ownerAddress: string | undefined, stored: boolean): void {
@@ -274,6 +289,7 @@ export class References implements RefHooks {
     const isGone = current === undefined || current.sharing?.freed === true
     if (isGone) {
       this.#tracked.delete(id)
+      this.#disown(id)
       this.#deps.lineage?.gone(id)
     }
     if (ownerAddress !== undefined) {

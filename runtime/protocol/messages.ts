@@ -223,6 +223,8 @@ export interface RayletNotices {
   entryFirst: { actorId?: ActorId }
   /** It was asked to leave because it is idle, and stays for the sake of what it owns. */
   staying: object
+  /** This worker owns what others may hold, or nothing of that kind any more. */
+  owning: { isOwner: boolean }
   blocked: {
     waitId: number
     taskId: TaskId

@@ -302,6 +302,7 @@ function noticeStimulus(client: WorkerId, type: BrainNotice, message: object): S
     case 'actorExiting':
     case 'entryFirst':
     case 'staying':
+    case 'owning':
     case 'killLease':
     case 'actorHandlesGone':
     case 'actorReady':

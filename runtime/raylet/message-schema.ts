@@ -121,6 +121,7 @@ const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
   actorExiting: { actorId: text, error: optional(error) },
   entryFirst: { actorId: optional(text) },
   staying: {},
+  owning: { isOwner: flag },
   blocked: {
     ...{
       waitId: count,

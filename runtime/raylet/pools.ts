@@ -4,6 +4,8 @@
 //   PL1. idle, starting, workerless and blocked of every pool are what a walk over all workers and
 //        leases would find (check.ts walks).
 //   PL2. The idle are in the order in which they became so.
+//   PL3. An actor is given no worker that owns what others may hold, as long as another can be had:
+//        kill() of the actor would take that along.
 import type { JobId } from '../common/ids.ts'
 import { UNITS_PER_ONE } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
@@ -86,8 +88,19 @@ function leave(worker: Worker): void {
   else if (phase === 'IDLE') pool.idle.splice(pool.idle.indexOf(worker), 1)
 }
 
-/** One that has nothing to do, the one used last first: its caches are warm. */
-export function warmest({ idle }: Pool): Worker | undefined {
+/**
+ * PL3. The idle worker that this lease is given.
+ * @param mayStart  whether another can be started; undefined is returned where one has to be.
+ */
+export function workerFor({ pool, actor }: Lease, mayStart: boolean): Worker | undefined {
+  const { idle } = pool
+  if (actor === undefined) return warmest(idle)
+  const free = warmest(idle.filter(({ isOwner }) => !isOwner))
+  return free ?? (mayStart ? undefined : warmest(idle))
+}
+
+/** The one used last first: its caches are warm. */
+function warmest(idle: readonly Worker[]): Worker | undefined {
   let index = idle.length - 1
   while (index > 0 && idle[index - 1]?.idleSinceMs === idle[index]?.idleSinceMs) index -= 1
   return idle[index]

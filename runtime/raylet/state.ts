@@ -127,6 +127,8 @@ export interface Worker {
   mayStay: boolean
   /** It has said that it does. */
   stays: boolean
+  /** It owns what others may hold. */
+  isOwner: boolean
   rssBytes: number
 }
 

@@ -26,7 +26,7 @@ import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
 import type { Client, RayletState } from './state.ts'
 import type { EventOf, RayletEffect, RayletEvent, Turn } from './turn.ts'
-import { staying, tendWorkers } from './workers.ts'
+import { owning, staying, tendWorkers } from './workers.ts'
 
 /** Take in one event; changes `state` and returns what is to be done, in order. */
 export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
@@ -59,9 +59,6 @@ function apply(turn: Turn, event: RayletEvent): void {
       return
     case 'workerSpawned':
       workerSpawned(turn, event)
-      return
-    case 'staying':
-      staying(turn, event)
       return
     case 'workerExited':
       exited(turn, event)
@@ -99,6 +96,8 @@ function apply(turn: Turn, event: RayletEvent): void {
     case 'unblocked':
     case 'takeTokens':
     case 'returnTokens':
+    case 'staying':
+    case 'owning':
       applyNotice(turn, event)
       return
     case 'createGroup':
@@ -117,7 +116,7 @@ function apply(turn: Turn, event: RayletEvent): void {
   }
 }
 
-type LeaseNotice = EventOf<
+type ProcessNotice = EventOf<
   | 'wantLeases'
   | 'returnLease'
   | 'killLease'
@@ -125,9 +124,11 @@ type LeaseNotice = EventOf<
   | 'unblocked'
   | 'takeTokens'
   | 'returnTokens'
+  | 'staying'
+  | 'owning'
 >
 
-function applyNotice(turn: Turn, event: LeaseNotice): void {
+function applyNotice(turn: Turn, event: ProcessNotice): void {
   const client: Client | undefined = turn.state.clients.get(event.client)
   if (client === undefined) return
   switch (event.kind) {
@@ -151,6 +152,12 @@ function applyNotice(turn: Turn, event: LeaseNotice): void {
       return
     case 'returnTokens':
       returnTokens(turn, event)
+      return
+    case 'staying':
+      staying(turn, event)
+      return
+    case 'owning':
+      owning(turn, event)
       return
     default:
       unreachable(event)

@@ -157,6 +157,7 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly actorId: ActorId | undefined
     }
   | { readonly kind: 'staying'; readonly client: WorkerId }
+  | { readonly kind: 'owning'; readonly client: WorkerId; readonly isOwner: boolean }
   | {
       readonly kind: 'createGroup'
       readonly client: WorkerId

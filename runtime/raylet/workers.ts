@@ -16,9 +16,9 @@ import {
 } from '../common/limits.ts'
 import type { WorkerId } from '../common/ids.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
-import { addWorker, awaitNoWorker, poolOf, setPhase, warmest } from './pools.ts'
+import { addWorker, awaitNoWorker, poolOf, setPhase, workerFor } from './pools.ts'
 import { foundNoWorker, sparesByPool, startsMaxOf, wantsSpares, wasNotNeeded } from './spares.ts'
-import { notify, wakeBy, type Turn, type WorkerStart } from './turn.ts'
+import { notify, wakeBy, type EventOf, type Turn, type WorkerStart } from './turn.ts'
 import type { Job, Lease, Pool, RayletState, Worker } from './state.ts'
 
 /** How long what ends with its driver or owner may take to leave by itself. */
@@ -34,8 +34,9 @@ export function attachWorkers(
   const { state } = turn
   for (const pool of state.pools.values()) {
     for (const lease of pool.workerless) {
-      const worker = warmest(pool)
-      if (worker === undefined) break
+      if (pool.idle.length === 0) break
+      const worker = workerFor(lease, state.workers.size < state.config.workersMax)
+      if (worker === undefined) continue
       awaitNoWorker(lease)
       setPhase(worker, 'LEASED')
       worker.lease = lease
@@ -140,6 +141,7 @@ function spawn(turn: Turn, pool: Pool, name: string): void {
     memory: undefined,
     mayStay: false,
     stays: false,
+    isOwner: false,
     rssBytes: 0,
   })
   wakeBy(turn, deadlineMs)
@@ -265,6 +267,12 @@ export function staying(turn: Turn, event: { readonly client: WorkerId }): void 
   if (worker?.phase !== 'EXITING' || !worker.mayStay) return
   if (worker.deadlineMs === undefined) serveAgain(turn, worker)
   else worker.stays = true // asked again at once, it would only say the same
+}
+
+/** What it owns would be lost with an actor that it became: workerFor asks for this. */
+export function owning(turn: Turn, event: EventOf<'owning'>): void {
+  const worker = turn.state.workers.get(event.client)
+  if (worker !== undefined) worker.isOwner = event.isOwner
 }
 
 function serveAgain(turn: Turn, worker: Worker): void {

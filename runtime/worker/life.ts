@@ -13,6 +13,7 @@ export function liveUntilTold(
   side: WorkerSide,
   end: (code: number) => void,
 ): ExtraNotices {
+  const { references } = worker
   const { raylet } = worker.deps
   let leaving = false
   const { onClosed } = raylet
@@ -24,15 +25,21 @@ export function liveUntilTold(
     onClosed?.(error)
     end(1) // without a raylet nobody accounts for this process
   }
+  references.onOwning = (isOwner) => {
+    raylet.notify('owning', { isOwner })
+  }
   return {
-    startActor: (message) => void side.startActor(message),
+    startActor: (message) => {
+      references.onOwning = undefined // it is told for the choice of an actor's worker alone
+      void side.startActor(message)
+    },
     exit: ({ reason }) => {
       if (reason === 'DRAINED') {
         side.drain()
         return
       }
       // Merely idle: it stays for the sake of what it owns, and serves again.
-      if (reason === 'IDLE' && worker.references.isNeeded) {
+      if (reason === 'IDLE' && references.isNeeded) {
         raylet.notify('staying', {})
         return
       }

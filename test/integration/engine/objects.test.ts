@@ -131,6 +131,17 @@ describe.each(['local', 'inline'])('objects, address %s', (address) => {
     expect(await get(owned.map(({ ref }) => ref))).toEqual(values)
   })
 
+  it('what a task has put outlives the actors that are made and killed after it', async () => {
+    const owned = await Promise.all([1, 2, 3, 4].map((n) => fn.putInside.run(n)))
+    const actors = owned.map(() => fn.RemoteCounter.remote())
+    for (const actor of actors) await actor.inc.run()
+    for (const actor of actors) {
+      await kill(actor)
+      await caught(actor.inc.run(), ActorDiedError)
+    }
+    expect(await get(owned.map(({ ref }) => ref))).toEqual([1, 2, 3, 4])
+  })
+
   it('a ref inside a stored value lives as long as the value', async () => {
     const box = await (async () => put({ ref: await put(new Uint8Array(MIB).fill(5)) }))()
     collect()

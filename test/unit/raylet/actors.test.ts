@@ -50,6 +50,32 @@ describe('an actor', () => {
     expect(brain.free()).toEqual(units({ CPU: 1 }))
   })
 
+  test('PL3: is given no worker that owns what others may hold, but a fresh one', () => {
+    const brain = aBusyNode({ resources: { CPU: 2 } })
+    for (const owner of ['w1', 'w2']) brain.owning(owner)
+    const made = brain.createActor('driver1', { actorId: A })
+    expect(brain.show(made)).toEqual(['answer #1 actorA', 'spawn w3 for job1, cpus 1'])
+    expect(grantsOf(brain.want('driver1', 0, 1, {}))).toHaveLength(1) // a task may have an owner
+    expect(brain.show(brain.hello('w3'))).toContain('→ w3: startActor actorA #0 {}')
+  })
+
+  test('PL3: is given the idle one that owns nothing, and one that owns nothing any more', () => {
+    const brain = aBusyNode({ resources: { CPU: 2 } })
+    brain.owning('w1')
+    const first = brain.show(brain.createActor('driver1', { actorId: A }))
+    expect(first).toContain('→ w2: startActor actorA #0 {}')
+    brain.owning('w1', false)
+    const second = brain.show(brain.createActor('driver1', { actorId: B }))
+    expect(second).toContain('→ w1: startActor actorB #0 {}')
+  })
+
+  test('PL3: is given an owner where no more workers may be started', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 }, workersMax: 1 })
+    brain.owning('w1')
+    const made = brain.show(brain.createActor('driver1', { actorId: A }))
+    expect(made).toContain('→ w1: startActor actorA #0 {}')
+  })
+
   test('holds the resources that were asked for explicitly', () => {
     const brain = aBusyNode({ resources: { CPU: 2, GPU: 1 } })
     const scheduling = { ...anyClass(), demand: units({ CPU: 1, GPU: 1 }) }

@@ -287,6 +287,10 @@ export class Brain {
     return this.send({ kind: 'staying', client: this.id(name) })
   }
 
+  owning(name: string, isOwner = true): RayletEffect[] {
+    return this.send({ kind: 'owning', client: this.id(name), isOwner })
+  }
+
   tick(byMs: number): RayletEffect[] {
     this.nowMs += byMs
     return this.send({ kind: 'tick' })
