@@ -9,10 +9,12 @@ import type { StackView } from '../common/stack.ts'
 import type { Transport } from '../protocol/connection.ts'
 import type { ActorInfo } from '../protocol/actor-messages.ts'
 import type { Welcome } from '../protocol/messages.ts'
+import { nodeIdIn } from '../protocol/node-identity.ts'
 import type { PeerNotices } from '../protocol/peer-messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { makeActorHandle, type ActorTarget } from './actor-handle.ts'
 import { Actors } from './actors.ts'
+import { ArgumentHolders } from './argument-holders.ts'
 import { Adoption } from './adoption.ts'
 import type { EncodedArguments } from './arguments.ts'
 import { Blocking } from './blocking.ts'
@@ -101,6 +103,8 @@ export class CoreWorker {
   readonly peers: Peers
   readonly store: StoreClient
   readonly ends: TaskEnds
+  /** Absent where the cluster is one node. */
+  readonly holders: ArgumentHolders | undefined
   readonly submitter: Submitter
   readonly receiver: ReplyReceiver
   readonly leases: Leases
@@ -175,6 +179,8 @@ export class CoreWorker {
         this.ends.fail(record, error)
       },
     })
+    const here = nodeIdIn(options.address)
+    if (here !== undefined) this.holders = new ArgumentHolders(here)
     this.ends = makeEnds(this)
     this.submitter = makeSubmitter(this)
     this.receiver = makeReceiver(this)

@@ -5,7 +5,6 @@ import { TASK_ID_BYTES, driverTaskId, toHex, type TaskId } from '../common/ids.t
 import { LINEAGE_BYTES_MAX, LINEAGE_BYTES_MAX_ON_ONE_NODE } from '../common/limits.ts'
 import { nodeIdIn } from '../protocol/node-identity.ts'
 import { ArgumentEncoder } from './arguments.ts'
-import { ArgumentHolders } from './argument-holders.ts'
 import { withCallSite } from './call-site.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { Getter } from './get.ts'
@@ -21,7 +20,7 @@ import { Submitter } from './submit.ts'
 import { TaskEnds } from './task-ends.ts'
 
 export function makeEnds(worker: CoreWorker): TaskEnds {
-  const { deps, references, tally, storeFree } = worker
+  const { deps, references, tally, storeFree, holders } = worker
   return new TaskEnds({
     clock: deps.clock,
     references,
@@ -30,6 +29,11 @@ export function makeEnds(worker: CoreWorker): TaskEnds {
     limitDone: (record) => {
       worker.limiters.release(record)
     },
+    argumentsRead:
+      holders &&
+      ((record, { nodeId }) => {
+        if (nodeId !== undefined) holders.readAt(record, nodeId)
+      }),
     onPending: (some) => {
       deps.raylet.hold(some ? 1 : -1)
     },
@@ -101,9 +105,8 @@ export function makeReceiver(worker: CoreWorker): ReplyReceiver {
 }
 
 export function makeSubmitter(worker: CoreWorker): Submitter {
-  const { codec, ends, leases, references } = worker
+  const { codec, ends, leases, references, holders } = worker
   const { clock, raylet } = worker.deps
-  const here = nodeIdIn(worker.options.address)
   const encoder = new ArgumentEncoder({
     codec,
     entryOf: (ref) => entryIn(ref, references),
@@ -132,7 +135,7 @@ export function makeSubmitter(worker: CoreWorker): Submitter {
       worker.limiters.acquire(record, start)
     },
     awaited: worker.awaited,
-    holders: here === undefined ? undefined : new ArgumentHolders(here),
+    holders,
     submitted: worker.durable && ((record) => worker.durable?.submitted(record)),
   })
 }

@@ -17,6 +17,8 @@ export interface TaskEndsDeps {
   readonly tally: Tally
   storeFree(objectId: ObjectId): void
   limitDone(record: TaskRecord): void
+  /** A task with refs among its arguments has ended well there. Absent where there is one node. */
+  readonly argumentsRead?: ((record: TaskRecord, peer: Peer) => void) | undefined
   /** Told when the number of pending tasks leaves or returns to zero. */
   onPending(some: boolean): void
 }
@@ -46,6 +48,7 @@ export class TaskEnds {
     this.#deps.tally.ended(record.kind, failed)
     record.timer?.cancel()
     const { peer } = record
+    if (!failed) this.#tellRead(record)
     // What was pushed while its worker is being dialled has yet to be written (PE1).
     if (peer?.dialling !== true) record.args = undefined
     // A worker that still runs it may be about to register what it keeps of the arguments.
@@ -55,6 +58,11 @@ export class TaskEnds {
     record.onEnd?.()
     this.#live.delete(record)
     if (this.#live.size === 0) this.#deps.onPending(false)
+  }
+
+  #tellRead(record: TaskRecord): void {
+    const { holds, peer } = record
+    if (holds !== undefined && peer !== undefined) this.#deps.argumentsRead?.(record, peer)
   }
 
   fail(record: TaskRecord, error: Error): void {

@@ -58,8 +58,8 @@ const BUSY = { timeout: 90_000 }
 describe('tasks whose arguments are large', () => {
   it('run where those lie and none is sent, until that node is full', BUSY, async () => {
     await place.startNodes({ nodes: 3, numCpus: 2 })
-    const maker = String((await list()).at(-1)?.nodeId)
-    const program = place.node(fixture('locality-on-nodes.mts'), maker)
+    const [reader = '', maker = ''] = (await list()).slice(-2).map(({ nodeId }) => nodeId)
+    const program = place.node(fixture('locality-on-nodes.mts'), maker, reader)
     const [told] = await linesOf(program, 1)
     const two = { afterEachOther: [maker, maker], atOnce: [maker, maker] }
     expect(told).toEqual({ ...two, beforeItIsMade: maker, borrowed: maker })
@@ -68,6 +68,7 @@ describe('tasks whose arguments are large', () => {
     expect(await sent()).toEqual([0, 0, 0])
     program.child.stdin?.write('go\n')
     const [, last] = await linesOf(program, 2)
+    expect(last?.['whereBothWereRead']).toBe(reader) // copies of both lie there
     const many = last?.['many'] as readonly string[]
     expect(many.filter((nodeId) => nodeId === maker).length).toBeGreaterThanOrEqual(2)
     expect(new Set(many).size).toBeGreaterThan(1)
