@@ -3,7 +3,8 @@
 // the GCS and the other nodes.
 // Invariants:
 //   MB1. One heartbeat is on its way at a time, and counts from before it was sent. The row that
-//        the node registered with is the first of them; the next waits for nothing else.
+//        the node registered with is the first of them; the next waits for nothing else, not
+//        for its arrival to be announced either.
 //   MB2. While the GCS is away nothing ends: the node goes on with what it has, and grants nothing
 //       new once its lease is over (fail-static). Only the GCS's own word expels it, and never a
 //       read that may be stale.
@@ -93,15 +94,19 @@ export class Membership {
     this.#race = { ...deps, isOver: () => this.#stopped }
   }
 
-  /** A heartbeat if it is due, and a look at the others; then all by the clock until `stop`. */
+  /**
+   * Tells the others that this node is there and looks at them, writing heartbeats meanwhile; then
+   * all by the clock until `stop`.
+   * @throws GcsUnavailableError, GcsWriteUnknownError when it could not be told: it is stopped.
+   */
   async start(): Promise<void> {
     const { sentAtMs } = this.#member
     this.#confirmed(sentAtMs)
     const isDue = this.#deps.clock.monotonicMs() - sentAtMs >= HEARTBEAT_MS
-    // The first look may take longer than a lease (MB1). Nodes that were started together must not
+    // What follows may take longer than a lease (MB1). Nodes that were started together must not
     // all write at once.
     this.#every(HEARTBEAT_MS, () => this.#beat())
-    await Promise.all([isDue ? this.#beat() : undefined, this.look()])
+    await Promise.all([isDue ? this.#beat() : undefined, this.#arrive()])
     if (this.#stopped) return
     this.#every(HEARTBEAT_MS, () => this.look())
     this.#every(TICK_MS, () => {
@@ -158,6 +163,17 @@ export class Membership {
   /** A peer's suspicion. */
   heard(from: string, suspicion: Suspicion): void {
     this.#watch({ kind: 'suspicion', from, suspicion })
+  }
+
+  async #arrive(): Promise<void> {
+    try {
+      await announce(this.#race, this.#member, 'ALIVE')
+    } catch (error) {
+      if (this.#stopped) return // it is told of elsewhere
+      this.stop()
+      throw error
+    }
+    await this.look()
   }
 
   /** MB3. Again with each heartbeat until it is done; no heartbeat waits for it. */
@@ -282,10 +298,11 @@ export class Membership {
       if (node === undefined) return this.#watch({ kind: 'readFailed', nodeId })
       // Whoever wrote that may not have come to tell it.
       if (node.state === 'DEAD') await announce(this.#race, node, 'DEAD')
+      const isAnew = this.#view.get(nodeId)?.epoch !== node.epoch // and nobody came to tell it
       this.#view.learn(node)
       const { epoch, heartbeat } = node
       this.#watch({ kind: 'read', nodeId, epoch, heartbeat, askedAtMs })
-      if (node.state === 'DEAD') this.#members()
+      if (node.state === 'DEAD' || isAnew) this.#members()
     } catch (error) {
       this.#watch({ kind: 'readFailed', nodeId })
       throw error

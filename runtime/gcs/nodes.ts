@@ -130,7 +130,8 @@ export async function readMembership(
 }
 
 /**
- * Become a member, under an epoch that nobody had before.
+ * Become a member, under an epoch that nobody had before. Others learn of it by `announce`, which
+ * may take long: heartbeats are written meanwhile.
  * @param token  random: tells our own registration from that of a twin with the same node id.
  */
 export async function registerNode(
@@ -140,7 +141,7 @@ export async function registerNode(
 ): Promise<Registration> {
   const { storage, clock } = deps
   const { nodeId } = spec
-  const member = await untilWon<Registration>(deps, `node ${nodeId} registers`, async () => {
+  return await untilWon<Registration>(deps, `node ${nodeId} registers`, async () => {
     const sentAtMs = clock.monotonicMs()
     const before = await storage.get(nodeKey(nodeId))
     const epoch = Number(before?.value['epoch'] ?? 0) + 1
@@ -152,8 +153,6 @@ export async function registerNode(
     })
     return outcome.won ? { nodeId, epoch, clusterEpoch, sentAtMs } : 'LOST'
   })
-  await announce(deps, member, 'ALIVE')
-  return member
 }
 
 const FRESH = {

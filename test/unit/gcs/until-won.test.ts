@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { GcsUnavailableError, VirgaError } from '../../../runtime/common/errors.ts'
 import { delay } from '../../../runtime/common/clock.ts'
 import {
+  announce,
   CHANGES_MAX,
   openMembership,
   readMembership,
@@ -59,8 +60,10 @@ test('UW1: three hundred nodes that join at once all register, for a few writes 
   for (let index = 0; index < 300; index++) {
     const nodeId = `a${String(index)}`
     const spec = { nodeId, address: `tcp://${nodeId}`, pid: 1, totals: {}, labels: {} }
-    const joining = registerNode(race, spec, { clusterEpoch, token: nodeId })
-    void joining.then((member) => joined.push(member))
+    void registerNode(race, spec, { clusterEpoch, token: nodeId }).then(async (member) => {
+      await announce(race, member, 'ALIVE')
+      joined.push(member)
+    })
   }
   await clock.advance(20_000)
   const membership = await readMembership(memory, { stale: false })
