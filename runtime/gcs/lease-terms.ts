@@ -17,4 +17,4 @@ export const GONE_MS = 3_000
 /** What another watcher said counts this long. It repeats itself every PING_MS. */
 export const SUSPICION_MS = 4_000
 export const WATCHERS = 3
-export const WATCHERS_AGREEING = 2
+export const AGREEING = 2

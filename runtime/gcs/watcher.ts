@@ -1,29 +1,28 @@
 // Watching the nodes that rendezvous hashing gives to this one: events in, effects out. Pure.
 //
-//   alive --1--> suspected --2--> observed --3--> dead
-//     ^_____________|________________|
+//   alive --1--> observed --2--> agreed --3--> dead
+//     ^_____________|______________|
 //              4            4
-//   1. its connection was refused, or no pong came for GONE_MS: the other watchers are told
-//   2. two of its three watchers say so, and this one comes first of those who do; or the others
-//      that watch it are suspected as well
+//   1. its connection was refused, or no pong came for GONE_MS: who watches it is told, and its row
+//      is read
+//   2. another node says so too, or the others that watch it are suspected as well
 //   3. its row stood still for a whole lease: the write that says DEAD is conditional on that
 //   4. it answers a ping, or another epoch of it registers
 // Invariants:
 //   WA1. Nobody is declared dead by pings alone: a node that only cannot be reached keeps writing
-//       its row (F14-F16). Nor by one watcher's word, unless the rows of all others that watch it
-//       stood still for a lease too: nobody is left to agree (F10).
+//        its row (F14-F16). Nor by one node's word, unless the rows of all others that watch it
+//        stood still for a lease too: nobody is left to agree (F10).
 //   WA2. Every message may be lost: suspicion is repeated every PING_MS, and forgotten when it is
-//       not.
+//        not.
 //   WA3. Who suspects a node looks beside it too, at BESIDE_MAX nodes at most: at those that watch
-//       it and those that it watches, which are others' to watch. The dead may watch each other.
+//        it and those that it watches, which are others' to watch. The dead may watch each other.
+//   WA4. What was seen of a node that does not answer outlives every change of the plan: who has
+//        read its row goes on with it, and tells those who watch it now since when it stands. Each
+//        would need a lease of its own otherwise, and the next death or arrival changes it again.
+//   WA5. Of those who watch it and agree the first that can read declares it dead; another one only
+//        when that one has let a read pass: they would all race for the membership row.
 import { LeaseObserver } from './lease.ts'
-import {
-  GONE_MS,
-  OBSERVE_EVERY_MS,
-  PING_MS,
-  SUSPICION_MS,
-  WATCHERS_AGREEING,
-} from './lease-terms.ts'
+import { GONE_MS, OBSERVE_EVERY_MS, PING_MS, SUSPICION_MS, AGREEING } from './lease-terms.ts'
 import { WatchPlan } from './watch-plan.ts'
 
 /** Each costs a ping a second. */
@@ -55,6 +54,8 @@ export interface Suspicion extends Watched {
   readonly gone: boolean
   /** The one who says so cannot read the GCS now, so another one must observe. */
   readonly blind: boolean
+  /** The heartbeat at which its row has stood still for a lease, as the one who says so has read. */
+  readonly stoodAt: number | undefined
 }
 
 export type WatcherEffect =
@@ -71,6 +72,10 @@ export type WatcherEffect =
   /** Nothing new is to be leased there, or may be again. */
   | { readonly kind: 'suspected'; readonly nodeId: string; readonly suspected: boolean }
 
+interface Said extends Pick<Suspicion, 'blind' | 'stoodAt'> {
+  readonly atMs: number
+}
+
 interface Target {
   readonly epoch: number
   /** In their order; this one is among them, or looks beside (WA3). */
@@ -79,13 +84,15 @@ interface Target {
   pingAtMs: number
   gone: boolean
   /** What each other watcher that says it is gone last said, and when. */
-  readonly said: Map<string, { readonly atMs: number; readonly blind: boolean }>
+  readonly said: Map<string, Said>
   blind: boolean
   observer: LeaseObserver | undefined
   readAtMs: number
   reading: boolean
-  /** The last read showed that its row has stood still for a lease. */
-  stood: boolean
+  /** So many reads, up to the last, have shown that its row stood still for a lease. */
+  stoodReads: number
+  /** The heartbeat at which this node itself saw it do so. */
+  stoodAt: number | undefined
 }
 
 export class Watcher {
@@ -115,7 +122,8 @@ export class Watcher {
         if (target === undefined) return []
         target.reading = false
         target.blind = true
-        target.stood = false
+        target.stoodReads = 0
+        target.stoodAt = undefined
         target.observer?.failed()
         return []
       }
@@ -162,7 +170,7 @@ export class Watcher {
       if (mine.has(nodeId)) continue
       this.#targets.delete(nodeId)
       if (!target.gone) continue
-      this.#beside.set(nodeId, target) // WA3: what was seen of it counts on
+      this.#beside.set(nodeId, target) // WA4
       effects.push({ kind: 'suspected', nodeId, suspected: false })
     }
     return effects
@@ -180,11 +188,15 @@ export class Watcher {
     this.#beside.clear()
     if (gone.size === 0) return
     const watching = new Set([...gone].flatMap((id) => this.#watchersOf.get(id) ?? []))
-    for (const { nodeId, epoch } of this.#members) {
+    const others = this.#members.filter(
+      ({ nodeId }) => nodeId !== this.#self && !this.#targets.has(nodeId),
+    )
+    const observed = others.filter(({ nodeId }) => gone.has(nodeId)) // WA4
+    for (const { nodeId, epoch } of [...observed, ...others]) {
       if (this.#beside.size >= BESIDE_MAX) return
-      if (nodeId === this.#self || this.#targets.has(nodeId)) continue
       const watchers = this.#watchersOf.get(nodeId) ?? []
-      if (!watching.has(nodeId) && !watchers.some((id) => gone.has(id))) continue
+      const isNear = watching.has(nodeId) || watchers.some((id) => gone.has(id))
+      if (this.#beside.has(nodeId) || (!isNear && !gone.has(nodeId))) continue
       this.#beside.set(nodeId, carriedOn(before.get(nodeId), epoch, watchers, nowMs))
     }
   }
@@ -204,10 +216,7 @@ export class Watcher {
     if (!target.gone && nowMs - target.pongAtMs >= GONE_MS) {
       effects.push(...this.#gone(nodeId, target))
     }
-    if (!this.#isObserver(target, nowMs) && !this.#isWitness(nodeId, target)) {
-      target.observer = undefined
-      target.stood = false
-    } else if (!target.reading && nowMs - target.readAtMs >= OBSERVE_EVERY_MS) {
+    if (target.gone && !target.reading && nowMs - target.readAtMs >= OBSERVE_EVERY_MS) {
       target.observer ??= new LeaseObserver()
       target.reading = true
       target.readAtMs = nowMs
@@ -221,7 +230,8 @@ export class Watcher {
     if (!target.gone) return []
     target.gone = false
     target.observer = undefined
-    target.stood = false
+    target.stoodReads = 0
+    target.stoodAt = undefined
     return [...this.#suspect(nodeId, false), ...this.#tell(nodeId, target, false)]
   }
 
@@ -236,49 +246,38 @@ export class Watcher {
   }
 
   #tell(nodeId: string, target: Target, gone: boolean): WatcherEffect[] {
-    if (!this.#targets.has(nodeId)) return []
     const to = target.watchers.filter((id) => id !== this.#self)
-    const { epoch, blind } = target
-    return [{ kind: 'tell', to, suspicion: { nodeId, epoch, gone, blind } }]
+    const { epoch, blind, stoodAt } = target
+    return [{ kind: 'tell', to, suspicion: { nodeId, epoch, gone, blind, stoodAt } }]
   }
 
   #suspicion(from: string, suspicion: Suspicion, nowMs: number): WatcherEffect[] {
-    const { nodeId, epoch, gone, blind } = suspicion
+    const { nodeId, epoch, gone, blind, stoodAt } = suspicion
     const target = this.#targets.get(nodeId)
-    if (target === undefined || target.epoch !== epoch || !target.watchers.includes(from)) return []
-    if (gone) target.said.set(from, { atMs: nowMs, blind })
+    if (target?.epoch !== epoch || !this.#watchersOf.has(from)) return []
+    for (const [id, { atMs }] of target.said) {
+      if (nowMs - atMs >= SUSPICION_MS) target.said.delete(id)
+    }
+    if (gone) target.said.set(from, { atMs: nowMs, blind, stoodAt })
     else target.said.delete(from)
     return []
   }
 
-  /** Arrow 2: of those who say that it is gone, the first observes; or who sees none of them. */
-  #isObserver(target: Target, nowMs: number): boolean {
-    return target.gone && (this.#isFirst(target, nowMs) || this.#isAlone(target, 'gone'))
+  /** WA1: the rows of all others that watch it stood still as well. */
+  #isAlone({ watchers }: Target): boolean {
+    return watchers.every((id) => id === this.#self || (this.#find(id)?.stoodReads ?? 0) > 0)
   }
 
-  /** WA1: it watches a node that this one alone is left to look at. */
-  #isWitness(nodeId: string, { gone }: Target): boolean {
-    if (!gone) return false
-    return this.#all().some(
-      ([, target]) =>
-        target.gone && target.watchers.includes(nodeId) && this.#isAlone(target, 'gone'),
-    )
-  }
-
-  /** WA1: what `as` says of the target is so of all others that watch it. */
-  #isAlone({ watchers }: Target, as: 'gone' | 'stood'): boolean {
-    return watchers.every((id) => id === this.#self || this.#find(id)?.[as] === true)
-  }
-
-  #isFirst(target: Target, nowMs: number): boolean {
-    const saidOf = (id: string): { atMs: number; blind: boolean } | undefined =>
-      id === this.#self ? { atMs: nowMs, blind: false } : target.said.get(id)
-    const agreeing = target.watchers.filter(
-      (id) => nowMs - (saidOf(id)?.atMs ?? -Infinity) < SUSPICION_MS,
-    )
-    const needed = Math.min(WATCHERS_AGREEING, target.watchers.length)
-    if (agreeing.length < needed) return false
-    return agreeing.find((id) => saidOf(id)?.blind === false) === this.#self
+  /** WA1: another agrees. WA5: it is this one's to say. */
+  #mayDeclare(target: Target, nowMs: number): boolean {
+    const { watchers, stoodReads } = target
+    if (!watchers.includes(this.#self)) return false
+    const others = saidLately(target, nowMs)
+    const needed = Math.min(AGREEING, watchers.length)
+    if (others.length + 1 < needed) return false
+    const seeing = new Set(others.flatMap(([id, { blind }]) => (blind ? [] : [id])))
+    const first = watchers.find((id) => id === this.#self || seeing.has(id))
+    return first === this.#self || stoodReads > 1
   }
 
   #read(
@@ -288,13 +287,19 @@ export class Watcher {
   ): WatcherEffect[] {
     target.reading = false
     target.blind = false
-    target.stood = target.observer?.read(heartbeat, askedAtMs, nowMs) === true
-    if (!target.stood || !this.#isObserver(target, nowMs)) return []
-    if (!this.#isFirst(target, nowMs) && !this.#isAlone(target, 'stood')) return []
+    const isSeen = target.observer?.read(heartbeat, askedAtMs, nowMs) === true
+    target.stoodAt = isSeen ? heartbeat : undefined
+    const stood = isSeen || saidLately(target, nowMs).some(([, said]) => said.stoodAt === heartbeat)
+    target.stoodReads = stood ? target.stoodReads + 1 : 0
+    if (!stood || !target.gone) return []
+    if (!this.#mayDeclare(target, nowMs) && !this.#isAlone(target)) return []
     target.observer = undefined // a write that fails needs a whole lease again
     return [{ kind: 'declareDead', nodeId, epoch: target.epoch, heartbeat }]
   }
 }
+
+const saidLately = ({ said }: Target, nowMs: number): [string, Said][] =>
+  [...said].filter(([, { atMs }]) => nowMs - atMs < SUSPICION_MS)
 
 /** What was seen of that epoch of it counts, whoever watches it now. */
 const carriedOn = (
@@ -315,5 +320,6 @@ const newTarget = (epoch: number, watchers: readonly string[], nowMs: number): T
   observer: undefined,
   readAtMs: -Infinity,
   reading: false,
-  stood: false,
+  stoodReads: 0,
+  stoodAt: undefined,
 })

@@ -102,7 +102,7 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, Li
 }
 
 export interface PeerRayletNotices {
-  /** What one watcher of a node says to the others. */
+  /** What one that suspects a node says to those who watch it. */
   suspicion: Suspicion
   gossip: GossipMessage
   /** Nobody refers to these any more. */
@@ -182,7 +182,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
 }
 
 const NOTICES: Readonly<Record<keyof PeerRayletNotices, Fields>> = {
-  suspicion: { nodeId: text, epoch: count, gone: flag, blind: flag },
+  suspicion: { nodeId: text, epoch: count, gone: flag, blind: flag, stoodAt: optional(count) },
   gossip: {
     kind: oneOf('loads', 'digest'),
     loads: optional(listOf(load)),

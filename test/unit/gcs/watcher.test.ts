@@ -141,7 +141,7 @@ describe('a watcher', () => {
         return effect.kind === 'suspected' ? `suspected ${String(effect.suspected)}` : effect.kind
       })
   const saysGone = (watcher: Watcher, from: string, nowMs: number, blind = false): void => {
-    const suspicion = { ...target, gone: true, blind }
+    const suspicion = { ...target, gone: true, blind, stoodAt: undefined }
     watcher.step({ kind: 'suspicion', from, suspicion }, nowMs)
   }
 
@@ -158,37 +158,109 @@ describe('a watcher', () => {
       'suspected true',
       'tell gone',
     ])
-    expect(seen(watcher.step({ kind: 'tick' }, 2000))).toEqual(['ping', 'tell gone'])
+    expect(seen(watcher.step({ kind: 'tick' }, 2000))).toEqual(['ping', 'tell gone', 'read'])
   })
 
-  test('WA1: while others answer it observes nothing alone; with one of them the first does (arrow 2)', () => {
+  /**
+   * Ticks each second, and reads of the row that all say the same.
+   * @returns when it was declared dead.
+   */
+  function declaredIn(
+    watcher: Watcher,
+    { fromMs = 0, toMs, heartbeat = 7 }: { fromMs?: number; toMs: number; heartbeat?: number },
+    each: (nowMs: number) => void = () => undefined,
+  ): number[] {
+    const declared: number[] = []
+    for (let nowMs = fromMs; nowMs <= toMs; nowMs += 1000) {
+      each(nowMs)
+      for (const effect of watcher.step({ kind: 'tick' }, nowMs)) {
+        if (effect.kind !== 'read' || effect.nodeId !== 'node1') continue
+        const read = { kind: 'read', ...target, heartbeat, askedAtMs: nowMs } as const
+        if (seen(watcher.step(read, nowMs)).includes('declareDead')) declared.push(nowMs)
+      }
+    }
+    return declared
+  }
+
+  test('WA1: while others answer it declares nothing alone; with one of them the first does (arrow 2)', () => {
     const watcher = watching()
-    for (const nodeId of others) watcher.step({ kind: 'pong', nodeId, epoch: 1 }, GONE_MS)
-    expect(seen(watcher.step({ kind: 'tick' }, GONE_MS))).toContain('tell gone')
-    expect(seen(watcher.step({ kind: 'tick' }, GONE_MS + 1000))).not.toContain('read')
-    for (const other of others) saysGone(watcher, other, GONE_MS + 1000, true) // blind themselves
-    expect(seen(watcher.step({ kind: 'tick' }, GONE_MS + 1001))).toContain('read')
+    const othersAnswer = (nowMs: number): void => {
+      for (const nodeId of others) watcher.step({ kind: 'pong', nodeId, epoch: 1 }, nowMs)
+    }
+    expect(declaredIn(watcher, { toMs: 60_000 }, othersAnswer)).toEqual([])
+    const [one = ''] = others
+    const agreed = declaredIn(watcher, { fromMs: 61_000, toMs: 63_000 }, (nowMs) => {
+      othersAnswer(nowMs)
+      saysGone(watcher, one, nowMs, true) // blind itself
+    })
+    expect(agreed).toHaveLength(1)
   })
 
   test('WA2: what another said once is forgotten', () => {
     const watcher = watching()
-    for (const other of others) saysGone(watcher, other, 0, true)
-    watcher.step({ kind: 'refused', ...target }, SUSPICION_MS)
-    expect(seen(watcher.step({ kind: 'tick' }, SUSPICION_MS))).not.toContain('read')
+    watcher.step({ kind: 'refused', ...target }, 0)
+    for (const other of others) saysGone(watcher, other, LEASE_MS - SUSPICION_MS, true)
+    expect(declaredIn(watcher, { toMs: 60_000 })).toEqual([])
+  })
+
+  test('WA4: what it saw counts on when others watch the node, who are told since when it stands', () => {
+    const plan = new WatchPlan()
+    const all = idsOf(12)
+    const before = plan.update(all.slice(0, 4)).get('node1') ?? []
+    const after = plan.update(all).get('node1') ?? []
+    const [left = ''] = before.filter((id) => !after.includes(id))
+    const [fresh = ''] = after.filter((id) => !before.includes(id))
+    const watcher = new Watcher(left)
+    watcher.step({ kind: 'members', members }, 0)
+    watcher.step({ kind: 'refused', ...target }, 0)
+    const grown = all.map((nodeId) => ({ nodeId, epoch: 1 }))
+    const told: WatcherEffect[] = []
+    for (let nowMs = 0; nowMs <= LEASE_MS + 2000; nowMs += 1000) {
+      if (nowMs === LEASE_MS / 2) watcher.step({ kind: 'members', members: grown }, nowMs)
+      for (const effect of watcher.step({ kind: 'tick' }, nowMs)) {
+        told.push(effect)
+        if (effect.kind !== 'read' || effect.nodeId !== 'node1') continue
+        watcher.step({ kind: 'read', ...target, heartbeat: 7, askedAtMs: nowMs }, nowMs)
+      }
+    }
+    const last = told.findLast((it) => it.kind === 'tell' && it.suspicion.nodeId === 'node1')
+    const suspicion = { ...target, gone: true, blind: false, stoodAt: 7 }
+    expect(last).toEqual({ kind: 'tell', to: after, suspicion })
+
+    const joined = new Watcher(fresh)
+    joined.step({ kind: 'members', members: grown }, 0)
+    joined.step({ kind: 'refused', ...target }, 0)
+    const hears = (nowMs: number): void => {
+      joined.step({ kind: 'suspicion', from: left, suspicion }, nowMs)
+    }
+    const written = declaredIn(joined, { toMs: 4000, heartbeat: 8 }, hears)
+    expect(written, 'it has written its row since').toEqual([])
+    expect(declaredIn(joined, { fromMs: 5000, toMs: 8000 }, hears)).not.toEqual([])
+  })
+
+  test('WA5: who is not the first of those who agree gives that one the time of a read', () => {
+    const watchers = new WatchPlan().update(idsOf(4)).get('node1') ?? []
+    const declaredBy = (index: number): number => {
+      const agreeing = watchers.filter((_, other) => other !== index)
+      const watcher = new Watcher(watchers[index] ?? '')
+      watcher.step({ kind: 'members', members }, 0)
+      watcher.step({ kind: 'refused', ...target }, 0)
+      const [at = Infinity] = declaredIn(watcher, { toMs: 60_000 }, (nowMs) => {
+        for (const other of agreeing) saysGone(watcher, other, nowMs)
+      })
+      return at
+    }
+    expect(declaredBy(0)).toBe(LEASE_MS)
+    expect(declaredBy(1)).toBe(LEASE_MS + OBSERVE_EVERY_MS)
+    expect(declaredBy(2)).toBe(LEASE_MS + OBSERVE_EVERY_MS)
   })
 
   test('arrow 3, then 4: a row that stands still is declared dead; a pong ends all of it', () => {
     const watcher = watching()
     watcher.step({ kind: 'refused', ...target }, 0)
-    const declared: number[] = []
-    for (let nowMs = 0; nowMs <= 30_000; nowMs += 1000) {
+    const declared = declaredIn(watcher, { toMs: 30_000 }, (nowMs) => {
       for (const other of others) saysGone(watcher, other, nowMs, true)
-      for (const effect of watcher.step({ kind: 'tick' }, nowMs)) {
-        if (effect.kind !== 'read' || effect.nodeId !== 'node1') continue
-        const read = { kind: 'read', ...target, heartbeat: 7, askedAtMs: nowMs } as const
-        if (seen(watcher.step(read, nowMs)).includes('declareDead')) declared.push(nowMs)
-      }
-    }
+    })
     expect(declared).toEqual([LEASE_MS])
     expect(seen(watcher.step({ kind: 'pong', ...target }, 31_000))).toEqual([
       'suspected false',
