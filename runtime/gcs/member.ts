@@ -74,7 +74,7 @@ export class Membership {
   readonly #deps: MembershipDeps
   readonly #member: Registration
   readonly #lease = new OwnLease()
-  readonly #view = new MembershipView()
+  readonly #view: MembershipView
   readonly #watcher: Watcher
   /** For decisions that it takes as long as it is a member. */
   readonly #race: RaceDeps
@@ -90,6 +90,7 @@ export class Membership {
   constructor(deps: MembershipDeps, member: Registration) {
     this.#deps = deps
     this.#member = member
+    this.#view = new MembershipView(deps.random)
     this.#watcher = new Watcher(member.nodeId)
     this.#race = { ...deps, isOver: () => this.#stopped }
   }

@@ -3,10 +3,12 @@
 //   MV1. A change that the row still names costs one read of that node's row, the death of a node
 //       that is known none; who has fallen behind reads all rows, at most once in FULL_READ_MS: a
 //       thousand nodes that join at once must not be read a million times, nor the rows of those
-//       that die at once by a thousand.
+//       that die at once by a thousand. Of a large cluster who has fallen behind lets some
+//       looks pass first, as many as chance says: each reads as many rows as there are nodes.
 //   MV2. An older epoch of a node never replaces a newer one, nor life of an epoch its death.
 //   MV3. A change counts as seen when its rows have been learned, not when they are asked for: a
 //       read that fails is made again.
+import type { Random } from '../common/random.ts'
 import {
   CHANGES_MAX,
   SHUT_DOWN,
@@ -16,6 +18,8 @@ import {
 } from './nodes.ts'
 
 const FULL_READ_MS = 30_000
+/** So many read all rows at one look, on average: of 1,000 nodes, 500 units a second on a key. */
+const FULL_READS_A_LOOK = 200
 /** What its row says, it says to those who read it. */
 const EXPIRED = 'another node saw its lease expire'
 
@@ -28,6 +32,13 @@ export class MembershipView {
   readonly #nodes = new Map<string, NodeRow>()
   #version = -1
   #fullReadAtMs = -Infinity
+  readonly #random: Pick<Random, 'next'>
+  /** Of a full read: looks that are let pass before it. */
+  #looksToWait: number | undefined
+
+  constructor(random: Pick<Random, 'next'>) {
+    this.#random = random
+  }
 
   /**
    * @returns what to read now, all of it as it stands (S1), and the version to tell `caughtUp` of
@@ -40,7 +51,12 @@ export class MembershipView {
       const unknown = missed.filter((change) => !this.#isDeath(change))
       return { version, kind: 'NODES', nodeIds: [...new Set(unknown.map(({ nodeId }) => nodeId))] }
     }
-    return nowMs - this.#fullReadAtMs < FULL_READ_MS ? undefined : { version, kind: 'ALL' }
+    if (nowMs - this.#fullReadAtMs < FULL_READ_MS) return undefined
+    const turns = Math.max(1, Math.ceil(this.#nodes.size / FULL_READS_A_LOOK))
+    this.#looksToWait ??= Math.floor(this.#random.next() * turns)
+    if (this.#looksToWait === 0) return { version, kind: 'ALL' }
+    this.#looksToWait -= 1
+    return undefined
   }
 
   /** @returns whether it is no more than that, of a node that is known: DEAD is final (ND2). */
@@ -54,7 +70,9 @@ export class MembershipView {
   /** MV3. */
   caughtUp({ version, kind }: ToRead, nowMs: number): void {
     this.#version = version
-    if (kind === 'ALL') this.#fullReadAtMs = nowMs
+    if (kind !== 'ALL') return
+    this.#fullReadAtMs = nowMs
+    this.#looksToWait = undefined
   }
 
   /** What was read, or was heard from a peer. */

@@ -8,6 +8,7 @@ import {
   type NodeRow,
   type NodeState,
 } from '../../../runtime/gcs/nodes.ts'
+import { seededRandom } from '../../support/seeded.ts'
 
 const idOf = (index: number): string => `n${String(index)}`
 const node = (nodeId: string, fields: Partial<NodeRow> = {}): NodeRow => ({
@@ -45,7 +46,7 @@ function read(view: MembershipView, membership: Membership, nowMs: number): ToRe
 
 describe('the view', () => {
   test('reads all rows at first, then only those that have changed, then nothing', () => {
-    const view = new MembershipView()
+    const view = new MembershipView(seededRandom(1))
     const changed = { version: 7, kind: 'NODES', nodeIds: ['n6', 'n7'] }
     expect(read(view, joined(5), 0)).toEqual({ version: 5, kind: 'ALL' })
     expect(read(view, joined(7), 4000)).toEqual(changed)
@@ -54,7 +55,7 @@ describe('the view', () => {
   })
 
   test('MV1: that a known node has died costs no read, but for the one that has come back since', () => {
-    const view = new MembershipView()
+    const view = new MembershipView(seededRandom(1))
     for (const nodeId of ['n1', 'n2', 'n3']) view.learn(node(nodeId))
     read(view, joined(5), 0)
     const died = (version: number, nodeId: string, left?: true): MembershipChange => ({
@@ -72,7 +73,7 @@ describe('the view', () => {
   })
 
   test('MV3: what could not be read is asked for again, all of it or some', () => {
-    const view = new MembershipView()
+    const view = new MembershipView(seededRandom(1))
     expect(view.membership(joined(5), 0)?.kind).toBe('ALL')
     expect(read(view, joined(5), 4000)?.kind).toBe('ALL')
     expect(view.membership(joined(6), 8000)).toMatchObject({ nodeIds: ['n6'] })
@@ -80,7 +81,7 @@ describe('the view', () => {
   })
 
   test('who has missed more than the row names reads all, but not again and again', () => {
-    const view = new MembershipView()
+    const view = new MembershipView(seededRandom(1))
     let full = 0
     let single = 0
     // A thousand nodes join within a minute; this one looks every four seconds.
@@ -94,8 +95,33 @@ describe('the view', () => {
     expect(view.membership(joined(1000), 200_000)).toBeUndefined()
   })
 
+  test('MV1: of a thousand that fall behind at once, each reads all rows within five looks', () => {
+    const random = seededRandom(2)
+    const readAt = Array.from({ length: 1000 }, () => {
+      const view = new MembershipView(random)
+      read(view, joined(1000), 0)
+      for (let index = 1; index <= 1000; index++) view.learn(node(idOf(index)))
+      const behind = joined(1000 + 2 * CHANGES_MAX)
+      for (let look = 0; look < 5; look++) {
+        if (read(view, behind, 60_000 + look * 4000)?.kind === 'ALL') return look
+      }
+      return Infinity
+    })
+    for (let look = 0; look < 5; look++) {
+      const reading = readAt.filter((at) => at === look)
+      expect(Math.abs(reading.length - 200), `look ${String(look)}`).toBeLessThan(50)
+    }
+  })
+
+  test('MV1: of a small cluster who has fallen behind reads all rows at once', () => {
+    const view = new MembershipView(seededRandom(3))
+    read(view, joined(100), 0)
+    for (let index = 1; index <= 100; index++) view.learn(node(idOf(index)))
+    expect(read(view, joined(100 + 2 * CHANGES_MAX), 60_000)?.kind).toBe('ALL')
+  })
+
   test('an older epoch or heartbeat changes nothing, and death is final for its epoch', () => {
-    const view = new MembershipView()
+    const view = new MembershipView(seededRandom(1))
     const seen = (): [number, NodeState] | undefined => {
       const known = view.get('a')
       return known && [known.epoch, known.state]

@@ -1,6 +1,5 @@
 // Membership as nodes live it: on one storage, a clock moved by hand, and links that are cut.
 import { afterEach, describe, expect, test } from 'vitest'
-import { delay } from '../../../runtime/common/clock.ts'
 import { GcsUnavailableError, NodeDiedError } from '../../../runtime/common/errors.ts'
 import { HEARTBEAT_MS, LEASE_MARGIN_MS, LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
 import {
@@ -16,7 +15,6 @@ import {
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Row, RowKey, Storage } from '../../../runtime/gcs/storage.ts'
 import { membershipKey, nodeKey } from '../../../runtime/gcs/tables.ts'
-import { RACE_MS_MAX } from '../../../runtime/gcs/until-won.ts'
 import { changedStorage } from '../../support/changed-storage.ts'
 import { scaled } from '../../support/scale.ts'
 import { HandClock } from '../../support/hand-clock.ts'
@@ -89,67 +87,6 @@ describe('members', () => {
     expect(await beats()).toBe(0)
     await members.clock.advance(HEARTBEAT_MS * 1.125)
     expect(await beats()).toBe(1)
-  })
-
-  test('MB1: one whose row took long to be written writes a heartbeat at once', async () => {
-    const memory = new MemoryStorage()
-    const putIf: Storage['putIf'] = async (key, value, expected) => {
-      const outcome = await memory.putIf(key, value, expected)
-      if (key.pk !== membershipKey.pk) await delay(members.clock, HEARTBEAT_MS)
-      return outcome
-    }
-    members = new TestMembers(changedStorage(memory, { putIf }))
-    const adding = members.add('0000')
-    await members.clock.advance(HEARTBEAT_MS)
-    expect((await adding).membership.mayLease).toBe(true)
-    expect((await readNode(memory, '0000'))?.heartbeat).toBe(1)
-  })
-
-  test('MB1: one that is long in telling that it is there writes heartbeats meanwhile', async () => {
-    const memory = new MemoryStorage()
-    const putIf: Storage['putIf'] = async (key, value, expected) => {
-      const isArrival = key.pk === membershipKey.pk && expected !== 'ABSENT'
-      if (isArrival) await delay(members.clock, 2 * LEASE_MS)
-      return await memory.putIf(key, value, expected)
-    }
-    members = new TestMembers(changedStorage(memory, { putIf }))
-    const adding = members.add('0000')
-    await members.clock.advance(2 * LEASE_MS - 1)
-    expect((await readNode(memory, '0000'))?.heartbeat).toBeGreaterThanOrEqual(6)
-    await members.clock.advance(1)
-    expect((await adding).membership.mayLease).toBe(true)
-  })
-
-  test('MB1: one that cannot tell that it is there fails to start, and writes no more', async () => {
-    const memory = new MemoryStorage()
-    const putIf: Storage['putIf'] = async (key, value, expected) => {
-      if (key.pk !== membershipKey.pk || expected === 'ABSENT') {
-        return await memory.putIf(key, value, expected)
-      }
-      return { won: false, current: await memory.get(key) } // others are always first
-    }
-    members = new TestMembers(changedStorage(memory, { putIf }))
-    const adding = caught(members.add('0000'), GcsUnavailableError)
-    await members.clock.advance(RACE_MS_MAX)
-    expect((await adding).message).toContain('node 0000 is announced as ALIVE')
-    const beats = async () => (await readNode(memory, '0000'))?.heartbeat
-    const before = await beats()
-    await members.clock.advance(5 * HEARTBEAT_MS)
-    expect(await beats()).toBe(before)
-  })
-
-  test('MB1: one that is long in reading who the others are writes heartbeats meanwhile', async () => {
-    const memory = new MemoryStorage()
-    const get: Storage['get'] = async (key, options) => {
-      if (options?.stale === true) await delay(members.clock, LEASE_MS)
-      return await memory.get(key)
-    }
-    members = new TestMembers(changedStorage(memory, { get }))
-    const adding = members.add('0000')
-    await members.clock.advance(LEASE_MS - 1)
-    expect((await readNode(memory, '0000'))?.heartbeat).toBeGreaterThanOrEqual(3)
-    await members.clock.advance(1)
-    expect((await adding).membership.mayLease).toBe(true)
   })
 
   test('one that falls silent is dead within a lease and a few seconds; all see it', async () => {
@@ -448,17 +385,6 @@ describe('members', () => {
     await members.add('0003')
     await members.clock.advance(1) // nobody has missed it yet
     expect(await told()).toBe(true)
-  })
-
-  test('F33: one that has registered anew and could not tell it is found dead all the same', async () => {
-    await members.addMany(5)
-    members.kill('0003')
-    await members.clock.advance(1000)
-    const spec = { nodeId: '0003', address: 'tcp://3', pid: 1, totals: {}, labels: {} }
-    const naming = { clusterEpoch: 'cluster-of-0000', token: 'anew' }
-    expect((await registerNode(members.race, spec, naming)).epoch).toBe(2)
-    await members.clock.advance(LEASE_MS + 30_000)
-    expect(await readNode(members.storage, '0003')).toMatchObject({ epoch: 2, state: 'DEAD' })
   })
 
   test('MB3: a drain is announced when the row of the node says so, through an outage', async () => {
