@@ -10,7 +10,7 @@
 //       read that may be stale.
 //   MB3. The node's own row says DRAINING before the membership row does: who reads the one because
 //       of the other finds it there.
-import type { Clock, Timer } from '../common/clock.ts'
+import { delay, type Clock, type Timer } from '../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import type { Random } from '../common/random.ts'
@@ -292,13 +292,16 @@ export class Membership {
   }
 
   async #observe(nodeId: string): Promise<void> {
-    const { storage, clock } = this.#deps
+    const { storage, clock, random } = this.#deps
     const askedAtMs = clock.monotonicMs()
     try {
       const node = await readNode(storage, nodeId)
       if (node === undefined) return this.#watch({ kind: 'readFailed', nodeId })
-      // Whoever wrote that may not have come to tell it.
-      if (node.state === 'DEAD') await announce(this.#race, node, 'DEAD')
+      // Whoever wrote that may not have come to tell it; if it has, that costs one read.
+      if (node.state === 'DEAD') {
+        await delay(clock, random.next() * HEARTBEAT_MS)
+        await announce(this.#race, node, 'DEAD')
+      }
       const isAnew = this.#view.get(nodeId)?.epoch !== node.epoch // and nobody came to tell it
       this.#view.learn(node)
       const { epoch, heartbeat } = node
