@@ -23,7 +23,7 @@ export interface NodeAddress {
 
 const URI = /^virga:\/\/cluster\/([\w.-]{1,128})\/node\/([\da-f]{2,64})\/epoch\/(\d{1,15})$/
 const ADDRESS = /^(?:\[([\da-f:.]+)\]|([^[\]/:]+)):(\d{1,5})\/([\da-f]{2,64})\/(\d{1,15})$/i
-const NODE_OF_PROCESS = /^[^/@]+\/([\da-f]{2,64})\/\d{1,15}@/
+const NODE_OF_PROCESS = /^[^/@]+\/([\da-f]{2,64})\/(\d{1,15})@/
 const HOST_AND_PORT = /^(?:\[([\da-f:.]+)\]|([^[\]/:]+)):(\d{1,5})$/i
 
 /** What stands in a certificate as subject alternative name. */
@@ -58,6 +58,12 @@ export function nodeAddressOf(text: string): NodeAddress {
 export function nodeIdIn(address: string): string | undefined {
   if (address.startsWith('/')) return undefined
   return NODE_OF_PROCESS.exec(address)?.[1]
+}
+
+/** The epoch of that node. Undefined where it has none. */
+export function epochIn(address: string): number | undefined {
+  const epoch = NODE_OF_PROCESS.exec(address)?.[2]
+  return epoch === undefined ? undefined : Number(epoch)
 }
 
 /** Where to listen; port 0 takes a free one. @throws UsageError */

@@ -19,8 +19,10 @@ import {
 import type { NodeRow } from '../../gcs/nodes.ts'
 import { rendezvous } from '../../gcs/rendezvous.ts'
 import type { Storage } from '../../gcs/storage.ts'
+import { epochIn } from '../../protocol/node-identity.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
 import { decodeMade } from './actor-origin.ts'
+import { endedLives, hasEnded, type EndedLives } from './ended-lives.ts'
 import type { Stimulus } from '../client-link.ts'
 import { GcsRepeat } from '../gcs-repeat.ts'
 
@@ -45,6 +47,7 @@ export class ActorAdopter {
   /** Of those, the ones that are dead by now. */
   readonly #dead = new Map<string, number>()
   #living: ReadonlySet<string> = new Set()
+  #ended: EndedLives = new Map()
 
   constructor(deps: ActorAdopterDeps) {
     this.#deps = deps
@@ -64,6 +67,7 @@ export class ActorAdopter {
   nodes(rows: readonly NodeRow[]): void {
     const living = rows.filter(({ state }) => state !== 'DEAD')
     this.#living = new Set(living.map(({ nodeId }) => nodeId))
+    this.#ended = endedLives(rows)
     for (const row of rows) {
       const known = this.#met.get(row.nodeId)
       const isDead = row.state === 'DEAD'
@@ -99,7 +103,8 @@ export class ActorAdopter {
     const made = decodeMade(codec, row.spec)
     const { className } = made.spec
     const died = `actor ${className} died: its node ${row.nodeId} is dead (${death}), and `
-    if (!detached && !this.#living.has(made.origin.homeId)) {
+    const { homeId, ownerAddress } = made.origin
+    if (!detached && hasEnded(this.#ended, homeId, epochIn(ownerAddress))) {
       const why = `${died}so is the node of its creator. Create a new one.`
       await actorDead(storage, row, why, clock.nowMs())
       return

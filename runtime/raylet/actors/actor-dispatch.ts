@@ -137,10 +137,10 @@ function applyToActorOfNodes(turn: Turn, event: OfNodes): void {
     case 'actorCalled':
       answer(turn, event.request, undefined)
       return
-    case 'members':
-      offersLost(turn, event.living)
-      hostsLost(turn, event.living)
-      makersLost(turn, event.living)
+    case 'livesEnded':
+      offersLost(turn, event.ended)
+      hostsLost(turn, event.ended)
+      makersLost(turn, event.ended)
       return
     case 'actorAdopted':
       actorAdopted(turn, event)

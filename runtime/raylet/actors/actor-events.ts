@@ -7,6 +7,7 @@ import type { WorkerExit } from '../../protocol/messages.ts'
 import type { MadeActor } from './actor-origin.ts'
 import type { NodeLoad } from '../../scheduling/cluster-view.ts'
 import type { NameHolder } from '../turn.ts'
+import type { EndedLives } from './ended-lives.ts'
 
 /** An actor that a node is asked to host. */
 export interface ActorOffer extends MadeActor {
@@ -105,7 +106,7 @@ export type ActorEventOfNodes =
   /** From another raylet, or from this one which had looked elsewhere. */
   | { readonly kind: 'actorCall'; readonly request: number; readonly call: ActorCall }
   | { readonly kind: 'actorCalled'; readonly request: number }
-  | { readonly kind: 'members'; readonly living: ReadonlySet<string> }
+  | { readonly kind: 'livesEnded'; readonly ended: EndedLives }
   | {
       /** This node has taken the next incarnation of one whose node is dead. */
       readonly kind: 'actorAdopted'

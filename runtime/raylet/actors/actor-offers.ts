@@ -13,13 +13,19 @@
 import { toHex, type WorkerId } from '../../common/ids.ts'
 import { reasonFor } from '../../common/reason.ts'
 import { toWire } from '../../common/error-wire.ts'
-import { isAvailable, type ClusterView, type NodeView } from '../../scheduling/cluster-view.ts'
+import {
+  isAvailable,
+  type ClusterView,
+  type NodeLoad,
+  type NodeView,
+} from '../../scheduling/cluster-view.ts'
 import { matchesLabels } from '../../scheduling/labels.ts'
 import { HOPS_MAX } from '../../scheduling/lease-routing.ts'
 import { place, type Demand } from '../../scheduling/place.ts'
 import { actorWorkerExited, endActor, restartingOf, tellWatchers, viewOf } from './actor-end.ts'
 import type { ActorOffer } from './actor-events.ts'
-import { isAway, tellLinks } from './actors-of-nodes.ts'
+import { tellLinks } from './actors-of-nodes.ts'
+import { hasEnded, type EndedLives } from './ended-lives.ts'
 import { actorIsHere, dropLife, watchLink } from './actors-elsewhere.ts'
 import { mayTake, takeJob } from '../cluster/guests.ts'
 import { takeLease } from '../leases.ts'
@@ -171,13 +177,14 @@ export function offerAnswered(turn: Turn, event: EventOf<'offerAnswered'>): void
   if (actor?.place !== 'ASKED' || actor.incarnation !== made.incarnation) return
   if (actor.phase === 'DEAD') return // its row says so: it cannot become alive there
   if (answered === 'LOST') lost(turn, actor)
-  else if (answered !== 'NOBODY' && answered.accepted) accepted(turn, actor, event.nodeId)
+  else if (answered !== 'NOBODY' && answered.accepted) accepted(turn, actor, answered.load)
   else refused(turn, actor, event)
 }
 
-function accepted({ state }: Turn, actor: Actor, nodeId: string): void {
+function accepted({ state }: Turn, actor: Actor, { nodeId, epoch }: NodeLoad): void {
   const { actorId, owner, detached, jobId, scheduling } = actor.spec
   actor.place = 'AWAY'
+  actor.hostEpoch = epoch
   state.jobs.get(jobId)?.pendingActors.delete(actor)
   const elsewhere = { owner, nodeId, demand: scheduling.demand }
   if (!detached) state.cluster?.actors.made.set(actorId, elsewhere)
@@ -317,11 +324,11 @@ export function actorWritten(
   else if (actor.place === 'CLAIMING') actor.place = 'UNPLACED'
 }
 
-/** Nodes have left: what was offered to them, or hosted there, begins anew. */
-export function offersLost(turn: Turn, living: ReadonlySet<string>): void {
+/** What was to be hosted there begins anew. Of an offer that is out the shell says so itself. */
+export function offersLost(turn: Turn, ended: EndedLives): void {
   for (const actor of [...turn.state.actors.values()]) {
-    const { hostId, place: where } = actor
-    if (hostId === undefined || living.has(hostId) || !isAway(actor)) continue
-    if (where === 'AWAY') lost(turn, actor) // of an offer that is out the shell says so itself
+    const { hostId, hostEpoch, place: where } = actor
+    if (where !== 'AWAY' || hostId === undefined) continue
+    if (hasEnded(ended, hostId, hostEpoch)) lost(turn, actor)
   }
 }

@@ -37,6 +37,8 @@ export interface Actor {
   place: ActorPlace
   /** The other node that is asked to host it, or does. */
   hostId: string | undefined
+  /** The epoch in which it said that it does. */
+  hostEpoch: number
   /** Whom its row in the GCS names; undefined: it has none, or not yet. */
   holder: Holder | undefined
   /** Bound to a group: how many of its nodes have had no room, and when they are asked again. */
@@ -78,6 +80,7 @@ export function newActor(
     origin,
     place: origin === undefined ? 'HERE' : 'UNPLACED',
     hostId: undefined,
+    hostEpoch: 0,
     holder: undefined,
     fullHolders: 0,
     placeNotBeforeMs: 0,

@@ -11,6 +11,7 @@ import { toWire } from '../../common/error-wire.ts'
 import { ActorNotFoundError } from '../../common/errors.ts'
 import { toHex, type ActorId, type WorkerId } from '../../common/ids.ts'
 import { isFinal, isStaleView } from '../../protocol/actor-view.ts'
+import { epochIn } from '../../protocol/node-identity.ts'
 import type { ActorView } from '../../protocol/actor-messages.ts'
 import { retireActor, viewOf } from './actor-end.ts'
 import type { ActorCall } from './actor-events.ts'
@@ -21,6 +22,7 @@ import type { ClusterState } from '../cluster/cluster-state.ts'
 import { answer, notify, type EventOf, type Turn } from '../turn.ts'
 import { lostWorker } from '../lost-worker.ts'
 import { kill } from '../workers.ts'
+import { hasEnded, type EndedLives } from './ended-lives.ts'
 
 /** A process of this node watches an actor that is not here; it is among `state.watchers`. */
 export function watchElsewhere(
@@ -150,13 +152,14 @@ export function actorsNodeLost(turn: Turn, nodeId: string): void {
 }
 
 /**
- * Nodes are dead: who calls an actor of theirs goes on there no longer, though its process may. One
- * that does not live is called by nobody; its node may have told of a life that it never took.
+ * Who calls an actor of theirs goes on there no longer, though its process may. One that does not
+ * live is called by nobody; its node may have told of a life that it never took.
  */
-export function hostsLost(turn: Turn, living: ReadonlySet<string>): void {
+export function hostsLost(turn: Turn, ended: EndedLives): void {
   for (const entry of turn.state.cluster?.actors.watched.values() ?? []) {
     const { view, hostId } = entry
-    if (view?.phase !== 'ALIVE' || hostId === undefined || living.has(hostId)) continue
+    if (view?.phase !== 'ALIVE' || hostId === undefined) continue
+    if (!hasEnded(ended, hostId, epochIn(view.address))) continue
     entry.hostId = undefined
     heard(turn, entry, {
       ...{ actorId: view.actorId, phase: 'RESTARTING', incarnation: view.incarnation + 1 },
@@ -165,12 +168,13 @@ export function hostsLost(turn: Turn, living: ReadonlySet<string>): void {
   }
 }
 
-/** AE2: nodes have left. */
-export function makersLost(turn: Turn, living: ReadonlySet<string>): void {
+/** AE2. */
+export function makersLost(turn: Turn, ended: EndedLives): void {
   for (const actor of [...turn.state.actors.values()]) {
     const { phase, spec, origin } = actor
     if (phase === 'DEAD' || spec.detached || origin === undefined) continue
-    if (!living.has(origin.homeId)) retireActor(turn, actor, 'OWNER')
+    const { homeId, ownerAddress } = origin
+    if (hasEnded(ended, homeId, epochIn(ownerAddress))) retireActor(turn, actor, 'OWNER')
   }
 }
 

@@ -18,6 +18,7 @@ import type { ActorView } from '../../protocol/actor-messages.ts'
 import { isNobodyThere } from '../../protocol/peer-transport.ts'
 import type { ActorCall, ActorOffer, OfferAnswer } from './actor-events.ts'
 import { unknownView } from './actors-elsewhere.ts'
+import { endedLives } from './ended-lives.ts'
 import type { Brain } from '../brain.ts'
 import type { Stimulus } from '../client-link.ts'
 import type { ClusterLeases } from '../cluster/cluster-leases.ts'
@@ -59,7 +60,7 @@ export class ClusterActors {
   readonly #links = new Map<number, PeerLink>()
   /** Actors that are looked for, and whether they have moved since that began (CT2). */
   readonly #looking = new Map<ActorId, { again: boolean }>()
-  #living = ''
+  #ended = ''
   #stopped = false
 
   constructor(deps: ClusterActorsDeps) {
@@ -71,11 +72,11 @@ export class ClusterActors {
   }
 
   nodes(rows: readonly NodeRow[]): void {
-    const living = rows.filter(({ state }) => state !== 'DEAD').map(({ nodeId }) => nodeId)
-    const key = living.toSorted().join(' ')
-    if (key === this.#living) return
-    this.#living = key
-    this.#deps.brain.tell({ kind: 'members', living: new Set([...living, this.#self]) })
+    const ended = endedLives(rows)
+    const key = [...ended].join(' ')
+    if (key === this.#ended) return
+    this.#ended = key
+    this.#deps.brain.tell({ kind: 'livesEnded', ended })
   }
 
   perform(effect: ActorEffect): void {
@@ -138,8 +139,12 @@ export class ClusterActors {
   }
 
   #isLiving(nodeId: string): boolean {
+    return this.#epochOf(nodeId) !== undefined
+  }
+
+  #epochOf(nodeId: string): number | undefined {
     const isThere = ({ nodeId: id, state }: NodeRow): boolean => id === nodeId && state !== 'DEAD'
-    return this.#deps.member.nodes().some(isThere)
+    return this.#deps.member.nodes().find(isThere)?.epoch
   }
 
   async #offered(link: number, offer: ActorOffer): Promise<OfferAnswer> {
@@ -148,13 +153,14 @@ export class ClusterActors {
     return { ...(answer as Omit<OfferAnswer, 'load'>), load: leases.ownLoad() }
   }
 
-  /** HO2: until it is known whether that node has taken it. */
+  /** HO2: until it is known whether that life of the node has taken it; its next one would again. */
   async #offer({ nodeId, offer }: EffectOf<'offerActor'>): Promise<void> {
     const { brain, member } = this.#deps
+    const epoch = this.#epochOf(nodeId)
     let mayHaveArrived = false
     for (let tries = 0; !this.#stopped; tries += 1) {
       if (tries > 0) await this.#pause(tries)
-      if (!this.#isLiving(nodeId)) break
+      if (epoch === undefined || this.#epochOf(nodeId) !== epoch) break
       try {
         const answer = await member.ask(nodeId, 'offerActor', offer, ASK_LIMIT_MS)
         brain.tell({ kind: 'offerAnswered', nodeId, offer, answer })

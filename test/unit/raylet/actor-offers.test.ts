@@ -25,10 +25,15 @@ function aMember(cpus: number): Brain {
     return { nodeId, totals, free: totals, labels: { [NODE_ID_LABEL]: nodeId } }
   })
   brain.send({ kind: 'nodes', nodes, suspected: new Set(), members: new Map() })
-  brain.send({ kind: 'members', living: new Set([hexNodeId(), ...OTHERS]) })
   brain.driver('driver1', 'job1')
   return brain
 }
+
+/** In their first lives. */
+const died = (...nodeIds: string[]) => ({
+  kind: 'livesEnded' as const,
+  ended: new Map(nodeIds.map((nodeId) => [nodeId, 1])),
+})
 
 /** Made and registered; its driver watches it. */
 function made(brain: Brain, options: Parameters<Brain['createActor']>[1]): ActorOffer | undefined {
@@ -44,10 +49,10 @@ const boundTo = (nodeId: string) => ({
 })
 
 /** Offered to 0b and accepted there. */
-function hosted(brain: Brain, options: object = {}): ActorOffer {
+function hosted(brain: Brain, options: object = {}, epoch = 1): ActorOffer {
   const offer = made(brain, { ...boundTo('0b'), ...options })
   if (offer === undefined) throw new Error('it was not offered')
-  const load = { nodeId: '0b', epoch: 1, version: 1, free: units({ CPU: 1 }) }
+  const load = { nodeId: '0b', epoch, version: 1, free: units({ CPU: 1 }) }
   brain.send({ kind: 'offerAnswered', nodeId: '0b', offer, answer: { accepted: true, load } })
   return offer
 }
@@ -95,7 +100,7 @@ describe('an actor of several nodes', () => {
     const brain = aMember(2)
     hosted(brain)
     brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('ALIVE') })
-    const effects = brain.send({ kind: 'members', living: new Set([hexNodeId(), '0c']) })
+    const effects = brain.send(died('0b'))
     expect(brain.show(effects)).toEqual(['→ driver1: actorChanged actorA RESTARTING #1'])
     const dead = {
       kind: 'actorLocated',
@@ -111,7 +116,7 @@ describe('an actor of several nodes', () => {
     hosted(brain)
     brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('ALIVE') })
     brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('RESTARTING', 1) })
-    expect(brain.send({ kind: 'members', living: new Set([hexNodeId(), '0c']) })).toEqual([])
+    expect(brain.send(died('0b'))).toEqual([])
     brain.send({ kind: 'nodeLost', nodeId: '0b' })
     const taken = { nodeId: '0c', view: view('ALIVE', 1) }
     const effects = brain.send({ kind: 'actorLocated', actorId: A, ...taken })
@@ -136,8 +141,7 @@ describe('an actor of several nodes', () => {
   test('F07: its host dies before it lives: out of restarts it is dead, and says of which node', () => {
     const brain = aMember(2)
     hosted(brain)
-    const living = new Set([hexNodeId(), '0c'])
-    const effects = brain.show(brain.send({ kind: 'members', living }))
+    const effects = brain.show(brain.send(died('0b')))
     expect(effects[0]).toBe('write actorA DEAD #0')
     expect(effects[1]).toContain('actorChanged actorA DEAD #0, ERR_ACTOR_DIED')
     expect(effects[1]).toContain('its node 0b is dead')
@@ -150,10 +154,18 @@ describe('an actor of several nodes', () => {
       scheduling: aClass({ strategy: { kind: 'NODE_AFFINITY', nodeId: '0b', soft: true } }),
     })
     brain.send({ kind: 'nodes', nodes: [], suspected: new Set(), members: new Map() })
-    const effects = brain.send({ kind: 'members', living: new Set([hexNodeId()]) })
+    const effects = brain.send(died('0b', '0c'))
     expect(brain.show(effects)[0]).toBe('write actorA RESTARTING #1')
     const won = { kind: 'actorWritten', actorId: A, write: 'RESTARTING', won: true } as const
     expect(brain.show(brain.send({ ...won, incarnation: 1 }))[0]).toContain('spawn')
+  })
+
+  test('F07: who accepts it in its second life is not taken for dead with its first', () => {
+    const brain = aMember(2)
+    hosted(brain, {}, 2)
+    expect(brain.send(died('0b'))).toEqual([])
+    const effects = brain.show(brain.send({ kind: 'livesEnded', ended: new Map([['0b', 2]]) }))
+    expect(effects[0]).toBe('write actorA DEAD #0')
   })
 
   test('one that died elsewhere and whose row is gone is dead for who asks, not yet to be made', () => {
@@ -203,9 +215,22 @@ describe('an actor of several nodes', () => {
       const request = brain.nextRequest()
       brain.send({ kind: 'actorOffered', link: 1, request, offer: taken })
       expect(brain.state.actors.get(A)?.phase).toBe('PENDING_CREATION')
-      brain.send({ kind: 'members', living: new Set([hexNodeId(), '0b']) })
+      brain.send(died('0c'))
       expect(brain.state.actors.get(A)?.phase).toBe(detached ? 'PENDING_CREATION' : 'DEAD')
     }
+  })
+
+  test('AE2: one made in the second life of its node does not end with the first', () => {
+    const offer = hosted(aMember(2))
+    const brain = aMember(2)
+    const ownerAddress = '127.0.0.1:1/0c/2@driver'
+    const origin = { ...offer.origin, homeId: '0c', drivenAt: '0c', ownerAddress }
+    const taken = { ...offer, origin, holder: { nodeId: '0c', epoch: 2 } }
+    brain.send({ kind: 'actorOffered', link: 1, request: brain.nextRequest(), offer: taken })
+    brain.send(died('0c'))
+    expect(brain.state.actors.get(A)?.phase).toBe('PENDING_CREATION')
+    brain.send({ kind: 'livesEnded', ended: new Map([['0c', 2]]) })
+    expect(brain.state.actors.get(A)?.phase).toBe('DEAD')
   })
 
   test('F06: one that waits for its worker when its node drains is left for another node', () => {
