@@ -10,7 +10,7 @@
 // Source: Ray actor_task_submitter.cc.
 import { fromWire } from '../common/error-wire.ts'
 import { ActorDiedError, ActorUnavailableError, type VirgaError } from '../common/errors.ts'
-import type { Clock } from '../common/clock.ts'
+import type { Clock, Timer } from '../common/clock.ts'
 import { toHex, type ActorId } from '../common/ids.ts'
 import { PUSH_BYTES_MAX } from '../common/limits.ts'
 import { isStaleView } from '../protocol/actor-view.ts'
@@ -21,8 +21,11 @@ import { pushTasks } from './push.ts'
 import type { TaskEnds } from './task-ends.ts'
 import { DONE, type TaskRecord } from './task-record.ts'
 
-/** How long a closed connection waits for the raylet to say what became of the actor. */
+/** Between the end of a connection, or of a dial, and the next dial. */
 const REDIAL_MS = 200
+/** How long word of what became of an actor may take that cannot be dialled: longer than a node
+ *  that is gone takes to be declared dead. Who can be dialled lives: only its connection broke. */
+const WORD_MS_MAX = 25_000
 /** How long the replies of a dead actor may take that it sent while it lived. */
 const LAST_WORDS_MS = 1000
 
@@ -41,7 +44,9 @@ export class ActorClient {
   /** Those of the queue that wait for their dependencies. */
   readonly #unready = new Set<TaskRecord>()
   /** In flight when its worker went away; sorted out when the actor's next phase is known. */
-  #limbo: TaskRecord[] = []
+  readonly #limbo: TaskRecord[] = []
+  /** Until what is in limbo is told without word of the actor. */
+  #wordTimer: Timer | undefined
   #view: ActorView | undefined
   #peer: Peer | undefined
   #pendingCalls = 0
@@ -108,8 +113,10 @@ export class ActorClient {
     this.#view = view
     // Its process may live on, cut off with its node, and must not be heard any more.
     if (isNextLife && view.exit?.cause === 'NODE_LOST') this.#peer?.channel?.close()
-    if (view.phase === 'ALIVE') this.#alive(view)
-    else if (view.phase === 'DEAD') {
+    if (view.phase === 'ALIVE') {
+      this.#sortOut()
+      this.#dial(view)
+    } else if (view.phase === 'DEAD') {
       this.#dead(view)
       if (this.#peer !== undefined) this.#giveUpSoon(view)
     } else this.#sortOut()
@@ -173,16 +180,17 @@ export class ActorClient {
     })
   }
 
-  #alive(view: ActorView): void {
+  #dial(view: ActorView): void {
     const peer = this.#deps.dial(view.address)
     this.#peer = peer
     // An earlier one is heard until it closes: what was in flight there is told then.
     this.#forgetClose = peer.whenClosed(() => {
       this.#disconnected(peer)
     })
-    this.#sortOut()
     this.#settled(view)
     peer.with(() => {
+      // Before anything that was called later leaves (CA1).
+      if (this.#peer === peer) this.#sortOut(connectionBroke)
       this.pumpSoon()
     })
   }
@@ -199,24 +207,31 @@ export class ActorClient {
     this.#peer = undefined
     if (view?.phase === 'DEAD') this.#dead(view)
     else if (view?.phase === 'RESTARTING') this.#sortOut()
-    else this.#redialSoon(view)
+    else if (view !== undefined) this.#awaitWord(view)
   }
 
-  /** The word of its death is on its way; if none comes, only the connection broke. */
-  #redialSoon(view: ActorView | undefined): void {
-    this.#deps.clock.after(REDIAL_MS, () => {
-      if (view === undefined || this.#view !== view || this.#peer !== undefined) return
-      this.#sortOut(connectionBroke)
-      this.#alive(view)
+  /** Word of its death may be on its way; if it answers, only the connection broke. */
+  #awaitWord(view: ActorView): void {
+    const { clock } = this.#deps
+    clock.after(REDIAL_MS, () => {
+      if (this.#view === view && this.#peer === undefined) this.#dial(view)
     })
+    if (this.#limbo.length === 0) return
+    this.#wordTimer ??= clock.after(WORD_MS_MAX, () => {
+      this.#sortOut(connectionBroke)
+    })
+  }
+
+  #takeLimbo(): TaskRecord[] {
+    this.#wordTimer?.cancel()
+    this.#wordTimer = undefined
+    return this.#limbo.splice(0)
   }
 
   /** What was in flight at a lost incarnation, or over a lost connection: retry, or tell. */
   #sortOut(whatEnded = lifeEnded): void {
-    const limbo = this.#limbo
-    this.#limbo = []
     const again: TaskRecord[] = []
-    for (const record of limbo) {
+    for (const record of this.#takeLimbo()) {
       if (record.phase === DONE) continue
       record.timer?.cancel()
       if (record.retriesLeft === 0) {
@@ -234,9 +249,7 @@ export class ActorClient {
   #dead(view: ActorView): void {
     this.#settled(view)
     const error = this.#deathOf(view)
-    const lost = this.#limbo
-    this.#limbo = []
-    for (const record of lost) this.#deps.ends.failLost(record, error)
+    for (const record of this.#takeLimbo()) this.#deps.ends.failLost(record, error)
     for (const record of this.#queue.drain()) this.#deps.ends.fail(record, error)
   }
 

@@ -1,9 +1,10 @@
 // One actor as its caller sees it, from life to life, in every order that word of it can come.
 import { expect, test } from 'vitest'
-import { ActorUnavailableError } from '../../../runtime/common/errors.ts'
+import { toWire } from '../../../runtime/common/error-wire.ts'
+import { ActorDiedError, ActorUnavailableError } from '../../../runtime/common/errors.ts'
 import type { ActorId } from '../../../runtime/common/ids.ts'
 import { Actors } from '../../../runtime/core-worker/actors.ts'
-import { Peer } from '../../../runtime/core-worker/peers.ts'
+import { Peer, type PeerChannel } from '../../../runtime/core-worker/peers.ts'
 import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
 import type { ActorInfo, ActorView } from '../../../runtime/protocol/actor-messages.ts'
 import { HandClock } from '../../support/hand-clock.ts'
@@ -43,7 +44,7 @@ async function calling() {
   await clock.advance(1)
   const first = peers.get('@first')
   first?.inFlight.push(record)
-  return { actors, clock, failed, first }
+  return { actors, clock, failed, first, latest: () => peers.get('@first') }
 }
 
 test('CA2: the old life may end its connection after the next one is known', async () => {
@@ -62,4 +63,26 @@ test('a connection that broke, and no word of a death, is not told as a restart'
   expect(failed[0]).toBeInstanceOf(ActorUnavailableError)
   expect(failed[0]?.message).toContain('when the connection to the worker of A broke')
   expect(failed[0]?.message).not.toContain('restarts')
+})
+
+test('who cannot be dialled waits for word of its death, however long that takes', async () => {
+  const { actors, clock, failed, first, latest } = await calling()
+  first?.close()
+  for (let dials = 0; dials < 20; dials += 1) {
+    await clock.advance(250)
+    latest()?.close()
+  }
+  expect(failed).toEqual([])
+  const error = toWire(new ActorDiedError('actor A died: its worker crashed'))
+  actors.changed({ ...alive(0, ''), phase: 'DEAD', error })
+  expect(failed[0]).toBeInstanceOf(ActorDiedError)
+})
+
+test('who can be dialled again lives: what was under way is told at once', async () => {
+  const { clock, failed, first, latest } = await calling()
+  first?.close()
+  await clock.advance(250)
+  latest()?.opened({ bufferedBytes: 0 } as PeerChannel)
+  expect(failed[0]).toBeInstanceOf(ActorUnavailableError)
+  expect(failed[0]?.message).toContain('when the connection to the worker of A broke')
 })
