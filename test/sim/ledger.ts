@@ -27,12 +27,15 @@ export class Ledger {
   readonly tasks = new Map<string, TaskEntry>()
   readonly actors = new Map<string, ActorEntry>()
   readonly #world: World
-  readonly #mayOverlap: (earlier: SimProcess) => boolean
+  readonly #mayOverlap: ((earlier: SimProcess) => boolean) | undefined
   readonly #limited = new Map<string, Set<SimProcess>>()
   #stamp = 0
 
-  /** @param mayOverlap  whether a life of an actor may still live when the next one acts. */
-  constructor(world: World, mayOverlap: (earlier: SimProcess) => boolean = () => false) {
+  /**
+   * @param mayOverlap  where there are several nodes: whether a life of an actor may still live
+   *   when the next one acts. There, connections to living actors break: calls may be repeated.
+   */
+  constructor(world: World, mayOverlap?: (earlier: SimProcess) => boolean) {
     this.#world = world
     this.#mayOverlap = mayOverlap
   }
@@ -77,18 +80,24 @@ export class Ledger {
     this.#note(`actor ${key} takes ${caller}#${String(seq)}`)
     for (const before of actor.effects) {
       const isOther = before.process !== process
-      if (isOther && before.process.alive && !this.#mayOverlap(before.process)) {
+      if (isOther && before.process.alive && this.#mayOverlap?.(before.process) !== true) {
         this.#broken(`I6: two incarnations of ${key} live: ${before.process.name}, ${process.name}`)
       }
-      if (before.caller !== caller) continue
-      if (before.process === process && before.seq >= seq) {
-        this.#broken(`I6: ${key} took ${caller}#${String(seq)} after #${String(before.seq)}`)
-      }
-      if (atMostOnce && before.seq === seq) {
-        this.#broken(`I6: ${key} took ${caller}#${String(seq)} twice, and may at most once`)
-      }
     }
+    this.#checkOrder(actor, effect)
     actor.effects.push(effect)
+  }
+
+  #checkOrder({ key, atMostOnce, effects }: ActorEntry, { process, caller, seq }: Effect): void {
+    const ofCaller = effects.filter((before) => before.caller === caller)
+    const isRepeat = ofCaller.some((before) => before.seq === seq)
+    if (atMostOnce && isRepeat) {
+      this.#broken(`I6: ${key} took ${caller}#${String(seq)} twice, and may at most once`)
+    }
+    if (isRepeat && this.#mayOverlap !== undefined) return
+    const later = ofCaller.find((before) => before.process === process && before.seq >= seq)
+    if (later === undefined) return
+    this.#broken(`I6: ${key} took ${caller}#${String(seq)} after #${String(later.seq)}`)
   }
 
   effectsOf(key: string, caller: string, seq: number): number {

@@ -35,7 +35,7 @@ export class ActorsProgram implements Part {
     const teller = this.#make(name)
     const told: boolean[] = []
     for (let seq = draw.int(1, CALLS_MAX); seq > 0; seq -= 1) {
-      told.push(await this.#call(teller, CALLS_MAX - seq))
+      told.push(...(await this.#calls(teller, CALLS_MAX - seq)))
       if (draw.chance(0.2)) told.push(await this.#callFromElsewhere(teller, CALLS_MAX + seq))
       if (draw.chance(0.5)) await remote.sleep(draw.between(0, PAUSE_MS_MAX))
     }
@@ -63,6 +63,12 @@ export class ActorsProgram implements Part {
       ...named,
     }).remote(name, atMostOnce)
     return { caller: name, handle, atMostOnce, isShared, mayDie: maxRestarts >= 0, life: 0 }
+  }
+
+  /** One, or two at once: no later than the one before it reaches the actor. */
+  #calls(teller: Teller, index: number): Promise<boolean[]> {
+    const count = this.#host.draw.chance(0.3) ? 2 : 1
+    return Promise.all(Array.from({ length: count }, (_, i) => this.#call(teller, 2 * index + i)))
   }
 
   async #call(teller: Teller, seq: number): Promise<boolean> {

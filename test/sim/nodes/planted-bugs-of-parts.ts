@@ -1,7 +1,7 @@
 // Bugs planted into what only some programs of drivers use: actors, placement groups, and refs
 // whose owner is dead. Each breaks one promise, and seeds with that part must catch it.
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
-import type { RowKey, TransactItem } from '../../../runtime/gcs/storage.ts'
+import type { Row, RowKey, TransactItem } from '../../../runtime/gcs/storage.ts'
 import { Brain } from '../../../runtime/raylet/brain.ts'
 import { GroupRows } from '../../../runtime/raylet/groups/group-rows.ts'
 import type { GroupCall } from '../../../runtime/raylet/groups/group-messages.ts'
@@ -25,6 +25,35 @@ export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
             return real.call(this, await Promise.all(changed))
           },
       ),
+    'starts an actor again that another node has started again': () => {
+      /** By storage and key, the rows of actors as they were before they were started again. */
+      const before = new WeakMap<MemoryStorage, Map<string, Row>>()
+      const undoReads = swap(
+        MemoryStorage.prototype,
+        'get',
+        (real) =>
+          async function (this: MemoryStorage, key: RowKey) {
+            return before.get(this)?.get(key.sk) ?? (await real.call(this, key))
+          },
+      )
+      const undoWrites = swap(
+        MemoryStorage.prototype,
+        'update',
+        (real) =>
+          async function (this: MemoryStorage, key: RowKey, fields, expected) {
+            if (fields['state'] !== 'RESTARTING') return real.call(this, key, fields, expected)
+            const row = await rowOf(this, key)
+            if (row === undefined) return real.call(this, key, fields, expected)
+            const rows = before.get(this) ?? new Map<string, Row>()
+            before.set(this, rows.set(key.sk, row))
+            return real.call(this, key, fields, row.version)
+          },
+      )
+      return () => {
+        undoWrites()
+        undoReads()
+      }
+    },
   },
   groups: {
     'commits bundles before it has written where they lie': () => {
@@ -81,10 +110,13 @@ export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
   },
 }
 
-async function versionOf(storage: MemoryStorage, key: RowKey): Promise<number | undefined> {
+async function rowOf(storage: MemoryStorage, key: RowKey): Promise<Row | undefined> {
   const rows = await storage.query(key.table, key.pk, { prefix: key.sk })
-  return rows.find((row) => row.key.sk === key.sk)?.version
+  return rows.find((row) => row.key.sk === key.sk)
 }
+
+const versionOf = async (storage: MemoryStorage, key: RowKey): Promise<number | undefined> =>
+  (await rowOf(storage, key))?.version
 
 /** Rows of these partitions are written whatever they are. */
 const overwriting = (prefix: string): (() => void) =>

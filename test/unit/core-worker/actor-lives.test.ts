@@ -2,11 +2,12 @@
 import { expect, test } from 'vitest'
 import { toWire } from '../../../runtime/common/error-wire.ts'
 import { ActorDiedError, ActorUnavailableError } from '../../../runtime/common/errors.ts'
-import type { ActorId } from '../../../runtime/common/ids.ts'
+import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
 import { Actors } from '../../../runtime/core-worker/actors.ts'
 import { Peer, type PeerChannel } from '../../../runtime/core-worker/peers.ts'
 import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
 import type { ActorInfo, ActorView } from '../../../runtime/protocol/actor-messages.ts'
+import { lostWorker } from '../../../runtime/raylet/lost-worker.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 const actorId = 'actorA' as ActorId
@@ -54,6 +55,16 @@ test('CA2: the old life may end its connection after the next one is known', asy
   await clock.advance(1)
   expect(failed[0]).toBeInstanceOf(ActorUnavailableError)
   expect(failed[0]?.message).toContain('The actor restarts')
+})
+
+test('F14: a life whose node counts as dead is not heard any more, though its process may live', async () => {
+  const { actors, first } = await calling()
+  let closes = 0
+  const close = (): void => void (closes += 1)
+  first?.opened({ bufferedBytes: 0, close } as PeerChannel)
+  const exit = lostWorker('' as WorkerId)
+  actors.changed({ ...alive(1, ''), phase: 'RESTARTING', exit })
+  expect(closes).toBe(1)
 })
 
 test('a connection that broke, and no word of a death, is not told as a restart', async () => {
