@@ -119,7 +119,7 @@ export class ActorClient {
     } else if (view.phase === 'DEAD') {
       this.#dead(view)
       if (this.#peer !== undefined) this.#giveUpSoon(view)
-    } else this.#sortOut()
+    } else this.#restarting(view)
   }
 
   /** Resolves when the actor is constructed. @throws what ended it instead */
@@ -206,18 +206,27 @@ export class ActorClient {
     }
     this.#peer = undefined
     if (view?.phase === 'DEAD') this.#dead(view)
-    else if (view?.phase === 'RESTARTING') this.#sortOut()
+    else if (view?.phase === 'RESTARTING') this.#restarting(view)
     else if (view !== undefined) this.#awaitWord(view)
   }
 
   /** Word of its death may be on its way; if it answers, only the connection broke. */
   #awaitWord(view: ActorView): void {
-    const { clock } = this.#deps
-    clock.after(REDIAL_MS, () => {
+    this.#deps.clock.after(REDIAL_MS, () => {
       if (this.#view === view && this.#peer === undefined) this.#dial(view)
     })
+    this.#tellInTime()
+  }
+
+  /** Whose node is dead may have no restart left: it says why it restarts once that is decided. */
+  #restarting({ error }: ActorView): void {
+    if (error === undefined) this.#tellInTime()
+    else this.#sortOut()
+  }
+
+  #tellInTime(): void {
     if (this.#limbo.length === 0) return
-    this.#wordTimer ??= clock.after(WORD_MS_MAX, () => {
+    this.#wordTimer ??= this.#deps.clock.after(WORD_MS_MAX, () => {
       this.#sortOut(connectionBroke)
     })
   }

@@ -67,6 +67,18 @@ test('F14: a life whose node counts as dead is not heard any more, though its pr
   expect(closes).toBe(1)
 })
 
+test('F07: whose node is dead is restarting only once that is decided: it may have no restart left', async () => {
+  const { actors, clock, failed, first } = await calling()
+  const exit = lostWorker('' as WorkerId)
+  actors.changed({ ...alive(1, ''), phase: 'RESTARTING', exit })
+  first?.close()
+  await clock.advance(5_000)
+  expect(failed).toEqual([])
+  const error = toWire(new ActorDiedError('actor A died: its node is dead'))
+  actors.changed({ ...alive(0, ''), phase: 'DEAD', error })
+  expect(failed[0]).toBeInstanceOf(ActorDiedError)
+})
+
 test('a connection that broke, and no word of a death, is not told as a restart', async () => {
   const { clock, failed, first } = await calling()
   first?.close()
