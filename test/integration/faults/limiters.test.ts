@@ -1,48 +1,32 @@
 // A limiter over nodes: what it allows holds for all drivers and nodes together, by what the tasks
 // see themselves, and nodes that die do not change that.
-import { mkdirSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { rendezvous } from '../../../runtime/gcs/rendezvous.ts'
-import type { Running } from '../../support/running.ts'
 import { SeveralNodes } from '../../support/several-nodes.ts'
 import { until } from '../../support/waiting.ts'
-import type { Seen } from './fixtures/limited.mts'
-import { fixture } from './steady.ts'
+import { keeperOf, Limited, seenBy } from './limited.ts'
 
 const HOSTS = 3
 /** A death is told after a lease; the rest is for a busy machine. */
 const TEST_MS = 90_000
 
-interface Work {
-  readonly host: number
-  readonly limits: { readonly concurrency?: number; readonly perSecond?: number }
-  readonly count: number
-  readonly workMs: number
-}
-
 describe('a limiter over three nodes', () => {
   let cluster: SeveralNodes
-  let folder: string
+  let limited: Limited
   beforeEach(async () => {
     cluster = await SeveralNodes.start({ hosts: HOSTS, numCpus: 2, network: undefined })
     await cluster.settled()
-    folder = join(cluster.runtimeDir, 'running')
-    mkdirSync(folder)
+    limited = new Limited(cluster)
   })
   afterEach(() => cluster.remove())
-
-  const start = ({ host, limits, count, workMs }: Work): Running => {
-    const args = [folder, JSON.stringify(limits), String(count), String(workMs)]
-    return cluster.program(host, fixture('limited.mts'), args)
-  }
-  const runningCount = (): number => readdirSync(folder).length
 
   it(
     'two drivers on two nodes, tasks on all: never more at once than it allows',
     async () => {
       const work = { limits: { concurrency: 2 }, count: 15, workMs: 50 }
-      const seen = await seenBy(start({ ...work, host: 0 }), start({ ...work, host: 1 }))
+      const seen = await seenBy(
+        limited.start({ ...work, host: 0 }),
+        limited.start({ ...work, host: 1 }),
+      )
       expect(seen).toHaveLength(30)
       expect(Math.max(...seen.map(({ atOnce }) => atOnce))).toBe(2)
       expect(new Set(seen.map(({ nodeId }) => nodeId)).size).toBeGreaterThan(1)
@@ -55,7 +39,10 @@ describe('a limiter over three nodes', () => {
     async () => {
       const calledMs = Date.now()
       const work = { limits: { perSecond: 10 }, count: 15, workMs: 0 }
-      const seen = await seenBy(start({ ...work, host: 0 }), start({ ...work, host: 1 }))
+      const seen = await seenBy(
+        limited.start({ ...work, host: 0 }),
+        limited.start({ ...work, host: 1 }),
+      )
       // A busy machine can only delay a start; the exact rule is tested on virtual time.
       const starts = seen.map(({ startMs }) => startMs).toSorted((a, b) => a - b)
       for (const [index, startMs] of starts.entries()) {
@@ -68,9 +55,9 @@ describe('a limiter over three nodes', () => {
   it(
     'other numbers for its name are refused on another node',
     async () => {
-      start({ host: 0, limits: { concurrency: 2 }, count: 1, workMs: 60_000 })
-      await until(() => runningCount() === 1)
-      const other = start({ host: 1, limits: { concurrency: 3 }, count: 1, workMs: 0 })
+      limited.start({ host: 0, limits: { concurrency: 2 }, count: 1, workMs: 60_000 })
+      await until(() => limited.runningCount() === 1)
+      const other = limited.start({ host: 1, limits: { concurrency: 3 }, count: 1, workMs: 0 })
       const { stderr } = await other.ended
       expect(stderr).toContain(
         "UsageError: limiter 'shared' is in use in this cluster with concurrency 2",
@@ -83,9 +70,9 @@ describe('a limiter over three nodes', () => {
     'what a node held comes back when it is killed',
     async () => {
       const limits = { concurrency: 2 }
-      start({ host: 1, limits, count: 2, workMs: 60_000 })
-      await until(() => runningCount() === 2)
-      const waiting = start({ host: 0, limits, count: 4, workMs: 50 })
+      limited.start({ host: 1, limits, count: 2, workMs: 60_000 })
+      await until(() => limited.runningCount() === 2)
+      const waiting = limited.start({ host: 0, limits, count: 4, workMs: 50 })
       await cluster.kill(1)
       const seen = await seenBy(waiting)
       expect(seen).toHaveLength(4)
@@ -103,8 +90,11 @@ describe('a limiter over three nodes', () => {
       const keeper = keeperOf(cluster)
       const second = cluster.nodes.find(({ host }) => host !== 0 && host !== keeper)?.host ?? 0
       const work = { limits: { concurrency: 2 }, count: 30, workMs: 100 }
-      const programs = [start({ ...work, host: 0 }), start({ ...work, host: second })]
-      await until(() => runningCount() > 0)
+      const programs = [
+        limited.start({ ...work, host: 0 }),
+        limited.start({ ...work, host: second }),
+      ]
+      await until(() => limited.runningCount() > 0)
       await cluster.kill(keeper)
       const seen = await seenBy(...programs)
       expect(seen).toHaveLength(60)
@@ -113,19 +103,3 @@ describe('a limiter over three nodes', () => {
     TEST_MS,
   )
 })
-
-/** Its host. */
-function keeperOf({ nodes }: SeveralNodes): number {
-  const ids = nodes.map(({ nodeId }) => nodeId)
-  const [keeper] = rendezvous('limiters', ids, 1)
-  return nodes.find(({ nodeId }) => nodeId === keeper)?.host ?? 0
-}
-
-async function seenBy(...programs: readonly Running[]): Promise<Seen[]> {
-  const ends = await Promise.all(programs.map(({ ended }) => ended))
-  return ends.flatMap(({ code, stdout, stderr }) => {
-    expect(stderr).toBe('')
-    expect(code).toBe(0)
-    return JSON.parse(stdout) as Seen[]
-  })
-}

@@ -1,0 +1,54 @@
+// Programs under one limiter over all nodes (fixtures/limited.mts), and what their tasks have seen.
+import { mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { rendezvous } from '../../../runtime/gcs/rendezvous.ts'
+import type { Running } from '../../support/running.ts'
+import type { SeveralNodes } from '../../support/several-nodes.ts'
+import type { Seen } from './fixtures/limited.mts'
+import { fixture } from './steady.ts'
+
+export interface LimitedWork {
+  readonly host: number
+  readonly limits: { readonly concurrency?: number; readonly perSecond?: number }
+  readonly count: number
+  readonly workMs: number
+}
+
+/** What runs under one limiter on a cluster. */
+export class Limited {
+  readonly #cluster: SeveralNodes
+  readonly #folder: string
+
+  constructor(cluster: SeveralNodes) {
+    this.#cluster = cluster
+    this.#folder = join(cluster.runtimeDir, `running-${String(performance.now())}`)
+    mkdirSync(this.#folder)
+  }
+
+  start({ host, limits, count, workMs }: LimitedWork): Running {
+    const args = [this.#folder, JSON.stringify(limits), String(count), String(workMs)]
+    return this.#cluster.program(host, fixture('limited.mts'), args)
+  }
+
+  /** Tasks; also those whose process was killed. */
+  runningCount(): number {
+    return readdirSync(this.#folder).length
+  }
+}
+
+/** The host of the node that gives the tokens out. */
+export function keeperOf({ nodes }: SeveralNodes): number {
+  const ids = nodes.map(({ nodeId }) => nodeId)
+  const [keeper] = rendezvous('limiters', ids, 1)
+  return nodes.find(({ nodeId }) => nodeId === keeper)?.host ?? 0
+}
+
+export async function seenBy(...programs: readonly Running[]): Promise<Seen[]> {
+  const ends = await Promise.all(programs.map(({ ended }) => ended))
+  return ends.flatMap(({ code, stdout, stderr }) => {
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+    return JSON.parse(stdout) as Seen[]
+  })
+}

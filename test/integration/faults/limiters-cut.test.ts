@@ -1,0 +1,132 @@
+// A limiter over nodes on hosts of their own, with their GCS in DynamoDB, while the network between
+// them is cut: what it allows holds throughout, and all that waits for it runs once the cut heals.
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
+import { describeOn, startCloud } from '../../support/emulator.ts'
+import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts'
+import { makeNamespaces, whyNoNamespaces, type Namespaces } from '../../support/namespaces.ts'
+import { SeveralNodes } from '../../support/several-nodes.ts'
+import { until } from '../../support/waiting.ts'
+import { keeperOf, Limited, seenBy } from './limited.ts'
+
+const HOSTS = 3
+const ALLOWED = 2
+/** Longer than a connection outlives a cut, shorter than a node does. */
+const CUT_MS = 15_000
+/** Both together go on for 20 s without any cut. */
+const WORK = { limits: { concurrency: ALLOWED }, count: 40, workMs: 500 }
+const TEST_MS = 180_000
+
+const why = whyNoNamespaces()
+if (why !== undefined) console.warn(`Not tested here: ${why}`)
+const cloud = why === undefined ? await startCloud('ministack') : undefined
+
+describeOn(cloud, 'a limiter over nodes whose network is cut', (emulator) => {
+  let network: Namespaces
+  let gcs: FaultProxy
+  let cluster: SeveralNodes
+  let limited: Limited
+  // Called in reverse, also when the start has failed half-way.
+  const ends: (() => unknown)[] = [() => emulator.stop()]
+  beforeAll(async () => {
+    network = makeNamespaces(HOSTS)
+    ends.unshift(() => {
+      network.remove()
+    })
+    gcs = await startFaultProxy(emulator.endpoint, 1, network.outside)
+    ends.unshift(() => gcs.stop())
+    cluster = await SeveralNodes.start({
+      ...{ hosts: HOSTS, numCpus: 2, network },
+      endpoint: gcs.endpoint,
+    })
+    ends.unshift(() => cluster.remove())
+    await cluster.settled()
+  }, TEST_MS)
+  beforeEach(() => {
+    limited = new Limited(cluster)
+  })
+  afterEach(async () => {
+    network.heal()
+    cluster.endPrograms()
+    await cluster.settled(HOSTS)
+    await until(async () => (await cluster.leased()).length === 0)
+  }, TEST_MS)
+  afterAll(async () => {
+    for (const end of ends) await end()
+  })
+
+  /** Who gives the tokens out, and the two others. */
+  const roles = (): { keeper: number; one: number; other: number } => {
+    const keeper = keeperOf(cluster)
+    const [one = 0, other = 0] = [0, 1, 2].filter((host) => host !== keeper)
+    return { keeper, one, other }
+  }
+
+  /** Drivers on both hosts; all of their tasks run, however the network was cut meanwhile. */
+  const throughCut = async (
+    hosts: readonly number[],
+    cut: () => void | Promise<void>,
+    cutMs: number,
+  ): Promise<void> => {
+    const programs = hosts.map((host) => limited.start({ ...WORK, host }))
+    await until(() => limited.runningCount() === ALLOWED)
+    await cut()
+    await wait(cutMs)
+    network.heal()
+    const seen = await seenBy(...programs)
+    expect(seen).toHaveLength(hosts.length * WORK.count)
+    expect(Math.max(...seen.map(({ atOnce }) => atOnce))).toBe(ALLOWED)
+  }
+
+  it(
+    'F16: a node that hears no word of the keeper, but is heard by it',
+    async () => {
+      const { keeper, one, other } = roles()
+      const cut = (): void => {
+        network.cut(keeper, one, 'oneWay')
+      }
+      await throughCut([one, other], cut, CUT_MS)
+      expect(await cluster.dead()).toEqual([])
+    },
+    TEST_MS,
+  )
+
+  it(
+    'F16: a node that hears the keeper, and of which the keeper hears nothing',
+    async () => {
+      const { keeper, one, other } = roles()
+      const cut = (): void => {
+        network.cut(one, keeper, 'oneWay')
+      }
+      await throughCut([one, other], cut, CUT_MS)
+      expect(await cluster.dead()).toEqual([])
+    },
+    TEST_MS,
+  )
+
+  it(
+    'F14: the keeper is cut from the GCS until its lease is over',
+    async () => {
+      const { keeper, one, other } = roles()
+      const cut = (): void => {
+        network.cut(keeper, 'outside')
+      }
+      await throughCut([one, other], cut, LEASE_MS)
+      expect(await cluster.dead()).toEqual([])
+    },
+    TEST_MS,
+  )
+
+  it(
+    'F13: a blackout of all connections',
+    async () => {
+      const { keeper, one } = roles()
+      const cut = (): void => {
+        for (let host = 0; host < HOSTS; host += 1) network.isolate(host)
+      }
+      await throughCut([keeper, one], cut, CUT_MS)
+    },
+    TEST_MS,
+  )
+})
