@@ -28,6 +28,8 @@ export const LEASE_IDLE_MS = 500
  * Idle workers above the number of CPUs end after this. Source: Ray idle_worker_killing_time = 1 s.
  */
 export const WORKER_IDLE_MS = 1000
+/** The same where one that had ended was missed within that time, for as many as there are CPUs. */
+export const WORKER_KEPT_MS = 30_000
 /**
  * A worker that has not registered by then is killed. Source: Ray worker_register_timeout = 60 s.
  */

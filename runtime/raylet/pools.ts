@@ -27,6 +27,8 @@ export function poolOf(state: RayletState, jobId: JobId, spec: ClassSpec | undef
       inspect,
       sparesWanted: 0,
       idle: [],
+      idleEndedAtMs: -Infinity,
+      keepsIdle: false,
       starting: 0,
       startFailures: 0,
       workerless: new Set(),

@@ -148,6 +148,10 @@ export interface Pool {
   sparesWanted: number
   /** Kept by pools.ts: workers with nothing to do, the one used last at the end. */
   readonly idle: Worker[]
+  /** When one ended because it was idle: surplus.ts. */
+  idleEndedAtMs: number
+  /** Its idle workers are kept for longer. */
+  keepsIdle: boolean
   /** How many are being started. */
   starting: number
   /** How many in a row ended before they registered. */

@@ -18,6 +18,7 @@ import type { WorkerId } from '../common/ids.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
 import { addWorker, awaitNoWorker, poolOf, setPhase, workerFor } from './pools.ts'
 import { foundNoWorker, sparesByPool, startsMaxOf, wantsSpares, wasNotNeeded } from './spares.ts'
+import { idleEnded, keptIdleMs, missedIdle } from './surplus.ts'
 import { notify, wakeBy, type EventOf, type Turn, type WorkerStart } from './turn.ts'
 import type { Job, Lease, Pool, RayletState, Worker } from './state.ts'
 
@@ -44,7 +45,9 @@ export function attachWorkers(
       lease.grantedAtMs = turn.nowMs
       onAttached(lease, worker)
     }
-    foundNoWorker(state, pool, Math.min(pool.newLeases, pool.workerless.size))
+    const missing = Math.min(pool.newLeases, pool.workerless.size)
+    foundNoWorker(state, pool, missing)
+    if (missing > 0) missedIdle(pool, turn.nowMs)
     pool.newLeases = 0
   }
   startMissing(turn)
@@ -237,16 +240,19 @@ export function tendWorkers(turn: Turn): void {
     if (deadlineMs > turn.nowMs) wakeBy(turn, deadlineMs)
     else missedDeadline(turn, worker)
   }
-  const surplus = idle.length - turn.state.config.cpuCount
+  const { cpuCount } = turn.state.config
+  const surplus = idle.length - cpuCount
   if (surplus <= 0) return
   idle.sort((a, b) => a.idleSinceMs - b.idleSinceMs)
-  for (const worker of idle.slice(0, surplus)) {
-    const endsAtMs = worker.idleSinceMs + WORKER_IDLE_MS
+  for (const [at, worker] of idle.slice(0, surplus).entries()) {
+    const keptMs = keptIdleMs(worker.pool, surplus - at, cpuCount)
+    const endsAtMs = worker.idleSinceMs + keptMs
     if (endsAtMs > turn.nowMs) {
       wakeBy(turn, endsAtMs)
       continue
     }
     wasNotNeeded(worker.pool)
+    idleEnded(worker.pool, keptMs, turn.nowMs)
     askToExit(turn, worker, 'IDLE')
   }
 }

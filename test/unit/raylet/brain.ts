@@ -141,6 +141,10 @@ export class Brain {
     return name as WorkerId
   }
 
+  nameOf(id: WorkerId): string {
+    return this.#names.workers.get(id) ?? id
+  }
+
   nextRequest(): number {
     return ++this.#request
   }
