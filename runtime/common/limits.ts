@@ -83,6 +83,8 @@ export const WAITS_TOLD_MAX = 1000
 export const DEPENDENCY_TELL_MS = 100
 /** So is a stream that has waited so long for its reader to take items. */
 export const READER_TELL_MS = 1000
+/** What a wait on many objects is on is told once it has lasted so long. */
+export const WIDE_WAIT_TELL_MS = 400
 /** How long a process keeps an object pinned after it read it last. */
 export const PIN_LINGER_MS = 500
 /** Specs of tasks whose stored results are referenced, per process. Source: Ray max_lineage_bytes. */

@@ -2,9 +2,10 @@
 // the raylet's picture of who waits for whom (raylet/wait-graph.ts). That picture also needs the
 // tasks that have not begun because their dependencies are missing: their owner tells of them, but
 // only once somebody has waited for them for a while. Source: Ray NotifyDirectCallTaskBlocked.
+import type { Timer } from '../common/clock.ts'
 import { DeadlockError } from '../common/errors.ts'
 import type { TaskId } from '../common/ids.ts'
-import { DEPENDENCY_TELL_MS, READER_TELL_MS } from '../common/limits.ts'
+import { DEPENDENCY_TELL_MS, READER_TELL_MS, WIDE_WAIT_TELL_MS } from '../common/limits.ts'
 import type { RayletNotices, Waiting } from '../protocol/messages.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { ObjectEntry } from './object-entry.ts'
@@ -15,8 +16,15 @@ import { WAITING, type TaskRecord } from './task-record.ts'
 /** Of a wait on more objects, the first are told: enough to find a ring. */
 const WAITING_ON_MAX = 1000
 
+/**
+ * A wait on more is told of without them at first, and with them once it lasts: their ids are a
+ * hash each, only a search for rings needs them, and most such waits are for what runs already.
+ */
+const TOLD_AT_ONCE_MAX = 32
+
 /** One wait of a task of this process. */
 interface Wait {
+  id: number
   readonly scope: Scope
   readonly entries: readonly ObjectEntry[]
   /** How many must be complete, of those that were pending when it began. */
@@ -61,20 +69,28 @@ export class Blocking {
         raylet.hold(-1)
       }
     }
-    const waitId = this.#nextWait++
+    const id = this.#nextWait++
     this.#worker.execution?.executor.handBack()
-    if (fail === undefined) raylet.notify('blocked', { ...identityOf(scope), waitId, on: [] })
-    else {
-      const wait = { scope, entries, need, fail }
-      this.#waits.set(waitId, wait)
-      this.#report(waitId, wait)
+    if (fail === undefined) {
+      this.#tellBlocked(scope, id)
+      return () => {
+        raylet.hold(-1)
+        raylet.notify('unblocked', { waitId: id, taskId: scope.taskId })
+      }
     }
-    const forget = fail === undefined ? undefined : this.awaiting(entries)
+    const wait: Wait = { id, scope, entries, need, fail }
+    this.#waits.set(id, wait)
+    const isWide = entries.length > TOLD_AT_ONCE_MAX
+    if (isWide) this.#tellBlocked(scope, id)
+    else this.#report(wait)
+    const timer = isWide ? this.#tellLater(wait) : undefined
+    const forget = this.awaiting(entries)
     return () => {
       raylet.hold(-1)
-      this.#waits.delete(waitId)
-      forget?.()
-      raylet.notify('unblocked', { waitId, taskId: scope.taskId })
+      timer?.cancel()
+      this.#waits.delete(wait.id)
+      forget()
+      raylet.notify('unblocked', { waitId: wait.id, taskId: scope.taskId })
     }
   }
 
@@ -119,7 +135,7 @@ export class Blocking {
   /** The raylet sees a ring: it asks whether this wait is still on what it was. */
   check(waitId: number, check?: number): void {
     const wait = this.#waits.get(waitId)
-    if (wait !== undefined) this.#confirm(waitId, wait, check)
+    if (wait !== undefined) this.#confirm(wait, check)
     const record = this.#dependencyById.get(waitId)
     if (record !== undefined) this.#reportDependency(waitId, record, check)
   }
@@ -145,21 +161,40 @@ export class Blocking {
    * A call to an actor may have ended whose reply is on its way from another node: such replies
    * come first. When the actor's process does not answer, nothing is confirmed: no alarm.
    */
-  #confirm(waitId: number, wait: Wait, check: number | undefined): void {
+  #confirm(wait: Wait, check: number | undefined): void {
     const channels = check === undefined ? new Set<never>() : channelsOfCalls(wait.entries)
     if (channels.size === 0) {
-      this.#report(waitId, wait, check)
+      this.#report(wait, check)
       return
     }
     Promise.all([...channels].map((channel) => channel.request('flush', {}))).then(
       () => {
-        if (this.#waits.has(waitId)) this.#report(waitId, wait, check)
+        if (this.#waits.has(wait.id)) this.#report(wait, check)
       },
       () => undefined,
     )
   }
 
-  #report(waitId: number, { scope, entries, need }: Wait, check?: number): void {
+  /** Of a wait that is part of no ring, as far as is told. */
+  #tellBlocked(scope: Scope, waitId: number): void {
+    this.#worker.deps.raylet.notify('blocked', { ...identityOf(scope), waitId, on: [] })
+  }
+
+  /** Under an id of its own, so that for the raylet it began only now (deadlock.ts, DL3). The task
+   *  is blocked by one of the two all the while. */
+  #tellLater(wait: Wait): Timer {
+    const { clock, raylet } = this.#worker.deps
+    return clock.after(WIDE_WAIT_TELL_MS, () => {
+      const early = wait.id
+      this.#waits.delete(early)
+      wait.id = this.#nextWait++
+      this.#waits.set(wait.id, wait)
+      this.#report(wait)
+      raylet.notify('unblocked', { waitId: early, taskId: wait.scope.taskId })
+    })
+  }
+
+  #report({ id: waitId, scope, entries, need }: Wait, check?: number): void {
     const pending = entries.filter((entry) => entry.pending)
     const on = this.#waitingOn(pending)
     // Those not told are taken to end.

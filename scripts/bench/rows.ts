@@ -18,6 +18,9 @@ export interface Row {
   readonly part?: string
   /** Runs for seconds on its own in some column: fewer rounds. */
   readonly heavy?: boolean
+  /** More processes than cores run it, and rest while the others run: warmed for as much longer,
+   *  and once more ahead of each round. */
+  readonly several?: boolean
   /** Contenders run it one after the other, because two at once would not fit into the machine. */
   readonly alone?: boolean
   /** Another process that never sleeps runs meanwhile. */
@@ -40,6 +43,8 @@ const OWN_TABLE = 'Virga answers a get of what the driver has already from its o
 const SHARED_PAGES =
   'RSS counts a page in every process that maps it, so the code of Node once per process; PSS divides it among them.'
 
+const SEVERAL: Partial<Row> = { heavy: true, several: true }
+
 export const ROWS: readonly Row[] = [
   rate('single client get calls', 'gets/s', { toRay: 50 }, { note: OWN_TABLE }),
   rate('single client put calls', 'puts/s', { toRay: 50 }),
@@ -52,18 +57,18 @@ export const ROWS: readonly Row[] = [
   rate('single client wait 1k refs', 'rounds/s', { toRay: 30 }),
   rate('single client tasks sync', 'tasks/s', { toRay: 15, toEcho: 0.9 }),
   rate('single client tasks async', 'tasks/s', { toRay: 100, toEcho: 1 }),
-  rate('multi client tasks async', 'tasks/s', { toRay: 25, toEcho: 1 }, { heavy: true }),
+  rate('multi client tasks async', 'tasks/s', { toRay: 25, toEcho: 1 }, SEVERAL),
   rate('1:1 actor calls sync', 'calls/s', { toRay: 8, toEcho: 0.9 }),
   rate('1:1 actor calls async', 'calls/s', { toRay: 40, toEcho: 1 }),
   rate('1:1 actor calls concurrent', 'calls/s'),
   rate('1:n actor calls async', 'calls/s'),
-  rate('n:n actor calls async', 'calls/s', { toRay: 15, toEcho: 1 }, { heavy: true }),
+  rate('n:n actor calls async', 'calls/s', { toRay: 15, toEcho: 1 }, SEVERAL),
   rate('n:n actor calls with arg async', 'calls/s'),
   rate('1:1 async-actor calls sync', 'calls/s'),
   rate('1:1 async-actor calls async', 'calls/s'),
   rate('1:1 async-actor calls with args async', 'calls/s'),
   rate('1:n async-actor calls async', 'calls/s'),
-  rate('n:n async-actor calls async', 'calls/s', {}, { heavy: true }),
+  rate('n:n async-actor calls async', 'calls/s', {}, SEVERAL),
   rate('placement group create/removal', 'groups/s', { toRay: 15 }),
   rate('client: get calls', 'gets/s'),
   rate('client: put calls', 'puts/s'),

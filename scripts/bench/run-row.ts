@@ -30,6 +30,8 @@ const ROUNDS = 4
  * processes run, and the row tells of that.
  */
 const WARM_SECONDS_MIN = 1
+/** Six or seven processes on two cores: each has as long as one alone has in that. */
+const WARM_SECONDS_OF_SEVERAL = 4
 const HEAVY_ROUNDS = 2
 const NEVER_SLEEPS = 'for (;;);'
 
@@ -131,13 +133,16 @@ async function measureTogether(
   const started = [...running]
   for (const { column, process } of started) {
     if (row.measure === 'sample') continue
-    const warmSeconds = Math.max(WARM_SECONDS_MIN, seconds / 2)
+    const least = row.several === true ? WARM_SECONDS_OF_SEVERAL : WARM_SECONDS_MIN
+    const warmSeconds = Math.max(least, seconds / 2)
     await attempt(column, async () => void (await process.ask('warm', warmSeconds)))
   }
   const roundCount = row.heavy === true ? HEAVY_ROUNDS : ROUNDS
   for (let round = 0; round < roundCount; round += 1) {
     for (const each of rotated(running, round)) {
       await attempt(each.column, async () => {
+        // Ray ends idle workers after a second, Virga some: its rounds would tell of their starts.
+        if (row.several === true) await each.process.ask('warm', WARM_SECONDS_MIN)
         each.rounds.push(await each.process.ask('round', seconds))
       })
     }

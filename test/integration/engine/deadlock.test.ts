@@ -35,6 +35,16 @@ describe.each(['local', 'inline'])('deadlock, address %s', (address) => {
     expect(await link.pass.run(0)).toBe(42)
   })
 
+  it.concurrent('so does one that awaits a hundred, whose ids are told only once that lasts', async () => {
+    const link = fn.RemoteLink.remote()
+    await link.link.run(link)
+    const root = rootOf(await caught(link.passMany.run(100), Error))
+    expect(root).toBeInstanceOf(DeadlockError)
+    const { data } = root as DeadlockError
+    expect(data['chain']).toEqual(['Link.passMany', 'Link.passMany'])
+    expect(await link.pass.run(0)).toBe(42)
+  })
+
   it.concurrent('so does a ring of three actors, which are told the whole chain', async () => {
     const links = [fn.RemoteLink.remote(), fn.RemoteLink.remote(), fn.RemoteLink.remote()] as const
     for (const [i, link] of links.entries()) await link.link.run(links[(i + 1) % 3])

@@ -1,5 +1,13 @@
 // Remote functions and classes of the engine's tests: a module of its own, as a user would have it.
-import { exitActor, limiter, remote, runtimeContext, type ActorHandle, type ObjectRef } from 'virga'
+import {
+  exitActor,
+  get,
+  limiter,
+  remote,
+  runtimeContext,
+  type ActorHandle,
+  type ObjectRef,
+} from 'virga'
 
 export const square = remote((x: number) => x * x)
 export const add = remote((a: number, b: number) => a + b)
@@ -445,6 +453,10 @@ export class Link {
     let last = 0
     for await (const item of items.run()) last = item
     return last
+  }
+  async passMany(count: number): Promise<void> {
+    const { pass } = this.#next as unknown as ActorHandle<LinkMethods>
+    await get(Array.from({ length: count }, () => pass.remote(0)))
   }
   async passSilently(): Promise<void> {
     const { pass } = this.#next as unknown as ActorHandle<LinkMethods>
