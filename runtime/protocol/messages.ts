@@ -279,8 +279,9 @@ export interface ClientNotices {
   actorChanged: ActorView
   /** The store is short of room: give up what nobody uses. */
   shedMemory: object
-  /** Somebody waits for what an actor of yours holds: find handles that nobody has any more. */
-  collectHandles: object
+  /** Somebody waits for what an actor or a stream of yours holds: find what nobody has any more.
+   *  With a class, to the home of its owner: only if somebody there waits for what it holds. */
+  collectHandles: { classId?: number }
   /** Answered by `blocked` once more, or by `unblocked`. */
   checkWait: { waitId: number; check?: number }
   deadlock: { waitId: number; chain: readonly string[] }

@@ -135,8 +135,9 @@ export function grantAll(turn: Turn, startActor: (actor: Actor, worker: Worker) 
     else tellGranted(turn, lease, worker)
   })
   reclaimFor(turn)
-  const { unread } = turn.state
-  if (round.failed.size > 0 || unread.size > 0 || groupsWait(turn.state)) collectFor(turn)
+  const { unread, cluster } = turn.state
+  const mayDrop = unread.size > 0 || (cluster?.actors.made.size ?? 0) > 0
+  if (round.failed.size > 0 || mayDrop || groupsWait(turn.state)) collectFor(turn)
 }
 
 function groupsWait({ groups }: RayletState): boolean {

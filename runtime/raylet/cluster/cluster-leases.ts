@@ -40,7 +40,7 @@ const ASK_LIMIT_MS = 5_000
 const OUTPUT_BUFFER_BYTES_MAX = 4 * 1024 * 1024
 
 const TO_GUESTS: ReadonlySet<string> = new Set<ToClient>([
-  ...(['leaseGranted', 'reclaimLease', 'leaseBroken', 'classRefused'] as const),
+  ...(['leaseGranted', 'reclaimLease', 'leaseBroken', 'classRefused', 'collectHandles'] as const),
 ])
 
 export interface ClusterLeasesDeps {

@@ -46,13 +46,15 @@ export type NodeEvent =
 
 /** To the raylet of another node. */
 export type NodeNoticeEffect = {
-  readonly [K in 'guestWants' | 'returnLease' | 'killLease' | 'guestLeft']: {
+  readonly [K in NoticeToNode]: {
     readonly kind: 'tellNode'
     readonly nodeId: string
     readonly type: K
     readonly message: PeerRayletNotices[K]
   }
-}['guestWants' | 'returnLease' | 'killLease' | 'guestLeft']
+}[NoticeToNode]
+
+type NoticeToNode = 'guestWants' | 'returnLease' | 'killLease' | 'guestLeft' | 'toClient'
 
 export type NodeEffect =
   | NodeNoticeEffect

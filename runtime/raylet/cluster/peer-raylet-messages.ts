@@ -124,8 +124,13 @@ export interface PeerRayletNotices {
   actorMoved: { actorId: ActorId }
 }
 
-/** What a guest may be told by a raylet that is not its home. */
-export type ToClient = 'leaseGranted' | 'reclaimLease' | 'leaseBroken' | 'classRefused' | 'output'
+const TO_CLIENT = [
+  ...(['leaseGranted', 'reclaimLease', 'leaseBroken', 'classRefused'] as const),
+  ...(['collectHandles', 'output'] as const),
+] as const
+
+/** What a guest, or a driver, may be told by a raylet that is not its home. */
+export type ToClient = (typeof TO_CLIENT)[number]
 
 const method = oneOf('get', 'query', 'putIf', 'update', 'delete', 'append', 'transact')
 
@@ -196,7 +201,7 @@ const NOTICES: Readonly<Record<keyof PeerRayletNotices, Fields>> = {
   guestLeft: { client: text },
   toClient: {
     ...{ client: text, message: object },
-    type: oneOf(...['leaseGranted', 'reclaimLease', 'leaseBroken', 'classRefused', 'output']),
+    type: oneOf(...TO_CLIENT),
   },
   leaseLapsed: { client: text, classId: count },
   actorChanged: { view: actorView },

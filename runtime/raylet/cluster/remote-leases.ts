@@ -10,6 +10,7 @@ import { isAvailable } from '../../scheduling/cluster-view.ts'
 import { excluding } from '../../scheduling/labels.ts'
 import { actorsNodeLost } from '../actors/actors-elsewhere.ts'
 import { forgetIfUnused, missingFor, unaskedFor } from '../class-wants.ts'
+import { lacksLeaseOf } from '../collect-handles.ts'
 import { holderRefused } from '../groups/group-wants.ts'
 import { endFirstWait, forgetFirst } from './first-leases.ts'
 import { refuseClass } from '../leases.ts'
@@ -138,6 +139,13 @@ export function heardForClient(turn: Turn, event: EventOf<'heardForClient'>): vo
       const { classId, error } = event.message as ClientNotices['classRefused']
       const each = turn.state.clients.get(client)?.classes.get(classId)
       if (each !== undefined) refusedBy(turn, nodeId, each, fromWire(error))
+      return
+    }
+    case 'collectHandles': {
+      const { classId } = event.message as ClientNotices['collectHandles']
+      const owned = turn.state.clients.get(client)?.classes.get(classId ?? -1)
+      const isWanted = classId === undefined || (owned !== undefined && lacksLeaseOf(turn, owned))
+      if (isWanted) notify(turn, client, type, {})
       return
     }
     case 'output':

@@ -1,7 +1,8 @@
 // An actor that nobody can reach any more makes room for whoever waits for what it holds.
 import { describe, expect, test } from 'vitest'
-import type { ActorId } from '../../../runtime/common/ids.ts'
+import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
 import { aBusyNode, aClass, units, type Brain } from './brain.ts'
+import { SeveralBrains } from './several-brains.ts'
 
 const onGpu = { scheduling: aClass({ demand: units({ GPU: 1 }) }), defaultResources: false }
 
@@ -52,5 +53,58 @@ describe('somebody waits for what an actor holds', () => {
     const brain = aBusyNode({ resources: { CPU: 2, GPU: 1 } })
     brain.createActor('driver1', { actorId: 'A' as ActorId, ...onGpu })
     expect(askedIn(brain, 5000)).toEqual([])
+  })
+})
+
+describe('of two nodes', () => {
+  const cpus = (...counts: number[]): SeveralBrains =>
+    new SeveralBrains(counts.map((CPU) => ({ resources: units({ CPU }) })))
+
+  /** The task that has a lease of the driver on the second node waits for the reader of its stream. */
+  function unreadThere(brains: SeveralBrains): void {
+    const [client] = brains.at(1).state.workers.keys()
+    const wait = { client: client as WorkerId, waitId: 1, taskId: 'T', actorId: undefined, on: [] }
+    const event = { kind: 'blocked', ...wait, limit: undefined, name: 'numbers', forReader: true }
+    brains.send(brains.at(1), event as Parameters<typeof brains.send>[1])
+    brains.settle()
+  }
+
+  const collecting = (brains: SeveralBrains): readonly string[] => brains.at(0).collecting
+
+  test('the owner of a stream that the other one makes is asked when its next task waits', () => {
+    const brains = cpus(0, 1)
+    brains.driver('d')
+    brains.want('d', 1)
+    unreadThere(brains)
+    brains.tick(1000)
+    brains.tick(1000)
+    expect(collecting(brains)).toEqual([]) // nobody waits
+    brains.want('d', 2)
+    brains.tick(1000)
+    expect(collecting(brains)).toEqual(['d'])
+    brains.tick(1000)
+    expect(collecting(brains)).toEqual(['d', 'd'])
+  })
+
+  test('it is asked when somebody else of its node waits for what that holds', () => {
+    const brains = cpus(0, 1)
+    brains.driver('d')
+    brains.want('d', 1)
+    unreadThere(brains)
+    brains.driver('e')
+    brains.want('e', 1)
+    brains.tick(1000)
+    brains.tick(1000)
+    expect(new Set(collecting(brains))).toEqual(new Set(['d']))
+  })
+
+  test('it is not asked while the other node has room for more of the kind', () => {
+    const brains = cpus(0, 2)
+    brains.driver('d')
+    brains.want('d', 1)
+    unreadThere(brains)
+    brains.tick(1000)
+    brains.tick(1000)
+    expect(collecting(brains)).toEqual([])
   })
 })

@@ -29,6 +29,8 @@ export interface TestNode {
   readonly deadlocks: (readonly string[])[]
   /** Leases that its own clients were asked for, by number. */
   readonly askedBack: number[]
+  /** Its own clients that were asked to collect their garbage. */
+  readonly collecting: string[]
   version: number
   cut: boolean
   /** Who asks it for leases gives up before it answers. */
@@ -75,6 +77,7 @@ export class SeveralBrains {
         refused: [],
         deadlocks: [],
         askedBack: [],
+        collecting: [],
         version: 0,
         ...{ cut: false, answersLate: false, startsWorkers: true },
       }
@@ -299,6 +302,7 @@ export class SeveralBrains {
       return
     }
     if (type === 'leaseGranted') node.held.set(message.leaseId, message)
+    if (type === 'collectHandles') node.collecting.push(client)
     if (type === 'reclaimLease') node.askedBack.push(message.leaseId)
     if (type === 'classRefused') node.refused.push(message.error.message)
     if (type === 'deadlock') node.deadlocks.push(message.chain)
@@ -404,7 +408,9 @@ export class SeveralBrains {
     const { type, message } = effect
     if (type === 'guestWants') this.send(node, { kind: type, link, message })
     else if (type === 'guestLeft') this.send(node, { kind: type, link, client: message.client })
-    else this.send(node, { kind: type, ...message } as Stimulus)
+    else if (type === 'toClient') {
+      this.send(node, { kind: 'heardForClient', nodeId: from.id, ...message })
+    } else this.send(node, { kind: type, ...message } as Stimulus)
   }
 
   #find(nodeId: string): TestNode {
