@@ -6,6 +6,7 @@ import type { ByteReader } from '../protocol/byte-reader.ts'
 import { ARGUMENT_INLINE, readStored, type StoredValue } from '../protocol/task-frames.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { ArgumentLost } from './failure.ts'
+import { decodeStored } from './stored-blob.ts'
 
 /** Inline arguments are decoded where they lie; without others the result is there at once. */
 export function decodeArguments(
@@ -94,7 +95,7 @@ function decodeInto(
     fetching.push(
       store.read(stored).then(
         (blob) => {
-          args[i] = codec.decode(blob, { view: true })
+          args[i] = decodeStored(codec, blob, {})
         },
         (error: unknown) => argumentLost(stored, error),
       ),

@@ -8,11 +8,12 @@
 import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { GetTimeoutError, UsageError } from '../common/errors.ts'
-import type { ValueCodec } from '../protocol/value-codec.ts'
+import type { Beside, ValueCodec } from '../protocol/value-codec.ts'
 import { captureCallSite, type CallSite } from './call-site.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import type { ObjectRef } from './object-ref.ts'
 import type { StoreClient } from './store-client.ts'
+import { decodeStored } from './stored-blob.ts'
 
 const CALL_SITE_EVERY_MS = 1
 
@@ -97,13 +98,12 @@ export class Getter {
   ): Promise<[ready: ObjectRef[], pending: ObjectRef[]]> {
     const numReturns = options.numReturns ?? 1
     if (refs.length === 0) throw new UsageError('wait() was given no refs: give it one at least')
-    const entries = this.#entriesOnce(refs)
+    let missing = numReturns - this.#countReadyOnce(refs)
     refuseAborted(options)
-    let missing = numReturns - countReady(entries)
-    if (missing > 0) {
-      for (const entry of entries) if (entry.pending) this.#deps.resolve(entry)
-      missing = numReturns - countReady(entries)
-    }
+    if (missing <= 0) return splitReady(refs, numReturns, this.#deps.entryOf)
+    const entries = refs.map(this.#deps.entryOf)
+    for (const entry of entries) if (entry.pending) this.#deps.resolve(entry)
+    missing = numReturns - countReady(entries)
     if (missing > 0 && options.timeoutMs !== 0) {
       await this.#until(entries, options, {
         need: missing,
@@ -111,21 +111,24 @@ export class Getter {
         onTimeout: 'return',
       })
     }
-    return splitReady(refs, entries, numReturns)
+    return splitReady(refs, numReturns, (_ref, at) => entries[at] as ObjectEntry)
   }
 
-  /** The entries of refs that must all differ: marked, because programs wait in loops, on what is
-   *  left of a thousand refs, and a Set of them each time would be most of the work. */
-  #entriesOnce(refs: readonly ObjectRef[]): ObjectEntry[] {
+  /** Of refs that must all differ: marked, because programs wait in loops, on what is left of a
+   *  thousand refs, and a Set of them each time, or a list, would be most of the work. */
+  #countReadyOnce(refs: readonly ObjectRef[]): number {
+    const { entryOf } = this.#deps
     const mark = ++this.#waitCount
-    return refs.map((ref) => {
-      const entry = this.#deps.entryOf(ref)
+    let count = 0
+    for (const ref of refs) {
+      const entry = entryOf(ref)
       if (entry.waitMark === mark) {
         throw new UsageError('wait() was given the same ObjectRef twice; each must be unique')
       }
       entry.waitMark = mark
-      return entry
-    })
+      if (!entry.pending) count += 1
+    }
+    return count
   }
 
   /** Walking a stack of optimised frames takes 8 µs, half of what a lone task costs its driver. So
@@ -216,16 +219,13 @@ export class Getter {
         return entry.value
       case BLOB: {
         const blob = entry.value as Uint8Array
-        return this.#deps.codec.decode(blob, { known, isLasting: this.#lasts(reading, blob) })
+        return this.#deps.codec.decode(blob, { known, beside: reading })
       }
       case STORED: {
         const { codec, store } = this.#deps
         const { copy = false } = reading.options
         return store.read(entry.value as StoredAt).then(
-          (blob) => {
-            const isLasting = this.#lasts(reading, blob)
-            return codec.decode(blob, { copy, view: !copy, known, isLasting })
-          },
+          (blob) => decodeStored(codec, blob, { copy, known, beside: reading }),
           (error: unknown) => this.#readAgain(entry, reading, error),
         )
       }
@@ -238,13 +238,6 @@ export class Getter {
     }
   }
 
-  /** Whether what one get gives has become so much that what follows is to be made to stay. */
-  #lasts(reading: Reading, blob: Uint8Array): boolean {
-    reading.sizeBytes += blob.length
-    if (!reading.isLasting) reading.isLasting = this.#deps.codec.expectLasting(reading.sizeBytes)
-    return reading.isLasting
-  }
-
   /** A stored value could not be read: it may be complete again, in another place. */
   async #readAgain(entry: ObjectEntry, reading: Reading, error: unknown): Promise<unknown> {
     if (!this.#deps.lost(entry, error, reading.entries)) throw error
@@ -254,14 +247,11 @@ export class Getter {
 }
 
 /** One get, as what it reads needs to know it. */
-interface Reading {
+interface Reading extends Beside {
   readonly entries: readonly ObjectEntry[]
   readonly options: Partial<GetSpecOptions>
   /** On the monotonic clock. */
   readonly untilMs?: number
-  /** Of what was read so far. */
-  sizeBytes: number
-  isLasting: boolean
 }
 
 function leftOf({ options, untilMs }: Reading, clock: Clock): Partial<GetSpecOptions> {
@@ -278,15 +268,15 @@ function countReady(entries: readonly ObjectEntry[]): number {
 /** At most numReturns are ready; what else is complete stays in the second list, as in Ray. */
 function splitReady(
   refs: readonly ObjectRef[],
-  entries: readonly ObjectEntry[],
   numReturns: number,
+  entryAt: (ref: ObjectRef, at: number) => ObjectEntry,
 ): [ObjectRef[], ObjectRef[]] {
   const ready: ObjectRef[] = []
   const before: ObjectRef[] = []
   let at = 0
   for (; at < refs.length && ready.length < numReturns; at += 1) {
     const ref = refs[at] as ObjectRef
-    if ((entries[at] as ObjectEntry).pending) before.push(ref)
+    if (entryAt(ref, at).pending) before.push(ref)
     else ready.push(ref)
   }
   const after = refs.slice(at)

@@ -14,6 +14,7 @@ import type { Copy } from '../protocol/value-codec.ts'
 import type { Collector } from './collector.ts'
 import type { RayletCalls } from '../protocol/messages.ts'
 import type { StoredAt } from './object-entry.ts'
+import { arenaBlob, ownBlob, type StoredBlob } from './stored-blob.ts'
 
 /** How a process reaches stored bytes: in the arena, or in a file when larger than the arena. */
 export interface ObjectMemory {
@@ -107,8 +108,8 @@ export class StoreClient {
     if (objects.length > 0) await this.#deps.link.drop(objects.map(({ objectId }) => objectId))
   }
 
-  /** The blob of a stored object; `view` says whether it may be read in place. */
-  async read(stored: StoredAt): Promise<Uint8Array> {
+  /** The blob of a stored object, to be decoded before anything else is awaited. */
+  async read(stored: StoredAt): Promise<StoredBlob> {
     const { objectId } = stored
     if (++this.#readsInTurn >= READS_PER_TURN) await this.#nextTurn()
     const pin = this.#pins.get(objectId) ?? (await this.#pin(stored))
@@ -121,19 +122,15 @@ export class StoreClient {
     }
     if (path === undefined) {
       try {
-        return this.#deps.memory.client.readable(offset, sizeBytes, unmapped)
+        return arenaBlob(this.#deps.memory.client, pin.place, unmapped)
       } catch (error) {
         unmapped()
         throw error
       }
     }
     try {
-      return await this.#deps.memory.direct.read({
-        path,
-        offset,
-        sizeBytes,
-        checksum: checksum ?? 0,
-      })
+      const place = { path, offset, sizeBytes, checksum: checksum ?? 0 }
+      return ownBlob(await this.#deps.memory.direct.read(place))
     } catch (error) {
       if (error instanceof ObjectCorruptedError) this.#deps.link.damaged(objectId)
       throw error

@@ -45,6 +45,9 @@ export interface ArenaClient {
   copy?(target: Uint8Array, source: Uint8Array): void
   /** To be called when `target`, as `writable` gave it, was filled: before the seal. */
   written(offset: number, target: Uint8Array): void
+  /** The bytes of a sealed and pinned object where they lie, to be read before anything else is
+   *  awaited and shown to nobody. Absent: there is no cheaper way than `readable`. */
+  inPlace?(offset: number, sizeBytes: number): Uint8Array
   /**
    * A sealed and pinned object: a copy-on-write view, or a copy.
    * @param released  AA2. For a copy it is called before `readable` returns.

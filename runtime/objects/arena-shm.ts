@@ -3,9 +3,9 @@
 // Invariants (with AA1 to AA3 of arena-access.ts):
 //   AS1. Pages are fallocated before anyone may touch them, and the file is never cut: touching a
 //       page that a full tmpfs cannot give is SIGBUS.
-//   AS2. Producers write through one shared map of the whole file. Readers get a private map each,
-//       over memory that V8 owns (mappings-shm.ts); below MAPPED_BYTES_MIN, and when there are
-//       too many maps, a copy.
+//   AS2. Producers write through one shared map of the whole file, which also shows what little is
+//       read to decode a value. Readers get a private map each, over memory that V8 owns
+//       (mappings-shm.ts); below MAPPED_BYTES_MIN, and when there are too many maps, a copy.
 import { closeSync, constants, ftruncateSync, openSync } from 'node:fs'
 import { assert } from '../common/assert.ts'
 import { CapacityError } from '../common/errors.ts'
@@ -150,6 +150,10 @@ export class ShmArenaClient implements ArenaClient {
 
   written(): void {
     // It was filled in place.
+  }
+
+  inPlace(offset: number, sizeBytes: number): Uint8Array {
+    return this.#map().range(offset, sizeBytes)
   }
 
   readable(offset: number, sizeBytes: number, released?: () => void): Uint8Array {

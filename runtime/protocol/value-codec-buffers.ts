@@ -14,7 +14,7 @@ import { EncodeFailure } from './value-codec-refusal.ts'
 /** Buffers start at multiples of this from the start of the blob: a cache line. */
 export const BUFFER_ALIGN_BYTES = 64
 /** Smaller views are copied even where they could be mapped: a copy is cheaper than a pin. */
-const VIEW_BYTES_MIN = 64 * 1024
+export const VIEW_BYTES_MIN = 64 * 1024
 
 /** The ArrayBuffer itself is in the value, so that it must arrive as one. */
 const ENTRY_WHOLE = 1
@@ -23,6 +23,13 @@ const ENTRY_NODE_BUFFER = 2
 const ENTRY_RESIZABLE = 4
 const ENTRY_FLAGS = 7
 const WIDEST_ELEMENT_BYTES = 8
+
+/** Whether values may share memory with their blob. A function: not with this memory, which may be
+ *  read only while the value is decoded, but with what it gives, the same bytes. */
+export type MayView = boolean | (() => Uint8Array)
+
+export const keepable = (blob: Uint8Array, mayView: MayView): Uint8Array =>
+  typeof mayView === 'function' ? mayView() : blob
 
 /** A range of bytes within an ArrayBuffer. */
 export interface ViewRange {
@@ -165,13 +172,12 @@ export class SpanTable {
   readonly #blob: Uint8Array
   readonly #stored: readonly StoredBuffer[]
   readonly #spans: (Span | undefined)[] = []
-  readonly #mayView: boolean
+  readonly #mayView: MayView
 
-  /** @param mayView  whether the blob's memory may be handed out instead of copied. */
-  constructor(blob: Uint8Array, stored: readonly StoredBuffer[], mayView: boolean) {
+  constructor(blob: Uint8Array, stored: readonly StoredBuffer[], mayView: MayView) {
     this.#blob = blob
     this.#stored = stored
-    this.#mayView = mayView && blob.byteOffset % WIDEST_ELEMENT_BYTES === 0
+    this.#mayView = mayView
   }
 
   get(index: number): Span {
@@ -181,9 +187,10 @@ export class SpanTable {
   }
 
   #make(stored: StoredBuffer): Span {
-    const blob = this.#blob
-    const needsOwn = stored.flags !== 0 || stored.byteLength < VIEW_BYTES_MIN
-    if (this.#mayView && !needsOwn) {
+    const isSmall = stored.byteLength < VIEW_BYTES_MIN
+    const blob = isSmall ? this.#blob : keepable(this.#blob, this.#mayView)
+    const needsOwn = isSmall || stored.flags !== 0 || blob.byteOffset % WIDEST_ELEMENT_BYTES !== 0
+    if (this.#mayView !== false && !needsOwn) {
       return new Span(blob.buffer, blob.byteOffset + stored.offset, stored)
     }
     const source = blob.subarray(stored.offset, stored.offset + stored.byteLength)

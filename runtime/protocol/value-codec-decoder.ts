@@ -8,14 +8,14 @@
 // Source: MessagePack specification; the bad-input catalogue, rows B06 to B11.
 import { SerializationError } from '../common/errors.ts'
 import { ByteReader, DecodeError, DecodeLimitError } from './byte-reader.ts'
-import { Span, SpanTable } from './value-codec-buffers.ts'
+import { keepable, Span, SpanTable, VIEW_BYTES_MIN, type MayView } from './value-codec-buffers.ts'
 import { READERS } from './value-codec-classes.ts'
 import type { ClassTable } from './value-codec-classes.ts'
 import { readShortKey } from './value-codec-keys.ts'
 import * as kinds from './value-codec-kinds.ts'
 import type { ValueSource } from './value-codec-kinds.ts'
 import { FLAG_ERROR, FLAG_REFERENCES, readParts } from './value-codec-layout.ts'
-import type { StoredHandle } from './value-codec-layout.ts'
+import type { BlobParts, StoredHandle } from './value-codec-layout.ts'
 import { RUN_ITEMS_MIN, isRunNext, makeArray, readRun } from './value-codec-numbers.ts'
 import { readBigint, readCount, readText16 } from './value-codec-scalars.ts'
 
@@ -25,6 +25,8 @@ const FIXEXT1 = 0xd4
 const NO_BYTES = Buffer.alloc(0)
 const NO_SPANS = new SpanTable(NO_BYTES, [], false)
 const NO_HANDLES: readonly StoredHandle[] = []
+
+type HeadRange = Pick<BlobParts, 'headStart' | 'headEnd'>
 
 export class Decoder implements ValueSource {
   readonly reader = new ByteReader(NO_BYTES)
@@ -47,25 +49,25 @@ export class Decoder implements ValueSource {
   }
 
   /**
+   * Begins with a blob; `whole` then decodes it.
    * @param mayView  whether large arrays may share memory with the blob.
    * @param known  what its handles stand for, in their order; ignored when there are more or fewer.
+   * @returns the size of what is to be decoded: without the memory of its arrays.
    */
-  decode(blob: Uint8Array, mayView: boolean, known?: readonly object[]): unknown {
-    const { reader } = this
+  begin(blob: Uint8Array, mayView: MayView, known?: readonly object[]): number {
     const flags = blob[0]
     if (flags !== 0 && flags !== FLAG_ERROR) this.#start(blob, mayView, known)
-    else if (mayView) reader.reset(ownCopy(blob, 1, blob.length))
-    else reader.reset(blob, 1, blob.length)
-    return this.#whole()
+    else this.#readHead(blob, mayView, { headStart: 1, headEnd: blob.length })
+    return this.reader.remaining
   }
 
   /** The head in bytes[start] to bytes[end - 1]: of a blob without tables, behind its flags. */
   decodeSimple(bytes: Uint8Array, start: number, end: number): unknown {
     this.reader.reset(bytes, start, end)
-    return this.#whole()
+    return this.whole()
   }
 
-  #whole(): unknown {
+  whole(): unknown {
     const { reader } = this
     this.#itemBudget = reader.remaining
     const value = this.value()
@@ -135,14 +137,23 @@ export class Decoder implements ValueSource {
     throw new DecodeError('a view without memory')
   }
 
-  #start(blob: Uint8Array, mayView: boolean, known: readonly object[] | undefined): void {
+  #start(blob: Uint8Array, mayView: MayView, known: readonly object[] | undefined): void {
     const parts = readParts(blob)
-    if (mayView) this.reader.reset(ownCopy(blob, parts.headStart, parts.headEnd))
-    else this.reader.reset(blob, parts.headStart, parts.headEnd)
+    this.#readHead(blob, mayView, parts)
     this.spans = new SpanTable(blob, parts.buffers, mayView)
     this.#handles = parts.handles
     this.#known = known?.length === parts.handles.length ? known : undefined
     this.isKeeping = (parts.flags & FLAG_REFERENCES) !== 0
+  }
+
+  /** What others may write to meanwhile is copied first. */
+  #readHead(blob: Uint8Array, mayView: MayView, { headStart, headEnd }: HeadRange): void {
+    if (mayView === false) {
+      this.reader.reset(blob, headStart, headEnd)
+      return
+    }
+    const source = headEnd - headStart < VIEW_BYTES_MIN ? blob : keepable(blob, mayView)
+    this.reader.reset(Buffer.from(source.subarray(headStart, headEnd)))
   }
 
   /** The only extension of one byte; by far the most frequent one. */
@@ -366,10 +377,6 @@ function decodeInstance(decode: () => object, name: string): object {
 }
 
 /** V8 reads single bytes of growable shared memory several times slower than those of a copy. */
-function ownCopy(blob: Uint8Array, start: number, end: number): Buffer {
-  return Buffer.from(blob.subarray(start, end))
-}
-
 function plainOf(value: unknown): unknown {
   return value instanceof Span ? value.whole() : value
 }

@@ -10,7 +10,7 @@
 // Source: design section 5; MessagePack specification.
 import { DecodeLimitError } from './byte-reader.ts'
 import { ByteLimitError, ByteWriter } from './byte-writer.ts'
-import type { BufferEntry } from './value-codec-buffers.ts'
+import type { BufferEntry, MayView } from './value-codec-buffers.ts'
 import { ClassTable } from './value-codec-classes.ts'
 import type { AnyClass, HandleCodec, RegisteredType, TypeCodec } from './value-codec-classes.ts'
 import { Decoder } from './value-codec-decoder.ts'
@@ -109,14 +109,22 @@ const APPENDED: EncodeOutcome = { handles: [], oversize: undefined }
 /** How decode may use the memory of the blob. */
 export interface DecodeOptions {
   /** Whether arrays of 64 KiB and more may be views of the blob's memory (false). */
-  readonly view?: boolean
+  readonly view?: MayView
   /** Copy all the same (false). */
   readonly copy?: boolean
   /** What the handles stand for, in their order, where the process knows; ignored where their
    *  number differs. */
   readonly known?: readonly object[] | undefined
-  /** What `expectLasting` said of all the values that are decoded with this one (false). */
-  readonly isLasting?: boolean
+  /** What is decoded with this one and lives as long as it. Default: nothing. */
+  readonly beside?: Beside
+}
+
+/** Values that live at once, as they are decoded one by one. */
+export interface Beside {
+  /** Of those so far, without the memory of their arrays. */
+  sizeBytes: number
+  /** Whether `expectLasting` said yes. */
+  isLasting: boolean
 }
 
 export interface ValueCodecOptions {
@@ -241,18 +249,25 @@ export class ValueCodec {
    *   that is not registered here, and what the decode of a HandleCodec throws.
    */
   decode(blob: Uint8Array, options?: DecodeOptions): unknown {
-    let isLasting = options?.isLasting === true
-    if (isLasting) this.#tellAgain(blob.length)
-    else isLasting = this.expectLasting(blob.length)
-    return this.#decode(isLasting, (decoder) =>
-      decoder.decode(blob, options?.view === true && options.copy !== true, options?.known),
-    )
+    return this.#decode((decoder) => {
+      const mayView = options?.copy !== true && (options?.view ?? false)
+      const headBytes = decoder.begin(blob, mayView, options?.known)
+      decoder.isLasting = this.#lasts(headBytes, options?.beside)
+      return decoder.whole()
+    })
   }
 
-  #decode(isLasting: boolean, run: (decoder: Decoder) => unknown): unknown {
+  #lasts(sizeBytes: number, beside: DecodeOptions['beside']): boolean {
+    if (beside === undefined) return this.expectLasting(sizeBytes)
+    beside.sizeBytes += sizeBytes
+    if (beside.isLasting) this.#tellAgain(sizeBytes)
+    else beside.isLasting = this.expectLasting(beside.sizeBytes)
+    return beside.isLasting
+  }
+
+  #decode(run: (decoder: Decoder) => unknown): unknown {
     const decoder = this.#decoder ?? new Decoder(this.#classes)
     this.#decoder = undefined
-    decoder.isLasting = isLasting
     try {
       return run(decoder)
     } catch (error) {
@@ -266,9 +281,14 @@ export class ValueCodec {
   /** The value of the blob in bytes[start] to bytes[end - 1], without a view of a small one. */
   decodeRange(bytes: Uint8Array, start: number, end: number, isLasting = false): unknown {
     const isSimple = bytes[start] === 0 && end > start
-    if (!isSimple) return this.decode(bytes.subarray(start, end), { isLasting })
+    if (!isSimple) {
+      return this.decode(bytes.subarray(start, end), { beside: { sizeBytes: 0, isLasting } })
+    }
     if (isLasting) this.#tellAgain(end - start)
-    return this.#decode(isLasting, (decoder) => decoder.decodeSimple(bytes, start + 1, end))
+    return this.#decode((decoder) => {
+      decoder.isLasting = isLasting
+      return decoder.decodeSimple(bytes, start + 1, end)
+    })
   }
 
   /** Flags byte and head; the writer is as before on any error. */

@@ -98,6 +98,8 @@ describe.each(CASES)('$name as an arena', ({ make, open: openClient, makeShort }
     (sizeBytes) => {
       const bytes = pattern(sizeBytes)
       put(PAGE_BYTES, bytes)
+      const inPlace = reader.inPlace?.(PAGE_BYTES, sizeBytes) ?? bytes
+      expect(Buffer.compare(inPlace, bytes)).toBe(0)
       const seen = reader.readable(PAGE_BYTES, sizeBytes)
       expect(seen.byteLength).toBe(sizeBytes)
       expect(Buffer.compare(seen, bytes)).toBe(0)

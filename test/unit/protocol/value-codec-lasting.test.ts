@@ -19,7 +19,7 @@ test('they come back as others do', () => {
   const { codec } = aCodec()
   for (const value of VALUES) {
     const blob = blobOf(value, codec)
-    expect(codec.decode(blob, { isLasting: true })).toStrictEqual(value)
+    expect(codec.decode(blob, { beside: { sizeBytes: 0, isLasting: true } })).toStrictEqual(value)
     expect(codec.decodeRange(blob, 0, blob.length, true)).toStrictEqual(value)
   }
 })
@@ -41,6 +41,16 @@ test('so it is before one large value, not before small ones', () => {
   const lists = large.map((list) => list?.slice()) // no references to one list
   expect(codec.decode(blobOf(lists, codec))).toStrictEqual(large)
   expect(told).toHaveLength(1)
+})
+
+test('memory of arrays is none of that: nothing is decoded of it', () => {
+  const { codec, told } = aCodec()
+  const value = new Float64Array(LASTING_BYTES_MIN / 4)
+  const beside = { sizeBytes: 0, isLasting: false }
+  expect(codec.decode(blobOf(value, codec), { view: true, beside })).toEqual(value)
+  expect(codec.decode(blobOf(value, codec))).toEqual(value)
+  expect(told).toHaveLength(0)
+  expect(beside.sizeBytes).toBeLessThan(100)
 })
 
 test('where there is no collector to tell, nothing is different', () => {
