@@ -5,6 +5,7 @@ import { systemClock } from '../runtime/common/clock-system.ts'
 import { parseInitOptions, type InitSpecOptions } from '../runtime/common/call-options.ts'
 import { UsageError } from '../runtime/common/errors.ts'
 import { systemFinalization } from '../runtime/common/finalization-system.ts'
+import { knowsIntegers } from '../runtime/common/integer-arrays-system.ts'
 import { newJobId, newWorkerId, toHex } from '../runtime/common/ids.ts'
 import { systemHash, systemRandom } from '../runtime/common/random-system.ts'
 import type { Cluster, InitOptions } from '../runtime/common/surface.ts'
@@ -168,6 +169,7 @@ async function startDriver(
       random: systemRandom,
       hash: systemHash,
       finalization: systemFinalization,
+      knowsIntegers,
       context: systemContext,
       stackView: systemStackView,
       openMemory: opened.openMemory ?? openArenaClient,

@@ -3,16 +3,15 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext, runInThisContext } from 'node:vm'
 import type { Finalization } from './finalization.ts'
+import { nativesOf, withNatives } from './natives-system.ts'
 
 /** V8 keeps notes on a function, which it needs here, after about ten calls. */
 const CALLS_UNTIL_NOTED = 32
-/** Compiled at their first call, and again when they were not called for long: with the flag both
- *  times. Source: V8 runtime-test.cc. */
-const NATIVES = `({
+const NATIVES = `{
   isYoung: (made) => %InYoungGeneration(made),
   pretenure: (made) => %PretenureAllocationSite(made),
   deoptimize: (make) => %DeoptimizeFunction(make),
-})`
+}`
 
 interface Natives {
   readonly isYoung: (made: object) => boolean
@@ -28,10 +27,6 @@ const registry = new FinalizationRegistry<() => void>((gone) => {
 })
 let collectNow: ((options?: { type: 'minor' }) => void) | undefined
 let natives: Natives | undefined
-/** Whether the program itself was started with --allow-natives-syntax. */
-let hadNatives: boolean | undefined
-/** This V8 cannot be told. */
-let isRefused = false
 
 export const systemFinalization: Finalization = {
   watch(target, gone) {
@@ -48,20 +43,12 @@ export const systemFinalization: Finalization = {
   // it looks only while that place is not optimized yet and new objects have all the room that they
   // may have, so that chance decides, and it forgets again when most of what is old has died.
   tenure(makers) {
-    if (isRefused) return
-    hadNatives ??= understandsNatives()
-    setFlagsFromString('--allow-natives-syntax')
-    try {
-      natives ??= runInThisContext(NATIVES) as Natives
+    withNatives(() => {
+      natives ??= nativesOf<Natives>(NATIVES)
       let isNews = false
       for (const make of makers) isNews = isNewsOf(make, natives) || isNews
       if (isNews) collector()({ type: 'minor' }) // which is when V8 takes note
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error
-      isRefused = true
-    } finally {
-      if (!hadNatives) setFlagsFromString('--no-allow-natives-syntax')
-    }
+    })
   },
 }
 
@@ -73,16 +60,6 @@ function collector(): NonNullable<typeof collectNow> {
     if (!wasExposed) setFlagsFromString('--no-expose-gc')
   }
   return collectNow
-}
-
-function understandsNatives(): boolean {
-  try {
-    runInThisContext('() => %InYoungGeneration({})') // refused where it is compiled
-    return true
-  } catch (error) {
-    if (error instanceof SyntaxError) return false
-    throw error
-  }
 }
 
 /** @returns whether it has to take note: not of a place that it makes old objects at already. */

@@ -3,6 +3,7 @@
 // on several others are made in parts.ts.
 import type { Clock } from '../common/clock.ts'
 import type { Finalization } from '../common/finalization.ts'
+import type { KnowsIntegers } from '../common/integer-arrays.ts'
 import { type JobId, type ObjectId, type WorkerId } from '../common/ids.ts'
 import type { Hash, Random } from '../common/random.ts'
 import type { StackView } from '../common/stack.ts'
@@ -65,6 +66,7 @@ export interface CoreWorkerDeps {
   readonly random: Random
   readonly hash: Hash
   readonly finalization: Finalization
+  readonly knowsIntegers?: KnowsIntegers
   readonly context: ContextStorage
   readonly memory: ObjectMemory
   readonly raylet: RayletLink

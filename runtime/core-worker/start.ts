@@ -4,6 +4,7 @@ import type { Clock } from '../common/clock.ts'
 import { toWire, fromWire } from '../common/error-wire.ts'
 import { VirgaError } from '../common/errors.ts'
 import type { Finalization } from '../common/finalization.ts'
+import type { KnowsIntegers } from '../common/integer-arrays.ts'
 import type { WorkerId } from '../common/ids.ts'
 import type { Hash, Random } from '../common/random.ts'
 import type { StackView } from '../common/stack.ts'
@@ -31,6 +32,7 @@ export interface StartDeps {
   readonly random: Random
   readonly hash: Hash
   readonly finalization: Finalization
+  readonly knowsIntegers?: KnowsIntegers
   readonly context: ContextStorage
   stackView(): StackView
   openMemory(this: void, arena: Welcome['arena']): ObjectMemory
@@ -131,7 +133,7 @@ function lateHandlers(ready: Ready, early: (() => void)[]): NoticeHandlers {
 }
 
 function valueCodecOf(worker: CoreWorker): ValueCodec {
-  const { finalization } = worker.deps
+  const { finalization, knowsIntegers } = worker.deps
   const codec: ValueCodec = new ValueCodec(
     [
       ...handleCodecs(worker),
@@ -142,7 +144,7 @@ function valueCodecOf(worker: CoreWorker): ValueCodec {
         decode: (bytes) => fromWire(codec.decode(bytes)),
       },
     ],
-    { tenure: finalization.tenure?.bind(finalization) },
+    { tenure: finalization.tenure?.bind(finalization), knowsIntegers },
   )
   extendCodec(codec)
   return codec

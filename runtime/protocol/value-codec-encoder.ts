@@ -4,6 +4,7 @@
 //   VE2. After a failure the encoder is cleared and the writer's content is the caller's to drop.
 //   VE3. No state is left between values; an encoder is used by one encoding at a time.
 // Source: MessagePack specification; design section 5.
+import type { KnowsIntegers } from '../common/integer-arrays.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import { BufferTable } from './value-codec-buffers.ts'
 import type { BufferEntry } from './value-codec-buffers.ts'
@@ -17,6 +18,7 @@ import type { ClassTable, HandleCodec, RegisteredType } from './value-codec-clas
 import * as kinds from './value-codec-kinds.ts'
 import type { ValueSink } from './value-codec-kinds.ts'
 import type { StoredHandle } from './value-codec-layout.ts'
+import { writeIntegers } from './value-codec-integers.ts'
 import { RUN_ITEMS_MIN, RunWriter, itemsAhead, kindOfRun } from './value-codec-numbers.ts'
 import { MetObjects } from './value-codec-objects.ts'
 import { checkArray, checkObject } from './value-codec-own.ts'
@@ -58,6 +60,7 @@ export class Encoder implements ValueSink {
   writer: ByteWriter
   readonly buffers = new BufferTable()
   readonly #classes: ClassTable
+  readonly #knowsIntegers: KnowsIntegers | undefined
   readonly #met = new MetObjects()
   /** Indexes of registered instances that are being encoded: nothing may refer to them. */
   readonly #open = new Set<number>()
@@ -68,9 +71,10 @@ export class Encoder implements ValueSink {
   #depth = 0
   #hasReferences = false
 
-  constructor(classes: ClassTable, writer: ByteWriter) {
+  constructor(classes: ClassTable, writer: ByteWriter, knowsIntegers?: KnowsIntegers) {
     this.#classes = classes
     this.writer = writer
+    this.#knowsIntegers = knowsIntegers
   }
 
   value(value: unknown): void {
@@ -216,6 +220,12 @@ export class Encoder implements ValueSink {
       if (prototype === null || !isForeignArrayPrototype(prototype)) throw refuse(items)
     }
     const count = checkItems(items.length)
+    if (count >= RUN_ITEMS_MIN && this.#knowsIntegers?.(items) === true) {
+      writeCount(this.writer, 0x90, 0xdc, count)
+      const behind = writeIntegers(this.writer, items)
+      this.#items(items.slice(behind), count - behind, behind)
+      return
+    }
     checkArray(items)
     writeCount(this.writer, 0x90, 0xdc, count)
     if (count < RUN_ITEMS_MIN) this.#items(items, count, 0)

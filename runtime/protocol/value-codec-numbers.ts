@@ -15,13 +15,13 @@ import { lastingArray } from './value-codec-lasting.ts'
 /** A run begins where so many numbers stand together; shorter arrays have none. */
 export const RUN_ITEMS_MIN = 32
 /** Its widest elements fit an ext 16, and the nearest cache of a CPU. */
-const RUN_ITEMS_MAX = 4096
+export const RUN_ITEMS_MAX = 4096
 const EXT16 = 0xc8
 const HEAD_BYTES = 5
 
-const UINT8 = 0
-const INT16 = 1
-const INT32 = 2
+export const UINT8 = 0
+export const INT16 = 1
+export const INT32 = 2
 const FLOAT64 = 3
 /** Bytes of an element, by code. */
 const WIDTHS: readonly number[] = [1, 2, 4, 8]
@@ -103,7 +103,7 @@ export class RunWriter {
     this.#takeDoubles(ahead, 0, ahead.length, 0)
     assert(this.next === undefined, 'the first items of a run are of its kind')
     const behind = this.#takeDoubles(items, readEnd, end, from)
-    append(writer, FLOAT64, this.#elements.doubleBytes.subarray(0, (behind - from) * 8))
+    appendRun(writer, FLOAT64, this.#elements.doubleBytes.subarray(0, (behind - from) * 8))
     return behind
   }
 
@@ -154,18 +154,18 @@ export class RunWriter {
     const { integers, integerBytes, shorts, shortBytes } = this.#elements
     const wide = integers.subarray(0, count)
     if (this.#signs >= 0 && this.#bits < 0x100) {
-      append(writer, UINT8, wide)
+      appendRun(writer, UINT8, wide)
     } else if (this.#bits < 0x8000) {
       shorts.set(wide)
-      append(writer, INT16, shortBytes.subarray(0, count * 2))
+      appendRun(writer, INT16, shortBytes.subarray(0, count * 2))
     } else {
-      append(writer, INT32, integerBytes.subarray(0, count * 4))
+      appendRun(writer, INT32, integerBytes.subarray(0, count * 4))
     }
   }
 }
 
 /** @param bytes  one for each byte to write. */
-function append(writer: ByteWriter, code: number, bytes: Uint8Array | Int32Array): void {
+export function appendRun(writer: ByteWriter, code: number, bytes: Uint8Array | Int32Array): void {
   const size = bytes.length
   const at = writer.reserve(HEAD_BYTES + size)
   const { buffer } = writer

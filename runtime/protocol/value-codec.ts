@@ -8,6 +8,7 @@
 //   V2. encodeInto appends a whole blob or, on any error, nothing.
 //   V3. decode never trusts a blob: see value-codec-decoder.
 // Source: design section 5; MessagePack specification.
+import type { KnowsIntegers } from '../common/integer-arrays.ts'
 import { DecodeLimitError } from './byte-reader.ts'
 import { ByteLimitError, ByteWriter } from './byte-writer.ts'
 import type { BufferEntry, MayView } from './value-codec-buffers.ts'
@@ -130,11 +131,13 @@ export interface Beside {
 export interface ValueCodecOptions {
   /** Finalization.tenure, where there is a collector to tell. */
   readonly tenure?: ((makers: readonly ((count: number) => object)[]) => void) | undefined
+  readonly knowsIntegers?: KnowsIntegers | undefined
 }
 
 export class ValueCodec {
   readonly #classes: ClassTable
   readonly #tenure: ValueCodecOptions['tenure']
+  readonly #knowsIntegers: KnowsIntegers | undefined
   /** Of lasting values, since the collector was told: it forgets when it finds much garbage. */
   #untoldBytes = 0
   // Set aside while in use: a getter or a registered class may encode or decode meanwhile.
@@ -143,9 +146,10 @@ export class ValueCodec {
   #decoder: Decoder | undefined
 
   /** @param handles  the kinds of handles that travel in values, each with a tag of its own. */
-  constructor(handles: readonly HandleCodec[] = [], { tenure }: ValueCodecOptions = {}) {
+  constructor(handles: readonly HandleCodec[] = [], options: ValueCodecOptions = {}) {
     this.#classes = new ClassTable(handles)
-    this.#tenure = tenure
+    this.#tenure = options.tenure
+    this.#knowsIntegers = options.knowsIntegers
   }
 
   /**
@@ -294,7 +298,7 @@ export class ValueCodec {
   /** Flags byte and head; the writer is as before on any error. */
   #encodeHead(writer: ByteWriter, value: unknown, path: string): EncodedTables {
     const start = writer.position
-    const encoder = this.#encoder ?? new Encoder(this.#classes, writer)
+    const encoder = this.#encoder ?? new Encoder(this.#classes, writer, this.#knowsIntegers)
     this.#encoder = undefined
     encoder.writer = writer
     try {

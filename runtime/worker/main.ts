@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../common/clock-system.ts'
 import { systemFinalization } from '../common/finalization-system.ts'
+import { knowsIntegers } from '../common/integer-arrays-system.ts'
 import { fromHex, type WorkerId } from '../common/ids.ts'
 import { systemHash, systemRandom } from '../common/random-system.ts'
 import type { CoreWorker } from '../core-worker/core-worker.ts'
@@ -73,6 +74,7 @@ async function main(): Promise<void> {
       random: systemRandom,
       hash: systemHash,
       finalization: systemFinalization,
+      knowsIntegers,
       context: systemContext,
       stackView: systemStackView,
       sources,

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import { systemClock } from '../../runtime/common/clock-system.ts'
 import type { InitSpecOptions } from '../../runtime/common/call-options.ts'
 import { systemFinalization } from '../../runtime/common/finalization-system.ts'
+import { knowsIntegers } from '../../runtime/common/integer-arrays-system.ts'
 import { toHex, type WorkerId } from '../../runtime/common/ids.ts'
 import { WORKERS_MAX } from '../../runtime/common/limits.ts'
 import { silentLog } from '../../runtime/common/log.ts'
@@ -151,6 +152,7 @@ function startWorker(
       random: systemRandom,
       hash: systemHash,
       finalization: systemFinalization,
+      knowsIntegers,
       context: systemContext,
       stackView: systemStackView,
       openMemory: deps.openMemory,

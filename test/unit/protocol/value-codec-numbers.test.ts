@@ -1,6 +1,7 @@
 // Long arrays of numbers: what travels in columns comes back as it was, from any mixture.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { knowsIntegers } from '../../../runtime/common/integer-arrays-system.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
 import { scaled } from '../../support/scale.ts'
 import { blobOf, mapped, roundTrip } from './value-codec-support.ts'
@@ -81,6 +82,39 @@ test('any mixture of runs comes back, also from shared memory', () => {
     }),
     { numRuns: scaled(5_000) },
   )
+})
+
+test('what the engine knows to be integers takes the same bytes as what is looked at', () => {
+  const knowing = new ValueCodec([], { knowsIntegers })
+  const widths: ((i: number) => number)[] = [
+    (i) => i % 256,
+    (i) => (i % 4000 === 3999 ? 256 : 0),
+    (i) => (i % 4000 === 17 ? -1 : 255),
+    (i) => 0x7fff - i,
+    (i) => (i % 4000 === 17 ? 0x8000 : i % 100),
+    (i) => -(2 ** 31) + i,
+  ]
+  for (const item of widths) {
+    for (const count of [31, 32, 33, 4127, 4128, 16_385, 20_000]) {
+      const items = counted(count, item)
+      const filled = new Array<unknown>(count).fill(7)
+      for (const [i, each] of items.entries()) filled[i] = each
+      for (const each of [items, filled]) {
+        const blob = blobOf(each, knowing)
+        expect(blob.equals(blobOf(each))).toBe(true)
+        expect(knowing.decode(blob)).toStrictEqual(items)
+      }
+    }
+  }
+})
+
+test('an array of integers with more than its items is refused all the same', () => {
+  const knowing = new ValueCodec([], { knowsIntegers })
+  const items = Object.assign(
+    counted(100, (i) => i),
+    { name: 'lost' },
+  )
+  expect(() => knowing.encode(items, 'value')).toThrow('a property beside its items (.name)')
 })
 
 test('a number of a long array takes the bytes of its width', () => {
