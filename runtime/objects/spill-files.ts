@@ -68,6 +68,10 @@ export class FusedSpill implements SpillPlace {
     this.#direct = reach === undefined ? undefined : new DirectFiles(reach)
   }
 
+  get hasFiles(): boolean {
+    return this.#direct !== undefined
+  }
+
   /** Of files that exist. */
   get paths(): readonly string[] {
     return [...this.#rangeCounts.keys()]

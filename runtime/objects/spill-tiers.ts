@@ -26,6 +26,10 @@ export class TieredSpill implements SpillPlace {
     this.#tiers = tiers
   }
 
+  get hasFiles(): boolean {
+    return this.#tiers.disk.hasFiles
+  }
+
   async write(sources: readonly SpillSource[]): Promise<readonly SpillRange[]> {
     const { disk, diskFirst } = this.#tiers
     if (!diskFirst) return this.#writeToBucket(sources)

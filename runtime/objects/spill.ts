@@ -29,6 +29,8 @@ export interface SpillSource {
 export type SpillSink = (offset: number, bytes: Uint8Array) => Promise<void>
 
 export interface SpillPlace {
+  /** Whether it takes direct files. */
+  readonly hasFiles: boolean
   /**
    * Writes several objects into one new file.
    * @returns a range for each, in order.

@@ -2,7 +2,8 @@
 // files of their own were opened or sealed; or it failed. See store-state.ts for the invariants.
 import { unreachable } from '../common/assert.ts'
 import { ObjectCorruptedError, ObjectStoreFullError, StoppedError } from '../common/errors.ts'
-import type { EndOfIo, StoreEffect, StoreState } from './store-entry.ts'
+import { blockBytesOf } from './arena.ts'
+import type { EndOfIo, Entry, StoreEffect, StoreState } from './store-entry.ts'
 import {
   answer,
   classify,
@@ -12,7 +13,7 @@ import {
   refuseWaiters,
   settle,
 } from './store-pins.ts'
-import { backOff, endBatch } from './store-room.ts'
+import { backOff, endBatch, moveBackInLine } from './store-room.ts'
 
 type EventOf<T extends EndOfIo['type']> = Extract<EndOfIo, { readonly type: T }>
 
@@ -113,6 +114,7 @@ function directSealed(state: StoreState, { key, range }: EventOf<'directSealed'>
   entry.io = 'NONE'
   entry.directPath = undefined
   entry.range = range
+  entry.isInFile = true
   state.totals.spilledCount += 1
   state.totals.spilledBytes += entry.sizeBytes
   const effects = answer(entry, (requestId) => ({ type: 'sealed', requestId }))
@@ -122,16 +124,23 @@ function directSealed(state: StoreState, { key, range }: EventOf<'directSealed'>
 function directFailed(state: StoreState, { key, error }: EventOf<'directFailed'>): StoreEffect[] {
   const entry = state.byKey.get(key)
   if (entry === undefined) return []
-  const { sizeBytes, io } = entry
+  const { sizeBytes, io, phase, isPrimary } = entry
+  if (io === 'OPENING' && phase === 'CREATED' && !isPrimary && fits(state, entry)) {
+    moveBackInLine(state, entry)
+    return []
+  }
   entry.io = 'NONE'
   const reason =
     io === 'SEALING'
       ? error
       : new ObjectStoreFullError(
-          `An object of ${sizeBytes} B is larger than the object store, and the spill place ` +
-            `cannot take it: ${error.message}`,
+          `An object of ${sizeBytes} B has no room in the object store of ` +
+            `${state.capacityBytes} B, and the spill place cannot take it: ${error.message}`,
           { cause: error, data: { sizeBytes, capacityBytes: state.capacityBytes } },
         )
   const effects = answer(entry, (requestId) => ({ type: 'refused', requestId, error: reason }))
   return [...effects, ...refuseWaiters(state, entry, reason), ...doom(state, entry)]
 }
+
+const fits = ({ capacityBytes }: StoreState, { sizeBytes }: Entry): boolean =>
+  blockBytesOf(sizeBytes) <= capacityBytes

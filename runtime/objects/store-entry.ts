@@ -15,7 +15,7 @@ export interface ObjectPlace {
   /** In the arena; in the file when there is a `path`. */
   readonly offset: number
   readonly sizeBytes: number
-  /** A file, for an object that is larger than the arena. */
+  /** A file, for an object that is larger than the arena, or a copy that found no room there. */
   readonly path?: string
   /** Of a sealed object in a file, for its reader to check. */
   readonly checksum?: number
@@ -40,6 +40,8 @@ export interface Entry {
   directPath: string | undefined
   /** At the spill place. */
   range: SpillRange | undefined
+  /** That is a sealed file of its own, in which it is read: it never comes into the arena. */
+  isInFile: boolean
   /** How many clients pin it. */
   pinnerCount: number
   /** Pins that wait for it to be restored or sealed. */
@@ -70,6 +72,8 @@ export interface CreateRequest extends Waiter {
   readonly isPrimary: boolean
   readonly owner: string
   readonly sinceMs: number
+  /** No file could be had for it: it waits for room alone (T8). */
+  readonly isFileless: boolean
   isFreed: boolean
 }
 
@@ -91,6 +95,8 @@ export interface StoreOptions {
   readonly fullTimeoutMs: number
   /** False: there is no spill place. */
   readonly canSpill: boolean
+  /** Whether that place takes objects in files of their own. */
+  readonly hasFiles: boolean
   /** Names a client for a person to read. Default: its id. */
   readonly describeClient?: (clientId: string) => string
 }

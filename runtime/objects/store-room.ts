@@ -18,8 +18,16 @@ const GROW_BYTES = 64 * 1024 * 1024
 const SPILL_BACKOFF_MIN_MS = 1000
 const SPILL_BACKOFF_MAX_MS = 30_000
 const ASK_INTERVAL_MS = 200
+/** T8. Source: Ray oom_grace_period_s = 2, then fallback allocation on disk. */
+const COPY_WAIT_MS = 2000
 /** Clients are asked to release only when what they pin is worth it. */
 const ASK_PINNED_SHARE = 0.1
+
+/** The last in line. */
+export function queueCreate(state: StoreState, request: CreateRequest): void {
+  state.queue.push(request)
+  state.queuedCreates.set(request.id, request)
+}
 
 /** Serves whoever can be served, then spills what should be. To be called after every change. */
 export function makeRoom(state: StoreState): StoreEffect[] {
@@ -99,7 +107,7 @@ function evict(state: StoreState, entry: Entry, effects: StoreEffect[]): void {
   effects.push({ type: 'evicted', id: entry.id })
 }
 
-/** An object larger than the arena goes to the spill place at once. */
+/** An object larger than the arena goes to the spill place at once; T8. */
 function createDirect(state: StoreState, request: CreateRequest): StoreEffect {
   const { requestId, sizeBytes } = request
   if (!state.options.canSpill) {
@@ -128,6 +136,7 @@ function addEntry(
     offset,
     directPath: undefined,
     range: undefined,
+    isInFile: false,
     pinnerCount: 0,
     waiters: [],
     requestId: io === 'OPENING' ? requestId : undefined,
@@ -240,6 +249,36 @@ export function expire(state: StoreState): StoreEffect[] {
   return effects
 }
 
+/** T8. Its reader can do nothing about what others pin here. */
+export function moveCopiesToFiles(state: StoreState): StoreEffect[] {
+  const due = copiesInLine(state).filter((request) => movesAtMs(state, request) <= state.nowMs)
+  return [...due].map((request) => {
+    state.queue.splice(state.queue.indexOf(request), 1)
+    state.queuedCreates.delete(request.id)
+    return createDirect(state, request)
+  })
+}
+
+/** T8. Its disk may be full now: room in the arena may come before that ends. */
+export function moveBackInLine(state: StoreState, entry: Entry): void {
+  const { id, sizeBytes, owner, isFreed, creator: clientId, requestId } = entry
+  if (requestId === undefined) return
+  forget(state, entry)
+  state.creating.delete(id)
+  const request = { requestId, clientId, id, sizeBytes, isPrimary: false, owner, isFreed }
+  queueCreate(state, { kind: 'create', ...request, sinceMs: state.nowMs, isFileless: true })
+}
+
+/** T8. Those that may go into files. */
+function copiesInLine({ options, queue }: StoreState): IteratorObject<CreateRequest> {
+  const isMovable = (request: RoomRequest): request is CreateRequest =>
+    request.kind === 'create' && !request.isPrimary && !request.isFileless
+  return (options.hasFiles ? queue : []).values().filter(isMovable)
+}
+
+const movesAtMs = (state: StoreState, { sinceMs }: RoomRequest): number =>
+  Math.max(sinceMs, state.progressAtMs) + COPY_WAIT_MS
+
 const deadlineOf = (state: StoreState, { sinceMs }: RoomRequest): number =>
   Math.max(sinceMs, state.progressAtMs) + state.options.fullTimeoutMs
 
@@ -250,6 +289,8 @@ export function nextTimerAtMs(state: StoreState): number | undefined {
   if (head === undefined && !isOver) return undefined
   const times: number[] = []
   if (head !== undefined) times.push(deadlineOf(state, head))
+  const [copy] = copiesInLine(state).take(1)
+  if (copy !== undefined) times.push(movesAtMs(state, copy))
   if (state.spillNotBeforeMs > state.nowMs && state.spillable.size > 0) {
     times.push(state.spillNotBeforeMs)
   }

@@ -9,10 +9,12 @@
 //       and no I/O runs on them.
 //   T4. A client that pins an id pins every entry of that id which it was ever given, until it
 //       has released them all: an object made again under its id cannot loosen an older mapping.
-//   T5. Requests for room are served first come first served.
+//   T5. Requests for room are served first come first served; copies that wait for long leave the
+//       line (T8).
 //   T6. Above the threshold, unpinned primaries are spilled, least recently used first. What is
 //       spilled stays in the arena until its room is needed.
 //   T7. A request waits at most until nothing was freed or spilled for fullTimeoutMs.
+//   T8. A copy of another node's object does so for COPY_WAIT_MS at most, then goes into a file.
 // Source: Ray object_lifecycle_manager.h, local_object_manager.h; Dask worker_state_machine.py.
 import { StoppedError, UsageError } from '../common/errors.ts'
 import { ArenaAllocator, blockBytesOf } from './arena.ts'
@@ -27,7 +29,7 @@ import type {
 } from './store-entry.ts'
 import { ROOM_QUEUE_MAX, lineFull } from './store-full.ts'
 import { answer, classify, doom, grant, notFound, unpin, unpinAll, unqueue } from './store-pins.ts'
-import { expire, makeRoom, nextTimerAtMs } from './store-room.ts'
+import { expire, makeRoom, moveCopiesToFiles, nextTimerAtMs, queueCreate } from './store-room.ts'
 
 export { nextTimerAtMs }
 
@@ -107,7 +109,7 @@ function apply(state: StoreState, event: StoreEvent): StoreEffect[] {
     case 'clientExited':
       return clientExited(state, event.clientId)
     case 'timer':
-      return expire(state)
+      return [...moveCopiesToFiles(state), ...expire(state)]
     default:
       return applyEndOfIo(state, event)
   }
@@ -125,10 +127,8 @@ function create(state: StoreState, event: EventOf<'create'>): StoreEffect[] {
   }
   if (state.queue.length >= ROOM_QUEUE_MAX) return refuse(lineFull(sizeBytes, state.capacityBytes))
   const sinceMs = state.nowMs
-  const request = { requestId, clientId, id, sizeBytes, isPrimary, owner, sinceMs, isFreed: false }
-  const queued = { kind: 'create' as const, ...request }
-  state.queue.push(queued)
-  state.queuedCreates.set(id, queued)
+  const request = { requestId, clientId, id, sizeBytes, isPrimary, owner, sinceMs }
+  queueCreate(state, { kind: 'create', ...request, isFileless: false, isFreed: false })
   return []
 }
 
@@ -191,8 +191,10 @@ function pin(state: StoreState, event: EventOf<'pin'>): StoreEffect[] {
   const entry = state.sealed.get(id)
   if (entry === undefined) return [{ type: 'refused', requestId, error: notFound(id) }]
   const isComing = entry.io === 'SEALING' || entry.io === 'QUEUED' || entry.io === 'RESTORING'
+  // It may have been spilled before the arena was found to be smaller.
   const isTooLarge = blockBytesOf(entry.sizeBytes) > state.capacityBytes
-  if (!isComing && (entry.offset !== undefined || isTooLarge)) return [grant(state, entry, event)]
+  const isReadable = entry.offset !== undefined || entry.isInFile || isTooLarge
+  if (!isComing && isReadable) return [grant(state, entry, event)]
   if (!isComing) {
     if (state.queue.length >= ROOM_QUEUE_MAX) {
       const error = lineFull(entry.sizeBytes, state.capacityBytes)

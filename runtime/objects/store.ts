@@ -108,6 +108,7 @@ export class ObjectStore {
         spillThreshold: options.spillThreshold ?? 0.8,
         fullTimeoutMs: options.fullTimeoutMs ?? 30_000,
         canSpill: deps.spill !== undefined,
+        hasFiles: deps.spill?.hasFiles === true,
         describeClient: (clientId) => deps.clients?.describe(clientId) ?? clientId,
       },
       Math.min(capacityBytes, deps.arena.committedBytes),

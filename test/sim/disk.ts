@@ -23,6 +23,7 @@ export interface DiskQuality {
 }
 
 export class SimDisk implements SpillPlace {
+  readonly hasFiles = true
   readonly memory: MemorySpill
   readonly quality: DiskQuality
   readonly #process: SimProcess

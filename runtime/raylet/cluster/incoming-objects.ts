@@ -317,7 +317,7 @@ export class IncomingObjects {
 
 const noRoom = (sizeBytes: number, cause: Error): ObjectStoreFullError =>
   new ObjectStoreFullError(
-    `An object of ${sizeBytes} B of another node is larger than the object store of this node, ` +
+    `An object of ${sizeBytes} B of another node has no room in the object store of this node, ` +
       `and its disk could not take all of it: ${cause.message}`,
     { cause, data: { sizeBytes } },
   )
