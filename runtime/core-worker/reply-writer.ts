@@ -1,6 +1,6 @@
 // Replies of a worker to the owners of its tasks, gathered per owner and sent together.
 // Results up to INLINE_BYTES_MAX ride in the reply; larger ones go into the node's store first.
-import { UsageError } from '../common/errors.ts'
+import { StoppedError, UsageError } from '../common/errors.ts'
 import { objectIdOf, taskIdOf, type ObjectId } from '../common/ids.ts'
 import { INLINE_BYTES_MAX } from '../common/limits.ts'
 import type { Hash } from '../common/random.ts'
@@ -61,6 +61,8 @@ export class ReplyWriter {
   readonly #deps: ReplyWriterDeps
   /** A writer for each owner that was answered, kept while its connection is open. */
   readonly #outgoing = new Map<Peer, Outgoing>()
+  /** It has failed while its results were stored; this process ends. */
+  #answered: PushedTask | undefined
 
   constructor(deps: ReplyWriterDeps) {
     this.#deps = deps
@@ -123,9 +125,22 @@ export class ReplyWriter {
     encoded: EncodedValue,
   ): Promise<Uint8Array | StoredAt> {
     if (encoded.sizeBytes > INLINE_BYTES_MAX) {
-      return this.#deps.store.put(this.objectId(task, returnIndex), encoded, task.peer.workerId)
+      return this.#store(task, returnIndex, encoded)
     }
     return encoded.toBytes()
+  }
+
+  async #store(task: PushedTask, index: number, encoded: EncodedValue): Promise<StoredAt> {
+    const { store } = this.#deps
+    const stored = await store.put(this.objectId(task, index), encoded, task.peer.workerId)
+    if (this.#answered !== task) return stored
+    await store.drop([stored]) // nobody hears of it
+    throw new StoppedError(`${task.template.name} has failed while its result was stored`)
+  }
+
+  /** It fails with something else: what of its results is still being stored is dropped then. */
+  answeredOtherwise(task: PushedTask): void {
+    this.#answered = task
   }
 
   objectId(task: PushedTask, returnIndex: number): ObjectId {
@@ -224,8 +239,7 @@ export class ReplyWriter {
     const placed: StoredAt[] = []
     try {
       for (const { index, encoded } of large) {
-        const objectId = this.objectId(task, index)
-        placed.push(await store.put(objectId, encoded, task.peer.workerId))
+        placed.push(await this.#store(task, index, encoded))
       }
     } catch (error) {
       await store.drop(placed) // nobody hears of them: the task fails with this

@@ -101,6 +101,7 @@ export class TaskRunner {
   interrupt(task: PushedTask, error: unknown): void {
     if (this.#interrupted) return
     this.#interrupted = true
+    this.#deps.replies.answeredOtherwise(task)
     this.#fail(task, error, task.beganMs)
   }
 
@@ -150,10 +151,10 @@ export class TaskRunner {
     }
     return replying.then(
       () => {
-        this.#end(task, startMs, false)
+        if (!this.#interrupted) this.#end(task, startMs, false)
       },
       (error: unknown) => {
-        this.#fail(task, error, startMs, micros)
+        if (!this.#interrupted) this.#fail(task, error, startMs, micros)
       },
     )
   }

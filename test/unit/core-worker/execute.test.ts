@@ -140,6 +140,32 @@ describe('the executor', () => {
     expect(averages[1]).toBeCloseTo(0.8 * 1000 + 0.2 * 100, 0)
   })
 
+  it('answers a task once that fails, where nobody catches it, while its result is stored', async () => {
+    const stored = Promise.withResolvers<undefined>()
+    const failures: unknown[] = []
+    const dropped: number[] = []
+    const { executor, scopes, ended } = anExecutor(() => 'large', 1, {
+      replies: {
+        flush: () => undefined,
+        value: () => stored.promise,
+        failed: (_task: PushedTask, error: unknown) => failures.push(error),
+        answeredOtherwise: ({ index }: PushedTask) => dropped.push(index),
+      },
+      failing: (_task: PushedTask, error: unknown) => error,
+      retire: () => undefined,
+    })
+    executor.push(peer, aPush([1]))
+    const [scope] = scopes
+    if (scope === undefined) throw new Error('it did not run')
+    executor.endBy(scope, 'uncaught')
+    stored.resolve(undefined)
+    await stored.promise
+    await new Promise(setImmediate)
+    expect(failures).toEqual(['uncaught'])
+    expect(dropped).toEqual([1])
+    expect(ended).toHaveLength(1)
+  })
+
   it('keeps no push for the sake of refs made in its tasks, which keep their scope', async () => {
     const { executor, scopes } = anExecutor(() => undefined)
     const pushed = ((): WeakRef<object> => {
