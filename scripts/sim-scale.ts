@@ -71,7 +71,7 @@ function summary({ plan, members, ...report }: ScaleReport): string[] {
   const seconds = (ms: number | undefined): string => ((ms ?? NaN) / 1_000).toFixed(2)
   const { steady, plan: of } = members
   const units = steady.writeUnits / steady.seconds / of.nodes
-  const hottest = [members.joining, members.steady, members.dying, facts]
+  const hottest = [members.joining, members.outage, members.dying, members.leaving, facts]
     .map((usage) => usage.hottest)
     .reduce((a, b) => (a.unitsPerSecond > b.unitsPerSecond ? a : b))
   return [

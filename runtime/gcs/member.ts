@@ -8,17 +8,22 @@
 //   MB2. While the GCS is away nothing ends: the node goes on with what it has, and grants nothing
 //       new once its lease is over (fail-static). Only the GCS's own word expels it, and never a
 //       read that may be stale.
+//   MB4. Of a crowd one node announces for all, which rendezvous hashing names; who is not told by
+//        that one in time that it is done does it itself.
 //   MB3. The node's own row says DRAINING before the membership row does: who reads the one because
 //       of the other finds it there.
 import { delay, type Clock, type Timer } from '../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import type { Random } from '../common/random.ts'
+import { Announcer } from './announcer.ts'
 import { HEARTBEAT_MS, PING_MS } from './lease-terms.ts'
 import { OwnLease } from './lease.ts'
-import { MembershipView } from './membership-view.ts'
+import type { Announcement } from './membership-changes.ts'
+import { MembershipView, type Seen } from './membership-view.ts'
 import {
   announce,
+  deathOf,
   declareDead,
   expelled,
   isMembershipOf,
@@ -33,11 +38,14 @@ import {
   type NodeRow,
   type Registration,
 } from './nodes.ts'
+import { rendezvous } from './rendezvous.ts'
 import type { Storage } from './storage.ts'
 import type { RaceDeps } from './until-won.ts'
 import { Watcher, type Suspicion, type WatcherEvent } from './watcher.ts'
 
 const TICK_MS = PING_MS / 4
+/** Of so many nodes one announces what all have to tell; fewer race for the membership row. */
+const CROWD = 64
 
 /** The other nodes, as far as membership needs them. */
 export interface MemberPeers {
@@ -45,6 +53,10 @@ export interface MemberPeers {
   ping(node: NodeRow): Promise<'PONG' | 'REFUSED' | 'SILENT'>
   /** May be lost. Arrives as `heard` at the other's Membership. */
   tell(node: NodeRow, suspicion: Suspicion): void
+  /** Arrives as `announce` at the other's. @returns whether it was announced there. */
+  announce(node: NodeRow, announcement: Announcement): Promise<boolean>
+  /** What the other's Membership has `seen`; undefined when it does not answer. */
+  seen(node: NodeRow): Promise<Seen | undefined>
 }
 
 /** What the raylet is told. */
@@ -78,6 +90,11 @@ export class Membership {
   readonly #watcher: Watcher
   /** For decisions that it takes as long as it is a member. */
   readonly #race: RaceDeps
+  readonly #announcer: Announcer
+  readonly #suspected = new Set<string>()
+  /** When the raylet was last told of the members. */
+  #toldAtMs = -Infinity
+  #willTell = false
   readonly #timers = new Set<Timer>()
   #heartbeat = 0
   #doneCommand = 0
@@ -93,6 +110,7 @@ export class Membership {
     this.#view = new MembershipView(deps.random)
     this.#watcher = new Watcher(member.nodeId)
     this.#race = { ...deps, isOver: () => this.#stopped }
+    this.#announcer = new Announcer(this.#race, () => this.#view.size >= CROWD)
   }
 
   /**
@@ -153,7 +171,9 @@ export class Membership {
     const { nodeId, epoch } = this.#member
     const heartbeat = this.#heartbeat
     const race = { ...this.#deps, isOver: () => clock.monotonicMs() >= endMs }
-    await declareDead(race, { nodeId, epoch, heartbeat, reason })
+    await declareDead(race, { nodeId, epoch, heartbeat, reason }, (told) =>
+      this.#announce(told, () => announce(race, [told])),
+    )
   }
 
   /** What is known of all nodes, the dead included. */
@@ -161,14 +181,34 @@ export class Membership {
     return this.#view.nodes()
   }
 
+  /** For a node that has fallen behind. */
+  seen(): Seen {
+    return this.#view.seen()
+  }
+
   /** A peer's suspicion. */
   heard(from: string, suspicion: Suspicion): void {
     this.#watch({ kind: 'suspicion', from, suspicion })
   }
 
+  /** Another node has something to tell (MB4). @throws as `announce`. */
+  async announce(announcement: Announcement): Promise<void> {
+    await this.#announcer.announce(announcement)
+  }
+
+  /** Who has just joined says so itself: nobody need read its row. */
+  met(node: NodeRow): void {
+    const known = this.#view.get(node.nodeId)
+    if (this.#stopped || (known !== undefined && known.epoch >= node.epoch)) return
+    this.#view.learn(node)
+    this.#membersSoon()
+  }
+
+  /** In a crowd it looks first, for whom to tell (MB4). Who joins meanwhile is seen after that. */
   async #arrive(): Promise<void> {
+    if (this.#member.version >= CROWD) await this.look()
     try {
-      await announce(this.#race, this.#member, 'ALIVE')
+      await this.#announce(this.#announcement('ALIVE'))
     } catch (error) {
       if (this.#stopped) return // it is told of elsewhere
       this.stop()
@@ -183,12 +223,42 @@ export class Membership {
     this.#drainAnnounced = true
     this.#run('announcing the drain', async () => {
       try {
-        await announce(this.#race, this.#member, 'DRAINING')
+        await this.#announce(this.#announcement('DRAINING'))
       } catch (error) {
         this.#drainAnnounced = false
         throw error
       }
     })
+  }
+
+  /** MB4. @param alone  how, where no other node does it. */
+  async #announce(
+    announcement: Announcement,
+    alone = (): Promise<void> => this.#announcer.announce(announcement),
+  ): Promise<void> {
+    const other = this.#announces()
+    if (other !== undefined && (await this.#deps.peers.announce(other, announcement))) return
+    await alone()
+  }
+
+  /** MB4. @returns undefined when it is this node's to do. */
+  #announces(): NodeRow | undefined {
+    const nodes = this.#view.living()
+    if (nodes.length < CROWD) return undefined
+    const able = nodes.filter(({ nodeId, state }) => {
+      return state === 'ALIVE' && !this.#suspected.has(nodeId)
+    })
+    const [first = ''] = rendezvous(
+      'announces',
+      able.map(({ nodeId }) => nodeId),
+      1,
+    )
+    return first === this.#member.nodeId ? undefined : this.#view.get(first)
+  }
+
+  #announcement(state: Announcement['state']): Announcement {
+    const { nodeId, epoch } = this.#member
+    return { nodeId, epoch, state }
   }
 
   #confirmed(sentAtMs: number): void {
@@ -222,8 +292,13 @@ export class Membership {
     await this.#attempt('reading the membership', async () => {
       const askedAtMs = clock.monotonicMs()
       const membership = await this.#readMembership()
-      const toRead = this.#view.membership(membership, askedAtMs)
+      let toRead = this.#view.membership(membership, askedAtMs)
       if (toRead === undefined) return
+      if (toRead.kind !== 'NODES' && (await this.#askPeer(membership))) {
+        toRead = this.#view.membership(membership, askedAtMs)
+      }
+      if (toRead === undefined) return this.#members()
+      if (toRead.kind === 'LATER') return this.#members()
       const nodes =
         toRead.kind === 'ALL'
           ? await readNodes(storage)
@@ -233,9 +308,36 @@ export class Membership {
       this.#members()
       for (const node of nodes) {
         if (node === undefined || !isUntoldDeath(node, membership)) continue
-        this.#run('announcing a death', () => announce(this.#race, node, 'DEAD'))
+        this.#run('announcing a death', () => this.#announce(deathOf(node)))
       }
     })
+  }
+
+  /**
+   * MV1. In a crowd, what another node has seen instead of all rows.
+   * @returns whether that was more than this one has seen.
+   */
+  async #askPeer(membership: MembershipRow): Promise<boolean> {
+    if (membership.version < CROWD) return false
+    const peer = await this.#anyPeer(membership)
+    const seen = peer && (await this.#deps.peers.seen(peer))
+    return seen !== undefined && this.#view.adopt(seen)
+  }
+
+  /** One that is known, else one that is named: each costs the one who is asked. */
+  async #anyPeer({ changes }: MembershipRow): Promise<NodeRow | undefined> {
+    const { random, storage } = this.#deps
+    const others = this.#view.living().filter(({ nodeId }) => this.#isAble(nodeId))
+    const one = others[Math.floor(random.next() * others.length)]
+    if (one !== undefined) return one
+    const gone = new Set(changes.flatMap(({ nodeId, state }) => (state === 'ALIVE' ? [] : nodeId)))
+    const named = changes.filter(({ nodeId }) => !gone.has(nodeId) && this.#isAble(nodeId))
+    const change = named[Math.floor(random.next() * named.length)]
+    return change && (await readNode(storage, change.nodeId))
+  }
+
+  #isAble(nodeId: string): boolean {
+    return nodeId !== this.#member.nodeId && !this.#suspected.has(nodeId)
   }
 
   /** Half price as long as it says nothing that ends this node (MB2). */
@@ -248,8 +350,24 @@ export class Membership {
     throw expelled(this.#member, undefined)
   }
 
+  /** Of a crowd that joins, some at a time: to tell of one takes a pass over all. */
+  #membersSoon(): void {
+    if (this.#willTell) return
+    const { clock } = this.#deps
+    const waitMs = this.#toldAtMs + this.#view.size - clock.monotonicMs()
+    if (waitMs <= 0) return this.#members()
+    this.#willTell = true
+    const timer = clock.after(waitMs, () => {
+      this.#timers.delete(timer)
+      if (this.#willTell) this.#members()
+    })
+    this.#timers.add(timer)
+  }
+
   #members(): void {
     if (this.#stopped) return
+    this.#willTell = false
+    this.#toldAtMs = this.#deps.clock.monotonicMs()
     const members = this.#view.living()
     this.#watch({ kind: 'members', members })
     this.#deps.events.members(members)
@@ -278,6 +396,8 @@ export class Membership {
           this.#run('declaring a node dead', () => this.#declare(effect))
           break
         case 'suspected':
+          if (effect.suspected) this.#suspected.add(effect.nodeId)
+          else this.#suspected.delete(effect.nodeId)
           events.suspected(effect.nodeId, effect.suspected)
           break
       }
@@ -292,16 +412,12 @@ export class Membership {
   }
 
   async #observe(nodeId: string): Promise<void> {
-    const { storage, clock, random } = this.#deps
+    const { storage, clock } = this.#deps
     const askedAtMs = clock.monotonicMs()
     try {
       const node = await readNode(storage, nodeId)
       if (node === undefined) return this.#watch({ kind: 'readFailed', nodeId })
-      // Whoever wrote that may not have come to tell it; if it has, that costs one read.
-      if (node.state === 'DEAD') {
-        await delay(clock, random.next() * HEARTBEAT_MS)
-        await announce(this.#race, node, 'DEAD')
-      }
+      if (node.state === 'DEAD') this.#run('announcing a death', () => this.#announceLater(node))
       const isAnew = this.#view.get(nodeId)?.epoch !== node.epoch // and nobody came to tell it
       this.#view.learn(node)
       const { epoch, heartbeat } = node
@@ -313,10 +429,18 @@ export class Membership {
     }
   }
 
+  /** Whoever wrote that may not have come to tell it; if it has, that costs one read. */
+  async #announceLater(dead: NodeRow): Promise<void> {
+    const { clock, random } = this.#deps
+    await delay(clock, random.next() * HEARTBEAT_MS)
+    await this.#announce(deathOf(dead))
+  }
+
   async #declare({ nodeId, epoch, heartbeat }: Omit<Death, 'reason'>): Promise<void> {
     const { storage, log } = this.#deps
     const reason = `node ${this.#member.nodeId} saw its lease expire`
-    const isDead = await declareDead(this.#race, { nodeId, epoch, heartbeat, reason })
+    const death = { nodeId, epoch, heartbeat, reason }
+    const isDead = await declareDead(this.#race, death, (told) => this.#announce(told))
     log.warn('a node was declared dead', { nodeId, epoch, isDead })
     const node = await readNode(storage, nodeId)
     if (node !== undefined) this.#view.learn(node)

@@ -7,29 +7,22 @@
 //   ND3. A node of another cluster epoch (tables restored or emptied under it) is no member.
 // Source: design 8; faults.md F08, F13-F16, F25, F37.
 import { GcsUnavailableError, NodeDiedError } from '../common/errors.ts'
-import {
-  amount,
-  count,
-  flag,
-  listOf,
-  oneOf,
-  optional,
-  recordOf,
-  shape,
-  text,
-} from '../common/shape.ts'
+import { amount, count, listOf, oneOf, optional, recordOf, shape, text } from '../common/shape.ts'
 import { showValue } from '../common/show-value.ts'
 import { decidePut, decideUpdate } from './decide.ts'
+import {
+  arePacked,
+  packChanges,
+  unpackChanges,
+  type Announcement,
+  type MembershipChange,
+  type NodeState,
+} from './membership-changes.ts'
 import { queryAll } from './query-all.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { Row, RowValue, Storage, WriteOutcome } from './storage.ts'
 import { membershipKey, nodeKey, shardsOf } from './tables.ts'
 import { untilWon, type RaceDeps } from './until-won.ts'
-
-/** Changes kept in the membership row: it stays below the 4 KB of one read unit. */
-export const CHANGES_MAX = 48
-
-export type NodeState = 'ALIVE' | 'DRAINING' | 'DEAD'
 
 export interface NodeSpec {
   /** Hex. */
@@ -66,6 +59,9 @@ const NODE: FieldsOf<NodeRow> = {
   ...{ lastCommand: count, doneCommand: count, death: optional(text) },
 }
 
+/** As one node tells another of itself. */
+export const nodeRow = shape(NODE)
+
 /** What every member is a member of. */
 export interface Membership {
   readonly clusterEpoch: string
@@ -73,20 +69,12 @@ export interface Membership {
   readonly changes: readonly MembershipChange[]
 }
 
-export interface MembershipChange {
-  readonly version: number
-  readonly nodeId: string
-  readonly epoch: number
-  readonly state: NodeState
-  /** Of one that is DEAD: it said goodbye. */
-  readonly left?: boolean
+interface MembershipFields extends Omit<Membership, 'changes'> {
+  readonly changes: Uint8Array
 }
 
-const CHANGE: FieldsOf<MembershipChange> = {
-  ...{ version: count, nodeId: text, epoch: count, state, left: optional(flag) },
-}
-const MEMBERSHIP: FieldsOf<Membership> = {
-  ...{ clusterEpoch: text, version: count, changes: listOf(shape(CHANGE)) },
+const MEMBERSHIP: FieldsOf<MembershipFields> = {
+  ...{ clusterEpoch: text, version: count, changes: arePacked },
 }
 
 /** Who writes: a node in one epoch of its life. */
@@ -98,6 +86,9 @@ export interface Member {
 
 /** A member as it registered. */
 export interface Registration extends Member {
+  /** Of the membership when that was opened: at least so many had come or gone. */
+  readonly version: number
+  readonly row: NodeRow
   /** Before its row was written, in the node's own monotonic time: its first heartbeat. */
   readonly sentAtMs: number
 }
@@ -111,7 +102,7 @@ export async function openMembership(storage: Storage, newEpoch: string): Promis
   if (row !== undefined) return asMembership(row)
   const outcome = await decidePut(storage, {
     key: membershipKey,
-    value: { clusterEpoch: newEpoch, version: 0, changes: [] },
+    value: { clusterEpoch: newEpoch, version: 0, changes: packChanges([]) },
     expected: 'ABSENT',
     isOurs: (value) => value['clusterEpoch'] === newEpoch,
   })
@@ -137,10 +128,11 @@ export async function readMembership(
 export async function registerNode(
   deps: RaceDeps,
   spec: NodeSpec,
-  { clusterEpoch, token }: { readonly clusterEpoch: string; readonly token: string },
+  opened: Pick<Membership, 'clusterEpoch' | 'version'> & { readonly token: string },
 ): Promise<Registration> {
   const { storage, clock } = deps
   const { nodeId } = spec
+  const { clusterEpoch, version, token } = opened
   return await untilWon<Registration>(deps, `node ${nodeId} registers`, async () => {
     const sentAtMs = clock.monotonicMs()
     const before = await storage.get(nodeKey(nodeId))
@@ -151,7 +143,9 @@ export async function registerNode(
       expected: before?.version ?? 'ABSENT',
       isOurs: (value) => value['token'] === token,
     })
-    return outcome.won ? { nodeId, epoch, clusterEpoch, sentAtMs } : 'LOST'
+    if (!outcome.won) return 'LOST'
+    const row = asNode({ key: nodeKey(nodeId), value: { ...spec, ...FRESH, epoch } })
+    return { nodeId, epoch, clusterEpoch, version, sentAtMs, row }
   })
 }
 
@@ -255,8 +249,15 @@ export interface Death {
   readonly reason: string
 }
 
-/** @returns whether that epoch of the node is dead now, by whomever. */
-export async function declareDead(deps: RaceDeps, death: Death): Promise<boolean> {
+/**
+ * @param tell  everybody. Default: by a write of its own.
+ * @returns whether that epoch of the node is dead now, by whomever.
+ */
+export async function declareDead(
+  deps: RaceDeps,
+  death: Death,
+  tell = (told: Announcement): Promise<void> => announce(deps, [told]),
+): Promise<boolean> {
   const { nodeId, epoch, heartbeat, reason } = death
   const outcome = await decideUpdate(deps.storage, {
     key: nodeKey(nodeId),
@@ -265,40 +266,62 @@ export async function declareDead(deps: RaceDeps, death: Death): Promise<boolean
     isOurs: (value) => value['alive'] === false && value['epoch'] === epoch,
   })
   if (!outcome.won && outcome.current?.value['epoch'] === epoch) return false
-  await announce(deps, { nodeId, epoch, death: reason }, 'DEAD')
+  await tell(deathOf({ nodeId, epoch, death: reason }))
   return true
 }
 
 /** The reason of a node that says goodbye. */
 export const SHUT_DOWN = 'it was shut down'
 
-/** Tell everybody, by the membership row. Safe to repeat. */
-export async function announce(
-  deps: RaceDeps,
-  { nodeId, epoch, death }: Pick<Member, 'nodeId' | 'epoch'> & Partial<Pick<NodeRow, 'death'>>,
-  state: NodeState,
-): Promise<void> {
+/**
+ * Tell everybody, by the membership row, those of these that it does not name already: all in one
+ * write. Safe to repeat.
+ */
+export async function announce(deps: RaceDeps, all: readonly Announcement[]): Promise<void> {
   const { storage } = deps
-  const left = death === SHUT_DOWN ? { left: true } : {}
-  const isTold = (changes: readonly MembershipChange[]): boolean =>
-    changes.some(
-      (change) => change.nodeId === nodeId && change.epoch === epoch && change.state === state,
-    )
-  await untilWon<true>(deps, `node ${nodeId} is announced as ${state}`, async () => {
+  await untilWon<true>(deps, whatIsAnnounced(all), async () => {
     const row = await storage.get(membershipKey)
     if (row === undefined) return true // ND3 ends this node at its next heartbeat
     const { clusterEpoch, version, changes } = asMembership(row)
-    if (isTold(changes)) return true
-    const change: MembershipChange = { version: version + 1, nodeId, epoch, state, ...left }
+    const untold = all.filter((each) => !isTold(each, changes))
+    if (untold.length === 0) return true
     const outcome = await decidePut(storage, {
       key: membershipKey,
-      value: { clusterEpoch, version: version + 1, changes: kept([...changes, change]) },
+      value: {
+        ...{ clusterEpoch, version: version + untold.length },
+        changes: packChanges([...changes, ...untold]),
+      },
       expected: row.version,
-      isOurs: (value) => isTold(asMembership({ key: membershipKey, value }).changes),
+      isOurs: (value) => {
+        const told = asMembership({ key: membershipKey, value }).changes
+        return untold.every((each) => isTold(each, told))
+      },
     })
     return outcome.won || 'LOST'
   })
 }
+
+const isTold = (
+  { nodeId, epoch, state }: Announcement,
+  changes: readonly MembershipChange[],
+): boolean => changes.some((it) => it.nodeId === nodeId && it.epoch === epoch && it.state === state)
+
+function whatIsAnnounced(all: readonly Announcement[]): string {
+  const [first] = all
+  const others = all.length - 1
+  const one = `node ${first?.nodeId ?? ''} is announced as ${first?.state ?? ''}`
+  return others > 0 ? `${one}, and ${String(others)} others` : one
+}
+
+/** What is told of a node whose row says that it is dead. */
+export const deathOf = ({
+  nodeId,
+  epoch,
+  death,
+}: Pick<NodeRow, 'nodeId' | 'epoch' | 'death'>): Announcement => ({
+  ...{ nodeId, epoch, state: 'DEAD' },
+  ...(death === SHUT_DOWN ? { left: true } : {}),
+})
 
 /** Its row says that it is dead and what everybody reads says that it lives: its writer could not
  *  come to tell it. */
@@ -307,9 +330,6 @@ export function isUntoldDeath({ nodeId, epoch, state }: NodeRow, { changes }: Me
   const told = changes.filter((change) => change.nodeId === nodeId && change.epoch === epoch)
   return told.length > 0 && told.every((change) => change.state !== 'DEAD')
 }
-
-const kept = (changes: readonly MembershipChange[]): readonly MembershipChange[] =>
-  changes.slice(-CHANGES_MAX)
 
 /** @returns undefined when it never registered. */
 export async function readNode(storage: Storage, nodeId: string): Promise<NodeRow | undefined> {
@@ -335,5 +355,8 @@ export async function readNodes(storage: Storage): Promise<readonly NodeRow[]> {
 const rowOf = (outcome: WriteOutcome): Row | undefined =>
   outcome.won ? outcome.row : outcome.current
 
-const asMembership = (row: Pick<Row, 'key' | 'value'>): Membership => readRow(row, MEMBERSHIP)
-const asNode = (row: Row): NodeRow => readRow(row, NODE)
+function asMembership(row: Pick<Row, 'key' | 'value'>): Membership {
+  const { changes, ...rest } = readRow<MembershipFields>(row, MEMBERSHIP)
+  return { ...rest, changes: unpackChanges(changes, rest.version) }
+}
+const asNode = (row: Pick<Row, 'key' | 'value'>): NodeRow => readRow(row, NODE)

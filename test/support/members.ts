@@ -4,6 +4,7 @@ import { delay } from '../../runtime/common/clock.ts'
 import { GcsUnavailableError, GcsWriteUnknownError } from '../../runtime/common/errors.ts'
 import { silentLog } from '../../runtime/common/log.ts'
 import { Attempts, type Failure } from '../../runtime/gcs/attempts.ts'
+import type { Announcement } from '../../runtime/gcs/membership-changes.ts'
 import { Membership } from '../../runtime/gcs/member.ts'
 import {
   openMembership,
@@ -59,10 +60,10 @@ export class TestMembers {
 
   async add(id: string): Promise<TestNode> {
     const storage = this.#link(id)
-    const { clusterEpoch } = await openMembership(storage, `cluster-of-${id}`)
+    const opened = await openMembership(storage, `cluster-of-${id}`)
     const spec = { nodeId: id, address: `tcp://${id}`, pid: 1, totals: { CPU: 1 }, labels: {} }
     const token = `token-${String(this.#random.next())}`
-    const member = await registerNode({ ...this.race, storage }, spec, { clusterEpoch, token })
+    const member = await registerNode({ ...this.race, storage }, spec, { ...opened, token })
     const node: TestNode = {
       id,
       member,
@@ -79,6 +80,11 @@ export class TestMembers {
           log: silentLog,
           peers: {
             ping: (peer) => this.#ping(id, peer),
+            seen: async (peer) => {
+              const lost = (await this.#ping(id, peer)) === 'SILENT'
+              return lost ? undefined : this.nodes.get(peer.nodeId)?.membership.seen()
+            },
+            announce: (peer, announcement) => this.#announce(id, peer, announcement),
             tell: (peer, suspicion) => {
               if (this.#isCut(id, peer.nodeId)) return
               this.nodes.get(peer.nodeId)?.membership.heard(id, suspicion)
@@ -132,6 +138,13 @@ export class TestMembers {
     const lost = this.#isCut(from, nodeId) || this.#isCut(nodeId, from)
     await delay(this.clock, lost ? PING_LIMIT_MS : PING_ANSWER_MS + 2 * this.latencyMs)
     return lost ? 'SILENT' : 'PONG'
+  }
+
+  async #announce(from: string, { nodeId }: NodeRow, told: Announcement): Promise<boolean> {
+    const lost = this.#isCut(from, nodeId) || this.#isCut(nodeId, from)
+    if (lost) await delay(this.clock, PING_LIMIT_MS)
+    else await this.nodes.get(nodeId)?.membership.announce(told)
+    return !lost
   }
 
   #link(id: string): Storage {

@@ -5,13 +5,16 @@
 //   CM1. Who is declared dead is cut off: its connections close, and none of that epoch is taken.
 //   CM2. What is asked of all nodes is answered though some do not: each has ALL_LIMIT_MS.
 //   CM3. Who has joined is seen at once by all who can be reached, not at their next heartbeat: it
-//        pings them, and whoever is pinged by a stranger looks who that is before it answers.
+//        pings them with its row, which nobody need read then. Whoever is pinged by a stranger
+//        without it looks who that is before it answers.
 //   CM4. Once stopped, or no member any more, it begins no write: only `leave` says goodbye.
 import type { Clock } from '../../common/clock.ts'
 import { delay } from '../../common/clock.ts'
 import { VirgaError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { Random } from '../../common/random.ts'
+import type { Announcement } from '../../gcs/membership-changes.ts'
+import type { Seen } from '../../gcs/membership-view.ts'
 import { Membership, type MemberEvents } from '../../gcs/member.ts'
 import {
   openMembership,
@@ -37,6 +40,9 @@ import { PeerRaylets, type PeerNode } from './peer-raylets.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 
 export const PING_LIMIT_MS = 1_000
+const NOTHING_SEEN: Seen = { version: -1, nodes: [] }
+/** Who leaves has some time left then to do it itself. */
+const ANNOUNCE_LIMIT_MS = 1_500
 /** For what every node is asked, a dead one that is not known to be so among them. */
 const ALL_LIMIT_MS = 1_000
 /** The GCS may be away when a node leaves: then others find it dead in their own time. */
@@ -130,9 +136,9 @@ export class ClusterMember {
     const address = await this.#peers.listen(cluster.listenAt)
     this.#nodeId = spec.nodeId
     const randomText = (): string => Buffer.from(random.bytes(TOKEN_BYTES)).toString('base64url')
-    const { clusterEpoch } = await openMembership(storage, randomText())
+    const opened = await openMembership(storage, randomText())
     const token = randomText()
-    const member = await registerNode(this.#deps, { ...spec, address }, { clusterEpoch, token })
+    const member = await registerNode(this.#deps, { ...spec, address }, { ...opened, token })
     if (member.epoch !== epoch) {
       throw new VirgaError(
         `node ${spec.nodeId} has a certificate for epoch ${epoch} and is in epoch ` +
@@ -141,7 +147,7 @@ export class ClusterMember {
     }
     this.#membership = new Membership(this.#membershipDeps(), member)
     await this.#membership.start()
-    await this.askAll('ping', {}) // CM3
+    await this.askAll('ping', { newcomer: member.row }) // CM3
     return address
   }
 
@@ -288,6 +294,8 @@ export class ClusterMember {
       ...{ storage, clock, random, log },
       peers: {
         ping: (node) => this.#ping(node),
+        seen: (node) => this.#seenAt(node),
+        announce: (node, announcement) => this.#announceAt(node, announcement),
         tell: (node, suspicion) => {
           this.#peers.notify(node, 'suspicion', suspicion)
         },
@@ -352,7 +360,11 @@ export class ClusterMember {
     }
     switch (type as Exclude<keyof PeerRayletCalls, GroupCall | WaitCall | LimiterCall>) {
       case 'ping':
-        return this.#isKnown(from) ? undefined : this.#membership?.look()
+        return this.#pinged(from, message as PeerRayletCalls['ping'][0])
+      case 'members':
+        return this.#membership?.seen() ?? NOTHING_SEEN
+      case 'announce':
+        return this.#membership?.announce(message as Announcement)
       case 'state':
         return this.#events.localRows(message as RayletCalls['state'][0])
       case 'stopCluster':
@@ -375,6 +387,37 @@ export class ClusterMember {
       case 'relayObject':
       case 'keepObject':
         return this.#events.requested(whole)
+    }
+  }
+
+  /** CM3. */
+  async #pinged(from: string, { newcomer }: PeerRayletCalls['ping'][0]): Promise<undefined> {
+    if (newcomer?.nodeId === from) this.#membership?.met(newcomer)
+    else if (!this.#isKnown(from)) await this.#membership?.look()
+    return undefined
+  }
+
+  async #seenAt(node: PeerNode): Promise<Seen | undefined> {
+    try {
+      return await this.#peers.ask(node, 'members', {}, ALL_LIMIT_MS)
+    } catch (error) {
+      const why = { at: node.nodeId, error: String(error) }
+      this.#deps.log.info('another node did not say whom it sees', why)
+      return undefined
+    }
+  }
+
+  async #announceAt(node: PeerNode, announcement: Announcement): Promise<boolean> {
+    try {
+      await this.#peers.ask(node, 'announce', announcement, ANNOUNCE_LIMIT_MS)
+      return true
+    } catch (error) {
+      this.#deps.log.info('another node did not announce it', {
+        ...announcement,
+        at: node.nodeId,
+        error: String(error),
+      })
+      return false
     }
   }
 

@@ -19,6 +19,9 @@ import {
   type Shape,
 } from '../../common/shape.ts'
 import { showValue } from '../../common/show-value.ts'
+import type { Announcement } from '../../gcs/membership-changes.ts'
+import type { Seen } from '../../gcs/membership-view.ts'
+import { nodeRow, type NodeRow } from '../../gcs/nodes.ts'
 import type { StorageCalls } from '../../gcs/storage-messages.ts'
 import type { Suspicion } from '../../gcs/watcher.ts'
 import type { ActorView } from '../../protocol/actor-messages.ts'
@@ -65,7 +68,12 @@ export interface LeasesAnswer {
 
 /** Requests: [message, reply]. */
 export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, LimiterCalls {
-  ping: [object, undefined]
+  /** By one that has just joined: its row, which the receiver need not read. */
+  ping: [{ newcomer?: NodeRow }, undefined]
+  /** Answered when everybody can read it in the membership row. */
+  announce: [Announcement, undefined]
+  /** What that node has seen of all. */
+  members: [object, Seen]
   /** Rows of that node alone. */
   state: RayletCalls['state']
   /** The whole cluster ends. Answered before that node does. */
@@ -158,7 +166,12 @@ const guestClass: Fields = {
 }
 
 const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
-  ping: {},
+  ping: { newcomer: optional(nodeRow) },
+  members: {},
+  announce: {
+    ...{ nodeId: text, epoch: count, left: optional(flag) },
+    state: oneOf('ALIVE', 'DRAINING', 'DEAD'),
+  },
   state: { kind: text, limit: optional(count) },
   stopCluster: {},
   askLeases: { ...guestClass, count, hops: count },

@@ -39,7 +39,10 @@ export interface ScaleReport extends ScaleParts {
 
 export const LARGE: ScalePlan = {
   ...{ seed: 1, nodes: 1_000, cpus: 64, tasks: 1_000_000, drivers: 20, taskMs: 10_000 },
-  members: { seed: 1, nodes: 1_000, joinMs: 30_000, steadyMs: 60_000, deaths: 50 },
+  members: {
+    ...{ seed: 1, nodes: 1_000, joinMs: 10_000, steadyMs: 20_000, outageMs: 30_000 },
+    ...{ deaths: 50, leaveMs: 20_000 },
+  },
 }
 
 /** One after the other, or each in a process of its own: they share nothing. */

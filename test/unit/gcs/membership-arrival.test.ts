@@ -87,7 +87,7 @@ test('F33: one that has registered anew and could not tell it is found dead all 
   members.kill('0003')
   await members.clock.advance(1000)
   const spec = { nodeId: '0003', address: 'tcp://3', pid: 1, totals: {}, labels: {} }
-  const naming = { clusterEpoch: 'cluster-of-0000', token: 'anew' }
+  const naming = { clusterEpoch: 'cluster-of-0000', version: 0, token: 'anew' }
   expect((await registerNode(members.race, spec, naming)).epoch).toBe(2)
   await members.clock.advance(LEASE_MS + 30_000)
   expect(await readNode(members.storage, '0003')).toMatchObject({ epoch: 2, state: 'DEAD' })

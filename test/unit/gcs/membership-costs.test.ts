@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { Consumed } from '../../../runtime/gcs/meter.ts'
 import { NODE_ID_BYTES } from '../../../runtime/common/ids.ts'
-import { CHANGES_MAX, type MembershipChange } from '../../../runtime/gcs/nodes.ts'
+import { CHANGES_MAX, packChanges } from '../../../runtime/gcs/membership-changes.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { membershipKey } from '../../../runtime/gcs/tables.ts'
 import { TestMembers } from '../../support/members.ts'
@@ -16,11 +16,10 @@ test('all read the membership row: with as many changes as it keeps it is one re
     },
   }
   const storage = meteredStorage(new MemoryStorage(), meter)
-  const changes = Array.from({ length: CHANGES_MAX }, (_, i): MembershipChange => {
-    const nodeId = 'f'.repeat(2 * NODE_ID_BYTES)
-    return { version: 1_000_000 + i, nodeId, epoch: 99, state: 'DEAD', left: true }
-  })
-  const value = { clusterEpoch: 'f'.repeat(16), version: 1_000_000 + CHANGES_MAX, changes }
+  const nodeId = 'f'.repeat(2 * NODE_ID_BYTES)
+  const change = { nodeId, epoch: 999, state: 'DEAD', left: true } as const
+  const changes = packChanges(Array.from({ length: 2 * CHANGES_MAX }, () => change))
+  const value = { clusterEpoch: 'f'.repeat(16), version: 1_000_000, changes }
   await storage.putIf(membershipKey, value, 'ABSENT')
   await storage.get(membershipKey, { stale: true })
   expect(readUnits).toBe(0.5)

@@ -3,11 +3,10 @@ import { describe, expect, test } from 'vitest'
 import { MembershipView, type ToRead } from '../../../runtime/gcs/membership-view.ts'
 import {
   CHANGES_MAX,
-  type Membership,
   type MembershipChange,
-  type NodeRow,
   type NodeState,
-} from '../../../runtime/gcs/nodes.ts'
+} from '../../../runtime/gcs/membership-changes.ts'
+import type { Membership, NodeRow } from '../../../runtime/gcs/nodes.ts'
 import { seededRandom } from '../../support/seeded.ts'
 
 const idOf = (index: number): string => `n${String(index)}`
@@ -40,7 +39,8 @@ function joined(version: number): Membership {
 /** A look whose reads succeed. */
 function read(view: MembershipView, membership: Membership, nowMs: number): ToRead | undefined {
   const toRead = view.membership(membership, nowMs)
-  if (toRead !== undefined) view.caughtUp(toRead, nowMs)
+  if (toRead === undefined || toRead.kind === 'LATER') return undefined
+  view.caughtUp(toRead, nowMs)
   return toRead
 }
 
@@ -70,6 +70,32 @@ describe('the view', () => {
     expect(view.living()).toEqual([])
     expect(view.get('n1')?.death).toMatch(/lease expire/)
     expect(view.get('n2')?.death).toBe('it was shut down')
+  })
+
+  test('MV1: nor does the drain of one that is known, nor the arrival of one that is', () => {
+    const view = new MembershipView(seededRandom(1))
+    for (const nodeId of ['n1', 'n2', 'n3']) view.learn(node(nodeId, { heartbeat: 7 }))
+    read(view, joined(3), 0)
+    view.learn(node('n4'))
+    const changes: MembershipChange[] = [
+      { version: 4, nodeId: 'n4', epoch: 1, state: 'ALIVE' },
+      { version: 5, nodeId: 'n1', epoch: 1, state: 'DRAINING' },
+    ]
+    expect(read(view, { clusterEpoch: 'c', version: 5, changes }, 4000)).toMatchObject({
+      nodeIds: [],
+    })
+    view.learn(node('n1', { heartbeat: 8 })) // by one that does not know it yet
+    expect(view.get('n1')?.state).toBe('DRAINING')
+  })
+
+  test('MV1: who has fallen behind learns at once what the row names, and reads all rows later', () => {
+    const view = new MembershipView(seededRandom(1))
+    for (const nodeId of ['n1', 'n2']) view.learn(node(nodeId))
+    read(view, joined(2), 0)
+    const changes: MembershipChange[] = [{ version: 9, nodeId: 'n1', epoch: 1, state: 'DEAD' }]
+    expect(view.membership({ clusterEpoch: 'c', version: 9, changes }, 4000)?.kind).toBe('LATER')
+    expect(view.living().map(({ nodeId }) => nodeId)).toEqual(['n2'])
+    expect(view.membership({ clusterEpoch: 'c', version: 9, changes }, 60_000)?.kind).toBe('ALL')
   })
 
   test('MV3: what could not be read is asked for again, all of it or some', () => {

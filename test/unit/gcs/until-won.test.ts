@@ -4,13 +4,13 @@ import { GcsUnavailableError, VirgaError } from '../../../runtime/common/errors.
 import { delay } from '../../../runtime/common/clock.ts'
 import {
   announce,
-  CHANGES_MAX,
   openMembership,
   readMembership,
   readNodes,
   registerNode,
   type Member,
 } from '../../../runtime/gcs/nodes.ts'
+import { CHANGES_MAX } from '../../../runtime/gcs/membership-changes.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { RACE_MS_MAX, untilWon } from '../../../runtime/gcs/until-won.ts'
 import { changedStorage } from '../../support/changed-storage.ts'
@@ -55,13 +55,13 @@ test('UW1: three hundred nodes that join at once all register, for a few writes 
     },
   })
   const race = { storage, clock, random: seededRandom(1) }
-  const { clusterEpoch } = await openMembership(memory, 'c')
+  const opened = await openMembership(memory, 'c')
   const joined: Member[] = []
   for (let index = 0; index < 300; index++) {
     const nodeId = `a${String(index)}`
     const spec = { nodeId, address: `tcp://${nodeId}`, pid: 1, totals: {}, labels: {} }
-    void registerNode(race, spec, { clusterEpoch, token: nodeId }).then(async (member) => {
-      await announce(race, member, 'ALIVE')
+    void registerNode(race, spec, { ...opened, token: nodeId }).then(async (member) => {
+      await announce(race, [{ nodeId, epoch: member.epoch, state: 'ALIVE' }])
       joined.push(member)
     })
   }

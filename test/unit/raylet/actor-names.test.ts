@@ -83,10 +83,10 @@ describe('the name of an actor that was made on another node', () => {
   let b: TestNode
 
   async function aNode(nodeId: string): Promise<TestNode> {
-    const { clusterEpoch } = await openMembership(storage, 'epoch')
+    const opened = await openMembership(storage, 'epoch')
     const spec = { nodeId: toHex(nodeId), address: `@${nodeId}`, pid: 1, totals: {}, labels: {} }
     const deps = { storage, clock: systemClock, random: seededRandom(1) }
-    const { epoch } = await registerNode(deps, spec, { clusterEpoch, token: nodeId })
+    const { epoch } = await registerNode(deps, spec, { ...opened, token: nodeId })
     return new TestNode(nodeId, epoch, storage)
   }
 
