@@ -1,7 +1,7 @@
 // `npm run sim -- --seeds 1000`: runs so many seeds, twice each; prints the rate, the failures and
 // the probes that nothing hit. `-- --seed 42` replays one; with `--story NAME` it prints what
 // happened to one task, object, actor or process, line by line; `--plant BUG` plants a bug. `--nodes`
-// takes the world of several nodes, with `--parts actors,groups,orphans` drivers do these beside
+// takes the world of several nodes, with `--parts actors,groups,orphans,limiters` drivers do these beside
 // tasks; `--scale` runs that of a thousand (sim-scale.ts) and nothing else.
 // Ends with 1 when a seed fails, or when as many seeds as hit every probe left one out; with 2 when
 // it cannot be run as asked.
@@ -78,8 +78,8 @@ function severalNodes({
   readonly plantName: string | undefined
   readonly parts: readonly PartName[]
 }): Simulated {
-  const { actors, groups, orphans } = PLANTED_BUGS_OF_PARTS
-  const bugs = { ...NODES_PLANTED_BUGS, ...actors, ...groups, ...orphans }
+  const { actors, groups, orphans, limiters } = PLANTED_BUGS_OF_PARTS
+  const bugs = { ...NODES_PLANTED_BUGS, ...actors, ...groups, ...orphans, ...limiters }
   const plant = plantedBug(bugs, plantName)
   return {
     probes: new Probes(NODES_PROBES),

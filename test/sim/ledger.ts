@@ -1,6 +1,7 @@
 // What user code of a simulated run did, seen from outside of the system: which task began where
 // and how often, which effects actors had, and in what order. The promises to users are judged on
 // it, not on what the system says of itself.
+import { LimitsLedger } from './limits-ledger.ts'
 import type { SimProcess } from './process.ts'
 import type { World } from './world.ts'
 
@@ -26,9 +27,9 @@ interface ActorEntry {
 export class Ledger {
   readonly tasks = new Map<string, TaskEntry>()
   readonly actors = new Map<string, ActorEntry>()
+  readonly limits: LimitsLedger
   readonly #world: World
   readonly #mayOverlap: ((earlier: SimProcess) => boolean) | undefined
-  readonly #limited = new Map<string, Set<SimProcess>>()
   #stamp = 0
 
   /**
@@ -38,6 +39,13 @@ export class Ledger {
   constructor(world: World, mayOverlap?: (earlier: SimProcess) => boolean) {
     this.#world = world
     this.#mayOverlap = mayOverlap
+    this.limits = new LimitsLedger({
+      nowMs: () => world.scheduler.nowMs,
+      broken: (what) => {
+        this.#broken(what)
+      },
+      isOver: mayOverlap,
+    })
   }
 
   /** Never the same twice. */
@@ -58,18 +66,6 @@ export class Ledger {
     const entry = this.tasks.get(key)
     if (entry !== undefined) entry.ends += 1
     this.#note(`task ${key} ends`)
-  }
-
-  /** A task under a limiter of `most` at once begins in that process. @returns what ends it */
-  limited(name: string, most: number, process: SimProcess): () => void {
-    const running = this.#limited.get(name) ?? new Set()
-    this.#limited.set(name, running)
-    running.add(process)
-    const alive = [...running].filter((each) => each.alive)
-    if (alive.length > most) this.#broken(`limiter ${name} let ${String(alive.length)} run at once`)
-    return () => {
-      running.delete(process)
-    }
   }
 
   /** A call takes effect in an actor. */

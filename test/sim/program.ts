@@ -332,12 +332,11 @@ export class Program {
       this.#side.push(this.#try('group', () => this.#useGroup()))
     },
     limited: async () => {
-      const most = 2
-      const name = `limit of ${this.#name}`
-      const limit = limiter(name, { concurrency: most })
+      const judged = { name: `limit of ${this.#name}`, concurrency: 2 }
+      const limit = limiter(judged.name, { concurrency: judged.concurrency })
       const items = Array.from({ length: this.#draw.int(2, 6) }, () => {
         const what = this.#what()
-        const ref = remote.limited.options({ limit }).remote(what, { name, most })
+        const ref = remote.limited.options({ limit }).remote(what, judged)
         return this.#add({ key: what.key, ref, digest: remote.combined(what.key, []), risks: [] })
       })
       if (this.#draw.chance(0.4)) await this.#cancelSoon(items[0] as Item)

@@ -5,6 +5,7 @@ import { exitActor, get, put, remote, type ObjectRef } from '../../sdk/index.ts'
 import { currentWorker } from '../../sdk/current.ts'
 import { mixText } from './draw.ts'
 import type { Ledger } from './ledger.ts'
+import type { JudgedLimit } from './limits-ledger.ts'
 import type { SimProcess } from './process.ts'
 
 export type Value = number | Uint8Array
@@ -198,10 +199,13 @@ export const stream = remote(async function* stream(what: Doing, count: number) 
   on.ledger.ended(what.key)
 })
 
-export const limited = remote((what: Doing, limit: { name: string; most: number }) =>
+/** @param ownerPid  of the driver whose node counts its tokens; where there are several nodes. */
+export const limited = remote((what: Doing, limit: JudgedLimit, ownerPid?: number) =>
   doing({ ...what, sleepMs: 0 }, async () => {
     const { on, process } = here()
-    const leave = on.ledger.limited(limit.name, limit.most, process)
+    const { attempt } = currentWorker('a task').scope().parts
+    const owner = ownerPid === undefined ? {} : { owner: on.processOf(ownerPid) }
+    const leave = on.ledger.limits.began(limit, { key: what.key, attempt, process, ...owner })
     await sleep(what.sleepMs)
     leave()
     return combined(what.key, [])

@@ -12,6 +12,7 @@
 //   LK3. A new keeper does not know what the one before has started: rates begin at zero when the
 //        last node has told.
 //   LK4. Every askTokens is answered, after PARK_MS at the latest.
+//   LK5. Tokens that came back unused are put back once, however often their node tells of them.
 import { toHex } from '../../common/ids.ts'
 import { rendezvous } from '../../gcs/rendezvous.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
@@ -23,6 +24,7 @@ import {
   type ToldLimiter,
   type TokensAsked,
   type TokensGiven,
+  type UnusedTokens,
 } from './limiter-messages.ts'
 import { newKept, type Kept, type NodeOfKeeper } from './limiters-of-nodes.ts'
 import {
@@ -89,6 +91,7 @@ export function tokensAsked(
   answerParked(turn, node, NOTHING)
   node.sequence = sequence
   const { names, refused } = hear(turn, kept, node, message)
+  for (const name of putBackUnused(kept, node, message.unused)) names.add(name)
   const untilMs = turn.nowMs + PARK_MS
   node.parked = { request, sequence, untilMs, refused }
   wakeBy(turn, untilMs)
@@ -133,8 +136,8 @@ function nodeOf(
   const known = kept.nodes.get(from)
   if (known !== undefined || !isFull) return known
   const node: NodeOfKeeper = {
-    ...{ nodeId: from, epoch, sequence: -1, told: new Map(), wanting: new Set() },
-    ...{ given: new Map(), parked: undefined },
+    ...{ nodeId: from, epoch, sequence: -1, unusedId: 0, told: new Map() },
+    ...{ wanting: new Set(), given: new Map(), parked: undefined },
   }
   kept.nodes.set(from, node)
   return node
@@ -171,13 +174,27 @@ function hear(
   return { names, refused }
 }
 
+/** LK5. @returns the names of which some came back. */
+function putBackUnused(
+  kept: Kept,
+  node: NodeOfKeeper,
+  unused: readonly UnusedTokens[],
+): readonly string[] {
+  const news = unused.filter(({ id }) => id > node.unusedId)
+  for (const { id, name, count } of news) {
+    node.unusedId = id
+    const limiter = kept.limiters.get(name)
+    if (limiter !== undefined) putBack(limiter, count)
+  }
+  return news.map(({ name }) => name)
+}
+
 function limiterOf(turn: Turn, kept: Kept, told: ToldLimiter): Limiter<string> | undefined {
   const known = kept.limiters.get(told.name)
   return known ?? (told.isUsed ? add(turn, kept, told) : undefined)
 }
 
 function use(limiter: Limiter<string>, { nodeId }: NodeOfKeeper, told: ToldLimiter): void {
-  putBack(limiter, told.unused)
   if (told.isUsed) limiter.users.add(nodeId)
   else limiter.users.delete(nodeId)
 }

@@ -19,14 +19,20 @@ export interface GivenNumbers {
   readonly perSecond?: number
 }
 
-/** How a limiter stands on one node; absolute numbers, but for `unused`. */
+/** How a limiter stands on one node, in absolute numbers. */
 export interface ToldLimiter extends GivenNumbers {
   readonly wanted: number
   readonly held: number
   /** A process of that node has used it, and lives. */
   readonly isUsed: boolean
-  /** Came back since the message before and had started nothing. */
-  readonly unused: number
+}
+
+/** Tokens that came back and had started nothing. */
+export interface UnusedTokens {
+  /** Of the sender, higher with each: told until it was heard, it counts once. */
+  readonly id: number
+  readonly name: string
+  readonly count: number
 }
 
 export interface TokensAsked {
@@ -39,6 +45,8 @@ export interface TokensAsked {
   /** These are all its limiters; else those that have changed since what was answered last. */
   readonly isFull: boolean
   readonly limiters: readonly ToldLimiter[]
+  /** All that no answer has confirmed, the oldest first. */
+  readonly unused: readonly UnusedTokens[]
 }
 
 export interface TokensGiven {
@@ -60,7 +68,8 @@ export interface LimiterCalls {
 export type LimiterCall = keyof LimiterCalls
 
 const given = { name: text, concurrency: optional(number), perSecond: optional(number) }
-const told = shape({ ...given, wanted: count, held: count, isUsed: flag, unused: count })
+const told = shape({ ...given, wanted: count, held: count, isUsed: flag })
+const unused = shape({ id: count, name: text, count })
 
 export const LIMITER_CALLS: Readonly<Record<LimiterCall, Fields>> = {
   askTokens: {
@@ -69,6 +78,7 @@ export const LIMITER_CALLS: Readonly<Record<LimiterCall, Fields>> = {
     open: listOf(count),
     isFull: flag,
     limiters: listOf(told),
+    unused: listOf(unused),
   },
   tellTokens: {},
 }

@@ -1,6 +1,6 @@
 // What a raylet of several keeps for limiters over nodes: what it has asked the keeper for and, on
 // the node that is the keeper, what all have told it.
-import type { GivenNumbers } from './limiter-messages.ts'
+import type { GivenNumbers, UnusedTokens } from './limiter-messages.ts'
 import type { Limiter } from './token-bucket.ts'
 
 export interface LimitersOfNodes {
@@ -21,8 +21,10 @@ export interface TokenAsks {
   isUrgent: boolean
   /** Names of limiters of which more tokens are wanted here. */
   readonly wanting: Set<string>
-  /** By name: came back and had started nothing. */
-  readonly unused: Map<string, number>
+  /** What the keeper has not confirmed, the oldest first; no more than tokens were out. */
+  unused: readonly UnusedTokens[]
+  /** The newest there was. */
+  unusedId: number
   /** Requests whose answers are still taken, by their sequence, and what they told; two at most. */
   readonly open: Map<number, readonly string[]>
   retryAtMs: number
@@ -46,6 +48,8 @@ export interface NodeOfKeeper {
   readonly nodeId: string
   readonly epoch: number
   sequence: number
+  /** The newest of its unused tokens that was heard. */
+  unusedId: number
   readonly told: Map<string, { readonly wanted: number; readonly held: number }>
   /** Names of which it wants more. */
   readonly wanting: Set<string>
@@ -67,7 +71,7 @@ export const newLimitersOfNodes = (): LimitersOfNodes => ({
   keeper: undefined,
   asks: {
     ...{ sequence: 0, isFull: true, changed: new Set(), isUrgent: false, wanting: new Set() },
-    ...{ unused: new Map(), open: new Map(), retryAtMs: -Infinity },
+    ...{ unused: [], unusedId: 0, open: new Map(), retryAtMs: -Infinity },
   },
   kept: undefined,
 })

@@ -5,6 +5,7 @@
 //   LA1. Tokens come by answers alone, each taken once. One that came too late, or from who is
 //        keeper no more, is void: the next request says so by not naming it among the open ones.
 //   LA2. A request that had no answer is followed by another, which tells what that one told.
+//        Tokens that came back unused are told until an answer says that they were heard.
 //   LA3. While tokens are wanted here, a request is on its way or about to be repeated; while none
 //        are and nothing has changed, there is none.
 import { toWire } from '../../common/error-wire.ts'
@@ -57,7 +58,7 @@ export function keeperChanged(
   limiters.keeper = keeper
   asks.open.clear()
   asks.changed.clear()
-  asks.unused.clear()
+  asks.unused = []
   asks.retryAtMs = -Infinity
   askAnew(turn, limiters, turn.state.limiters.size > 0)
 }
@@ -76,7 +77,7 @@ export function tendAsks(turn: Turn, { limiters }: ClusterState): void {
 export function tokensGiven(
   turn: Turn,
   { limiters }: ClusterState,
-  { sequence, isFull }: LimiterCalls['askTokens'][0],
+  { sequence, isFull, unused }: LimiterCalls['askTokens'][0],
   reply: LimiterCalls['askTokens'][1] | undefined,
 ): void {
   const { asks } = limiters
@@ -89,6 +90,8 @@ export function tokensGiven(
     asks.isUrgent = true
     asks.retryAtMs = turn.nowMs + RETRY_MS
   } else {
+    const heard = unused.at(-1)?.id ?? 0
+    asks.unused = asks.unused.filter(({ id }) => id > heard)
     for (const { name, count } of reply.granted) take(turn, asks, name, count)
     for (const numbers of reply.refused) refused(turn, asks, numbers)
   }
@@ -122,13 +125,13 @@ function ask(turn: Turn, limiters: LimitersOfNodes): void {
   const names = isFull ? [...turn.state.limiters.keys()] : namesToTell(asks)
   const open = [...asks.open.keys()]
   const sequence = ++asks.sequence
-  const told = names.map((name) => toldOf(turn, asks, name))
+  const told = names.map((name) => toldOf(turn, name))
   asks.open.set(sequence, names)
   asks.changed.clear()
   asks.isFull = false
   asks.isUrgent = false
   const { epoch } = turn.state.config
-  const message = { epoch, sequence, open, isFull, limiters: told }
+  const message = { epoch, sequence, open, isFull, limiters: told, unused: asks.unused }
   turn.effects.push({ kind: 'askTokens', nodeId: keeper, type: 'askTokens', message })
 }
 
@@ -139,14 +142,11 @@ function namesToTell(asks: TokenAsks): string[] {
   return [...names]
 }
 
-/** What is unused is told once, as a keeper that heard it twice would grant too many. */
-function toldOf({ state }: Turn, asks: TokenAsks, name: string): ToldLimiter {
-  const unused = asks.unused.get(name) ?? 0
-  asks.unused.delete(name)
+function toldOf({ state }: Turn, name: string): ToldLimiter {
   const limiter = state.limiters.get(name)
-  if (limiter === undefined) return { name, wanted: 0, held: 0, isUsed: false, unused }
+  if (limiter === undefined) return { name, wanted: 0, held: 0, isUsed: false }
   const counts = { wanted: sumOf(limiter.wanted), held: sumOf(limiter.out) }
-  return { ...givenOf(name, limiter), ...counts, isUsed: true, unused }
+  return { ...givenOf(name, limiter), ...counts, isUsed: true }
 }
 
 function take(turn: Turn, asks: TokenAsks, name: string, count: number): void {
@@ -177,6 +177,6 @@ function note(asks: TokenAsks, name: string, limiter: Limiter | undefined): void
   else asks.wanting.delete(name)
 }
 
-function noteUnused({ unused }: TokenAsks, name: string, count: number): void {
-  if (count > 0) unused.set(name, (unused.get(name) ?? 0) + count)
+function noteUnused(asks: TokenAsks, name: string, count: number): void {
+  if (count > 0) asks.unused = [...asks.unused, { id: ++asks.unusedId, name, count }]
 }

@@ -11,6 +11,9 @@ import type { WorkerId } from '../../common/ids.ts'
 import { LIMITERS_MAX } from '../../common/limits.ts'
 
 const BURST_SHARE = 0.02
+/** Of a token: what sums of shares may lack. A rest that comes within less time than clocks show
+ *  was waited for by ticks without a pause. */
+const ROUNDING = 1e-6
 
 /** Infinity: no limit of that kind. */
 export interface LimiterNumbers {
@@ -71,7 +74,7 @@ export function grant<Holder extends string>(
   canTake?: (holder: Holder) => boolean,
 ): ReadonlyMap<Holder, number> {
   refill(limiter, nowMs)
-  const room = Math.min(limiter.concurrency - sumOf(limiter.out), Math.floor(limiter.ready))
+  const room = Math.min(limiter.concurrency - sumOf(limiter.out), wholeOf(limiter))
   return share(limiter, room, canTake)
 }
 
@@ -114,8 +117,11 @@ export function putBack(limiter: Limiter<string>, count: number): void {
 /** When the rate allows the next one, if that is what somebody waits for; else undefined. */
 export function readyByMs(limiter: Limiter<string>, nowMs: number): number | undefined {
   if (limiter.wanted.size === 0 && limiter.perSecond === Infinity) return undefined
-  return limiter.ready < 1 ? nowMs + ((1 - limiter.ready) * 1000) / limiter.perSecond : undefined
+  if (wholeOf(limiter) >= 1) return undefined
+  return nowMs + ((1 - limiter.ready) * 1000) / limiter.perSecond
 }
+
+const wholeOf = ({ ready }: Pick<Limiter, 'ready'>): number => Math.floor(ready + ROUNDING)
 
 /** Nobody uses it, and its rate remembers no start. */
 export const isForgettable = (limiter: Limiter<string>): boolean =>
@@ -157,5 +163,5 @@ function refill(limiter: Limiter<string>, nowMs: number): void {
   limiter.readyAtMs = nowMs
 }
 
-const burstOf = (limiter: LimiterNumbers): number =>
+export const burstOf = (limiter: LimiterNumbers): number =>
   limiter.perSecond === Infinity ? Infinity : Math.max(1, limiter.perSecond * BURST_SHARE)

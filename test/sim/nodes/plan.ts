@@ -19,7 +19,7 @@ export interface NodesPlan {
 }
 
 /** What drivers may do beside tasks. */
-export const PART_NAMES = ['actors', 'groups', 'orphans'] as const
+export const PART_NAMES = ['actors', 'groups', 'orphans', 'limiters'] as const
 export type PartName = (typeof PART_NAMES)[number]
 
 /** Mean virtual milliseconds between two of a fault; Infinity for never. */

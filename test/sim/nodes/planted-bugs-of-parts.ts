@@ -5,6 +5,7 @@ import type { Row, RowKey, TransactItem } from '../../../runtime/gcs/storage.ts'
 import { Brain } from '../../../runtime/raylet/brain.ts'
 import { GroupRows } from '../../../runtime/raylet/groups/group-rows.ts'
 import type { GroupCall } from '../../../runtime/raylet/groups/group-messages.ts'
+import type { TokensAsked } from '../../../runtime/raylet/limiters/limiter-messages.ts'
 import { swap } from '../planted-bugs.ts'
 import type { PartName } from './plan.ts'
 
@@ -108,6 +109,13 @@ export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
       }
     },
   },
+  limiters: {
+    'does not tell the keeper what it holds': () =>
+      misheard((message) => ({
+        ...message,
+        limiters: message.limiters.map((told) => ({ ...told, held: 0 })),
+      })),
+  },
 }
 
 async function rowOf(storage: MemoryStorage, key: RowKey): Promise<Row | undefined> {
@@ -140,5 +148,20 @@ const answering = (type: GroupCall, answer: object): (() => void) =>
         const asked = stimulus(0)
         if (asked.kind === 'groupAsked' && asked.type === type) return Promise.resolve(answer)
         return real.call(this, stimulus)
+      },
+  )
+
+/** What nodes tell the keeper of limiters arrives otherwise. */
+const misheard = (change: (message: TokensAsked) => TokensAsked): (() => void) =>
+  swap(
+    Brain.prototype,
+    'ask',
+    (real) =>
+      function (this: Brain, stimulus) {
+        return real.call(this, (request) => {
+          const asked = stimulus(request)
+          if (asked.kind !== 'tokensAsked' || asked.type !== 'askTokens') return asked
+          return { ...asked, message: change(asked.message as TokensAsked) }
+        })
       },
   )

@@ -1,11 +1,12 @@
 // What the driver of each node does until its process ends: tasks, and with some seeds actors,
-// placement groups and refs of others, each again and again beside the others.
+// placement groups, refs of others and limiters, each again and again beside the others.
 import type { Draw } from '../draw.ts'
 import * as remote from '../workload.ts'
 import { ActorsProgram } from './actors-program.ts'
 import type { Cluster } from './cluster.ts'
 import { GroupsProgram } from './groups-program.ts'
 import { Judge } from './judge.ts'
+import { LimitersProgram } from './limiters-program.ts'
 import type { SimMember } from './member.ts'
 import { OrphansProgram } from './orphans-program.ts'
 import type { PartName } from './plan.ts'
@@ -27,6 +28,7 @@ const PARTS: Readonly<Record<PartName, (host: PartHost) => Part>> = {
   actors: (host) => new ActorsProgram(host),
   groups: (host) => new GroupsProgram(host),
   orphans: (host) => new OrphansProgram(host),
+  limiters: (host) => new LimitersProgram(host),
 }
 
 export class NodesProgram {

@@ -8,6 +8,7 @@ import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
 import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
+import { RateJudge } from '../../support/rate-judge.ts'
 import type { Stimulus } from './brain.ts'
 import { LateEvents } from './late-events.ts'
 
@@ -35,6 +36,17 @@ export interface LimitedPlan {
   readonly dies: { readonly node: number; readonly atMs: number } | undefined
   /** The last node begins then. */
   readonly joinsAtMs: number
+  /** What one node says does not reach another one, which is heard. */
+  readonly cut: OneSidedCut | undefined
+  /** Of tokens: come back and have started nothing, at first. */
+  readonly unusedShare: number
+}
+
+interface OneSidedCut {
+  readonly from: number
+  readonly to: number
+  readonly atMs: number
+  readonly untilMs: number
 }
 
 /** An answer that never comes is given up after so long. */
@@ -45,9 +57,12 @@ const TICK_MS = 10
 export class LimitedWorld {
   /** Names of which more ran at once than the limiter says, and when. */
   readonly exceeded: string[] = []
+  /** Names of which more began than the rate says, and when. */
+  readonly tooSoon: string[] = []
   /** When each task began, by name. */
   readonly starts = new Map<string, number[]>()
   refusedCount = 0
+  unusedShare: number
   messageCount = 0
   readonly #plan: LimitedPlan
   readonly #random: () => number
@@ -58,11 +73,13 @@ export class LimitedWorld {
   /** By name: how many run, on nodes that live. */
   readonly #running = new Map<string, Map<WorkerId, number>>()
   readonly #left = new Map<string, number>()
+  readonly #rates = new Map<string, RateJudge>()
   readonly #answers = new Map<number, (value: unknown) => void>()
   #request = 0
 
   constructor(plan: LimitedPlan, random: () => number) {
     this.#plan = plan
+    this.unusedShare = plan.unusedShare
     this.#random = random
     this.#states = Array.from({ length: plan.nodeCount }, (_, index) =>
       stateOf(index + plan.nodeCount * plan.ids, random),
@@ -127,10 +144,9 @@ export class LimitedWorld {
     if (!this.#lives(node)) return
     const hello = { client, role: 'worker', pid: 1, address: '@', job: undefined } as const
     this.send(node, { kind: 'clientConnected', ...hello })
-    const { concurrency, perSecond, names } = this.#plan
-    for (const name of names) {
+    for (const name of this.#plan.names) {
       this.#left.set(`${client} ${name}`, count)
-      this.send(node, { kind: 'takeTokens', client, name, count, concurrency, perSecond })
+      this.#take(node, client, name, count)
     }
   }
 
@@ -143,15 +159,31 @@ export class LimitedWorld {
       this.exceeded.push(`${String(all)} of ${name} at ${String(this.nowMs)}`)
     }
     for (let i = 0; i < count; i += 1) {
-      this.starts.set(name, [...(this.starts.get(name) ?? []), this.nowMs])
+      const unused = this.#random() < this.unusedShare
+      if (!unused) this.#started(name)
       this.#events.after(this.#random() * this.#plan.runsMs, () => {
         if (this.#dead.has(index)) return
         running.set(client, (running.get(client) ?? 0) - 1)
+        this.send(index, { kind: 'returnTokens', client, name, count: 1, unused })
         const key = `${client} ${name}`
-        this.#left.set(key, (this.#left.get(key) ?? 0) - 1)
-        this.send(index, { kind: 'returnTokens', client, name, count: 1, unused: false })
+        if (unused) this.#take(index, client, name, 1)
+        else this.#left.set(key, (this.#left.get(key) ?? 0) - 1)
       })
     }
+  }
+
+  #take(node: number, client: WorkerId, name: string, count: number): void {
+    const { concurrency, perSecond } = this.#plan
+    this.send(node, { kind: 'takeTokens', client, name, count, concurrency, perSecond })
+  }
+
+  #started(name: string): void {
+    this.starts.set(name, [...(this.starts.get(name) ?? []), this.nowMs])
+    const { perSecond, concurrency } = this.#plan
+    if (perSecond === undefined || concurrency === undefined) return
+    const rate = this.#rates.get(name) ?? new RateJudge(perSecond, concurrency)
+    this.#rates.set(name, rate)
+    if (rate.began(this.nowMs) > 0) this.tooSoon.push(`${name} at ${String(this.nowMs)}`)
   }
 
   /** What ran there has ended before anybody hears of the death. */
@@ -208,11 +240,11 @@ export class LimitedWorld {
     }
     if (to !== index) this.messageCount += 1
     const deliver = (): void => {
-      this.#late(index === to, () => {
+      this.#late(index, to, () => {
         if (!this.#lives(to)) return
         const request = ++this.#request
         this.#answers.set(request, (value) => {
-          this.#late(index === to, () => {
+          this.#late(to, index, () => {
             answered(value)
           })
         })
@@ -227,8 +259,11 @@ export class LimitedWorld {
   }
 
   /** On its way, or lost. */
-  #late(isHere: boolean, run: () => void): void {
-    const { lossShare, lateMs } = this.#plan
+  #late(from: number, to: number, run: () => void): void {
+    const { lossShare, lateMs, cut } = this.#plan
+    const isHere = from === to
+    const isCut = cut !== undefined && cut.from === from && cut.to === to
+    if (isCut && this.nowMs >= cut.atMs && this.nowMs < cut.untilMs) return
     if (!isHere && this.nowMs < LOSSES_END_MS && this.#random() < lossShare) return
     this.#events.after(isHere ? 0 : this.#random() * lateMs, run)
   }

@@ -10,6 +10,7 @@ const CALM: LimitedPlan = {
   ...{ nodeCount: 3, ids: 0, clients: [0, 1, 2].map((node) => ({ node, tasks: 20, atMs: 0 })) },
   ...{ names: ['api'], concurrency: 2, perSecond: undefined, runsMs: 100 },
   ...{ lossShare: 0, twiceShare: 0, lateMs: 5, dies: undefined, joinsAtMs: 0 },
+  ...{ cut: undefined, unusedShare: 0 },
 }
 
 function worldOf(changes: Partial<LimitedPlan> = {}, seed = 1): LimitedWorld {
@@ -100,12 +101,27 @@ describe('limiters over nodes', () => {
     expect(world.refusedCount).toBe(1)
   })
 
-  test('late, lost and repeated messages, joins and deaths: never more, all run (property)', () => {
+  test('LK5: what comes back unused is put back, also when word of it is lost', () => {
+    const seldom = { perSecond: 0.01, concurrency: 1, runsMs: 1000, lateMs: 0 }
+    const keeper = worldOf(seldom).keeperOf(0)
+    const node = (keeper + 1) % 3
+    const world = worldOf({
+      ...{ ...seldom, clients: [{ node, tasks: 1, atMs: 0 }], unusedShare: 1 },
+      cut: { from: node, to: keeper, atMs: 100_001, untilMs: 103_000 },
+    })
+    world.runFor(100_500) // it has the first token of the rate, which comes back unused
+    world.unusedShare = 0
+    world.runFor(30_000)
+    expect(startsOf(world)).toHaveLength(1)
+  })
+
+  test('late, lost and repeated messages, one-sided cuts, joins and deaths: never more, all run (property)', () => {
     fc.assert(
       fc.property(plans(), fc.integer(), (plan, seed) => {
         const world = worldOf(plan, seed)
         world.runFor(60_000)
         expect(world.exceeded).toEqual([])
+        expect(world.tooSoon).toEqual([])
         expect(world.waiting()).toEqual([])
         expect(world.refusedCount).toBe(0)
       }),
@@ -121,6 +137,10 @@ function plans(): fc.Arbitrary<Partial<LimitedPlan>> {
     tasks: fc.integer({ min: 1, max: 8 }),
     atMs: fc.integer({ min: 0, max: 3000 }),
   })
+  const cut = fc.record({
+    ...{ from: node, to: node },
+    ...{ atMs: fc.integer({ min: 0, max: 3000 }), untilMs: fc.integer({ min: 3000, max: 15_000 }) },
+  })
   const death = fc.record({ node, atMs: fc.integer({ min: 0, max: 4000 }) })
   return fc.record({
     nodeCount: fc.constant(4),
@@ -135,5 +155,7 @@ function plans(): fc.Arbitrary<Partial<LimitedPlan>> {
     lateMs: fc.constantFrom(0, 100, 900),
     dies: fc.option(death, { nil: undefined }),
     joinsAtMs: fc.constantFrom(0, 700, 2500),
+    cut: fc.option(cut, { nil: undefined }),
+    unusedShare: fc.constantFrom(0, 0.4),
   })
 }

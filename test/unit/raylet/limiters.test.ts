@@ -1,6 +1,8 @@
 // Tokens of limiters: first come, first served, and back when their holder dies.
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { LIMITERS_MAX } from '../../../runtime/common/limits.ts'
+import { addLimiter, grant, readyByMs } from '../../../runtime/raylet/limiters/token-bucket.ts'
 import { whyRows } from '../../../runtime/raylet/why-rows.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
 import { seededRandom } from '../../support/seeded.ts'
@@ -52,6 +54,22 @@ function granted(effects: ReturnType<Brain['send']>): Record<string, number> {
 }
 
 describe('limiters', () => {
+  test('TB2: the next token is there when it was said to be, however the sums are rounded', () => {
+    const rate = fc.double({ min: 0.1, max: 40, noNaN: true })
+    const atMs = fc.double({ min: 0, max: 1e7, noNaN: true })
+    fc.assert(
+      fc.property(rate, atMs, (perSecond, nowMs) => {
+        const spec = { name: 'api', concurrency: Infinity, perSecond }
+        const { limiter } = addLimiter<string>(new Map(), spec, nowMs)
+        limiter.wanted.set('driver1', 2)
+        grant(limiter, nowMs)
+        const readyMs = readyByMs(limiter, nowMs) ?? Infinity
+        expect(grant(limiter, readyMs)).toEqual(new Map([['driver1', 1]]))
+      }),
+      { seed: 1, numRuns: 1000 },
+    )
+  })
+
   test('TB1: no more tokens are out than may run at once', () => {
     const brain = aBusyNode()
     expect(take(brain, 'driver1', 10, { concurrency: 3 })).toEqual({ driver1: 3 })

@@ -1,0 +1,65 @@
+// Tasks under limiters that the drivers of all nodes share, while the node that counts their tokens
+// dies, drains or is cut off.
+//   TB1, TB2  ../limits-ledger.ts
+//   I9        whoever waits for a token gets one once all is well again
+import { get, limiter, type ObjectRef } from '../../../sdk/index.ts'
+import type { JudgedLimit } from '../limits-ledger.ts'
+import * as remote from '../workload.ts'
+import type { Part, PartHost } from './program.ts'
+
+/** So that no more than one of them is under way for long, and all drivers have their turns. */
+const LIMITS: readonly JudgedLimit[] = [
+  { name: 'few at once', concurrency: 2 },
+  { name: 'few a second', concurrency: 3, perSecond: 10 },
+]
+const TASKS_MAX = 4
+const WORK_MS_MAX = 200
+
+export class LimitersProgram implements Part {
+  readonly #host: PartHost
+
+  constructor(host: PartHost) {
+    this.#host = host
+  }
+
+  async round(name: string): Promise<boolean> {
+    const { draw } = this.#host
+    const judged = draw.pick(LIMITS)
+    const { name: limitName, ...numbers } = judged
+    const limit = limiter(limitName, numbers)
+    const ownerPid = this.#host.member.driver?.process.pid
+    const calls = Array.from({ length: draw.int(1, TASKS_MAX) }, (_, i) => {
+      const key = `${name}.${String(i)}`
+      const sleepMs = draw.between(0, WORK_MS_MAX)
+      const what = { key, sleepMs, spinMs: 0, sizeBytes: 0, atMostOnce: false }
+      const schedulingStrategy = draw.pick(['DEFAULT', 'SPREAD'] as const)
+      const options = { limit, schedulingStrategy }
+      return { key, ref: remote.limited.options(options).remote(what, judged, ownerPid) }
+    })
+    this.#host.judge.note(`submits ${String(calls.length)} of ${name} under ${limitName}`)
+    const ends = await Promise.all(calls.map((call) => this.#take(judged, call)))
+    return ends.every((each) => each)
+  }
+
+  async #take(judged: JudgedLimit, { key, ref }: Call): Promise<boolean> {
+    const { judge, cluster } = this.#host
+    try {
+      const got = await get(ref)
+      cluster.ledger.limits.over(judged, key)
+      judge.note(`has ${key}`)
+      if (got !== remote.combined(key, [])) judge.broken(`I1: ${key} gave ${String(got)}`)
+      return true
+    } catch (error) {
+      cluster.ledger.limits.over(judged, key)
+      judge.failed(key, error)
+      return false
+    } finally {
+      ref.free()
+    }
+  }
+}
+
+interface Call {
+  readonly key: string
+  readonly ref: ObjectRef<number>
+}
