@@ -85,6 +85,13 @@ export const DEPENDENCY_TELL_MS = 100
 export const READER_TELL_MS = 1000
 /** What a wait on many objects is on is told once it has lasted so long. */
 export const WIDE_WAIT_TELL_MS = 400
+/** Nothing was said on a connection between nodes for so long: the system asks for the other one. */
+export const KEEP_ALIVE_MS = 10_000
+/** What a machine has not acknowledged for so long closes its connections. */
+export const UNACKNOWLEDGED_LIMIT_MS = 15_000
+/** Of two nodes that were cut from each other the later one has noticed, and ended what it ran for
+ *  the other; with 2 s for that, on a busy machine. */
+export const CUT_NOTICED_MS = KEEP_ALIVE_MS + UNACKNOWLEDGED_LIMIT_MS + 2_000
 /** How long a process keeps an object pinned after it read it last. */
 export const PIN_LINGER_MS = 500
 /** Specs of tasks whose stored results are referenced, per process. Source: Ray max_lineage_bytes. */

@@ -3,8 +3,8 @@
 // nothing of it runs any more: a cancelled call is over at once, its function perhaps later.
 // Invariants:
 //   LT1. Tasks of one limiter start in the order they were submitted here.
-//   LT2. Every token granted is returned once: after the end of its task, at once when nobody waits
-//       any more, or by the raylet itself when this process ends.
+//   LT2. Every token granted is returned once: after the end of its task (where a node is cut off,
+//       CW2), at once when nobody waits any more, or by the raylet itself when this process ends.
 //   LT3. At most ASKED_MAX tokens of a limiter are asked for at a time, however many tasks wait.
 // A task that waits for another one under the same limiter may wait for ever, since both need a
 // token: the raylet finds that as it finds other rings (raylet/deadlock.ts).

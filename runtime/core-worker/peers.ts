@@ -12,6 +12,7 @@ import type { Connection, Transport } from '../protocol/connection.ts'
 import { nodeIdIn } from '../protocol/node-identity.ts'
 import type { PeerCalls, PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
+import { isCut } from './cut-worker.ts'
 import type { ArrivingArguments } from './decode-arguments.ts'
 import { InFlight } from './in-flight.ts'
 import { TemplateSlots } from './template-slots.ts'
@@ -25,6 +26,8 @@ export class Peer {
   channel: PeerChannel | undefined
   workerId: WorkerId | undefined
   closed = false
+  /** Closed, and its process may go on: nothing came through any more (CW2). */
+  isCut = false
   /** As owner: tasks pushed and not answered, by seq, in push order. */
   readonly inFlight = new InFlight<TaskRecord>()
   /** As owner: the templates it knows. */
@@ -223,8 +226,9 @@ export class Peers {
       drained: () => {
         peer.drained()
       },
-      closed: () => {
+      closed: (error) => {
         this.#channels.delete(channel)
+        peer.isCut = isCut(error)
         this.#closed(peer)
       },
     })

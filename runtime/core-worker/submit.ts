@@ -25,6 +25,7 @@ import type { AdoptableTask } from './adoptable-task.ts'
 import type { ArgumentHolders } from './argument-holders.ts'
 import { ClassQueues } from './class-queues.ts'
 import { crashError, isOutOfMemory } from './crash.ts'
+import { runsLimited, whenRunsNoMore } from './cut-worker.ts'
 import { mayRetryTimeout, timeoutError } from './failure.ts'
 import type { Leases } from './leases.ts'
 import type { Lease } from './scheduling-class.ts'
@@ -148,12 +149,18 @@ export class Submitter {
   leaseBroken(message: ClientNotices['leaseBroken']): void {
     const lease = this.#deps.leases.broken(message.leaseId)
     if (lease === undefined) return
-    // Nobody may be left at a lost node who closes it.
-    if (message.exit.cause === 'NODE_LOST') lease.peer.channel?.close()
+    const { peer } = lease
     // What its worker said last is read first; its connection ends with it.
-    lease.peer.whenClosed(() => {
+    const settle = (): void => {
       this.#settle(lease, message)
-    })
+    }
+    const isLost = message.exit.cause === 'NODE_LOST'
+    if (isLost && runsLimited(peer)) {
+      whenRunsNoMore(peer, this.#deps.clock, settle)
+      return
+    }
+    if (isLost) peer.channel?.close() // nobody may be left at a lost node who closes it
+    peer.whenClosed(settle)
   }
 
   #settle({ peer, cls }: Lease, message: ClientNotices['leaseBroken']): void {

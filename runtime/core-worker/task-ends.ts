@@ -3,6 +3,7 @@
 // until then is let go.
 import type { Clock } from '../common/clock.ts'
 import type { ObjectId } from '../common/ids.ts'
+import { CUT_NOTICED_MS } from '../common/limits.ts'
 import { LiveTasks } from './live-tasks.ts'
 import { STORED } from './object-entry.ts'
 import type { Peer } from './peers.ts'
@@ -109,9 +110,17 @@ export class TaskEnds {
   peerClosed(peer: Peer): void {
     for (const [, record] of peer.inFlight.entries()) {
       if (record.phase !== DONE) continue
-      this.releaseAt(peer, record)
+      if (peer.isCut && record.kind.limit !== undefined) this.#releaseLater(peer, record)
+      else this.releaseAt(peer, record)
       this.#freeUntold(record)
     }
+  }
+
+  /** CW2. */
+  #releaseLater(peer: Peer, record: TaskRecord): void {
+    this.#deps.clock.after(CUT_NOTICED_MS, () => {
+      this.releaseAt(peer, record)
+    })
   }
 
   /** What the last attempt may have put into the store before its worker could say so. */

@@ -21,6 +21,7 @@ import {
   type TLSSocket,
 } from 'node:tls'
 import { ProtocolError } from '../common/errors.ts'
+import { KEEP_ALIVE_MS, UNACKNOWLEDGED_LIMIT_MS } from '../common/limits.ts'
 import type { BulkConnection } from './bulk.ts'
 import { NO_HELLO, TcpBulkConnection, TcpIntake, closedBeforeHello, noHello } from './bulk-tcp.ts'
 import { identityOfCertificate } from './certificates-system.ts'
@@ -56,10 +57,6 @@ import { limitUnacknowledged } from './unacknowledged-tcp.ts'
 
 /** For the dial, the TLS handshake and the hello together. */
 const GREETING_LIMIT_MS = 5_000
-/** Nothing was said for so long: the system asks whether the other machine is there. */
-const KEEP_ALIVE_MS = 10_000
-/** What a machine has not acknowledged for so long closes its connections (TC5). */
-const UNACKNOWLEDGED_LIMIT_MS = 15_000
 /** Connections of one listener; a node has two with each peer at most. */
 const CONNECTIONS_MAX = 16_384
 

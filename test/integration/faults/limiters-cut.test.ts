@@ -16,6 +16,8 @@ const ALLOWED = 2
 const CUT_MS = 15_000
 /** Both together go on for 20 s without any cut. */
 const WORK = { limits: { concurrency: ALLOWED }, count: 40, workMs: 500 }
+/** Longer than both ends of a connection take to notice a cut; work that lasts as long. */
+const LONG_CUT_MS = 25_000
 const TEST_MS = 180_000
 
 const why = whyNoNamespaces()
@@ -126,6 +128,25 @@ describeOn(cloud, 'a limiter over nodes whose network is cut', (emulator) => {
         for (let host = 0; host < HOSTS; host += 1) network.isolate(host)
       }
       await throughCut([keeper, one], cut, CUT_MS)
+    },
+    TEST_MS,
+  )
+
+  it(
+    'F15: a task that is cut off from its owner runs again only when it has ended',
+    async () => {
+      const { one } = roles()
+      const limits = { concurrency: 1 }
+      const program = limited.start({ limits, host: one, count: 2, workMs: LONG_CUT_MS })
+      const others = [0, 1, 2].filter((host) => host !== one)
+      const runsAt = async (host: number): Promise<boolean> =>
+        (await cluster.rows('workers', host)).some(({ state }) => state === 'LEASED')
+      await until(async () => (await Promise.all(others.map(runsAt))).includes(true))
+      for (const host of others) network.cut(one, host)
+      await wait(LONG_CUT_MS)
+      network.heal()
+      const seen = await seenBy(program)
+      expect(seen.map(({ atOnce }) => atOnce)).toEqual([1, 1])
     },
     TEST_MS,
   )
