@@ -3,9 +3,9 @@
 //   MV1. A change that the row still names costs one read of that node's row, one of an epoch that
 //       is known none. Who has fallen behind, or would have to read more than READS_MAX, reads all
 //       rows, at most once in FULL_READ_MS: a thousand nodes that join at once must not be read a
-//       million times. In a crowd it asks another node first. Of a large cluster who has
-//       fallen behind lets some looks pass first, as
-//       many as chance says: each reads as many rows as there are nodes.
+//       million times. In a crowd it asks another node first. Of a large cluster who has fallen
+//       behind lets some looks pass first, as many as chance says: each reads as many rows as
+//       there are nodes.
 //   MV2. An older epoch of a node never replaces a newer one, nor an epoch's life its drain or
 //       death.
 //   MV3. A change counts as seen when its rows have been learned, not when they are asked for: a

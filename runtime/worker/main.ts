@@ -43,7 +43,7 @@ function printingName(): string | undefined {
   return parts?.actorId === undefined ? parts?.name : parts.name.split(/\.| constructor$/)[0]
 }
 
-function end(code: number): void {
+function end(code: number): never {
   process.exit(code)
 }
 
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
   const sessionDir = env('VIRGA_SESSION_DIR')
   const sources = new Sources({ read: readHomeFile, hash: systemHash })
   installTypeScriptHooks({
-    ask: stripOverPipe(STRIP_FD),
+    ask: stripOverPipe(STRIP_FD, () => end(1)),
     noteHash: (url, hash) => {
       sources.noteHash(url, hash)
     },
