@@ -360,7 +360,7 @@ export class ClusterMember {
     }
     switch (type as Exclude<keyof PeerRayletCalls, GroupCall | WaitCall | LimiterCall>) {
       case 'ping':
-        return this.#pinged(from, message as PeerRayletCalls['ping'][0])
+        return this.#pinged(from, message)
       case 'members':
         return this.#membership?.seen() ?? NOTHING_SEEN
       case 'announce':
