@@ -13,6 +13,8 @@ export interface LimitedWork {
   readonly limits: { readonly concurrency?: number; readonly perSecond?: number }
   readonly count: number
   readonly workMs: number
+  /** Default: wherever SPREAD puts them, which may be one node, as few run at once. */
+  readonly inTurn?: boolean
 }
 
 /** What runs under one limiter on a cluster. */
@@ -26,8 +28,9 @@ export class Limited {
     mkdirSync(this.#folder)
   }
 
-  start({ host, limits, count, workMs }: LimitedWork): Running {
+  start({ host, limits, count, workMs, inTurn = false }: LimitedWork): Running {
     const args = [this.#folder, JSON.stringify(limits), String(count), String(workMs)]
+    if (inTurn) args.push('in-turn')
     return this.#cluster.program(host, fixture('limited.mts'), args)
   }
 
