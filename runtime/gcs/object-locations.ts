@@ -1,7 +1,7 @@
-// Where large objects lie, for the time when their owner is gone or does not know. Facts: a late or
-// repeated one does no harm, because whoever reads a spilled one compares it with its checksum.
-// Two write units per object: when it is sealed, and when it is spilled.
-import { count, nullOr, number, shape, text } from '../common/shape.ts'
+// Where copies of large objects lie that outlive their node, for the time when their owner is gone
+// or does not know; who has one in memory is asked. Facts: a late or repeated one does no harm, as
+// each names a copy, and whoever reads that compares it with its checksum. A write unit each.
+import { count, number, shape, text } from '../common/shape.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { AppendedRow, Storage } from './storage.ts'
 import { locationKey } from './tables.ts'
@@ -21,16 +21,16 @@ export interface ObjectLocation {
   /** Hex. */
   readonly objectId: string
   readonly sizeBytes: number
-  /** Node that has the primary copy, in its epoch; of a dead one only the spill is left. */
+  /** Node that has made the copy, in its epoch. */
   readonly nodeId: string
   readonly epoch: number
-  readonly spill: SpillPlace | null
+  readonly spill: SpillPlace
 }
 
 type LocationRow = Omit<ObjectLocation, 'objectId'>
 const LOCATION: FieldsOf<LocationRow> = {
   ...{ sizeBytes: count, nodeId: text, epoch: count },
-  spill: nullOr(shape({ path: text, offset: count, checksum: number })),
+  spill: shape({ path: text, offset: count, checksum: number }),
 }
 
 /** @param nowMs  wall time, for garbage collection alone. */

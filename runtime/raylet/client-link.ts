@@ -39,8 +39,6 @@ export interface LinkHost {
   /** A process of this node is to make this object, once this resolves; undefined: at once. */
   making(objectId: string): Promise<void> | undefined
   locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): unknown
-  /** A process of this node has put that object into the store. */
-  sealed(objectId: string): void
   /** Registers the client, or throws when it is refused. */
   welcome(link: ClientLink, hello: Hello): Promise<Welcome>
   tell(stimulus: Stimulus): void
@@ -183,9 +181,7 @@ export class ClientLink {
       const { nodeId } = message as RayletCalls['storePin'][0]
       return this.#host.pin(client, objectId, nodeId === undefined ? undefined : [nodeId])
     }
-    return store.seal(objectId).then(() => {
-      this.#host.sealed(objectId)
-    })
+    return store.seal(objectId)
   }
 
   #notified(type: keyof RayletNotices, message: object): void {

@@ -253,9 +253,6 @@ export class Raylet {
         return this.#cluster?.query(message, own) ?? own
       },
       lineage: this.#cluster?.lineage,
-      sealed: (objectId) => {
-        this.#cluster?.places.sealed(objectId)
-      },
       drainOutput: async (client) => {
         const jobId = this.state.clients.get(client)?.jobId
         if (jobId === undefined) return

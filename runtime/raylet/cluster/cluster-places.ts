@@ -1,15 +1,15 @@
 // Where large objects lie, for those who read them when nobody who knows is left: told to the GCS a
 // batch at a time, and read from there; and copies in the cluster's bucket, which outlive nodes.
 // Invariants:
-//   OQ1. What is freed before its batch goes costs nothing; two writes at most for the others: once
-//        sealed, once spilled to the bucket. Rows of freed ones expire by themselves.
+//   OQ1. Only copies in the bucket are told of (D164), a write unit each; what is freed before its
+//        batch goes costs nothing. Rows of freed ones expire by themselves.
 //   OQ2. A copy from the bucket counts by its checksum alone, wherever the row came from. One that
 //        is damaged or gone is not told of again here, so that its object is made again in place of
 //        being looked for.
 //   OQ3. At most WAITING_MAX places wait while the GCS is away: the oldest are forgotten, as facts
 //        may be.
 //   OQ4. What is kept in the bucket is told after all that was told of it before: rows have no
-//        order but that of their writes, and an earlier word would take the copy's place away.
+//        order but that of their writes.
 import type { Clock, Timer } from '../../common/clock.ts'
 import { ObjectCorruptedError, UsageError, VirgaError } from '../../common/errors.ts'
 import {
@@ -21,7 +21,12 @@ import {
   type ObjectId,
 } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
-import { findLocation, tellLocations, type ObjectLocation } from '../../gcs/object-locations.ts'
+import {
+  findLocation,
+  tellLocations,
+  type ObjectLocation,
+  type SpillPlace,
+} from '../../gcs/object-locations.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import type { SpillRange } from '../../objects/spill.ts'
 import type { JobStore } from '../job-store.ts'
@@ -55,12 +60,6 @@ export class ClusterPlaces {
     this.#deps = deps
   }
 
-  /** A process of this node has put it into the store. */
-  sealed(objectId: string): void {
-    const sizeBytes = this.#deps.objects.store.sizeOf(objectId)
-    if (sizeBytes !== undefined) this.#tell(objectId, sizeBytes, null)
-  }
-
   /** A copy lies there: told when other nodes can read it. */
   spilled(objectId: string, { path, offset, sizeBytes, checksum }: SpillRange): void {
     if (this.#bucket?.holds(path) !== true) return
@@ -71,7 +70,7 @@ export class ClusterPlaces {
   async find(objectId: string): Promise<SpillRange | undefined> {
     if (this.#bucket === undefined) return undefined
     const location = await findLocation(this.#deps.storage, toHex(objectId))
-    if (location === undefined || location.spill === null) return undefined
+    if (location === undefined) return undefined
     const range = { ...location.spill, sizeBytes: location.sizeBytes }
     return this.#unreadable.has(keyOf(range)) ? undefined : range
   }
@@ -157,7 +156,7 @@ export class ClusterPlaces {
     return this.#deps.objects.opened?.bucket
   }
 
-  #tell(objectId: string, sizeBytes: number, spill: ObjectLocation['spill']): void {
+  #tell(objectId: string, sizeBytes: number, spill: SpillPlace): void {
     const { nodeId, epoch } = this.#deps
     const location = { objectId: toHex(objectId), sizeBytes, nodeId, epoch, spill }
     this.#waiting.set(location.objectId, location)

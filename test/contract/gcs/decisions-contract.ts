@@ -33,6 +33,7 @@ import { adopt, readAdoption } from '../../../runtime/gcs/owners.ts'
 import type { Storage } from '../../../runtime/gcs/storage.ts'
 
 let runs = 0
+const AT = { path: 's3://x', offset: 0, checksum: 7 }
 
 export function decisionsContract(name: string, make: () => Storage): void {
   describe(`the tables on ${name}`, () => {
@@ -301,10 +302,10 @@ export function decisionsContract(name: string, make: () => Storage): void {
 
     test('locations: the last word counts', async () => {
       const objectId = `${own}0b`
-      const location = { objectId, sizeBytes: 9, nodeId: 'n1', epoch: 1, spill: null }
+      const location = { objectId, sizeBytes: 9, nodeId: 'n1', epoch: 1, spill: AT }
       await tellLocations(storage, [location], Date.now())
       expect(await findLocation(storage, objectId)).toEqual(location)
-      const spilled = { ...location, spill: { path: 's3://x', offset: 4, checksum: 7 } }
+      const spilled = { ...location, spill: { ...AT, offset: 4 } }
       await tellLocations(storage, [spilled], Date.now())
       expect(await findLocation(storage, objectId)).toEqual(spilled)
     })
