@@ -1,0 +1,96 @@
+// What one node tells everybody for a crowd: in few writes, and nothing of it is forgotten.
+import { beforeEach, expect, test } from 'vitest'
+import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
+import { Announcer } from '../../../runtime/gcs/announcer.ts'
+import type { Announcement } from '../../../runtime/gcs/membership-changes.ts'
+import { openMembership, readMembership } from '../../../runtime/gcs/nodes.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import { changedStorage } from '../../support/changed-storage.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+import { seededRandom } from '../../support/seeded.ts'
+import { caught } from '../../support/waiting.ts'
+
+const EVERY_MS = 250
+
+let clock: HandClock
+let memory: MemoryStorage
+let writes: number
+let isAway: boolean
+beforeEach(async () => {
+  clock = new HandClock()
+  memory = new MemoryStorage()
+  writes = 0
+  isAway = false
+  await openMembership(memory, 'c')
+})
+
+function made({ isCrowd }: { readonly isCrowd: boolean }): Announcer {
+  const storage = changedStorage(memory, {
+    putIf: async (key, value, expected) => {
+      if (isAway) throw new GcsUnavailableError('it is away')
+      writes += 1
+      return await memory.putIf(key, value, expected)
+    },
+  })
+  const race = { storage, clock, random: seededRandom(1), isOver: () => false }
+  return new Announcer(race, () => isCrowd)
+}
+
+const joined = (index: number): Announcement => {
+  return { nodeId: index.toString(16).padStart(6, '0'), epoch: 1, state: 'ALIVE' }
+}
+async function told(): Promise<string[]> {
+  const membership = await readMembership(memory, { stale: false })
+  return (membership?.changes ?? []).map(({ nodeId }) => nodeId)
+}
+
+test('AN1: in a crowd the first goes at once, and what is told within the pause as one write', async () => {
+  const announcer = made({ isCrowd: true })
+  const first = announcer.announce(joined(0))
+  await clock.advance(0)
+  await first
+  expect(writes).toBe(1)
+  const others = [1, 2, 3, 3].map((index) => announcer.announce(joined(index)))
+  await clock.advance(EVERY_MS - 1)
+  expect(writes).toBe(1)
+  await clock.advance(1)
+  await Promise.all(others)
+  expect(writes).toBe(2)
+  expect(await told()).toEqual([0, 1, 2, 3].map((index) => joined(index).nodeId))
+})
+
+test('AN1: where there is no crowd nothing waits but for the write before it', async () => {
+  const announcer = made({ isCrowd: false })
+  for (const index of [0, 1, 2]) {
+    const announced = announcer.announce(joined(index))
+    await clock.advance(0)
+    await announced
+  }
+  expect(writes).toBe(3)
+})
+
+test('a write that fails is told to those who wait for it alone', async () => {
+  const announcer = made({ isCrowd: true })
+  isAway = true
+  const lost = caught(announcer.announce(joined(0)), GcsUnavailableError)
+  await clock.advance(0)
+  await lost
+  isAway = false
+  const next = announcer.announce(joined(1))
+  await clock.advance(EVERY_MS)
+  await next
+  expect(await told()).toEqual([joined(1).nodeId])
+})
+
+test('AN2: who finds ten thousand waiting is refused, and they are told', async () => {
+  const announcer = made({ isCrowd: true })
+  const first = announcer.announce(joined(0))
+  await clock.advance(0)
+  await first
+  const waiting = Array.from({ length: 10_000 }, (_, at) => announcer.announce(joined(at + 1)))
+  await caught(announcer.announce(joined(20_000)), GcsUnavailableError)
+  await clock.advance(EVERY_MS)
+  await Promise.all(waiting)
+  expect(writes).toBe(2)
+  expect((await told()).at(-1)).toBe(joined(10_000).nodeId)
+})
