@@ -196,11 +196,14 @@ describe('a watcher', () => {
     expect(agreed).toHaveLength(1)
   })
 
-  test('WA2: what another said once is forgotten', () => {
+  test.each([
+    { later: 'when it is old', byMs: 0, declared: [] },
+    { later: 'and counts to its last moment', byMs: 1, declared: [LEASE_MS] },
+  ])('WA2: what another said once is forgotten $later', ({ byMs, declared }) => {
     const watcher = watching()
     watcher.step({ kind: 'refused', ...target }, 0)
-    for (const other of others) saysGone(watcher, other, LEASE_MS - SUSPICION_MS, true)
-    expect(declaredIn(watcher, { toMs: 60_000 })).toEqual([])
+    for (const other of others) saysGone(watcher, other, LEASE_MS - SUSPICION_MS + byMs, true)
+    expect(declaredIn(watcher, { toMs: 60_000 })).toEqual(declared)
   })
 
   test('WA4: what it saw counts on when others watch the node, who are told since when it stands', () => {
