@@ -308,7 +308,7 @@ export class Membership {
       this.#members()
       for (const node of nodes) {
         if (node === undefined || !isUntoldDeath(node, membership)) continue
-        this.#run('announcing a death', () => this.#announce(deathOf(node)))
+        void this.#announceDeath(node, 0)
       }
     })
   }
@@ -417,7 +417,7 @@ export class Membership {
     try {
       const node = await readNode(storage, nodeId)
       if (node === undefined) return this.#watch({ kind: 'readFailed', nodeId })
-      if (node.state === 'DEAD') this.#run('announcing a death', () => this.#announceLater(node))
+      if (node.state === 'DEAD') void this.#announceDeath(node, HEARTBEAT_MS)
       const isAnew = this.#view.get(nodeId)?.epoch !== node.epoch // and nobody came to tell it
       this.#view.learn(node)
       const { epoch, heartbeat } = node
@@ -429,11 +429,21 @@ export class Membership {
     }
   }
 
-  /** Whoever wrote that may not have come to tell it; if it has, that costs one read. */
-  async #announceLater(dead: NodeRow): Promise<void> {
+  /**
+   * Whoever wrote that may not have come to tell it; if it has, that costs one read. Until it is
+   * told: who has read it once does not read it again.
+   * @param pauseMs  at most, ahead of the first attempt.
+   */
+  async #announceDeath(dead: NodeRow, pauseMs: number): Promise<void> {
     const { clock, random } = this.#deps
-    await delay(clock, random.next() * HEARTBEAT_MS)
-    await this.#announce(deathOf(dead))
+    const announced = async (): Promise<boolean> => {
+      await this.#announce(deathOf(dead))
+      return true
+    }
+    for (let waitMs = pauseMs; ; waitMs = HEARTBEAT_MS) {
+      if (waitMs > 0) await delay(clock, random.next() * waitMs)
+      if (this.#stopped || (await this.#attempt('announcing a death', announced))) return
+    }
   }
 
   async #declare({ nodeId, epoch, heartbeat }: Omit<Death, 'reason'>): Promise<void> {

@@ -293,7 +293,7 @@ export class Watcher {
     target.stoodReads = stood ? target.stoodReads + 1 : 0
     if (!stood || !target.gone) return []
     if (!this.#mayDeclare(target, nowMs) && !this.#isAlone(target)) return []
-    target.observer = undefined // a write that fails needs a whole lease again
+    target.observer = undefined // a write that fails needs a lease again, or another's word (WA4)
     return [{ kind: 'declareDead', nodeId, epoch: target.epoch, heartbeat }]
   }
 }
