@@ -52,13 +52,20 @@ export class TaskEnds {
     if (!failed) this.#tellRead(record)
     // What was pushed while its worker is being dialled has yet to be written (PE1).
     if (peer?.dialling !== true) record.args = undefined
-    // A worker that still runs it may be about to register what it keeps of the arguments.
-    const runs = peer?.inFlight.get(record.seq) === record && !peer.closed
-    if (!runs) this.release(record)
+    this.#releaseWhenOver(record)
     record.scope.children?.delete(record)
     record.onEnd?.()
     this.#live.delete(record)
     if (this.#live.size === 0) this.#deps.onPending(false)
+  }
+
+  /** A worker that still runs it may be about to register what it keeps of the arguments. */
+  #releaseWhenOver(record: TaskRecord): void {
+    const { peer } = record
+    const isOut = peer?.inFlight.get(record.seq) === record
+    if (isOut && !peer.closed) return
+    if (isOut && isHeldAt(peer, record)) this.#releaseLater(peer, record)
+    else this.release(record)
   }
 
   #tellRead(record: TaskRecord): void {
@@ -110,7 +117,7 @@ export class TaskEnds {
   peerClosed(peer: Peer): void {
     for (const [, record] of peer.inFlight.entries()) {
       if (record.phase !== DONE) continue
-      if (peer.isCut && record.kind.limit !== undefined) this.#releaseLater(peer, record)
+      if (isHeldAt(peer, record)) this.#releaseLater(peer, record)
       else this.releaseAt(peer, record)
       this.#freeUntold(record)
     }
@@ -132,3 +139,7 @@ export class TaskEnds {
     }
   }
 }
+
+/** CW2: it may hold its token there. */
+const isHeldAt = ({ isCut }: Peer, { kind }: TaskRecord): boolean =>
+  isCut && kind.limit !== undefined
