@@ -15,5 +15,7 @@ export function isStaleView(known: ActorView | undefined, view: ActorView): bool
   if (isFinal(known)) return true
   if (isFinal(view)) return false
   if (view.incarnation !== known.incarnation) return view.incarnation < known.incarnation
-  return ORDER.indexOf(view.phase) <= ORDER.indexOf(known.phase)
+  if (view.phase !== known.phase) return ORDER.indexOf(view.phase) < ORDER.indexOf(known.phase)
+  // Why it restarts is said once that is decided.
+  return view.error === undefined || known.error !== undefined
 }

@@ -79,6 +79,19 @@ test('F07: whose node is dead is restarting only once that is decided: it may ha
   expect(failed[0]).toBeInstanceOf(ActorDiedError)
 })
 
+test('F07: once that is decided its calls are told of the restart, of which there was word before', async () => {
+  const { actors, clock, failed, first } = await calling()
+  const exit = lostWorker('' as WorkerId)
+  actors.changed({ ...alive(1, ''), phase: 'RESTARTING', exit })
+  first?.close()
+  await clock.advance(1_000)
+  expect(failed).toEqual([])
+  const error = toWire(new ActorDiedError('actor A restarts: its node is dead'))
+  actors.changed({ ...alive(1, ''), phase: 'RESTARTING', error })
+  expect(failed[0]).toBeInstanceOf(ActorUnavailableError)
+  expect(failed[0]?.message).toContain('The actor restarts')
+})
+
 test('a connection that broke, and no word of a death, is not told as a restart', async () => {
   const { clock, failed, first } = await calling()
   first?.close()
