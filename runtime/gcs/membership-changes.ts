@@ -39,7 +39,8 @@ export function packChanges(changes: readonly Announcement[]): Uint8Array {
   const writer = new ByteWriter()
   for (const { nodeId, epoch, state, left } of changes.slice(-CHANGES_MAX)) {
     const isHex = HEX.test(nodeId)
-    const kind = KINDS.findIndex((it) => it.state === state && 'left' in it === (left === true))
+    const hasLeft = state === 'DEAD' && left === true
+    const kind = KINDS.findIndex((it) => it.state === state && 'left' in it === hasLeft)
     writer.u8(isHex ? kind : kind + IS_TEXT)
     writer.lengthPrefixed(Buffer.from(nodeId, isHex ? 'hex' : 'utf8'))
     writer.varint(epoch)

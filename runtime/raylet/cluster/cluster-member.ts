@@ -41,7 +41,7 @@ import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-ray
 
 export const PING_LIMIT_MS = 1_000
 const NOTHING_SEEN: Seen = { version: -1, nodes: [] }
-/** Who leaves has some time left then to do it itself. */
+/** Who leaves tables has some time left then to do it itself. */
 const ANNOUNCE_LIMIT_MS = 1_500
 /** For what every node is asked, a dead one that is not known to be so among them. */
 const ALL_LIMIT_MS = 1_000
@@ -364,7 +364,7 @@ export class ClusterMember {
       case 'members':
         return this.#membership?.seen() ?? NOTHING_SEEN
       case 'announce':
-        return this.#membership?.announce(message as Announcement)
+        return this.#announced(message as Announcement)
       case 'state':
         return this.#events.localRows(message as RayletCalls['state'][0])
       case 'stopCluster':
@@ -395,6 +395,12 @@ export class ClusterMember {
     if (newcomer?.nodeId === from) this.#membership?.met(newcomer)
     else if (!this.#isKnown(from)) await this.#membership?.look()
     return undefined
+  }
+
+  /** @throws while this node registers: who asks does it itself. */
+  async #announced(announcement: Announcement): Promise<void> {
+    if (this.#membership === undefined) throw new VirgaError('this node is not a member yet')
+    await this.#membership.announce(announcement)
   }
 
   async #seenAt(node: PeerNode): Promise<Seen | undefined> {
