@@ -376,7 +376,6 @@ function decodeInstance(decode: () => object, name: string): object {
   }
 }
 
-/** V8 reads single bytes of growable shared memory several times slower than those of a copy. */
 function plainOf(value: unknown): unknown {
   return value instanceof Span ? value.whole() : value
 }

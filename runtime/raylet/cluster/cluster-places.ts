@@ -1,5 +1,5 @@
-// Where large objects lie, for those who read them when nobody who knows is left: told to the GCS a
-// batch at a time, and read from there; and copies in the cluster's bucket, which outlive nodes.
+// Copies in the cluster's bucket, which outlive nodes, for those who read them when nobody who
+// knows is left: told to the GCS a batch at a time, and read from there.
 // Invariants:
 //   OQ1. Only copies in the bucket are told of (D164), a write unit each; what is freed before its
 //        batch goes costs nothing. Rows of freed ones expire by themselves.

@@ -37,7 +37,7 @@ export interface NodesFaultRates {
 }
 
 const WELL_MIN = 3
-/** As in connection-tcp.ts. Without further parts nobody waits for a machine that is gone. */
+/** As UNACKNOWLEDGED_LIMIT_MS. Without further parts nobody waits for a machine that is gone. */
 const SILENCE_MS = 15_000
 /** Of each node: what only placement groups ask for. */
 export const SLOTS = 2
