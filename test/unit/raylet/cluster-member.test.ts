@@ -29,6 +29,11 @@ interface TestNode {
   stopped: boolean
 }
 
+/** More than from which on one announces what all have to tell. */
+const CROWD = 67
+const KILLED = 'a3'
+const LEFT = 'a2'
+
 const codec = new ValueCodec()
 const random = seededRandom(7)
 let clock: HandClock
@@ -111,6 +116,25 @@ describe('several raylets as one cluster', () => {
     second.member.drain()
     await clock.advance(9_000)
     expect(states(first)).toEqual({ a0: 'ALIVE', a1: 'DRAINING' })
+  })
+
+  it('MB4: a crowd sees who joins, drains, dies and leaves, though one announces for all', async () => {
+    await join(CROWD)
+    await clock.advance(10_000)
+    const staying = all.filter((node) => node.nodeId !== LEFT && node.nodeId !== KILLED)
+    const everywhere = (nodeId: string): string[] => [
+      ...new Set(staying.map((node) => String(states(node)[nodeId]))),
+    ]
+    for (const { nodeId } of all) expect(everywhere(nodeId), nodeId).toEqual(['ALIVE'])
+    const [, draining, leaving] = all
+    draining?.member.drain()
+    await during(leaving?.member.leave() ?? Promise.reject(new Error('too few')))
+    network.kill(KILLED)
+    await clock.advance(35_000)
+    expect(everywhere('a1')).toEqual(['DRAINING'])
+    expect(everywhere(LEFT)).toEqual(['DEAD'])
+    expect(everywhere(KILLED)).toEqual(['DEAD'])
+    expect(all.filter(({ expelled }) => expelled !== undefined)).toEqual([])
   })
 
   it('stops as a whole when one of them says so', async () => {
