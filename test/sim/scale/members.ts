@@ -51,7 +51,7 @@ export interface Members {
   readonly joinedMs: number
   /** From the deaths until all who live know of all of them. */
   readonly deathsKnownMs: number
-  /** Of those who left, how many could not say so and are found dead by nobody. */
+  /** Of those who left, how many could not say so, or never ended. */
   readonly unsaid: number
   readonly pingsPerNodeSecond: number
 }
@@ -184,7 +184,7 @@ class Fleet {
       })
     }
     await time.runUntil(time.monotonicMs() + LIMIT_MS, () => left === leaving.length)
-    return unsaid
+    return unsaid + leaving.length - left
   }
 
   stop(): void {

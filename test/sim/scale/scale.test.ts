@@ -7,6 +7,9 @@ import { runLoad, type LoadPlan } from './load.ts'
 import { runMembers } from './members.ts'
 import { placementCosts } from './placement.ts'
 
+/** A thousand nodes take five minutes on a quiet machine. */
+const TEST_MS = 1_800_000
+
 const small: LoadPlan = { seed: 1, nodes: 50, cpus: 8, drivers: 1, tasks: 4_000, taskMs: 2_000 }
 
 describe('many tasks on many nodes', () => {
@@ -36,23 +39,28 @@ describe('many tasks on many nodes', () => {
 })
 
 describe('the tables', () => {
-  test('F36: joining, an outage, deaths and leaving at once stay below 1,000 units a second for the hottest key', async () => {
-    const nodes = scaled(1_000, 100)
-    const run = await runMembers({
-      ...{ seed: 1, nodes, joinMs: 10 * nodes, steadyMs: 60_000, outageMs: 30_000 },
-      ...{ deaths: nodes / 20, leaveMs: 20_000 },
-    })
-    const { joining, steady, outage, dying, leaving } = run
-    for (const { hottest } of [joining, steady, outage, dying, leaving]) {
-      // Most of it grows with the nodes: at a thousand it is so much more.
-      const isJoining = hottest === joining.hottest // at the same rate whatever their number
-      const atThousand = hottest.unitsPerSecond * (isJoining ? 1 : 1_000 / nodes)
-      expect(atThousand, hottest.key).toBeLessThan(1_000)
-    }
-    expect(run.unsaid).toBe(0)
-    expect(steady.writeUnits / steady.seconds / nodes).toBeLessThanOrEqual(0.27)
-    expect(run.deathsKnownMs).toBeLessThanOrEqual(40_000)
-  })
+  test(
+    'F36: joining, an outage, deaths and leaving at once stay below 1,000 units a second for the hottest key',
+    async () => {
+      const nodes = scaled(1_000, 100)
+      const run = await runMembers({
+        ...{ seed: 1, nodes, joinMs: 10 * nodes, steadyMs: 60_000, outageMs: 30_000 },
+        ...{ deaths: nodes / 20, leaveMs: 20_000 },
+      })
+      const { joining, steady, outage, dying, leaving } = run
+      for (const { hottest } of [joining, steady, outage, dying, leaving]) {
+        // Most of it grows with the nodes: at a thousand it is so much more.
+        const isJoining = hottest === joining.hottest // at the same rate whatever their number
+        const atThousand = hottest.unitsPerSecond * (isJoining ? 1 : 1_000 / nodes)
+        expect(atThousand, hottest.key).toBeLessThan(1_000)
+      }
+      expect(run.unsaid).toBe(0)
+      expect(run.joinedMs).toBeLessThanOrEqual(60_000)
+      expect(steady.writeUnits / steady.seconds / nodes).toBeLessThanOrEqual(0.27)
+      expect(run.deathsKnownMs).toBeLessThanOrEqual(40_000)
+    },
+    TEST_MS,
+  )
 
   test('lineage costs at most a unit for a thousand tasks, and no key is hot', async () => {
     const plan = { seed: 1, drivers: 2, tasks: scaled(1_000_000, 100_000), specBytes: 100 }
