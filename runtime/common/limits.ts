@@ -34,12 +34,6 @@ export const WORKER_KEPT_MS = 30_000
  * A worker that has not registered by then is killed. Source: Ray worker_register_timeout = 60 s.
  */
 export const WORKER_REGISTER_TIMEOUT_MS = 60_000
-/** Tasks of one function that may wait in `get` before each further one has to wait for a worker;
- *  where there are more CPUs, one per CPU. In Ray always one per CPU. */
-export const WORKER_CAP_MIN = 16
-/** Source: Ray worker_cap_initial_backoff_delay_ms, worker_cap_max_backoff_delay_ms. */
-export const WORKER_CAP_MIN_BACKOFF_MS = 1000
-export const WORKER_CAP_MAX_BACKOFF_MS = 10_000
 /** Worker processes of one node, at most; each needs ~46 MB. */
 export const WORKERS_MAX = 1024
 /**

@@ -62,8 +62,6 @@ export function removeWait(state: RayletState, lease: Lease, wait: Wait): void {
 }
 
 /** Actors are not counted: what they wait for needs no worker of theirs. */
-function countBlocked({ pool, class: holder }: Lease, by: 1 | -1): void {
-  if (holder === undefined) return
-  pool.blocked += by
-  holder.blocked += by
+function countBlocked({ pool, actor }: Lease, by: 1 | -1): void {
+  if (actor === undefined) pool.blocked += by
 }

@@ -19,7 +19,6 @@ import { awaitNoWorker, awaitWorker, poolOf } from './pools.ts'
 import { reclaimFor } from './reclaim.ts'
 import { killRemoteLease, returnRemoteLease, tellBoundNode } from './cluster/node-asks.ts'
 import { isReserved, reservationsOf, type Reservations } from './reservations.ts'
-import { isHeldBack, leaseGranted } from './soft-cap.ts'
 import type { Client, Job, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 import type { Actor } from './actors/actor-state.ts'
 import { notify, type Turn } from './turn.ts'
@@ -78,8 +77,6 @@ export function classOf(
     asked: new Map(),
     waitsAt: undefined,
     here: 0,
-    blocked: 0,
-    heldSinceMs: undefined,
     told: undefined,
   }
   client.classes.set(classId, made)
@@ -159,20 +156,20 @@ function jobsByHoldings(state: RayletState): Job[] {
   return jobs.sort((a, b) => a.leaseCount - b.leaseCount)
 }
 
-function candidatesOf(turn: Turn, job: Job): (SchedulingClass | 'ACTORS')[] {
+function candidatesOf(state: RayletState, job: Job): (SchedulingClass | 'ACTORS')[] {
   const held = (candidate: SchedulingClass | 'ACTORS'): number =>
     candidate === 'ACTORS' ? -1 : heldBy(candidate)
   return [...job.turns].filter(isWanting).sort((a, b) => held(a) - held(b))
 
   function isWanting(candidate: SchedulingClass | 'ACTORS'): boolean {
     if (candidate === 'ACTORS') return job.pendingActors.size > 0
-    return grantableHere(turn.state, candidate) > 0 && !isHeldBack(turn, candidate)
+    return grantableHere(state, candidate) > 0
   }
 }
 
 /** Step 2, for one job: at most one grant. */
 function grantOne(turn: Turn, job: Job, round: Round): boolean {
-  for (const candidate of candidatesOf(turn, job)) {
+  for (const candidate of candidatesOf(turn.state, job)) {
     const lease =
       candidate === 'ACTORS'
         ? leaseForActor(turn, job, round)
@@ -192,7 +189,6 @@ function leaseForClass(turn: Turn, wanting: SchedulingClass, round: Round): Leas
   if (lease === undefined) return undefined
   wanting.leases.add(lease)
   wanting.here -= 1
-  leaseGranted(wanting)
   wanting.waitingSinceMs = turn.nowMs
   turn.state.clients.get(wanting.client)?.leases.add(lease)
   return lease

@@ -98,10 +98,6 @@ export interface SchedulingClass {
   readonly asked: Map<string, number>
   /** The node in whose turn it waits for its first lease, which is counted as asked there. */
   waitsAt: string | undefined
-  /** How many of the leases here wait in `get`. */
-  blocked: number
-  /** Since when it gets no more of them, as so many wait: soft-cap.ts. */
-  heldSinceMs: number | undefined
   /** Where there are several nodes: how many placement left to this one in this step. */
   here: number
   /** By node that holds bundles of its group, how many leases it was told to be wanted there. */

@@ -19,7 +19,6 @@ import type { Group } from './groups/group.ts'
 import { heldBy, missingFor } from './class-wants.ts'
 import { holdersFor } from './groups/group-routing.ts'
 import { freeOf } from './state-rows.ts'
-import { whyHeldBack } from './soft-cap.ts'
 import { whyNodes } from './why-nodes.ts'
 
 /** What the brain knows to wait. */
@@ -183,7 +182,7 @@ function whyClass(state: RayletState, waiting: SchedulingClass, nowMs: number): 
   const waitedMs = nowMs - waiting.waitingSinceMs
   const { spec } = waiting
   const row = whyRow(state, spec, { kind: 'task', name: spec.name, count, waitedMs })
-  const why = whyNodes(state, spec) ?? whyHeldBack(waiting)
+  const why = whyNodes(state, spec)
   return [why === undefined ? row : { ...row, why }]
 }
 

@@ -252,20 +252,6 @@ describe('tasks over processes', () => {
     expect(await fn.depth.run(depth)).toBe(depth)
   }, 120_000)
 
-  it('tasks that all wait for the same do not each get a process', async () => {
-    const count = 60
-    const gate = fn.RemoteGate.options({ maxConcurrency: count }).remote()
-    const waiting = Array.from({ length: count }, (_, n) => fn.putAndHold.remote(n, gate))
-    await until(async () => (await gate.now.run()) >= 16)
-    expect((await stateRows('workers')).length).toBeLessThan(count / 2)
-    await until(async () => {
-      await gate.open.run() // for those that have come
-      return (await wait(waiting, { numReturns: count, timeoutMs: 1 }))[1].length === 0
-    })
-    const owners = new Set((await get(waiting)).map(({ workerId }) => workerId))
-    expect(owners.size).toBeLessThan(count / 2)
-  })
-
   it('runs in parallel on all CPUs', async () => {
     await until(async () => {
       const [a, b] = await get([fn.spinSpan.remote(20), fn.spinSpan.remote(20)])
