@@ -1,34 +1,63 @@
-// What one node tells everybody by the membership row, for itself and for others: a thousand nodes
-// that come or go at once would race for that row, and be charged for all that they lose.
-//   AN1. One write is on its way at a time; in a crowd the next begins no sooner than EVERY_MS
-//        after it began. What is told meanwhile goes along with that. The first goes at once.
+// What a node tells everybody by the membership row: a thousand nodes that come or go at once would
+// race for that row, and be charged for all that they lose. So of a crowd one announces for all.
+// Invariants:
+//   AN1. One write of a node is on its way at a time; in a crowd the next begins no sooner than
+//        EVERY_MS after it began. What is told meanwhile goes along with that. The first goes at
+//        once.
 //   AN2. At most WAITING_MAX wait; who is refused races for itself.
+//   AN3. Who announces for a crowd, rendezvous hashing names; who is not told by that one in time
+//        that it is done does it itself.
 import { delay } from '../common/clock.ts'
 import { GcsUnavailableError } from '../common/errors.ts'
 import type { Announcement } from './membership-changes.ts'
-import { announce } from './nodes.ts'
+import type { MembershipView } from './membership-view.ts'
+import { announce, type NodeRow } from './nodes.ts'
+import { rendezvous } from './rendezvous.ts'
 import type { RaceDeps } from './until-won.ts'
 
+/** Of so many nodes one announces what all have to tell; fewer race for the membership row. */
+export const CROWD = 64
 const EVERY_MS = 250
 /** What a cluster of thousands may have to tell at once. */
 const WAITING_MAX = 10_000
 
+export interface AnnouncerDeps {
+  readonly self: string
+  readonly race: RaceDeps
+  readonly view: Pick<MembershipView, 'living' | 'size'>
+  isSuspected(nodeId: string): boolean
+  /** Arrives as `announceHere` at the other's. @returns whether it was announced there. */
+  announceAt(node: NodeRow, announcement: Announcement): Promise<boolean>
+}
+
 export class Announcer {
-  readonly #race: RaceDeps
-  readonly #isCrowd: () => boolean
+  readonly #deps: AnnouncerDeps
   readonly #waiting = new Map<string, Announcement>()
   /** Will tell what waits. */
   #next: Promise<void> | undefined
   #last: Promise<unknown> = Promise.resolve()
   #beganMs = -Infinity
 
-  constructor(race: RaceDeps, isCrowd: () => boolean) {
-    this.#race = race
-    this.#isCrowd = isCrowd
+  constructor(deps: AnnouncerDeps) {
+    this.#deps = deps
   }
 
-  /** @throws as `announce`; may be repeated. */
-  async announce(announcement: Announcement): Promise<void> {
+  /**
+   * AN3. Resolves when the membership row says it, whoever has written that.
+   * @param alone  how, where no other node does it.
+   * @throws as `announceHere`.
+   */
+  async announce(
+    announcement: Announcement,
+    alone = (): Promise<void> => this.announceHere(announcement),
+  ): Promise<void> {
+    const other = this.#announcesForAll()
+    if (other !== undefined && (await this.#deps.announceAt(other, announcement))) return
+    await alone()
+  }
+
+  /** By this node, also for others. @throws as `announce` of nodes.ts; may be repeated. */
+  async announceHere(announcement: Announcement): Promise<void> {
     if (this.#waiting.size >= WAITING_MAX) {
       throw new GcsUnavailableError(
         `${String(WAITING_MAX)} announcements wait here already: write the membership row itself`,
@@ -40,17 +69,31 @@ export class Announcer {
     await this.#next
   }
 
+  /** AN3. @returns undefined when it is this node's to do. */
+  #announcesForAll(): NodeRow | undefined {
+    const { self, view } = this.#deps
+    const nodes = view.living()
+    if (nodes.length < CROWD) return undefined
+    const able = nodes.filter(({ nodeId, state }) => {
+      return state === 'ALIVE' && !this.#deps.isSuspected(nodeId)
+    })
+    const ids = able.map(({ nodeId }) => nodeId)
+    const [first] = rendezvous('announces', ids, 1)
+    return first === self ? undefined : able.find(({ nodeId }) => nodeId === first)
+  }
+
   /** AN1. */
   async #write(): Promise<void> {
-    const { clock } = this.#race
+    const { race, view } = this.#deps
+    const { clock } = race
     await this.#last
-    const waitMs = this.#isCrowd() ? this.#beganMs + EVERY_MS - clock.monotonicMs() : 0
+    const waitMs = view.size >= CROWD ? this.#beganMs + EVERY_MS - clock.monotonicMs() : 0
     if (waitMs > 0) await delay(clock, waitMs)
     const all = [...this.#waiting.values()]
     this.#waiting.clear()
     this.#next = undefined
     this.#beganMs = clock.monotonicMs()
-    const told = announce(this.#race, all)
+    const told = announce(race, all)
     this.#last = Promise.allSettled([told])
     await told
   }

@@ -1,6 +1,6 @@
 // One node's membership, run: heartbeats, the view of the others, and the watch over some of them.
 // The decisions are those of lease.ts, membership-view.ts and watcher.ts; this brings them time,
-// the GCS and the other nodes.
+// the GCS and the other nodes. What is read is membership-reader.ts's, what is told announcer.ts's.
 // Invariants:
 //   MB1. One heartbeat is on its way at a time, and counts from before it was sent. The row that
 //        the node registered with is the first of them; the next waits for nothing else, not
@@ -8,44 +8,34 @@
 //   MB2. While the GCS is away nothing ends: the node goes on with what it has, and grants nothing
 //       new once its lease is over (fail-static). Only the GCS's own word expels it, and never a
 //       read that may be stale.
-//   MB4. Of a crowd one node announces for all, which rendezvous hashing names; who is not told by
-//        that one in time that it is done does it itself.
 //   MB3. The node's own row says DRAINING before the membership row does: who reads the one because
 //       of the other finds it there.
 import { delay, type Clock, type Timer } from '../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import type { Random } from '../common/random.ts'
-import { Announcer } from './announcer.ts'
+import { Announcer, CROWD } from './announcer.ts'
 import { HEARTBEAT_MS, PING_MS } from './lease-terms.ts'
 import { OwnLease } from './lease.ts'
 import type { Announcement } from './membership-changes.ts'
+import { MembershipReader } from './membership-reader.ts'
 import { MembershipView, type Seen } from './membership-view.ts'
 import {
   announce,
   deathOf,
   declareDead,
-  expelled,
-  isMembershipOf,
-  isUntoldDeath,
-  readMembership,
   readNode,
-  readNodes,
   writeHeartbeat,
   type Death,
-  type Membership as MembershipRow,
   type NodeCommand,
   type NodeRow,
   type Registration,
 } from './nodes.ts'
-import { rendezvous } from './rendezvous.ts'
 import type { Storage } from './storage.ts'
 import type { RaceDeps } from './until-won.ts'
 import { Watcher, type Suspicion, type WatcherEvent } from './watcher.ts'
 
 const TICK_MS = PING_MS / 4
-/** Of so many nodes one announces what all have to tell; fewer race for the membership row. */
-const CROWD = 64
 
 /** The other nodes, as far as membership needs them. */
 export interface MemberPeers {
@@ -91,6 +81,7 @@ export class Membership {
   /** For decisions that it takes as long as it is a member. */
   readonly #race: RaceDeps
   readonly #announcer: Announcer
+  readonly #reader: MembershipReader
   readonly #suspected = new Set<string>()
   /** When the raylet was last told of the members. */
   #toldAtMs = -Infinity
@@ -110,7 +101,15 @@ export class Membership {
     this.#view = new MembershipView(deps.random)
     this.#watcher = new Watcher(member.nodeId)
     this.#race = { ...deps, isOver: () => this.#stopped }
-    this.#announcer = new Announcer(this.#race, () => this.#view.size >= CROWD)
+    const { peers } = deps
+    const view = this.#view
+    const isSuspected = (nodeId: string): boolean => this.#suspected.has(nodeId)
+    this.#announcer = new Announcer({
+      ...{ self: member.nodeId, race: this.#race, view, isSuspected },
+      announceAt: (node, announcement) => peers.announce(node, announcement),
+    })
+    const seenAt = (node: NodeRow): Promise<Seen | undefined> => peers.seen(node)
+    this.#reader = new MembershipReader({ ...deps, view, isSuspected, seenAt }, member)
   }
 
   /**
@@ -172,7 +171,7 @@ export class Membership {
     const heartbeat = this.#heartbeat
     const race = { ...this.#deps, isOver: () => clock.monotonicMs() >= endMs }
     await declareDead(race, { nodeId, epoch, heartbeat, reason }, (told) =>
-      this.#announce(told, () => announce(race, [told])),
+      this.#announcer.announce(told, () => announce(race, [told])),
     )
   }
 
@@ -191,9 +190,9 @@ export class Membership {
     this.#watch({ kind: 'suspicion', from, suspicion })
   }
 
-  /** Another node has something to tell (MB4). @throws as `announce`. */
+  /** Another node has something to tell (AN3). @throws as `Announcer.announceHere`. */
   async announce(announcement: Announcement): Promise<void> {
-    await this.#announcer.announce(announcement)
+    await this.#announcer.announceHere(announcement)
   }
 
   /** Who has just joined says so itself: nobody need read its row. */
@@ -204,11 +203,11 @@ export class Membership {
     this.#membersSoon()
   }
 
-  /** In a crowd it looks first, for whom to tell (MB4). Who joins meanwhile is seen after that. */
+  /** In a crowd it looks first, for whom to tell (AN3). Who joins meanwhile is seen after that. */
   async #arrive(): Promise<void> {
     if (this.#member.version >= CROWD) await this.look()
     try {
-      await this.#announce(this.#announcement('ALIVE'))
+      await this.#announcer.announce(this.#announcement('ALIVE'))
     } catch (error) {
       if (this.#stopped) return // it is told of elsewhere
       this.stop()
@@ -223,37 +222,12 @@ export class Membership {
     this.#drainAnnounced = true
     this.#run('announcing the drain', async () => {
       try {
-        await this.#announce(this.#announcement('DRAINING'))
+        await this.#announcer.announce(this.#announcement('DRAINING'))
       } catch (error) {
         this.#drainAnnounced = false
         throw error
       }
     })
-  }
-
-  /** MB4. @param alone  how, where no other node does it. */
-  async #announce(
-    announcement: Announcement,
-    alone = (): Promise<void> => this.#announcer.announce(announcement),
-  ): Promise<void> {
-    const other = this.#announces()
-    if (other !== undefined && (await this.#deps.peers.announce(other, announcement))) return
-    await alone()
-  }
-
-  /** MB4. @returns undefined when it is this node's to do. */
-  #announces(): NodeRow | undefined {
-    const nodes = this.#view.living()
-    if (nodes.length < CROWD) return undefined
-    const able = nodes.filter(({ nodeId, state }) => {
-      return state === 'ALIVE' && !this.#suspected.has(nodeId)
-    })
-    const [first = ''] = rendezvous(
-      'announces',
-      able.map(({ nodeId }) => nodeId),
-      1,
-    )
-    return first === this.#member.nodeId ? undefined : this.#view.get(first)
   }
 
   #announcement(state: Announcement['state']): Announcement {
@@ -288,66 +262,12 @@ export class Membership {
 
   /** Reads who the others are, as it does by itself with every heartbeat. */
   async look(): Promise<void> {
-    const { storage, clock } = this.#deps
     await this.#attempt('reading the membership', async () => {
-      const askedAtMs = clock.monotonicMs()
-      const membership = await this.#readMembership()
-      let toRead = this.#view.membership(membership, askedAtMs)
-      if (toRead === undefined) return
-      if (toRead.kind !== 'NODES' && (await this.#askPeer(membership))) {
-        toRead = this.#view.membership(membership, askedAtMs)
-      }
-      if (toRead === undefined) return this.#members()
-      if (toRead.kind === 'LATER') return this.#members()
-      const nodes =
-        toRead.kind === 'ALL'
-          ? await readNodes(storage)
-          : await Promise.all(toRead.nodeIds.map((id) => readNode(storage, id)))
-      for (const node of nodes) if (node !== undefined) this.#view.learn(node)
-      this.#view.caughtUp(toRead, askedAtMs)
+      const untold = await this.#reader.read()
+      if (untold === undefined) return
       this.#members()
-      for (const node of nodes) {
-        if (node === undefined || !isUntoldDeath(node, membership)) continue
-        void this.#announceDeath(node, 0)
-      }
+      for (const node of untold) void this.#announceDeath(node, 0)
     })
-  }
-
-  /**
-   * MV1. In a crowd, what another node has seen instead of all rows.
-   * @returns whether that was more than this one has seen.
-   */
-  async #askPeer(membership: MembershipRow): Promise<boolean> {
-    if (membership.version < CROWD) return false
-    const peer = await this.#anyPeer(membership)
-    const seen = peer && (await this.#deps.peers.seen(peer))
-    return seen !== undefined && this.#view.adopt(seen)
-  }
-
-  /** One that is known, else one that is named: each costs the one who is asked. */
-  async #anyPeer({ changes }: MembershipRow): Promise<NodeRow | undefined> {
-    const { random, storage } = this.#deps
-    const others = this.#view.living().filter(({ nodeId }) => this.#isAble(nodeId))
-    const one = others[Math.floor(random.next() * others.length)]
-    if (one !== undefined) return one
-    const gone = new Set(changes.flatMap(({ nodeId, state }) => (state === 'ALIVE' ? [] : nodeId)))
-    const named = changes.filter(({ nodeId }) => !gone.has(nodeId) && this.#isAble(nodeId))
-    const change = named[Math.floor(random.next() * named.length)]
-    return change && (await readNode(storage, change.nodeId))
-  }
-
-  #isAble(nodeId: string): boolean {
-    return nodeId !== this.#member.nodeId && !this.#suspected.has(nodeId)
-  }
-
-  /** Half price as long as it says nothing that ends this node (MB2). */
-  async #readMembership(): Promise<MembershipRow> {
-    const { storage } = this.#deps
-    const stale = await readMembership(storage, { stale: true })
-    if (isMembershipOf(this.#member, stale)) return stale
-    const current = await readMembership(storage, { stale: false })
-    if (isMembershipOf(this.#member, current)) return current
-    throw expelled(this.#member, undefined)
   }
 
   /** Of a crowd that joins, some at a time: to tell of one takes a pass over all. */
@@ -437,7 +357,7 @@ export class Membership {
   async #announceDeath(dead: NodeRow, pauseMs: number): Promise<void> {
     const { clock, random } = this.#deps
     const announced = async (): Promise<boolean> => {
-      await this.#announce(deathOf(dead))
+      await this.#announcer.announce(deathOf(dead))
       return true
     }
     for (let waitMs = pauseMs; ; waitMs = HEARTBEAT_MS) {
@@ -450,7 +370,7 @@ export class Membership {
     const { storage, log } = this.#deps
     const reason = `node ${this.#member.nodeId} saw its lease expire`
     const death = { nodeId, epoch, heartbeat, reason }
-    const isDead = await declareDead(this.#race, death, (told) => this.#announce(told))
+    const isDead = await declareDead(this.#race, death, (told) => this.#announcer.announce(told))
     log.warn('a node was declared dead', { nodeId, epoch, isDead })
     const node = await readNode(storage, nodeId)
     if (node !== undefined) this.#view.learn(node)

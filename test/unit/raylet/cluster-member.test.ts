@@ -118,7 +118,7 @@ describe('several raylets as one cluster', () => {
     expect(states(first)).toEqual({ a0: 'ALIVE', a1: 'DRAINING' })
   })
 
-  it('MB4: a crowd sees who joins, drains, dies and leaves, though one announces for all', async () => {
+  it('AN3: a crowd sees who joins, drains, dies and leaves, though one announces for all', async () => {
     await join(CROWD)
     await clock.advance(10_000)
     const staying = all.filter((node) => node.nodeId !== LEFT && node.nodeId !== KILLED)
