@@ -4,17 +4,12 @@
 // Invariants:
 //   CM1. Who is declared dead is cut off: its connections close, and none of that epoch is taken.
 //   CM2. What is asked of all nodes is answered though some do not: each has ALL_LIMIT_MS.
-//   CM3. Who has joined is seen at once by all who can be reached, not at their next heartbeat: it
-//        pings them with its row, which nobody need read then. Whoever is pinged by a stranger
-//        without it looks who that is before it answers.
 //   CM4. Once stopped, or no member any more, it begins no write: only `leave` says goodbye.
 import type { Clock } from '../../common/clock.ts'
 import { delay } from '../../common/clock.ts'
 import { VirgaError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { Random } from '../../common/random.ts'
-import type { Announcement } from '../../gcs/membership-changes.ts'
-import type { Seen } from '../../gcs/membership-view.ts'
 import { Membership, type MemberEvents } from '../../gcs/member.ts'
 import {
   openMembership,
@@ -30,19 +25,21 @@ import type { Storage } from '../../gcs/storage.ts'
 import type { Suspicion } from '../../gcs/watcher.ts'
 import type { BulkConnection } from '../../protocol/bulk.ts'
 import type { RayletCalls } from '../../protocol/messages.ts'
-import { isNobodyThere, type PeerTransport } from '../../protocol/peer-transport.ts'
+import type { PeerTransport } from '../../protocol/peer-transport.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
 import type { EpochFence } from './epoch-fence.ts'
 import { isWaitCall, type WaitCall } from '../deadlocks/wait-messages.ts'
 import { isLimiterCall, type LimiterCall } from '../limiters/limiter-messages.ts'
 import { isGroupCall, type GroupCall } from '../groups/group-messages.ts'
-import { PeerRaylets, type PeerNode } from './peer-raylets.ts'
+import {
+  answerMembership,
+  isMembershipCall,
+  MembershipPeers,
+  type MembershipCall,
+} from './membership-peers.ts'
+import { PeerRaylets } from './peer-raylets.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 
-export const PING_LIMIT_MS = 1_000
-const NOTHING_SEEN: Seen = { version: -1, nodes: [] }
-/** Who leaves tables has some time left then to do it itself. */
-const ANNOUNCE_LIMIT_MS = 1_500
 /** For what every node is asked, a dead one that is not known to be so among them. */
 const ALL_LIMIT_MS = 1_000
 /** The GCS may be away when a node leaves: then others find it dead in their own time. */
@@ -91,6 +88,9 @@ export interface ClusterEvents extends Pick<MemberEvents, 'expelled' | 'confirme
   /** Another node dialled, to read objects. */
   bulk(connection: BulkConnection): void
 }
+
+/** What is not this file's to answer. */
+type OfOthers = MembershipCall | GroupCall | WaitCall | LimiterCall
 
 export class ClusterMember {
   readonly #deps: ClusterMemberDeps
@@ -147,7 +147,7 @@ export class ClusterMember {
     }
     this.#membership = new Membership(this.#membershipDeps(), member)
     await this.#membership.start()
-    await this.askAll('ping', { newcomer: member.row }) // CM3
+    await this.askAll('ping', { newcomer: member.row }) // MN1
     return address
   }
 
@@ -292,14 +292,7 @@ export class ClusterMember {
     const { confirmed, command } = this.#events
     return {
       ...{ storage, clock, random, log },
-      peers: {
-        ping: (node) => this.#ping(node),
-        seen: (node) => this.#seenAt(node),
-        announce: (node, announcement) => this.#announceAt(node, announcement),
-        tell: (node, suspicion) => {
-          this.#peers.notify(node, 'suspicion', suspicion)
-        },
-      },
+      peers: new MembershipPeers(this.#peers, log),
       events: {
         ...{ confirmed, command },
         expelled: (error) => {
@@ -317,15 +310,6 @@ export class ClusterMember {
           if (!this.#stopped) this.#events.nodes(this.#nodes)
         },
       },
-    }
-  }
-
-  async #ping(node: PeerNode): Promise<'PONG' | 'REFUSED' | 'SILENT'> {
-    try {
-      await this.#peers.ask(node, 'ping', {}, PING_LIMIT_MS)
-      return 'PONG'
-    } catch (error) {
-      return isNobodyThere(error) ? 'REFUSED' : 'SILENT'
     }
   }
 
@@ -354,17 +338,14 @@ export class ClusterMember {
   }
 
   #requested(whole: PeerMessage): unknown {
-    const { from, type, message } = whole
+    const { type, message } = whole
     if (isGroupCall(type) || isWaitCall(type) || isLimiterCall(type)) {
       return this.#events.requested(whole)
     }
-    switch (type as Exclude<keyof PeerRayletCalls, GroupCall | WaitCall | LimiterCall>) {
-      case 'ping':
-        return this.#pinged(from, message)
-      case 'members':
-        return this.#membership?.seen() ?? NOTHING_SEEN
-      case 'announce':
-        return this.#announced(message as Announcement)
+    if (isMembershipCall(type)) {
+      return answerMembership(type, whole, this.#membership, (id) => this.#isKnown(id))
+    }
+    switch (type as Exclude<keyof PeerRayletCalls, OfOthers>) {
       case 'state':
         return this.#events.localRows(message as RayletCalls['state'][0])
       case 'stopCluster':
@@ -387,43 +368,6 @@ export class ClusterMember {
       case 'relayObject':
       case 'keepObject':
         return this.#events.requested(whole)
-    }
-  }
-
-  /** CM3. */
-  async #pinged(from: string, { newcomer }: PeerRayletCalls['ping'][0]): Promise<undefined> {
-    if (newcomer?.nodeId === from) this.#membership?.met(newcomer)
-    else if (!this.#isKnown(from)) await this.#membership?.look()
-    return undefined
-  }
-
-  /** @throws while this node registers: who asks does it itself. */
-  async #announced(announcement: Announcement): Promise<void> {
-    if (this.#membership === undefined) throw new VirgaError('this node is not a member yet')
-    await this.#membership.announce(announcement)
-  }
-
-  async #seenAt(node: PeerNode): Promise<Seen | undefined> {
-    try {
-      return await this.#peers.ask(node, 'members', {}, ALL_LIMIT_MS)
-    } catch (error) {
-      const why = { at: node.nodeId, error: String(error) }
-      this.#deps.log.info('another node did not say whom it sees', why)
-      return undefined
-    }
-  }
-
-  async #announceAt(node: PeerNode, announcement: Announcement): Promise<boolean> {
-    try {
-      await this.#peers.ask(node, 'announce', announcement, ANNOUNCE_LIMIT_MS)
-      return true
-    } catch (error) {
-      this.#deps.log.info('another node did not announce it', {
-        ...announcement,
-        at: node.nodeId,
-        error: String(error),
-      })
-      return false
     }
   }
 
