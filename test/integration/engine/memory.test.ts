@@ -1,14 +1,15 @@
 // The memory monitor over a real process: a worker above the memory of its own lease is the one
 // that goes, and its task hears how much it used. Elsewhere than on Linux nothing tells.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { OutOfMemoryError, init, shutdown } from 'virga'
 import { caught } from '../../support/waiting.ts'
+import { describeWhere, HAS_PROC } from '../../support/where.ts'
 import { hog, square } from './functions.ts'
 
 const MIB = 1024 * 1024
 
-// Reason: elsewhere there is no /proc to read a worker's memory from (memory-probe-system.ts).
-describe.skipIf(process.platform !== 'linux')('F64 a worker above its own memory limit', () => {
+const whereProc = { can: HAS_PROC, reason: "there is no /proc to read a worker's memory from" }
+describeWhere(whereProc, 'F64 a worker above its own memory limit', () => {
   beforeAll(async () => {
     await init({ address: 'local', numCpus: 2, memoryBytes: 1024 * MIB })
   })

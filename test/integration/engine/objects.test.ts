@@ -23,6 +23,7 @@ import { sessionDir, stateRows, storeStats } from '../../support/cluster-view.ts
 import { collect, untilFreed } from '../../support/collect.ts'
 import { scaled } from '../../support/scale.ts'
 import { caught, until } from '../../support/waiting.ts'
+import { itWhere } from '../../support/where.ts'
 
 const MIB = 1024 * 1024
 const LARGE = 256 * 1024 // numbers: 2 MiB, far above what rides in a reply
@@ -231,9 +232,11 @@ describe('the object store', () => {
     }
   })
 
-  const isShared = process.env['VIRGA_OBJECT_STORE'] !== 'file'
-  // Reason: copies hold nothing, so without shared memory all can be spilled and nobody waits.
-  it.skipIf(!isShared)('puts that find it full wait until something is freed', async () => {
+  const whereShared = {
+    can: process.env['VIRGA_OBJECT_STORE'] !== 'file',
+    reason: 'copies hold nothing, so without shared memory all can be spilled and nobody waits',
+  }
+  itWhere(whereShared, 'puts that find it full wait until something is freed', async () => {
     await init({ address: 'local', numCpus: 1, objectStoreMemoryBytes: 16 * MIB })
     const { held, refs } = await fill(16)
     const late = put(new Uint8Array(4 * MIB).fill(9))
@@ -338,8 +341,8 @@ if (scaled(10) === 10) {
     afterEach(shutdown)
 
     const hasRoom = statfsSync('/dev/shm').bavail * statfsSync('/dev/shm').bsize > 6 * 2 ** 30
-    // Reason: it takes twice the object's memory, beside what else runs here.
-    it.skipIf(!hasRoom || freemem() < 12 * 2 ** 30)(
+    itWhere(
+      { can: hasRoom && freemem() >= 12 * 2 ** 30, reason: 'it takes 12 GiB of free memory' },
       'B20: an object of 5 GiB arrives whole',
       async () => {
         await init({ address: 'local', numCpus: 1, objectStoreMemoryBytes: 6 * 2 ** 30 })
@@ -357,8 +360,8 @@ if (scaled(10) === 10) {
       300_000,
     )
 
-    // Reason: a value is written into memory before it turns out too large.
-    it.skipIf(freemem() < 8 * 2 ** 30)(
+    itWhere(
+      { can: freemem() >= 8 * 2 ** 30, reason: 'it takes 8 GiB of free memory' },
       'B20: strings of more than 2 GiB are an ObjectTooLargeError with both sizes',
       async () => {
         await init({ address: 'local', numCpus: 1 })

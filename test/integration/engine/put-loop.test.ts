@@ -4,12 +4,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
 import { get, init, nodes, shutdown } from 'virga'
 import { medianSlope } from '../../../scripts/bench/soak/median-slope.ts'
 import { stateRows, storeStats } from '../../support/cluster-view.ts'
 import { scaled } from '../../support/scale.ts'
 import { until } from '../../support/waiting.ts'
+import { HAS_PROC, itWhere } from '../../support/where.ts'
 import { putInLoop, putsUntil } from './stress-functions.ts'
 
 const GIB = 2 ** 30
@@ -37,8 +38,8 @@ function ownBytes(pid: number): number {
   return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1]) * 1024
 }
 
-// Reason: elsewhere no /proc tells the memory of other processes.
-it.skipIf(process.platform !== 'linux')(
+itWhere(
+  { can: HAS_PROC, reason: 'no /proc tells the memory of other processes' },
   `${String(TOTAL_GIB)} GiB of a driver and two tasks pass through 1 GiB, in steady memory`,
   async () => {
     const stop = join(folder, 'stop')

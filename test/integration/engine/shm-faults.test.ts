@@ -4,11 +4,12 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Queue, WorkerCrashedError, get, init, put, shutdown } from 'virga'
 import { storeStats } from '../../support/cluster-view.ts'
 import { untilFreed } from '../../support/collect.ts'
 import { caught, until } from '../../support/waiting.ts'
+import { describeWhere } from '../../support/where.ts'
 import { sumArray } from './functions.ts'
 import { readsOn, transfers } from './stress-functions.ts'
 
@@ -16,8 +17,11 @@ const MIB = 1024 * 1024
 const LARGE = 256 * 1024 // numbers: 2 MiB
 const FILLS = join(import.meta.dirname, 'fixtures/fills-shm.ts')
 
-// Reason: without shared memory there is nothing that could be torn away or stay mapped.
-describe.skipIf(process.env['VIRGA_OBJECT_STORE'] === 'file')('shared memory', () => {
+const whereShared = {
+  can: process.env['VIRGA_OBJECT_STORE'] !== 'file',
+  reason: 'without shared memory nothing could be torn away or stay mapped',
+}
+describeWhere(whereShared, 'shared memory', () => {
   beforeAll(async () => {
     await init({ address: 'local', numCpus: 2, objectStoreMemoryBytes: 32 * MIB })
   })
@@ -70,10 +74,11 @@ const IN_A_MOUNT = [
   ...['--mount', 'sh', '-c', 'mount -t tmpfs -o size=24m tmpfs /dev/shm && exec "$0" "$@"'],
 ] as const
 
-const canMount = spawnSync('unshare', [...IN_A_MOUNT, 'true']).status === 0
-
-// Reason: only where a mount namespace may be made can it be filled for one program alone.
-describe.skipIf(!canMount)('a /dev/shm of 24 MB under a store that may take 80', () => {
+const whereMounted = {
+  can: spawnSync('unshare', [...IN_A_MOUNT, 'true']).status === 0,
+  reason: 'no mount namespace may be made, to fill it for one program alone',
+}
+describeWhere(whereMounted, 'a /dev/shm of 24 MB under a store that may take 80', () => {
   it.each([
     ['that the program itself fills', 'small'],
     ['that others have filled before it starts', 'before'],

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ActorDiedError, WorkerCrashedError, get, init, shutdown } from 'virga'
 import { stateRows } from '../../support/cluster-view.ts'
 import { caught, until } from '../../support/waiting.ts'
+import { HAS_PROC, itWhere } from '../../support/where.ts'
 import { RemoteSpeaker, diesSpeaking } from './stress-functions.ts'
 
 const MB = 1_000_000
@@ -31,8 +32,8 @@ describe('the death of a worker', () => {
     expectText(error, { how: 'exited with code 7', peakBytes: error.data['peakRssBytes'] })
   })
 
-  // Reason: elsewhere no /proc tells the memory of what is killed (memory-probe-system.ts).
-  it.skipIf(process.platform !== 'linux')(
+  itWhere(
+    { can: HAS_PROC, reason: 'no /proc tells the memory of what is killed' },
     'by a signal from outside tells signal, peak memory and last words',
     async () => {
       const ref = diesSpeaking.options({ maxRetries: 0 }).remote(FILLED_BYTES)
