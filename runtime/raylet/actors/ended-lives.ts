@@ -18,6 +18,6 @@ export function endedLives(
   return ended
 }
 
-/** @param epoch  default: any. */
+/** @param epoch  without it, whether some life of that node has. */
 export const hasEnded = (ended: EndedLives, nodeId: string, epoch = 0): boolean =>
   (ended.get(nodeId) ?? -1) >= epoch
