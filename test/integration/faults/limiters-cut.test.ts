@@ -1,16 +1,12 @@
 // A limiter over nodes on hosts of their own, with their GCS in DynamoDB, while the network between
 // them is cut: what it allows holds throughout, and all that waits for it runs once the cut heals.
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { beforeEach, expect, it } from 'vitest'
 import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
-import { describeOn, startCloud } from '../../support/emulator.ts'
-import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts'
-import { makeNamespaces, whyNoNamespaces, type Namespaces } from '../../support/namespaces.ts'
-import { SeveralNodes } from '../../support/several-nodes.ts'
 import { until } from '../../support/waiting.ts'
+import { describeApart } from './hosts-apart.ts'
 import { keeperOf, Limited, seenBy } from './limited.ts'
 
-const HOSTS = 3
 const ALLOWED = 2
 /** Longer than a connection outlives a cut, shorter than a node does. */
 const CUT_MS = 15_000
@@ -20,47 +16,15 @@ const WORK = { limits: { concurrency: ALLOWED }, count: 40, workMs: 500 }
 const LONG_CUT_MS = 25_000
 const TEST_MS = 180_000
 
-const why = whyNoNamespaces()
-if (why !== undefined) console.warn(`Not tested here: ${why}`)
-const cloud = why === undefined ? await startCloud('ministack') : undefined
-
-describeOn(cloud, 'a limiter over nodes whose network is cut', (emulator) => {
-  let network: Namespaces
-  let gcs: FaultProxy
-  let cluster: SeveralNodes
+describeApart('a limiter over nodes whose network is cut', TEST_MS, (apart) => {
   let limited: Limited
-  // Called in reverse, also when the start has failed half-way.
-  const ends: (() => unknown)[] = [() => emulator.stop()]
-  beforeAll(async () => {
-    network = makeNamespaces(HOSTS)
-    ends.unshift(() => {
-      network.remove()
-    })
-    gcs = await startFaultProxy(emulator.endpoint, 1, network.outside)
-    ends.unshift(() => gcs.stop())
-    cluster = await SeveralNodes.start({
-      ...{ hosts: HOSTS, numCpus: 2, network },
-      endpoint: gcs.endpoint,
-    })
-    ends.unshift(() => cluster.remove())
-    await cluster.settled()
-  }, TEST_MS)
   beforeEach(() => {
-    limited = new Limited(cluster)
-  })
-  afterEach(async () => {
-    network.heal()
-    cluster.endPrograms()
-    await cluster.settled(HOSTS)
-    await until(async () => (await cluster.leased()).length === 0)
-  }, TEST_MS)
-  afterAll(async () => {
-    for (const end of ends) await end()
+    limited = new Limited(apart.cluster)
   })
 
   /** Who gives the tokens out, and the two others. */
   const roles = (): { keeper: number; one: number; other: number } => {
-    const keeper = keeperOf(cluster)
+    const keeper = keeperOf(apart.cluster)
     const [one = 0, other = 0] = [0, 1, 2].filter((host) => host !== keeper)
     return { keeper, one, other }
   }
@@ -75,7 +39,7 @@ describeOn(cloud, 'a limiter over nodes whose network is cut', (emulator) => {
     await until(() => limited.runningCount() === ALLOWED)
     await cut()
     await wait(cutMs)
-    network.heal()
+    apart.network.heal()
     const seen = await seenBy(...programs)
     expect(seen).toHaveLength(hosts.length * WORK.count)
     expect(Math.max(...seen.map(({ atOnce }) => atOnce))).toBe(ALLOWED)
@@ -86,10 +50,10 @@ describeOn(cloud, 'a limiter over nodes whose network is cut', (emulator) => {
     async () => {
       const { keeper, one, other } = roles()
       const cut = (): void => {
-        network.cut(keeper, one, 'oneWay')
+        apart.network.cut(keeper, one, 'oneWay')
       }
       await throughCut([one, other], cut, CUT_MS)
-      expect(await cluster.dead()).toEqual([])
+      expect(await apart.cluster.dead()).toEqual([])
     },
     TEST_MS,
   )
@@ -99,10 +63,10 @@ describeOn(cloud, 'a limiter over nodes whose network is cut', (emulator) => {
     async () => {
       const { keeper, one, other } = roles()
       const cut = (): void => {
-        network.cut(one, keeper, 'oneWay')
+        apart.network.cut(one, keeper, 'oneWay')
       }
       await throughCut([one, other], cut, CUT_MS)
-      expect(await cluster.dead()).toEqual([])
+      expect(await apart.cluster.dead()).toEqual([])
     },
     TEST_MS,
   )
@@ -112,10 +76,10 @@ describeOn(cloud, 'a limiter over nodes whose network is cut', (emulator) => {
     async () => {
       const { keeper, one, other } = roles()
       const cut = (): void => {
-        network.cut(keeper, 'outside')
+        apart.network.cut(keeper, 'outside')
       }
       await throughCut([one, other], cut, LEASE_MS)
-      expect(await cluster.dead()).toEqual([])
+      expect(await apart.cluster.dead()).toEqual([])
     },
     TEST_MS,
   )
@@ -125,7 +89,7 @@ describeOn(cloud, 'a limiter over nodes whose network is cut', (emulator) => {
     async () => {
       const { keeper, one } = roles()
       const cut = (): void => {
-        for (let host = 0; host < HOSTS; host += 1) network.isolate(host)
+        apart.isolateAll()
       }
       await throughCut([keeper, one], cut, CUT_MS)
     },
@@ -140,11 +104,11 @@ describeOn(cloud, 'a limiter over nodes whose network is cut', (emulator) => {
       const program = limited.start({ limits, host: one, count: 2, workMs: LONG_CUT_MS })
       const others = [0, 1, 2].filter((host) => host !== one)
       const runsAt = async (host: number): Promise<boolean> =>
-        (await cluster.rows('workers', host)).some(({ state }) => state === 'LEASED')
+        (await apart.cluster.rows('workers', host)).some(({ state }) => state === 'LEASED')
       await until(async () => (await Promise.all(others.map(runsAt))).includes(true))
-      for (const host of others) network.cut(one, host)
+      for (const host of others) apart.network.cut(one, host)
       await wait(LONG_CUT_MS)
-      network.heal()
+      apart.network.heal()
       const seen = await seenBy(program)
       expect(seen.map(({ atOnce }) => atOnce)).toEqual([1, 1])
     },
