@@ -187,9 +187,9 @@ export class SpanTable {
   }
 
   #make(stored: StoredBuffer): Span {
-    const isSmall = stored.byteLength < VIEW_BYTES_MIN
-    const blob = isSmall ? this.#blob : keepable(this.#blob, this.#mayView)
-    const needsOwn = isSmall || stored.flags !== 0 || blob.byteOffset % WIDEST_ELEMENT_BYTES !== 0
+    const isCopied = stored.byteLength < VIEW_BYTES_MIN || stored.flags !== 0
+    const blob = isCopied ? this.#blob : keepable(this.#blob, this.#mayView)
+    const needsOwn = isCopied || blob.byteOffset % WIDEST_ELEMENT_BYTES !== 0
     if (this.#mayView !== false && !needsOwn) {
       return new Span(blob.buffer, blob.byteOffset + stored.offset, stored)
     }

@@ -62,6 +62,14 @@ describe('a stored value', () => {
     expect(read(place)).toEqual(value)
   })
 
+  it('of an array that may grow is read where it lies: it is copied anyway', () => {
+    const bytes = 8 * 20_000
+    const value = new Float64Array(new ArrayBuffer(bytes, { maxByteLength: 2 * bytes })).fill(7)
+    expect(read(stored(value))).toEqual(value)
+    expect(client.mapped.count).toBe(0)
+    expect(released.count).toBe(1)
+  })
+
   it('of much else is mapped while it is decoded: its pages are not to stay in this process', () => {
     const value = Array.from({ length: 20_000 }, (_, i) => `text ${String(i)}`)
     expect(read(stored(value))).toEqual(value)
