@@ -22,6 +22,7 @@ import { isReserved, reservationsOf, type Reservations } from './reservations.ts
 import type { Client, Job, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 import type { Actor } from './actors/actor-state.ts'
 import { notify, type Turn } from './turn.ts'
+import { isAnyWaiting } from './waiters.ts'
 import { askToExit, attachWorkers, becomeIdle, kill } from './workers.ts'
 
 /** Step 1. */
@@ -133,7 +134,8 @@ export function grantAll(turn: Turn, startActor: (actor: Actor, worker: Worker) 
   })
   reclaimFor(turn)
   const { unread, cluster } = turn.state
-  const mayDrop = unread.size > 0 || (cluster?.actors.made.size ?? 0) > 0
+  const hasElsewhere = (cluster?.actors.made.size ?? 0) > 0
+  const mayDrop = unread.size > 0 || (hasElsewhere && isAnyWaiting(turn.state))
   if (round.failed.size > 0 || mayDrop || groupsWait(turn.state)) collectFor(turn)
 }
 

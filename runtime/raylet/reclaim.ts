@@ -9,7 +9,7 @@ import { lacking, unitsOf, type ResourceSet } from '../common/resources.ts'
 import { ledgersOf } from './placement.ts'
 import type { Lease } from './state.ts'
 import { notify, wakeBy, type Turn } from './turn.ts'
-import { hasNothing, waitersOf, type Waiter } from './waiters.ts'
+import { hasNothing, isAnyWaiting, waitersOf, type Waiter } from './waiters.ts'
 
 /** How long an owner may keep a lease before it is asked for it: long enough to be worth it. */
 const RECLAIM_AFTER_MS = 5
@@ -17,7 +17,7 @@ const RECLAIM_AFTER_MS = 5
 /** Send reclaimLease to owners, one lease for each who waits. */
 export function reclaimFor(turn: Turn): void {
   // Most steps find nobody; what is held is looked at only for somebody.
-  if (waitersOf(turn.state).next().done === true) return
+  if (!isAnyWaiting(turn.state)) return
   const candidates = [...turn.state.leases.values()].filter(
     (lease) => lease.class !== undefined && lease.waits.size === 0 && lease.worker !== undefined,
   )

@@ -34,6 +34,8 @@ export function* waitersOf(state: RayletState): Generator<Waiter> {
   }
 }
 
+export const isAnyWaiting = (state: RayletState): boolean => waitersOf(state).next().done !== true
+
 const ANYWHERE = { strategy: { kind: 'DEFAULT' }, class: undefined } as const
 
 /**

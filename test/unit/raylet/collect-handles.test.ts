@@ -98,6 +98,19 @@ describe('of two nodes', () => {
     expect(new Set(collecting(brains))).toEqual(new Set(['d']))
   })
 
+  test('a node with an actor on the other one sleeps while nobody waits', () => {
+    const brains = cpus(1, 1)
+    brains.driver('d')
+    const { state } = brains.at(0)
+    const made = { owner: 'd' as WorkerId, nodeId: 'other', demand: units({ CPU: 1 }) }
+    state.cluster?.actors.made.set('A' as ActorId, made)
+    brains.tick(1000)
+    const asleep = state.wakeAtMs
+    brains.want('d', 3)
+    brains.tick(1000)
+    expect([asleep, state.wakeAtMs < Infinity]).toEqual([Infinity, true])
+  })
+
   test('it is not asked while the other node has room for more of the kind', () => {
     const brains = cpus(0, 2)
     brains.driver('d')
