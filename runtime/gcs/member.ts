@@ -31,11 +31,14 @@ import {
   type NodeRow,
   type Registration,
 } from './nodes.ts'
+import { Paced } from './paced.ts'
 import type { Storage } from './storage.ts'
 import type { RaceDeps } from './until-won.ts'
 import { Watcher, type Suspicion, type WatcherEvent } from './watcher.ts'
 
 const TICK_MS = PING_MS / 4
+/** Of a crowd that joins each waits so long at most, which is less than it waits for an answer. */
+const TELL_EVERY_MS_MAX = 500
 
 /** The other nodes, as far as membership needs them. */
 export interface MemberPeers {
@@ -83,9 +86,8 @@ export class Membership {
   readonly #announcer: Announcer
   readonly #reader: MembershipReader
   readonly #suspected = new Set<string>()
-  /** When the raylet was last told of the members. */
-  #toldAtMs = -Infinity
-  #willTell = false
+  /** Tells the raylet of the members, which takes a pass over all. */
+  readonly #telling: Paced
   readonly #timers = new Set<Timer>()
   #heartbeat = 0
   #doneCommand = 0
@@ -101,6 +103,11 @@ export class Membership {
     this.#view = new MembershipView(deps.random)
     this.#watcher = new Watcher(member.nodeId)
     this.#race = { ...deps, isOver: () => this.#stopped }
+    this.#telling = new Paced(deps.clock, () => {
+      const members = this.#view.living()
+      this.#watch({ kind: 'members', members })
+      deps.events.members(members)
+    })
     const { peers } = deps
     const view = this.#view
     const isSuspected = (nodeId: string): boolean => this.#suspected.has(nodeId)
@@ -137,6 +144,7 @@ export class Membership {
     this.#stopped = true
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
+    this.#telling.stop()
   }
 
   /** Whether new leases may be granted here. */
@@ -195,12 +203,14 @@ export class Membership {
     await this.#announcer.announceHere(announcement)
   }
 
-  /** Who has just joined says so itself: nobody need read its row. */
-  met(node: NodeRow): void {
+  /** Who has just joined says so itself: nobody need read its row. Resolves when it is a member
+   *  for the raylet too. */
+  async met(node: NodeRow): Promise<void> {
     const known = this.#view.get(node.nodeId)
-    if (this.#stopped || (known !== undefined && known.epoch >= node.epoch)) return
+    if (this.#stopped) return
+    if (known !== undefined && known.epoch >= node.epoch) return await this.#telling.served()
     this.#view.learn(node)
-    this.#membersSoon()
+    await this.#telling.soon(Math.min(this.#view.size, TELL_EVERY_MS_MAX))
   }
 
   /** In a crowd it looks first, for whom to tell (AN3). Who joins meanwhile is seen after that. */
@@ -270,27 +280,8 @@ export class Membership {
     })
   }
 
-  /** Of a crowd that joins, some at a time: to tell of one takes a pass over all. */
-  #membersSoon(): void {
-    if (this.#willTell) return
-    const { clock } = this.#deps
-    const waitMs = this.#toldAtMs + this.#view.size - clock.monotonicMs()
-    if (waitMs <= 0) return this.#members()
-    this.#willTell = true
-    const timer = clock.after(waitMs, () => {
-      this.#timers.delete(timer)
-      if (this.#willTell) this.#members()
-    })
-    this.#timers.add(timer)
-  }
-
   #members(): void {
-    if (this.#stopped) return
-    this.#willTell = false
-    this.#toldAtMs = this.#deps.clock.monotonicMs()
-    const members = this.#view.living()
-    this.#watch({ kind: 'members', members })
-    this.#deps.events.members(members)
+    if (!this.#stopped) this.#telling.now()
   }
 
   #watch(event: WatcherEvent): void {

@@ -3,7 +3,7 @@
 // Invariants:
 //   MN1. Who has joined is seen by all who can be reached, not at their next heartbeat: it pings
 //        them with its row, which nobody need read then. Whoever is pinged by a stranger without it
-//        looks who that is before it answers.
+//        looks who that is. Both answer once that node is a member for their raylet too.
 import { VirgaError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import { listOf, number, shape } from '../../common/shape.ts'
@@ -91,7 +91,7 @@ export async function answerMembership(
   switch (type) {
     case 'ping': {
       const { newcomer } = message as PeerRayletCalls['ping'][0]
-      if (newcomer?.nodeId === from) membership?.met(newcomer)
+      if (newcomer?.nodeId === from) await membership?.met(newcomer)
       else if (!isKnown(from)) await membership?.look()
       return undefined
     }

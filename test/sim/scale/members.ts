@@ -233,7 +233,7 @@ class Fleet {
   #meet(nodeId: string, row: NodeRow): void {
     const other = this.#byId.get(nodeId)
     this.time.after(PING_MS, () => {
-      if (other?.dead === false) other.membership?.met(row)
+      if (other?.dead === false) void other.membership?.met(row)
     })
   }
 

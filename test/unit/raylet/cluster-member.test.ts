@@ -118,6 +118,17 @@ describe('several raylets as one cluster', () => {
     expect(states(first)).toEqual({ a0: 'ALIVE', a1: 'DRAINING' })
   })
 
+  it('MN1: whoever says that it has joined is answered when it is seen, of several at once too', async () => {
+    const [first] = await join(3)
+    const row = await readNode(storage, 'a1')
+    const seen = ['fd', 'fe', 'ff'].map(async (nodeId) => {
+      const channel = await strangerTo(first, nodeId)
+      await channel.request('ping' as never, { newcomer: { ...row, nodeId } } as never)
+      return states(first)[nodeId]
+    })
+    expect(await during(Promise.all(seen))).toEqual(['ALIVE', 'ALIVE', 'ALIVE'])
+  })
+
   it('AN3: a crowd sees who joins, drains, dies and leaves, though one announces for all', async () => {
     await join(CROWD)
     await clock.advance(10_000)
@@ -249,8 +260,11 @@ function states({ nodes }: TestNode): Record<string, string> {
   return Object.fromEntries(sorted.map(({ nodeId, state }) => [nodeId, state]))
 }
 
-async function strangerTo({ address }: TestNode): Promise<Channel<StorageCalls, never>> {
-  const identity = { cluster: 'test', nodeId: 'ff', epoch: 1 }
+async function strangerTo(
+  { address }: TestNode,
+  nodeId = 'ff',
+): Promise<Channel<StorageCalls, never>> {
+  const identity = { cluster: 'test', nodeId, epoch: 1 }
   const connection = await network.transportOf(identity).connect(address)
   const channel = new Channel<StorageCalls, never>(connection, { clock, codec })
   channel.start({
