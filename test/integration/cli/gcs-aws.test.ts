@@ -8,21 +8,16 @@ import { createTables } from '../../../runtime/gcs/client-dynamodb.ts'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { describeOn, startCloud } from '../../support/emulator.ts'
 import { until } from '../../support/waiting.ts'
-import { Place, fixture } from './virga.ts'
+import { placeOfEachTest, fixture } from './virga.ts'
 
 const REGION = 'eu-west-1'
 const KEYS = { AWS_ACCESS_KEY_ID: 'AKIATEST', AWS_SECRET_ACCESS_KEY: 'secret' }
 
-let place: Place
+const place = placeOfEachTest()
 beforeEach(() => {
-  place = new Place()
   for (const name of Object.keys(place.env)) if (name.startsWith('AWS_')) delete place.env[name]
   // Nothing of the machine's own account, and no instance is asked for a role.
   Object.assign(place.env, { HOME: place.runtimeDir, AWS_EC2_METADATA_DISABLED: 'true' })
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
 })
 
 const DEPLOYED = ['start', '--gcs', 'dynamodb', '--cluster', 'prod', '--num-cpus', '1']

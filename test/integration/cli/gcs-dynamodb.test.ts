@@ -1,23 +1,16 @@
 // A cluster whose GCS lies in DynamoDB: the same programs, and what they cost.
-import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import { afterAll, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { isAlive } from '../../../runtime/common/session-file.ts'
 import type { CostLine } from '../../../cli/gcs-cost.ts'
 import { describeOn, startCloud } from '../../support/emulator.ts'
 import { until } from '../../support/waiting.ts'
-import { Place, fixture, type Row } from './virga.ts'
+import { placeOfEachTest, fixture, type Row } from './virga.ts'
 
 /** A lease is 16 s. */
 const DEATH_MS_MAX = 90_000
 
-let place: Place
-beforeEach(() => {
-  place = new Place()
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
-})
+const place = placeOfEachTest()
 
 const port = async (): Promise<string[]> => ['--port', String(await freePort())]
 

@@ -1,11 +1,11 @@
 // Actors over the nodes of a cluster on this machine: real raylets and workers.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { isAlive } from '../../../runtime/common/session-file.ts'
 import { scaled } from '../../support/scale.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, Place, type Row } from './virga.ts'
+import { fixture, placeOfEachTest, type Row } from './virga.ts'
 
 /** A node is dead when its lease has run out, of which others are told with their heartbeats. */
 const DEATH_MS_MAX = 120_000
@@ -17,14 +17,9 @@ const ENDED_MS_MAX = 20_000
 /** Of each of six callers; `npm run test:full` has more. */
 const CALLS = String(scaled(5_000))
 
-let place: Place
+const place = placeOfEachTest(DEATH_MS_MAX)
 beforeEach(async () => {
-  place = new Place(DEATH_MS_MAX)
   await place.startNodes({ nodes: 3 })
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
 })
 
 const rows = (kind: string): Promise<Row[]> => place.rows(kind)

@@ -1,16 +1,9 @@
 // What a node holds for a program of another that nobody can reach any more: it makes room for
 // whoever waits, as on one node (unread-stream.test, D137).
-import { afterEach, beforeEach, expect, it } from 'vitest'
-import { Place, fixture, jsonLines } from './virga.ts'
+import { expect, it } from 'vitest'
+import { placeOfEachTest, fixture, jsonLines } from './virga.ts'
 
-let place: Place
-beforeEach(() => {
-  place = new Place()
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
-})
+const place = placeOfEachTest()
 
 it('streams and actors on another node make room once nobody can reach them', async () => {
   await place.startNodes({ nodes: 2, numCpus: 1 })

@@ -1,22 +1,15 @@
 // Placement groups over several real nodes, with the GCS in the first of them and in DynamoDB.
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { describeOn, startCloud } from '../../support/emulator.ts'
 import type { Running } from '../../support/running.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, jsonLines, Place, type Row } from './virga.ts'
+import { fixture, jsonLines, placeOfEachTest, type Row } from './virga.ts'
 
 /** A lease of 16 s and the reads of two watchers, on a busy machine; so long are commands let run. */
 const DEATH_MS = 60_000
 const TEST_MS = 150_000
 
-let place: Place
-beforeEach(() => {
-  place = new Place(TEST_MS)
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
-})
+const place = placeOfEachTest(TEST_MS)
 
 const rows = (kind: string): Promise<Row[]> => place.rows(kind)
 const freeCpus = async (): Promise<unknown> =>

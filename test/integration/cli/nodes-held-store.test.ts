@@ -1,19 +1,12 @@
 // Values of another node that find no room in this one's store, as it is held or too small: they
 // come into files, and such a file may be the one copy that is left.
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { until } from '../../support/waiting.ts'
-import { Place, fixture, jsonLines } from './virga.ts'
+import { placeOfEachTest, fixture, jsonLines } from './virga.ts'
 
 const STORE_BYTES = 64 * 1024 * 1024
 
-let place: Place
-beforeEach(() => {
-  place = new Place()
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
-})
+const place = placeOfEachTest()
 
 it('F06 F66: what a held store has no room for is read from files, and kept in them', async () => {
   const bytes = ['--object-store-memory-bytes', String(STORE_BYTES)]

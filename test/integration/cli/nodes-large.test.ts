@@ -2,10 +2,10 @@
 // piece, and nothing of them stays behind.
 import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Running } from '../../support/running.ts'
 import { until } from '../../support/waiting.ts'
-import { Place, fixture, jsonLines, type Row } from './virga.ts'
+import { placeOfEachTest, fixture, jsonLines, type Row } from './virga.ts'
 
 const MIB = 1024 * 1024
 const STORE_BYTES = 64 * MIB
@@ -14,14 +14,7 @@ const VALUE_MIB = 300
 const GROWTH_MIB_MAX = 160
 const SLOW = { timeout: 240_000 }
 
-let place: Place
-beforeEach(() => {
-  place = new Place(200_000)
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
-})
+const place = placeOfEachTest(200_000)
 
 const pidOf = async (nodeId: unknown): Promise<number> =>
   Number((await place.rows('nodes')).find((row) => row['nodeId'] === nodeId)?.['pid'])

@@ -1,17 +1,11 @@
 // What a dead process owned goes on with those who hold its refs: on real nodes.
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { BUCKET, describeOn, startCloud } from '../../support/emulator.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, Place, type Row } from './virga.ts'
+import { fixture, placeOfEachTest, type Row } from './virga.ts'
 
-let place: Place
-beforeEach(() => {
-  place = new Place(60_000) // a node is dead once its lease of 16 s has run out
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
-})
+/** A node is dead once its lease of 16 s has run out. */
+const place = placeOfEachTest(60_000)
 
 const cloud = await startCloud('ministack')
 describeOn(cloud, 'F06: a durable job, with the GCS in DynamoDB and a bucket', (cloud) => {

@@ -1,20 +1,13 @@
 // F07: a node dies with the only copies of objects. Their owner, on another node, has them made
 // again, or says why they cannot be.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { until } from '../../support/waiting.ts'
-import { fixture, jsonLines, Place, type Row } from './virga.ts'
+import { fixture, jsonLines, placeOfEachTest, type Row } from './virga.ts'
 
 /** A node is known to be dead after its lease of 16 s; then everything is made again. */
 const DEATH_MS = 120_000
 
-let place: Place
-beforeEach(() => {
-  place = new Place(DEATH_MS)
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
-})
+const place = placeOfEachTest(DEATH_MS)
 
 async function startNodes(count: number): Promise<readonly Row[]> {
   await place.startNodes({ nodes: count })

@@ -1,19 +1,12 @@
 // Objects between real nodes: who sends them to whom, and what a node leaves behind that leaves.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Running } from '../../support/running.ts'
 import { until } from '../../support/waiting.ts'
-import { Place, fixture, jsonLines, type Row } from './virga.ts'
+import { placeOfEachTest, fixture, jsonLines, type Row } from './virga.ts'
 
 const MIB = 1024 * 1024
 
-let place: Place
-beforeEach(() => {
-  place = new Place()
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
-})
+const place = placeOfEachTest()
 
 interface NodeStoreRow extends Row {
   readonly nodeId: string

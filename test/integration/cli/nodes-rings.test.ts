@@ -1,7 +1,7 @@
 // Rings of tasks and actors over three nodes (B24): real raylets and workers.
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { describeOn, startCloud } from '../../support/emulator.ts'
-import { fixture, Place } from './virga.ts'
+import { fixture, placeOfEachTest } from './virga.ts'
 
 /** The ring has stood for 2 s at most when it is told; the rest is for a busy machine. */
 const TOLD_WITHIN_MS = 2000 + 3000
@@ -13,14 +13,7 @@ interface Told {
   readonly tookMs: number
 }
 
-let place: Place
-beforeEach(() => {
-  place = new Place(PROGRAM_MS_MAX)
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
-})
+const place = placeOfEachTest(PROGRAM_MS_MAX)
 
 const ringOf = (...names: readonly string[]): object => ({
   name: 'DeadlockError',

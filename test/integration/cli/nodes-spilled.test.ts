@@ -1,13 +1,13 @@
 // A node dies that has spilled to S3: on real nodes, with an emulator.
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import { afterAll, expect, it } from 'vitest'
 import { S3Bucket } from '../../../runtime/gcs/bucket-s3.ts'
 import { findLocation } from '../../../runtime/gcs/object-locations.ts'
 import { clientDeps, makeStorage } from '../../support/dynamo-storage.ts'
 import { BUCKET, CLUSTER, REGION, describeOn, startCloud } from '../../support/emulator.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, Place, type Row } from './virga.ts'
+import { fixture, placeOfEachTest, type Row } from './virga.ts'
 
 /** A node is known to be dead after its lease of 16 s. */
 const DEATH_MS = 120_000
@@ -16,14 +16,7 @@ const SWEPT_MS = 90_000
 const MIB = 1024 * 1024
 const PREFIX = 'spilled/'
 
-let place: Place
-beforeEach(() => {
-  place = new Place(DEATH_MS)
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
-})
+const place = placeOfEachTest(DEATH_MS)
 
 const cloud = await startCloud('ministack')
 describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {

@@ -1,23 +1,16 @@
 // A cluster of several nodes on this machine: real raylets, TLS between them, the GCS in the first.
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { isAlive, startTimeOf } from '../../../runtime/common/session-file.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, Place, type Row } from './virga.ts'
+import { fixture, placeOfEachTest, type Row } from './virga.ts'
 
 /** A lease of 16 s, seen by reads 2 s apart, and told with a heartbeat. */
 const DEATH_MS = 40_000
 
-let place: Place
-beforeEach(() => {
-  place = new Place()
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
-})
+const place = placeOfEachTest()
 
 const start = (nodes: number): Promise<Row> => place.startNodes({ nodes })
 const list = (): Promise<Row[]> => place.rows('nodes')

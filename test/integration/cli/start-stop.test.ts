@@ -1,21 +1,16 @@
 // How clusters of the command begin and end.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { isAlive, startTimeOf } from '../../../runtime/common/session-file.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, Place, type Row } from './virga.ts'
+import { fixture, placeOfEachTest, type Row } from './virga.ts'
 
-let place: Place
+const place = placeOfEachTest()
 let port = ''
 beforeEach(async () => {
-  place = new Place()
   port = String(await freePort())
-})
-afterEach(async () => {
-  await place.virga('stop')
-  place.remove()
 })
 
 describe('virga start', () => {

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterEach } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { envIn, running, type Ended, type Running } from '../../support/running.ts'
 
@@ -14,17 +15,25 @@ export const fixture = (name: string): string => join(import.meta.dirname, 'fixt
 /** A command that takes longer hangs; it is killed and told as such. */
 const COMMAND_MS_MAX = 90_000
 
+/** What has been removed is another folder when it is used again. */
 export class Place {
-  /** Of sessions. Sockets lie below it, so it must be short. */
-  readonly runtimeDir = mkdtempSync(join(tmpdir(), 'vt-'))
-  readonly env: NodeJS.ProcessEnv
-
   readonly #commandMs: number
+  #runtimeDir: string | undefined
+  #env: NodeJS.ProcessEnv | undefined
 
   /** @param commandMs  how long a command or program may take. */
   constructor(commandMs = COMMAND_MS_MAX) {
     this.#commandMs = commandMs
-    this.env = envIn(this.runtimeDir)
+  }
+
+  /** Of sessions. Sockets lie below it, so it must be short. */
+  get runtimeDir(): string {
+    return (this.#runtimeDir ??= mkdtempSync(join(tmpdir(), 'vt-')))
+  }
+
+  /** May be changed. */
+  get env(): NodeJS.ProcessEnv {
+    return (this.#env ??= envIn(this.runtimeDir))
   }
 
   /** Runs `virga ARGS` to its end. */
@@ -75,8 +84,20 @@ export class Place {
   }
 
   remove(): void {
-    rmSync(this.runtimeDir, { recursive: true, force: true })
+    if (this.#runtimeDir !== undefined) rmSync(this.#runtimeDir, { recursive: true, force: true })
+    this.#runtimeDir = undefined
+    this.#env = undefined
   }
+}
+
+/** For a file whose tests each have a cluster of their own, which ends with the test. */
+export function placeOfEachTest(commandMs?: number): Place {
+  const place = new Place(commandMs)
+  afterEach(async () => {
+    await place.virga('stop')
+    place.remove()
+  })
+  return place
 }
 
 export type Row = Readonly<Record<string, unknown>>
