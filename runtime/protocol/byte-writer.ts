@@ -252,17 +252,21 @@ export class ByteWriter {
    */
   take(): Buffer {
     const length = this.position
+    if (length * 2 < this.buffer.length) return this.takeCopy()
     this.position = 0
-    if (length * 2 < this.buffer.length) {
-      const copy = Buffer.allocUnsafe(length)
-      this.buffer.copy(copy, 0, 0, length)
-      return copy
-    }
     const taken = this.buffer.subarray(0, length)
     const nextBytes = Math.max(Math.min(this.buffer.length, NEXT_BYTES_MAX), this.#initialBytes)
     this.buffer = Buffer.allocUnsafeSlow(nextBytes)
     this.#view = viewOf(this.buffer)
     return taken
+  }
+
+  /** What was written, in memory of exactly its size, for the caller to keep; an empty writer. */
+  takeCopy(): Buffer {
+    const copy = Buffer.allocUnsafe(this.position)
+    this.buffer.copy(copy, 0, 0, this.position)
+    this.position = 0
+    return copy
   }
 
   /** Forget what was written and keep the room for the next. */

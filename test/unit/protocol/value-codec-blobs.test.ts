@@ -6,6 +6,17 @@ import { ByteWriter } from '../../../runtime/protocol/byte-writer.ts'
 import { ValueCodec, isErrorBlob, markErrorBlob } from '../../../runtime/protocol/value-codec.ts'
 import { Ref, blobOf, refCodec, roundTrip } from './value-codec-support.ts'
 
+test('a value that its owner keeps takes no more memory than its blob', () => {
+  const codec = new ValueCodec()
+  // Below 32 KiB Node puts several into one buffer.
+  for (const length of [17_000, 40_000]) {
+    const value = Array.from({ length }, (_, i) => i % 30_000)
+    const bytes = codec.encode(value, 'value').toBytes()
+    expect(bytes.buffer.byteLength).toBe(bytes.length)
+    expect(codec.decode(bytes)).toEqual(value)
+  }
+})
+
 describe('encodeInto', () => {
   const codec = new ValueCodec([refCodec])
 
