@@ -346,8 +346,9 @@ function decodeError(error: unknown): unknown {
 }
 
 /**
- * What is small may be kept for long, by the thousand, and V8 collects for each 64 MB outside of its
- * heap: a buffer that is a third empty costs that much more often than the copy (D172).
+ * What is small may be kept for long, by the thousand, and V8 collects for each 64 MB outside of
+ * its heap: with buffers that are a third empty it does so more often, which costs more than the
+ * copy (D172).
  */
 function takeOut(writer: ByteWriter): Buffer {
   return writer.position <= INLINE_BYTES_MAX ? writer.takeCopy() : writer.take()
