@@ -1,10 +1,12 @@
 // Actors of nodes that have died: a living node takes the next incarnation of each that has
 // restarts left, and ends the others. Who does it is agreed on without asking: rendezvous hashing
-// names the first; the next two do what is left after a while, should the first be dying too.
+// gives the order; the second and third do what is left after a while, should the first be dying.
 // Invariants:
 //   AH1. A conditional write on its row decides each actor: of many who do this, one takes it.
 //   AH2. Only nodes that this one has met are cleared up after: not those of an earlier life of the
 //        cluster.
+//   AH3. For each that dies the next in the order is one of the three. In a storm of deaths those
+//        that were chosen may all be dead already, and not be known to be.
 // Source: design 8 (work without a leader); faults.md F07, F13.
 import { delay, type Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
@@ -29,6 +31,24 @@ import { GcsRepeat } from '../gcs-repeat.ts'
 /** Nodes that clear up after one, at different times. */
 const ADOPTERS = 3
 const NEXT_AFTER_MS = 5_000
+/** The length of the order. That so many die before one of them has done it is not to be expected. */
+const HEIRS_MAX = 16
+/** A death is heard of later than an arrival, by so much at most while the GCS answers. */
+const HEARD_WITHIN_MS = 10_000
+/** Of which a node keeps who comes ahead of it: the newest. */
+const LEFT_MAX = 1_000
+
+interface Met {
+  readonly epoch: number
+  readonly atMs: number
+}
+
+/** What a dead node has left to this one, should those die that come before it. */
+interface Left {
+  readonly gone: Holder
+  readonly death: string
+  readonly before: readonly Holder[]
+}
 
 export interface ActorAdopterDeps {
   readonly storage: Storage
@@ -42,11 +62,12 @@ export interface ActorAdopterDeps {
 export class ActorAdopter {
   readonly #deps: ActorAdopterDeps
   readonly #repeat: GcsRepeat
-  /** The epoch in which each node was met; as many as the cluster has had members. */
-  readonly #met = new Map<string, number>()
-  /** Of those, the ones that are dead by now. */
+  /** The epoch in which each living node was met, and when. */
+  readonly #met = new Map<string, Met>()
+  /** Those that are dead by now; as many as the cluster has had members. */
   readonly #dead = new Map<string, number>()
-  #living: ReadonlySet<string> = new Set()
+  /** AH3. By node and epoch. */
+  readonly #left = new Map<string, Left>()
   #ended: EndedLives = new Map()
 
   constructor(deps: ActorAdopterDeps) {
@@ -60,29 +81,57 @@ export class ActorAdopter {
 
   /** AH2. */
   hasMet({ nodeId, epoch }: Holder): boolean {
-    return this.#met.get(nodeId) === epoch || this.#dead.get(nodeId) === epoch
+    return this.#met.get(nodeId)?.epoch === epoch || this.#dead.get(nodeId) === epoch
   }
 
   /** All that have a row, the dead included. */
   nodes(rows: readonly NodeRow[]): void {
-    const living = rows.filter(({ state }) => state !== 'DEAD')
-    this.#living = new Set(living.map(({ nodeId }) => nodeId))
+    // Whom it sees first was there before it.
+    const atMs = this.#met.size === 0 ? -Infinity : this.#deps.clock.monotonicMs()
     this.#ended = endedLives(rows)
+    const died: [NodeRow, Holder][] = []
     for (const row of rows) {
-      const known = this.#met.get(row.nodeId)
+      const { nodeId, epoch } = row
+      const known = this.#met.get(nodeId)
       const isDead = row.state === 'DEAD'
-      if (known !== undefined && (isDead || row.epoch > known)) this.#died(row, known)
-      if (!isDead) this.#met.set(row.nodeId, row.epoch)
+      if (known !== undefined && (isDead || epoch > known.epoch)) {
+        this.#met.delete(nodeId)
+        this.#dead.set(nodeId, known.epoch)
+        died.push([row, { nodeId, epoch: known.epoch }])
+      }
+      if (!isDead && known?.epoch !== epoch) this.#met.set(nodeId, { epoch, atMs })
     }
+    for (const [{ death }, gone] of died) this.#inherit(gone, death ?? 'it has left')
+    this.#takeTurns()
   }
 
-  #died({ nodeId, death }: NodeRow, epoch: number): void {
-    this.#met.delete(nodeId)
-    this.#dead.set(nodeId, epoch)
-    const gone: Holder = { nodeId, epoch }
-    const candidates = rendezvous(`${nodeId}#${String(epoch)}`, this.#living, ADOPTERS)
-    const rank = candidates.indexOf(this.#deps.self.nodeId)
-    if (rank >= 0) void this.#clearUp(gone, death ?? 'it has left', rank * NEXT_AFTER_MS)
+  #inherit(gone: Holder, death: string): void {
+    const { self, clock } = this.#deps
+    const key = `${gone.nodeId}#${String(gone.epoch)}`
+    // Who has come since has not met it, and will do nothing (AH2).
+    const metBeforeMs = clock.monotonicMs() - HEARD_WITHIN_MS
+    const others = [...this.#met].filter(([, { atMs }]) => atMs <= metBeforeMs).map(([id]) => id)
+    const heirs = rendezvous(key, new Set([self.nodeId, ...others]), HEIRS_MAX)
+    const rank = heirs.indexOf(self.nodeId)
+    if (rank < 0) return
+    const before = heirs.slice(0, rank).map((nodeId) => {
+      return { nodeId, epoch: this.#met.get(nodeId)?.epoch ?? 0 }
+    })
+    this.#left.set(key, { gone, death, before })
+    const [oldest = ''] = this.#left.keys()
+    if (this.#left.size > LEFT_MAX) this.#left.delete(oldest)
+  }
+
+  /** AH3. */
+  #takeTurns(): void {
+    for (const [key, { gone, death, before }] of this.#left) {
+      const rank = before.filter(
+        ({ nodeId, epoch }) => this.#met.get(nodeId)?.epoch === epoch,
+      ).length
+      if (rank >= ADOPTERS) continue
+      this.#left.delete(key)
+      void this.#clearUp(gone, death, rank * NEXT_AFTER_MS)
+    }
   }
 
   async #clearUp(gone: Holder, death: string, afterMs: number): Promise<void> {

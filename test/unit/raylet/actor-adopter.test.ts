@@ -1,0 +1,103 @@
+// Who starts the actors of a dead node again, when those that were to do it die as well.
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { fromHex, type ActorId } from '../../../runtime/common/ids.ts'
+import { silentLog } from '../../../runtime/common/log.ts'
+import { readActor, registerActor, willHold, type Holder } from '../../../runtime/gcs/actors.ts'
+import type { NodeRow } from '../../../runtime/gcs/nodes.ts'
+import { rendezvous } from '../../../runtime/gcs/rendezvous.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
+import { ActorAdopter } from '../../../runtime/raylet/actors/actor-adopter.ts'
+import { encodeMade, type MadeActor } from '../../../runtime/raylet/actors/actor-origin.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+
+/** Longer than anybody waits for its turn. */
+const TURNS_MS = 30_000
+const ACTOR = 'ab'.repeat(12)
+
+const codec = new ValueCodec()
+let clock: HandClock
+let storage: MemoryStorage
+let adopters: Map<string, ActorAdopter>
+let started: string[]
+beforeEach(() => {
+  clock = new HandClock()
+  storage = new MemoryStorage()
+  adopters = new Map()
+  started = []
+})
+afterEach(() => {
+  for (const adopter of adopters.values()) adopter.stop()
+})
+
+const holder = (nodeId: string): Holder => ({ nodeId, epoch: 1 })
+const rowsOf = (living: readonly string[], dead: readonly string[] = []): readonly NodeRow[] =>
+  [...living, ...dead].map((nodeId) => {
+    return { ...holder(nodeId), state: dead.includes(nodeId) ? 'DEAD' : 'ALIVE' } as NodeRow
+  })
+
+/** What these nodes see of all. */
+function see(seers: readonly string[], rows: readonly NodeRow[]): void {
+  for (const nodeId of seers) {
+    const tell = (): number => started.push(nodeId)
+    const deps = { storage, clock, log: silentLog, codec, self: holder(nodeId), tell }
+    const adopter = adopters.get(nodeId) ?? new ActorAdopter(deps)
+    adopters.set(nodeId, adopter)
+    adopter.nodes(rows)
+  }
+}
+
+async function anActorOn(nodeId: string): Promise<void> {
+  const spec = { actorId: fromHex(ACTOR) as ActorId, className: 'Ledger' }
+  const made = { spec, origin: { homeId: nodeId, ownerAddress: '' } } as unknown as MadeActor
+  await willHold(storage, holder(nodeId), ACTOR)
+  await registerActor(
+    storage,
+    {
+      ...{ actorId: ACTOR, owner: 'aa', name: null, detached: true, maxRestarts: -1 },
+      ...{ ...holder(nodeId), spec: encodeMade(codec, made) },
+    },
+    0,
+  )
+}
+
+const OTHERS = ['n0', 'n1', 'n2', 'n3', 'n4', 'n5', 'n6', 'n7']
+/** In their order, of the node that dies. */
+const heirs = rendezvous('gone#1', OTHERS, OTHERS.length)
+
+test('AH3: its actors are started again though all three that were to do it have died with it', async () => {
+  await anActorOn('gone')
+  const dying = heirs.slice(0, 3)
+  const staying = heirs.slice(3)
+  see(staying, rowsOf([...OTHERS, 'gone']))
+  see(staying, rowsOf(OTHERS, ['gone']))
+  await clock.advance(TURNS_MS)
+  expect(started).toEqual([]) // those three are not known to be dead
+  see(staying, rowsOf(staying, ['gone', ...dying]))
+  await clock.advance(TURNS_MS)
+  expect(started).toEqual([heirs[3]])
+  expect(await readActor(storage, ACTOR)).toMatchObject({ nodeId: heirs[3], state: 'RESTARTING' })
+})
+
+test('AH3: nobody waits for nodes that have come since, and never met the dead one', async () => {
+  await anActorOn('gone')
+  const [first = '', second = '', third = '', ...staying] = heirs
+  const rest = [...staying, 'gone']
+  see(staying, rowsOf(rest))
+  await clock.advance(TURNS_MS)
+  see(staying, rowsOf([first, second, third, ...rest]))
+  see(staying, rowsOf([first, second, third, ...staying], ['gone']))
+  await clock.advance(TURNS_MS)
+  expect(started).toEqual([heirs[3]])
+})
+
+test('AH1: of all that live one starts it again, and the first in the order at once', async () => {
+  await anActorOn('gone')
+  see(OTHERS, rowsOf([...OTHERS, 'gone']))
+  see(OTHERS, rowsOf(OTHERS, ['gone']))
+  await clock.advance(0)
+  expect(started).toEqual([heirs[0]])
+  see(OTHERS.slice(1), rowsOf(OTHERS.slice(1), ['gone', 'n0']))
+  await clock.advance(TURNS_MS)
+  expect(started).toEqual([heirs[0]])
+})
