@@ -50,6 +50,12 @@ describe('a program of one file', () => {
     },
   )
 
+  test('under tsx a class whose methods are decorated is an actor like others', async () => {
+    project = new TemporaryProject('decorated.ts')
+    const result = await resultOf({ nodeArgs: TSX, file: project.path('decorated.ts') })
+    expect(result).toEqual({ sums: [2, 5], calls: 2, isElsewhere: true, here: 0 })
+  })
+
   test("under tsx shows the user's own TypeScript line too", async () => {
     project = new TemporaryProject('one-file.ts')
     const result = await resultOf({ nodeArgs: TSX, file: project.path('one-file.ts') })
