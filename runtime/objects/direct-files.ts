@@ -45,22 +45,27 @@ export class DirectFiles {
     }
   }
 
-  async read(path: string, offset: number, sizeBytes: number): Promise<Uint8Array> {
+  async read(
+    path: string,
+    offset: number,
+    sizeBytes: number,
+    spare?: Uint8Array,
+  ): Promise<Uint8Array> {
     const { sums, sizeBytes: wholeBytes } = this.#find(path, offset, sizeBytes)
-    if (sums === undefined) return this.#readPlain({ path, offset, sizeBytes, checksum: 0 })
+    if (sums === undefined) return this.#readPlain({ path, offset, sizeBytes, checksum: 0 }, spare)
     const start = offset - (offset % SPILL_PIECE_BYTES)
     const pieces = Math.ceil((offset + sizeBytes) / SPILL_PIECE_BYTES)
     const end = Math.min(wholeBytes, pieces * SPILL_PIECE_BYTES)
     const range = { path, offset: start, sizeBytes: end - start, checksum: sums.at(-1) ?? 0 }
-    const bytes = await this.#readPlain(range)
+    const bytes = await this.#readPlain(range, spare)
     this.#check(range, bytes, sums)
     return bytes.subarray(offset - start, offset - start + sizeBytes)
   }
 
-  async #readPlain(range: SpillRange): Promise<Uint8Array> {
+  async #readPlain(range: SpillRange, spare: Uint8Array | undefined): Promise<Uint8Array> {
     const file = await this.#reach.openRange(range)
     try {
-      return await filled(file, range)
+      return await filled(file, range, spare)
     } finally {
       await file.close()
     }
@@ -85,8 +90,14 @@ export class DirectFiles {
   }
 }
 
-async function filled(file: SpillReader, range: SpillRange): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafeSlow(range.sizeBytes)
+async function filled(
+  file: SpillReader,
+  range: SpillRange,
+  spare: Uint8Array = NOTHING,
+): Promise<Uint8Array> {
+  const { sizeBytes } = range
+  const isEnough = spare.byteLength >= sizeBytes
+  const bytes = isEnough ? spare.subarray(0, sizeBytes) : Buffer.allocUnsafeSlow(sizeBytes)
   for (let done = 0; done < bytes.byteLength;) {
     const count = await file.read(bytes.subarray(done), range.offset + done)
     if (count === 0) throw corrupted(range, { sizeBytes: done })
@@ -94,3 +105,5 @@ async function filled(file: SpillReader, range: SpillRange): Promise<Uint8Array>
   }
   return bytes
 }
+
+const NOTHING = new Uint8Array(0)

@@ -125,8 +125,8 @@ export class FusedSpill implements SpillPlace {
     await this.#filesOf(path).write(path, offset, bytes)
   }
 
-  async readDirect(path: string, offset: number, sizeBytes: number): Promise<Uint8Array> {
-    return await this.#filesOf(path).read(path, offset, sizeBytes)
+  async readDirect(...part: Parameters<SpillPlace['readDirect']>): Promise<Uint8Array> {
+    return await this.#filesOf(part[0]).read(...part)
   }
 
   abortDirect(path: string): Promise<void> {

@@ -61,8 +61,8 @@ export class TieredSpill implements SpillPlace {
     return this.#tiers.disk.writeDirect(path, offset, bytes)
   }
 
-  readDirect(path: string, offset: number, sizeBytes: number): Promise<Uint8Array> {
-    return this.#tiers.disk.readDirect(path, offset, sizeBytes)
+  readDirect(...part: Parameters<SpillPlace['readDirect']>): Promise<Uint8Array> {
+    return this.#tiers.disk.readDirect(...part)
   }
 
   abortDirect(path: string): Promise<void> {

@@ -63,10 +63,17 @@ export interface SpillPlace {
   /**
    * A part of a direct file (SL4): best a piece of SPILL_PIECE_BYTES, from a multiple of that.
    * Of one that is not sealed, what was put there.
+   * @param spare  SPILL_PIECE_BYTES that it may be read into: fresh ones are garbage that V8 lets
+   * grow by 64 MiB.
    * @throws ObjectCorruptedError; CapacityError when there is no such file; ProtocolError when it
    * ends before.
    */
-  readDirect(path: string, offset: number, sizeBytes: number): Promise<Uint8Array>
+  readDirect(
+    path: string,
+    offset: number,
+    sizeBytes: number,
+    spare?: Uint8Array,
+  ): Promise<Uint8Array>
   /** Deletes a direct file that was never sealed. It may be repeated. */
   abortDirect(path: string): Promise<void>
   /** Deletes everything. @throws the first failure, after all was tried. */

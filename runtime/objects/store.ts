@@ -199,17 +199,23 @@ export class ObjectStore {
   /**
    * A part, for another node, of an object that is pinned at `place` or coming there: in place
    * where the arena allows it, or read from its file (SL4), then best a piece at a time.
+   * @param spare  what it may be read into, as SpillPlace.readDirect.
    * @throws ObjectCorruptedError, CapacityError, of one that lies in a file; ProtocolError for a
    * part that ends behind it: what lies there in the arena is another's.
    */
-  partOf(place: ObjectPlace, offset: number, sizeBytes: number): Promise<Uint8Array> {
+  partOf(
+    place: ObjectPlace,
+    offset: number,
+    sizeBytes: number,
+    spare?: Uint8Array,
+  ): Promise<Uint8Array> {
     if (offset + sizeBytes > place.sizeBytes) {
       const asked = `bytes ${offset} to ${offset + sizeBytes} of an object of ${place.sizeBytes} B`
       return Promise.reject(new ProtocolError(`${asked} were asked for`))
     }
     this.#state.totals.sentBytes += sizeBytes
     if (place.path !== undefined) {
-      return this.#io.spill().readDirect(place.path, place.offset + offset, sizeBytes)
+      return this.#io.spill().readDirect(place.path, place.offset + offset, sizeBytes, spare)
     }
     return this.#deps.arena.read(place.offset + offset, sizeBytes)
   }
@@ -217,18 +223,24 @@ export class ObjectStore {
   /**
    * Where to put a part of an object that is being made at `place`. Into a file it goes when it is
    * `written`, which throws CapacityError when the disk is full.
+   * @param spare  that long: for a part that does not go where it belongs by itself.
    */
-  placeOfPart(place: ObjectPlace, offset: number, sizeBytes: number): PartPlace {
+  placeOfPart(
+    place: ObjectPlace,
+    offset: number,
+    sizeBytes: number,
+    spare?: Uint8Array,
+  ): PartPlace {
     const { arena } = this.#deps
     const { path } = place
     const at = place.offset + offset
     if (path !== undefined) {
-      const bytes = Buffer.allocUnsafeSlow(sizeBytes)
+      const bytes = spare ?? Buffer.allocUnsafeSlow(sizeBytes)
       return { bytes, written: () => this.#io.spill().writeDirect(path, at, bytes) }
     }
     const inPlace = arena.writable?.(at, sizeBytes)
     if (inPlace !== undefined) return { bytes: inPlace }
-    const bytes = Buffer.allocUnsafeSlow(sizeBytes)
+    const bytes = spare ?? Buffer.allocUnsafeSlow(sizeBytes)
     return { bytes, written: () => arena.write(at, bytes) }
   }
 

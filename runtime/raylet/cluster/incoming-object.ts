@@ -36,6 +36,8 @@ export class IncomingObject {
   givesWay = false
   /** Its place may be another object's soon. */
   isEnding = false
+  /** What parts that go into a file came in, to be used again. No more than are on their way. */
+  readonly #spares: Uint8Array[] = []
   readonly #came = new Map<number, number>()
   #waiters: RangeWaiter[] = []
   readonly #whole = Promise.withResolvers<void>()
@@ -62,6 +64,15 @@ export class IncomingObject {
       if (isHere) waiter.resolve(place)
       return !isHere
     })
+  }
+
+  takeSpare(sizeBytes: number): Uint8Array | undefined {
+    const spare = this.#spares.pop()
+    return spare?.byteLength === sizeBytes ? spare : undefined
+  }
+
+  giveSpare(spare: Uint8Array): void {
+    this.#spares.push(spare)
   }
 
   /** Nodes that the range at that offset comes from, one behind the other. */

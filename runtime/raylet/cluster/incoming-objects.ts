@@ -237,7 +237,7 @@ export class IncomingObjects {
     if (place === undefined) throw new VirgaError('there is no room for this object yet')
     const store = this.#deps.store()
     return this.#lanes.read(node, range, (offset, bytes) => {
-      const part = store.placeOfPart(place, offset, bytes)
+      const part = store.placeOfPart(place, offset, bytes, incoming.takeSpare(bytes))
       return { ...part, ...(part.written && { written: () => this.#write(incoming, part) }) }
     })
   }
@@ -246,6 +246,7 @@ export class IncomingObjects {
   async #write(incoming: IncomingObject, part: PartPlace): Promise<void> {
     try {
       await part.written?.()
+      incoming.giveSpare(part.bytes)
     } catch (error) {
       incoming.diskError ??= noRoom(incoming.found?.sizeBytes ?? 0, asError(error))
       throw error

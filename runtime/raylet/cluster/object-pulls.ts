@@ -24,7 +24,7 @@ import { BulkServer } from './bulk-server.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import { IncomingObjects } from './incoming-objects.ts'
 import { ObjectDirectory } from './object-directory.ts'
-import { openPart } from './object-parts.ts'
+import { openPart, PieceSpares } from './object-parts.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 
 /** A copy may be dropped for room between its coming and its being pinned. */
@@ -56,9 +56,12 @@ export class ObjectPulls {
     this.#lanes = new BulkLanes(deps)
     this.#directory = new ObjectDirectory({ ...deps, breaker: this.#lanes.breaker })
     this.#incoming = new IncomingObjects(deps, this.#directory, this.#lanes)
+    const spares = new PieceSpares()
     this.#server = new BulkServer({
       ...deps,
-      open: (range) => openPart(deps.store(), range, this.#incoming.find(range.objectId)),
+      open: (range) => {
+        return openPart({ store: deps.store(), spares }, range, this.#incoming.find(range.objectId))
+      },
       wayOf: ({ objectId, offset }) => this.#incoming.find(objectId)?.wayOf(offset) ?? [],
     })
   }

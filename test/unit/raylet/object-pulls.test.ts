@@ -224,6 +224,20 @@ describe('an object that is larger than the store', () => {
     await until(() => small.spill.paths.length === 0)
   })
 
+  test('is read through one buffer again and again: fresh ones would grow by 64 MiB', async () => {
+    const maker = aSmallNode('maker')
+    const bytes = await makeLarge(maker, 'object')
+    const buffers = new Set<ArrayBufferLike>()
+    const readDirect = maker.spill.readDirect.bind(maker.spill)
+    maker.spill.readDirect = async (...part) => {
+      const piece = await readDirect(...part)
+      buffers.add(piece.buffer)
+      return piece
+    }
+    expect(Buffer.compare(await readLarge(aSmallNode('reader'), 'object'), bytes)).toBe(0)
+    expect(buffers.size).toBe(1)
+  })
+
   test('of its maker comes into the arena of a larger one, out of a file', async () => {
     const [a] = nodes as [TestNode]
     const bytes = await makeLarge(aSmallNode('small'), 'object')
