@@ -68,6 +68,24 @@ describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {
   )
 
   it(
+    'F42: what is larger than any store is read from there into a file',
+    async () => {
+      const third = String((await startNodes(3))['nodeId'])
+      const program = place.node(fixture('large-kept.mts'), third, '150')
+      await until(() => program.output.stdout.includes('\n'), DEATH_MS)
+      const { id } = JSON.parse(program.output.stdout) as { readonly id: string }
+      expect(await isSpilled(id)).toBe(true)
+      const { pid } = (await nodesOf('ALIVE')).find(({ nodeId }) => nodeId === third) ?? {}
+      process.kill(Number(pid), 'SIGKILL')
+      program.child.stdin?.write('go\n')
+      const { code, stdout, stderr } = await program.ended
+      expect(code, stderr).toBe(0)
+      expect(JSON.parse(stdout.split('\n')[1] ?? '')).toEqual({ byGet: 0, asArgument: 0 })
+    },
+    DEATH_MS + SWEPT_MS,
+  )
+
+  it(
     'F06: what no node that stays has room for is read from there when its node has left',
     async () => {
       await startNodes(2)

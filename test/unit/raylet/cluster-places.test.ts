@@ -1,12 +1,17 @@
 // Where large objects lie: told to the GCS, and read back from the bucket.
 import { expect, test } from 'vitest'
+import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { ObjectCorruptedError } from '../../../runtime/common/errors.ts'
 import { toHex, type ObjectId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import type { Consumed } from '../../../runtime/gcs/meter.ts'
-import { findLocation } from '../../../runtime/gcs/object-locations.ts'
+import { findLocation, tellLocations } from '../../../runtime/gcs/object-locations.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Storage } from '../../../runtime/gcs/storage.ts'
+import type { DirectPlace } from '../../../runtime/objects/arena-access.ts'
+import { MemoryArena } from '../../../runtime/objects/arena-memory.ts'
+import { MemorySpill } from '../../../runtime/objects/spill-memory.ts'
+import { ObjectStore } from '../../../runtime/objects/store.ts'
 import type { SpillRange, SpillSource } from '../../../runtime/objects/spill.ts'
 import { ClusterPlaces } from '../../../runtime/raylet/cluster/cluster-places.ts'
 import type { JobStore } from '../../../runtime/raylet/job-store.ts'
@@ -16,6 +21,7 @@ import { HandClock } from '../../support/hand-clock.ts'
 import { meteredStorage } from '../../support/metered-storage.ts'
 import { caught } from '../../support/waiting.ts'
 
+const MIB = 1024 * 1024
 const id = (name: string): ObjectId => name.padEnd(20, '.') as ObjectId
 const range: SpillRange = { path: 's3://b/7', offset: 4, sizeBytes: 3, checksum: 9 }
 
@@ -89,6 +95,31 @@ test('what was kept comes back into the store, whoever asks; lost bytes are told
   await caught(places.restore(id('a')), ObjectCorruptedError)
   expect(bytes.size).toBe(0)
   expect(await places.kept([id('a')])).toEqual([]) // OQ2
+})
+
+test('F42: what was spilled from a larger store comes into a file where the arena is too small', async () => {
+  const value = Uint8Array.from({ length: 3 * MIB }, (_, i) => i % 251)
+  const spill = new MemorySpill({ capacityBytes: 64 * MIB })
+  const sizeBytes = 2 * MIB
+  const arena = new MemoryArena({ sizeBytes })
+  const store = new ObjectStore({ arena, spill, clock: systemClock, log: silentLog }, { sizeBytes })
+  const bucket: Pick<SharedBucket, 'read'> = {
+    read: async (_range, sink) => {
+      for (let at = 0; at < value.length; at += MIB) await sink(at, value.subarray(at, at + MIB))
+    },
+  }
+  const storage = new MemoryStorage()
+  const own = { nodeId: 'ab', epoch: 1 }
+  const where = { path: range.path, offset: 4 * MIB, checksum: 9 }
+  const row = { ...own, objectId: toHex(id('a')), sizeBytes: value.length, spill: where }
+  await tellLocations(storage, [row], 0)
+  const objects = { store, opened: { store, bucket } } as unknown as JobStore
+  const clock = new HandClock()
+  await new ClusterPlaces({ storage, clock, log: silentLog, objects, ...own }).restore(id('a'))
+  const place = await store.pin('reader', id('a'))
+  const read = await spill.direct.read(place as DirectPlace)
+  expect(Buffer.compare(read, value)).toBe(0)
+  await store.close()
 })
 
 test('OQ4: what is told late of a spilled object does not take the place of its copy', async () => {
