@@ -13,7 +13,7 @@ import type { ObjectStore } from '../objects/store.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
 import { workerlessOf } from './pools.ts'
 import { sumOf, type Limiter } from './limiters/token-bucket.ts'
-import type { RayletState, SchedulingClass, Wait } from './state.ts'
+import type { Lease, RayletState, SchedulingClass, Wait } from './state.ts'
 import type { Actor } from './actors/actor-state.ts'
 import type { Group } from './groups/group.ts'
 import { heldBy, missingFor } from './class-wants.ts'
@@ -33,13 +33,22 @@ export function whyRows(state: RayletState, nowMs: number): StateRow[] {
   for (const lease of workerlessOf(state)) {
     const name = lease.actor?.spec.className ?? lease.spec.name
     const kind = lease.actor === undefined ? 'task' : 'actor'
-    const why = 'its worker is being started'
+    const why = whyNoWorker(state, lease)
     rows.push({ kind, name, count: 1, waitedMs: Math.round(nowMs - lease.grantedAtMs), why })
   }
   rows.push(...whyGroups(state, nowMs))
   for (const limiter of state.limiters.values()) rows.push(...whyLimiter(state, limiter, nowMs))
   rows.push(...whyWaits(state, nowMs))
   return rows
+}
+
+function whyNoWorker({ workers, config }: RayletState, { pool }: Lease): string {
+  const { workersMax } = config
+  if (workers.size < workersMax || pool.starting > 0) return 'its worker is being started'
+  return (
+    `this node has the ${String(workersMax)} workers that it may have at most, and none is idle: ` +
+    'each task that waits in get() keeps one'
+  )
 }
 
 /** Those that are told here: of several nodes, each by its coordinator. */

@@ -252,6 +252,16 @@ describe('tasks over processes', () => {
     expect(await fn.depth.run(depth)).toBe(depth)
   }, 120_000)
 
+  const waiters = scaled(60)
+  it(`while ${String(waiters)} tasks wait, one of another function runs`, async () => {
+    const gate = fn.RemoteGate.options({ maxConcurrency: waiters }).remote()
+    const waiting = Array.from({ length: waiters }, (_, n) => fn.putAndHold.remote(n, gate))
+    expect(await fn.square.options({ maxRetries: 0 }).run(3)).toBe(9)
+    await until(async () => (await gate.now.run()) === waiters)
+    await gate.open.run()
+    expect(await get(waiting)).toHaveLength(waiters)
+  })
+
   it('runs in parallel on all CPUs', async () => {
     await until(async () => {
       const [a, b] = await get([fn.spinSpan.remote(20), fn.spinSpan.remote(20)])

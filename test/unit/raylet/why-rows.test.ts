@@ -50,6 +50,14 @@ describe('what waits says why', () => {
     ])
   })
 
+  test('a task without a worker, where tasks that wait have all: for those', () => {
+    const brain = aBusyNode({ resources: { CPU: 1 }, workersMax: 1 })
+    brain.want('driver1', 0, 2, {})
+    brain.block('w1', 1, { taskId: 'first', on: [{ taskId: 'other' }] })
+    const reason = expect.stringContaining('the 1 workers that it may have at most') as string
+    expect(why(brain)).toContainEqual(['task', 1, reason])
+  })
+
   test('a full stream: for its reader, and it keeps its CPU meanwhile', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
     brain.want('driver1', 0, 1, { name: 'items' })
