@@ -1,6 +1,7 @@
 // Which node holds most bytes of a task's large arguments: what it is placed by (D126). Noted when
 // the arguments are in; only where there are several nodes, and only for tasks that name some. Who
-// ran such a task has copies of them from then on, of which its reply tells enough (D146).
+// ran such a task has copies of them from then on, of which its reply tells enough (D146), and so
+// has who read one by `get`: this process, or one that has asked it for that (D170).
 // Invariants:
 //   LH1. A copy is a guess: it may have been dropped for room since. At most COPIES_MAX nodes are
 //        known of an object, those that read it last; none once it is made again.
@@ -48,12 +49,15 @@ export class ArgumentHolders {
 
   /** That task has ended at a node, in hex, and so had its arguments there. */
   readAt(record: TaskRecord, nodeId: string): void {
-    for (const stored of this.#byRecord.get(record)?.stored ?? []) {
-      if (nodeId === (stored.nodeId ?? this.#here)) continue
-      const copies = this.#copies.get(stored) ?? []
-      const others = copies.filter((each) => each !== nodeId).slice(1 - COPIES_MAX)
-      this.#copies.set(stored, [...others, nodeId])
-    }
+    for (const stored of this.#byRecord.get(record)?.stored ?? []) this.gotAt(stored, nodeId)
+  }
+
+  /** A process of that node, in hex, has read it, or is about to. Default: this process. */
+  gotAt(stored: StoredAt, nodeId = this.#here): void {
+    if (nodeId === (stored.nodeId ?? this.#here)) return
+    const copies = this.#copies.get(stored) ?? []
+    const others = copies.filter((each) => each !== nodeId).slice(1 - COPIES_MAX)
+    this.#copies.set(stored, [...others, nodeId])
   }
 
   /** The node that holds the most, and no less than HELD_BYTES_MIN; of equals the first named, and

@@ -27,8 +27,10 @@ export interface GetterDeps {
   present(error: unknown, site: CallSite): unknown
   /** A stored entry could not be read. @returns whether it will be complete again */
   lost(entry: ObjectEntry, error: unknown, beside: readonly ObjectEntry[]): boolean
-  /** Asks the owner of a borrowed entry for its value. */
-  resolve(entry: ObjectEntry): void
+  /** Asks the owner of a borrowed entry for its value. @param reads  it is read here then */
+  resolve(entry: ObjectEntry, reads: boolean): void
+  /** Where there are several nodes: it has been read from the store of this one. */
+  readonly hasRead?: ((stored: StoredAt) => void) | undefined
   /** In a durable job: resolves when what makes the results again is in the GCS. */
   readonly commits?: (() => Promise<void> | undefined) | undefined
   /** Reports this task as blocked until `need` of these entries are complete; the result ends the
@@ -102,7 +104,7 @@ export class Getter {
     refuseAborted(options)
     if (missing <= 0) return splitReady(refs, numReturns, this.#deps.entryOf)
     const entries = refs.map(this.#deps.entryOf)
-    for (const entry of entries) if (entry.pending) this.#deps.resolve(entry)
+    for (const entry of entries) if (entry.pending) this.#deps.resolve(entry, false)
     missing = numReturns - countReady(entries)
     if (missing > 0 && options.timeoutMs !== 0) {
       await this.#until(entries, options, {
@@ -146,7 +148,7 @@ export class Getter {
     entries: readonly ObjectEntry[],
     options: Partial<GetSpecOptions>,
   ): Promise<void> | undefined {
-    for (const entry of entries) if (entry.pending) this.#deps.resolve(entry)
+    for (const entry of entries) if (entry.pending) this.#deps.resolve(entry, true)
     let left = entries.length - countReady(entries)
     if (left === 0) return undefined
     if (options.timeoutMs === 0) throw timeoutError(left, entries.length, 0)
@@ -222,10 +224,14 @@ export class Getter {
         return this.#deps.codec.decode(blob, { known, beside: reading })
       }
       case STORED: {
-        const { codec, store } = this.#deps
+        const { codec, store, hasRead } = this.#deps
         const { copy = false } = reading.options
-        return store.read(entry.value as StoredAt).then(
-          (blob) => decodeStored(codec, blob, { copy, known, beside: reading }),
+        const stored = entry.value as StoredAt
+        return store.read(stored).then(
+          (blob) => {
+            hasRead?.(stored)
+            return decodeStored(codec, blob, { copy, known, beside: reading })
+          },
           (error: unknown) => this.#readAgain(entry, reading, error),
         )
       }

@@ -141,7 +141,7 @@ export function makeSubmitter(worker: CoreWorker): Submitter {
 }
 
 export function makeGetter(worker: CoreWorker): Getter {
-  const { codec, references, store } = worker
+  const { codec, references, store, holders } = worker
   const { deps } = worker
   const { mode, pid } = worker.options
   const label = mode === 'driver' ? 'driver' : `worker ${String(pid)}`
@@ -150,9 +150,14 @@ export function makeGetter(worker: CoreWorker): Getter {
     codec,
     store,
     entryOf: (ref) => entryIn(ref, references),
-    resolve: (entry) => {
-      worker.values.resolve(entry)
+    resolve: (entry, reads) => {
+      worker.values.resolve(entry, reads)
     },
+    hasRead:
+      holders &&
+      ((stored) => {
+        holders.gotAt(stored)
+      }),
     commits: worker.durable && (() => worker.durable?.commits()),
     block: (entries, fail, need) => worker.blocking.block(entries, fail, need),
     lost: (entry, error, beside) => worker.recovery.lost(entry, error, beside),

@@ -27,10 +27,11 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
       notices[type]?.(peer, message as never)
     },
     requested: (peer, type, message) => {
-      const { objectId, lost } = message as PeerCalls['getObject'][0]
       if (type === 'getObject') {
-        return worker.values.describe(objectId, (make) => answers.answer(peer, make), lost)
+        const asked = message as PeerCalls['getObject'][0]
+        return worker.values.describe(asked, peer.nodeId, (make) => answers.answer(peer, make))
       }
+      const { objectId } = message as PeerCalls['borrow' | 'adoptObject'][0]
       if (type === 'adoptObject') {
         const { lineage } = message as PeerCalls['adoptObject'][0]
         worker.adoption?.take(objectId, lineage)

@@ -25,6 +25,8 @@ export class Peer {
   readonly address: string
   channel: PeerChannel | undefined
   workerId: WorkerId | undefined
+  /** As it says of itself: of one that was accepted, `address` is not known. */
+  #saidAddress = ''
   closed = false
   /** Closed, and its process may go on: nothing came through any more (CW2). */
   isCut = false
@@ -55,7 +57,12 @@ export class Peer {
 
   /** In hex, where there are several. */
   get nodeId(): string | undefined {
-    return nodeIdIn(this.address)
+    return nodeIdIn(this.address || this.#saidAddress)
+  }
+
+  saidHello({ workerId, address }: PeerCalls['peerHello'][0]): void {
+    this.workerId = workerId
+    this.#saidAddress = address
   }
 
   /** What is sent to it still waits to be written. */
@@ -220,7 +227,7 @@ export class Peers {
       },
       requested: (type, message) => {
         if (type !== 'peerHello') return handlers.requested(peer, type, message)
-        peer.workerId = (message as PeerCalls['peerHello'][0]).workerId
+        peer.saidHello(message as PeerCalls['peerHello'][0])
         return { workerId: this.#options.workerId }
       },
       drained: () => {

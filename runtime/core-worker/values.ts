@@ -1,11 +1,11 @@
 // Values of this process: put, large arguments, values of borrowed objects, and answers to
 // borrowers.
-import { fromWire, toWire, type WireError } from '../common/error-wire.ts'
+import { fromWire, toWire } from '../common/error-wire.ts'
 import { ObjectNotFoundError, VirgaError } from '../common/errors.ts'
 import { toHex, type ObjectId } from '../common/ids.ts'
 import { INLINE_BYTES_MAX } from '../common/limits.ts'
 import { nodeIdIn } from '../protocol/node-identity.ts'
-import type { Resolution } from '../protocol/peer-messages.ts'
+import type { PeerCalls, Resolution } from '../protocol/peer-messages.ts'
 import type { EncodedValue } from '../protocol/value-codec.ts'
 import { NO_LINEAGE, ownerDied } from './adoption.ts'
 import type { CoreWorker } from './core-worker.ts'
@@ -20,6 +20,9 @@ const COLLECT_SHARE = 1 / 8
 
 /** Has an answer made when there is room to send it. */
 type Paced = (make: () => Resolution) => Resolution | Promise<Resolution>
+
+/** What is said of a request for a value. */
+type Why = Omit<PeerCalls['getObject'][0], 'objectId'>
 
 export class Values {
   readonly #worker: CoreWorker
@@ -85,23 +88,23 @@ export class Values {
     return entry
   }
 
-  /** Asks the owner of a borrowed entry for its value, once. */
-  resolve(entry: ObjectEntry): void {
+  /** Asks the owner of a borrowed entry for its value, once. @param reads  it is read here then */
+  resolve(entry: ObjectEntry, reads = false): void {
     const stream = entry.task?.stream
     if (stream?.completed === entry) stream.lift()
     const ownerAddress = entry.sharing?.ownerAddress
     if (ownerAddress === undefined || !entry.pending || this.#resolving.has(entry)) return
     this.#resolving.add(entry)
-    this.#ask(entry, ownerAddress)
+    this.#ask(entry, ownerAddress, reads ? { reads } : {})
   }
 
   /** Tells the owner of a borrowed entry that no copy could be read; what it answers is its value. */
   recover(entry: ObjectEntry, ownerAddress: string, error: VirgaError): void {
     this.#resolving.add(entry)
-    this.#ask(entry, ownerAddress, error)
+    this.#ask(entry, ownerAddress, { lost: toWire(error) })
   }
 
-  #ask(entry: ObjectEntry, ownerAddress: string, lost?: VirgaError): void {
+  #ask(entry: ObjectEntry, ownerAddress: string, why: Why = {}): void {
     const objectId = this.#worker.references.idOf(entry)
     const peer = this.#worker.peers.dial(ownerAddress)
     const died = (): void => {
@@ -110,7 +113,6 @@ export class Values {
     const forget = peer.whenClosed(died) // it must not hold the entry once that is complete
     entry.whenComplete(forget)
     peer.with((channel) => {
-      const why = lost === undefined ? {} : { lost: toWire(lost) }
       channel.request('getObject', { objectId, ...why }).then(
         (resolution) => {
           try {
@@ -139,9 +141,13 @@ export class Values {
 
   /**
    * Answers a borrower that asks for a value, when it is complete and `paced` has it made.
-   * @param lost  why it could not read what it was told before.
+   * @param nodeId  where it is, in hex; undefined where there is one node.
    */
-  describe(objectId: ObjectId, paced: Paced, lost?: WireError): Resolution | Promise<Resolution> {
+  describe(
+    { objectId, lost, reads = false }: PeerCalls['getObject'][0],
+    nodeId: string | undefined,
+    paced: Paced,
+  ): Resolution | Promise<Resolution> {
     const entry = this.#worker.references.find(objectId)
     if (entry === undefined) {
       const hex = toHex(objectId)
@@ -158,6 +164,7 @@ export class Values {
       const forget = this.#worker.blocking.awaiting([entry])
       entry.whenComplete(() => {
         forget()
+        if (reads) this.#isReadAt(entry, nodeId)
         const tell = (): void => {
           resolve(paced(() => this.#resolutionOf(entry)))
         }
@@ -166,6 +173,11 @@ export class Values {
         else void committing.then(tell)
       })
     })
+  }
+
+  #isReadAt({ state, value }: ObjectEntry, nodeId: string | undefined): void {
+    if (state !== STORED || nodeId === undefined) return
+    this.#worker.holders?.gotAt(value as StoredAt, nodeId)
   }
 
   /** The entries of the counted handles inside an encoded value. */

@@ -21,8 +21,8 @@ export type Resolution =
 export interface PeerCalls {
   peerHello: [{ workerId: WorkerId; address: string; jobId: JobId }, { workerId: WorkerId }]
   /** Answered when the object is complete. `lost`: why the asker could not read what it was told of
-   *  it before. */
-  getObject: [{ objectId: ObjectId; lost?: WireError }, Resolution]
+   *  it before. `reads`: it is read where it was asked for. */
+  getObject: [{ objectId: ObjectId; lost?: WireError; reads?: boolean }, Resolution]
   borrow: [{ objectId: ObjectId }, undefined]
   /** Answered after all replies that were sent by then. */
   flush: [object, undefined]

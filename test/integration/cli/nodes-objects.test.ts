@@ -51,7 +51,7 @@ const BUSY = { timeout: 90_000 }
 describe('tasks whose arguments are large', () => {
   it('run where those lie and none is sent, until that node is full', BUSY, async () => {
     await place.startNodes({ nodes: 3, numCpus: 2 })
-    const [reader = '', maker = ''] = (await list()).slice(-2).map(({ nodeId }) => nodeId)
+    const [home = '', reader = '', maker = ''] = (await list()).map(({ nodeId }) => nodeId)
     const program = place.node(fixture('locality-on-nodes.mts'), maker, reader)
     const [told] = await linesOf(program, 1)
     const two = { afterEachOther: [maker, maker], atOnce: [maker, maker] }
@@ -62,6 +62,7 @@ describe('tasks whose arguments are large', () => {
     program.child.stdin?.write('go\n')
     const [, last] = await linesOf(program, 2)
     expect(last?.['whereBothWereRead']).toBe(reader) // copies of both lie there
+    expect(last?.['whereBothWereGot']).toEqual([reader, home])
     const many = last?.['many'] as readonly string[]
     expect(many.filter((nodeId) => nodeId === maker).length).toBeGreaterThanOrEqual(2)
     expect(new Set(many).size).toBeGreaterThan(1)

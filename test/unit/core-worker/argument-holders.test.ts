@@ -7,7 +7,12 @@ import {
   COPIES_MAX,
   HELD_BYTES_MIN,
 } from '../../../runtime/core-worker/argument-holders.ts'
-import { BLOB, ObjectEntry, STORED } from '../../../runtime/core-worker/object-entry.ts'
+import {
+  BLOB,
+  ObjectEntry,
+  STORED,
+  type StoredAt,
+} from '../../../runtime/core-worker/object-entry.ts'
 import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
 
 const MIB = 1024 * 1024
@@ -47,6 +52,10 @@ class World {
     this.#holders.note(task, parts)
     this.#holders.readAt(task, nodeId)
   }
+
+  getAt({ value }: ObjectEntry, nodeId?: string): void {
+    this.#holders.gotAt(value as StoredAt, nodeId)
+  }
 }
 
 describe('the holder of arguments', () => {
@@ -81,6 +90,15 @@ describe('the holder of arguments', () => {
     expect(world.holderOf(parts)).toBe('b')
     world.runAt('c', parts, strategy)
     expect(world.holderOf(parts)).toBe('c')
+  })
+
+  test('is a node that has read them by get, this one or another', () => {
+    for (const nodeId of [undefined, 'c']) {
+      const world = new World()
+      const parts = [stored(4 * MIB, 'a'), stored(5 * MIB, 'b')] as const
+      for (const { entry } of parts) world.getAt(entry, nodeId)
+      expect(world.holderOf(parts)).toBe(nodeId ?? 'here')
+    }
   })
 
   test('is who made it before who has a copy', () => {
