@@ -3,6 +3,7 @@
 import { toWire } from '../common/error-wire.ts'
 import { ActorDiedError } from '../common/errors.ts'
 import { toHex, type ActorId } from '../common/ids.ts'
+import { epochIn } from '../protocol/node-identity.ts'
 import type { ActorInfo, ActorSpec, ActorView, FoundInstead } from '../protocol/actor-messages.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { ObjectEntry } from './object-entry.ts'
@@ -128,8 +129,11 @@ export class ActorRegistry {
     const info = await (this.#creating.get(actorId) ?? Promise.resolve(undefined))
     this.#creating.delete(actorId)
     const real = info?.actorId ?? actorId
+    const { nodeId, ownerAddress = '' } = info ?? given
+    const homeEpoch = epochIn(ownerAddress)
     const view = await this.#worker.deps.raylet.request('watchActor', {
-      ...{ actorId: real, homeId: toHex((info ?? given).nodeId) },
+      ...{ actorId: real, homeId: toHex(nodeId) },
+      ...(homeEpoch === undefined ? {} : { homeEpoch }),
     })
     return view.foundInstead === undefined
       ? { ...view, actorId }

@@ -167,8 +167,8 @@ export interface RayletCalls {
   keepObject: [{ objectId: ObjectId }, undefined]
   createActor: [ActorSpec, ActorInfo]
   findActor: [{ name: string; namespace: string }, ActorInfo | undefined]
-  /** `homeId`: the node, in hex, of who made it. */
-  watchActor: [{ actorId: ActorId; homeId: string }, ActorView]
+  /** `homeId`: the node, in hex, of who made it; `homeEpoch`: in which of its lives. */
+  watchActor: [{ actorId: ActorId; homeId: string; homeEpoch?: number }, ActorView]
   killActor: [{ actorId: ActorId; noRestart: boolean; homeId: string }, undefined]
   /** `owner`: the process whose end is the end of the object; absent: who sends this. */
   storeCreate: [

@@ -95,7 +95,7 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
   keepObject: { objectId: text },
   createActor: actor,
   findActor: { name: text, namespace: text },
-  watchActor: { actorId: text, homeId: optional(text) },
+  watchActor: { actorId: text, homeId: optional(text), homeEpoch: optional(count) },
   killActor: { actorId: text, noRestart: flag, homeId: optional(text) },
   storeCreate: { objectId: text, sizeBytes: count, owner: optional(text) },
   storeSeal: { objectId: text },

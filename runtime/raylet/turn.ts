@@ -121,6 +121,7 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly request: number
       readonly actorId: ActorId
       readonly homeId?: string
+      readonly homeEpoch?: number
     }
   | {
       readonly kind: 'killActor'

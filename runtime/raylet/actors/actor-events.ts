@@ -135,6 +135,8 @@ export type ActorEffectOfNodes =
       readonly kind: 'locateActor'
       readonly actorId: ActorId
       readonly homeId: string | undefined
+      /** The life of that node in which it was made, where that is known. */
+      readonly homeEpoch?: number | undefined
       /** Where it is known to be. */
       readonly at?: string
     }

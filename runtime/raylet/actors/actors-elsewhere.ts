@@ -28,7 +28,7 @@ import { hasEnded, type EndedLives } from './ended-lives.ts'
 export function watchElsewhere(
   turn: Turn,
   cluster: ClusterState,
-  { actorId, request, homeId }: EventOf<'watchActor'>,
+  { actorId, request, homeId, homeEpoch }: EventOf<'watchActor'>,
 ): void {
   const { watched } = cluster.actors
   const known = watched.get(actorId)
@@ -41,8 +41,8 @@ export function watchElsewhere(
     return
   }
   const unknown = { nodeId: undefined, view: undefined, hostId: undefined }
-  watched.set(actorId, { ...unknown, homeId, requests: [request] })
-  turn.effects.push({ kind: 'locateActor', actorId, homeId })
+  watched.set(actorId, { ...unknown, homeId, homeEpoch, requests: [request] })
+  turn.effects.push({ kind: 'locateActor', actorId, homeId, homeEpoch })
 }
 
 /** AE1. */
@@ -134,7 +134,8 @@ export function actorMoved(turn: Turn, { nodeId, actorId }: EventOf<'actorMoved'
 
 function lookFor(turn: Turn, actorId: ActorId, entry: WatchedActor): void {
   entry.nodeId = undefined
-  turn.effects.push({ kind: 'locateActor', actorId, homeId: entry.homeId })
+  const { homeId, homeEpoch } = entry
+  turn.effects.push({ kind: 'locateActor', actorId, homeId, homeEpoch })
 }
 
 /** The connection to that node has closed: what it told of must be asked for again. */

@@ -33,6 +33,8 @@ export interface WatchedActor {
   hostId: string | undefined
   /** The node of who made it, in hex. */
   readonly homeId: string | undefined
+  /** The life of that node; undefined: its row is there, or was. */
+  readonly homeEpoch?: number | undefined
   /** That wait for the first view. */
   readonly requests: number[]
 }

@@ -175,7 +175,7 @@ export class ClusterActors {
   }
 
   /** CT1, CT2. */
-  async #locate({ actorId, homeId }: EffectOf<'locateActor'>): Promise<void> {
+  async #locate({ actorId, homeId, homeEpoch }: EffectOf<'locateActor'>): Promise<void> {
     const known = this.#looking.get(actorId)
     if (known !== undefined) {
       known.again = true
@@ -186,7 +186,7 @@ export class ClusterActors {
     for (let tries = 0; !this.#stopped && this.#isWanted(actorId); tries += 1) {
       if (tries > 0) await this.#pause(tries)
       looking.again = false
-      const found = await this.#lookOnce(actorId, homeId ?? this.#self)
+      const found = await this.#lookOnce(actorId, { homeId: homeId ?? this.#self, homeEpoch })
       if (found === undefined || looking.again) continue
       this.#looking.delete(actorId)
       this.#deps.brain.tell(found)
@@ -200,7 +200,7 @@ export class ClusterActors {
     return cluster?.actors.watched.has(actorId) === true || actors.get(actorId)?.place === 'AWAY'
   }
 
-  async #lookOnce(actorId: ActorId, homeId: string): Promise<Stimulus | undefined> {
+  async #lookOnce(actorId: ActorId, home: Home): Promise<Stimulus | undefined> {
     const local = this.#deps.state.actors.get(actorId)
     if (local !== undefined) {
       if (local.place !== 'AWAY' || local.hostId === undefined) {
@@ -210,11 +210,7 @@ export class ClusterActors {
     }
     const row = await this.#rowOf(actorId)
     if (row === 'OUTAGE') return undefined
-    if (row === undefined) {
-      if (homeId === this.#self) return located(actorId, homeId, unknownView(this.#deps, actorId))
-      if (this.#isLiving(homeId)) return await this.#askView(homeId, actorId, true)
-      return located(actorId, undefined, neverMade(actorId, homeId))
-    }
+    if (row === undefined) return await this.#lookAtHome(actorId, home)
     const isLiving = this.#isLiving(row.nodeId)
     if (isLiving && row.nodeId !== this.#self) {
       const found = await this.#askView(row.nodeId, actorId, false)
@@ -223,6 +219,23 @@ export class ClusterActors {
     return row.state === 'DEAD'
       ? located(actorId, undefined, deadView(actorId, row, isLiving))
       : undefined
+  }
+
+  /** Nobody has it: its maker may make it yet, if that life of its node goes on. */
+  async #lookAtHome(
+    actorId: ActorId,
+    { homeId, homeEpoch = 0 }: Home,
+  ): Promise<Stimulus | undefined> {
+    const isHere = homeId === this.#self
+    const epoch = isHere ? this.#deps.state.config.epoch : this.#epochOf(homeId)
+    if (epoch === undefined || (homeEpoch > 0 && epoch > homeEpoch)) {
+      return located(actorId, undefined, neverMade(actorId, homeId))
+    }
+    if (isHere) return located(actorId, homeId, unknownView(this.#deps, actorId))
+    const found = await this.#askView(homeId, actorId, true)
+    // It may have been made, and have moved on, before its home was asked.
+    const row = await this.#rowOf(actorId)
+    return row === undefined ? found : undefined
   }
 
   async #askView(
@@ -300,6 +313,12 @@ export class ClusterActors {
   #pause(tries: number): Promise<void> {
     return delay(this.#deps.clock, Math.min(TRY_MS_MAX, TRY_MS_MIN * 2 ** Math.min(tries, 10)))
   }
+}
+
+/** Of who made an actor; the epoch is undefined where it need not be known. */
+interface Home {
+  readonly homeId: string
+  readonly homeEpoch: number | undefined
 }
 
 /** There is nothing left to do to it: also where one life alone was to end. */
