@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { isAlive } from '../../../runtime/common/session-file.ts'
 import { scaled } from '../../support/scale.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, placeOfEachTest, type Row } from './virga.ts'
+import { fixture, jsonLines, placeOfEachTest, type Row } from './virga.ts'
 
 /** A node is dead when its lease has run out, of which others are told with their heartbeats. */
 const DEATH_MS_MAX = 120_000
@@ -75,15 +75,17 @@ describe('when the node of actors is killed', () => {
     'F07, F08, F12: by %s, those with restarts live elsewhere, the others are dead, and say why',
     DEATH,
     async (signal) => {
-      const [, second] = await rows('nodes')
-      const args = [fixture('actors-fail-over.mts'), String(second?.['nodeId'])]
-      const program = place.node(...args)
+      const [, second, third] = await rows('nodes')
+      const ids = [second, third].map((row) => String(row?.['nodeId']))
+      const program = place.node(fixture('actors-fail-over.mts'), ...ids)
       await until(() => program.output.stdout.includes('\n'))
-      const { before, at } = JSON.parse(program.output.stdout) as {
+      const { before, keptBefore, at } = JSON.parse(program.output.stdout) as {
+        readonly keptBefore: unknown
         readonly before: readonly number[]
         readonly at: readonly { readonly nodeId: string; readonly pid: number }[]
       }
       expect(before).toEqual([11, 21, 31])
+      expect(keptBefore).toMatchObject([{ value: at[0] }, { value: at[1] }])
       expect(new Set(at.map(({ nodeId }) => nodeId))).toEqual(new Set([second?.['nodeId']]))
       process.kill(Number(second?.['pid']), signal)
       const areGone = (): boolean => at.every(({ pid }) => !isAlive({ pid, startTime: '' }))
@@ -94,7 +96,13 @@ describe('when the node of actors is killed', () => {
       expect(stderr).toBe('')
       expect(code).toBe(0)
       expectFailOver(stdout, String(second?.['nodeId']))
-      if (signal === 'SIGKILL') return
+      if (signal === 'SIGKILL') {
+        // Of who is stopped the workers live on, for a node that has not heard of the death yet.
+        expect(jsonLines(program).at(-1)).toMatchObject({
+          keptAfter: [{ value: { wasRestarted: true } }, { name: 'ActorDiedError' }],
+        })
+        return
+      }
       process.kill(Number(second?.['pid']), 'SIGCONT')
       // It hears that it is dead from who holds the GCS, and ends with all its workers.
       const isEnded = (): boolean => !isAlive({ pid: Number(second?.['pid']), startTime: '' })
