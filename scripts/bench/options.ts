@@ -73,9 +73,9 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
 function columnsOf(list: string): Set<ColumnName> {
   const names = list === 'none' ? [] : list.split(',')
   return new Set(
-    names.map((name) => {
-      const column = WITH[name]
-      if (column !== undefined) return column
+    names.flatMap((name) => {
+      const columns = WITH[name]
+      if (columns !== undefined) return columns
       throw new Error(`--with takes ${Object.keys(WITH).join(', ')} or none, not '${name}'.`)
     }),
   )
