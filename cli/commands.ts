@@ -183,7 +183,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'what the GCS costs: gcs-cost',
     operands: '<what>',
     asksCluster: true,
-    more: 'Units are those that DynamoDB told, in a cluster started with --gcs dynamodb.',
+    more:
+      'Units are those that DynamoDB told, in a cluster started with --gcs dynamodb. Exits with 1 ' +
+      'when a budget is passed.',
     load: () => import('./debug.ts'),
   },
   {

@@ -17,11 +17,11 @@ export class Consumption {
   /** Of an answer about one partition. */
   record(call: string, key: RowKey, consumed: ConsumedCapacity | undefined): void {
     if (consumed === undefined) return
-    const { table, pk } = key
+    const { table, pk, sk } = key
     const units = consumed.CapacityUnits ?? 0
     const reads = call === 'get' || call === 'query'
     const [readUnits, writeUnits] = reads ? [units, 0] : [0, units]
-    this.#meter.record({ call, table, pk, readUnits, writeUnits })
+    this.#meter.record({ call, table, pk, sk, readUnits, writeUnits })
   }
 
   /** Of an answer about writes to several tables and partitions. */

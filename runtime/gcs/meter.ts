@@ -9,6 +9,8 @@ export interface Consumed {
   readonly table: TableName
   /** Undefined where one answer covers rows of several partitions. */
   readonly pk: string | undefined
+  /** The row, or what the sort keys of those that were looked for begin with. */
+  readonly sk?: string | undefined
   readonly readUnits: number
   readonly writeUnits: number
 }
@@ -20,7 +22,7 @@ export interface Meter {
 /** What calls of one kind have cost together. */
 export interface UnitsRow {
   readonly table: TableName
-  /** Of the rows of `cluster`, as in tables.ts: `N`, `JOBS` …; '' where it is not known. */
+  /** Of the rows of `cluster`, as in tables.ts: `N`, `JOBS`, `A` …; '' where it is not known. */
   readonly kind: string
   /** The method of Storage. */
   readonly call: string
@@ -33,8 +35,8 @@ export interface UnitsRow {
 export class UnitTotals implements Meter {
   readonly #totals = new Map<string, UnitsRow>()
 
-  record({ table, pk, call, readUnits, writeUnits }: Consumed): void {
-    const kind = table === 'cluster' ? kindOf(pk) : ''
+  record({ table, pk, sk, call, readUnits, writeUnits }: Consumed): void {
+    const kind = table === 'cluster' ? kindOf(pk, sk) : ''
     const key = `${table} ${kind} ${call}`
     const sum = this.#totals.get(key) ?? { readUnits: 0, writeUnits: 0, calls: 0 }
     this.#totals.set(key, {

@@ -122,8 +122,11 @@ export const locationKey = (objectId: string): RowKey => ({
   sk: ALONE,
 })
 
-/** What rows of `cluster` a partition holds: `N` of `N#3`; '' for no partition. */
-export const kindOf = (pk: string | undefined): string => pk?.split('#', 1)[0] ?? ''
+/** What a row of `cluster` is: `N` in `N#3`, `A` and `P` in a job's partition; '' for no partition. */
+export function kindOf(pk: string | undefined, sk: string | undefined): string {
+  const ofPartition = pk?.split('#', 1)[0] ?? ''
+  return ofPartition === 'J' ? (sk?.split('#', 1)[0] ?? ofPartition) : ofPartition
+}
 
 function shardOf(hex: string): number {
   return (Number.parseInt(hex.slice(-2), 16) || 0) % SHARDS

@@ -79,8 +79,22 @@ describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
     await until(async () => Number((await heartbeats())?.writeUnitsTotal) >= 3)
     expect(Number((await told())['tasks'])).toBeGreaterThan(0)
     expect(await heartbeats()).toMatchObject({ per: 'node-second', budget: 0.25 })
-    const { stdout } = await place.virga('debug', 'gcs-cost')
+    const { code, stdout } = await place.virga('debug', 'gcs-cost')
     expect(stdout).toMatch(/heartbeats of nodes +[\d.]+ +node-second +0\.25/)
+    expect(code, stdout).toBe(0)
+    const lines = (await told())['lines'] as CostLine[]
+    expect(lines.flatMap(({ what, budget }) => (budget === undefined ? [] : [what]))).toEqual([
+      'lineage of tasks',
+      'calls of actors',
+      'places of large objects',
+      'heartbeats of nodes',
+    ])
+    expect(lines.filter(({ isPassed }) => isPassed)).toEqual([])
+    // The work has an actor, whose row was written, and calls of it, which wrote nothing.
+    expect(await told()).toMatchObject({ calls: 5 })
+    const calls = lines.find(({ what }) => what === 'calls of actors')
+    expect(calls).toMatchObject({ writeUnits: 0 })
+    expect(calls?.writeUnitsTotal).toBeGreaterThan(0)
   })
 
   it('tiny tasks cost a thousand write units per million at most, whatever is kept of them', async () => {
