@@ -22,7 +22,7 @@ export interface ProcessRow {
 
 /**
  * A cluster that nobody asks anything, `pid` being its driver: `cpu` in per cent of one core over
- * all its processes, and memory in MB, `rss` and `pss` of all, `workerRss` and `workerPss` of the
+ * all its processes, `cpuTick` the least of it that the kernel tells from nothing, and memory in MB, `rss` and `pss` of all, `workerRss` and `workerPss` of the
  * mean worker. RSS counts a page in every process that has it mapped, so Node's own code counts
  * once per process; PSS divides a page among them.
  * @param worker what a worker's command line contains
@@ -48,6 +48,7 @@ export async function measureIdleCluster(
     rows.reduce((sum, row) => sum + pssBytes(row.pid), 0) / 1e6
   return {
     cpu,
+    cpuTick: 100 / TICKS_PER_SECOND / elapsedSeconds,
     rss: rssOf(tree),
     pss: pssOf(tree),
     workerRss: rssOf(workers) / workers.length,

@@ -28,9 +28,9 @@ def repeated(run, units=1):
     return {"run": run, "units": units}
 
 
-def large_array():
+def large_array(length=LARGE_LENGTH):
     # Filled: the pages of np.zeros are one page, which the cache holds.
-    return np.full(LARGE_LENGTH, 7, dtype=np.int64)
+    return np.full(length, 7, dtype=np.int64)
 
 
 def get_small():
@@ -57,8 +57,8 @@ def put_gigabytes_by_tasks():
     )
 
 
-def get_large():
-    ref = ray.put(large_array())
+def get_large(length):
+    ref = ray.put(large_array(length))
     return repeated(lambda: ray.get(ref))
 
 

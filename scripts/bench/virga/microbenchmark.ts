@@ -24,7 +24,8 @@ async function getSmall(): Promise<Workload> {
 
 const putSmallOne = (): Workload => ({ run: () => put(0) })
 
-const largeArray = (): BigInt64Array => new BigInt64Array(LARGE_BYTES / 8).fill(FILLED_WITH)
+const largeArray = (sizeBytes: number = LARGE_BYTES): BigInt64Array =>
+  new BigInt64Array(sizeBytes / 8).fill(FILLED_WITH)
 
 function putGigabytes(): Workload {
   const array = largeArray()
@@ -38,8 +39,8 @@ function putGigabytes(): Workload {
   }
 }
 
-async function getLarge(): Promise<Workload> {
-  const ref = await put(largeArray())
+const getLarge = (sizeBytes: number) => async (): Promise<Workload> => {
+  const ref = await put(largeArray(sizeBytes))
   return { run: () => get(ref) }
 }
 
@@ -97,7 +98,9 @@ export const microbenchmark: Workloads = {
   'multi client put gigabytes': inCluster(() =>
     putters(() => putLarge.remote(), PUTTERS_GIGABYTES),
   ),
-  'single client get 800 MB': inCluster(getLarge),
+  'single client get 8 MB': inCluster(getLarge(LARGE_BYTES / 100)),
+  'single client get 80 MB': inCluster(getLarge(LARGE_BYTES / 10)),
+  'single client get 800 MB': inCluster(getLarge(LARGE_BYTES)),
   'single client tasks and get batch': inCluster(taskBatch(1)),
   'single client get object containing 10k refs': inCluster(getRefs),
   'single client wait 1k refs': inCluster(waitBatch),
