@@ -1,8 +1,9 @@
 // The section of the README that tells the results: the chart, the machine, the command, every row
-// where Virga is behind, and every row that was not measured, so that none is left out in silence.
+// that misses its floor or is behind what it is measured beside, what must be known to read a row
+// right, and every row that was not measured, so that none is left out in silence.
 import type { Report, ReportRow } from './report.ts'
-import { ROWS } from './rows.ts'
-import { CONTENDERS, ratioTo, show, significant } from './table.ts'
+import { ROWS, type Row } from './rows.ts'
+import { CONTENDERS, missedFloors, ratioTo, show, significant } from './table.ts'
 
 const BEGIN = '<!-- bench: written by npm run bench -- --publish -->'
 const END = '<!-- bench: end -->'
@@ -19,7 +20,11 @@ export function readmeSection(
   { machine, commit, rows }: Report,
   paths: { readonly chart: string; readonly figures: string },
 ): string {
-  const behind = rows.flatMap((row) => linesBehind(row))
+  const told = rows.flatMap((report) => {
+    const row = ROWS.find(({ name }) => name === report.name)
+    return row === undefined ? [] : [{ row, report }]
+  })
+  const behind = told.flatMap(lineBehind)
   const measured = new Set(rows.flatMap(({ name, value }) => (value === null ? [] : [name])))
   const unmeasured = ROWS.flatMap(({ name }) => (measured.has(name) ? [] : [name]))
   const ray = machine.ray === undefined ? 'without Ray' : `beside Ray ${machine.ray}`
@@ -32,6 +37,7 @@ export function readmeSection(
     '',
     [howManyMeasured(unmeasured), ...whatFailed(rows)].join(' '),
     '',
+    ...floors(told),
     ...(behind.length === 0
       ? ['In none of them is Virga behind what it is measured beside.']
       : [
@@ -39,10 +45,11 @@ export function readmeSection(
             'socket, `echo poll` the same without ever sleeping, `memcpy` a bare copy, `bare ' +
             'lists` two threads that only copy lists:',
           '',
-          '| row | Virga | unit | beside | of which Virga has |',
-          '|---|---|---|---|---|',
+          '| row | Virga | unit | beside, and how much of it Virga has |',
+          '|---|---|---|---|',
           ...behind,
         ]),
+    ...notes(told),
   ].join('\n')
 }
 
@@ -63,14 +70,37 @@ function whatFailed(rows: readonly ReportRow[]): string[] {
   return failures.length === 0 ? [] : [`Failed: ${failures.join(', ')}.`]
 }
 
-function linesBehind(report: ReportRow): string[] {
-  const row = ROWS.find(({ name }) => name === report.name)
-  if (row === undefined) return []
-  return CONTENDERS.flatMap(([contender, head]) => {
+interface Told {
+  readonly row: Row
+  readonly report: ReportRow
+}
+
+/** The floors are the design's (rows.ts). */
+function floors(told: readonly Told[]): string[] {
+  const missed = told.flatMap(({ row, report }) =>
+    missedFloors(row, report).map(
+      ({ reached, wanted }) => `\`${row.name}\` ${reached} of ${wanted}`,
+    ),
+  )
+  if (missed.length === 0) return ['No row misses its floor.', '']
+  return [`Below their floor: ${missed.join('; ')}.`, '']
+}
+
+function lineBehind({ row, report }: Told): string[] {
+  const beside = CONTENDERS.flatMap(([contender, head]) => {
     const ratio = ratioTo(row, report, contender)
     if (ratio === null || ratio >= 1) return []
-    const beside = `${head} ${show(report[contender] ?? null)}`
-    const cells = [row.name, show(report.value), row.unit, beside, `${significant(ratio)} ×`]
-    return [`| ${cells.join(' | ')} |`]
+    return [`${head} ${show(report[contender] ?? null)} (${significant(ratio)} ×)`]
   })
+  if (beside.length === 0) return []
+  return [`| ${[row.name, show(report.value), row.unit, beside.join(', ')].join(' | ')} |`]
+}
+
+/** Each once, with the rows that it is for. */
+function notes(told: readonly Told[]): string[] {
+  const noted = told.filter(({ row, report }) => row.note !== undefined && report.value !== null)
+  const lines = [...Map.groupBy(noted, ({ row }) => row.note)].map(
+    ([note, rows]) => `- ${rows.map(({ row }) => `\`${row.name}\``).join(', ')}: ${note}`,
+  )
+  return lines.length === 0 ? [] : ['', ...lines]
 }

@@ -25,22 +25,31 @@ export function tableHead(): string {
 export function tableLine(row: Row, report: ReportRow, errors: RowResult['errors']): string {
   const cells = CONTENDERS.map(([contender]) => cell(row, report, contender))
   const { value, sd } = report
-  const spread = value === null || sd === null ? '' : ((100 * sd) / Math.abs(value)).toFixed(0)
+  const spread = value === null || sd === null ? '' : percentOf(value, sd)
   const head = [
     row.name.padEnd(NAME_WIDTH),
     show(value).padStart(VALUE_WIDTH),
     spread.padStart(4),
     row.unit.padEnd(11),
   ]
+  const missed = missedFloors(row, report).map(
+    ({ reached, wanted }) => `    below its floor: ${reached}, wanted ${wanted}`,
+  )
   const failures = [...errors].map(([column, text]) => `    ${column} failed: ${text}`)
-  return [`${head.join(' ')}${cells.join('')}`, ...missed(row, report), ...failures].join('\n')
+  return [`${head.join(' ')}${cells.join('')}`, ...missed, ...failures].join('\n')
 }
 
-/** How many times better than a contender, or null where one of the two has no value. */
+/** How many times better than a contender; null where one of the two has no value, or is 0: too
+ *  little for the clock that it was measured with. */
 export function ratioTo(row: Row, report: ReportRow, contender: Contender): number | null {
+  const { value } = report
   const other = report[contender] ?? null
-  return report.value === null || other === null ? null : ratio(row, report.value, other)
+  if (value === null || other === null || value === 0 || other === 0) return null
+  return ratio(row, value, other)
 }
+
+const percentOf = (value: number, sd: number): string =>
+  (value === 0 ? 0 : (100 * sd) / Math.abs(value)).toFixed(0)
 
 function cell(row: Row, report: ReportRow, contender: Contender): string {
   const times = ratioTo(row, report, contender)
@@ -48,29 +57,30 @@ function cell(row: Row, report: ReportRow, contender: Contender): string {
   return show(report[contender] ?? null).padStart(VALUE_WIDTH) + shown.padStart(RATIO_WIDTH)
 }
 
-function missed(row: Row, report: ReportRow): string[] {
+/** What a row's floor asks for and it does not reach, in words. */
+export function missedFloors(row: Row, report: ReportRow): { reached: string; wanted: string }[] {
   const { toRay, toEcho, toMemcpy, absolute } = row.floor ?? {}
   const asks: [Contender, number | undefined][] = [
     ['ray', toRay],
     ['echo', toEcho],
     ['memcpy', toMemcpy],
   ]
-  const lines = asks.flatMap(([contender, least]) => {
+  const missed = asks.flatMap(([contender, least]) => {
     const reached = ratioTo(row, report, contender)
     if (least === undefined || reached === null || reached >= least) return []
-    return [`    below its floor: ${significant(reached)} × ${contender}, wanted ${least} ×`]
+    return [{ reached: `${significant(reached)} × ${contender}`, wanted: `${least} ×` }]
   })
-  if (absolute !== undefined && report.value !== null) {
-    const kept = row.better === 'higher' ? report.value >= absolute : report.value <= absolute
-    if (!kept)
-      lines.push(`    off its floor: ${show(report.value)}, wanted ${absolute} ${row.unit}`)
-  }
-  return lines
+  const { value } = report
+  if (absolute === undefined || value === null) return missed
+  const kept = row.better === 'higher' ? value >= absolute : value <= absolute
+  if (kept) return missed
+  return [...missed, { reached: show(value), wanted: `${absolute} ${row.unit}` }]
 }
 
 export const show = (value: number | null): string => (value === null ? '–' : significant(value))
 
 export function significant(value: number): string {
+  if (value === 0) return '0'
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US')
   return value.toPrecision(3)
 }

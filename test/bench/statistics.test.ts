@@ -7,6 +7,7 @@ import { readmeSection, withSection } from '../../scripts/bench/readme-section.t
 import { type ReportRow, reportOf } from '../../scripts/bench/report.ts'
 import { isWhole, keptRows } from '../../scripts/bench/resume.ts'
 import { ROWS } from '../../scripts/bench/rows.ts'
+import { tableLine } from '../../scripts/bench/table.ts'
 import { flatness, type Point } from '../../scripts/bench/soak/flatness.ts'
 import { seeded } from '../support/seeded.ts'
 
@@ -153,6 +154,14 @@ describe('a run that goes on after another', () => {
   })
 })
 
+test('what was too little for the clock is shown as 0, and is no ratio of anything', () => {
+  const idle = ROWS.find(({ name }) => name === 'idle cluster CPU')
+  if (idle === undefined) throw new Error('the row was renamed')
+  const line = tableLine(idle, row(idle.name, { value: 0, sd: 0, ray: 4.2 }), new Map())
+  expect(line).toMatch(/^idle cluster CPU +0 +0 % of a core +4\.20 {2}/)
+  expect(line).not.toMatch(/NaN|∞|Infinity/)
+})
+
 describe('the section of the README', () => {
   const paths = { chart: 'chart.svg', figures: 'figures.json' }
 
@@ -164,9 +173,34 @@ describe('the section of the README', () => {
     ]
     const text = readmeSection({ machine, commit: 'abc', rows }, paths)
     expect(text.match(/^\| (?!row|---).*/gm)).toEqual([
-      '| single client tasks sync | 2.00 | tasks/s | echo 4.00 | 0.500 × |',
-      '| init() to first result | 2.00 | ms | ray 1.00 | 0.500 × |',
+      '| single client tasks sync | 2.00 | tasks/s | echo 4.00 (0.500 ×) |',
+      '| init() to first result | 2.00 | ms | ray 1.00 (0.500 ×) |',
     ])
+  })
+
+  test('names every floor that is missed, and what a row says of itself once', () => {
+    const rows = [
+      row('single client tasks sync', { value: 20, ray: 1, echo: 40 }),
+      row('1:1 actor calls async', { value: 100, ray: 10, echo: 50 }),
+      row('single client get 80 MB', { value: 51 }),
+      row('idle cluster CPU', { value: 0, ray: 2 }),
+      row('idle cluster RSS', { value: 9 }),
+      row('idle cluster PSS', { value: 9 }),
+      row('10 GB object', { value: null }),
+    ]
+    const text = readmeSection({ machine, commit: 'abc', rows }, paths)
+    expect(text).toContain(
+      'Below their floor: `single client tasks sync` 0.500 × echo of 0.9 ×; ' +
+        '`1:1 actor calls async` 10.0 × ray of 40 ×; `single client get 80 MB` 51.0 of 50 µs.',
+    )
+    expect(text.match(/^- .*/gm)).toEqual([
+      expect.stringMatching(/^- `idle cluster CPU`: The kernel counts/),
+      expect.stringMatching(/^- `idle cluster RSS`, `idle cluster PSS`: RSS counts/),
+    ])
+    const fine = [row('single client tasks sync', { value: 20, ray: 1, echo: 20 })]
+    const section = readmeSection({ machine, commit: 'abc', rows: fine }, paths)
+    expect(section).toContain('No row misses its floor.')
+    expect(section).not.toMatch(/^- /m)
   })
 
   test('says how many rows were measured, and names each of the others', () => {
