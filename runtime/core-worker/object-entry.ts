@@ -75,7 +75,9 @@ export class ObjectEntry {
   /** No copy of what was stored can be read: it is awaited again. Its place stays, in case one is
    *  found after all. */
   lose(): void {
-    if (this.state === STORED) this.state = PENDING
+    if (this.state !== STORED) return
+    this.state = PENDING
+    if (this.sharing !== undefined) this.sharing.wasLost = true
   }
 
   /** Calls `waiter` when complete; at once when it already is. */
@@ -101,5 +103,7 @@ export interface Sharing {
   borrowerCount: number
   /** Entries of the refs and handles inside the value, held as long as the value is. */
   contained: readonly ObjectEntry[]
+  /** It was stored, and could not be read: what is damaged of it may lie there yet. */
+  wasLost: boolean
   freed: boolean
 }

@@ -242,7 +242,8 @@ export class References implements RefHooks {
     if (sharing.borrowerCount > 0 || entry.pending) return
     sharing.freed = true
     this.#deps.finalization.forget(entry)
-    this.#gone(this.idOf(entry), sharing.ownerAddress, entry.state === STORED)
+    const isStored = entry.state === STORED || sharing.wasLost
+    this.#gone(this.idOf(entry), sharing.ownerAddress, isStored)
     this.#contain(sharing, [])
   }
 
@@ -371,7 +372,7 @@ function indexOf(entry: ObjectEntry): number {
 
 function owned(): Sharing {
   const nobody = { ownerAddress: undefined, lineage: undefined }
-  return { ...nobody, borrowerCount: 0, contained: [], freed: false }
+  return { ...nobody, borrowerCount: 0, contained: [], wasLost: false, freed: false }
 }
 
 function lost(id: ObjectId): ObjectEntry {

@@ -56,9 +56,9 @@ export class SimProcess {
     this.#spunMs += ms
   }
 
-  /** SIGSTOP, and SIGCONT after so long. */
+  /** SIGSTOP, and SIGCONT after so long: pauses do not add up. */
   pause(ms: number): void {
-    this.busyUntilMs = Math.max(this.busyUntilMs, this.#scheduler.nowMs) + ms
+    this.busyUntilMs = Math.max(this.busyUntilMs, this.#scheduler.nowMs + ms)
   }
 
   /** Called by the scheduler when an event of this process is over. */
@@ -107,3 +107,6 @@ export class SimProcess {
     }
   }
 }
+
+/** A process is named after its machine: `machine` or `machine/process`. */
+export const machineOf = ({ name }: Pick<SimProcess, 'name'>): string => name.split('/')[0] ?? name

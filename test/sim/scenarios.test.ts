@@ -1,7 +1,7 @@
 // What seeds that once failed have found, as programs of their own: what a seed does changes with
 // the programs and faults that the simulation draws, so what must stay is told here, step by step.
 import { describe, expect, test } from 'vitest'
-import { cancel, get } from '../../sdk/index.ts'
+import { cancel, get, wait } from '../../sdk/index.ts'
 import { actorEntryOf } from '../../runtime/core-worker/actor-handle.ts'
 import { Draw } from './draw.ts'
 import { drawPlan, withoutFaults } from './plan.ts'
@@ -66,5 +66,21 @@ describe('scenario', () => {
       return taken
     })
     expect(seq).toBe(7)
+  })
+
+  test('what is damaged on the disk, and could not be made again, goes with its ref', async () => {
+    const plan = { ...calm, arenaBytes: 2 ** 20, disk: { ...calm.disk, damageChance: 1 } }
+    const outcome = await play(plan, async () => {
+      const sizeBytes = 400_000
+      const first = remote.onlyOnce.remote(doing('first', { sizeBytes }))
+      const others = ['second', 'third'].map((key) =>
+        remote.combine.remote(doing(key, { sizeBytes })),
+      )
+      for (const ref of [first, ...others]) await wait([ref])
+      await expect(get(first)).rejects.toThrow('first cannot be made again')
+      for (const ref of [first, ...others]) ref.free()
+      return 'nothing is left at rest'
+    })
+    expect(outcome).toBe('nothing is left at rest')
   })
 })

@@ -268,3 +268,12 @@ export const callActor = remote(
       return combined(what.key, seqs)
     }),
 )
+
+/** Gives its value once, and can never make it again. */
+export const onlyOnce = remote((what: Doing) =>
+  doing(what, () => {
+    const { attempt } = currentWorker('a task').scope().parts
+    if (attempt > 0) throw new RangeError(`${what.key} cannot be made again`)
+    return valueOf(combined(what.key, []), what.sizeBytes)
+  }),
+)
