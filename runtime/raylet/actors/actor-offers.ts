@@ -26,7 +26,7 @@ import { actorWorkerExited, endActor, restartingOf, tellWatchers, viewOf } from 
 import type { ActorOffer } from './actor-events.ts'
 import { tellLinks } from './actors-of-nodes.ts'
 import { hasEnded, type EndedLives } from './ended-lives.ts'
-import { actorIsHere, dropLife, watchLink } from './actors-elsewhere.ts'
+import { actorIsHere, dropLife, heardOfAway, watchLink } from './actors-elsewhere.ts'
 import { mayTake, takeJob } from '../cluster/guests.ts'
 import { takeLease } from '../leases.ts'
 import { holdersFor } from '../groups/group-routing.ts'
@@ -163,6 +163,7 @@ function offer(turn: Turn, actor: Actor, { nodeId, hops, isBound }: Offering): v
   if (origin === undefined || holder === undefined) return
   actor.place = 'ASKED'
   actor.hostId = nodeId
+  actor.heardEarly = undefined
   const offered: ActorOffer = { spec, origin, incarnation, holder, lived, hops, isBound }
   const offer = exit === undefined ? offered : { ...offered, exit }
   turn.effects.push({ kind: 'offerActor', nodeId, offer })
@@ -181,13 +182,15 @@ export function offerAnswered(turn: Turn, event: EventOf<'offerAnswered'>): void
   else refused(turn, actor, event)
 }
 
-function accepted({ state }: Turn, actor: Actor, { nodeId, epoch }: NodeLoad): void {
+function accepted(turn: Turn, actor: Actor, { nodeId, epoch }: NodeLoad): void {
+  const { state } = turn
   const { actorId, owner, detached, jobId, scheduling } = actor.spec
   actor.place = 'AWAY'
   actor.hostEpoch = epoch
   state.jobs.get(jobId)?.pendingActors.delete(actor)
   const elsewhere = { owner, nodeId, demand: scheduling.demand }
   if (!detached) state.cluster?.actors.made.set(actorId, elsewhere)
+  if (actor.heardEarly !== undefined) heardOfAway(turn, actor, actor.heardEarly)
 }
 
 function refused(turn: Turn, actor: Actor, event: EventOf<'offerAnswered'>): void {

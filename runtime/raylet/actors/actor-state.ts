@@ -2,7 +2,7 @@
 import type { VirgaError } from '../../common/errors.ts'
 import type { WireError } from '../../common/error-wire.ts'
 import type { Holder } from '../../gcs/actors.ts'
-import type { ActorPhase, ActorSpec } from '../../protocol/actor-messages.ts'
+import type { ActorPhase, ActorSpec, ActorView } from '../../protocol/actor-messages.ts'
 import type { WorkerExit } from '../../protocol/messages.ts'
 import { shapeOf } from '../leases.ts'
 import type { Lease } from '../state.ts'
@@ -39,6 +39,8 @@ export interface Actor {
   hostId: string | undefined
   /** The epoch in which it said that it does. */
   hostEpoch: number
+  /** What its host said of it before its answer to the offer came. */
+  heardEarly: ActorView | undefined
   /** Whom its row in the GCS names; undefined: it has none, or not yet. */
   holder: Holder | undefined
   /** Bound to a group: how many of its nodes have had no room, and when they are asked again. */
@@ -81,6 +83,7 @@ export function newActor(
     place: origin === undefined ? 'HERE' : 'UNPLACED',
     hostId: undefined,
     hostEpoch: 0,
+    heardEarly: undefined,
     holder: undefined,
     fullHolders: 0,
     placeNotBeforeMs: 0,

@@ -77,7 +77,7 @@ export function actorIsHere(turn: Turn, { actorId }: { readonly actorId: ActorId
 export function actorHeard(turn: Turn, { nodeId, view }: EventOf<'actorHeard'>): void {
   const actor = turn.state.actors.get(view.actorId)
   if (actor !== undefined) {
-    if (actor.place === 'AWAY' && actor.hostId === nodeId) heardOfAway(turn, actor, view)
+    if (actor.hostId === nodeId) heardOfHosted(turn, actor, view)
     return
   }
   const entry = turn.state.cluster?.actors.watched.get(view.actorId)
@@ -98,8 +98,15 @@ function heard(turn: Turn, entry: WatchedActor, view: ActorView): void {
   endedElsewhere(turn, actorId)
 }
 
+/** Where an offer came twice, what became of the first may be told before the second is answered. */
+function heardOfHosted(turn: Turn, actor: Actor, view: ActorView): void {
+  const { place, incarnation } = actor
+  if (place === 'AWAY') heardOfAway(turn, actor, view)
+  else if (place === 'ASKED' && view.incarnation === incarnation) actor.heardEarly = view
+}
+
 /** Its row names the host from now on, or it is DEAD: this node has done its part. */
-function heardOfAway(turn: Turn, actor: Actor, view: ActorView): void {
+export function heardOfAway(turn: Turn, actor: Actor, view: ActorView): void {
   const { state } = turn
   const { actorId, defaultResources, scheduling } = actor.spec
   const goesOn = view.incarnation === actor.incarnation && !HOSTED.has(view.phase)

@@ -80,6 +80,20 @@ describe('an actor of several nodes', () => {
     expect(brain.show(effects)).toEqual([`⇒ ${better}: offered actorA #0, hop 2`])
   })
 
+  test('HO2: of an offer that came twice, word of the first may come before the second answer', () => {
+    const brain = aMember(2)
+    const offer = made(brain, boundTo('0b'))
+    if (offer === undefined) throw new Error('it was not offered')
+    brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('ALIVE') })
+    const load = { nodeId: '0b', epoch: 1, version: 1, free: units({ CPU: 1 }) }
+    const answer = { accepted: true, load }
+    const effects = brain.send({ kind: 'offerAnswered', nodeId: '0b', offer, answer })
+    expect(brain.show(effects)).toEqual([
+      'write actorA LEFT #0',
+      '→ driver1: actorChanged actorA ALIVE #0',
+    ])
+  })
+
   test('HO3: lives for its watchers when its host says so, which is asked from then on', () => {
     const brain = aMember(2)
     hosted(brain)
