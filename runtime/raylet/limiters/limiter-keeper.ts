@@ -3,10 +3,11 @@
 // each until it has tokens for that node:
 //   askTokens ──► parked ──concurrency and rate allow, or PARK_MS──► answered
 // Invariants:
-//   LK1. No second keeper grants. It is named among the living, those that do not answer too; a new
-//        one grants nothing until every living node has told it what it holds, and who tells it
-//        takes no token of the one before any more. One that the GCS has not confirmed for too long
-//        grants nothing (GL1).
+//   LK1. No second keeper grants. It is named among the living, those that do not answer too; it
+//        grants nothing while there is a living node that has not told it what it holds, and who
+//        tells it takes no token of the one before any more. Who joins may have had another keeper:
+//        nodes that start at once do not know each other yet. One that the GCS has not confirmed
+//        for too long grants nothing (GL1).
 //   LK2. Out at a node is what it told to hold and what was given to it by answers that it may
 //        still take: so what is lost needs no repair, and is counted until its node says so.
 //   LK3. A new keeper does not know what the one before has started: rates begin at zero when the
@@ -78,6 +79,7 @@ export function tokensAsked(
   message: TokensAsked,
 ): void {
   const { kept } = limiters
+  const wasWaiting = kept !== undefined && lacksWord(kept)
   const node = kept && nodeOf(turn, kept, from, message)
   if (kept === undefined || node === undefined) {
     answer(turn, request, TELL_ANEW)
@@ -96,7 +98,7 @@ export function tokensAsked(
   node.parked = { request, sequence, untilMs, refused }
   wakeBy(turn, untilMs)
   for (const name of node.wanting) names.add(name) // it may take some now
-  grantOf(turn, kept, kept.sinceMs === undefined ? kept.limiters.keys() : names)
+  grantOf(turn, kept, wasWaiting ? kept.limiters.keys() : names)
   for (const name of names) forgetUnused(turn, kept, name)
   if (node.wanting.size === 0 || refused.length > 0) answerParked(turn, node, NOTHING)
 }
@@ -261,20 +263,27 @@ function mayGrant(turn: Turn, kept: Kept): boolean {
     if (kept.limiters.size > 0) wakeBy(turn, nowMs + AGAIN_MS)
     return false
   }
-  if (kept.sinceMs !== undefined) return true
-  const all = [toHex(state.config.nodeId), ...kept.members.keys()]
-  const missing = all.filter((nodeId) => !kept.nodes.has(nodeId))
-  if (missing.length === 0) {
-    kept.sinceMs = nowMs
-    for (const limiter of kept.limiters.values()) {
-      limiter.ready = 0
-      limiter.readyAtMs = nowMs
-    }
+  if (!lacksWord(kept)) {
+    if (kept.sinceMs === undefined) beginRates(kept, nowMs)
     return true
   }
+  const all = [toHex(state.config.nodeId), ...kept.members.keys()]
+  const missing = all.filter((nodeId) => !kept.nodes.has(nodeId))
   const isWanted = kept.nodes.values().some(({ wanting }) => wanting.size > 0)
   if (isWanted) askMissing(turn, kept, missing)
   return false
+}
+
+/** LK1: of some living node, itself included. */
+const lacksWord = ({ nodes, members }: Kept): boolean => nodes.size <= members.size
+
+/** LK3. */
+function beginRates(kept: Kept, nowMs: number): void {
+  kept.sinceMs = nowMs
+  for (const limiter of kept.limiters.values()) {
+    limiter.ready = 0
+    limiter.readyAtMs = nowMs
+  }
 }
 
 function askMissing(turn: Turn, kept: Kept, missing: readonly string[]): void {

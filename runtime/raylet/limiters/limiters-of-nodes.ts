@@ -35,7 +35,7 @@ export interface Kept {
   members: ReadonlyMap<string, number>
   /** By hex id: those that have told what they hold, this one included. */
   readonly nodes: Map<string, NodeOfKeeper>
-  /** Since when all have: nothing is granted before. */
+  /** When all had for the first time. */
   sinceMs: number | undefined
   /** When those that have not told are asked again. */
   askAtMs: number

@@ -209,7 +209,14 @@ export class LimitedWorld {
   }
 
   #tellNodes(index: number): void {
-    const others = this.#states.filter((_, each) => each !== index && this.#lives(each))
+    this.knows(index, [...this.#states.keys()])
+  }
+
+  /** It takes these for all that live. */
+  knows(index: number, nodes: readonly number[]): void {
+    const others = this.#states.filter(
+      (_, each) => each !== index && nodes.includes(each) && this.#lives(each),
+    )
     const members = new Map<string, Member>(
       others.map(({ config }) => [toHex(config.nodeId), { epoch: 1, isDraining: false }]),
     )

@@ -76,6 +76,29 @@ describe('limiters over nodes', () => {
     expect(world.waiting()).toEqual([])
   })
 
+  test('LK1: who joins may have had another keeper: nothing is granted before it has told', () => {
+    const keeper = worldOf().keeperOf(0)
+    const [alone, other] = [(keeper + 1) % 3, (keeper + 2) % 3]
+    const clients = [
+      { node: other, tasks: 1, atMs: 1000 },
+      { node: alone, tasks: 2, atMs: 3000 },
+      { node: keeper, tasks: 2, atMs: 3200 },
+    ]
+    const world = worldOf({ clients })
+    world.knows(keeper, [other])
+    world.knows(other, [keeper])
+    world.knows(alone, [])
+    world.runFor(3100)
+    expect(startsOf(world)).toHaveLength(3)
+    world.knows(keeper, [alone, other])
+    world.runFor(1000)
+    expect(startsOf(world)).toHaveLength(3)
+    world.knows(alone, [keeper, other])
+    world.runFor(2000)
+    expect(startsOf(world)).toHaveLength(5)
+    expect(world.exceeded).toEqual([])
+  })
+
   test('Q2: other numbers for the same name are refused, on whatever node they are given', () => {
     const world = worldOf({ clients: [{ node: 0, tasks: 1, atMs: 0 }] })
     world.runFor(1000)
