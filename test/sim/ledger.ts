@@ -24,27 +24,42 @@ interface ActorEntry {
   readonly effects: Effect[]
 }
 
+/** Where there are several nodes. */
+export interface OverNodes {
+  /** Whether the node of that process counts as dead, though the process may live. */
+  isOver(process: SimProcess): boolean
+  /** How often connections between the two broke since then. */
+  breaksSince(a: SimProcess, b: SimProcess, sinceMs: number): number
+}
+
+/** A call of an actor, as it is made. */
+interface Call {
+  readonly by: SimProcess
+  readonly atMs: number
+}
+
 export class Ledger {
   readonly tasks = new Map<string, TaskEntry>()
   readonly actors = new Map<string, ActorEntry>()
   readonly limits: LimitsLedger
-  readonly #world: World
-  readonly #mayOverlap: ((earlier: SimProcess) => boolean) | undefined
+  readonly #world: Pick<World, 'scheduler'>
+  readonly #overNodes: OverNodes | undefined
+  readonly #calls = new Map<string, Call>()
   #stamp = 0
 
   /**
-   * @param mayOverlap  where there are several nodes: whether a life of an actor may still live
-   *   when the next one acts. There, connections to living actors break: calls may be repeated.
+   * @param overNodes  where there are several nodes: there, a life of an actor may still live when
+   *   the next one acts, and calls are repeated whose connection to a living actor broke.
    */
-  constructor(world: World, mayOverlap?: (earlier: SimProcess) => boolean) {
+  constructor(world: Pick<World, 'scheduler'>, overNodes?: OverNodes) {
     this.#world = world
-    this.#mayOverlap = mayOverlap
+    this.#overNodes = overNodes
     this.limits = new LimitsLedger({
       nowMs: () => world.scheduler.nowMs,
       broken: (what) => {
         this.#broken(what)
       },
-      isOver: mayOverlap,
+      isOver: overNodes && ((process) => overNodes.isOver(process)),
     })
   }
 
@@ -68,6 +83,11 @@ export class Ledger {
     this.#note(`task ${key} ends`)
   }
 
+  /** Where there are several nodes: who makes that call, now. */
+  called(caller: string, seq: number, by: SimProcess): void {
+    this.#calls.set(callText(caller, seq), { by, atMs: this.#world.scheduler.nowMs })
+  }
+
   /** A call takes effect in an actor. */
   effect(key: string, effect: Effect, atMostOnce: boolean): void {
     const actor = this.actors.get(key) ?? { key, atMostOnce, effects: [] }
@@ -76,7 +96,7 @@ export class Ledger {
     this.#note(`actor ${key} takes ${caller}#${String(seq)}`)
     for (const before of actor.effects) {
       const isOther = before.process !== process
-      if (isOther && before.process.alive && this.#mayOverlap?.(before.process) !== true) {
+      if (isOther && before.process.alive && this.#overNodes?.isOver(before.process) !== true) {
         this.#broken(`I6: two incarnations of ${key} live: ${before.process.name}, ${process.name}`)
       }
     }
@@ -90,10 +110,22 @@ export class Ledger {
     if (atMostOnce && isRepeat) {
       this.#broken(`I6: ${key} took ${caller}#${String(seq)} twice, and may at most once`)
     }
-    if (isRepeat && this.#mayOverlap !== undefined) return
+    if (isRepeat && this.#overNodes !== undefined) {
+      const before = ofCaller.filter((each) => each.process === process && each.seq === seq)
+      const allowed = this.#repeatsAllowed(this.#overNodes, { process, caller, seq })
+      if (before.length <= allowed) return
+      this.#broken(`I6: ${key} took ${caller}#${String(seq)} again, and no connection had broken`)
+      return
+    }
     const later = ofCaller.find((before) => before.process === process && before.seq >= seq)
     if (later === undefined) return
     this.#broken(`I6: ${key} took ${caller}#${String(seq)} after #${String(later.seq)}`)
+  }
+
+  /** One life takes a call once, and once more each time the way to it broke (D155). */
+  #repeatsAllowed(overNodes: OverNodes, { process, caller, seq }: Effect): number {
+    const call = this.#calls.get(callText(caller, seq))
+    return call === undefined ? 0 : overNodes.breaksSince(call.by, process, call.atMs)
   }
 
   effectsOf(key: string, caller: string, seq: number): number {
@@ -109,3 +141,5 @@ export class Ledger {
     this.#world.scheduler.fail(what)
   }
 }
+
+const callText = (caller: string, seq: number): string => `${caller}#${String(seq)}`

@@ -1,5 +1,6 @@
 // What ran under limiters, seen from outside: how many at once, and how many began in which time.
-//   TB1  no more tasks of a limiter run at once than it says, over all nodes
+//   TB1  no more attempts of tasks of a limiter run at once than it says, over all nodes: also one
+//        that its owner has given up counts for as long as it runs (D163)
 //   TB2  in any time no more begin than its rate allows in it, its burst, and those whose tokens
 //        were out when it began
 import { RateJudge } from '../support/rate-judge.ts'
@@ -15,7 +16,6 @@ export interface JudgedLimit {
 /** An attempt of a task that has begun. */
 export interface LimitedRun {
   readonly key: string
-  readonly attempt: number
   readonly process: SimProcess
   /** The driver that submitted it. Default: one of the one node that there is. */
   readonly owner?: SimProcess
@@ -23,18 +23,15 @@ export interface LimitedRun {
 
 interface Begun {
   readonly running: Set<LimitedRun>
-  /** The newest attempt of each task. */
-  readonly newest: Map<string, number>
+  /** Tasks of which an attempt began: the next ones run under the token of the first. */
+  readonly known: Set<string>
   readonly rate: RateJudge | undefined
 }
 
 export interface LimitsLedgerParts {
   nowMs(): number
   broken(what: string): void
-  /**
-   * Where there are several nodes: whether the node of that process counts as dead. There, a task
-   * may run on, on another node, when its owner has begun another attempt of it under its token.
-   */
+  /** Where there are several nodes: whether the node of that process counts as dead. */
   readonly isOver: ((process: SimProcess) => boolean) | undefined
 }
 
@@ -49,42 +46,28 @@ export class LimitsLedger {
   /** @returns what ends it */
   began(limit: JudgedLimit, run: LimitedRun): () => void {
     const begun = this.#limits.get(limit.name) ?? this.#add(limit)
-    const { running, newest } = begun
-    const before = newest.get(run.key)
-    if (before !== undefined && before >= run.attempt) return () => undefined
-    newest.set(run.key, run.attempt)
+    const { running, known } = begun
+    const isFirst = !known.has(run.key)
+    known.add(run.key)
     running.add(run)
-    if (before === undefined && !this.#isVoid(run)) this.#checkRate(limit, begun)
+    if (isFirst && !this.#isVoid(run)) this.#checkRate(limit, begun)
     this.#checkCount(limit, begun)
     return () => {
       running.delete(run)
     }
   }
 
-  /** Its owner has its result or its error: what of it runs yet holds no token. */
-  over({ name }: JudgedLimit, key: string): void {
-    const begun = this.#limits.get(name)
-    if (begun === undefined) return
-    begun.newest.set(key, Infinity)
-    for (const run of begun.running) if (run.key === key) begun.running.delete(run)
-  }
-
   #add({ name, concurrency, perSecond }: JudgedLimit): Begun {
     const begun = {
-      ...{ running: new Set<LimitedRun>(), newest: new Map<string, number>() },
+      ...{ running: new Set<LimitedRun>(), known: new Set<string>() },
       rate: perSecond === undefined ? undefined : new RateJudge(perSecond, concurrency),
     }
     this.#limits.set(name, begun)
     return begun
   }
 
-  #checkCount({ name, concurrency }: JudgedLimit, { running, newest }: Begun): void {
-    const counted = [...running].filter(
-      (run) =>
-        run.process.alive &&
-        (this.#parts.isOver === undefined || newest.get(run.key) === run.attempt) &&
-        !this.#isVoid(run),
-    )
+  #checkCount({ name, concurrency }: JudgedLimit, { running }: Begun): void {
+    const counted = [...running].filter((run) => run.process.alive && !this.#isVoid(run))
     if (counted.length <= concurrency) return
     const which = counted.map(({ key, process }) => `${key} in ${process.name}`).join(', ')
     this.#parts.broken(
@@ -101,8 +84,11 @@ export class LimitsLedger {
     )
   }
 
-  /** Who is declared dead while it lives has its tokens given to others. */
-  #isVoid({ owner }: LimitedRun): boolean {
-    return owner !== undefined && this.#parts.isOver?.(owner) === true
+  /** Who is declared dead while it lives has its tokens given to others, and what it runs begun
+   *  again elsewhere (D136). */
+  #isVoid({ process, owner }: LimitedRun): boolean {
+    const { isOver } = this.#parts
+    if (isOver === undefined) return false
+    return isOver(process) || (owner !== undefined && isOver(owner))
   }
 }

@@ -4,15 +4,18 @@
 // other.
 //   N-invariants of connection.ts: frames whole and in order (N1), onClose once per side (N2).
 import { crc32 } from 'node:zlib'
+import { KEEP_ALIVE_MS } from '../../runtime/common/limits.ts'
 import {
   FRAME_HEADER_BYTES,
   type Connection,
   type ConnectionEvents,
   type Transport,
 } from '../../runtime/protocol/connection.ts'
+import { Breaks } from './breaks.ts'
 import type { Draw } from './draw.ts'
+import { Holds } from './holds.ts'
 import type { Probes } from './probes.ts'
-import type { SimProcess } from './process.ts'
+import { machineOf, type SimProcess } from './process.ts'
 import type { Scheduler } from './scheduler.ts'
 import { showFrame } from './story.ts'
 
@@ -40,6 +43,10 @@ export class End implements Connection {
   #lastAtMs = 0
   #closed = false
   #told = false
+  /** Which cut broke it. */
+  #brokenBy: number | undefined
+  /** What was under way here when the other end broke never arrives. */
+  #lostCount = 0
 
   constructor(network: SimNetwork, process: SimProcess, label: string) {
     this.#network = network
@@ -77,7 +84,8 @@ export class End implements Connection {
   /** As the adapter of sockets does: a machine that is not heard of closes nothing in turn. */
   #giveUpOnSilence(): void {
     const { far, process } = this
-    if (far === undefined || this.#network.heldUntilMs(process, far.process) < process.nowMs) return
+    const { holds } = this.#network
+    if (far === undefined || holds.answersMs(process, far.process) < process.nowMs) return
     process.later(SILENCE_MS, `gives up ${this.label}`, () => {
       if (this.#told) return
       this.#told = true
@@ -102,31 +110,45 @@ export class End implements Connection {
     this.far?.finish(this.process)
   }
 
-  /** The connection is lost, as by a reset: nothing more is sent or heard at this end. */
-  breaks(): void {
+  get isBroken(): boolean {
+    return this.#brokenBy !== undefined
+  }
+
+  /** The connection is lost at this end: nothing more is sent or heard here. */
+  breaks(cut: number, code = 'ECONNRESET'): void {
     if (this.#told) return
     this.#closed = true
     this.#told = true
-    const error = Object.assign(new Error(`${this.label} was reset`), { code: 'ECONNRESET' })
+    this.#brokenBy = cut
+    const { far, label, process } = this
+    if (far !== undefined) {
+      far.#lostCount += 1
+      this.#network.breaks.note(process, far.process, { cut, atMs: process.nowMs })
+    }
+    const error = Object.assign(new Error(`${label} broke`), { code })
     const tell = this.#onceStarted(() => this.#events?.onClose(error))
-    this.process.later(0, `loses ${this.label}`, tell)
+    process.later(0, `loses ${label}`, tell)
   }
 
   #arrive(body: Buffer, from: SimProcess): void {
     const atMs = this.#arrival(from)
+    const { far, label } = this
+    const lostCount = this.#lostCount
     this.inFlightBytes += body.byteLength
     const deliver = (): void => {
       this.inFlightBytes -= body.byteLength
-      if (!this.#told) this.#events?.onFrame(body)
+      if (this.#brokenBy !== undefined) this.#network.resets(far, this.#brokenBy)
+      else if (!this.#told && lostCount === this.#lostCount) this.#events?.onFrame(body)
     }
-    const label = `frame ${this.label} ${String(crc32(body))}`
-    this.process.at(atMs, label, this.#onceStarted(deliver), () => showFrame(body))
+    const what = `frame ${label} ${String(crc32(body))}`
+    this.process.at(atMs, what, this.#onceStarted(deliver), () => showFrame(body))
   }
 
   /** The other side says that nothing more comes. */
   finish(from: SimProcess): void {
+    const lostCount = this.#lostCount
     const end = (): void => {
-      if (this.#told) return
+      if (this.#told || lostCount !== this.#lostCount) return
       this.close()
       this.#told = true
       this.#events?.onClose()
@@ -136,7 +158,7 @@ export class End implements Connection {
 
   #arrival(from: SimProcess): number {
     const network = this.#network
-    const heldMs = network.heldUntilMs(from, this.process)
+    const heldMs = network.holds.arrivesMs(from, this.process)
     this.#lastAtMs = Math.max(this.#lastAtMs, from.nowMs + network.latency(), heldMs)
     return this.#lastAtMs
   }
@@ -162,6 +184,8 @@ export class SimNetwork {
   /** Every address that was dialled, in order. */
   readonly dialled: string[] = []
   readonly quality: LinkQuality
+  readonly breaks = new Breaks()
+  readonly holds = new Holds()
   readonly #scheduler: Scheduler
   readonly #draw: Draw
   readonly #probes: Probes
@@ -169,8 +193,7 @@ export class SimNetwork {
   /** Who ever listened where. */
   readonly #hosts = new Map<string, SimProcess>()
   readonly #ends = new Map<SimProcess, Set<End>>()
-  readonly #held = new Map<string, number>()
-  readonly #heldMachines = new Map<string, number>()
+  #nextCut = 1
 
   constructor(parts: {
     readonly scheduler: Scheduler
@@ -194,49 +217,66 @@ export class SimNetwork {
 
   /** Nothing passes between the two until then; it is late, not lost. */
   hold(a: SimProcess, b: SimProcess, forMs: number): void {
-    this.#held.set(pairOf(a, b), this.#scheduler.nowMs + forMs)
+    this.holds.hold(a, b, this.#scheduler.nowMs + forMs)
   }
 
   /** The same for all processes of two machines; dials wait as well. */
   holdMachines(a: string, b: string, forMs: number): void {
-    const pair = machinesOf({ name: a }, { name: b })
-    const untilMs = this.#scheduler.nowMs + forMs
-    this.#heldMachines.set(pair, Math.max(untilMs, this.#heldMachines.get(pair) ?? 0))
+    this.holds.holdOneWay(b, a, this.#scheduler.nowMs + forMs)
+    this.holdOneWay(a, b, forMs)
+  }
+
+  /** Nothing that one sends reaches the other, which is heard all the same: then neither has what
+   *  it sent acknowledged, and none can dial. */
+  holdOneWay(from: string, to: string, forMs: number): void {
+    const { nowMs } = this.#scheduler
+    this.holds.holdOneWay(from, to, nowMs + forMs)
     const { silenceMs = Infinity } = this.quality
     if (forMs <= silenceMs) return
-    const atMs = this.#scheduler.nowMs + silenceMs
-    this.#scheduler.at(atMs, undefined, `${pair} acknowledge nothing`, () => {
-      if ((this.#heldMachines.get(pair) ?? 0) > this.#scheduler.nowMs) this.#breakBetween(a, b)
+    const what = `${from} and ${to} have acknowledged nothing`
+    this.#scheduler.at(nowMs + silenceMs, undefined, what, () => {
+      if (this.holds.machinesAnswerMs(from, to) > this.#scheduler.nowMs) this.#silent(from, to)
     })
   }
 
-  /** At both ends. */
-  #breakBetween(a: string, b: string): void {
+  /** Each end of their connections gives up by itself: who has nothing to say asks once in a while
+   *  whether the other is there. */
+  #silent(a: string, b: string): void {
+    const cut = this.#nextCut++
     for (const [process, ends] of this.#ends) {
       if (machineOf(process) !== a) continue
       for (const end of ends) {
         if (end.far === undefined || machineOf(end.far.process) !== b) continue
-        end.breaks()
-        end.far.breaks()
+        this.#givesUp(end, end.far, cut)
+        this.#givesUp(end.far, end, cut)
       }
     }
   }
 
+  #givesUp(end: End, far: End, cut: number): void {
+    const inMs = this.#draw.chance(0.5) ? 0 : this.#draw.between(0, KEEP_ALIVE_MS)
+    this.#scheduler.at(this.#scheduler.nowMs + inMs, undefined, `gives up ${end.label}`, () => {
+      const answersMs = this.holds.answersMs(end.process, far.process)
+      if (answersMs > this.#scheduler.nowMs) end.breaks(cut, 'ETIMEDOUT')
+      else if (far.isBroken) end.breaks(cut)
+    })
+  }
+
+  /** What it sent came to an end that had given up. */
+  resets(end: End | undefined, cut: number): void {
+    this.#scheduler.at(this.#scheduler.nowMs + this.latency(), undefined, 'resets', () => {
+      end?.breaks(cut)
+    })
+  }
+
   /** Every connection between the two breaks. */
   cut(a: SimProcess, b: SimProcess): void {
+    const cut = this.#nextCut++
     for (const end of [...this.#endsOf(a)]) {
       if (end.far?.process !== b) continue
-      end.breaks()
-      end.far.breaks()
+      end.breaks(cut)
+      end.far.breaks(cut)
     }
-  }
-
-  heldUntilMs(a: SimProcess, b: SimProcess): number {
-    return Math.max(this.#held.get(pairOf(a, b)) ?? 0, this.#machinesHeldUntilMs(a, b))
-  }
-
-  #machinesHeldUntilMs(a: SimProcess, b: SimProcess): number {
-    return this.#heldMachines.get(machinesOf(a, b)) ?? 0
   }
 
   transport(process: SimProcess): Transport {
@@ -268,7 +308,10 @@ export class SimNetwork {
   #connect(process: SimProcess, address: string): Promise<Connection> {
     this.dialled.push(address)
     const to = this.#hosts.get(address)
-    const heldMs = to === undefined ? 0 : this.#machinesHeldUntilMs(process, to) - process.nowMs
+    const heldMs =
+      to === undefined
+        ? 0
+        : this.holds.machinesAnswerMs(machineOf(process), machineOf(to)) - process.nowMs
     return new Promise((resolve, reject) => {
       if (heldMs > DIAL_MS_MAX) {
         process.later(DIAL_MS_MAX, `gives up dialling ${address}`, () => {
@@ -314,11 +357,3 @@ export class SimNetwork {
     return ends
   }
 }
-
-const pairOf = (a: SimProcess, b: SimProcess): string => [a.name, b.name].sort().join(' ')
-
-/** A process is named after its machine: `machine` or `machine/process`. */
-export const machineOf = ({ name }: Pick<SimProcess, 'name'>): string => name.split('/')[0] ?? name
-
-const machinesOf = (a: Pick<SimProcess, 'name'>, b: Pick<SimProcess, 'name'>): string =>
-  [machineOf(a), machineOf(b)].sort().join(' ')

@@ -28,6 +28,8 @@ export const NODES_PROBES = [
   'a frame is late',
   'a connection between nodes breaks',
   'two nodes are cut off from each other',
+  'a link carries one way only',
+  'the links of a node carry one way only',
   'a node is cut off from the GCS',
   'a node is cut off from the GCS and from one other',
   'a node is cut off from all others',

@@ -199,14 +199,21 @@ export const stream = remote(async function* stream(what: Doing, count: number) 
   on.ledger.ended(what.key)
 })
 
-/** @param ownerPid  of the driver whose node counts its tokens; where there are several nodes. */
-export const limited = remote((what: Doing, limit: JudgedLimit, ownerPid?: number) =>
+/** Of a task under a limiter, where there are several nodes. */
+export interface LimitedBy {
+  /** The driver whose node counts its tokens. */
+  readonly ownerPid: number
+  /** It sleeps no longer than that. */
+  readonly untilMs: number
+}
+
+export const limited = remote((what: Doing, limit: JudgedLimit, by?: LimitedBy) =>
   doing({ ...what, sleepMs: 0 }, async () => {
     const { on, process } = here()
-    const { attempt } = currentWorker('a task').scope().parts
-    const owner = ownerPid === undefined ? {} : { owner: on.processOf(ownerPid) }
-    const leave = on.ledger.limits.began(limit, { key: what.key, attempt, process, ...owner })
-    await sleep(what.sleepMs)
+    const owner = by === undefined ? {} : { owner: on.processOf(by.ownerPid) }
+    const leave = on.ledger.limits.began(limit, { key: what.key, process, ...owner })
+    const leftMs = (by?.untilMs ?? Infinity) - process.nowMs
+    await sleep(Math.min(what.sleepMs, Math.max(0, leftMs)))
     leave()
     return combined(what.key, [])
   }),

@@ -12,6 +12,13 @@ const NAMES = ['one', 'other']
 const CALLS_MAX = 4
 const PAUSE_MS_MAX = 3_000
 const CALL_MS_MAX = 300
+/** Of a call that may be under way when its node has been found dead, and others go on. */
+const LONG_CHANCE = 0.2
+const LONG_MS = { min: 25_000, max: 60_000 }
+/** It goes on for so long once no fault begins any more. */
+const LONG_END_MS = 20_000
+const LONG_CONCURRENCY = 4
+const PAUSE_MS_MIN = 100
 
 interface Teller {
   readonly caller: string
@@ -23,6 +30,14 @@ interface Teller {
   life: number
 }
 
+interface Call {
+  readonly caller: string
+  readonly seq: number
+  readonly sleepMs: number
+  /** It sleeps no longer than that. */
+  readonly untilMs: number
+}
+
 export class ActorsProgram implements Part {
   readonly #host: PartHost
 
@@ -32,18 +47,29 @@ export class ActorsProgram implements Part {
 
   async round(name: string): Promise<boolean> {
     const { draw } = this.#host
-    const teller = this.#make(name)
+    const isLong = draw.chance(LONG_CHANCE)
+    const teller = this.#make(name, isLong)
     const told: boolean[] = []
-    for (let seq = draw.int(1, CALLS_MAX); seq > 0; seq -= 1) {
-      told.push(...(await this.#calls(teller, CALLS_MAX - seq)))
-      if (draw.chance(0.2)) told.push(await this.#callFromElsewhere(teller, CALLS_MAX + seq))
-      if (draw.chance(0.5)) await remote.sleep(draw.between(0, PAUSE_MS_MAX))
+    let isUnderWay = isLong
+    const long = isLong ? this.#longCall(teller) : Promise.resolve(true)
+    const ended = long.then((isTold) => {
+      isUnderWay = false
+      told.push(isTold)
+    })
+    const count = draw.int(1, CALLS_MAX)
+    for (let index = 0; index < count || isUnderWay; index += 1) {
+      told.push(...(await this.#calls(teller, index)))
+      if (draw.chance(0.2)) told.push(await this.#callFromElsewhere(teller, index))
+      if (isUnderWay || draw.chance(0.5)) {
+        await remote.sleep(draw.between(PAUSE_MS_MIN, PAUSE_MS_MAX))
+      }
     }
+    await ended
     await this.#end(teller)
     return teller.isShared || told.every((each) => each)
   }
 
-  #make(name: string): Teller {
+  #make(name: string, isLong: boolean): Teller {
     const { draw } = this.#host
     const isShared = draw.chance(0.3)
     const atMostOnce = draw.chance(0.5)
@@ -60,6 +86,7 @@ export class ActorsProgram implements Part {
       ...{ maxRestarts, maxTaskRetries: atMostOnce ? 0 : 20 },
       schedulingStrategy: draw.pick(['DEFAULT', 'SPREAD']),
       ...(draw.chance(0.15) ? { lifetime: 'detached' } : {}),
+      ...(isLong ? { maxConcurrency: LONG_CONCURRENCY } : {}),
       ...named,
     }).remote(name, atMostOnce)
     return { caller: name, handle, atMostOnce, isShared, mayDie: maxRestarts >= 0, life: 0 }
@@ -67,15 +94,31 @@ export class ActorsProgram implements Part {
 
   /** One, or two at once: no later than the one before it reaches the actor. */
   #calls(teller: Teller, index: number): Promise<boolean[]> {
-    const count = this.#host.draw.chance(0.3) ? 2 : 1
-    return Promise.all(Array.from({ length: count }, (_, i) => this.#call(teller, 2 * index + i)))
+    const { draw } = this.#host
+    const count = draw.chance(0.3) ? 2 : 1
+    return Promise.all(
+      Array.from({ length: count }, (_, i) => {
+        const sleepMs = draw.between(0, CALL_MS_MAX)
+        const { caller } = teller
+        return this.#call(teller, { caller, seq: 2 * index + i, sleepMs, untilMs: Infinity })
+      }),
+    )
   }
 
-  async #call(teller: Teller, seq: number): Promise<boolean> {
-    const { handle, caller } = teller
-    const ref = handle.tell.remote(caller, seq, this.#host.draw.between(0, CALL_MS_MAX))
+  /** It is beside the others: its place in their order does not matter. */
+  #longCall(teller: Teller): Promise<boolean> {
+    const { draw, cluster } = this.#host
+    const caller = `${teller.caller}'s long call`
+    const sleepMs = draw.between(LONG_MS.min, LONG_MS.max)
+    const untilMs = cluster.plan.faultsEndMs + LONG_END_MS
+    return this.#call(teller, { caller, seq: 0, sleepMs, untilMs })
+  }
+
+  async #call(teller: Teller, { caller, seq, sleepMs, untilMs }: Call): Promise<boolean> {
+    this.#host.cluster.ledger.called(caller, seq, remote.here().process)
+    const ref = teller.handle.tell.remote(caller, seq, sleepMs, untilMs)
     try {
-      this.#answered(teller, seq, await get(ref))
+      this.#answered(teller, { caller, seq }, await get(ref))
       return true
     } catch (error) {
       this.#failed(teller, `${caller}#${String(seq)}`, error)
@@ -100,15 +143,16 @@ export class ActorsProgram implements Part {
     }
   }
 
-  #answered(teller: Teller, seq: number, told: Told): void {
-    const what = `${teller.caller}#${String(seq)}`
+  #answered(teller: Teller, call: Pick<Call, 'caller' | 'seq'>, told: Told): void {
+    const { caller, seq } = call
+    const what = `${caller}#${String(seq)}`
     this.#host.judge.note(`${what} was told by life ${String(told.life)} of ${told.key}`)
     if (told.seq !== seq) this.#host.judge.broken(`I6: ${what} was told #${String(told.seq)}`)
     if (told.life < teller.life) {
       this.#host.judge.broken(`I6: ${what} was told by life ${String(told.life)}, that is over`)
     }
     teller.life = told.life
-    const effects = this.#host.cluster.ledger.effectsOf(told.key, teller.caller, seq)
+    const effects = this.#host.cluster.ledger.effectsOf(told.key, caller, seq)
     if (effects === 0) this.#host.judge.broken(`I6: ${what} was answered and had no effect`)
   }
 

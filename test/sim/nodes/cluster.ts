@@ -4,8 +4,7 @@
 import { newNodeId, toHex, type NodeId } from '../../../runtime/common/ids.ts'
 import type { Draw } from '../draw.ts'
 import { Ledger } from '../ledger.ts'
-import type { SimProcess } from '../process.ts'
-import { machineOf } from '../network.ts'
+import { machineOf, type SimProcess } from '../process.ts'
 import type { World } from '../world.ts'
 import { SimMember } from './member.ts'
 import { SimPeers } from './peers.ts'
@@ -34,7 +33,10 @@ export class Cluster {
     this.world = world
     this.plan = plan
     this.#draw = draw
-    this.ledger = new Ledger(world, (earlier) => this.isOver(earlier))
+    this.ledger = new Ledger(world, {
+      isOver: (process) => this.isOver(process),
+      breaksSince: (a, b, sinceMs) => world.network.breaks.since(a, b, sinceMs),
+    })
     this.#peers = new SimPeers(world.network)
     this.witness = new Witness(world.storage, {
       scheduler: world.scheduler,
@@ -56,7 +58,11 @@ export class Cluster {
     // A life that never registered leaves its epoch to the next.
     const epoch = (this.witness.rows.get(nodeId)?.epoch ?? 0) + 1
     const machine = `m${String(this.#nextMachine++)}`
-    const quality = { latencyMs: plan.node.storage.latencyMs, failChance: plan.failChance }
+    const isFaulty = scheduler.nowMs < plan.faultsEndMs
+    const quality = {
+      latencyMs: plan.node.storage.latencyMs,
+      failChance: isFaulty ? plan.failChance : 0,
+    }
     let made: SimMember | undefined
     const ready = world.startNode(machine, (process) => {
       const member = (made = new SimMember({ id, epoch, machine }, process, quality))

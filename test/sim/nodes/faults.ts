@@ -10,7 +10,6 @@ import type { NodesFaultRates } from './plan.ts'
 
 const PARTITION_MS = 5_000
 const CUT_MS_MAX = 45_000
-const PAUSE_MS_MAX = 45_000
 /** Others find a node gone that stands still for a lease less a heartbeat: within that it lives. */
 const SHORT_PAUSE_MS = 6_000
 const RESTART_MS_MAX = 30_000
@@ -64,6 +63,9 @@ class NodesFaults {
     },
     pairCutMs: () => {
       this.#cutPair()
+    },
+    oneWayMs: () => {
+      this.#cutOneWay()
     },
     isolateMs: () => {
       this.#isolate()
@@ -157,11 +159,40 @@ class NodesFaults {
     this.#hold(a, b, forMs)
   }
 
+  /** Of two nodes one hears the other, or of one and all others; what it says does not arrive. */
+  #cutOneWay(): void {
+    const forMs = this.#draw.between(1_000, CUT_MS_MAX)
+    const member = this.#pick(this.#cluster.well().filter((each) => this.#isHeard(each)))
+    const other = this.#pick(this.#cluster.serving())
+    if (member === undefined || other === undefined || member === other) return
+    if (!this.#takesLinks(forMs)) return
+    const isAll = this.#draw.chance(0.5)
+    this.#hit(isAll ? 'the links of a node carry one way only' : 'a link carries one way only')
+    if (isAll) member.isolatedUntilMs = this.#nowMs + forMs
+    this.#holdOneWay(member, isAll ? this.#cluster.members : [other], forMs)
+  }
+
+  #holdOneWay(member: SimMember, others: readonly SimMember[], forMs: number): void {
+    const { network } = this.#cluster.world
+    const isMute = this.#draw.chance(0.5)
+    const whom = others.map(({ machine }) => machine).join()
+    this.#note(member.machine, isMute ? `is not heard by ${whom}` : `does not hear ${whom}`)
+    for (const { machine } of others) {
+      if (machine === member.machine) continue
+      if (isMute) network.holdOneWay(member.machine, machine, forMs)
+      else network.holdOneWay(machine, member.machine, forMs)
+    }
+    this.#cluster.lastsUntil(this.#nowMs + forMs)
+  }
+
+  /** The GCS hears of it. */
+  #isHeard({ gcsCutUntilMs, quality }: SimMember): boolean {
+    return gcsCutUntilMs + GAP_MS < this.#nowMs && quality.failChance <= 0.01
+  }
+
   /** F14: it writes its row, so nobody may say that it is dead. */
   #isolate(): void {
-    const isHeard = (member: SimMember): boolean =>
-      member.gcsCutUntilMs + GAP_MS < this.#nowMs && member.quality.failChance <= 0.01
-    const member = this.#pick(this.#cluster.well().filter(isHeard))
+    const member = this.#pick(this.#cluster.well().filter((each) => this.#isHeard(each)))
     const forMs = this.#draw.between(1_000, CUT_MS_MAX)
     if (member === undefined || !this.#takesLinks(forMs)) return
     this.#hit('a node is cut off from all others')
@@ -259,7 +290,7 @@ class NodesFaults {
     const isShort = this.#draw.chance(0.5)
     const forMs = isShort
       ? this.#draw.between(500, SHORT_PAUSE_MS)
-      : this.#draw.between(SHORT_PAUSE_MS, PAUSE_MS_MAX)
+      : this.#draw.between(SHORT_PAUSE_MS, this.#cluster.plan.pauseMsMax)
     this.#hit(isShort ? 'a node is paused within its lease' : 'a node is paused past its lease')
     this.#note(member.machine, `is paused for ${forMs.toFixed(0)} ms`)
     const untilMs = this.#nowMs + forMs

@@ -12,6 +12,12 @@ const LIMITS: readonly JudgedLimit[] = [
   { name: 'few at once', concurrency: 2 },
   { name: 'few a second', concurrency: 3, perSecond: 10 },
 ]
+/** Of tasks that are still at work when others have noticed that they are cut off: one for all
+ *  drivers, and one for each. */
+const LONG: JudgedLimit = { name: 'one for long', concurrency: 1 }
+const LONG_CHANCE = 0.4
+const SHARED_CHANCE = 0.3
+const LONG_MS_MAX = 40_000
 const TASKS_MAX = 4
 const WORK_MS_MAX = 200
 
@@ -23,34 +29,43 @@ export class LimitersProgram implements Part {
   }
 
   async round(name: string): Promise<boolean> {
-    const { draw } = this.#host
-    const judged = draw.pick(LIMITS)
+    const { draw, cluster } = this.#host
+    const isLong = draw.chance(LONG_CHANCE)
+    const judged = isLong ? this.#longLimit() : draw.pick(LIMITS)
     const { name: limitName, ...numbers } = judged
     const limit = limiter(limitName, numbers)
-    const ownerPid = this.#host.member.driver?.process.pid
-    const calls = Array.from({ length: draw.int(1, TASKS_MAX) }, (_, i) => {
+    const by = {
+      ownerPid: remote.here().process.pid,
+      // Once faults have ended, all must have their turns.
+      untilMs: isLong ? cluster.plan.faultsEndMs : Infinity,
+    }
+    const calls = Array.from({ length: isLong ? 1 : draw.int(1, TASKS_MAX) }, (_, i) => {
       const key = `${name}.${String(i)}`
-      const sleepMs = draw.between(0, WORK_MS_MAX)
+      const sleepMs = draw.between(0, isLong ? LONG_MS_MAX : WORK_MS_MAX)
       const what = { key, sleepMs, spinMs: 0, sizeBytes: 0, atMostOnce: false }
       const schedulingStrategy = draw.pick(['DEFAULT', 'SPREAD'] as const)
-      const options = { limit, schedulingStrategy }
-      return { key, ref: remote.limited.options(options).remote(what, judged, ownerPid) }
+      const options = { limit, schedulingStrategy, numCpus: isLong ? 0 : 1 }
+      return { key, ref: remote.limited.options(options).remote(what, judged, by) }
     })
     this.#host.judge.note(`submits ${String(calls.length)} of ${name} under ${limitName}`)
-    const ends = await Promise.all(calls.map((call) => this.#take(judged, call)))
+    const ends = await Promise.all(calls.map((call) => this.#take(call)))
     return ends.every((each) => each)
   }
 
-  async #take(judged: JudgedLimit, { key, ref }: Call): Promise<boolean> {
-    const { judge, cluster } = this.#host
+  #longLimit(): JudgedLimit {
+    const { draw, member } = this.#host
+    if (draw.chance(SHARED_CHANCE)) return LONG
+    return { ...LONG, name: `${LONG.name}, of ${member.machine}` }
+  }
+
+  async #take({ key, ref }: Call): Promise<boolean> {
+    const { judge } = this.#host
     try {
       const got = await get(ref)
-      cluster.ledger.limits.over(judged, key)
       judge.note(`has ${key}`)
       if (got !== remote.combined(key, [])) judge.broken(`I1: ${key} gave ${String(got)}`)
       return true
     } catch (error) {
-      cluster.ledger.limits.over(judged, key)
       judge.failed(key, error)
       return false
     } finally {

@@ -14,6 +14,7 @@ export interface NodesPlan {
   /** What drivers do beside tasks. */
   readonly parts: readonly PartName[]
   readonly faults: NodesFaultRates
+  readonly pauseMsMax: number
   /** No fault begins after that. */
   readonly faultsEndMs: number
 }
@@ -27,6 +28,7 @@ export interface NodesFaultRates {
   readonly breakMs: number
   readonly partitionMs: number
   readonly pairCutMs: number
+  readonly oneWayMs: number
   readonly isolateMs: number
   readonly gcsCutMs: number
   readonly aloneMs: number
@@ -39,11 +41,15 @@ export interface NodesFaultRates {
 const WELL_MIN = 3
 /** As UNACKNOWLEDGED_LIMIT_MS. Without further parts nobody waits for a machine that is gone. */
 const SILENCE_MS = 15_000
+const PAUSE_MS_MAX = 45_000
+/** Where what a dead node had goes on elsewhere before it wakes up. */
+const LONG_PAUSE_MS_MAX = 90_000
 /** Of each node: what only placement groups ask for. */
 export const SLOTS = 2
 const NEVER: NodesFaultRates = {
   ...{ breakMs: Infinity, partitionMs: Infinity, pairCutMs: Infinity, isolateMs: Infinity },
   ...{
+    oneWayMs: Infinity,
     gcsCutMs: Infinity,
     aloneMs: Infinity,
     outageMs: Infinity,
@@ -57,6 +63,7 @@ export function drawNodesPlan(draw: Draw, parts: readonly PartName[] = []): Node
   const rate = (chance: number, fromMs: number, toMs: number): number =>
     draw.chance(chance) ? draw.between(fromMs, toMs) : Infinity
   const calm = withoutFaults(drawPlan(draw.fork('node')))
+  const oneWay = draw.fork('one way')
   const spikeChance = draw.chance(0.3) ? draw.between(0, 0.05) : 0
   return {
     node: {
@@ -86,7 +93,9 @@ export function drawNodesPlan(draw: Draw, parts: readonly PartName[] = []): Node
       killMs: rate(0.5, 10_000, 40_000),
       pauseMs: rate(0.5, 5_000, 25_000),
       drainMs: rate(0.3, 10_000, 40_000),
+      oneWayMs: oneWay.chance(0.4) ? oneWay.between(5_000, 20_000) : Infinity,
     },
+    pauseMsMax: parts.includes('actors') ? LONG_PAUSE_MS_MAX : PAUSE_MS_MAX,
     faultsEndMs: draw.between(30_000, 70_000),
   }
 }

@@ -1,5 +1,7 @@
 // Bugs planted into what only some programs of drivers use: actors, placement groups, and refs
 // whose owner is dead. Each breaks one promise, and seeds with that part must catch it.
+import { ActorClient } from '../../../runtime/core-worker/actor-client.ts'
+import { PUSHED } from '../../../runtime/core-worker/task-record.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Row, RowKey, TransactItem } from '../../../runtime/gcs/storage.ts'
 import { Brain } from '../../../runtime/raylet/brain.ts'
@@ -7,7 +9,10 @@ import { GroupRows } from '../../../runtime/raylet/groups/group-rows.ts'
 import type { GroupCall } from '../../../runtime/raylet/groups/group-messages.ts'
 import type { TokensAsked } from '../../../runtime/raylet/limiters/limiter-messages.ts'
 import { swap } from '../planted-bugs.ts'
+import { here } from '../workload.ts'
 import type { PartName } from './plan.ts'
+
+const IMPATIENCE_MS = 200
 
 type Bugs = Readonly<Record<string, () => () => void>>
 
@@ -55,6 +60,20 @@ export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
         undoReads()
       }
     },
+    'sends a call again over a connection that holds': () =>
+      swap(
+        ActorClient.prototype,
+        'call',
+        (real) =>
+          function (this: ActorClient, record) {
+            real.call(this, record)
+            here().process.later(IMPATIENCE_MS, 'sends it again', () => {
+              if (record.phase !== PUSHED || record.retriesLeft === 0) return
+              record.attempt += 1
+              this.again(record)
+            })
+          },
+      ),
   },
   groups: {
     'commits bundles before it has written where they lie': () => {

@@ -23,10 +23,12 @@ class Teller {
     this.#life = here().on.ledger.nextStamp()
   }
 
-  async tell(caller: string, seq: number, sleepMs: number): Promise<Told> {
+  /** @param untilMs  it sleeps no longer than that. */
+  async tell(caller: string, seq: number, sleepMs: number, untilMs = Infinity): Promise<Told> {
     const { process, on } = here()
     on.ledger.effect(this.#key, { process, caller, seq }, this.#atMostOnce)
-    if (sleepMs > 0) await sleep(sleepMs)
+    const forMs = Math.min(sleepMs, untilMs - process.nowMs)
+    if (forMs > 0) await sleep(forMs)
     return { key: this.#key, seq, life: this.#life }
   }
 }
@@ -36,6 +38,8 @@ export type TellerHandle = ReturnType<typeof RemoteTeller.remote>
 
 /** Calls an actor whose handle it was given, from wherever it runs. */
 export const askTeller = remote(async (teller: TellerHandle, caller: string): Promise<Told> => {
+  const { process, on } = here()
+  on.ledger.called(caller, 0, process)
   const ref = teller.tell.remote(caller, 0, 0)
   try {
     return await get(ref)
