@@ -319,10 +319,14 @@ export class ClusterMember {
     const before = new Map(this.#nodes.map((node) => [node.nodeId, node]))
     this.#nodes = this.#membership.nodes()
     for (const node of this.#nodes) {
-      this.#deps.cluster.fence.learn(node)
+      const { fence } = this.#deps.cluster
+      fence.learn(node)
       const known = before.get(node.nodeId)
       const ended = known !== undefined && (node.state === 'DEAD' || node.epoch > known.epoch)
       if (ended && known.state !== 'DEAD') this.#peers.forget(known)
+      if (known === undefined) {
+        this.#peers.forgetBefore(node.nodeId, fence.oldestEpoch(node.nodeId))
+      }
       if (node.state === 'DEAD') this.#suspected.delete(node.nodeId)
     }
     if (!this.#stopped) this.#events.nodes(this.#nodes)

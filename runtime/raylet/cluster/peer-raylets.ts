@@ -142,12 +142,17 @@ export class PeerRaylets {
   /** That epoch of the node is no member any more (PY3). */
   forget({ nodeId, address }: PeerNode): void {
     const { epoch } = nodeAddressOf(address)
+    this.forgetBefore(nodeId, epoch + 1)
+    this.#dialled.get(address)?.lost()
+  }
+
+  /** Nor are earlier ones, which may have dialled here before they were known as members (PY3). */
+  forgetBefore(nodeId: string, oldestEpoch: number): void {
     for (const [channel, { peer, closed }] of [...this.#open]) {
-      if (peer.nodeId !== nodeId || peer.epoch > epoch) continue
+      if (peer.nodeId !== nodeId || peer.epoch >= oldestEpoch) continue
       channel.close()
       closed()
     }
-    this.#dialled.get(address)?.lost()
   }
 
   async close(): Promise<void> {

@@ -75,6 +75,14 @@ test('PY3: who is forgotten is lost at once, and its next epoch keeps its connec
   await next.close()
 })
 
+test('PY3: who dialled in a life that ended before it was known as a member is let go of', async () => {
+  await asking.ask(node, 'ping', {}, 60_000)
+  asked.forgetBefore('a0', 1)
+  expect(closed).toBe(0)
+  asked.forgetBefore('a0', 2)
+  expect(closed).toBe(1)
+})
+
 function transportOf(nodeId: string): PeerTransport {
   return network.transportOf({ cluster: 'test', nodeId, epoch: 1 })
 }
