@@ -1,7 +1,9 @@
 // What CI asks of speed: in no row may Virga fall under half of its published ratio to what the
 // machine itself does in the same seconds. A busy machine slows both down; a row that fails is
 // measured again before it is believed, and its best measurement counts. Rows of one call at a time
-// are not asked: on a busy machine they tell of its scheduler, and fell there to a ninth.
+// are not asked: on a busy machine they tell of its scheduler, and fell there to a ninth. Those of
+// several processes are warmed for long and rose there instead, as the echo suffers more: n:n 0.99,
+// 1.98 and 5.79 times it at a load of 25, several drivers 2.37, 3.26 and 4.03.
 import { openColumns } from './columns.ts'
 import { PUBLISHED } from './options.ts'
 import { readReport, type Report, reportRow } from './report.ts'
@@ -15,6 +17,8 @@ const GATED: readonly (readonly [row: string, against: Contender])[] = [
   ['single client tasks async', 'echo'],
   ['1:1 actor calls async', 'echo'],
   ['1:n actor calls async', 'echo'],
+  ['multi client tasks async', 'echo'],
+  ['n:n actor calls async', 'echo'],
   ['1:1 async-actor calls async', 'echo'],
   ['single client put gigabytes', 'memcpy'],
 ]

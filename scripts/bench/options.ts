@@ -30,7 +30,7 @@ export const USAGE = `npm run bench -- [options]
   --seconds N      length of a round (${SECONDS_DEFAULT}); a row has four, a heavy row two
   --with LIST      columns beside Virga, by comma: ${Object.keys(WITH).join(',')} (all), or none
   --publish        as --resume --json bench/results/bench.json, and write the chart and the README
-  --gate           a minute: fails when a row falls under half of its published ratio to the machine
+  --gate           two minutes: fails when a row falls under half of its published ratio
   --help           this text
 `
 
