@@ -9,6 +9,7 @@ import { makeNamespaces, whyNoNamespaces, type Namespaces } from '../support/nam
 import type { Running } from '../support/running.ts'
 import { SeveralNodes } from '../support/several-nodes.ts'
 import { until } from '../support/waiting.ts'
+import { StaleCommits, watchForStaleCommits } from './stale-commits.ts'
 import { Storm } from './storm.ts'
 
 const HOSTS = 5
@@ -54,11 +55,19 @@ export class ChaoticCluster {
   readonly #network: Namespaces | undefined
   readonly #gcs: FaultProxy
   readonly cluster: SeveralNodes
+  readonly #stale = new StaleCommits()
+  readonly #stopLooking: () => Promise<void>
 
-  private constructor(network: Namespaces | undefined, gcs: FaultProxy, cluster: SeveralNodes) {
+  private constructor(
+    network: Namespaces | undefined,
+    gcs: FaultProxy,
+    cluster: SeveralNodes,
+    endpoint: string,
+  ) {
     this.#network = network
     this.#gcs = gcs
     this.cluster = cluster
+    this.#stopLooking = watchForStaleCommits(endpoint, cluster.name, this.#stale)
   }
 
   static async start(endpoint: string, network: Namespaces | undefined): Promise<ChaoticCluster> {
@@ -66,7 +75,7 @@ export class ChaoticCluster {
     const options = { hosts: HOSTS, numCpus: 1, network, endpoint: gcs.endpoint }
     const cluster = await SeveralNodes.start(options)
     await cluster.settled(HOSTS)
-    return new ChaoticCluster(network, gcs, cluster)
+    return new ChaoticCluster(network, gcs, cluster, endpoint)
   }
 
   /** Does all of the work in the storm. @returns how many drivers that took. */
@@ -116,13 +125,18 @@ export class ChaoticCluster {
     return drivers
   }
 
-  /** Nothing fails any more: all nodes live, and nothing of them is taken. */
+  /** Nothing fails any more: all nodes live, nothing of them is taken, and nobody who was declared
+   *  dead has decided anything since. */
   async isCalm(): Promise<void> {
     await this.cluster.settled(HOSTS, CALM_MS)
     await until(async () => (await this.cluster.leased()).length === 0, CALM_MS)
+    await this.#stopLooking()
+    expect(this.#stale.found).toEqual([])
+    expect(this.#stale.deaths).toBeGreaterThan(0)
   }
 
   async remove(): Promise<void> {
+    await this.#stopLooking()
     await this.cluster.remove()
     await this.#gcs.stop()
   }

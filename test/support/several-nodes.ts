@@ -71,6 +71,11 @@ export class SeveralNodes {
     }
   }
 
+  /** Part of the names of its tables. */
+  get name(): string {
+    return this.#identities[0]?.cluster ?? ''
+  }
+
   /** Those that were started and live, by their hosts. */
   get nodes(): readonly Node[] {
     const living = this.#nodes.filter((node) => !this.#killed.has(node) && isAlive(node))
