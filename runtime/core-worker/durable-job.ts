@@ -2,14 +2,23 @@
 // result is told, and what is put is in the bucket of the cluster, or in the GCS if it is small,
 // before its ref is given.
 import type { ObjectId } from '../common/ids.ts'
-import type { CoreWorker } from './core-worker.ts'
+import type { CoreWorkerDeps } from './core-worker.ts'
+import type { LineageStream } from './lineage-stream.ts'
 import type { ObjectEntry, StoredAt } from './object-entry.ts'
 import type { TaskRecord } from './task-record.ts'
 
-export class DurableJob {
-  readonly #worker: CoreWorker
+/** What it needs of its core worker. */
+export interface DurableWorker {
+  readonly lineageStream: Pick<LineageStream, 'keep' | 'commits'> | undefined
+  readonly deps: { readonly raylet: Pick<CoreWorkerDeps['raylet'], 'request' | 'hold'> }
+}
 
-  constructor(worker: CoreWorker) {
+export class DurableJob {
+  readonly #worker: DurableWorker
+  /** Large arguments on their way into the bucket. Each ends: there is room, or none for 30 s. */
+  readonly #keeping = new Set<Promise<StoredAt>>()
+
+  constructor(worker: DurableWorker) {
     this.#worker = worker
   }
 
@@ -22,9 +31,11 @@ export class DurableJob {
   commits(): Promise<void> | undefined {
     const { lineageStream, deps } = this.#worker
     const committing = lineageStream?.commits()
-    if (committing === undefined) return undefined
+    if (committing === undefined && this.#keeping.size === 0) return undefined
     deps.raylet.hold(1) // a program does not end while it waits for this
-    return committing.finally(() => {
+    // One that cannot be kept fails its own task.
+    const kept = Promise.allSettled(this.#keeping)
+    return Promise.all([committing, kept]).then(nothing).finally(() => {
       deps.raylet.hold(-1)
     })
   }
@@ -40,8 +51,17 @@ export class DurableJob {
     await this.#worker.deps.raylet.request('keepObject', { objectId })
   }
 
-  async kept(stored: StoredAt): Promise<StoredAt> {
-    await this.keepStored(stored.objectId)
-    return stored
+  /** A large argument is being stored. Resolves when it is in the bucket, too. */
+  keptOnce(storing: Promise<StoredAt>): Promise<StoredAt> {
+    const keeping = storing.then(async (stored) => {
+      await this.keepStored(stored.objectId)
+      return stored
+    })
+    const ended = (): void => void this.#keeping.delete(keeping)
+    this.#keeping.add(keeping)
+    keeping.then(ended, ended)
+    return keeping
   }
 }
+
+const nothing = (): void => undefined

@@ -74,7 +74,7 @@ export class Values {
     }
     references.share(entry, sharedEntries(encoded.handles))
     const storing = store.put(references.idOf(entry), copy, undefined)
-    const kept = durable === undefined ? storing : storing.then((stored) => durable.kept(stored))
+    const kept = durable === undefined ? storing : durable.keptOnce(storing)
     kept.then(
       (stored) => {
         entry.complete(STORED, stored)
