@@ -35,9 +35,11 @@ export class DurableJob {
     deps.raylet.hold(1) // a program does not end while it waits for this
     // One that cannot be kept fails its own task.
     const kept = Promise.allSettled(this.#keeping)
-    return Promise.all([committing, kept]).then(nothing).finally(() => {
-      deps.raylet.hold(-1)
-    })
+    return Promise.all([committing, kept])
+      .then(nothing)
+      .finally(() => {
+        deps.raylet.hold(-1)
+      })
   }
 
   /** Resolves when what was put outlives this process and its node. */
