@@ -97,6 +97,18 @@ export class InFlight<T> {
       ring[seq & (ring.length - 1)] = this.get(seq)
     }
     this.#ring = ring
+    this.#takeIn()
+  }
+
+  /** IF1: stragglers whose numbers a larger ring covers. */
+  #takeIn(): void {
+    for (const [seq, task] of this.#stragglers) {
+      if (!this.#isInRing(seq)) continue
+      this.#stragglers.delete(seq)
+      this.#ring[seq & (this.#ring.length - 1)] = task
+      this.#ringSize += 1
+      this.#oldestSeq = Math.min(this.#oldestSeq, seq)
+    }
   }
 
   /** Where a walk over the ring begins. */
