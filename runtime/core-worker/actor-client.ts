@@ -16,6 +16,7 @@ import { PUSH_BYTES_MAX } from '../common/limits.ts'
 import { isStaleView } from '../protocol/actor-view.ts'
 import type { ActorInfo, ActorView } from '../protocol/actor-messages.ts'
 import { Fifo } from './fifo.ts'
+import { MakerWatch, neverMade } from './maker-watch.ts'
 import type { Peer } from './peers.ts'
 import { pushTasks } from './push.ts'
 import type { TaskEnds } from './task-ends.ts'
@@ -33,10 +34,14 @@ export interface ActorClientDeps {
   dial(address: string): Peer
   readonly ends: Pick<TaskEnds, 'fail' | 'failLost'>
   readonly clock: Clock
+  readonly ownAddress: string
+  /** Another process than the one that was to make it may have done so, anywhere. */
+  lookAgain(info: ActorInfo): void
 }
 
 export class ActorClient {
   readonly #deps: ActorClientDeps
+  readonly #info: ActorInfo
   readonly #actorId: ActorId
   readonly #className: string
   /** What the program called and has not been pushed. */
@@ -52,13 +57,16 @@ export class ActorClient {
   #pendingCalls = 0
   #scheduled = false
   #forgetClose: (() => void) | undefined
+  /** While it is not made, and calls of it wait. */
+  #makerWatch: MakerWatch | undefined
   /** Of create() calls that wait. */
   #waiting: { readonly run: (view: ActorView) => void; readonly fail: (why: Error) => void }[] = []
 
-  constructor(deps: ActorClientDeps, { actorId, className }: ActorInfo) {
+  constructor(deps: ActorClientDeps, info: ActorInfo) {
     this.#deps = deps
-    this.#actorId = actorId
-    this.#className = className
+    this.#info = info
+    this.#actorId = info.actorId
+    this.#className = info.className
   }
 
   get pendingCalls(): number {
@@ -111,6 +119,7 @@ export class ActorClient {
     if (isStaleView(this.#view, view)) return
     const isNextLife = view.incarnation > this.incarnation || view.phase === 'DEAD'
     this.#view = view
+    this.#followMaker(view)
     // Its process may live on, cut off with its node, and must not be heard any more.
     if (isNextLife && view.exit?.cause === 'NODE_LOST') this.#peer?.channel?.close()
     if (view.phase === 'ALIVE') {
@@ -140,6 +149,7 @@ export class ActorClient {
 
   forget(): void {
     this.#forgetClose?.()
+    this.#makerWatch?.stop()
   }
 
   pumpSoon(): void {
@@ -168,6 +178,7 @@ export class ActorClient {
       this.#dead(view)
       return
     }
+    if (view !== undefined) this.#followMaker(view)
     // Pumped again once it is connected. Word of its end may come before its connection closes.
     if (view?.phase !== 'ALIVE' || peer?.channel === undefined || peer.closed) return
     while (!peer.congested) {
@@ -177,6 +188,30 @@ export class ActorClient {
     }
     peer.whenDrained(this, () => {
       this.pumpSoon()
+    })
+  }
+
+  /** MW1. Where it is not made, none of its calls was ever in flight. */
+  #followMaker({ phase }: ActorView): void {
+    const { ownerAddress } = this.#info
+    if (phase !== 'DEPENDENCIES_UNREADY') {
+      this.#makerWatch?.stop()
+      this.#makerWatch = undefined
+    } else if (ownerAddress !== undefined && ownerAddress !== this.#deps.ownAddress) {
+      if (this.#queue.peek() !== undefined) this.#makerWatch ??= this.#watchMaker(ownerAddress)
+    }
+  }
+
+  #watchMaker(address: string): MakerWatch {
+    return new MakerWatch(this.#deps, address, {
+      missing: () => {
+        this.#deps.lookAgain(this.#info)
+      },
+      lost: () => {
+        this.#makerWatch = undefined
+        const error = neverMade(this.#info)
+        for (const record of this.#queue.drain()) this.#deps.ends.fail(record, error)
+      },
     })
   }
 

@@ -7,7 +7,7 @@ import type { ActorInfo, ActorView } from '../protocol/actor-messages.ts'
 import { ActorClient, type ActorClientDeps } from './actor-client.ts'
 import type { TaskRecord } from './task-record.ts'
 
-export interface ActorsDeps extends ActorClientDeps {
+export interface ActorsDeps extends Omit<ActorClientDeps, 'lookAgain'> {
   watch(info: ActorInfo): Promise<ActorView>
 }
 
@@ -95,9 +95,12 @@ export class Actors {
     const { actorId } = info
     const known = this.#clients.get(actorId)
     if (known !== undefined) return known
-    const client = new ActorClient(this.#deps, info)
+    const lookAgain = (what: ActorInfo): void => {
+      this.follow(what.actorId, this.#deps.watch(what))
+    }
+    const client = new ActorClient({ ...this.#deps, lookAgain }, info)
     this.#clients.set(actorId, client)
-    this.follow(actorId, this.#deps.watch(info))
+    lookAgain(info)
     return client
   }
 

@@ -197,6 +197,7 @@ export class CoreWorker {
       watch: (info) => this.registry.watch(info),
       ends: this.ends,
       clock,
+      ownAddress: options.address,
     })
     this.getter = makeGetter(this)
     this.recovery = new Recovery(this)

@@ -34,6 +34,8 @@ export function watchElsewhere(
   const known = watched.get(actorId)
   if (known?.view !== undefined) {
     answer(turn, request, known.view)
+    // Its maker's task may have been retried, and made it, on another node than its home.
+    if (known.view.phase === 'DEPENDENCIES_UNREADY') lookFor(turn, actorId, known)
     return
   }
   if (known !== undefined) {

@@ -31,6 +31,7 @@ async function calling() {
   const clock = new HandClock()
   const actors = new Actors({
     clock,
+    ownAddress: '@me',
     dial: (address) => {
       const peer = new Peer(address)
       peers.set(address, peer)
@@ -121,4 +122,72 @@ test('who can be dialled again lives: what was under way is told at once', async
   latest()?.opened({ bufferedBytes: 0 } as PeerChannel)
   expect(failed[0]).toBeInstanceOf(ActorUnavailableError)
   expect(failed[0]?.message).toContain('when the connection to the worker of A broke')
+})
+
+/** An actor that is not made yet, by a process at '@maker', and a call of it that waits. */
+async function unmade() {
+  const peers: Peer[] = []
+  const failed: Error[] = []
+  let watches = 0
+  const fail = (_: TaskRecord, error: Error): void => void failed.push(error)
+  const clock = new HandClock()
+  const actors = new Actors({
+    ...{ clock, ownAddress: '@me', ends: { fail, failLost: fail } },
+    dial: (address) => {
+      peers.push(new Peer(address))
+      return peers.at(-1) as Peer
+    },
+    watch: () => {
+      watches += 1
+      return Promise.resolve({ ...alive(0, ''), phase: 'DEPENDENCIES_UNREADY' } as const)
+    },
+  })
+  const record = { kind: { actorId, name: 'A.run' }, phase: 0 } as unknown as TaskRecord
+  const call = (): TaskRecord => actors.call({ ...info, ownerAddress: '@maker' }, () => record)
+  call()
+  await clock.advance(1)
+  const passes = async (seconds: number, each: (peer: Peer | undefined) => void): Promise<void> => {
+    for (let s = 0; s < seconds; s += 1) {
+      each(peers.at(-1))
+      await clock.advance(1_000)
+    }
+  }
+  return { actors, call, clock, failed, peers, passes, watches: () => watches }
+}
+const opens = (peer?: Peer): void => peer?.opened({ bufferedBytes: 0 } as PeerChannel)
+const closes = (peer?: Peer): void => peer?.close()
+
+test('MW1: whose maker is gone is looked for again, and its calls are told in time', async () => {
+  const { call, failed, passes, watches } = await unmade()
+  await passes(24, closes)
+  expect(failed).toEqual([])
+  expect(watches()).toBeGreaterThan(20)
+  await passes(2, closes)
+  expect(failed[0]).toBeInstanceOf(ActorDiedError)
+  expect(failed[0]?.message).toContain('actor A was not made')
+  const told = watches()
+  await passes(60, closes)
+  expect(watches(), 'nothing waits: nothing is asked').toBe(told)
+  call()
+  await passes(26, closes)
+  expect(failed).toHaveLength(2)
+})
+
+test('MW1: a maker whose connection broke, and that is there again, is waited for', async () => {
+  const { failed, passes, peers } = await unmade()
+  await passes(20, closes)
+  opens(peers.at(-1))
+  await passes(60, () => undefined)
+  await passes(20, closes)
+  expect(failed).toEqual([])
+})
+
+test('MW1: a retry that made it ends the watch', async () => {
+  const { actors, failed, passes, peers } = await unmade()
+  await passes(10, closes)
+  actors.changed(alive(0, '@retry'))
+  const dialled = peers.length
+  await passes(60, () => undefined)
+  expect(peers.slice(dialled)).toEqual([])
+  expect(failed).toEqual([])
 })

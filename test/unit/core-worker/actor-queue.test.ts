@@ -17,6 +17,7 @@ function queue(): {
 } {
   const actors = new Actors({
     clock: new HandClock(),
+    ownAddress: '@me',
     dial: (address) => new Peer(address),
     watch: () => new Promise(() => undefined),
     ends: { fail: () => undefined, failLost: () => undefined },

@@ -150,3 +150,32 @@ export const writes = remote(
     await get(Array.from({ length: count }, (_, i) => journal.add.remote(`${name} ${String(i)}`)))
   },
 )
+
+const gated = remote(async (gate: string): Promise<Node> => {
+  await gates.get(gate)
+  return nodeOf(1, [], false)
+})
+/** Gives the handle of an actor away whose argument is ready once the gate opens. */
+export const makesLater = remote((gate: string): { readonly actor: KeeperHandle } => ({
+  actor: RemoteKeeper.remote(gated.remote(gate)),
+}))
+
+class Asker {
+  #actor: KeeperHandle | undefined
+  take({ actor }: { readonly actor: KeeperHandle }): void {
+    this.#actor = actor
+  }
+  async ask(): Promise<number | undefined> {
+    return await this.#actor?.id.run()
+  }
+}
+export const RemoteAsker = remote(Asker, { maxConcurrency: 4 })
+/** Goes on until the second gate opens: whoever runs it is killed before, and it is retried. */
+export const lendsLater = remote(
+  async (asker: ReturnType<typeof RemoteAsker.remote>, gate: string, end: string) => {
+    const actor = RemoteKeeper.remote(gated.remote(gate))
+    await asker.take.run({ actor })
+    await gates.get(end)
+    return await actor.id.run()
+  },
+)

@@ -152,6 +152,23 @@ describe('an actor of several nodes', () => {
     expect(brain.state.watchers.size).toBe(0)
   })
 
+  test('AE1: one that its home has not made is looked for anew when it is watched again', () => {
+    const brain = aMember(2)
+    const watch = { kind: 'watchActor', client: DRIVER, actorId: A, homeId: '0b' } as const
+    brain.send({ ...watch, request: brain.nextRequest() })
+    const unmade = view('DEPENDENCIES_UNREADY')
+    brain.send({ kind: 'actorLocated', actorId: A, nodeId: '0b', view: unmade })
+    const again = brain.send({ ...watch, request: brain.nextRequest() })
+    expect(brain.show(again)).toContain('look for actorA')
+    // By a retry of its maker's task.
+    const effects = brain.send({
+      ...{ kind: 'actorLocated', actorId: A, nodeId: '0c' },
+      view: view('ALIVE'),
+    })
+    expect(brain.show(effects)).toEqual(['→ driver1: actorChanged actorA ALIVE #0'])
+    expect(brain.send({ ...watch, request: brain.nextRequest() })).toHaveLength(1)
+  })
+
   test('F07: its host dies before it lives: out of restarts it is dead, and says of which node', () => {
     const brain = aMember(2)
     hosted(brain)
