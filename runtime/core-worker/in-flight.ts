@@ -100,10 +100,11 @@ export class InFlight<T> {
     this.#takeIn()
   }
 
-  /** IF1: stragglers whose numbers a larger ring covers. */
+  /** IF1: stragglers whose numbers a larger ring covers, also with the number that is given next,
+   *  whose slot the oldest of them would have. */
   #takeIn(): void {
     for (const [seq, task] of this.#stragglers) {
-      if (!this.#isInRing(seq)) continue
+      if (seq <= this.#nextSeq - this.#ring.length) continue
       this.#stragglers.delete(seq)
       this.#ring[seq & (this.#ring.length - 1)] = task
       this.#ringSize += 1

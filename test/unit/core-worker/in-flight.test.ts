@@ -54,16 +54,20 @@ describe('InFlight', () => {
     expect(window.take(loop)).toBe('loop')
   })
 
-  it('finds a call that stayed behind in a small ring once that has grown', () => {
-    const window = new InFlight<string>()
-    const slow = window.push('slow')
-    for (let i = 0; i < 64; i += 1) window.take(window.push('short'))
-    const seqs = Array.from({ length: 150 }, (_, i) => window.push(`one of many ${String(i)}`))
-    expect(window.get(slow)).toBe('slow')
-    expect(window.firstSeq()).toBe(slow)
-    expect(window.take(slow)).toBe('slow')
-    for (const seq of seqs) window.take(seq)
-    expect(window.size).toBe(0)
+  it('finds a call that stayed behind in a small ring, whenever that grows', () => {
+    for (let shortCount = 60; shortCount < 70; shortCount += 1) {
+      for (let manyCount = 0; manyCount < 300; manyCount += 1) {
+        const window = new InFlight<string>()
+        const slow = window.push('slow')
+        for (let i = 0; i < shortCount; i += 1) window.take(window.push('short'))
+        const seqs = Array.from({ length: manyCount }, () => window.push('one of many'))
+        expect(window.firstSeq()).toBe(slow)
+        expect(window.take(slow)).toBe('slow')
+        for (const seq of seqs) expect(window.take(seq)).toBe('one of many')
+        expect(window.size).toBe(0)
+        expect(window.firstSeq()).toBeUndefined()
+      }
+    }
   })
 
   it('knows nothing of numbers that were never given', () => {
