@@ -9,6 +9,7 @@ import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { GetTimeoutError, UsageError } from '../common/errors.ts'
 import type { Beside, ValueCodec } from '../protocol/value-codec.ts'
+import { boundedWait } from './bounded-wait.ts'
 import { captureCallSite, type CallSite } from './call-site.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import type { ObjectRef } from './object-ref.ts'
@@ -60,7 +61,7 @@ export class Getter {
     const reading = this.#reading([entry], options)
     try {
       if (entry.pending) await this.#complete([entry], options)
-      if (commits !== undefined) await commits()
+      if (commits !== undefined) await this.#committed(reading)
       const value = this.#read(entry, reading)
       return value instanceof Promise ? await value : value
     } catch (error) {
@@ -82,7 +83,7 @@ export class Getter {
         await this.#complete(entries, options)
         for (const entry of entries) if (entry.state === FAILED) throw entry.value
       }
-      if (this.#deps.commits !== undefined) await this.#deps.commits()
+      if (this.#deps.commits !== undefined) await this.#committed(reading)
       const values: unknown[] = []
       for (const entry of entries) {
         const value = this.#read(entry, reading)
@@ -244,6 +245,15 @@ export class Getter {
     }
   }
 
+  /** GE1. In a durable job a value is told once what came before it is written: an upload, maybe. */
+  async #committed(reading: Reading): Promise<void> {
+    const { clock, commits } = this.#deps
+    const committing = commits?.()
+    if (committing === undefined) return
+    const timedOut = (): Error => notWritten(reading.options.timeoutMs)
+    await boundedWait(committing, clock, { ...leftOf(reading, clock), timedOut })
+  }
+
   /** A stored value could not be read: it may be complete again, in another place. */
   async #readAgain(entry: ObjectEntry, reading: Reading, error: unknown): Promise<unknown> {
     if (!this.#deps.lost(entry, error, reading.entries)) throw error
@@ -294,6 +304,14 @@ function timeoutError(missing: number, total: number, timeoutMs: number): GetTim
     `get() waited ${String(timeoutMs)} ms and ${String(missing)} of ${String(total)} values are ` +
       'still missing; wait longer, or see with `virga status --why` what they wait for',
     { data: { timeoutMs, missing, total } },
+  )
+}
+
+function notWritten(timeoutMs = 0): GetTimeoutError {
+  return new GetTimeoutError(
+    `get() waited ${String(timeoutMs)} ms, and what this durable job has submitted and put before is ` +
+      'not in the GCS and in the bucket yet, without which it tells no value; wait longer',
+    { data: { timeoutMs } },
   )
 }
 
