@@ -34,8 +34,10 @@ export function watchElsewhere(
   const known = watched.get(actorId)
   if (known?.view !== undefined) {
     answer(turn, request, known.view)
-    // Its maker's task may have been retried, and made it, on another node than its home.
-    if (known.view.phase === 'DEPENDENCIES_UNREADY') lookFor(turn, actorId, known)
+    // Its maker's task may have been retried, and made it, on another node than its home. Not while
+    // a look is under way: asked for by many, it would begin anew each time and never end.
+    const isUnmade = known.view.phase === 'DEPENDENCIES_UNREADY'
+    if (isUnmade && known.nodeId !== undefined) lookFor(turn, actorId, known)
     return
   }
   if (known !== undefined) {
@@ -104,7 +106,8 @@ function heard(turn: Turn, entry: WatchedActor, view: ActorView): void {
 function heardOfHosted(turn: Turn, actor: Actor, view: ActorView): void {
   const { place, incarnation } = actor
   if (place === 'AWAY') heardOfAway(turn, actor, view)
-  else if (place === 'ASKED' && view.incarnation === incarnation) actor.heardEarly = view
+  else if (place !== 'ASKED' || view.incarnation < incarnation) return
+  else if (!isStaleView(actor.heardEarly, view)) actor.heardEarly = view
 }
 
 /** Its row names the host from now on, or it is DEAD: this node has done its part. */
