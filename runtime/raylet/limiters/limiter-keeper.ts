@@ -10,8 +10,9 @@
 //        for too long grants nothing (GL1).
 //   LK2. Out at a node is what it told to hold and what was given to it by answers that it may
 //        still take: so what is lost needs no repair, and is counted until its node says so.
-//   LK3. A new keeper does not know what the one before has started: rates begin at zero when the
-//        last node has told.
+//   LK3. A new keeper does not know what the one before has started: rates begin at zero when
+//        all have told for the first time. Two groups that start apart have a keeper each: what
+//        one of them has started by then counts for no rate of the other.
 //   LK4. Every askTokens is answered, after PARK_MS at the latest.
 //   LK5. Tokens that came back unused are put back once, however often their node tells of them.
 import { toHex } from '../../common/ids.ts'
@@ -64,6 +65,8 @@ export function nodesOfLimiters(
     return
   }
   if (kept === undefined) return
+  // LK1: nothing is granted until who joins has told, so it is asked at once.
+  for (const [nodeId, epoch] of epochs) if (kept.members.get(nodeId) !== epoch) kept.askAtMs = 0
   kept.members = epochs
   for (const node of [...kept.nodes.values()]) {
     const { nodeId, epoch } = node
