@@ -35,8 +35,10 @@ const NEXT_AFTER_MS = 5_000
 const HEIRS_MAX = 16
 /** A death is heard of later than an arrival, by so much at most while the GCS answers. */
 const HEARD_WITHIN_MS = 10_000
-/** Of which a node keeps who comes ahead of it: the newest. */
+/** Of which a node keeps who comes ahead of it: the newest, for so long. Who came ahead and is dead
+ *  is known to be by then, also after most outages of the GCS. */
 const LEFT_MAX = 1_000
+const LEFT_FOR_MS = 3_600_000
 
 interface Met {
   readonly epoch: number
@@ -46,6 +48,7 @@ interface Met {
 /** What a dead node has left to this one, should those die that come before it. */
 interface Left {
   readonly gone: Holder
+  readonly atMs: number
   readonly death: string
   readonly before: readonly Holder[]
 }
@@ -117,14 +120,16 @@ export class ActorAdopter {
     const before = heirs.slice(0, rank).map((nodeId) => {
       return { nodeId, epoch: this.#met.get(nodeId)?.epoch ?? 0 }
     })
-    this.#left.set(key, { gone, death, before })
+    this.#left.set(key, { gone, atMs: clock.monotonicMs(), death, before })
     const [oldest = ''] = this.#left.keys()
     if (this.#left.size > LEFT_MAX) this.#left.delete(oldest)
   }
 
   /** AH3. */
   #takeTurns(): void {
-    for (const [key, { gone, death, before }] of this.#left) {
+    const oldestMs = this.#deps.clock.monotonicMs() - LEFT_FOR_MS
+    for (const [key, { gone, atMs, death, before }] of this.#left) {
+      if (atMs < oldestMs) this.#left.delete(key)
       const rank = before.filter(
         ({ nodeId, epoch }) => this.#met.get(nodeId)?.epoch === epoch,
       ).length
