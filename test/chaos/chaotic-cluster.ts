@@ -136,9 +136,12 @@ export class ChaoticCluster {
   }
 
   async remove(): Promise<void> {
-    await this.#stopLooking()
-    await this.cluster.remove()
-    await this.#gcs.stop()
+    try {
+      await this.#stopLooking()
+    } finally {
+      await this.cluster.remove()
+      await this.#gcs.stop()
+    }
   }
 
   async #drive({ fixture, plan, heard }: Work, host: number): Promise<void> {

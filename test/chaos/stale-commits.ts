@@ -91,8 +91,9 @@ export function watchForStaleCommits(
   looking.catch(() => undefined)
   return async () => {
     over = true
-    await looking
-    client.destroy()
+    await looking.finally(() => {
+      client.destroy()
+    })
   }
 }
 
