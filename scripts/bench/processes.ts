@@ -22,9 +22,10 @@ export interface ProcessRow {
 
 /**
  * A cluster that nobody asks anything, `pid` being its driver: `cpu` in per cent of one core over
- * all its processes, `cpuTick` the least of it that the kernel tells from nothing, and memory in MB, `rss` and `pss` of all, `workerRss` and `workerPss` of the
- * mean worker. RSS counts a page in every process that has it mapped, so Node's own code counts
- * once per process; PSS divides a page among them.
+ * all its processes, `cpuTick` the least of it that the kernel tells from nothing; and memory in
+ * MB, `rss` and `pss` of all, `workerRss` and `workerPss` of the mean worker. RSS counts a page in
+ * every process that has it mapped, so Node's own code counts once per process; PSS divides a page
+ * among them.
  * @param worker what a worker's command line contains
  * @param seconds length of a round; it is watched for ten of them
  */

@@ -39,12 +39,13 @@ export function tableLine(row: Row, report: ReportRow, errors: RowResult['errors
   return [`${head.join(' ')}${cells.join('')}`, ...missed, ...failures].join('\n')
 }
 
-/** How many times better than a contender; null where one of the two has no value, or is 0: too
- *  little for the clock that it was measured with. */
+/** How many times better than a contender; null where one of the two has no value, or is a time of
+ *  0: too little for the clock that it was measured with. */
 export function ratioTo(row: Row, report: ReportRow, contender: Contender): number | null {
   const { value } = report
   const other = report[contender] ?? null
-  if (value === null || other === null || value === 0 || other === 0) return null
+  if (value === null || other === null || other === 0) return null
+  if (value === 0 && row.better === 'lower') return null
   return ratio(row, value, other)
 }
 

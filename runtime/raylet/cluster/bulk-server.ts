@@ -20,7 +20,7 @@ const LATER_MS = 1_000
 
 /** An object whose wanted range is here. */
 export interface PartSource {
-  /** The bytes in place, or a copy; unchanged until `close`. */
+  /** The bytes in place, or a copy; unchanged until the next read, or `close`. */
   read(offset: number, sizeBytes: number): Promise<Uint8Array>
   close(): void
 }
