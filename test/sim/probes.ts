@@ -19,7 +19,6 @@ const PROBES = [
   'a spilled object is damaged',
   'a storage call fails',
   'a storage call is executed and fails',
-  'a storage call is executed after it failed',
   'a storage call is lost',
   'the GCS is away',
 ] as const
@@ -47,7 +46,6 @@ export const NODES_PROBES = [
   'a task ran on another node',
   'a storage call fails',
   'a storage call is executed and fails',
-  'a storage call is executed after it failed',
   'a storage call is lost',
 ] as const
 

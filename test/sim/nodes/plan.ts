@@ -39,7 +39,7 @@ export interface NodesFaultRates {
 }
 
 const WELL_MIN = 3
-/** As UNACKNOWLEDGED_LIMIT_MS. Without further parts nobody waits for a machine that is gone. */
+/** As UNACKNOWLEDGED_LIMIT_MS (D103). */
 const SILENCE_MS = 15_000
 const PAUSE_MS_MAX = 45_000
 /** Where what a dead node had goes on elsewhere before it wakes up. */
@@ -74,7 +74,7 @@ export function drawNodesPlan(draw: Draw, parts: readonly PartName[] = []): Node
       link: {
         ...{ latencyMs: draw.pick([0.1, 1, 20]), jitterMs: draw.pick([0.1, 2]) },
         ...{ spikeChance, spikeMs: 400 },
-        ...(parts.length > 0 && { silenceMs: SILENCE_MS }),
+        silenceMs: SILENCE_MS,
       },
       storage: { latencyMs: draw.pick([0.5, 5, 50, 300]), failChance: 0 },
     },
