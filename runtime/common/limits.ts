@@ -86,6 +86,9 @@ export const UNACKNOWLEDGED_LIMIT_MS = 15_000
 /** Of two nodes that were cut from each other the later one has noticed, and ended what it ran for
  *  the other; with 2 s for that, on a busy machine. */
 export const CUT_NOTICED_MS = KEEP_ALIVE_MS + UNACKNOWLEDGED_LIMIT_MS + 2_000
+/** How long word of what became of an actor, or of its maker, may take where it cannot be dialled:
+ *  longer than a node that is gone takes to be declared dead (D155). */
+export const ACTOR_WORD_MS_MAX = 25_000
 /** How long a process keeps an object pinned after it read it last. */
 export const PIN_LINGER_MS = 500
 /** Specs of tasks whose stored results are referenced, per process. Source: Ray max_lineage_bytes. */

@@ -12,7 +12,7 @@ import { fromWire } from '../common/error-wire.ts'
 import { ActorDiedError, ActorUnavailableError, type VirgaError } from '../common/errors.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { toHex, type ActorId } from '../common/ids.ts'
-import { PUSH_BYTES_MAX } from '../common/limits.ts'
+import { ACTOR_WORD_MS_MAX, PUSH_BYTES_MAX } from '../common/limits.ts'
 import { isStaleView } from '../protocol/actor-view.ts'
 import type { ActorInfo, ActorView } from '../protocol/actor-messages.ts'
 import { Fifo } from './fifo.ts'
@@ -24,9 +24,6 @@ import { DONE, type TaskRecord } from './task-record.ts'
 
 /** Between the end of a connection, or of a dial, and the next dial. */
 const REDIAL_MS = 200
-/** How long word of what became of an actor may take that cannot be dialled: longer than a node
- *  that is gone takes to be declared dead. Who can be dialled lives: only its connection broke. */
-const WORD_MS_MAX = 25_000
 /** How long the replies of a dead actor may take that it sent while it lived. */
 const LAST_WORDS_MS = 1000
 
@@ -261,7 +258,7 @@ export class ActorClient {
 
   #tellInTime(): void {
     if (this.#limbo.length === 0) return
-    this.#wordTimer ??= this.#deps.clock.after(WORD_MS_MAX, () => {
+    this.#wordTimer ??= this.#deps.clock.after(ACTOR_WORD_MS_MAX, () => {
       this.#sortOut(connectionBroke)
     })
   }

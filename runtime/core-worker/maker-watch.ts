@@ -1,19 +1,18 @@
 // Who has a handle of an actor that is not made yet, and calls it, watches the process that is to
 // make it: that may end while it awaits the arguments of the constructor, and nobody else knows of
 // the actor. A retry of its task makes the actor under the same id, which is heard of as ever.
-//   MW1. Calls wait for an actor without a living maker for MAKER_MS_MAX; then they are told. Later
-//        ones wait anew: the retry may have come.
+//   MW1. Calls wait for an actor without a living maker for ACTOR_WORD_MS_MAX, by which a task that is
+//        retried at once has begun; then they are told. Later ones wait anew: the retry may have
+//        come.
 import type { Clock, Timer } from '../common/clock.ts'
 import { ActorDiedError } from '../common/errors.ts'
 import { toHex } from '../common/ids.ts'
+import { ACTOR_WORD_MS_MAX } from '../common/limits.ts'
 import type { ActorInfo } from '../protocol/actor-messages.ts'
 import type { Peer } from './peers.ts'
 
 /** Between two dials; and how long a connection must hold to say that the maker lives. */
 const REDIAL_MS = 1_000
-/** As long as word of an actor may take that cannot be reached: a task that is retried at once has
- *  begun by then, and a node that is gone was declared dead. */
-const MAKER_MS_MAX = 25_000
 
 export interface MakerWatchDeps {
   dial(address: string): Peer
@@ -74,7 +73,7 @@ export class MakerWatch {
     if (this.#stopped) return
     const { clock } = this.#deps
     this.#next?.cancel()
-    this.#limit ??= clock.after(MAKER_MS_MAX, () => {
+    this.#limit ??= clock.after(ACTOR_WORD_MS_MAX, () => {
       this.stop()
       this.#on.lost()
     })
@@ -89,7 +88,7 @@ export function neverMade({ actorId, className, ownerAddress }: ActorInfo): Acto
   return new ActorDiedError(
     `actor ${className} was not made: the process that was to make it ended, or was cut off, ` +
       'before the arguments of its constructor were ready, and no retry of its task has made it ' +
-      `within ${String(MAKER_MS_MAX / 1000)} s. Create a new one, or call again if the ` +
+      `within ${String(ACTOR_WORD_MS_MAX / 1000)} s. Create a new one, or call again if the ` +
       'task may still be retried.',
     { data: { actorId: toHex(actorId), className, maker: ownerAddress, mayHaveRun: false } },
   )
