@@ -13,11 +13,16 @@ export interface ActorsDeps extends Omit<ActorClientDeps, 'lookAgain'> {
 
 export class Actors {
   readonly #deps: ActorsDeps
+  readonly #clientDeps: ActorClientDeps
   /** Actors with a handle or a pending call here. */
   readonly #clients = new Map<ActorId, ActorClient>()
 
   constructor(deps: ActorsDeps) {
     this.#deps = deps
+    const lookAgain = (info: ActorInfo): void => {
+      this.#look(info)
+    }
+    this.#clientDeps = { ...deps, lookAgain }
   }
 
   /** Queues a call; its record is made by `make`, after the limit was checked. */
@@ -95,13 +100,14 @@ export class Actors {
     const { actorId } = info
     const known = this.#clients.get(actorId)
     if (known !== undefined) return known
-    const lookAgain = (what: ActorInfo): void => {
-      this.follow(what.actorId, this.#deps.watch(what))
-    }
-    const client = new ActorClient({ ...this.#deps, lookAgain }, info)
+    const client = new ActorClient(this.#clientDeps, info)
     this.#clients.set(actorId, client)
-    lookAgain(info)
+    this.#look(info)
     return client
+  }
+
+  #look(info: ActorInfo): void {
+    this.follow(info.actorId, this.#deps.watch(info))
   }
 
   #clientOf({ kind: { actorId } }: TaskRecord): ActorClient | undefined {
