@@ -56,6 +56,7 @@ export class ArgumentHolders {
   gotAt(stored: StoredAt, nodeId = this.#here): void {
     if (nodeId === (stored.nodeId ?? this.#here)) return
     const copies = this.#copies.get(stored) ?? []
+    if (copies.at(-1) === nodeId) return // a loop of gets
     const others = copies.filter((each) => each !== nodeId).slice(1 - COPIES_MAX)
     this.#copies.set(stored, [...others, nodeId])
   }
