@@ -1,4 +1,4 @@
-// A debugger that attaches to an inspected worker stops in the task's own file and line.
+// An inspector client that attaches to an inspected worker stops in the task's own file and line.
 // Spoken here is what VS Code speaks: the inspector protocol over the worker's websocket.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -22,7 +22,7 @@ interface Paused {
   readonly hitBreakpoints: readonly string[]
 }
 
-/** A debugger: sends commands, keeps the answers and what it was told. */
+/** An inspector client: sends commands, keeps the answers and what it was told. */
 async function attach(address: string) {
   const socket = new WebSocket(address)
   const answers = new Map<number, unknown>()
