@@ -1,8 +1,8 @@
 // Who has a handle of an actor that is not made yet, and calls it, watches the process that is to
 // make it: that may end while it awaits the arguments of the constructor, and nobody else knows of
 // the actor. A retry of its task makes the actor under the same id, which is heard of as ever.
-//   MW1. Calls wait for an actor without a living maker for ACTOR_WORD_MS_MAX, by which a task that is
-//        retried at once has begun; then they are told. Later ones wait anew: the retry may have
+//   MW1. Calls wait for an actor without a living maker for ACTOR_WORD_MS_MAX, by which a task that
+//        is retried at once has begun; then they are told. Later ones wait anew: the retry may have
 //        come.
 import type { Clock, Timer } from '../common/clock.ts'
 import { ActorDiedError } from '../common/errors.ts'
