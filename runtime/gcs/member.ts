@@ -1,6 +1,7 @@
-// One node's membership, run: heartbeats, the view of the others, and the watch over some of them.
-// The decisions are those of lease.ts, membership-view.ts and watcher.ts; this brings them time,
-// the GCS and the other nodes. What is read is membership-reader.ts's, what is told announcer.ts's.
+// One node's membership, run: its arrival, heartbeats and drain, and the view of the others. The
+// decisions are those of lease.ts and membership-view.ts; this brings them time, the GCS and the
+// other nodes. What is read is membership-reader.ts's, what is told announcer.ts's, and the watch
+// over others membership-watch.ts's.
 // Invariants:
 //   MB1. One heartbeat is on its way at a time, and counts from before it was sent. The row that
 //        the node registered with is the first of them; the next waits for nothing else, not
@@ -10,7 +11,7 @@
 //       read that may be stale.
 //   MB3. The node's own row says DRAINING before the membership row does: who reads the one because
 //       of the other finds it there.
-import { delay, type Clock, type Timer } from '../common/clock.ts'
+import type { Clock, Timer } from '../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import type { Random } from '../common/random.ts'
@@ -20,32 +21,25 @@ import { OwnLease } from './lease.ts'
 import type { Announcement } from './membership-changes.ts'
 import { MembershipReader } from './membership-reader.ts'
 import { MembershipView, type Seen } from './membership-view.ts'
+import { MembershipWatch, type WatchedPeers } from './membership-watch.ts'
 import {
   announce,
-  deathOf,
   declareDead,
-  readNode,
   writeHeartbeat,
-  type Death,
   type NodeCommand,
   type NodeRow,
   type Registration,
 } from './nodes.ts'
 import { Paced } from './paced.ts'
 import type { Storage } from './storage.ts'
-import type { RaceDeps } from './until-won.ts'
-import { Watcher, type Suspicion, type WatcherEvent } from './watcher.ts'
+import type { Suspicion } from './watcher.ts'
 
 const TICK_MS = PING_MS / 4
 /** Of a crowd that joins each waits so long at most, which is less than it waits for an answer. */
 const TELL_EVERY_MS_MAX = 500
 
 /** The other nodes, as far as membership needs them. */
-export interface MemberPeers {
-  /** REFUSED: its machine says that nobody listens. SILENT: no answer within a second. */
-  ping(node: NodeRow): Promise<'PONG' | 'REFUSED' | 'SILENT'>
-  /** May be lost. Arrives as `heard` at the other's Membership. */
-  tell(node: NodeRow, suspicion: Suspicion): void
+export interface MemberPeers extends WatchedPeers {
   /** Arrives as `announce` at the other's. @returns whether it was announced there. */
   announce(node: NodeRow, announcement: Announcement): Promise<boolean>
   /** What the other's Membership has `seen`; undefined when it does not answer. */
@@ -80,12 +74,9 @@ export class Membership {
   readonly #member: Registration
   readonly #lease = new OwnLease()
   readonly #view: MembershipView
-  readonly #watcher: Watcher
-  /** For decisions that it takes as long as it is a member. */
-  readonly #race: RaceDeps
+  readonly #watch: MembershipWatch
   readonly #announcer: Announcer
   readonly #reader: MembershipReader
-  readonly #suspected = new Set<string>()
   /** Tells the raylet of the members, which takes a pass over all. */
   readonly #telling: Paced
   readonly #timers = new Set<Timer>()
@@ -101,20 +92,32 @@ export class Membership {
     this.#deps = deps
     this.#member = member
     this.#view = new MembershipView(deps.random)
-    this.#watcher = new Watcher(member.nodeId)
-    this.#race = { ...deps, isOver: () => this.#stopped }
     this.#telling = new Paced(deps.clock, () => {
       const members = this.#view.living()
-      this.#watch({ kind: 'members', members })
+      this.#watch.step({ kind: 'members', members })
       deps.events.members(members)
     })
-    const { peers } = deps
+    const { peers, events } = deps
     const view = this.#view
-    const isSuspected = (nodeId: string): boolean => this.#suspected.has(nodeId)
+    const race = { ...deps, isOver: () => this.#stopped }
+    const isSuspected = (nodeId: string): boolean => this.#watch.isSuspected(nodeId)
     this.#announcer = new Announcer({
-      ...{ self: member.nodeId, race: this.#race, view, isSuspected },
+      ...{ self: member.nodeId, race, view, isSuspected },
       announceAt: (node, announcement) => peers.announce(node, announcement),
     })
+    this.#watch = new MembershipWatch(
+      {
+        ...{ log: deps.log, peers, view, race, announcer: this.#announcer },
+        attempt: (what, work) => this.#attempt(what, work),
+        suspected: (nodeId, suspected) => {
+          events.suspected(nodeId, suspected)
+        },
+        changed: () => {
+          this.#members()
+        },
+      },
+      member.nodeId,
+    )
     const seenAt = (node: NodeRow): Promise<Seen | undefined> => peers.seen(node)
     this.#reader = new MembershipReader({ ...deps, view, isSuspected, seenAt }, member)
   }
@@ -135,7 +138,7 @@ export class Membership {
     if (this.#stopped) return
     this.#every(HEARTBEAT_MS, () => this.look())
     this.#every(TICK_MS, () => {
-      this.#watch({ kind: 'tick' })
+      this.#watch.step({ kind: 'tick' })
       return Promise.resolve()
     })
   }
@@ -195,7 +198,7 @@ export class Membership {
 
   /** A peer's suspicion. */
   heard(from: string, suspicion: Suspicion): void {
-    this.#watch({ kind: 'suspicion', from, suspicion })
+    this.#watch.step({ kind: 'suspicion', from, suspicion })
   }
 
   /** Another node has something to tell (AN3). @throws as `Announcer.announceHere`. */
@@ -276,96 +279,12 @@ export class Membership {
       const untold = await this.#reader.read()
       if (untold === undefined) return
       this.#members()
-      for (const node of untold) void this.#announceDeath(node, 0)
+      for (const node of untold) void this.#watch.announceDeath(node, 0)
     })
   }
 
   #members(): void {
     if (!this.#stopped) this.#telling.now()
-  }
-
-  #watch(event: WatcherEvent): void {
-    if (this.#stopped) return
-    const { peers, events, clock } = this.#deps
-    for (const effect of this.#watcher.step(event, clock.monotonicMs())) {
-      switch (effect.kind) {
-        case 'ping': {
-          const node = this.#view.get(effect.nodeId)
-          if (node !== undefined) this.#run('a ping', () => this.#ping(node))
-          break
-        }
-        case 'tell':
-          for (const id of effect.to) {
-            const node = this.#view.get(id)
-            if (node !== undefined) peers.tell(node, effect.suspicion)
-          }
-          break
-        case 'read':
-          this.#run('reading a row', () => this.#observe(effect.nodeId))
-          break
-        case 'declareDead':
-          this.#run('declaring a node dead', () => this.#declare(effect))
-          break
-        case 'suspected':
-          if (effect.suspected) this.#suspected.add(effect.nodeId)
-          else this.#suspected.delete(effect.nodeId)
-          events.suspected(effect.nodeId, effect.suspected)
-          break
-      }
-    }
-  }
-
-  async #ping(node: NodeRow): Promise<void> {
-    const { nodeId, epoch } = node
-    const answer = await this.#deps.peers.ping(node)
-    if (answer === 'PONG') this.#watch({ kind: 'pong', nodeId, epoch })
-    if (answer === 'REFUSED') this.#watch({ kind: 'refused', nodeId, epoch })
-  }
-
-  async #observe(nodeId: string): Promise<void> {
-    const { storage, clock } = this.#deps
-    const askedAtMs = clock.monotonicMs()
-    try {
-      const node = await readNode(storage, nodeId)
-      if (node === undefined) return this.#watch({ kind: 'readFailed', nodeId })
-      if (node.state === 'DEAD') void this.#announceDeath(node, HEARTBEAT_MS)
-      const isAnew = this.#view.get(nodeId)?.epoch !== node.epoch // and nobody came to tell it
-      this.#view.learn(node)
-      const { epoch, heartbeat } = node
-      this.#watch({ kind: 'read', nodeId, epoch, heartbeat, askedAtMs })
-      if (node.state === 'DEAD' || isAnew) this.#members()
-    } catch (error) {
-      this.#watch({ kind: 'readFailed', nodeId })
-      throw error
-    }
-  }
-
-  /**
-   * Whoever wrote that may not have come to tell it; if it has, that costs one read. Until it is
-   * told: who has read it once does not read it again.
-   * @param pauseMs  at most, ahead of the first attempt.
-   */
-  async #announceDeath(dead: NodeRow, pauseMs: number): Promise<void> {
-    const { clock, random } = this.#deps
-    const announced = async (): Promise<boolean> => {
-      await this.#announcer.announce(deathOf(dead))
-      return true
-    }
-    for (let waitMs = pauseMs; ; waitMs = HEARTBEAT_MS) {
-      if (waitMs > 0) await delay(clock, random.next() * waitMs)
-      if (this.#stopped || (await this.#attempt('announcing a death', announced))) return
-    }
-  }
-
-  async #declare({ nodeId, epoch, heartbeat }: Omit<Death, 'reason'>): Promise<void> {
-    const { storage, log } = this.#deps
-    const reason = `node ${this.#member.nodeId} saw its lease expire`
-    const death = { nodeId, epoch, heartbeat, reason }
-    const isDead = await declareDead(this.#race, death, (told) => this.#announcer.announce(told))
-    log.warn('a node was declared dead', { nodeId, epoch, isDead })
-    const node = await readNode(storage, nodeId)
-    if (node !== undefined) this.#view.learn(node)
-    this.#members()
   }
 
   #run(what: string, work: () => Promise<void>): void {
