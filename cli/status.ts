@@ -109,7 +109,7 @@ async function showWaiting(world: World, waiting: readonly Row[], why: boolean):
     textOf(row, 'kind'),
     textOf(row, 'name'),
     resourcesText(row['demand']),
-    durationText(numberOf(row, 'waitedMs')),
+    row['waitedMs'] === null ? '' : durationText(numberOf(row, 'waitedMs')),
     textOf(row, 'why'),
   ])
   screen.print(

@@ -5,25 +5,32 @@ import type { ClassSpec } from '../protocol/messages.ts'
 import { isAvailable, isFeasible, type NodeView } from '../scheduling/cluster-view.ts'
 import { matchesAny } from '../scheduling/labels.ts'
 import type { RayletState } from './state.ts'
+import { freeOf } from './state-rows.ts'
 import type { ClusterState } from './cluster/cluster-state.ts'
 
-/** Undefined: it waits for this node alone, or for its turn. */
+/** Undefined: there is no other node, or it waits for the bundles of its group. */
 export function whyNodes(state: RayletState, spec: ClassSpec): string | undefined {
-  const { cluster, config } = state
+  const { cluster } = state
   if (cluster === undefined || spec.strategy.kind === 'PLACEMENT_GROUP') return undefined
-  const nodes = nodesFor(cluster, spec)
+  const nodes = nodesFor(state, cluster, spec)
   const [first] = nodes
   if (first === undefined) return undefined
-  if (nodes.length > 1) {
-    const isAnyFree = nodes.some((node) => isAvailable(node, spec.demand))
-    return isAnyFree ? undefined : whyNone(spec, nodes.length)
-  }
-  return first.nodeId === toHex(config.nodeId) ? undefined : whyOne(cluster, spec, first)
+  if (nodes.length === 1) return whyOne(state, cluster, spec, first)
+  const isAnyFree = nodes.some((node) => isAvailable(node, spec.demand))
+  return isAnyFree ? whyNothing(state) : whyNone(spec, nodes.length)
 }
 
-/** Those that can ever hold it. */
-function nodesFor({ view }: ClusterState, { strategy, demand, labelSelectors }: ClassSpec) {
-  const fitting = [...view.nodes()].filter((node) => isFeasible(node, demand))
+/** It would fit. */
+export const whyNothing = (state: RayletState): string =>
+  state.fenced ? 'the GCS has not answered this node for too long' : 'it is next in turn'
+
+/** Those that can ever hold it, with what they have free; of this node, now. */
+function nodesFor(state: RayletState, { view }: ClusterState, spec: ClassSpec): NodeView[] {
+  const { strategy, demand, labelSelectors } = spec
+  const own = toHex(state.config.nodeId)
+  const fitting = [...view.nodes()]
+    .filter((node) => isFeasible(node, demand))
+    .map((node) => (node.nodeId === own ? { ...node, free: freeOf(state) } : node))
   if (strategy.kind === 'NODE_AFFINITY') {
     const bound = fitting.filter(({ nodeId }) => nodeId === strategy.nodeId)
     if (bound.length > 0 || !strategy.soft) return bound
@@ -31,7 +38,13 @@ function nodesFor({ view }: ClusterState, { strategy, demand, labelSelectors }: 
   return fitting.filter(({ labels }) => matchesAny(labels, labelSelectors))
 }
 
-function whyOne({ shunned }: ClusterState, { demand }: ClassSpec, node: NodeView): string {
+function whyOne(
+  state: RayletState,
+  { shunned }: ClusterState,
+  { demand }: ClassSpec,
+  node: NodeView,
+): string {
+  if (state.fenced) return whyNothing(state)
   const where = `waits for node ${node.nodeId}`
   if (shunned.has(node.nodeId)) return `${where}, which does not answer or has refused it just now`
   const needs = lacking(demand, node.free).map(

@@ -1,6 +1,6 @@
 // Why each thing that waits does (pure): what `virga status --why` shows. One row for each shape that
 // waits: how many, since when, for what. Nothing waits in silence.
-import { toHex } from '../common/ids.ts'
+import { toHex, type WorkerId } from '../common/ids.ts'
 import {
   NO_RESOURCES,
   addResources,
@@ -16,35 +16,50 @@ import { sumOf, type Limiter } from './limiters/token-bucket.ts'
 import type { Lease, RayletState, SchedulingClass, Wait } from './state.ts'
 import type { Actor } from './actors/actor-state.ts'
 import type { Group } from './groups/group.ts'
-import { heldBy, missingFor } from './class-wants.ts'
+import { heldBy, missingFor, onTheWay } from './class-wants.ts'
 import { holdersFor } from './groups/group-routing.ts'
 import { freeOf } from './state-rows.ts'
-import { whyNodes } from './why-nodes.ts'
+import { whyNodes, whyNothing } from './why-nodes.ts'
 
 /** What the brain knows to wait. */
 export function whyRows(state: RayletState, nowMs: number): StateRow[] {
   const rows: StateRow[] = []
   for (const job of state.jobs.values()) {
     for (const candidate of job.turns) {
-      if (candidate !== 'ACTORS') rows.push(...whyClass(state, candidate, nowMs))
+      if (candidate === 'ACTORS' || isOfGuest(state, candidate.client)) continue
+      rows.push(...whyClass(state, candidate, nowMs))
     }
     for (const actor of job.pendingActors) rows.push(whyActor(state, actor, nowMs))
   }
-  for (const lease of workerlessOf(state)) {
-    const name = lease.actor?.spec.className ?? lease.spec.name
-    const kind = lease.actor === undefined ? 'task' : 'actor'
-    const why = whyNoWorker(state, lease)
-    rows.push({ kind, name, count: 1, waitedMs: Math.round(nowMs - lease.grantedAtMs), why })
-  }
+  rows.push(...whyWorkerless(state, nowMs))
   rows.push(...whyGroups(state, nowMs))
   for (const limiter of state.limiters.values()) rows.push(...whyLimiter(state, limiter, nowMs))
   rows.push(...whyWaits(state, nowMs))
   return rows
 }
 
-function whyNoWorker({ workers, config }: RayletState, { pool }: Lease): string {
-  const { workersMax } = config
-  if (workers.size < workersMax || pool.starting > 0) return 'its worker is being started'
+/** What a guest waits for here is told by its home, which knows where else it may go. */
+const isOfGuest = ({ clients }: RayletState, client: WorkerId): boolean =>
+  clients.get(client)?.link !== undefined
+
+function whyWorkerless(state: RayletState, nowMs: number): StateRow[] {
+  return [...workerlessOf(state)].flatMap((lease) => {
+    const { spec, actor, class: of, grantedAtMs } = lease
+    const isStarting = mayStart(state, lease)
+    if (isStarting && of !== undefined && isOfGuest(state, of.client)) return []
+    const what =
+      actor === undefined
+        ? { kind: 'task', name: spec.name }
+        : { kind: 'actor', name: actor.spec.className }
+    const why = isStarting ? 'its worker is being started' : whyNoWorker(state)
+    return [{ ...what, count: 1, waitedMs: Math.round(nowMs - grantedAtMs), why }]
+  })
+}
+
+const mayStart = ({ workers, config }: RayletState, { pool }: Lease): boolean =>
+  workers.size < config.workersMax || pool.starting > 0
+
+function whyNoWorker({ config: { workersMax } }: RayletState): string {
   return (
     `this node has the ${String(workersMax)} workers that it may have at most, and none is idle: ` +
     'each task that waits in get() keeps one'
@@ -129,7 +144,8 @@ export function whyStore(stats: ReturnType<ObjectStore['stats']>): StateRow[] {
 export function whyPending(state: RayletState, pending: readonly StateRow[]): StateRow[] {
   const asking = new Set<string>()
   const held = new Map<string, number>()
-  for (const { jobId, classes } of state.clients.values()) {
+  for (const { jobId, classes, link } of state.clients.values()) {
+    if (link !== undefined) continue // a guest: its home has its word
     for (const each of classes.values()) {
       const key = `${jobId === undefined ? '' : toHex(jobId)} ${each.spec.name}`
       if (missingFor(each) > 0) asking.add(key)
@@ -186,17 +202,31 @@ interface WaitingShape {
 }
 
 function whyClass(state: RayletState, waiting: SchedulingClass, nowMs: number): StateRow[] {
-  const count = missingFor(waiting)
-  if (count <= 0) return []
-  const waitedMs = nowMs - waiting.waitingSinceMs
-  const { spec } = waiting
-  const row = whyRow(state, spec, { kind: 'task', name: spec.name, count, waitedMs })
-  const why = whyNodes(state, spec)
-  return [why === undefined ? row : { ...row, why }]
+  const { spec, waitingSinceMs, waitsAt, asked } = waiting
+  const shape = { kind: 'task', name: spec.name, waitedMs: nowMs - waitingSinceMs }
+  const underWay = onTheWay(waiting) - (waitsAt === undefined ? 0 : 1)
+  const count = missingFor(waiting) - underWay
+  const rows = count <= 0 ? [] : [whyRow(state, spec, { ...shape, count })]
+  if (underWay <= 0) return rows
+  const waitedMs = Math.round(shape.waitedMs)
+  const demand = toResources(spec.demand)
+  return [
+    ...rows,
+    { ...shape, count: underWay, waitedMs, demand, why: whyAsked([...asked.keys()]) },
+  ]
+}
+
+function whyAsked([first = '', ...others]: readonly string[]): string {
+  const more = others.length === 0 ? '' : ` and ${String(others.length)} more`
+  return `asked of node ${first}${more}, where its worker is being started`
 }
 
 function whyRow(state: RayletState, spec: ClassSpec, shape: WaitingShape): StateRow {
-  if (spec.strategy.kind !== 'PLACEMENT_GROUP') return whyDemand(state, spec.demand, shape)
+  if (spec.strategy.kind !== 'PLACEMENT_GROUP') {
+    const row = whyDemand(state, spec.demand, shape)
+    const why = whyNodes(state, spec)
+    return why === undefined ? row : { ...row, why }
+  }
   const group = state.groups.get(spec.strategy.groupId)
   const isUsable = group?.state === 'CREATED' || holdersFor(state, spec).length > 0
   const why = isUsable
@@ -204,10 +234,6 @@ function whyRow(state: RayletState, spec: ClassSpec, shape: WaitingShape): State
     : 'its placement group is not reserved yet'
   return { ...shape, waitedMs: Math.round(shape.waitedMs), demand: toResources(spec.demand), why }
 }
-
-/** It would fit. */
-const whyNothing = (state: RayletState): string =>
-  state.fenced ? 'the GCS has not answered this node for too long' : 'it is next in turn'
 
 function whyDemand(state: RayletState, demand: ResourceSet, shape: WaitingShape): StateRow {
   const free = freeOf(state)

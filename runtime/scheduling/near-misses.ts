@@ -3,7 +3,7 @@ import { lacking, showAmount, unitsOf, type ResourceSet } from '../common/resour
 import type { ClusterView, NodeView } from './cluster-view.ts'
 import { matchesAny, type LabelSelector } from './labels.ts'
 
-/** Nodes that are named; a thousand equal ones are one miss. */
+/** Misses that are told; a thousand nodes that lack the same are one. */
 const MISSES_MAX = 3
 
 interface Miss {
@@ -13,7 +13,7 @@ interface Miss {
   readonly shortfall: number
 }
 
-/** `needs GPU: 4, node b has 1; needs GPU: 4, node c has 0` */
+/** `needs GPU: 4, node b has 1; needs GPU: 4, this node and 2 more have 0` */
 export function nearMisses(
   demand: {
     readonly resources: ResourceSet
@@ -30,7 +30,7 @@ export function nearMisses(
   }
   const misses = labelled.map((node) => missOf(resources, node)).sort(byCloseness)
   return distinct(misses)
-    .map(({ node }) => showLack(resources, node, view.preferredId))
+    .map((alike) => showLackOf(resources, alike, view.preferredId))
     .join('; ')
 }
 
@@ -40,11 +40,24 @@ export function showLack(
   node: NodeView,
   preferredId: string | undefined,
 ): string {
-  const shown = node.nodeId === preferredId ? 'this node' : `node ${node.nodeId}`
+  return showLackOf(demand, [node], preferredId)
+}
+
+/** @param alike  nodes that lack the same: one of them is named, who asks before all others. */
+function showLackOf(
+  demand: ResourceSet,
+  alike: readonly NodeView[],
+  preferredId: string | undefined,
+): string {
+  const own = alike.find(({ nodeId }) => nodeId === preferredId)
+  const node = own ?? alike[0]
+  if (node === undefined) return ''
+  const named = own === undefined ? `node ${node.nodeId}` : 'this node'
+  const whoHas = alike.length === 1 ? `${named} has` : `${named} and ${alike.length - 1} more have`
   return lacking(demand, node.totals)
     .map((name) => {
       const wanted = showAmount(demand, name)
-      return `needs ${name}: ${wanted}, ${shown} has ${showAmount(node.totals, name)}`
+      return `needs ${name}: ${wanted}, ${whoHas} ${showAmount(node.totals, name)}`
     })
     .join(', ')
 }
@@ -61,14 +74,10 @@ const byCloseness = (a: Miss, b: Miss): number =>
   a.shortfall - b.shortfall ||
   (a.node.nodeId < b.node.nodeId ? -1 : 1)
 
-/** The first few that do not lack the same amounts of the same things. */
-function distinct(misses: readonly Miss[]): Miss[] {
-  const found = new Map<string, Miss>()
-  for (const miss of misses) {
-    const { totals } = miss.node
-    const key = miss.names.map((name) => `${name} ${String(unitsOf(totals, name))}`).join()
-    if (!found.has(key)) found.set(key, miss)
-    if (found.size === MISSES_MAX) break
-  }
-  return [...found.values()]
+/** The closest few: of each, all nodes that lack the same amounts of the same things. */
+function distinct(misses: readonly Miss[]): NodeView[][] {
+  const alike = Map.groupBy(misses, ({ node, names }) =>
+    names.map((name) => `${name} ${String(unitsOf(node.totals, name))}`).join(),
+  )
+  return [...alike.values()].slice(0, MISSES_MAX).map((each) => each.map(({ node }) => node))
 }

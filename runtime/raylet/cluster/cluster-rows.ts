@@ -4,6 +4,7 @@
 //   CR2. What several nodes have of one resource is one row.
 //   CR3. A placement group is one row: as its coordinator has it, with what is free of each bundle
 //        by the word of the node that has it.
+//   CR4. What waits on several nodes in the same way, for the same, is one row.
 import { toResources } from '../../common/resources.ts'
 import type { NodeRow } from '../../gcs/nodes.ts'
 import type { RayletCalls, StateRow } from '../../protocol/messages.ts'
@@ -28,6 +29,7 @@ export function clusterRows(question: ClusterQuestion, answers: readonly Answer[
 function completed(question: ClusterQuestion, rows: readonly StateRow[]): readonly StateRow[] {
   if (question.kind === 'resources') return summed(rows)
   if (question.kind === 'groups') return onePerGroup(rows)
+  if (question.kind === 'why') return onePerShape(rows)
   if (question.kind !== 'nodes') return rows
   const answered = new Set(rows.map((row) => row['nodeId']))
   const others = question.nodes.filter(({ nodeId }) => !answered.has(nodeId))
@@ -64,6 +66,18 @@ function summed(rows: readonly StateRow[]): StateRow[] {
     sums.set(name, sum)
   }
   return [...sums].map(([name, sum]) => ({ name, ...sum }))
+}
+
+/** CR4: how many in all, since the first of them. */
+function onePerShape(rows: readonly StateRow[]): StateRow[] {
+  const alike = Map.groupBy(rows, ({ kind, name, demand, why }) =>
+    JSON.stringify([kind, name, demand, why]),
+  )
+  return [...alike.values()].map((of) => {
+    const waits = of.flatMap(({ waitedMs }) => (typeof waitedMs === 'number' ? [waitedMs] : []))
+    const count = of.reduce((sum, row) => sum + Number(row['count']), 0)
+    return { ...of[0], count, waitedMs: waits.length === 0 ? null : Math.max(...waits) }
+  })
 }
 
 interface BundleRow {

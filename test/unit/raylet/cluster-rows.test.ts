@@ -43,6 +43,20 @@ it('nothing is cut in silence: what any node left out is counted, and what the l
   expect(dropped).toBe(1 + 1 + 1)
 })
 
+it('CR4: what waits on several nodes for the same is one row, since the first of them', () => {
+  const row = (why: string, count: number, waitedMs: number | null): StateRow => ({
+    ...{ kind: 'task', name: 'f', count, waitedMs, demand: { CPU: 1 }, why },
+  })
+  const answers = [
+    answer(row('no CPU', 2, 100), row('its turn', 1, null)),
+    answer(row('no CPU', 3, 700), row('its turn', 4, null)),
+  ]
+  expect(clusterRows(asked('why'), answers).rows).toEqual([
+    row('no CPU', 5, 700),
+    row('its turn', 5, null),
+  ])
+})
+
 it('CR3: a placement group is one row, as its coordinator has it, with what its holders have free', () => {
   const row = (answeredBy: string, state: string, free: readonly object[]): StateRow => ({
     ...{ groupId: 'g', state, coordinator: 'aa', answeredBy },

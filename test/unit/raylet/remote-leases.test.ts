@@ -1,5 +1,6 @@
 // Leases over several nodes: real brains of homes and of those they ask.
 import { describe, expect, test } from 'vitest'
+import type { StateRow } from '../../../runtime/protocol/messages.ts'
 import { whyRows } from '../../../runtime/raylet/why-rows.ts'
 import { units } from './brain.ts'
 import { SeveralBrains } from './several-brains.ts'
@@ -438,8 +439,9 @@ describe('when nodes and processes end', () => {
 })
 
 describe('what waits says for which node', () => {
-  const why = (brains: SeveralBrains): unknown[] =>
-    whyRows(brains.at(0).state, brains.nowMs).map((row) => row['why'])
+  const rowsAt = (brains: SeveralBrains, node: number): StateRow[] =>
+    whyRows(brains.at(node).state, brains.nowMs)
+  const why = (brains: SeveralBrains): unknown[] => rowsAt(brains, 0).map((row) => row['why'])
   const large = { demand: units({ CPU: 3 }) }
 
   test('where only another one can hold it', () => {
@@ -460,6 +462,8 @@ describe('what waits says for which node', () => {
     const { id: nodeId } = brains.at(1)
     brains.want('d', 2, { strategy: { kind: 'NODE_AFFINITY', nodeId, soft: false } })
     expect(why(brains)).toEqual([`waits for node ${nodeId}, in turn there`])
+    // There it is a guest, which its home tells already.
+    expect(rowsAt(brains, 1)).toEqual([])
   })
 
   test('where several can hold it, and where only this one can', () => {
@@ -471,6 +475,18 @@ describe('what waits says for which node', () => {
     ])
     brains.die(1)
     brains.tick(1_000)
-    expect(why(brains)).toEqual(['needs CPU: 3, 1 free'])
+    expect(why(brains)).toEqual([`waits for node ${brains.at(0).id}: needs CPU: 3, 1 free there`])
+  })
+
+  test('what another node starts a worker for is told once, and apart from what has no node', () => {
+    const brains = cpus(1, 1)
+    brains.at(1).startsWorkers = false
+    brains.driver('d')
+    brains.want('d', 3)
+    expect(rowsAt(brains, 0)).toMatchObject([
+      { count: 1, why: 'needs CPU: 1, which none of the 2 nodes that can hold it has free' },
+      { count: 1, why: `asked of node ${brains.at(1).id}, where its worker is being started` },
+    ])
+    expect(rowsAt(brains, 1)).toEqual([])
   })
 })

@@ -190,7 +190,7 @@ describe('infeasible', () => {
     })
   })
 
-  test('a thousand equal nodes are one miss, and three are named at most', () => {
+  test('a thousand nodes that lack the same are one miss, and three are told at most', () => {
     const nodes = Array.from({ length: 1000 }, (_, i) =>
       aNode(`n${String(i).padStart(4, '0')}`, { CPU: 1 + (i % 5) }),
     )
@@ -198,8 +198,20 @@ describe('infeasible', () => {
     expect(placement).toEqual({
       kind: 'INFEASIBLE',
       nearest: [5, 4, 3]
-        .map((cpus) => `needs CPU: 8, node n000${String(cpus - 1)} has ${String(cpus)}`)
+        .map((cpus) => `needs CPU: 8, node n000${String(cpus - 1)} and 199 more have ${cpus}`)
         .join('; '),
+    })
+  })
+
+  test('of nodes that are alike, who asks is the one that is named', () => {
+    const nodes = [
+      aNode('a', { CPU: 2 }),
+      aNode('b', { CPU: 2 }, { preferred: true }),
+      aNode('c', { CPU: 1 }),
+    ]
+    expect(placed(demand({ CPU: 8 }), nodes)).toEqual({
+      kind: 'INFEASIBLE',
+      nearest: 'needs CPU: 8, this node and 1 more have 2; needs CPU: 8, node c has 1',
     })
   })
 
