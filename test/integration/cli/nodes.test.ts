@@ -5,10 +5,21 @@ import { describe, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { isAlive, startTimeOf } from '../../../runtime/common/session-file.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, placeOfEachTest, type Row } from './virga.ts'
+import { fixture, jsonLines, placeOfEachTest, type Row } from './virga.ts'
 
 /** A lease of 16 s, seen by reads 2 s apart, and told with a heartbeat. */
 const DEATH_MS = 40_000
+
+/** Rounds of fill.mts: one that starts the workers, and tries to have all at work within a second. */
+const FILL_ROUNDS = 1 + 5
+const FILL_MS = 1_000
+
+/** As fill.mts says it. */
+interface Filled {
+  readonly counts: readonly number[]
+  readonly lastBeganAt: number
+  readonly lastBeganMs: number
+}
 
 const place = placeOfEachTest()
 
@@ -61,16 +72,19 @@ describe('virga start --nodes 3', () => {
     expect(JSON.parse(stdout)).toEqual([told, told, told])
   })
 
-  it('10,000 short tasks fill every CPU of eight nodes before a tenth of them has begun', async () => {
+  it('10,000 short tasks fill every CPU of eight nodes within a second, once they have workers', async () => {
     await place.startNodes({ nodes: 8, numCpus: 1 })
-    const { code, stdout, stderr } = await place.node(fixture('fill.mts')).ended
+    const program = place.node(fixture('fill.mts'), String(FILL_ROUNDS), String(FILL_MS))
+    const { code, stderr } = await program.ended
     expect(code, stderr).toBe(0)
-    const { counts, lastBeganAt } = JSON.parse(stdout) as { counts: number[]; lastBeganAt: number }
-    // Counted, not timed: how long a second is on a busy machine nobody can say. The simulation of
-    // eight nodes says the second.
-    expect(counts).toHaveLength(8)
-    expect(lastBeganAt).toBeLessThan(1_000)
-    expect(Math.min(...counts)).toBeGreaterThan(10_000 / 8 / 2)
+    const rounds = jsonLines<Filled>(program)
+    for (const { counts } of rounds) expect(counts).toHaveLength(8)
+    // At first seven processes are started: how long that takes tells of the machine.
+    const [first, ...warm] = rounds
+    expect(first?.lastBeganAt).toBeLessThan(10_000 / 10)
+    expect(Math.min(...(first?.counts ?? []))).toBeGreaterThan(10_000 / 8 / 2)
+    // The best of some: in one of them the machine may have had something else to do.
+    expect(Math.min(...warm.map(({ lastBeganMs }) => lastBeganMs))).toBeLessThan(FILL_MS)
   })
 
   it('what a task of a task printed on a third node reaches the driver before it leaves', async () => {
