@@ -2,18 +2,10 @@
 // no result comes twice, no slot leaks, every caller hears. `npm run test:full` runs all of it:
 // 500 kills during 20,000 tasks, 50 kills of actors.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import {
-  ActorUnavailableError,
-  availableResources,
-  clusterResources,
-  get,
-  init,
-  shutdown,
-  type ObjectRef,
-} from 'virga'
+import { ActorUnavailableError, get, init, shutdown, type ObjectRef } from 'virga'
 import * as fn from './functions.ts'
 import { RemoteLedger, stampedStep, type Stamped } from './stress-functions.ts'
-import { stateRows } from '../../support/cluster-view.ts'
+import { slotsAreBack, stateRows } from '../../support/cluster-view.ts'
 import { scaled } from '../../support/scale.ts'
 import { until } from '../../support/waiting.ts'
 
@@ -47,11 +39,6 @@ async function killOne(): Promise<boolean> {
   } catch {
     return false // it ended a moment ago
   }
-}
-
-async function slotsAreBack(): Promise<boolean> {
-  const [free, total] = [await availableResources(), await clusterResources()]
-  return JSON.stringify(free) === JSON.stringify(total)
 }
 
 describe(`chaos, seed ${String(seed)}`, () => {

@@ -121,6 +121,16 @@ export const kills = remote((until: number, signal: NodeJS.Signals) => {
     setTimeout(resolve, attempt < until ? 60_000 : 0, attempt),
   )
 })
+/** Ends its worker that way until its `until`th attempt, having said so. */
+export const dies = remote((until: number, how: 'SIGSEGV' | 'abort' | 'exit') => {
+  const { attempt } = runtimeContext()
+  if (attempt >= until) return attempt
+  console.error(`attempt ${String(attempt)} ends by ${how}`)
+  if (how === 'abort') process.abort()
+  if (how === 'exit') process.exit(0)
+  process.kill(process.pid, how)
+  return new Promise<number>(() => undefined) // the signal comes a moment later
+})
 export const whenAborted = remote(
   () =>
     new Promise<string>((resolve) => {

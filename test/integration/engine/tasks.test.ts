@@ -18,7 +18,7 @@ import {
 } from 'virga'
 import * as fn from './functions.ts'
 import { RemoteGpuUser } from './stress-functions.ts'
-import { stateRows } from '../../support/cluster-view.ts'
+import { slotsAreBack, stateRows } from '../../support/cluster-view.ts'
 import { scaled } from '../../support/scale.ts'
 import { caught, until } from '../../support/waiting.ts'
 
@@ -279,11 +279,21 @@ describe('tasks over processes', () => {
     expect(error.message).toContain('SIGKILL')
   })
 
-  it('F02 an exit with code 0 in the middle of a task is a failure', async () => {
-    expect(await fn.exits.run(1, 0)).toBe(1)
-    const error = await caught(fn.exits.options({ maxRetries: 0 }).run(9, 0), WorkerCrashedError)
-    expect(error.data).toMatchObject({ exitCode: 0, attempts: 1 })
-  })
+  it.each([
+    { how: 'SIGSEGV', exit: { signal: 'SIGSEGV', exitCode: null }, words: /attempt 3 ends/ },
+    { how: 'abort', exit: { signal: 'SIGABRT', exitCode: null }, words: /\S/ }, // some trace
+    { how: 'exit', exit: { signal: null, exitCode: 0 }, words: /attempt 3 ends/ },
+  ] as const)(
+    'F02 a worker that ends by $how in the middle of a task is retried, and then told',
+    async ({ how, exit, words }) => {
+      expect(await fn.dies.run(3, how)).toBe(3) // maxRetries is 3
+      const error = await caught(fn.dies.run(9, how), WorkerCrashedError)
+      expect(error.data).toMatchObject({ ...exit, attempts: 4, poison: true })
+      expect((error.data['stderrTail'] as string[]).join('\n')).toMatch(words)
+      expect(error.message).toContain(exit.signal ?? 'exited with code 0')
+      await until(slotsAreBack)
+    },
+  )
 
   it('F03 a spinning task is ended by its time limit, and by force', async () => {
     const limited = fn.spin.options({ timeoutMs: 100, maxRetries: 0 })
