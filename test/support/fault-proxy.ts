@@ -7,7 +7,8 @@
 //   execute-then-error  done, then 500
 //   in-flight-error     500 at once, done a little later: the retry comes while the first runs
 //   throttle            refused as above the limits
-//   conflict            a transaction is cancelled because of another one; else as throttle
+//   conflict            a transaction, or a PUT of an object, is refused because of another one
+//                       that is under way; else as throttle
 //   partial             half of a batch is done, the rest given back; else as throttle
 //   truncate            done, the answer is cut
 //   bitflip             done, one bit of the answer is another
@@ -68,6 +69,8 @@ export interface FaultProxy {
   readonly calls: ReadonlyMap<string, number>
   /** Sets the rules from now on, and counts the calls anew. */
   set(rules: readonly FaultRule[]): void
+  /** Ends the connections that carry no call now: who calls next must connect anew. */
+  hangUp(): void
   stop(): Promise<void>
 }
 
@@ -128,6 +131,9 @@ export async function startFaultProxy(
       rules = next
       calls.clear()
     },
+    hangUp() {
+      server.closeIdleConnections()
+    },
     async stop() {
       await Promise.allSettled(running)
       server.closeAllConnections()
@@ -157,7 +163,7 @@ async function faulty(fault: Fault | undefined, call: Call, world: World): Promi
     case 'throttle':
       return throttled(call)
     case 'conflict':
-      return call.operation === 'TransactWriteItems' ? conflict(call) : throttled(call)
+      return conflict(call)
     case 'partial':
       return call.operation === 'BatchWriteItem'
         ? await partial(call, world.upstream)
@@ -227,6 +233,8 @@ function throttled(call: Call): Answer {
 }
 
 function conflict(call: Call): Answer {
+  if (call.operation === 'PUT') return xml(409, 'OperationAborted')
+  if (call.operation !== 'TransactWriteItems') return throttled(call)
   const { TransactItems } = JSON.parse(call.body.toString()) as { TransactItems: unknown[] }
   return json(400, {
     __type: 'com.amazonaws.dynamodb.v20120810#TransactionCanceledException',
