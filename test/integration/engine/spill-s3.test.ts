@@ -4,14 +4,19 @@ import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
 import { UsageError, get, init, put, shutdown, type ObjectRef } from 'virga'
 import { loadBucket } from '../../../runtime/gcs/bucket-loader.ts'
 import { S3Bucket } from '../../../runtime/gcs/bucket-s3.ts'
+import { RETRY_TOKENS_MAX } from '../../../runtime/gcs/retry-budget.ts'
 import { storeStats } from '../../support/cluster-view.ts'
 import { ATTEMPTS, clientDeps } from '../../support/dynamo-storage.ts'
 import { BUCKET, REGION, describeOn, startCloud } from '../../support/emulator.ts'
+import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { caught, until } from '../../support/waiting.ts'
 
 const MIB = 1024 * 1024
 const OBJECTS = 24
 const FLOATS = MIB // 8 MiB each: three times the store in all
+const STORE_OBJECTS = 8
+/** Well below the 30 s after which a full store is an error. */
+const THROTTLED_MS = 5_000
 
 const cloud = await startCloud('ministack')
 describeOn(cloud, 'VIRGA_SPILL', (cloud) => {
@@ -35,15 +40,22 @@ describeOn(cloud, 'VIRGA_SPILL', (cloud) => {
     return objects.length + (await bucket.listUploads('')).length
   }
 
-  async function fill(): Promise<ObjectRef<Float64Array>[]> {
-    await init({ address: 'local', numCpus: 2, objectStoreMemoryBytes: 64 * MIB })
+  const start = () =>
+    init({ address: 'local', numCpus: 2, objectStoreMemoryBytes: STORE_OBJECTS * 8 * MIB })
+
+  /** @param putOne  told after each. */
+  async function fill(putOne?: () => void): Promise<ObjectRef<Float64Array>[]> {
     const refs: ObjectRef<Float64Array>[] = []
-    for (let i = 0; i < OBJECTS; i++) refs.push(await put(new Float64Array(FLOATS).fill(i)))
+    for (let i = 0; i < OBJECTS; i++) {
+      refs.push(await put(new Float64Array(FLOATS).fill(i)))
+      putOne?.()
+    }
     return refs
   }
 
   it('spills to S3, restores, and leaves nothing there when the cluster ends', async () => {
     process.env['VIRGA_SPILL'] = `s3://${BUCKET}/${prefix}`
+    await start()
     const refs = await fill()
     await until(async () => ((await storeStats()).totals['spilledBytes'] ?? 0) > 0)
     expect(await keys()).toBeGreaterThan(0)
@@ -55,8 +67,35 @@ describeOn(cloud, 'VIRGA_SPILL', (cloud) => {
     expect(await keys()).toBe(0)
   })
 
+  it('F39: S3 saying SlowDown slows those who put; none of them fails, and nothing is lost', async () => {
+    const proxy = await startFaultProxy(endpoint, 39)
+    process.env['AWS_ENDPOINT_URL'] = proxy.endpoint
+    process.env['VIRGA_SPILL'] = `s3://${BUCKET}/${prefix}`
+    const writes = (): number => (proxy.calls.get('PUT') ?? 0) + (proxy.calls.get('POST') ?? 0)
+    await start()
+    proxy.set(['PUT', 'POST'].map((operation) => ({ fault: 'throttle', operation }) as const))
+    let made = 0
+    const filling = fill(() => (made += 1))
+    await until(() => made >= STORE_OBJECTS - 1) // a header lies beside each: maybe one less
+    const beganMs = performance.now()
+    await until(() => performance.now() > beganMs + THROTTLED_MS)
+    expect(made).toBeLessThanOrEqual(STORE_OBJECTS) // the next waits for room, which S3 alone has
+    const callsMax = RETRY_TOKENS_MAX + (2 * THROTTLED_MS) / 1000
+    expect(writes()).toBeGreaterThan(1)
+    expect(writes()).toBeLessThan(callsMax) // no hot loop
+    proxy.set([])
+    for (const [i, ref] of (await filling).entries()) {
+      const array = await get(ref)
+      expect([array.length, array[0], array.at(-1)]).toEqual([FLOATS, i, i])
+    }
+    await shutdown()
+    expect(await keys()).toBe(0)
+    await proxy.stop()
+  })
+
   it('the disk comes first where it is named first', async () => {
     process.env['VIRGA_SPILL'] = `disk,s3://${BUCKET}/${prefix}`
+    await start()
     const refs = await fill()
     await until(async () => ((await storeStats()).totals['spilledBytes'] ?? 0) > 0)
     expect(await keys()).toBe(0)
