@@ -4,6 +4,7 @@
 // through vite, as a user's program would load it.
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
+import { tellLeftOut } from './test/support/left-out.ts'
 
 export default defineConfig({
   // Nothing of the home folder and nothing of a user's project has a say here.
@@ -21,6 +22,7 @@ export default defineConfig({
     teardownTimeout: 10_000,
     allowOnly: false,
     passWithNoTests: false,
+    reporters: ['default', tellLeftOut],
     server: { deps: { external: [/\/dist\//] } },
   },
 })
