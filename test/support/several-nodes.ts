@@ -25,7 +25,10 @@ const LIVES_MAX = 64
 
 export interface SeveralNodesOptions {
   readonly hosts: number
-  readonly numCpus: number
+  /** Of each node, or by its host. */
+  readonly numCpus: number | ((host: number) => number)
+  /** What raylets and programs of that host have in their environment beside this process's. */
+  readonly env?: (host: number) => NodeJS.ProcessEnv
   /** Undefined: all nodes share this machine's network. */
   readonly network: Namespaces | undefined
   /** Of DynamoDB and S3; undefined: the first node holds the GCS. */
@@ -102,7 +105,7 @@ export class SeveralNodes {
     writeCredentials(sessionDir, { ...identity, host: network?.addresses[host] ?? LOOPBACK })
     const options = {
       sessionDir,
-      resources: { numCpus },
+      resources: { numCpus: typeof numCpus === 'number' ? numCpus : numCpus(host) },
       labels: { host: String(host) },
       objectStoreMemoryBytes,
       objectStore: 'shm',
@@ -184,7 +187,7 @@ export class SeveralNodes {
     const command = [process.execPath, ...args]
     const [file = '', ...rest] = this.#options.network?.commandOn(host, command) ?? command
     return spawn(file, rest, {
-      env: { ...envIn(this.runtimeDir), ...more },
+      env: { ...envIn(this.runtimeDir), ...this.#options.env?.(host), ...more },
       cwd: this.runtimeDir,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
