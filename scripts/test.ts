@@ -1,6 +1,6 @@
 // `npm test [-- VITEST ARGUMENTS]`: all tests, the heavy ones at a tenth of their size.
-// `npm run test:full`: the heavy ones at full size (VIRGA_TEST_SCALE=1), but for the chaos on five
-// nodes, whose full size is `npm run chaos` (D114).
+// `npm run test:full`: the heavy ones at full size (VIRGA_TEST_SCALE=1), but for those of chaos
+// (on five nodes, and aimed at workers), whose full size is `npm run chaos` (D114).
 // The last line says how long they took.
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
