@@ -14,10 +14,12 @@
 //   AC2. A name belongs to at most one actor that is not DEAD.
 //   AC3. Before a node holds an actor by its row, the row of what that node holds says so: whoever
 //       takes over from a dead node finds all that it held.
+//   AC4. An actor that was refused its name never comes to be, though its registration is executed
+//        late (DC3): a row that says so is in the way. Who registers it once more replaces that.
 // Source: Ray gcs_actor_manager.h (states); faults.md F07, F12, F30, I6.
 import { GcsUnavailableError } from '../common/errors.ts'
 import { bytes, count, flag, number, oneOf, nullOr, shape, text } from '../common/shape.ts'
-import { decideTogether, decideUpdate } from './decide.ts'
+import { decidePut, decideTogether, decideUpdate } from './decide.ts'
 import { asName, type ActorName, type NameRow } from './names.ts'
 import { queryAll } from './query-all.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
@@ -67,47 +69,67 @@ export type Incarnation = Pick<ActorRow, 'actorId' | 'incarnation' | 'nodeId' | 
 /**
  * Arrow 1. Repeating it with the same actorId finds the row of the first time.
  * @param sinceMs  wall time, for whoever asks who has the name.
+ * @param inDoubt  told that it may be executed late, whatever it ends with: see refuseActor.
  * @returns who has the name when it is not this actor, else undefined.
  */
 export async function registerActor(
   storage: Storage,
   actor: NewActor,
   sinceMs: number,
+  inDoubt = (): void => undefined,
 ): Promise<NameRow | undefined> {
   const { actorId, owner, name, nodeId, epoch } = actor
   const key = actorKey(actorId)
   const life = { state: 'PENDING_CREATION', living: true, incarnation: 0, address: '', death: '' }
   const value = { ...actor, ...life }
-  const items: TransactItem[] = [{ kind: 'putIf', key, value, expected: 'ABSENT' }]
   const named = name === null ? undefined : nameKey(name.namespace, name.name)
+  const ofName: TransactItem[] = []
   if (named !== undefined) {
     const row = { actorId, owner, sinceMs, nodeId, epoch }
-    items.push({ kind: 'putIf', key: named, value: row, expected: 'ABSENT' })
+    ofName.push({ kind: 'putIf', key: named, value: row, expected: 'ABSENT' })
   }
+  let expected: 'ABSENT' | number = 'ABSENT'
   for (let tries = 0; ; tries++) {
     const outcome = await decideTogether(storage, {
-      key,
-      items,
+      ...{ key, inDoubt },
+      items: [{ kind: 'putIf', key, value, expected }, ...ofName],
       isOurs: (row) => row['actorId'] === actorId,
     })
     if (outcome.won || named === undefined) return undefined
+    if (isRefused(outcome.current)) expected = outcome.current?.version ?? 'ABSENT' // AC4
     const holder = await storage.get(named)
     if (holder !== undefined) return asName(holder)
-    // Released between the two: the name may be had.
+    // Released between the two, or refused at an earlier try: the name may be had.
     if (tries >= TRIES_MAX)
       throw new GcsUnavailableError(`the name of actor ${actorId} is in dispute`)
   }
 }
 
+/** AC4: of one that was refused, whose registration was in doubt. @param nowMs  wall time. */
+export async function refuseActor(storage: Storage, actorId: string, nowMs: number): Promise<void> {
+  const key = actorKey(actorId)
+  const value = { refused: true }
+  const isOurs = (row: RowValue): boolean => row['refused'] === true
+  const outcome = await decidePut(storage, { key, value, expected: 'ABSENT', isOurs })
+  if (!outcome.won) {
+    await actorDead(storage, { actorId, incarnation: 0 }, 'its name was taken', nowMs)
+    return
+  }
+  const expected = { fields: value }
+  const expiresAtMs = nowMs + DEAD_KEPT_MS
+  const items = [{ kind: 'update', key, fields: value, expected, expiresAtMs }] as const
+  await decideTogether(storage, { key, items, isOurs })
+}
+
 export async function readActor(storage: Storage, actorId: string): Promise<ActorRow | undefined> {
   const row = await storage.get(actorKey(actorId))
-  return row && asActor(row)
+  return row === undefined || isRefused(row) ? undefined : asActor(row)
 }
 
 /** A job's actors, the dead included; may be a second old. */
 export async function readActors(storage: Storage, jobId: string): Promise<readonly ActorRow[]> {
   const rows = await queryAll(storage, jobPartitions(jobId), { prefix: 'A#', stale: true })
-  return rows.map((row) => asActor(row))
+  return rows.filter((row) => !isRefused(row)).map((row) => asActor(row))
 }
 
 /**
@@ -132,17 +154,27 @@ export async function actorAlive(
 /** A node in one epoch of its life. */
 export type Holder = Pick<Incarnation, 'nodeId' | 'epoch'>
 
-/** AC3: that node holds the actor, or is about to. */
-export const willHold = (storage: Storage, holder: Holder, actorId: string): Promise<void> =>
-  storage.append([{ key: heldKey(holder, actorId), value: { actorId } }])
+/** An actor in one of its lives. */
+type Life = Pick<Incarnation, 'actorId' | 'incarnation'>
 
-/** The reverse, once the row of the actor names another, or it is DEAD. */
+/** AC3: that node holds that life of the actor, or is about to. */
+export const willHold = (
+  storage: Storage,
+  holder: Holder,
+  { actorId, incarnation }: Life,
+): Promise<void> =>
+  storage.append([{ key: heldKey(holder, actorId), value: { actorId, incarnation } }])
+
+/**
+ * The reverse, once the row of the actor names another, or it is DEAD. Of one life: the node may
+ * hold a later one by the time that this is executed (DC3).
+ */
 export async function holdsNoMore(
   storage: Storage,
   holder: Holder,
-  actorId: string,
+  { actorId, incarnation }: Life,
 ): Promise<void> {
-  await storage.delete(heldKey(holder, actorId), { fields: { actorId } })
+  await storage.delete(heldKey(holder, actorId), { fields: { actorId, incarnation } })
 }
 
 /** Every living actor that a node holds. */
@@ -206,7 +238,7 @@ export async function claimRestart(
  */
 export async function actorDead(
   storage: Storage,
-  { actorId, incarnation }: Pick<Incarnation, 'actorId' | 'incarnation'>,
+  { actorId, incarnation }: Life,
   death: string,
   nowMs: number,
 ): Promise<boolean> {
@@ -232,5 +264,7 @@ export async function actorDead(
 
 const isLife = (value: RowValue, { incarnation, nodeId, epoch }: Incarnation): boolean =>
   value['incarnation'] === incarnation && value['nodeId'] === nodeId && value['epoch'] === epoch
+
+const isRefused = (row: Row | undefined): boolean => row?.value['refused'] === true
 
 const asActor = (row: Row): ActorRow => readRow(row, ACTOR)

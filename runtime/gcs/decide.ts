@@ -4,6 +4,9 @@
 //   DC1. A write that may have been applied is repeated only while its condition still holds: a
 //       late arrival of the first one then either did the same or fails.
 //   DC2. A write whose outcome cannot be read is in doubt: never told as not written.
+//   DC3. A write in doubt may be executed seconds after all was settled: an attempt that was given
+//       up is still under way. Its condition refuses it, unless that holds once more, as ABSENT
+//       does after a delete: who may delete such a row is told, and leaves another in its place.
 // Source: faults.md F30; Amazon KCL (a lease is read back after an ambiguous write).
 import { GcsWriteUnknownError } from '../common/errors.ts'
 import { isOutage, unknownWrite } from './attempts.ts'
@@ -26,6 +29,8 @@ interface Decision {
   readonly key: RowKey
   /** Whether a row says what this decision would have it say: by holder or token. */
   readonly isOurs: (value: RowValue) => boolean
+  /** DC3: an attempt at it may come late, however it ends. */
+  readonly inDoubt?: () => void
 }
 
 /** A row written whole, if it is as expected. */
@@ -51,14 +56,14 @@ export async function decideTogether(
   storage: Storage,
   decision: Decision & { readonly items: readonly TransactItem[] },
 ): Promise<WriteOutcome> {
-  const { key, items, isOurs } = decision
+  const { key, items } = decision
   const told = items.find((item) => keyText(item.key) === keyText(key))
-  const settling = { key, isOurs, expected: told?.expected ?? 'ABSENT' }
+  const settling = { ...decision, expected: told?.expected ?? 'ABSENT' }
   return await settle(storage, settling, async () => {
     const applied = await storage.transact(items)
-    const inDoubt = (cause: unknown): unknown => unknownWrite('a transaction', cause)
-    const row = await (applied ? readAfter(storage, key, inDoubt) : storage.get(key))
-    if (row !== undefined && (applied || isOurs(row.value))) return { won: true, row }
+    const unread = (cause: unknown): unknown => unknownWrite('a transaction', cause)
+    const row = await (applied ? readAfter(storage, key, unread) : storage.get(key))
+    if (row !== undefined && (applied || decision.isOurs(row.value))) return { won: true, row }
     return { won: false, current: row }
   })
 }
@@ -85,29 +90,31 @@ async function settle(
   decision: Decision & { readonly expected: Expected },
   write: () => Promise<WriteOutcome>,
 ): Promise<WriteOutcome> {
-  const { key, expected, isOurs } = decision
+  const { key, expected, isOurs, inDoubt } = decision
   for (let repeats = 0; ; repeats++) {
     try {
       const outcome = await write()
       return asOurs(outcome, isOurs)
     } catch (error) {
-      if (!(error instanceof GcsWriteUnknownError) || repeats >= REPEATS_MAX) throw error
+      if (!(error instanceof GcsWriteUnknownError)) throw error
+      inDoubt?.()
+      if (repeats >= REPEATS_MAX) throw error
       const row = await readAfter(storage, key, () => error)
       if (!holds(row, expected)) return asOurs({ won: false, current: row }, isOurs) // DC1
     }
   }
 }
 
-/** DC2. @param inDoubt  what to tell when the GCS is away. */
+/** DC2. @param unread  what to tell when the GCS is away. */
 async function readAfter(
   storage: Storage,
   key: RowKey,
-  inDoubt: (cause: unknown) => unknown,
+  unread: (cause: unknown) => unknown,
 ): Promise<Row | undefined> {
   try {
     return await storage.get(key)
   } catch (error) {
-    throw isOutage(error) ? inDoubt(error) : error
+    throw isOutage(error) ? unread(error) : error
   }
 }
 

@@ -5,11 +5,12 @@
 //   --1--> PENDING --2--> CREATED --3--> RESCHEDULING --2--> CREATED       --5--> (no row)
 //   1. registered by its coordinator   2. all bundles are prepared, and are to be committed
 //   3. a node with a bundle is gone    4. another node coordinates: the term is one more
-//   5. removed, or its job has ended
+//   5. removed, or its job has ended: nothing is left but a mark, for a day
 // Invariants:
 //   GP1. Every arrow names the coordinator it starts from, a node in one epoch of its life: who was
 //        replaced is refused, and of two who take a group over one wins.
-//   GP2. No row: the group was removed, or is not registered yet. It is never made again.
+//   GP2. No row: the group was removed, or is not registered yet. It is never made again, also not
+//        by a registration that is executed late (DC3): the mark is in the way.
 // Source: Ray gcs_placement_group.h (states); design 8.
 import {
   count,
@@ -23,10 +24,13 @@ import {
   text,
 } from '../common/shape.ts'
 import type { ResourceSet } from '../common/resources.ts'
-import { decideDelete, decidePut, decideUpdate } from './decide.ts'
+import { decidePut, decideTogether, decideUpdate } from './decide.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { Row, RowValue, Storage } from './storage.ts'
 import { groupKey } from './tables.ts'
+
+/** Long after anything of it is under way. */
+const REMOVED_KEPT_MS = 24 * 3_600_000
 
 /** Where one bundle lies, and by which try it came there. */
 export interface BundleRow {
@@ -81,7 +85,7 @@ export async function registerGroup(storage: Storage, row: GroupRow): Promise<vo
 
 export async function readGroup(storage: Storage, groupId: string): Promise<GroupRow | undefined> {
   const row = await storage.get(groupKey(groupId))
-  return row && asGroup(row)
+  return row === undefined || isRemoved(row.value) ? undefined : asGroup(row)
 }
 
 /** Arrows 2 and 3. @returns whether it is this coordinator's still. */
@@ -120,13 +124,22 @@ export async function claimGroup(
   return outcome.won ? asGroup(outcome.row) : undefined
 }
 
-/** Arrow 5. May be repeated; the row of another coordinator is left. */
+/** Arrow 5. May be repeated; the row of another coordinator is left. @param nowMs  wall time. */
 export async function removeGroup(
   storage: Storage,
   { groupId, nodeId, epoch }: Coordinator & Pick<GroupRow, 'groupId'>,
+  nowMs: number,
 ): Promise<void> {
-  await decideDelete(storage, groupKey(groupId), { fields: { nodeId, epoch } })
+  const key = groupKey(groupId)
+  const expected = { fields: { nodeId, epoch } }
+  const expiresAtMs = nowMs + REMOVED_KEPT_MS
+  const items = [{ kind: 'update', key, fields: REMOVED, expected, expiresAtMs }] as const
+  await decideTogether(storage, { key, items, isOurs: isRemoved })
 }
+
+/** GP1, GP2: nobody coordinates it. */
+const REMOVED = { removed: true, nodeId: '', epoch: 0, bundles: [], places: [] }
+const isRemoved = (value: RowValue): boolean => value['removed'] === true
 
 const isOf = (value: RowValue, { nodeId, epoch }: Coordinator): boolean =>
   value['nodeId'] === nodeId && value['epoch'] === epoch

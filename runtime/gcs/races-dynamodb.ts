@@ -33,7 +33,7 @@ interface Attempted {
 /**
  * What a cancelled transaction means.
  * @returns true: it had been applied by an earlier attempt. False: a condition did not hold.
- * @throws `error` itself when it is no lost race, GcsWriteUnknownError when nobody can tell.
+ * @throws `error` itself when it is no lost race, GcsWriteUnknownError when nobody can tell yet.
  */
 export function judgeTransaction({ items, token, unsure }: Attempted, error: unknown): boolean {
   const reasons = (error as { CancellationReasons?: readonly Reason[] }).CancellationReasons ?? []
@@ -45,6 +45,7 @@ export function judgeTransaction({ items, token, unsure }: Attempted, error: unk
   })
   if (verdicts.length === 0) throw error
   if (verdicts.includes('OWN')) return true
-  if (verdicts.includes('LOST')) return false
+  // DC3: an attempt that was given up may be executed yet, should the condition hold once more.
+  if (verdicts.includes('LOST') && !unsure) return false
   throw unknownWrite(`a transaction of ${String(items.length)} rows`, error)
 }

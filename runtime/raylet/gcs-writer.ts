@@ -6,11 +6,20 @@
 //   GW2. An outage of the GCS, of any length, delays what is written and answered; it loses
 //        nothing.
 //   GW3. What the GCS refuses for good is told to who waits for it.
+//   GW4. A claim that comes late, after its actor has ended, takes no name (NM1).
 import type { Clock } from '../common/clock.ts'
 import { fromHex, toHex, type ActorId } from '../common/ids.ts'
 import type { VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
-import { claimName, findName, releaseName, type NameRow } from '../gcs/names.ts'
+import { RecentSet } from '../common/recent-set.ts'
+import {
+  claimName,
+  findName,
+  releaseDoubtedName,
+  releaseName,
+  type ActorName,
+  type NameRow,
+} from '../gcs/names.ts'
 import type { Storage } from '../gcs/storage.ts'
 import { driverKey, nodeKey } from '../gcs/tables.ts'
 import type { JobSpec } from '../protocol/messages.ts'
@@ -25,12 +34,17 @@ export interface GcsWriterDeps {
   readonly log: Log
 }
 
+/** GW4: those that were claimed longest ago are safe by then. */
+const DOUBTED_NAMES_MAX = 10_000
+
 type NameEffect = Extract<RayletEffect, { kind: 'claimName' | 'releaseName' | 'findName' }>
 
 export class GcsWriter {
   readonly #deps: GcsWriterDeps
   readonly #tell: (stimulus: Stimulus) => void
   readonly #repeat: GcsRepeat
+  /** GW4: names of which a claim was in doubt, by namespace and name. */
+  readonly #doubted = new RecentSet<string>(DOUBTED_NAMES_MAX)
   #last: Promise<void> = Promise.resolve()
 
   /** @param tell  takes what came of an effect back to the brain. */
@@ -53,7 +67,7 @@ export class GcsWriter {
         const { actorId } = effect.holder
         const row = this.#rowOf(effect.holder)
         const claim = async (): Promise<void> => {
-          const holder = found(await claimName(storage, { name, namespace }, row))
+          const holder = found(await this.#claim({ name, namespace }, row))
           this.#tell({ kind: 'nameClaimed', actorId, holder })
         }
         this.#inOrder(claim, (error) => {
@@ -62,7 +76,7 @@ export class GcsWriter {
         return
       }
       case 'releaseName':
-        this.#inOrder(() => releaseName(storage, { name, namespace }, toHex(effect.actorId)))
+        this.#inOrder(() => this.#release({ name, namespace }, toHex(effect.actorId)))
         return
       case 'findName': {
         const { request } = effect
@@ -93,6 +107,18 @@ export class GcsWriter {
     this.#inOrder(() => this.#deps.storage.append([{ key: nodeKey(toHex(nodeId)), value }]))
   }
 
+  #claim(name: ActorName, row: NameRow): Promise<NameRow | undefined> {
+    return claimName(this.#deps.storage, name, row, () => {
+      this.#doubted.add(textOf(name))
+    })
+  }
+
+  #release(name: ActorName, actorId: string): Promise<void> {
+    const { storage, clock } = this.#deps
+    if (!this.#doubted.has(textOf(name))) return releaseName(storage, name, actorId)
+    return releaseDoubtedName(storage, name, { actorId, nowMs: clock.nowMs() })
+  }
+
   /** The brain's time becomes that of the calendar. */
   #rowOf({ actorId, sinceMs, ...where }: NameHolder): NameRow {
     const { clock } = this.#deps
@@ -104,6 +130,8 @@ export class GcsWriter {
     this.#last = this.#last.then(() => this.#repeat.untilDone(run, refused))
   }
 }
+
+const textOf = ({ namespace, name }: ActorName): string => JSON.stringify([namespace, name])
 
 const found = (row: NameRow | undefined): NameHolder | undefined =>
   row && { ...row, actorId: fromHex(row.actorId) as ActorId }

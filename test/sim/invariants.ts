@@ -4,6 +4,7 @@
 //   T1-T3            the object store: store-check.ts; mapped pages: memory.ts
 //   I5, I9           at rest: nothing is held, stored, lent or waited for
 import { assert } from '../../runtime/common/assert.ts'
+import { isFree } from '../../runtime/gcs/names.ts'
 import { check } from '../../runtime/raylet/check.ts'
 import type { RayletState } from '../../runtime/raylet/state.ts'
 import { toHex } from '../../runtime/common/ids.ts'
@@ -43,7 +44,8 @@ export async function leftAtRest(world: World): Promise<string[]> {
   const taken = await Promise.all(
     namespacesOf(world).map((namespace) => world.storage.query('cluster', `NAME#${namespace}`)),
   )
-  const rows = taken.flat().map(({ key }) => `the name ${key.sk} is taken`)
+  const held = taken.flat().filter((row) => !isFree(row))
+  const rows = held.map(({ key }) => `the name ${key.sk} is taken`)
   const nodes = world.nodes.filter(({ process }) => process.alive)
   const drivers = world.drivers.filter(({ process }) => process.alive)
   // Names outlive the raylet that would have released them.

@@ -19,6 +19,7 @@ const PROBES = [
   'a spilled object is damaged',
   'a storage call fails',
   'a storage call is executed and fails',
+  'a storage call is executed after it failed',
   'a storage call is lost',
   'the GCS is away',
 ] as const
@@ -46,6 +47,7 @@ export const NODES_PROBES = [
   'a task ran on another node',
   'a storage call fails',
   'a storage call is executed and fails',
+  'a storage call is executed after it failed',
   'a storage call is lost',
 ] as const
 

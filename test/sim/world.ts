@@ -192,6 +192,7 @@ export class World {
           return Promise.resolve({ store, arena: place })
         },
         storage: simStorage(process, several?.storage ?? this.storage, {
+          scheduler: this.scheduler,
           draw: draw.fork('storage'),
           probes,
           quality: several?.quality ?? plan.storage,

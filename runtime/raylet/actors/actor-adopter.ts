@@ -7,6 +7,8 @@
 //        cluster.
 //   AH3. For each that dies the next in the order is one of the three. In a storm of deaths those
 //        that were chosen may all be dead already, and not be known to be.
+//   AH4. The first looks again after a while: what the dead node had written last may be executed
+//        late (DC3).
 // Source: design 8 (work without a leader); faults.md F07, F13.
 import { delay, type Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
@@ -141,6 +143,13 @@ export class ActorAdopter {
 
   async #clearUp(gone: Holder, death: string, afterMs: number): Promise<void> {
     if (afterMs > 0) await delay(this.#deps.clock, afterMs)
+    await this.#startAnew(gone, death)
+    if (afterMs > 0) return
+    await delay(this.#deps.clock, NEXT_AFTER_MS) // AH4
+    await this.#startAnew(gone, death)
+  }
+
+  async #startAnew(gone: Holder, death: string): Promise<void> {
     await this.#repeat.untilDone(async () => {
       const rows = await readHeldBy(this.#deps.storage, gone)
       // Each by itself, with the row as it was: a claim whose answer was lost is found to be ours.
@@ -167,7 +176,7 @@ export class ActorAdopter {
       await actorDead(storage, row, `${died}${noRestarts(maxRestarts)}`, clock.nowMs())
       return
     }
-    await willHold(storage, self, actorId)
+    await willHold(storage, self, { actorId, incarnation: incarnation + 1 })
     const life = await claimRestart(storage, row, self)
     if (life === undefined) return
     log.info('an actor of a dead node is started again', { actorId, className })

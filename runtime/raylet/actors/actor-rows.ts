@@ -15,6 +15,7 @@ import {
   claimRestart,
   holdsNoMore,
   readActor,
+  refuseActor,
   registerActor,
   unnameActor,
   willHold,
@@ -82,8 +83,16 @@ export class ActorRows {
   #register({ made, sinceMs }: EffectOf<'registerActor'>): void {
     const { tell } = this.#deps
     const { actorId } = made.spec
+    let isDoubted = false
+    const inDoubt = (): void => {
+      isDoubted = true
+    }
     const register = async (): Promise<void> => {
-      const existing = await this.#registered(made, sinceMs)
+      const existing = await this.#registered(made, sinceMs, inDoubt)
+      const { storage, clock } = this.#deps
+      if (existing !== undefined && isDoubted) {
+        await refuseActor(storage, toHex(actorId), clock.nowMs()) // AC4
+      }
       tell({ kind: 'actorRegistered', actorId, existing })
     }
     this.#inOrder(actorId, register, (error) => {
@@ -91,7 +100,7 @@ export class ActorRows {
     })
   }
 
-  async #registered(made: MadeActor, sinceMs: number) {
+  async #registered(made: MadeActor, sinceMs: number, inDoubt: () => void) {
     const { storage, self, clock, codec } = this.#deps
     const { actorId: id, owner, name, namespace, detached, maxRestarts } = made.spec
     const actorId = toHex(id)
@@ -101,9 +110,9 @@ export class ActorRows {
       spec: encodeMade(codec, made),
     }
     const since = Math.round(clock.nowMs() - (clock.monotonicMs() - sinceMs))
-    await willHold(storage, self, actorId)
+    await willHold(storage, self, { actorId, incarnation: 0 })
     for (let tries = 0; tries < NAME_TRIES_MAX; tries += 1) {
-      const holder = await registerActor(storage, row, since)
+      const holder = await registerActor(storage, row, since, inDoubt)
       if (holder === undefined) return undefined
       const living = await this.#livingOf(holder)
       if (living !== undefined) {
@@ -127,31 +136,32 @@ export class ActorRows {
   async #write({ actorId: id, incarnation, write }: EffectOf<'writeActor'>): Promise<void> {
     const { storage, clock, self, tell } = this.#deps
     const actorId = toHex(id)
+    const life = { actorId, incarnation }
     switch (write.kind) {
       case 'ALIVE': {
         const { from, address } = write
-        if (from.nodeId !== self.nodeId) await willHold(storage, self, actorId)
-        const won = await actorAlive(storage, { actorId, incarnation, ...from }, address, self)
+        if (from.nodeId !== self.nodeId) await willHold(storage, self, life)
+        const won = await actorAlive(storage, { ...life, ...from }, address, self)
         tell({ kind: 'actorWritten', actorId: id, incarnation, write: 'ALIVE', won })
         return
       }
       case 'RESTARTING': {
-        await willHold(storage, self, actorId)
+        await willHold(storage, self, life)
         const gone = { actorId, incarnation: incarnation - 1, ...self }
         const won = (await claimRestart(storage, gone, self)) !== undefined
         tell({ kind: 'actorWritten', actorId: id, incarnation, write: 'RESTARTING', won })
         return
       }
       case 'DEAD':
-        await actorDead(storage, { actorId, incarnation }, write.death, clock.nowMs())
-        await holdsNoMore(storage, self, actorId)
+        await actorDead(storage, life, write.death, clock.nowMs())
+        await holdsNoMore(storage, self, life)
         if (write.request !== undefined) tell({ kind: 'actorCalled', request: write.request })
         return
       case 'UNNAMED':
         await unnameActor(storage, actorId)
         return
       case 'LEFT':
-        await holdsNoMore(storage, self, actorId)
+        await holdsNoMore(storage, self, life)
     }
   }
 

@@ -58,7 +58,7 @@ export class GroupRows {
   }
 
   async #run(effect: GroupRowEffect): Promise<void> {
-    const { storage, self } = this.#deps
+    const { storage, clock, self } = this.#deps
     switch (effect.kind) {
       case 'registerGroup':
         await registerGroup(storage, effect.row)
@@ -80,7 +80,11 @@ export class GroupRows {
         return
       }
       case 'removeGroupRow':
-        await removeGroup(storage, { groupId: effect.groupId, ...effect.coordinator })
+        await removeGroup(
+          storage,
+          { groupId: effect.groupId, ...effect.coordinator },
+          clock.nowMs(),
+        )
     }
   }
 

@@ -50,7 +50,7 @@ function see(seers: readonly string[], rows: readonly NodeRow[]): void {
 async function anActorOn(nodeId: string): Promise<void> {
   const spec = { actorId: fromHex(ACTOR) as ActorId, className: 'Ledger' }
   const made = { spec, origin: { homeId: nodeId, ownerAddress: '' } } as unknown as MadeActor
-  await willHold(storage, holder(nodeId), ACTOR)
+  await willHold(storage, holder(nodeId), { actorId: ACTOR, incarnation: 0 })
   await registerActor(
     storage,
     {
@@ -100,4 +100,14 @@ test('AH1: of all that live one starts it again, and the first in the order at o
   see(OTHERS.slice(1), rowsOf(OTHERS.slice(1), ['gone', 'n0']))
   await clock.advance(TURNS_MS)
   expect(started).toEqual([heirs[0]])
+})
+
+test('AH4: what the dead node had written last, and was executed late, is seen all the same', async () => {
+  const [only = ''] = OTHERS
+  see([only], rowsOf([only, 'gone']))
+  see([only], rowsOf([only], ['gone']))
+  await clock.advance(1_000)
+  await anActorOn('gone')
+  await clock.advance(TURNS_MS)
+  expect(started).toEqual([only])
 })
