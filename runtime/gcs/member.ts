@@ -11,6 +11,8 @@
 //       read that may be stale.
 //   MB3. The node's own row says DRAINING before the membership row does: who reads the one because
 //       of the other finds it there.
+//   MB4. Of two nodes that have arrived one knows the other: each has read the membership row, as
+//        it stands (S1), after that named it, and learned of all whom it names.
 import type { Clock, Timer } from '../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
@@ -84,6 +86,9 @@ export class Membership {
   #doneCommand = 0
   #state: 'ALIVE' | 'DRAINING' = 'ALIVE'
   #drainAnnounced = false
+  /** The others were told that it is there. */
+  #isTold = false
+  #hasArrived = false
   #beating: Promise<void> = Promise.resolve()
   #stopped = false
 
@@ -156,6 +161,11 @@ export class Membership {
     return !this.#stopped && this.#state === 'ALIVE' && this.#lease.isValid(clock.monotonicMs())
   }
 
+  /** MB4. */
+  get hasArrived(): boolean {
+    return this.#hasArrived
+  }
+
   /** A command has been carried out, with all before it. */
   performed({ sequence, kind }: NodeCommand): void {
     this.#doneCommand = Math.max(this.#doneCommand, sequence)
@@ -226,6 +236,7 @@ export class Membership {
       this.stop()
       throw error
     }
+    this.#isTold = true
     await this.look()
   }
 
@@ -276,9 +287,10 @@ export class Membership {
   /** Reads who the others are, as it does by itself with every heartbeat. */
   async look(): Promise<void> {
     await this.#attempt('reading the membership', async () => {
-      const untold = await this.#reader.read()
-      if (untold === undefined) return
-      this.#members()
+      const isArriving = this.#isTold && !this.#hasArrived
+      const { isNew, isCurrent, untold } = await this.#reader.read({ stale: !isArriving })
+      if (isArriving && isCurrent) this.#hasArrived = true
+      if (isNew || isArriving) this.#members()
       for (const node of untold) void this.#watch.announceDeath(node, 0)
     })
   }

@@ -27,6 +27,16 @@ export interface MembershipReaderDeps {
   seenAt(node: NodeRow): Promise<Seen | undefined>
 }
 
+/** What came of looking who the others are. */
+export interface Look {
+  /** The row says more than was known. */
+  readonly isNew: boolean
+  /** All that it says is known now. */
+  readonly isCurrent: boolean
+  /** Those whose rows say that they are dead, which nobody has told. */
+  readonly untold: readonly NodeRow[]
+}
+
 export class MembershipReader {
   readonly #deps: MembershipReaderDeps
   readonly #member: Registration
@@ -38,20 +48,20 @@ export class MembershipReader {
 
   /**
    * Brings the view up to date, as far as it may read now (MV1).
-   * @returns those whose rows say that they are dead, which nobody has told; undefined where
-   *   nothing was new.
+   * @param stale  whether the membership row may be read as it was a moment ago.
    * @throws NodeDiedError when this node is no member any more; GcsUnavailableError
    */
-  async read(): Promise<readonly NodeRow[] | undefined> {
+  async read({ stale }: { readonly stale: boolean }): Promise<Look> {
     const { storage, clock, view } = this.#deps
     const askedAtMs = clock.monotonicMs()
-    const membership = await this.#readMembership()
+    const membership = await this.#readMembership(stale)
     let toRead = view.membership(membership, askedAtMs)
-    if (toRead === undefined) return undefined
+    if (toRead === undefined) return { isNew: false, isCurrent: true, untold: [] }
     if (toRead.kind !== 'NODES' && (await this.#askPeer(membership))) {
       toRead = view.membership(membership, askedAtMs)
     }
-    if (toRead === undefined || toRead.kind === 'LATER') return []
+    if (toRead === undefined) return { isNew: true, isCurrent: true, untold: [] }
+    if (toRead.kind === 'LATER') return { isNew: true, isCurrent: false, untold: [] }
     const read =
       toRead.kind === 'ALL'
         ? await readNodes(storage)
@@ -59,7 +69,8 @@ export class MembershipReader {
     const nodes = read.filter((node) => node !== undefined)
     for (const node of nodes) view.learn(node)
     view.caughtUp(toRead, askedAtMs)
-    return nodes.filter((node) => isUntoldDeath(node, membership))
+    const untold = nodes.filter((node) => isUntoldDeath(node, membership))
+    return { isNew: true, isCurrent: true, untold }
   }
 
   /**
@@ -90,10 +101,10 @@ export class MembershipReader {
   }
 
   /** Half price as long as it says nothing that ends this node (MB2). */
-  async #readMembership(): Promise<Membership> {
+  async #readMembership(stale: boolean): Promise<Membership> {
     const { storage } = this.#deps
-    const stale = await readMembership(storage, { stale: true })
-    if (isMembershipOf(this.#member, stale)) return stale
+    const seen = stale ? await readMembership(storage, { stale }) : undefined
+    if (isMembershipOf(this.#member, seen)) return seen
     const current = await readMembership(storage, { stale: false })
     if (isMembershipOf(this.#member, current)) return current
     throw expelled(this.#member, undefined)

@@ -44,7 +44,10 @@ const TO_GUESTS: ReadonlySet<string> = new Set<ToClient>([
 ])
 
 export interface ClusterLeasesDeps {
-  readonly member: Pick<ClusterMember, 'ask' | 'tell' | 'bufferedBytesTo' | 'isSuspected'>
+  readonly member: Pick<
+    ClusterMember,
+    'ask' | 'hasArrived' | 'tell' | 'bufferedBytesTo' | 'isSuspected'
+  >
   readonly brain: Brain
   readonly state: RayletState
   readonly clock: Clock
@@ -95,6 +98,7 @@ export class ClusterLeases {
       nodes: others.map(viewOf),
       suspected,
       members: this.#membersOf(rows),
+      ...(member.hasArrived ? {} : { isArriving: true }),
     })
   }
 

@@ -165,6 +165,11 @@ export class ClusterMember {
     return this.#deps.cluster.host !== undefined
   }
 
+  /** Whether it knows all who came before it (MB4). */
+  get hasArrived(): boolean {
+    return this.#membership?.hasArrived === true
+  }
+
   /** Living nodes that others suspect to be gone, this one's own watch among them. */
   isSuspected(nodeId: string): boolean {
     return this.#suspected.has(nodeId)

@@ -41,7 +41,7 @@ export function applyToNodes(
       nodesChanged(turn, event)
       if (turn.state.cluster === undefined) return
       nodesOfWaits(turn, turn.state.cluster, event)
-      nodesOfLimiters(turn, turn.state.cluster, event)
+      if (event.isArriving !== true) nodesOfLimiters(turn, turn.state.cluster, event)
       return
     case 'loads':
       for (const load of event.loads) turn.state.cluster?.view.learn(load)

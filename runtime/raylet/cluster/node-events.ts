@@ -27,6 +27,8 @@ export type NodeEvent =
       readonly suspected: ReadonlySet<string>
       /** With those that drain. */
       readonly members: ReadonlyMap<string, Member>
+      /** There may be more, who do not know this one either. */
+      readonly isArriving?: boolean
     }
   /** What other nodes have free, as gossip brought it. */
   | { readonly kind: 'loads'; readonly loads: readonly NodeLoad[] }

@@ -5,14 +5,14 @@
 // Invariants:
 //   LK1. No second keeper grants. It is named among the living, those that do not answer too; it
 //        grants nothing while there is a living node that has not told it what it holds, and who
-//        tells it takes no token of the one before any more. Who joins may have had another keeper:
-//        nodes that start at once do not know each other yet. One that the GCS has not confirmed
-//        for too long grants nothing (GL1).
+//        tells it takes no token of the one before any more. Who joins may have had another keeper.
+//        Who has not arrived yet has none and is none: of two keepers that do not know each other
+//        both would grant, and so one does (MB4). One that the GCS has not confirmed for too long
+//        grants nothing (GL1).
 //   LK2. Out at a node is what it told to hold and what was given to it by answers that it may
 //        still take: so what is lost needs no repair, and is counted until its node says so.
 //   LK3. A new keeper does not know what the one before has started: rates begin at zero when
-//        all have told for the first time. Two groups that start apart have a keeper each: what
-//        one of them has started by then counts for no rate of the other.
+//        all have told for the first time.
 //   LK4. Every askTokens is answered, after PARK_MS at the latest.
 //   LK5. Tokens that came back unused are put back once, however often their node tells of them.
 import { toHex } from '../../common/ids.ts'
@@ -48,7 +48,7 @@ const AGAIN_MS = 500
 const NOTHING: TokensGiven = { tellAnew: false, granted: [], refused: [] }
 const TELL_ANEW: TokensGiven = { ...NOTHING, tellAnew: true }
 
-/** LK1. */
+/** LK1: of a node that has arrived. */
 export function nodesOfLimiters(
   turn: Turn,
   { limiters }: ClusterState,

@@ -82,6 +82,45 @@ test('MB1: one that is long in reading who the others are writes heartbeats mean
   expect((await adding).membership.mayLease).toBe(true)
 })
 
+test('MB4: one that could not look has not arrived; once it has, it knows all who came before it', async () => {
+  const memory = new MemoryStorage()
+  let isAway = false
+  let toldCount = 0
+  const putIf: Storage['putIf'] = async (key, value, expected) => {
+    const outcome = await memory.putIf(key, value, expected)
+    const isArrival = key.pk === membershipKey.pk && expected !== 'ABSENT'
+    if (isArrival && outcome.won) toldCount += 1
+    isAway = toldCount === 2
+    return outcome
+  }
+  const get: Storage['get'] = async (key) => {
+    if (isAway && key.pk === membershipKey.pk) throw new GcsUnavailableError('away')
+    return await memory.get(key)
+  }
+  members = new TestMembers(changedStorage(memory, { putIf, get }))
+  expect((await members.add('0000')).membership.hasArrived).toBe(true)
+  const { membership } = await members.add('0001')
+  expect(membership.hasArrived).toBe(false)
+  toldCount = 3
+  isAway = false
+  await members.clock.advance(2 * HEARTBEAT_MS)
+  expect(membership.hasArrived).toBe(true)
+  expect(membership.nodes().map(({ nodeId }) => nodeId)).toContain('0000')
+})
+
+test('MB4: who arrives reads the membership as it stands, not as it was a moment ago', async () => {
+  const memory = new MemoryStorage()
+  let before = memory.get(membershipKey)
+  const get: Storage['get'] = async (key, options) =>
+    options?.stale === true && key.pk === membershipKey.pk ? await before : await memory.get(key)
+  members = new TestMembers(changedStorage(memory, { get }))
+  await members.add('0000')
+  before = memory.get(membershipKey)
+  const { membership } = await members.add('0001')
+  expect(membership.hasArrived).toBe(true)
+  expect(membership.seen().version).toBe(2)
+})
+
 test('F33: one that has registered anew and could not tell it is found dead all the same', async () => {
   await members.addMany(5)
   members.kill('0003')

@@ -4,6 +4,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { WorkerId } from '../../../runtime/common/ids.ts'
 import { seededRandom } from '../../support/seeded.ts'
+import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
+import { Brain, hexNodeId } from './brain.ts'
 import { LimitedWorld, type LimitedPlan } from './limited-world.ts'
 
 const CALM: LimitedPlan = {
@@ -97,6 +99,22 @@ describe('limiters over nodes', () => {
     world.runFor(2000)
     expect(startsOf(world)).toHaveLength(5)
     expect(world.exceeded).toEqual([])
+  })
+
+  test('LK1: who has not arrived may not know another keeper: it grants nothing, and asks nobody', () => {
+    const view = new ClusterView([], hexNodeId())
+    const brain = new Brain({ cluster: { view, random: seededRandom(1), shunned: new Map() } })
+    const client = 'p' as WorkerId
+    const hello = { role: 'worker', pid: 1, address: '@', job: undefined } as const
+    const take = { name: 'api', count: 1, concurrency: 1, perSecond: undefined }
+    const alone = { nodes: [], suspected: new Set<string>(), members: new Map() }
+    brain.send({ kind: 'confirmed', untilMs: Infinity })
+    brain.send({ kind: 'nodes', ...alone, isArriving: true })
+    brain.send({ kind: 'clientConnected', client, ...hello })
+    expect(brain.send({ kind: 'takeTokens', client, ...take })).toEqual([])
+    expect(brain.state.cluster?.limiters).toMatchObject({ keeper: undefined, kept: undefined })
+    const asked = brain.send({ kind: 'nodes', ...alone })
+    expect(asked).toMatchObject([{ kind: 'askTokens', nodeId: hexNodeId(), type: 'askTokens' }])
   })
 
   test('Q2: other numbers for the same name are refused, on whatever node they are given', () => {
