@@ -4,7 +4,8 @@
 //   AW1. The writes of one actor come one after another, in the order that the brain decided.
 //   AW2. As GW2 and GW3 of gcs-writer.ts.
 //   AW3. A name is in the way as long as its actor lives, or may be started again. What an earlier
-//        life of the cluster left, on nodes that were dead when this one joined, is not.
+//        life of the cluster left is not: it is of nodes that no living one has met, as those that
+//        have met a node start its actors again.
 import type { Clock } from '../../common/clock.ts'
 import { GcsUnavailableError, type VirgaError } from '../../common/errors.ts'
 import { fromHex, toHex, type ActorId } from '../../common/ids.ts'
@@ -43,6 +44,8 @@ export interface ActorRowsDeps {
   readonly self: Holder
   /** Whether this node has been a member together with that one. */
   readonly hasMet: (holder: Holder) => boolean
+  /** Whether another living node has. @throws GcsUnavailableError while that is not known. */
+  readonly haveOthersMet: (holder: Holder) => Promise<boolean>
   readonly tell: (stimulus: Stimulus) => void
 }
 
@@ -125,10 +128,10 @@ export class ActorRows {
 
   /** AW3. */
   async #livingOf({ actorId }: NameRow): Promise<ActorRow | undefined> {
-    const { storage, clock, hasMet } = this.#deps
+    const { storage, clock, hasMet, haveOthersMet } = this.#deps
     const row = await readActor(storage, actorId)
     if (row === undefined || row.state === 'DEAD') return undefined
-    if (hasMet(row) || !(await isGone(storage, row))) return row
+    if (hasMet(row) || !(await isGone(storage, row)) || (await haveOthersMet(row))) return row
     await actorDead(storage, row, FORGOTTEN, clock.nowMs())
     return undefined
   }

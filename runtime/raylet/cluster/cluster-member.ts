@@ -372,6 +372,7 @@ export class ClusterMember {
       case 'holdsAny':
       case 'isAlive':
       case 'liveJobs':
+      case 'hasMet':
       case 'findSegment':
       case 'joinReaders':
       case 'relayObject':

@@ -3,6 +3,7 @@
 // and what comes from another node is given to the one that it is for.
 import { unreachable } from '../../common/assert.ts'
 import { toHex, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
+import { GcsUnavailableError } from '../../common/errors.ts'
 import { DRAIN_GRACE_MS } from '../../common/limits.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { NodeCommand } from '../../gcs/nodes.ts'
@@ -103,7 +104,8 @@ export class ClusterSide {
     const ofRows = { ...deps, self, tell }
     this.#adopter = new ActorAdopter(ofRows)
     const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)
-    this.#actorRows = new ActorRows({ ...ofRows, hasMet })
+    const haveOthersMet = (holder: Holder): Promise<boolean> => this.#haveOthersMet(holder)
+    this.#actorRows = new ActorRows({ ...ofRows, hasMet, haveOthersMet })
     this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
     this.#sweeper = new SpillSweeper({
       ...{ nodeId, member, clock: deps.clock, log: deps.log },
@@ -211,6 +213,17 @@ export class ClusterSide {
     await handOn({ ...deps, store: objects.store, keepInBucket }, DRAIN_GRACE_MS)
   }
 
+  /** AW3. */
+  async #haveOthersMet({ nodeId, epoch }: Holder): Promise<boolean> {
+    const { answers, silent } = await this.#member.askEach('hasMet', { nodeId, epoch })
+    if (answers.some(({ hasMet }) => hasMet)) return true
+    if (silent.length === 0) return false
+    throw new GcsUnavailableError(
+      `node ${nodeId} is dead, and whether its actors are started again nodes ` +
+        `${silent.join()} have not said: they are asked anew`,
+    )
+  }
+
   /** To be called when nothing of this node runs any more. */
   async leave(): Promise<void> {
     await this.#sweeper.stop(this.#member.end)
@@ -295,6 +308,7 @@ export class ClusterSide {
       return { held: heldIn(this.#deps.objects.store, objectIds) }
     }
     if (type === 'liveJobs') return { jobIds: [...this.#deps.state.jobs.keys()] }
+    if (type === 'hasMet') return { hasMet: this.#adopter.hasMet(message.message as Holder) }
     if (isGroupCall(type)) return this.#groups.requested(message)
     if (isWaitCall(type)) return this.#waits.requested(message)
     if (isLimiterCall(type)) return this.#limiters.requested(message)

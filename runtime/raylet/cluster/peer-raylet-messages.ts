@@ -89,6 +89,8 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, Li
   isAlive: [{ address: string }, boolean]
   /** Of which something lives on that node. */
   liveJobs: [object, { jobIds: readonly JobId[] }]
+  /** Whether that node was a member together with one in that epoch of its life. */
+  hasMet: [{ nodeId: string; epoch: number }, { hasMet: boolean }]
   /** The segment of a spec that the receiver has written and still knows of. */
   findSegment: [{ owner: string; sequence: number }, number | undefined]
   /** Which of these that node can read in its store. */
@@ -185,6 +187,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   holds: { objectId: text },
   isAlive: { address: text },
   liveJobs: {},
+  hasMet: { nodeId: text, epoch: count },
   findSegment: { owner: text, sequence: count },
   holdsAny: { objectIds: listOf(text) },
   ...GROUP_CALLS,

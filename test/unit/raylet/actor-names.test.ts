@@ -1,7 +1,7 @@
 // Names of actors over two nodes: real brains, and what they write into one GCS.
 import { beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
-import { ActorAlreadyExistsError } from '../../../runtime/common/errors.ts'
+import { ActorAlreadyExistsError, GcsUnavailableError } from '../../../runtime/common/errors.ts'
 import { toHex, type ActorId, type NodeId, type WorkerId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { readActor } from '../../../runtime/gcs/actors.ts'
@@ -21,6 +21,8 @@ class TestNode {
   readonly id: string
   /** Nodes that died while this one was a member. */
   readonly met = new Set<string>()
+  /** Of those, or others that died, what another node says that lives. */
+  haveOthersMet = (_nodeId: string): Promise<boolean> => Promise.resolve(false)
   readonly #brain: Brain
   readonly #driver: WorkerId
 
@@ -38,6 +40,7 @@ class TestNode {
       ...{ storage, clock: systemClock, log: silentLog, codec: new ValueCodec() },
       self: { nodeId: this.id, epoch },
       hasMet: (holder) => this.met.has(holder.nodeId),
+      haveOthersMet: (holder) => this.haveOthersMet(holder.nodeId),
       tell: (stimulus) => {
         this.#brain.tell(stimulus)
       },
@@ -123,6 +126,20 @@ describe('the name of an actor that was made on another node', () => {
     b.met.add(a.id)
     await caught(b.create('second'), ActorAlreadyExistsError)
     expect(await b.find()).toMatchObject({ actorId: 'first' })
+  })
+
+  test('F07, AW3: is in the way while a node that had met its node may start it again', async () => {
+    await killNodeA()
+    let asked = 0
+    b.haveOthersMet = (nodeId) => {
+      expect(nodeId).toBe(a.id)
+      asked += 1
+      return asked > 1 ? Promise.resolve(true) : Promise.reject(new GcsUnavailableError('silent'))
+    }
+    expect(await b.find()).toMatchObject({ actorId: 'first' })
+    expect(asked).toBe(2) // who does not say whether it has is asked again
+    await caught(b.create('second'), ActorAlreadyExistsError)
+    expect(await readActor(storage, toHex('first'))).toMatchObject({ state: 'PENDING_CREATION' })
   })
 
   test('F07, AW3: is free when its node was dead before this one joined', async () => {

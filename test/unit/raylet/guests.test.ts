@@ -3,10 +3,11 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
 import type { Clock } from '../../../runtime/common/clock.ts'
-import type { NodeId, WorkerId } from '../../../runtime/common/ids.ts'
-import { toHex } from '../../../runtime/common/ids.ts'
+import type { ActorId, NodeId, WorkerId } from '../../../runtime/common/ids.ts'
+import { fromHex, toHex } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { systemHash, systemRandom } from '../../../runtime/common/random-system.ts'
+import { readActor, registerActor } from '../../../runtime/gcs/actors.ts'
 import { readNode, sendCommand } from '../../../runtime/gcs/nodes.ts'
 import { StorageHost } from '../../../runtime/gcs/storage-host.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
@@ -16,16 +17,18 @@ import { ObjectStore } from '../../../runtime/objects/store.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
 import type { Transport } from '../../../runtime/protocol/connection.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
+import { encodeMade } from '../../../runtime/raylet/actors/actor-origin.ts'
 import { ClusterMember } from '../../../runtime/raylet/cluster/cluster-member.ts'
 import { EpochFence } from '../../../runtime/raylet/cluster/epoch-fence.ts'
 import type {
+  PeerMessage,
   PeerRayletCalls,
   PeerRayletNotices,
 } from '../../../runtime/raylet/cluster/peer-raylet-messages.ts'
 import { Raylet } from '../../../runtime/raylet/raylet.ts'
 import { PeerNetwork } from '../../support/peer-network.ts'
 import { until } from '../../support/waiting.ts'
-import { aClass, aDriversJob, units } from './brain.ts'
+import { aClass, aDriversJob, anActor, units } from './brain.ts'
 import { ADDRESS, FakeLauncher, Peer } from './raylet-peers.ts'
 
 interface OtherNode {
@@ -115,6 +118,30 @@ test('what a task of a task prints reaches the driver, whose node asked for noth
   expect(home.told[0]?.message).toMatchObject({ lines: [{ text: 'one' }] })
 })
 
+test('F07, AW3: whether the actors of a node that was dead before it joined are started again, it asks those that may know', async () => {
+  let hasMet = true
+  const asked: object[] = []
+  await otherNode('a0', ({ type, message }) => {
+    if (type === 'hasMet') asked.push(message)
+    return { hasMet }
+  })
+  const [gone, actorId] = ['d0', 'ab'.repeat(12)]
+  const name = { namespace: 'default', name: 'c' }
+  const spec = anActor({ actorId: fromHex(actorId) as ActorId, owner: DRIVER, ...name })
+  const from = { homeId: gone, ownerAddress: '@d', drivenAt: gone }
+  const made = { spec, origin: { ...from, job, driver: DRIVER } }
+  const row = { actorId, owner: '0a', name, detached: true, maxRestarts: 1, nodeId: gone, epoch: 1 }
+  await registerActor(storage, { ...row, spec: encodeMade(codec, made) }, 5)
+  const driver = await Peer.connect(transport)
+  await driver.hello({ workerId: 'driver-of-test', job })
+  expect(await driver.channel.request('findActor', name)).toMatchObject({ className: 'Counter' })
+  expect(asked).toEqual([{ nodeId: gone, epoch: 1 }])
+  expect(await readActor(storage, actorId)).toMatchObject({ state: 'PENDING_CREATION' })
+  hasMet = false
+  expect(await driver.channel.request('findActor', name)).toBeUndefined()
+  expect(await readActor(storage, actorId)).toMatchObject({ state: 'DEAD' })
+})
+
 function makeRaylet(): Raylet {
   const arena = new MemoryArena({ sizeBytes: 2 ** 20 })
   const { sizeBytes } = arena
@@ -138,7 +165,10 @@ function makeRaylet(): Raylet {
 }
 
 /** Another member, that runs nothing: it remembers what it is told for its clients. */
-async function otherNode(nodeId: string): Promise<OtherNode> {
+async function otherNode(
+  nodeId: string,
+  requested: (message: PeerMessage) => unknown = () => undefined,
+): Promise<OtherNode> {
   const told: PeerRayletNotices['toClient'][] = []
   const fence = new EpochFence()
   const transport = network.transportOf({ cluster: 'test', nodeId, epoch: 1 })
@@ -152,7 +182,7 @@ async function otherNode(nodeId: string): Promise<OtherNode> {
       nodes: () => undefined,
       localRows: () => ({ rows: [], dropped: 0 }),
       stopped: () => undefined,
-      requested: () => undefined,
+      requested,
       notified: ({ type, message }) => {
         if (type === 'toClient') told.push(message as PeerRayletNotices['toClient'])
       },
