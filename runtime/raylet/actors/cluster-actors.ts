@@ -221,17 +221,21 @@ export class ClusterActors {
       : undefined
   }
 
-  /** Nobody has it: its maker may make it yet, if that life of its node goes on. */
+  /**
+   * Nobody has it: its maker may make it yet or, where that life of its node is over, a retry of
+   * its task, anywhere. Whose handle names the maker minds how long that takes (MW1).
+   */
   async #lookAtHome(
     actorId: ActorId,
     { homeId, homeEpoch = 0 }: Home,
   ): Promise<Stimulus | undefined> {
     const isHere = homeId === this.#self
     const epoch = isHere ? this.#deps.state.config.epoch : this.#epochOf(homeId)
-    if (epoch === undefined || (homeEpoch > 0 && epoch > homeEpoch)) {
-      return located(actorId, undefined, neverMade(actorId, homeId))
+    if (epoch === undefined && homeEpoch === 0) {
+      return located(actorId, undefined, forgotten(actorId, homeId))
     }
-    if (isHere) return located(actorId, homeId, unknownView(this.#deps, actorId))
+    const isOver = epoch === undefined || (homeEpoch > 0 && epoch > homeEpoch)
+    if (isHere || isOver) return located(actorId, homeId, unknownView(this.#deps, actorId))
     const found = await this.#askView(homeId, actorId, true)
     // It may have been made, and have moved on, before its home was asked.
     const row = await this.#rowOf(actorId)
@@ -345,9 +349,12 @@ function deadView(actorId: ActorId, row: ActorRow, isNodeLiving: boolean): Actor
   return isNodeLiving ? base : { ...base, exit: lostWorker('' as WorkerId) }
 }
 
-function neverMade(actorId: ActorId, homeId: string): ActorView {
-  const data = { actorId: toHex(actorId), nodeId: homeId, mayHaveRun: false }
-  const message = `actor ${toHex(actorId)} was never made: the node ${homeId} of its creator is dead. Create a new one.`
+/** Who made it gave that handle away when it was made, so it has ended long ago. */
+function forgotten(actorId: ActorId, homeId: string): ActorView {
+  const data = { actorId: toHex(actorId), nodeId: homeId, mayHaveRun: 'unknown' }
+  const message =
+    `nothing is known of actor ${toHex(actorId)} any more: it has no row, and the node ${homeId} ` +
+    'of its creator is dead. Create a new one.'
   const error = toWire(new ActorDiedError(message, { data }))
   return { actorId, phase: 'DEAD', incarnation: 0, address: '', workerId: undefined, error }
 }

@@ -52,7 +52,7 @@ describe('actors on three nodes', () => {
 
 /** What became of the three actors of actors-fail-over.mts. */
 function expectFailOver(stdout: string, nodeId: string): void {
-  const [, first, next, last] = stdout.split('\n')
+  const [, first, next, last, unmade] = stdout.split('\n')
   expect(JSON.parse(first ?? '')).toMatchObject({
     retried: { value: 11 },
     at: { wasRestarted: true },
@@ -68,6 +68,8 @@ function expectFailOver(stdout: string, nodeId: string): void {
   })
   expect(next).toContain(`its node ${nodeId} is dead`)
   expect(JSON.parse(last ?? '')).toMatchObject({ again: { value: 32 }, named: true })
+  // Who asked for it when the node of its maker was dead is answered once a retry has made it.
+  expect(JSON.parse(unmade ?? '')).toEqual({ madeByRetry: { value: 41 } })
 }
 
 describe('when the node of actors is killed', () => {
@@ -98,7 +100,7 @@ describe('when the node of actors is killed', () => {
       expectFailOver(stdout, String(second?.['nodeId']))
       if (signal === 'SIGKILL') {
         // Of who is stopped the workers live on, for a node that has not heard of the death yet.
-        expect(jsonLines(program).at(-1)).toMatchObject({
+        expect(jsonLines(program).at(-2)).toMatchObject({
           keptAfter: [{ value: { wasRestarted: true } }, { name: 'ActorDiedError' }],
         })
         return

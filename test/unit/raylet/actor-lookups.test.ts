@@ -85,10 +85,16 @@ describe('an actor without a row', () => {
     expect(view.phase).toBe('ALIVE')
   })
 
-  test.each([HOME, '0c'])('was never made where that life is over (%s)', async (homeId) => {
+  test.each([HOME, '0c'])('may be made by a retry where that life is over (%s)', async (homeId) => {
     const { asked, view } = await lookFor({ homeId, homeEpoch: 1 })
     expect(asked).toEqual([])
+    expect(view).toEqual(UNMADE)
+  })
+
+  test('is dead where its handle names no maker, and the node of that is gone', async () => {
+    const { asked, view } = await lookFor({ homeId: '0c' })
+    expect(asked).toEqual([])
     expect(view).toMatchObject({ phase: 'DEAD', error: { code: 'ERR_ACTOR_DIED' } })
-    expect(view.error?.message).toContain('was never made')
+    expect(view.error?.message).toContain('the node 0c of its creator is dead')
   })
 })
