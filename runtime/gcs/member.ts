@@ -29,6 +29,7 @@ import {
   declareDead,
   writeHeartbeat,
   type NodeCommand,
+  type NodeDeath,
   type NodeRow,
   type Registration,
 } from './nodes.ts'
@@ -224,6 +225,15 @@ export class Membership {
     if (known !== undefined && known.epoch >= node.epoch) return await this.#telling.served()
     this.#view.learn(node)
     await this.#telling.soon(Math.min(this.#view.size, TELL_EVERY_MS_MAX))
+  }
+
+  /** Another node has read, or written, that this one is dead, which is final (ND2). */
+  heardDead({ nodeId, epoch, death }: NodeDeath): void {
+    const known = this.#view.get(nodeId)
+    if (known === undefined || known.epoch > epoch) return
+    if (known.epoch === epoch && known.state === 'DEAD') return
+    this.#view.learn({ ...known, epoch, state: 'DEAD', death })
+    this.#members()
   }
 
   /** In a crowd it looks first, for whom to tell (AN3). Who joins meanwhile is seen after that. */

@@ -239,6 +239,13 @@ export async function sendCommand(
   })
 }
 
+/** A node that is dead in that epoch, and why, for people. */
+export interface NodeDeath {
+  readonly nodeId: string
+  readonly epoch: number
+  readonly death: string
+}
+
 /** Whose death, and what was seen of it. */
 export interface Death {
   readonly nodeId: string

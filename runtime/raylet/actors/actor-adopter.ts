@@ -9,6 +9,7 @@
 //        that were chosen may all be dead already, and not be known to be.
 //   AH4. The first looks again after a while: what the dead node had written last may be executed
 //        late (DC3).
+//   AH5. All nodes know of the death before an actor begins its next life (TD1).
 // Source: design 8 (work without a leader); faults.md F07, F13.
 import { delay, type Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
@@ -20,7 +21,7 @@ import {
   type ActorRow,
   type Holder,
 } from '../../gcs/actors.ts'
-import type { NodeRow } from '../../gcs/nodes.ts'
+import type { NodeDeath, NodeRow } from '../../gcs/nodes.ts'
 import { rendezvous } from '../../gcs/rendezvous.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import { epochIn } from '../../protocol/node-identity.ts'
@@ -61,6 +62,8 @@ export interface ActorAdopterDeps {
   readonly log: Log
   readonly codec: ValueCodec
   readonly self: Holder
+  /** All others. Resolves when they know. */
+  readonly tellOfDeath: (death: NodeDeath) => Promise<void>
   readonly tell: (stimulus: Stimulus) => void
 }
 
@@ -150,17 +153,19 @@ export class ActorAdopter {
   }
 
   async #startAnew(gone: Holder, death: string): Promise<void> {
+    let told: Promise<void> | undefined
+    const known = (): Promise<void> => (told ??= this.#deps.tellOfDeath({ ...gone, death }))
     await this.#repeat.untilDone(async () => {
       const rows = await readHeldBy(this.#deps.storage, gone)
       // Each by itself, with the row as it was: a claim whose answer was lost is found to be ours.
       const decide = (row: ActorRow): Promise<void> =>
-        this.#repeat.untilDone(() => this.#decide(row, death))
+        this.#repeat.untilDone(() => this.#decide(row, death, known))
       await Promise.all(rows.map(decide))
     })
   }
 
-  /** AH1. */
-  async #decide(row: ActorRow, death: string): Promise<void> {
+  /** AH1. @param known  resolves when all know of the death. */
+  async #decide(row: ActorRow, death: string, known: () => Promise<void>): Promise<void> {
     const { storage, clock, codec, self, tell, log } = this.#deps
     const { actorId, incarnation, maxRestarts, detached } = row
     const made = decodeMade(codec, row.spec)
@@ -181,6 +186,7 @@ export class ActorAdopter {
     if (life === undefined) return
     log.info('an actor of a dead node is started again', { actorId, className })
     const lived = row.state === 'ALIVE' || incarnation > 0
+    await known() // AH5
     tell({ kind: 'actorAdopted', made, incarnation: life.incarnation, lived, from: row.nodeId })
   }
 }

@@ -179,6 +179,11 @@ export class ClusterMember {
     return this.#nodes
   }
 
+  /** The other nodes that live. */
+  others(): readonly NodeRow[] {
+    return this.#nodes.filter(({ nodeId, state }) => nodeId !== this.#nodeId && state !== 'DEAD')
+  }
+
   /** Nodes, in hex, that have left because they were told to. */
   left(): readonly string[] {
     const hasLeft = ({ state, death }: NodeRow): boolean => state === 'DEAD' && death === SHUT_DOWN
@@ -211,7 +216,7 @@ export class ClusterMember {
     readonly answers: Awaited<PeerRayletCalls[K][1]>[]
     readonly silent: readonly string[]
   }> {
-    const others = this.#others()
+    const others = this.others()
     const asked = others.map((node) => this.#peers.ask(node, type, message, ALL_LIMIT_MS))
     const answers = await Promise.allSettled(asked)
     return {
@@ -229,7 +234,7 @@ export class ClusterMember {
     message: PeerRayletCalls[K][0],
     limitMs: number,
   ): Promise<PeerRayletCalls[K][1]> {
-    const node = this.#others().find((each) => each.nodeId === nodeId)
+    const node = this.others().find((each) => each.nodeId === nodeId)
     if (node === undefined) throw new VirgaError(`node ${nodeId} is not alive`)
     return await this.#peers.ask(node, type, message, limitMs)
   }
@@ -240,7 +245,7 @@ export class ClusterMember {
     type: K,
     message: PeerRayletNotices[K],
   ): void {
-    const node = this.#others().find((each) => each.nodeId === nodeId)
+    const node = this.others().find((each) => each.nodeId === nodeId)
     if (node !== undefined) this.#peers.notify(node, type, message)
   }
 
@@ -251,7 +256,7 @@ export class ClusterMember {
 
   /** May be lost, as `tell`. */
   tellAll<K extends keyof PeerRayletNotices>(type: K, message: PeerRayletNotices[K]): void {
-    for (const node of this.#others()) this.#peers.notify(node, type, message)
+    for (const node of this.others()) this.#peers.notify(node, type, message)
   }
 
   /** It is not this node alone that ends. */
@@ -286,10 +291,6 @@ export class ClusterMember {
   #hasReaders(): boolean {
     const { gcsOutlives = false } = this.#deps.cluster
     return this.#end === 'THIS_NODE' || (gcsOutlives && this.#end !== 'EXPELLED')
-  }
-
-  #others(): readonly NodeRow[] {
-    return this.#nodes.filter(({ nodeId, state }) => nodeId !== this.#nodeId && state !== 'DEAD')
   }
 
   #membershipDeps(): ConstructorParameters<typeof Membership>[0] {

@@ -6,11 +6,12 @@ import { toHex, type JobId, type ObjectId, type WorkerId } from '../../common/id
 import { GcsUnavailableError } from '../../common/errors.ts'
 import { DRAIN_GRACE_MS } from '../../common/limits.ts'
 import type { Holder } from '../../gcs/actors.ts'
-import type { NodeCommand } from '../../gcs/nodes.ts'
+import type { NodeCommand, NodeDeath } from '../../gcs/nodes.ts'
 import type { RayletCalls } from '../../protocol/messages.ts'
 import { ActorAdopter } from '../actors/actor-adopter.ts'
 import type { ActorEffectOfNodes } from '../actors/actor-events.ts'
 import { ActorRows } from '../actors/actor-rows.ts'
+import { tellDeath } from '../actors/tell-death.ts'
 import type { Brain } from '../brain.ts'
 import type { Stimulus } from '../client-link.ts'
 import { ClusterActors } from '../actors/cluster-actors.ts'
@@ -102,7 +103,8 @@ export class ClusterSide {
       deps.brain.tell(stimulus)
     }
     const ofRows = { ...deps, self, tell }
-    this.#adopter = new ActorAdopter(ofRows)
+    const tellOfDeath = (death: NodeDeath): Promise<void> => tellDeath(member, deps.clock, death)
+    this.#adopter = new ActorAdopter({ ...ofRows, tellOfDeath })
     const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)
     const haveOthersMet = (holder: Holder): Promise<boolean> => this.#haveOthersMet(holder)
     this.#actorRows = new ActorRows({ ...ofRows, hasMet, haveOthersMet })

@@ -4,6 +4,8 @@
 //   MN1. Who has joined is seen by all who can be reached, not at their next heartbeat: it pings
 //        them with its row, which nobody need read then. Whoever is pinged by a stranger without it
 //        looks who that is. Both answer once that node is a member for their raylet too.
+//   MN2. Who starts a dead node's actors again tells all others first that it is dead. They answer
+//        when their processes have been told: whoever calls an actor there goes on no longer.
 import { VirgaError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import { listOf, number, shape } from '../../common/shape.ts'
@@ -23,7 +25,7 @@ const SEEN_LIMIT_MS = 1_000
 const NOTHING_SEEN: Seen = { version: -1, nodes: [] }
 const isSeen = shape({ version: number, nodes: listOf(nodeRow) })
 
-const CALLS = ['ping', 'members', 'announce'] as const
+const CALLS = ['ping', 'members', 'announce', 'nodeDied'] as const
 export type MembershipCall = (typeof CALLS)[number]
 
 export const isMembershipCall = (type: string): type is MembershipCall =>
@@ -95,6 +97,10 @@ export async function answerMembership(
       else if (!isKnown(from)) await membership?.look()
       return undefined
     }
+    case 'nodeDied':
+      if (membership === undefined) throw new VirgaError('this node is not a member yet')
+      membership.heardDead(message as PeerRayletCalls['nodeDied'][0])
+      return undefined
     case 'members':
       return membership?.seen() ?? NOTHING_SEEN
     case 'announce':

@@ -21,7 +21,7 @@ import {
 import { showValue } from '../../common/show-value.ts'
 import type { Announcement } from '../../gcs/membership-changes.ts'
 import type { Seen } from '../../gcs/membership-view.ts'
-import { nodeRow, type NodeRow } from '../../gcs/nodes.ts'
+import { nodeRow, type NodeDeath, type NodeRow } from '../../gcs/nodes.ts'
 import type { StorageCalls } from '../../gcs/storage-messages.ts'
 import type { Suspicion } from '../../gcs/watcher.ts'
 import type { ActorView } from '../../protocol/actor-messages.ts'
@@ -72,6 +72,8 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, Li
   ping: [{ newcomer?: NodeRow }, undefined]
   /** Answered when everybody can read it in the membership row. */
   announce: [Announcement, undefined]
+  /** An epoch of a node has ended. Answered when the receiver's processes have been told. */
+  nodeDied: [NodeDeath, undefined]
   /** What that node has seen of all. */
   members: [object, Seen]
   /** Rows of that node alone. */
@@ -169,6 +171,7 @@ const guestClass: Fields = {
 
 const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   ping: { newcomer: optional(nodeRow) },
+  nodeDied: { nodeId: text, epoch: count, death: text },
   members: {},
   announce: {
     ...{ nodeId: text, epoch: count, left: optional(flag) },

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { fromHex, type ActorId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { readActor, registerActor, willHold, type Holder } from '../../../runtime/gcs/actors.ts'
-import type { NodeRow } from '../../../runtime/gcs/nodes.ts'
+import type { NodeDeath, NodeRow } from '../../../runtime/gcs/nodes.ts'
 import { rendezvous } from '../../../runtime/gcs/rendezvous.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
@@ -20,7 +20,10 @@ let clock: HandClock
 let storage: MemoryStorage
 let adopters: Map<string, ActorAdopter>
 let started: string[]
+/** The deaths that all others are told of. */
+let tellOfDeath: (death: NodeDeath) => Promise<void>
 beforeEach(() => {
+  tellOfDeath = () => Promise.resolve()
   clock = new HandClock()
   storage = new MemoryStorage()
   adopters = new Map()
@@ -40,7 +43,10 @@ const rowsOf = (living: readonly string[], dead: readonly string[] = []): readon
 function see(seers: readonly string[], rows: readonly NodeRow[]): void {
   for (const nodeId of seers) {
     const tell = (): number => started.push(nodeId)
-    const deps = { storage, clock, log: silentLog, codec, self: holder(nodeId), tell }
+    const deps = {
+      ...{ storage, clock, log: silentLog, codec, self: holder(nodeId), tell },
+      tellOfDeath: (death: NodeDeath) => tellOfDeath(death),
+    }
     const adopter = adopters.get(nodeId) ?? new ActorAdopter(deps)
     adopters.set(nodeId, adopter)
     adopter.nodes(rows)
@@ -99,6 +105,25 @@ test('AH1: of all that live one starts it again, and the first in the order at o
   expect(started).toEqual([heirs[0]])
   see(OTHERS.slice(1), rowsOf(OTHERS.slice(1), ['gone', 'n0']))
   await clock.advance(TURNS_MS)
+  expect(started).toEqual([heirs[0]])
+})
+
+test('AH5: its next life begins once all others know of the death; nobody is told for nothing', async () => {
+  const told: NodeDeath[] = []
+  const all = Promise.withResolvers<void>()
+  tellOfDeath = (death) => {
+    told.push(death)
+    return all.promise
+  }
+  await anActorOn('gone')
+  see(OTHERS, rowsOf([...OTHERS, 'gone', 'idle']))
+  see(OTHERS, rowsOf(OTHERS, ['gone', 'idle']))
+  await clock.advance(TURNS_MS)
+  expect(told).toMatchObject([holder('gone')])
+  expect(await readActor(storage, ACTOR)).toMatchObject({ nodeId: heirs[0], state: 'RESTARTING' })
+  expect(started).toEqual([])
+  all.resolve()
+  await clock.advance(0)
   expect(started).toEqual([heirs[0]])
 })
 

@@ -81,6 +81,16 @@ describe('several raylets as one cluster', () => {
     }
   })
 
+  it('MN2: who is told that one is dead knows it before it answers', async () => {
+    const [first, second] = await join(4)
+    network.kill('a3')
+    const death = { nodeId: 'a3', epoch: 1, death: 'a test' }
+    await during(first.member.ask('a1', 'nodeDied', death, 1_000))
+    expect(states(second)).toMatchObject({ a0: 'ALIVE', a3: 'DEAD' })
+    expect(states(first)).toMatchObject({ a3: 'ALIVE' })
+    expect(second.fence.oldestEpoch('a3')).toBe(2)
+  })
+
   it('F14: one that is declared dead while it lives is expelled, and grants nothing after', async () => {
     const [, second] = await join(3)
     const { epoch = 0, heartbeat = 0 } = (await readNode(storage, 'a1')) ?? {}
