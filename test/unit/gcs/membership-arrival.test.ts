@@ -108,6 +108,24 @@ test('MB4: one that could not look has not arrived; once it has, it knows all wh
   expect(membership.nodes().map(({ nodeId }) => nodeId)).toContain('0000')
 })
 
+test('MB4: a look at the others before they were told of it counts for nothing', async () => {
+  const memory = new MemoryStorage()
+  const putIf: Storage['putIf'] = async (key, value, expected) => {
+    const isArrival = key.pk === membershipKey.pk && expected !== 'ABSENT'
+    if (isArrival) await delay(members.clock, HEARTBEAT_MS)
+    return await memory.putIf(key, value, expected)
+  }
+  members = new TestMembers(changedStorage(memory, { putIf }))
+  const adding = members.add('0000')
+  await members.clock.advance(1)
+  const membership = members.nodes.get('0000')?.membership
+  await membership?.look()
+  expect(membership?.hasArrived).toBe(false)
+  await members.clock.advance(HEARTBEAT_MS)
+  await adding
+  expect(membership?.hasArrived).toBe(true)
+})
+
 test('MB4: who arrives reads the membership as it stands, not as it was a moment ago', async () => {
   const memory = new MemoryStorage()
   let before = memory.get(membershipKey)
