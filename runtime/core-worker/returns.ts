@@ -1,5 +1,6 @@
 // What a call hands to the user: one ref, several, nothing, or a stream; and what `run` resolves
 // to.
+import type { Weak } from '../common/finalization.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import type { ObjectRef } from './object-ref.ts'
@@ -20,12 +21,7 @@ export class RefStream implements AsyncIterable<ObjectRef> {
     this.#worker = worker
     this.#state = state
     this.completed = worker.ref(state.completed)
-    // Whoever reads the stream has it by `this`, and with it `completed`.
-    worker.deps.finalization.watch(this.completed, () => {
-      state.dropped(() => {
-        worker.submitter.cancel(state.record, { force: false, recursive: true })
-      })
-    })
+    watchStream(worker, this.completed, worker.deps.finalization.weak(state))
   }
 
   /** The items' refs, in order. Leaving the loop early cancels the producer. */
@@ -82,6 +78,17 @@ export class RefStream implements AsyncIterable<ObjectRef> {
       ? state.next()
       : this.#worker.blocking.during([state.completed], state.next())
   }
+}
+
+/** Whoever reads the stream has `completed` as well. Its state may have the error of who left it,
+ *  whose stack has the stream itself: kept here, it would keep what is watched. */
+function watchStream(worker: CoreWorker, completed: ObjectRef, state: Weak<StreamState>): void {
+  worker.deps.finalization.watch(completed, () => {
+    const known = state.deref()
+    known?.dropped(() => {
+      worker.submitter.cancel(known.record, { force: false, recursive: true })
+    })
+  })
 }
 
 export function returnsOf(worker: CoreWorker, record: TaskRecord): unknown {
