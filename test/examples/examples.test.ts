@@ -6,11 +6,10 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { until } from '../support/waiting.ts'
 import { ExampleProcess, SCALE } from './example-process.ts'
-import { COMPARED, EXAMPLES, PROGRAMS, TENTH_MS_MAX, sayings } from './sayings.ts'
+import { COMPARED, EXAMPLES, FULL_MS_MAX, PROGRAMS, TENTH_MS_MAX, sayings } from './sayings.ts'
 
 const isFull = SCALE === '1'
-/** At full size a machine of two cores needs minutes. */
-const TIMEOUT_MS = isFull ? 400_000 : TENTH_MS_MAX
+const TIMEOUT_MS = isFull ? FULL_MS_MAX : TENTH_MS_MAX
 const SAYS = sayings(isFull)
 
 describe('examples', () => {

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 
 /** At a tenth no example may take longer. */
 export const TENTH_MS_MAX = 60_000
+/** At full size a machine of two cores needs minutes. */
+export const FULL_MS_MAX = 400_000
 export const EXAMPLES = join(import.meta.dirname, '../../examples')
 
 /** Every program of the folder that starts a cluster, or finds one. */
