@@ -6,6 +6,7 @@ import { S3Bucket } from '../../../runtime/gcs/bucket-s3.ts'
 import { findLocation } from '../../../runtime/gcs/object-locations.ts'
 import { clientDeps, makeStorage } from '../../support/dynamo-storage.ts'
 import { BUCKET, CLUSTER, REGION, describeOn, startCloud } from '../../support/emulator.ts'
+import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { until } from '../../support/waiting.ts'
 import { fixture, placeOfEachTest, type Row } from './virga.ts'
 
@@ -65,6 +66,32 @@ describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {
       expect(await filesOf(nodeId)).toBe(0)
     },
     DEATH_MS,
+  )
+
+  it(
+    'F42: uploads that it has begun and not ended are aborted: of what it spilled, and kept',
+    async () => {
+      const s3 = await startFaultProxy(endpoint, 1)
+      try {
+        const { nodeId, pid } = await startNodes(3, s3.endpoint)
+        const node = String(nodeId)
+        s3.set([{ fault: 'blackhole', operation: 'PUT', when: { every: 2 } }]) // half of the parts
+        const spills = place.node(fixture('spilled-objects.mts'), node, place.runtimeDir, '20')
+        const keeps = place.node(fixture('large-kept.mts'), node, '150')
+        const halves = async (): Promise<boolean[]> =>
+          (await bucket.listUploads('')).map(({ key }) => key.startsWith(`spill/${node}-`))
+        await until(async () => new Set(await halves()).size === 2)
+        process.kill(Number(pid), 'SIGKILL')
+        for (const { child } of [spills, keeps]) child.kill('SIGKILL')
+        s3.set([])
+        expect(new Set(await halves()).size).toBe(2)
+        await until(async () => (await halves()).length === 0, DEATH_MS + SWEPT_MS)
+        expect(await filesOf(node)).toBe(0)
+      } finally {
+        await s3.stop()
+      }
+    },
+    DEATH_MS + SWEPT_MS,
   )
 
   it(
@@ -137,10 +164,10 @@ describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {
   const nodesOf = async (state: string): Promise<Row[]> =>
     (await place.rows('nodes')).filter((row) => row['state'] === state)
 
-  /** @returns the third. */
-  async function startNodes(nodes: number): Promise<Row> {
+  /** @param s3  where they find S3. @returns the third. */
+  async function startNodes(nodes: number, s3 = endpoint): Promise<Row> {
     Object.assign(place.env, {
-      AWS_ENDPOINT_URL: endpoint,
+      AWS_ENDPOINT_URL: s3,
       VIRGA_SPILL: `s3://${BUCKET}/${PREFIX}`,
     })
     await place.startNodes(
