@@ -8,6 +8,7 @@ import { installRay } from './ray/install.ts'
 export type ColumnName =
   | 'virga'
   | 'virgaWithoutPolling'
+  | 'nodes'
   | 'ray'
   | 'piscina'
   | 'echo'
@@ -38,11 +39,13 @@ export const WITH: Readonly<Record<string, readonly ColumnName[]>> = {
 
 const HERE = import.meta.dirname
 
+/** @param nodes  of one cluster, in a column of its own; 1: none such. */
 export async function openColumns(
-  wanted: ReadonlySet<ColumnName>,
+  { wanted, nodes }: { readonly wanted: ReadonlySet<ColumnName>; readonly nodes: number },
   say: (line: string) => void,
 ): Promise<Columns> {
   const columns: Column[] = [ofNode('virga')]
+  if (nodes > 1) columns.push(ofNode('nodes', 'virga', { VIRGA_BENCH_NODES: String(nodes) }))
   const leftOut: string[] = []
   if (wanted.has('echo')) columns.push(ofNode('echo'))
   if (wanted.has('echoPolling')) {

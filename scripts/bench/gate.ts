@@ -47,7 +47,7 @@ async function bestOf(
   least: number,
   seconds: number,
 ): Promise<number> {
-  const { columns } = await openColumns(new Set([against]), () => undefined)
+  const { columns } = await openColumns({ wanted: new Set([against]), nodes: 1 }, () => undefined)
   let best = 0
   for (let attempt = 0; attempt < TRIES && best < least; attempt += 1) {
     const [result] = await runRows([row], columns, seconds)

@@ -8,11 +8,11 @@ import { describeCommit, describeMachine, readReport, reportOf, reportRow } from
 import { writeReport } from './report.ts'
 import { isWhole, keptRows } from './resume.ts'
 import { measuredTogether } from './rows.ts'
-import { runRows } from './run-row.ts'
+import { runRows, type RowResult } from './run-row.ts'
 import { tableHead, tableLine } from './table.ts'
 
 async function bench(options: BenchOptions): Promise<void> {
-  const { columns, leftOut, rayVersion } = await openColumns(options.wanted, progress)
+  const { columns, leftOut, rayVersion } = await openColumns(options, progress)
   const machine = describeMachine(rayVersion)
   const commit = describeCommit()
   say(`${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Node ${machine.node}`)
@@ -37,14 +37,16 @@ async function bench(options: BenchOptions): Promise<void> {
     progress(`${minutes} min, ${i + 1} of ${groups.length}: ${rows[0]?.name ?? ''}`)
     for (const result of await runRows(rows, columns, options.seconds)) {
       const row = reportRow(result)
-      say(tableLine(result.row, row, result.errors))
+      say(tableLine(result, row, options.nodes))
       known.set(row.name, row)
-      if (result.errors.has('virga')) process.exitCode = 1
+      if (hasFailed(result)) process.exitCode = 1
     }
     save()
   }
   if (groups.length === 0) save()
 }
+
+const hasFailed = ({ errors }: RowResult): boolean => errors.has('virga') || errors.has('nodes')
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`)

@@ -38,6 +38,8 @@ export interface ReportRow {
   readonly memcpy: number | null
   /** Absent: the run is older than the column. */
   readonly bare?: number | null
+  /** Virga on several nodes of this machine. Absent: as `bare`. */
+  readonly nodes?: number | null
   /** Absent: none. */
   readonly failed?: readonly ColumnName[]
 }
@@ -56,6 +58,7 @@ export function reportRow({ row, samples, errors }: RowResult): ReportRow {
     echoPolling: of('echoPolling'),
     memcpy: of('memcpy'),
     bare: of('bare'),
+    nodes: of('nodes'),
     ...(errors.size === 0 ? {} : { failed: [...errors.keys()] }),
   }
 }

@@ -14,6 +14,7 @@ export const CONTENDERS = [
   ['echoPolling', 'echo poll'],
   ['memcpy', 'memcpy'],
   ['bare', 'bare lists'],
+  ['nodes', 'on nodes'],
 ] as const
 export type Contender = (typeof CONTENDERS)[number][0]
 
@@ -22,7 +23,8 @@ export function tableHead(): string {
   return `${'row'.padEnd(NAME_WIDTH)} ${'virga'.padStart(VALUE_WIDTH)} ${'± %'.padStart(4)} ${'unit'.padEnd(11)}${heads.join('')}`
 }
 
-export function tableLine(row: Row, report: ReportRow, errors: RowResult['errors']): string {
+/** @param nodes  above 1: it was measured on so many, too. */
+export function tableLine({ row, errors }: RowResult, report: ReportRow, nodes: number): string {
   const cells = CONTENDERS.map(([contender]) => cell(row, report, contender))
   const { value, sd } = report
   const spread = value === null || sd === null ? '' : percentOf(value, sd)
@@ -36,7 +38,20 @@ export function tableLine(row: Row, report: ReportRow, errors: RowResult['errors
     ({ reached, wanted }) => `    below its floor: ${reached}, wanted ${wanted}`,
   )
   const failures = [...errors].map(([column, text]) => `    ${column} failed: ${text}`)
-  return [`${head.join(' ')}${cells.join('')}`, ...missed, ...failures].join('\n')
+  const onNodes = nodes > 1 ? [onNodesLine(row, report, nodes)] : []
+  return [`${head.join(' ')}${cells.join('')}`, ...missed, ...onNodes, ...failures].join('\n')
+}
+
+/** Under a row: what of it there is on several nodes, and which floors that misses. */
+function onNodesLine(row: Row, report: ReportRow, nodes: number): string {
+  const { value, nodes: onNodes = null } = report
+  const on = `    on ${nodes} nodes`
+  if (value === null || onNodes === null) return `${on}: not measured`
+  const missed = missedFloors(row, { ...report, value: onNodes }).map(
+    ({ reached, wanted }) => `, below its floor: ${reached}, wanted ${wanted}`,
+  )
+  const ofOne = significant(ratio(row, onNodes, value))
+  return `${on} ${show(onNodes)} ${row.unit}, ${ofOne} × one node${missed.join('')}`
 }
 
 /** How many times better than a contender; null where one of the two has no value, or is a time of

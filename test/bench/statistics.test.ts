@@ -157,9 +157,23 @@ describe('a run that goes on after another', () => {
 test('what was too little for the clock is shown as 0, and is no ratio of anything', () => {
   const idle = ROWS.find(({ name }) => name === 'idle cluster CPU')
   if (idle === undefined) throw new Error('the row was renamed')
-  const line = tableLine(idle, row(idle.name, { value: 0, sd: 0, ray: 4.2 }), new Map())
+  const result = { row: idle, samples: new Map(), errors: new Map() }
+  const line = tableLine(result, row(idle.name, { value: 0, sd: 0, ray: 4.2 }), 1)
   expect(line).toMatch(/^idle cluster CPU +0 +0 % of a core +4\.20 {2}/)
   expect(line).not.toMatch(/NaN|∞|Infinity/)
+})
+
+test('a row that is also measured on several nodes says how much of it there is there, and its floor', () => {
+  const tasks = ROWS.find(({ name }) => name === 'single client tasks async')
+  if (tasks === undefined) throw new Error('the row was renamed')
+  const result = { row: tasks, samples: new Map(), errors: new Map() }
+  const line = (nodes: number | null): string =>
+    tableLine(result, row(tasks.name, { value: 8, echo: 4, nodes }), 3)
+  expect(line(2)).toContain(
+    'on 3 nodes 2.00 tasks/s, 0.250 × one node, below its floor: 0.500 × echo, wanted 1 ×',
+  )
+  expect(line(6)).toMatch(/on 3 nodes 6\.00 tasks\/s, 0\.750 × one node$/)
+  expect(line(null)).toContain('on 3 nodes: not measured')
 })
 
 describe('the section of the README', () => {
