@@ -146,8 +146,8 @@ export function groupIsGone(name: string, groupId: string): PlacementGroupRemove
 /** What work fails with that a draining node does not take. */
 export function nodeDrains(): NodeDiedError {
   return new NodeDiedError(
-    'cannot run: its node is being shut down and takes no more work. ' +
-      'Start a cluster again and submit it there.',
+    'cannot run: its node is being shut down and takes no more work. Submit it where a node ' +
+      'stays, and not bound to this one; where none does, start a cluster again.',
     { data: { draining: true } },
   )
 }
