@@ -11,8 +11,10 @@ import { fixture, jsonLines, placeOfEachTest, type Row } from './virga.ts'
 const DEATH_MS = 40_000
 
 /** Rounds of fill.mts: one that starts the workers, and tries to have all at work within a second. */
-const FILL_ROUNDS = 1 + 5
+const FILL_ROUNDS = 1 + 4
 const FILL_MS = 1_000
+/** A round takes 3 s on a quiet machine, and 20 at a load of 30. */
+const FILLED_MS = 150_000
 
 /** As fill.mts says it. */
 interface Filled {
@@ -21,7 +23,7 @@ interface Filled {
   readonly lastBeganMs: number
 }
 
-const place = placeOfEachTest()
+const place = placeOfEachTest(FILLED_MS)
 
 const start = (nodes: number): Promise<Row> => place.startNodes({ nodes })
 const list = (): Promise<Row[]> => place.rows('nodes')
@@ -72,20 +74,24 @@ describe('virga start --nodes 3', () => {
     expect(JSON.parse(stdout)).toEqual([told, told, told])
   })
 
-  it('10,000 short tasks fill every CPU of eight nodes within a second, once they have workers', async () => {
-    await place.startNodes({ nodes: 8, numCpus: 1 })
-    const program = place.node(fixture('fill.mts'), String(FILL_ROUNDS), String(FILL_MS))
-    const { code, stderr } = await program.ended
-    expect(code, stderr).toBe(0)
-    const rounds = jsonLines<Filled>(program)
-    for (const { counts } of rounds) expect(counts).toHaveLength(8)
-    // At first seven processes are started: how long that takes tells of the machine.
-    const [first, ...warm] = rounds
-    expect(first?.lastBeganAt).toBeLessThan(10_000 / 10)
-    expect(Math.min(...(first?.counts ?? []))).toBeGreaterThan(10_000 / 8 / 2)
-    // The best of some: in one of them the machine may have had something else to do.
-    expect(Math.min(...warm.map(({ lastBeganMs }) => lastBeganMs))).toBeLessThan(FILL_MS)
-  })
+  it(
+    '10,000 short tasks fill every CPU of eight nodes within a second, once they have workers',
+    async () => {
+      await place.startNodes({ nodes: 8, numCpus: 1 })
+      const program = place.node(fixture('fill.mts'), String(FILL_ROUNDS), String(FILL_MS))
+      const { code, stderr } = await program.ended
+      expect(code, stderr).toBe(0)
+      const rounds = jsonLines<Filled>(program)
+      for (const { counts } of rounds) expect(counts).toHaveLength(8)
+      // At first seven processes are started: how long that takes tells of the machine.
+      const [first, ...warm] = rounds
+      expect(first?.lastBeganAt).toBeLessThan(10_000 / 10)
+      expect(Math.min(...(first?.counts ?? []))).toBeGreaterThan(10_000 / 8 / 2)
+      // The best of some: in one of them the machine may have had something else to do.
+      expect(Math.min(...warm.map(({ lastBeganMs }) => lastBeganMs))).toBeLessThan(FILL_MS)
+    },
+    FILLED_MS,
+  )
 
   it('what a task of a task printed on a third node reaches the driver before it leaves', async () => {
     await start(3)
