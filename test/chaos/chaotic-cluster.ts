@@ -182,7 +182,7 @@ export async function describeChaos(
 ): Promise<void> {
   const why = whyNoNamespaces()
   if (why !== undefined) console.warn(`Nobody is cut off here: ${why}`)
-  const cloud = await startCloud('ministack')
+  const cloud = await startCloud()
   describeOn(cloud, `chaos on ${HOSTS} nodes, seed ${seed}`, (emulator) => {
     let network: Namespaces | undefined
     let chaotic: ChaoticCluster | undefined

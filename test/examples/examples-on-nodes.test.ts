@@ -79,7 +79,7 @@ describe('examples on three nodes', () => {
 })
 
 // Reason: the same programs once more, for `npm run test:full`.
-const cloud = SCALE === '1' ? await startCloud('ministack') : undefined
+const cloud = SCALE === '1' ? await startCloud() : undefined
 describeOn(cloud, 'examples on three nodes with the GCS in DynamoDB', (cloud) => {
   examplesOn(['--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint], false)
   afterAll(() => cloud.stop())

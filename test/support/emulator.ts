@@ -21,14 +21,24 @@ export interface TestCloud {
   stop(): Promise<void>
 }
 
+/** The engine of tests that name none: VIRGA_TEST_EMULATOR. Default: ministack. */
+const CHOSEN = ((): CloudName => {
+  const named = process.env['VIRGA_TEST_EMULATOR'] ?? 'ministack'
+  const chosen = WITH_S3.find((name) => name === named)
+  if (chosen !== undefined) return chosen
+  throw new Error(`VIRGA_TEST_EMULATOR is '${named}'; it must be one of ${WITH_S3.join(', ')}.`)
+})()
+
 /**
  * Start an engine for this file.
- * @returns undefined when it cannot be had here, after saying why. Under CI MiniStack must be.
+ * @param engine  Default: the one that VIRGA_TEST_EMULATOR names.
+ * @returns undefined when it cannot be had here, after saying why. Under CI the default one must
+ *          be.
  */
-export async function startCloud(engine: CloudName): Promise<TestCloud | undefined> {
+export async function startCloud(engine = CHOSEN): Promise<TestCloud | undefined> {
   const emulator = await (engine === 'image' ? startImage() : startEngine(engine))
   if ('missing' in emulator) {
-    if (engine === 'ministack' && process.env['CI'] !== undefined) throw new Error(emulator.missing)
+    if (engine === CHOSEN && process.env['CI'] !== undefined) throw new Error(emulator.missing)
     console.warn(`Not tested here: ${emulator.missing}`)
     return undefined
   }
@@ -46,7 +56,7 @@ export function describeOn(
   define: (cloud: TestCloud) => void,
 ): void {
   // Reason: this machine cannot have the engine (no Python, Java or package index), as startCloud
-  // has said; under CI MiniStack must be there, so nothing that only it runs is left out.
+  // has said; under CI the default one must be there, so nothing that only it runs is left out.
   describe.skipIf(cloud === undefined)(name, () => {
     if (cloud !== undefined) define(cloud)
   })

@@ -23,7 +23,7 @@ for (const every of [2, 3, 5]) {
   }
 }
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'on MiniStack', (cloud) => {
   const { storage, meter } = makeStorage(cloud)
   afterAll(async () => {

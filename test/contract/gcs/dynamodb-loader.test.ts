@@ -16,7 +16,7 @@ import { ATTEMPTS } from '../../support/dynamo-storage.ts'
 import { describeOn, startCloud } from '../../support/emulator.ts'
 import { caught } from '../../support/waiting.ts'
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'with an endpoint', (cloud) => {
   afterAll(() => cloud.stop())
 

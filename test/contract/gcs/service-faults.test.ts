@@ -17,7 +17,7 @@ import { describeOn, startCloud } from '../../support/emulator.ts'
 import { startFaultProxy, type Fault, type FaultProxy } from '../../support/fault-proxy.ts'
 import { caught } from '../../support/waiting.ts'
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 afterAll(() => cloud?.stop())
 
 describeOn(cloud, 'DynamoStorage', (cloud) => {

@@ -12,7 +12,7 @@ const EVERY = 6
 /** Each call into the black hole takes this long. */
 const REQUEST_TIMEOUT_MS = 700
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 afterAll(() => cloud?.stop())
 
 for (const fault of FAULTS) {

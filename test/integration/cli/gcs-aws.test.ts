@@ -23,7 +23,7 @@ beforeEach(() => {
 const DEPLOYED = ['start', '--gcs', 'dynamodb', '--cluster', 'prod', '--num-cpus', '1']
 const port = async (): Promise<string[]> => ['--port', String(await freePort())]
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'virga start --gcs dynamodb --cluster prod', (cloud) => {
   afterAll(() => cloud.stop())
   beforeEach(() => {

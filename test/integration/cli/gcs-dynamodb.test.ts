@@ -14,7 +14,7 @@ const place = placeOfEachTest()
 
 const port = async (): Promise<string[]> => ['--port', String(await freePort())]
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
   afterAll(() => cloud.stop())
 

@@ -15,7 +15,7 @@ const TEST_MS = 240_000
 
 const place = placeOfEachTest(TEST_MS)
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'a program of every kind of work, with the GCS in DynamoDB', (cloud) => {
   afterAll(() => cloud.stop())
 

@@ -179,7 +179,7 @@ describe('placement groups over nodes', () => {
   })
 })
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'placement groups over nodes of virga start --gcs dynamodb', (cloud) => {
   afterAll(() => cloud.stop())
 

@@ -7,7 +7,7 @@ import { fixture, placeOfEachTest, type Row } from './virga.ts'
 /** A node is dead once its lease of 16 s has run out. */
 const place = placeOfEachTest(60_000)
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'F06: a durable job, with the GCS in DynamoDB and a bucket', (cloud) => {
   afterAll(() => cloud.stop())
 

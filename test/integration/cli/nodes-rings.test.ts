@@ -50,7 +50,7 @@ describe('rings over three nodes', () => {
   })
 })
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'rings over three nodes, the GCS in DynamoDB', (cloud) => {
   afterAll(() => cloud.stop())
 

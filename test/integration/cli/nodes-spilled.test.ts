@@ -19,7 +19,7 @@ const PREFIX = 'spilled/'
 
 const place = placeOfEachTest(DEATH_MS)
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {
   const { endpoint } = cloud
   const { storage } = makeStorage(cloud)

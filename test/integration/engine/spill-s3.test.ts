@@ -18,7 +18,7 @@ const STORE_OBJECTS = 8
 /** Well below the 30 s after which a full store is an error. */
 const THROTTLED_MS = 5_000
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'VIRGA_SPILL', (cloud) => {
   const { endpoint } = cloud
   const env = { ...process.env }

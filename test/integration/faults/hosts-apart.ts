@@ -11,7 +11,7 @@ export const HOSTS = 3
 
 const why = whyNoNamespaces()
 if (why !== undefined) console.warn(`Not tested here: ${why}`)
-const cloud = why === undefined ? await startCloud('ministack') : undefined
+const cloud = why === undefined ? await startCloud() : undefined
 
 /** @param limitMs  for the start of the nodes, and for each test to leave nothing behind. */
 export function describeApart(

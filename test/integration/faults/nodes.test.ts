@@ -13,7 +13,7 @@ const HOSTS = 3
 const DEATH_MS = 45_000
 const TEST_MS = 120_000
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'a cluster of three nodes', (emulator) => {
   let cluster: SeveralNodes
   beforeEach(async () => {
