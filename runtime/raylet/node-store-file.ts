@@ -5,8 +5,6 @@ import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { systemClock } from '../common/clock-system.ts'
-import { assert } from '../common/assert.ts'
-import type { Bucket } from '../common/bucket.ts'
 import { CapacityError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import type { Random } from '../common/random.ts'
@@ -14,12 +12,10 @@ import { PAGE_BYTES } from '../objects/arena.ts'
 import type { Arena } from '../objects/arena-access.ts'
 import { createFileArena } from '../objects/arena-file.ts'
 import { createShmArena } from '../objects/arena-shm.ts'
-import { BucketSpill, sweepSpill } from '../objects/spill-bucket.ts'
 import { FileSpill } from '../objects/spill-file.ts'
-import { TieredSpill } from '../objects/spill-tiers.ts'
-import type { SpillPlace } from '../objects/spill.ts'
 import { ObjectStore, type StoreClients } from '../objects/store.ts'
-import type { NodeStore, SharedBucket, SpillOwner } from './node-store.ts'
+import { openBucketStore, type BucketStore } from './bucket-store.ts'
+import type { NodeStore, SpillOwner } from './node-store.ts'
 
 export interface NodeStoreOptions {
   readonly sessionDir: string
@@ -62,7 +58,7 @@ export async function openNodeStore(
   deps: NodeStoreDeps,
   options: NodeStoreOptions,
 ): Promise<NodeStore> {
-  const { place, bucket, shared } = await openSpill(deps, options)
+  const { place, ...shared } = await openSpill(deps, options)
   const { arena, kind } = await openArena(deps, options)
   const store = new ObjectStore(
     { ...deps, arena, spill: place, clock: systemClock },
@@ -71,52 +67,21 @@ export async function openNodeStore(
   return {
     store,
     arena: { kind, path: arena.path, sizeBytes: arena.sizeBytes },
-    ...(shared === undefined ? {} : { bucket: shared }),
-    ...(bucket === undefined ? {} : { sweep: (owner) => sweepSpill(bucket, owner) }),
+    ...shared,
   }
 }
 
 async function openSpill(
   { log, random }: NodeStoreDeps,
   { sessionDir, spill }: NodeStoreOptions,
-): Promise<{
-  readonly place: SpillPlace
-  readonly bucket?: Bucket
-  readonly shared?: SharedBucket
-}> {
+): Promise<Pick<BucketStore, 'place'> | BucketStore> {
   const disk = new FileSpill({ folder: join(sessionDir, 'spill') })
   if (spill === undefined) return { place: disk }
   const { bucket: url, endpoint, diskFirst, owner } = spill
   const { loadBucket } = await import('../gcs/bucket-loader.ts')
   const deps = { clock: systemClock, random, log }
   const bucket = await loadBucket(deps, url, endpoint === undefined ? {} : { endpoint })
-  const inBucket = new BucketSpill({ bucket, owner, sum: crc32 })
-  const shared = sharedBucket(bucket, inBucket, owner)
-  return { place: new TieredSpill({ disk, diskFirst, bucket: inBucket }), bucket, shared }
-}
-
-/** What is kept for a job lies below its id, then below the node that wrote it. */
-function sharedBucket(bucket: Bucket, inBucket: SpillPlace, owner: SpillOwner): SharedBucket {
-  const byJob = new Map<string, SpillPlace>()
-  const placeOf = (jobId: string): SpillPlace => {
-    const known = byJob.get(jobId)
-    const place = known ?? new BucketSpill({ bucket, owner: `${jobId}/${owner}`, sum: crc32 })
-    byJob.set(jobId, place)
-    return place
-  }
-  return {
-    read: (range, sink) => inBucket.read(range, sink),
-    holds: (path) => path.startsWith(bucket.name),
-    keep: async (jobId, source) => {
-      const [range] = await placeOf(jobId).write([source])
-      assert(range !== undefined, 'one object was written, and none has a place')
-      return range
-    },
-    forget: async (jobId) => {
-      byJob.delete(jobId)
-      await sweepSpill(bucket, jobId)
-    },
-  }
+  return openBucketStore({ bucket, disk, diskFirst, owner, sum: crc32 })
 }
 
 async function openArena(

@@ -1,0 +1,59 @@
+// What a node that spills to a bucket has of it: the place where its objects go when the store is
+// full, what it shares with all nodes, and how what others have left there is swept.
+import { assert } from '../common/assert.ts'
+import type { Bucket } from '../common/bucket.ts'
+import { BucketSpill, sweepSpill, type BucketSpillOptions } from '../objects/spill-bucket.ts'
+import { TieredSpill } from '../objects/spill-tiers.ts'
+import type { SpillPlace } from '../objects/spill.ts'
+import type { NodeStore, SharedBucket, SpillOwner } from './node-store.ts'
+
+export interface BucketStoreOptions {
+  readonly bucket: Bucket
+  readonly disk: SpillPlace
+  /** Whether the disk is used while it has room. */
+  readonly diskFirst: boolean
+  /** This node and epoch: names what it writes. */
+  readonly owner: SpillOwner
+  readonly sum: BucketSpillOptions['sum']
+}
+
+export interface BucketStore extends Required<Pick<NodeStore, 'bucket' | 'sweep'>> {
+  readonly place: SpillPlace
+}
+
+export function openBucketStore(options: BucketStoreOptions): BucketStore {
+  const { bucket, disk, diskFirst, owner, sum } = options
+  const inBucket = new BucketSpill({ bucket, owner, sum })
+  return {
+    place: new TieredSpill({ disk, diskFirst, bucket: inBucket }),
+    bucket: sharedBucket(options, inBucket),
+    sweep: (dead) => sweepSpill(bucket, dead),
+  }
+}
+
+/** What is kept for a job lies below its id, then below the node that wrote it. */
+function sharedBucket(
+  { bucket, owner, sum }: BucketStoreOptions,
+  inBucket: SpillPlace,
+): SharedBucket {
+  const byJob = new Map<string, SpillPlace>()
+  const placeOf = (jobId: string): SpillPlace => {
+    const known = byJob.get(jobId)
+    const place = known ?? new BucketSpill({ bucket, owner: `${jobId}/${owner}`, sum })
+    byJob.set(jobId, place)
+    return place
+  }
+  return {
+    read: (range, sink) => inBucket.read(range, sink),
+    holds: (path) => path.startsWith(bucket.name),
+    keep: async (jobId, source) => {
+      const [range] = await placeOf(jobId).write([source])
+      assert(range !== undefined, 'one object was written, and none has a place')
+      return range
+    },
+    forget: async (jobId) => {
+      byJob.delete(jobId)
+      await sweepSpill(bucket, jobId)
+    },
+  }
+}
