@@ -7,10 +7,13 @@
 //   AL2. Of an owner there is one adopter, decided by its row; one that is gone too is followed by
 //        another, with the next epoch.
 //   AL3. What is remembered of written specs ends with the job of who owned them.
+//   AL4. An outage of the GCS delays what only the GCS knows of a dead owner, and loses nothing:
+//        who asked waits, as what it would be told instead is told for good.
 import { delay, type Clock } from '../../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../../common/errors.ts'
 import { toHex, type JobId, type WorkerId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
+import { isOutage } from '../../gcs/attempts.ts'
 import {
   COMMIT_EVERY_MS,
   DURABLE_COMMIT_MS,
@@ -74,11 +77,13 @@ export class ClusterLineage {
       case 'commitSpecs':
         return this.#commit(client, message as SpecBatch)
       case 'readSpec':
-        return this.#read(message as LineagePlace)
+        return this.#pastOutages(() => this.#read(message as LineagePlace))
       case 'adoptOwner':
-        return this.#adopt(client, message as LineageCalls['adoptOwner'][0])
+        return this.#pastOutages(() => {
+          return this.#adopt(client, message as LineageCalls['adoptOwner'][0])
+        })
       case 'findObject':
-        return this.#find(message as LineageCalls['findObject'][0])
+        return this.#pastOutages(() => this.#find(message as LineageCalls['findObject'][0]))
       case 'keepObject':
         return this.#deps.places.keep((message as LineageCalls['keepObject'][0]).objectId)
     }
@@ -109,6 +114,20 @@ export class ClusterLineage {
   stop(): void {
     this.#stopped = true
     this.#writer.stop()
+  }
+
+  /** AL4. */
+  async #pastOutages<T>(run: () => Promise<T>): Promise<T> {
+    const { clock, log } = this.#deps
+    for (;;) {
+      try {
+        return await run()
+      } catch (error) {
+        if (this.#stopped || !isOutage(error)) throw error
+        log.info('what a dead owner has left waits for the GCS', { error: error.message })
+      }
+      await delay(clock, LOOK_EVERY_MS)
+    }
   }
 
   async #commit(client: WorkerId, batch: SpecBatch): Promise<LineageCalls['commitSpecs'][1]> {

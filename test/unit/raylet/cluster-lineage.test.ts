@@ -1,11 +1,12 @@
 // Who adopts a dead owner, as the raylets of several nodes decide it; where its specs are found.
 import { expect, test } from 'vitest'
-import { NodeDiedError } from '../../../runtime/common/errors.ts'
+import { GcsUnavailableError, NodeDiedError } from '../../../runtime/common/errors.ts'
 import { fromHex, type NodeId, type WorkerId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { readAdoption } from '../../../runtime/gcs/owners.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { ClusterLineage } from '../../../runtime/raylet/cluster/cluster-lineage.ts'
+import { changedStorage } from '../../support/changed-storage.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { caught } from '../../support/waiting.ts'
 
@@ -16,7 +17,12 @@ const addressOf = (nodeId: string, name: string): string =>
 /** Nodes `a1`, `a2`, `a3` with a client each; who is silent answers nobody. */
 function made() {
   const clock = new HandClock()
-  const storage = new MemoryStorage()
+  const memory = new MemoryStorage()
+  const gcs = { isAway: false }
+  const storage = changedStorage(memory, {
+    get: (key) =>
+      gcs.isAway ? Promise.reject(new GcsUnavailableError('it is away')) : memory.get(key),
+  })
   const dead = new Set<string>()
   const silent = new Set<string>()
   const nodes = new Map<string, ReturnType<typeof node>>()
@@ -43,7 +49,7 @@ function made() {
   }
   for (const nodeId of ['a1', 'a2', 'a3']) nodes.set(nodeId, node(nodeId))
   const at = (nodeId: string): ReturnType<typeof node> => nodes.get(nodeId) as never
-  return { clock, storage, dead, silent, at }
+  return { clock, storage, gcs, dead, silent, at }
 }
 
 const rowOf = (nodeId: string, dead: ReadonlySet<string>): object => {
@@ -79,6 +85,16 @@ test('AL1: an owner that lives is not adopted, nor one of a silent node before t
   await clock.advance(20_000)
   expect(await readAdoption(storage, OWNER)).toBe(undefined)
   dead.add('a3')
+  await clock.advance(1_000)
+  expect(await adopting).toMatchObject({ address: at('a1').address })
+})
+
+test('AL4: an outage of the GCS delays an adoption, and loses nothing', async () => {
+  const { clock, gcs, at } = made()
+  gcs.isAway = true
+  const adopting = at('a1').adopt(addressOf('a3', 'gone'))
+  await clock.advance(120_000)
+  gcs.isAway = false
   await clock.advance(1_000)
   expect(await adopting).toMatchObject({ address: at('a1').address })
 })
