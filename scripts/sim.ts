@@ -1,7 +1,7 @@
 // `npm run sim -- --seeds 1000`: runs so many seeds, twice each; prints the rate, the failures and
 // the probes that nothing hit. `-- --seed 42` replays one; with `--story NAME` it prints what
 // happened to one task, object, actor or process, line by line; `--plant BUG` plants a bug. `--nodes`
-// takes the world of several nodes, with `--parts actors,groups,orphans,limiters` drivers do these beside
+// takes the world of several nodes, with `--parts actors,groups,orphans,limiters,durable` drivers do these beside
 // tasks; `--scale` runs that of a thousand (sim-scale.ts) and nothing else.
 // Ends with 1 when a seed fails, or when as many seeds as hit every probe left one out; with 2 when
 // it cannot be run as asked.
@@ -11,7 +11,12 @@ import { NODES_PLANTED_BUGS } from '../test/sim/nodes/planted-bugs.ts'
 import { PART_NAMES, type PartName } from '../test/sim/nodes/plan.ts'
 import { runNodesSeed } from '../test/sim/nodes/run.ts'
 import { PLANTED_BUGS } from '../test/sim/planted-bugs.ts'
-import { NODES_PROBES, Probes, SEEDS_THAT_HIT_EVERY_PROBE } from '../test/sim/probes.ts'
+import {
+  NODES_PROBES,
+  PART_PROBES,
+  Probes,
+  SEEDS_THAT_HIT_EVERY_PROBE,
+} from '../test/sim/probes.ts'
 import { runSeed, twice, type RunResult } from '../test/sim/run.ts'
 import { scale } from './sim-scale.ts'
 
@@ -78,11 +83,11 @@ function severalNodes({
   readonly plantName: string | undefined
   readonly parts: readonly PartName[]
 }): Simulated {
-  const { actors, groups, orphans, limiters } = PLANTED_BUGS_OF_PARTS
-  const bugs = { ...NODES_PLANTED_BUGS, ...actors, ...groups, ...orphans, ...limiters }
+  const ofParts = Object.values(PLANTED_BUGS_OF_PARTS)
+  const bugs = Object.assign({}, NODES_PLANTED_BUGS, ...ofParts) as typeof NODES_PLANTED_BUGS
   const plant = plantedBug(bugs, plantName)
   return {
-    probes: new Probes(NODES_PROBES),
+    probes: new Probes([...NODES_PROBES, ...parts.flatMap((part) => PART_PROBES[part])]),
     run: (seed, keepsLines) =>
       runNodesSeed(seed, { faultless, keepsLines, parts, ...(plant && { plant }) }),
   }

@@ -1,5 +1,6 @@
 // Faults at random moments, as often as the plan says, until they end and the cluster must heal.
 import type { Draw } from './draw.ts'
+import { endFaultsWithin } from './plan.ts'
 import type { Probe } from './probes.ts'
 import type { SimProcess } from './process.ts'
 import type { World } from './world.ts'
@@ -61,12 +62,10 @@ export function injectFaults(world: World, draw: Draw): void {
     )
   })
   world.scheduler.at(faultsEndMs, undefined, 'faults end', () => {
-    const { link, disk, storage } = world.plan
+    const { link, storage } = world.plan
     storage.failChance = 0
     link.spikeChance = 0
-    disk.failChance = 0
-    world.plan.stillbornChance = 0
-    faults.crashChance = 0
+    endFaultsWithin(world.plan)
   })
 }
 
@@ -74,12 +73,12 @@ function once(world: World, atMs: number, strike: () => void): void {
   if (atMs < world.plan.faultsEndMs) world.scheduler.at(atMs, undefined, 'kills', strike)
 }
 
-function strikeDead(world: World, process: SimProcess, probe: Probe): void {
+export function strikeDead(world: World, process: SimProcess, probe: Probe): void {
   world.probes.hit(probe)
   world.crash(process)
 }
 
-function killWorker(world: World, draw: Draw): void {
+export function killWorker(world: World, draw: Draw): void {
   const workers = world.workers()
   if (workers.length === 0) return
   const { process, core } = draw.pick(workers)

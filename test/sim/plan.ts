@@ -5,7 +5,7 @@
 import type { DiskQuality } from './disk.ts'
 import type { Draw } from './draw.ts'
 import type { LinkQuality } from './network.ts'
-import type { StorageQuality } from './storage.ts'
+import type { ServiceQuality } from './service.ts'
 
 const MIB = 1024 * 1024
 
@@ -16,7 +16,7 @@ export interface Plan {
   readonly arenaBytes: number
   readonly link: LinkQuality
   readonly disk: DiskQuality
-  readonly storage: StorageQuality
+  readonly storage: ServiceQuality
   /** Share of workers that die before they say hello. */
   stillbornChance: number
   /** Whether objects may find no room: a small disk, or one that fails. */
@@ -48,6 +48,26 @@ export function withoutFaults(plan: Plan): Plan {
       crashChance: 0,
     },
   }
+}
+
+/** What strikes within one node is left as it is; what strikes its raylet, its driver, its links
+ *  and its way to the GCS never does: of several nodes, these are drawn for all together. */
+export function withFaultsWithin(plan: Plan): Plan {
+  const calm = withoutFaults(plan)
+  const { crashChance } = plan.faults
+  return {
+    ...calm,
+    disk: { ...plan.disk },
+    stillbornChance: plan.stillbornChance,
+    faults: { ...calm.faults, crashChance },
+  }
+}
+
+/** From now on nothing more strikes within nodes of that plan; what is damaged stays so. */
+export function endFaultsWithin(plan: Plan): void {
+  plan.disk.failChance = 0
+  plan.stillbornChance = 0
+  plan.faults.crashChance = 0
 }
 
 export interface FaultRates {

@@ -49,12 +49,41 @@ export const NODES_PROBES = [
   'a storage call is executed and fails',
   'a storage call is executed after it failed',
   'a storage call is lost',
+  'a worker dies before it says hello',
+  'a worker is killed before it is up',
+  'a worker is killed while it runs a task',
+  'an idle worker is killed',
+  'a worker dies after an effect, before its reply',
+  'a worker dies right after its reply',
+  'a driver is killed',
+  'the disk is full',
+  'a write to the disk fails',
+  'a spilled object is restored',
+  'a spilled object is damaged',
+  'a call of the bucket fails',
+  'a call of the bucket is executed and fails',
+  'a call of the bucket is executed after it failed',
+  'a call of the bucket is lost',
+  'the bucket is away',
+  'spilled by another node, read',
 ] as const
+
+/** Of a run of several nodes whose drivers do that beside tasks: what recovers there. */
+export const PART_PROBES = {
+  actors: ['an actor was started again on another node'],
+  groups: ['a bundle was placed again'],
+  orphans: ['an owner was adopted'],
+  limiters: ['another node became the keeper of limiters'],
+  durable: ['what was kept for a job is read'],
+} as const
 
 /** Of fewer seeds, chance may leave a probe out. */
 export const SEEDS_THAT_HIT_EVERY_PROBE = 200
 
-export type Probe = (typeof PROBES)[number] | (typeof NODES_PROBES)[number]
+export type Probe =
+  | (typeof PROBES)[number]
+  | (typeof NODES_PROBES)[number]
+  | (typeof PART_PROBES)[keyof typeof PART_PROBES][number]
 
 export class Probes {
   readonly counts: Map<Probe, number>
@@ -66,6 +95,10 @@ export class Probes {
 
   hit(probe: Probe): void {
     this.counts.set(probe, (this.counts.get(probe) ?? 0) + 1)
+  }
+
+  hasHit(probe: Probe): boolean {
+    return (this.counts.get(probe) ?? 0) > 0
   }
 
   /** Takes the hits of another run as well. */

@@ -13,22 +13,24 @@ import { startCoreWorker, type StartDeps } from '../../runtime/core-worker/start
 import { systemStackView } from '../../runtime/core-worker/stack-view-loader.ts'
 import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import type { Storage } from '../../runtime/gcs/storage.ts'
-import { ObjectStore } from '../../runtime/objects/store.ts'
+import type { ObjectStore } from '../../runtime/objects/store.ts'
 import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
 import type { ClusterPorts } from '../../runtime/raylet/cluster/cluster-member.ts'
 import { Raylet } from '../../runtime/raylet/raylet.ts'
 import { aJob, deafNotices } from '../support/a-driver.ts'
 import { SimCollector } from './collector.ts'
-import { SimDisk } from './disk.ts'
+import { SimDisk, type DiskQuality } from './disk.ts'
 import type { Draw } from './draw.ts'
 import { simLauncher, sources, type SimWorker } from './launcher.ts'
 import { SimArena } from './memory.ts'
 import { SimNetwork } from './network.ts'
+import { openSimStore, type SimSpillBucket } from './node-store.ts'
 import type { Plan } from './plan.ts'
 import { Probes } from './probes.ts'
 import { SimProcess } from './process.ts'
 import { Scheduler } from './scheduler.ts'
-import { simStorage, type StorageQuality } from './storage.ts'
+import type { ServiceQuality } from './service.ts'
+import { simStorage } from './storage.ts'
 
 export interface SimNode {
   readonly name: string
@@ -50,7 +52,10 @@ export interface NodeOfSeveral {
   readonly cluster: ClusterPorts
   readonly storage: Storage
   /** Of its own way to the storage. */
-  readonly quality: StorageQuality
+  readonly quality: ServiceQuality
+  readonly disk: DiskQuality
+  /** Absent: it spills to its disk alone. */
+  readonly bucket?: SimSpillBucket
 }
 
 export interface SimDriver {
@@ -159,7 +164,8 @@ export class World {
     const where = several === undefined ? '' : addressOf(several)
     const draw = this.#draw.fork(name)
     const arena = new SimArena(scheduler, draw.fork('arena'), plan.arenaBytes)
-    const disk = new SimDisk(process, { draw: draw.fork('disk'), probes, quality: plan.disk })
+    const { quality, bucket } = spillsOf(plan, several)
+    const disk = new SimDisk(process, { draw: draw.fork('disk'), probes, quality })
     const workers: SimWorker[] = []
     const node: { -readonly [K in keyof SimNode]?: SimNode[K] } = {
       name,
@@ -182,14 +188,12 @@ export class World {
           isStillborn: () => this.#isStillborn(launching),
           started: (worker) => workers.push(worker),
         }),
-        openStore: (clients) => {
-          const store = new ObjectStore(
-            { arena: arena.arena, spill: disk, clock: process.clock, log: silentLog, clients },
-            { sizeBytes: plan.arenaBytes, fullTimeoutMs: FULL_TIMEOUT_MS },
-          )
-          node.store = store
-          const place = { kind: 'shm', path: name, sizeBytes: plan.arenaBytes } as const
-          return Promise.resolve({ store, arena: place })
+        openStore: (...of) => {
+          const { arenaBytes: sizeBytes } = plan
+          const parts = { process, arena, disk, sizeBytes, bucket }
+          const opened = openSimStore(parts, ...of)
+          node.store = opened.store
+          return Promise.resolve(opened)
         },
         storage: simStorage(process, several?.storage ?? this.storage, {
           scheduler: this.scheduler,
@@ -221,7 +225,8 @@ export class World {
     return made
   }
 
-  async startDriver(name: string, node: SimNode): Promise<SimDriver> {
+  /** @param isDurable  whether its job is. */
+  async startDriver(name: string, node: SimNode, isDurable = false): Promise<SimDriver> {
     const process = this.newProcess(name)
     const random = this.#draw.fork(name)
     const jobId = newJobId(random)
@@ -233,7 +238,10 @@ export class World {
         workerId: newWorkerId(random),
         address: name,
         pid: process.pid,
-        job: aJob({ jobId, name, namespace: toHex(jobId) }),
+        job: {
+          ...aJob({ jobId, name, namespace: toHex(jobId) }),
+          ...(isDurable ? { durable: true } : {}),
+        },
       },
       () => deafNotices,
     )
@@ -280,11 +288,17 @@ export class World {
   }
 }
 
+/** Where it spills to. */
+const spillsOf = (
+  { disk }: Plan,
+  several: NodeOfSeveral | undefined,
+): { readonly quality: DiskQuality; readonly bucket: SimSpillBucket | undefined } => ({
+  quality: several?.disk ?? disk,
+  bucket: several?.bucket,
+})
+
 const totalsOf = ({ resources, cpus }: Plan): ResourceSet =>
   nodeResourcesOf({ resources }, { numCpus: cpus, numGpus: 0, memoryBytes: 2 ** 32 })
 
 const addressOf = ({ nodeId, epoch }: NodeOfSeveral): string =>
   `127.0.0.1:1/${toHex(nodeId)}/${String(epoch)}@`
-
-/** A full store refuses after this; programs read one value after the other. */
-const FULL_TIMEOUT_MS = 2_000

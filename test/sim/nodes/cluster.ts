@@ -2,13 +2,15 @@
 // one GCS, each with a driver that has tasks run. A node that is gone may start anew, under its
 // next epoch, as a new machine.
 import { newNodeId, toHex, type NodeId } from '../../../runtime/common/ids.ts'
+import { MemoryBucket } from '../../support/memory-bucket.ts'
+import { simBucket } from '../bucket.ts'
 import type { Draw } from '../draw.ts'
 import { Ledger } from '../ledger.ts'
 import { machineOf, type SimProcess } from '../process.ts'
-import type { World } from '../world.ts'
+import type { NodeOfSeveral, SimNode, World } from '../world.ts'
 import { SimMember } from './member.ts'
 import { SimPeers } from './peers.ts'
-import type { NodesPlan } from './plan.ts'
+import { bucketQuality, drawDisk, type NodesPlan } from './plan.ts'
 import { NodesProgram } from './program.ts'
 import { Witness } from './witness.ts'
 
@@ -16,23 +18,40 @@ const CLUSTER = 'simulated'
 /** Who could not join tries again. */
 const RETRY_MS = 2_000
 
+/** What the driver of a node does; none ends by itself where the run does not wait for it. */
+export type ProgramOf = (of: {
+  readonly cluster: Cluster
+  readonly member: SimMember
+  /** Of the driver, for keys that nobody else has. */
+  readonly name: string
+  readonly draw: Draw
+}) => { run(): Promise<void> }
+
+const seededProgram: ProgramOf = (of) => new NodesProgram(of)
+
 export class Cluster {
   readonly world: World
   readonly plan: NodesPlan
   /** All lives of all nodes. */
   readonly members: SimMember[] = []
   readonly witness: Witness
+  /** Who gave out tokens of limiters last. */
+  keeper: SimMember | undefined
   /** When what has been done to it so far has passed. */
   troubleEndsMs = 0
   readonly ledger: Ledger
   readonly #peers: SimPeers
+  readonly #bucket = new MemoryBucket()
   readonly #draw: Draw
+  readonly #programOf: ProgramOf
   #nextMachine = 1
 
-  constructor(world: World, draw: Draw, plan: NodesPlan) {
+  /** @param programOf  what drivers do. */
+  constructor(world: World, draw: Draw, plan: NodesPlan, programOf: ProgramOf = seededProgram) {
     this.world = world
     this.plan = plan
     this.#draw = draw
+    this.#programOf = programOf
     this.ledger = new Ledger(world, {
       isOver: (process) => this.isOver(process),
       breaksSince: (a, b, sinceMs) => world.network.breaks.since(a, b, sinceMs),
@@ -40,6 +59,7 @@ export class Cluster {
     this.#peers = new SimPeers(world.network)
     this.witness = new Witness(world.storage, {
       scheduler: world.scheduler,
+      probes: world.probes,
       memberOf: (nodeId, epoch) =>
         this.members.find((member) => member.nodeId === nodeId && member.epoch === epoch),
     })
@@ -63,14 +83,21 @@ export class Cluster {
       latencyMs: plan.node.storage.latencyMs,
       failChance: isFaulty ? plan.failChance : 0,
     }
+    const bucket = bucketQuality(plan, isFaulty)
+    const disk = drawDisk(plan, this.#draw.fork(`disk of ${machine}`), isFaulty)
     let made: SimMember | undefined
     const ready = world.startNode(machine, (process) => {
-      const member = (made = new SimMember({ id, epoch, machine }, process, quality))
+      const member = (made = new SimMember({ id, epoch, machine }, process, {
+        ...{ quality, bucket, disk },
+      }))
       this.members.push(member)
       const self = { cluster: CLUSTER, nodeId, epoch }
       const transport = this.#peers.transportOf(process, self, member.fence)
       const cluster = { transport, listenAt: '', fence: member.fence, host: undefined }
-      return { nodeId: id, epoch, cluster, storage: this.witness.storage, quality }
+      return {
+        ...{ nodeId: id, epoch, cluster, storage: this.witness.storage, quality, disk },
+        ...this.#bucketOf(member),
+      }
     })
     const member = made
     if (member === undefined) throw new Error('the node was not made')
@@ -79,7 +106,7 @@ export class Cluster {
     ready
       .then(async (node) => {
         member.started = true
-        await this.#drive(member, await world.startDriver(`${machine}/driver`, node))
+        await this.drive(member, node)
       })
       .catch((error: unknown) => {
         scheduler.trace.add(scheduler.nowMs, machine, `gives up: ${String(error)}`)
@@ -89,6 +116,20 @@ export class Cluster {
           this.start(id)
         })
       })
+  }
+
+  /** A driver of that node does what it is to do until it ends: the first one, or the next. */
+  async drive(member: SimMember, node: SimNode): Promise<void> {
+    const { machine } = member
+    member.driverCount += 1
+    const which = member.driverCount === 1 ? '' : String(member.driverCount)
+    const isDurable = this.plan.parts.includes('durable')
+    const driver = await this.world.startDriver(`${machine}/driver${which}`, node, isDurable)
+    member.driver = driver.process
+    const name = which === '' ? machine : `${machine}-${which}`
+    const draw = this.#draw.fork(`${name} program`)
+    const program = this.#programOf({ cluster: this, member, name, draw })
+    await driver.core.deps.context.run(driver.core.rootScope, () => program.run())
   }
 
   /** The newest life of each node. */
@@ -118,6 +159,18 @@ export class Cluster {
     this.troubleEndsMs = Math.max(this.troubleEndsMs, untilMs)
   }
 
+  /** What it spills to beside its disk, where the cluster has that. */
+  #bucketOf({ process, machine, nodeId, epoch, bucket }: SimMember): Pick<NodeOfSeveral, 'bucket'> {
+    const { plan, world } = this
+    const { scheduler, probes } = world
+    if (plan.bucket === undefined) return {}
+    const draw = this.#draw.fork(`bucket of ${machine}`)
+    const owner = `${nodeId}-${String(epoch)}`
+    const parts = { owner, scheduler, draw, probes, quality: bucket }
+    const { diskFirst } = plan.bucket
+    return { bucket: { diskFirst, bucket: simBucket(process, this.#bucket, parts) } }
+  }
+
   /** A machine ends with its raylet, once its other processes had time to see it. */
   #whenEnded(member: SimMember): void {
     const { scheduler } = this.world
@@ -134,12 +187,5 @@ export class Cluster {
         }
       })
     })
-  }
-
-  async #drive(member: SimMember, driver: NonNullable<SimMember['driver']>): Promise<void> {
-    member.driver = driver
-    const draw = this.#draw.fork(`${member.machine} program`)
-    const program = new NodesProgram(this, member, draw)
-    await driver.core.deps.context.run(driver.core.rootScope, () => program.run())
   }
 }

@@ -4,6 +4,8 @@
 import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
 import { sendCommand } from '../../../runtime/gcs/nodes.ts'
 import type { Draw } from '../draw.ts'
+import { killWorker, strikeDead } from '../faults.ts'
+import { endFaultsWithin } from '../plan.ts'
 import type { Cluster } from './cluster.ts'
 import type { SimMember } from './member.ts'
 import type { NodesFaultRates } from './plan.ts'
@@ -13,6 +15,7 @@ const CUT_MS_MAX = 45_000
 /** Others find a node gone that stands still for a lease less a heartbeat: within that it lives. */
 const SHORT_PAUSE_MS = 6_000
 const RESTART_MS_MAX = 30_000
+const NEXT_DRIVER_MS_MAX = 5_000
 /** Longer than any run. */
 const FOREVER_MS = 1e9
 /** Between two faults that must not become one. */
@@ -47,6 +50,7 @@ class NodesFaults {
   /** Links of whole nodes are cut one at a time. */
   #linksBusyUntilMs = 0
   #outageUntilMs = 0
+  #bucketUntilMs = 0
   #ended = false
 
   constructor(cluster: Cluster, draw: Draw) {
@@ -88,11 +92,23 @@ class NodesFaults {
     drainMs: () => {
       this.#drain()
     },
+    killWorkerMs: () => {
+      killWorker(this.#cluster.world, this.#draw)
+    },
+    killDriverMs: () => {
+      this.#killDriver()
+    },
+    bucketMs: () => {
+      this.#takeBucketAway()
+    },
   }
 
   end(): void {
     this.#ended = true
-    this.#cluster.world.network.quality.spikeChance = 0
+    const { world, plan, members } = this.#cluster
+    world.network.quality.spikeChance = 0
+    endFaultsWithin(plan.node)
+    for (const { disk } of members) Object.assign(disk, { failChance: 0, damageChance: 0 })
     this.#setChances()
   }
 
@@ -151,7 +167,7 @@ class NodesFaults {
   }
 
   #cutPair(): void {
-    const forMs = this.#draw.between(1_000, CUT_MS_MAX)
+    const forMs = this.#draw.between(this.#cluster.plan.cutMsMin, CUT_MS_MAX)
     const [a, b] = [this.#pick(this.#cluster.serving()), this.#pick(this.#cluster.serving())]
     if (a === undefined || b === undefined || a === b || !this.#takesLinks(forMs)) return
     this.#hit('two nodes are cut off from each other')
@@ -161,7 +177,7 @@ class NodesFaults {
 
   /** Of two nodes one hears the other, or of one and all others; what it says does not arrive. */
   #cutOneWay(): void {
-    const forMs = this.#draw.between(1_000, CUT_MS_MAX)
+    const forMs = this.#draw.between(this.#cluster.plan.cutMsMin, CUT_MS_MAX)
     const member = this.#pick(this.#cluster.well().filter((each) => this.#isHeard(each)))
     const other = this.#pick(this.#cluster.serving())
     if (member === undefined || other === undefined || member === other) return
@@ -193,7 +209,7 @@ class NodesFaults {
   /** F14: it writes its row, so nobody may say that it is dead. */
   #isolate(): void {
     const member = this.#pick(this.#cluster.well().filter((each) => this.#isHeard(each)))
-    const forMs = this.#draw.between(1_000, CUT_MS_MAX)
+    const forMs = this.#draw.between(this.#cluster.plan.cutMsMin, CUT_MS_MAX)
     if (member === undefined || !this.#takesLinks(forMs)) return
     this.#hit('a node is cut off from all others')
     this.#note(member.machine, 'is isolated')
@@ -249,8 +265,11 @@ class NodesFaults {
   }
 
   #setChances(): void {
-    const usual = this.#ended ? 0 : this.#cluster.plan.failChance
-    for (const { quality, gcsCutUntilMs } of this.#cluster.members) {
+    const { plan, members } = this.#cluster
+    const usual = this.#ended ? 0 : plan.failChance
+    const usualOfBucket = this.#ended ? 0 : (plan.bucket?.failChance ?? 0)
+    for (const { quality, gcsCutUntilMs, bucket } of members) {
+      bucket.failChance = this.#nowMs < this.#bucketUntilMs ? 1 : usualOfBucket
       const away = this.#nowMs < Math.max(this.#outageUntilMs, gcsCutUntilMs)
       quality.failChance = away ? 1 : usual
     }
@@ -319,6 +338,33 @@ class NodesFaults {
     if (this.#draw.chance(0.5)) this.#at(earlyMs, 'starts beside its former life', restart)
     this.#at(untilMs + this.#draw.between(5_000, 15_000), 'starts after its former life', restart)
     this.#cluster.lastsUntil(untilMs + 15_000)
+  }
+
+  #takeBucketAway(): void {
+    if (this.#cluster.plan.bucket === undefined) return
+    this.#hit('the bucket is away')
+    const forMs = this.#draw.between(500, CUT_MS_MAX)
+    this.#bucketUntilMs = Math.max(this.#bucketUntilMs, this.#nowMs + forMs)
+    this.#cluster.lastsUntil(this.#bucketUntilMs)
+    this.#setChances()
+    this.#at(this.#bucketUntilMs, 'the bucket is back', () => {
+      this.#setChances()
+    })
+  }
+
+  /** It alone: its node starts another one soon. */
+  #killDriver(): void {
+    const member = this.#pick(this.#cluster.serving())
+    const { node, driver } = member ?? {}
+    if (member === undefined || node === undefined || driver?.alive !== true) return
+    strikeDead(this.#cluster.world, driver, 'a driver is killed')
+    const atMs = this.#nowMs + this.#draw.between(0, NEXT_DRIVER_MS_MAX)
+    this.#at(atMs, `the next driver of ${member.machine} starts`, () => {
+      if (!member.isServing) return
+      this.#cluster.drive(member, node).catch((error: unknown) => {
+        this.#note(member.machine, `has no driver: ${String(error)}`)
+      })
+    })
   }
 
   #drain(): void {

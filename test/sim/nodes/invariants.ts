@@ -21,7 +21,18 @@ export function checkCluster(cluster: Cluster, process: SimProcess | undefined):
     if (member.process !== process) continue
     checkGrants(cluster, member)
     checkCommitted(cluster, member)
+    noteKeeper(cluster, member)
   }
+}
+
+/** Who keeps limiters of others, after who did and is gone. */
+function noteKeeper(cluster: Cluster, member: SimMember): void {
+  const kept = member.node?.raylet.state.cluster?.limiters.kept
+  if (kept?.sinceMs === undefined || kept.limiters.size === 0 || cluster.keeper === member) return
+  const { keeper: before } = cluster
+  cluster.keeper = member
+  if (before === undefined || before.isServing) return
+  cluster.world.probes.hit('another node became the keeper of limiters')
 }
 
 function checkLease({ world }: Cluster, member: SimMember, isOver: boolean): void {

@@ -16,7 +16,8 @@ export class Judge {
   /** For the story of a run. */
   note(what: string): void {
     const { trace, nowMs } = this.#host.cluster.world.scheduler
-    trace.add(nowMs, `${this.#host.member.machine}/driver`, what)
+    const { machine, driver } = this.#host.member
+    trace.add(nowMs, driver?.name ?? machine, what)
   }
 
   broken(what: string, error?: unknown): void {

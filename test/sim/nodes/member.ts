@@ -6,8 +6,9 @@ import { toHex, type NodeId } from '../../../runtime/common/ids.ts'
 import type { NodeRow } from '../../../runtime/gcs/nodes.ts'
 import { EpochFence } from '../../../runtime/raylet/cluster/epoch-fence.ts'
 import type { SimProcess } from '../process.ts'
-import type { StorageQuality } from '../storage.ts'
-import type { SimDriver, SimNode } from '../world.ts'
+import type { DiskQuality } from '../disk.ts'
+import type { ServiceQuality } from '../service.ts'
+import type { SimNode } from '../world.ts'
 
 /** The judge of connections, which is told of every row that this node learns. */
 export class KnownRows extends EpochFence {
@@ -27,10 +28,15 @@ export class SimMember {
   readonly epoch: number
   readonly machine: string
   readonly process: SimProcess
-  readonly quality: StorageQuality
+  /** Of its way to the GCS, and to the bucket. */
+  readonly quality: ServiceQuality
+  readonly bucket: ServiceQuality
+  readonly disk: DiskQuality
   readonly fence = new KnownRows()
   node: SimNode | undefined
-  driver: SimDriver | undefined
+  /** Of its driver, or the one after it. */
+  driver: SimProcess | undefined
+  driverCount = 0
   /** It is a member, and drivers may connect. */
   started = false
   drained = false
@@ -47,13 +53,15 @@ export class SimMember {
   constructor(
     who: { readonly id: NodeId; readonly epoch: number; readonly machine: string },
     process: SimProcess,
-    quality: StorageQuality,
+    of: Pick<SimMember, 'quality' | 'bucket' | 'disk'>,
   ) {
     this.id = who.id
     this.epoch = who.epoch
     this.machine = who.machine
     this.process = process
-    this.quality = quality
+    this.quality = of.quality
+    this.bucket = of.bucket
+    this.disk = of.disk
   }
 
   get nodeId(): string {

@@ -1,7 +1,9 @@
 // What a seed draws for a cluster of several nodes: how many, how good its links and its way to the
 // GCS are, and which faults it will see. As in ../plan.ts, most seeds see a few kinds only.
 import type { Draw } from '../draw.ts'
-import { drawPlan, withoutFaults, type Plan } from '../plan.ts'
+import type { DiskQuality } from '../disk.ts'
+import type { ServiceQuality } from '../service.ts'
+import { drawPlan, withFaultsWithin, withoutFaults, type Plan } from '../plan.ts'
 
 export interface NodesPlan {
   /** Of each node. */
@@ -15,13 +17,26 @@ export interface NodesPlan {
   readonly parts: readonly PartName[]
   readonly faults: NodesFaultRates
   readonly pauseMsMax: number
+  /** Links are cut for so long at least. */
+  readonly cutMsMin: number
+  /** Where nodes spill to one. */
+  readonly bucket: BucketPlan | undefined
+  /** Share of nodes whose disk is as bad as the plan says; those of the others are good. */
+  readonly badDiskShare: number
+  /** Share of values that lie in a store, in place of being small. */
+  readonly largeShare: number
   /** No fault begins after that. */
   readonly faultsEndMs: number
 }
 
 /** What drivers may do beside tasks. */
-export const PART_NAMES = ['actors', 'groups', 'orphans', 'limiters'] as const
+export const PART_NAMES = ['actors', 'groups', 'orphans', 'limiters', 'durable'] as const
 export type PartName = (typeof PART_NAMES)[number]
+
+export interface BucketPlan extends Readonly<ServiceQuality> {
+  /** Whether disks are used while they have room. */
+  readonly diskFirst: boolean
+}
 
 /** Mean virtual milliseconds between two of a fault; Infinity for never. */
 export interface NodesFaultRates {
@@ -36,14 +51,24 @@ export interface NodesFaultRates {
   readonly killMs: number
   readonly pauseMs: number
   readonly drainMs: number
+  /** One process alone, of any node. */
+  readonly killWorkerMs: number
+  readonly killDriverMs: number
+  /** The bucket is away. */
+  readonly bucketMs: number
 }
 
+const MIB = 1024 * 1024
 const WELL_MIN = 3
 /** As UNACKNOWLEDGED_LIMIT_MS (D103). */
+const BUCKET_SHARE = 0.4
 const SILENCE_MS = 15_000
 const PAUSE_MS_MAX = 45_000
 /** Where what a dead node had goes on elsewhere before it wakes up. */
 const LONG_PAUSE_MS_MAX = 90_000
+const CUT_MS_MIN = 1_000
+/** Who counts tokens notices: longer than SILENCE_MS. */
+const NOTICED_CUT_MS = 20_000
 /** Of each node: what only placement groups ask for. */
 export const SLOTS = 2
 const NEVER: NodesFaultRates = {
@@ -56,20 +81,23 @@ const NEVER: NodesFaultRates = {
     killMs: Infinity,
     pauseMs: Infinity,
   },
-  drainMs: Infinity,
+  ...{ drainMs: Infinity, killWorkerMs: Infinity, killDriverMs: Infinity },
+  bucketMs: Infinity,
 }
+/** Most worlds have few large values; where they are many, stores spill. */
+const LARGE_SHARES = [0.3, 0.3, 0.3, 0.9]
 
 export function drawNodesPlan(draw: Draw, parts: readonly PartName[] = []): NodesPlan {
   const rate = (chance: number, fromMs: number, toMs: number): number =>
     draw.chance(chance) ? draw.between(fromMs, toMs) : Infinity
-  const calm = withoutFaults(drawPlan(draw.fork('node')))
+  const within = draw.fork('within nodes')
   const oneWay = draw.fork('one way')
   const spikeChance = draw.chance(0.3) ? draw.between(0, 0.05) : 0
   return {
     node: {
-      ...calm,
+      ...withFaultsWithin(drawPlan(draw.fork('node'))),
       cpus: draw.int(1, 2),
-      arenaBytes: 2 * 1024 * 1024,
+      arenaBytes: within.pick([1, 2]) * MIB,
       resources: parts.includes('groups') ? { slot: SLOTS } : {},
       link: {
         ...{ latencyMs: draw.pick([0.1, 1, 20]), jitterMs: draw.pick([0.1, 2]) },
@@ -94,16 +122,46 @@ export function drawNodesPlan(draw: Draw, parts: readonly PartName[] = []): Node
       pauseMs: rate(0.5, 5_000, 25_000),
       drainMs: rate(0.3, 10_000, 40_000),
       oneWayMs: oneWay.chance(0.4) ? oneWay.between(5_000, 20_000) : Infinity,
+      killWorkerMs: within.chance(0.4) ? within.between(500, 10_000) : Infinity,
+      killDriverMs: within.chance(0.2) ? within.between(10_000, 40_000) : Infinity,
+      bucketMs: within.chance(0.4) ? within.between(5_000, 30_000) : Infinity,
     },
+    bucket: drawBucket(draw.fork('bucket'), parts),
+    badDiskShare: within.pick([0.5, 1]),
+    largeShare: within.pick(LARGE_SHARES),
+    cutMsMin: parts.includes('limiters') ? NOTICED_CUT_MS : CUT_MS_MIN,
     pauseMsMax: parts.includes('actors') ? LONG_PAUSE_MS_MAX : PAUSE_MS_MAX,
     faultsEndMs: draw.between(30_000, 70_000),
+  }
+}
+
+/** What is durable needs one. */
+function drawBucket(draw: Draw, parts: readonly PartName[]): BucketPlan | undefined {
+  if (!draw.chance(BUCKET_SHARE) && !parts.includes('durable')) return undefined
+  return {
+    latencyMs: draw.pick([10, 50, 500]),
+    failChance: draw.chance(0.5) ? draw.between(0, 0.3) : 0,
+    diskFirst: draw.chance(0.5),
   }
 }
 
 /** The same cluster, and nothing goes wrong in it. */
 export const withoutNodesFaults = (plan: NodesPlan): NodesPlan => ({
   ...plan,
-  node: { ...plan.node, link: { ...plan.node.link, spikeChance: 0 } },
+  node: withoutFaults(plan.node),
   failChance: 0,
+  bucket: plan.bucket && { ...plan.bucket, failChance: 0 },
   faults: NEVER,
+})
+
+/** Of one life of a node. @param isFaulty  whether faults may still begin. */
+export function drawDisk(plan: NodesPlan, draw: Draw, isFaulty: boolean): DiskQuality {
+  const { disk } = plan.node
+  if (isFaulty && draw.chance(plan.badDiskShare)) return { ...disk }
+  return { ...disk, failChance: 0, damageChance: 0 }
+}
+
+export const bucketQuality = ({ bucket }: NodesPlan, isFaulty: boolean): ServiceQuality => ({
+  latencyMs: bucket?.latencyMs ?? 0,
+  failChance: isFaulty ? (bucket?.failChance ?? 0) : 0,
 })

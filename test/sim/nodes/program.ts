@@ -4,6 +4,7 @@ import type { Draw } from '../draw.ts'
 import * as remote from '../workload.ts'
 import { ActorsProgram } from './actors-program.ts'
 import type { Cluster } from './cluster.ts'
+import { DurableProgram } from './durable-program.ts'
 import { GroupsProgram } from './groups-program.ts'
 import { Judge } from './judge.ts'
 import { LimitersProgram } from './limiters-program.ts'
@@ -29,13 +30,17 @@ const PARTS: Readonly<Record<PartName, (host: PartHost) => Part>> = {
   groups: (host) => new GroupsProgram(host),
   orphans: (host) => new OrphansProgram(host),
   limiters: (host) => new LimitersProgram(host),
+  durable: (host) => new DurableProgram(host),
 }
 
 export class NodesProgram {
   readonly #host: PartHost
+  /** Of its driver. */
+  readonly #name: string
 
-  constructor(cluster: Cluster, member: SimMember, draw: Draw) {
-    this.#host = { cluster, member, draw, judge: new Judge({ cluster, member }) }
+  constructor({ name, ...of }: Omit<PartHost, 'judge'> & { readonly name: string }) {
+    this.#host = { ...of, judge: new Judge(of) }
+    this.#name = name
   }
 
   async run(): Promise<void> {
@@ -50,7 +55,7 @@ export class NodesProgram {
   async #loop(name: string, part: Part, draw: Draw): Promise<void> {
     const { cluster, member } = this.#host
     member.goodAtMs.set(name, 0)
-    const prefix = name === 'tasks' ? member.machine : `${member.machine}.${name}`
+    const prefix = name === 'tasks' ? this.#name : `${this.#name}.${name}`
     for (let round = 1; ; round += 1) {
       if (await part.round(`${prefix}.${String(round)}`)) {
         member.goodAtMs.set(name, cluster.world.scheduler.nowMs)

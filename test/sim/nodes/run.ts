@@ -8,6 +8,7 @@ import { NODES_PROBES, Probes } from '../probes.ts'
 import { enclosed, resultOf, type RunResult } from '../run.ts'
 import { World } from '../world.ts'
 import { setStage } from '../workload.ts'
+import { crashPoint } from '../faults.ts'
 import { Cluster } from './cluster.ts'
 import { injectNodesFaults } from './faults.ts'
 import { checkCluster, notHealed, strangers } from './invariants.ts'
@@ -42,15 +43,22 @@ export async function runNodesSeed(
   return resultOf(world, { seed, plan, failure })
 }
 
+/** From now on the workload is that cluster's, and it is judged after every event. */
+export function setStageOf(cluster: Cluster, draw: Draw): void {
+  const { world, ledger } = cluster
+  const mayCrash = crashPoint(world, draw.fork('crash points'))
+  setStage({ ledger, mayCrash, processOf: (pid) => world.processOf(pid) })
+  registry().currentCoreWorker = undefined
+  world.scheduler.afterEvent = (process) => {
+    checkCluster(cluster, process)
+    world.tellWaiters()
+  }
+}
+
 async function live(world: World, draw: Draw, plan: NodesPlan): Promise<void> {
   const { scheduler } = world
   const cluster = new Cluster(world, draw, plan)
-  const { ledger } = cluster
-  setStage({ ledger, mayCrash: () => undefined, processOf: (pid) => world.processOf(pid) })
-  registry().currentCoreWorker = undefined
-  scheduler.afterEvent = (process) => {
-    checkCluster(cluster, process)
-  }
+  setStageOf(cluster, draw)
   cluster.startAll()
   injectNodesFaults(cluster, draw.fork('faults'))
   cluster.lastsUntil(plan.faultsEndMs)

@@ -1,6 +1,10 @@
 // Bursts of tasks, more than the driver's node has CPUs: what one has made is read by others.
 // What comes back is right or an error; when nothing goes wrong any more, all of it comes back.
-import { ObjectLostError, ObjectNotFoundError } from '../../../runtime/common/errors.ts'
+import {
+  ObjectCorruptedError,
+  ObjectLostError,
+  ObjectNotFoundError,
+} from '../../../runtime/common/errors.ts'
 import { INLINE_BYTES_MAX } from '../../../runtime/common/limits.ts'
 import { get, wait, type ObjectRef } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
@@ -57,14 +61,23 @@ export class TasksProgram implements Part {
   /** A call may fail for the faults of a run; what it gave is made again when it is gone, and is
    *  never unknown to who holds its ref. */
   #failed(key: string, error: unknown): void {
-    if (error instanceof ObjectLostError || error instanceof ObjectNotFoundError) {
-      this.#host.judge.broken(`RV: ${key} was not made again`, error)
-    }
+    if (!GONE.some((kind) => error instanceof kind)) return
+    const { data } = error as ObjectLostError
+    // RV3: each loss costs its task a retry, and so does each crash.
+    if (data['reason'] === 'RETRIES_USED_UP' && this.#lossCount() >= RETRIES) return
+    this.#host.judge.broken(`RV: ${key} was not made again`, error)
+  }
+
+  /** What may have cost tasks a retry, in the whole run. */
+  #lossCount(): number {
+    const { world, members } = this.#host.cluster
+    const damaged = world.nodes.reduce((sum, { disk }) => sum + disk.damageCount, 0)
+    return world.crashCount + damaged + members.length
   }
 
   #call(key: string, args: readonly Call[]): Call {
-    const { draw } = this.#host
-    const isLarge = draw.chance(LARGE_SHARE)
+    const { draw, cluster } = this.#host
+    const isLarge = draw.chance(cluster.plan.largeShare)
     const doing = {
       ...{ key, sleepMs: draw.between(50, 800), spinMs: 0, atMostOnce: false },
       sizeBytes: isLarge ? draw.int(INLINE_BYTES_MAX + 1, LARGE_BYTES_MAX) : 0,
@@ -86,8 +99,10 @@ interface Call {
   readonly ref: ObjectRef<remote.Value>
 }
 
+const GONE = [ObjectLostError, ObjectNotFoundError, ObjectCorruptedError]
+/** maxRetries where a call says nothing. */
+const RETRIES = 3
 const READ_LATER_SHARE = 0.4
 const READ_LATER_MS_MAX = 10_000
 /** They lie in the store of the node where they were made. */
-const LARGE_SHARE = 0.3
 const LARGE_BYTES_MAX = 300 * 1024

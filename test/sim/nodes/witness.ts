@@ -15,6 +15,7 @@ import type {
   WriteOutcome,
 } from '../../../runtime/gcs/storage.ts'
 import { changedStorage } from '../../support/changed-storage.ts'
+import type { Probes } from '../probes.ts'
 import type { Scheduler } from '../scheduler.ts'
 import type { SimMember } from './member.ts'
 
@@ -36,6 +37,7 @@ const placeText = (groupId: string, { index, nodeId, attempt }: PlacedBundle): s
 
 interface WitnessParts {
   readonly scheduler: Scheduler
+  readonly probes: Probes
   readonly memberOf: (nodeId: string, epoch: number) => SimMember | undefined
 }
 
@@ -48,8 +50,12 @@ export class Witness {
   readonly #names = new Map<string, string>()
   /** By actor, the newest life that was taken. */
   readonly #lives = new Map<string, number>()
+  /** By actor, the node on which it lived last. */
+  readonly #homes = new Map<string, unknown>()
   /** Of every group, where its bundles were ever to lie. */
   readonly #places = new Set<string>()
+  /** By group and index, the newest attempt that found a place. */
+  readonly #attempts = new Map<string, number>()
   /** By owner. */
   readonly #adoptions = new Map<string, RowValue>()
 
@@ -116,6 +122,7 @@ export class Witness {
   }
 
   #sawLife({ sk }: RowKey, value: RowValue): void {
+    if (value['state'] === 'ALIVE') this.#sawHome(sk, value['nodeId'])
     if (value['state'] !== 'RESTARTING') return
     const life = Number(value['incarnation'])
     if (life <= (this.#lives.get(sk) ?? 0)) {
@@ -124,15 +131,29 @@ export class Witness {
     this.#lives.set(sk, life)
   }
 
+  #sawHome(actor: string, nodeId: unknown): void {
+    const before = this.#homes.get(actor)
+    if (before !== undefined && before !== nodeId) {
+      this.#parts.probes.hit('an actor was started again on another node')
+    }
+    this.#homes.set(actor, nodeId)
+  }
+
   #sawPlaces({ groupId, places }: GroupRow): void {
     for (const [index, place] of places.entries()) {
-      if (place !== null) this.#places.add(placeText(groupId, { index, ...place }))
+      if (place === null) continue
+      this.#places.add(placeText(groupId, { index, ...place }))
+      const bundle = `${groupId} ${String(index)}`
+      const before = this.#attempts.get(bundle) ?? place.attempt
+      if (place.attempt > before) this.#parts.probes.hit('a bundle was placed again')
+      this.#attempts.set(bundle, place.attempt)
     }
   }
 
   #sawAdoption({ pk }: RowKey, now: RowValue): void {
     const before = this.#adoptions.get(pk)
     this.#adoptions.set(pk, now)
+    this.#parts.probes.hit('an owner was adopted')
     if (before === undefined || before['adopter'] === now['adopter']) return
     if (Number(now['epoch']) > Number(before['epoch'])) return
     this.#parts.scheduler.fail(`AO1: ${pk} has two adopters in epoch ${String(now['epoch'])}`)

@@ -27,14 +27,30 @@ class Teller {
   async tell(caller: string, seq: number, sleepMs: number, untilMs = Infinity): Promise<Told> {
     const { process, on } = here()
     on.ledger.effect(this.#key, { process, caller, seq }, this.#atMostOnce)
+    on.mayCrash(process)
     const forMs = Math.min(sleepMs, untilMs - process.nowMs)
     if (forMs > 0) await sleep(forMs)
+    on.mayCrash(process)
     return { key: this.#key, seq, life: this.#life }
   }
 }
 
 export const RemoteTeller = remote(Teller)
 export type TellerHandle = ReturnType<typeof RemoteTeller.remote>
+
+/** Says a name, late. */
+const laterNamed = remote(async (name: string, afterMs: number): Promise<string> => {
+  await sleep(afterMs)
+  return name
+})
+
+/** Has an actor made that waits for its argument so long, and gives its handle away meanwhile. */
+export const makesLate = remote(
+  (name: string, afterMs: number): { readonly pid: number; readonly teller: TellerHandle } => ({
+    pid: here().process.pid,
+    teller: RemoteTeller.remote(laterNamed.remote(name, afterMs), false),
+  }),
+)
 
 /** Calls an actor whose handle it was given, from wherever it runs. */
 export const askTeller = remote(async (teller: TellerHandle, caller: string): Promise<Told> => {

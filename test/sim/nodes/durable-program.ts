@@ -1,0 +1,90 @@
+// What a durable job was told is there, whoever dies but its driver: refs of which a task on
+// another node is the owner, read when it may be gone. One of those who hold them adopts what it
+// owned.
+//   DJ1  what was told can be read: a put from the bucket, a small one from the GCS, and a result
+//        is made again
+import { CapacityError, GcsUnavailableError } from '../../../runtime/common/errors.ts'
+import { INLINE_BYTES_MAX } from '../../../runtime/common/limits.ts'
+import { get, type ObjectRef } from '../../../sdk/index.ts'
+import * as remote from '../workload.ts'
+import type { Part, PartHost } from './program.ts'
+import { lendAll, type Lent } from './workload.ts'
+
+const READ_LATER_MS_MAX = 10_000
+/** The owner lets go of its refs then: they are held by who was told of them alone. */
+const LENT_MS_MAX = 5_000
+/** Together longer than anything is away. */
+const TRIES_MAX = 60
+const AGAIN_MS = 2_000
+const LARGE_BYTES_MAX = 300 * 1024
+
+export class DurableProgram implements Part {
+  readonly #host: PartHost
+
+  constructor(host: PartHost) {
+    this.#host = host
+  }
+
+  async round(name: string): Promise<boolean> {
+    const { draw } = this.#host
+    const sizeBytes = draw.chance(0.5) ? 0 : draw.int(INLINE_BYTES_MAX + 1, LARGE_BYTES_MAX)
+    const what = { key: name, sleepMs: 0, spinMs: 0, sizeBytes, atMostOnce: false }
+    const forMs = draw.between(0, LENT_MS_MAX)
+    const ref = lendAll.options({ schedulingStrategy: 'SPREAD' }).remote(what, forMs)
+    let lent: Lent
+    try {
+      lent = await get(ref)
+    } catch (error) {
+      this.#host.judge.failed(name, error)
+      return false
+    } finally {
+      ref.free()
+    }
+    lent.stamped.free()
+    this.#host.judge.note(`is told of ${name}, of ${String(sizeBytes)} B`)
+    await remote.sleep(draw.between(0, READ_LATER_MS_MAX))
+    const wentWell = [
+      await this.#read(`${name}.0`, lent.stored, remote.digestOfPart(what, 0)),
+      await this.#read(`${name}.1`, lent.made, remote.combined(`${name}.1`, [])),
+    ]
+    return wentWell.every((each) => each)
+  }
+
+  /** DJ1. */
+  async #read(key: string, ref: ObjectRef<remote.Value>, wanted: number): Promise<boolean> {
+    const { judge } = this.#host
+    try {
+      const got = remote.digestOf(await this.#got(key, ref))
+      judge.note(`has ${key}`)
+      if (got !== wanted) judge.broken(`DJ1: ${key} gave ${String(got)}`)
+      return true
+    } catch (error) {
+      judge.failed(key, error)
+      if (!this.#isOver()) judge.broken(`DJ1: ${key} was told to a durable job, and is lost`, error)
+      return false
+    } finally {
+      ref.free()
+    }
+  }
+
+  /** A bucket, a GCS or a store that cannot give it now is asked again. */
+  async #got(key: string, ref: ObjectRef<remote.Value>): Promise<remote.Value> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await get(ref)
+      } catch (error) {
+        const mayPass = error instanceof CapacityError || error instanceof GcsUnavailableError
+        if (!mayPass || tries === TRIES_MAX) throw error
+        this.#host.judge.note(`cannot read ${key} now: ${error.message}`)
+      }
+      await remote.sleep(AGAIN_MS)
+    }
+  }
+
+  /** What a node that leaves, or counts as dead, has under way fails with it. */
+  #isOver(): boolean {
+    const { cluster, member } = this.#host
+    const { nowMs } = cluster.world.scheduler
+    return member.drained || member.isLeaving || member.mayBeDeclaredDead(nowMs)
+  }
+}
