@@ -1,7 +1,7 @@
 // What seeds that once failed have found, as programs of their own: what a seed does changes with
 // the programs and faults that the simulation draws, so what must stay is told here, step by step.
 import { describe, expect, test } from 'vitest'
-import { cancel, get, wait } from '../../sdk/index.ts'
+import { cancel, get, wait, type ObjectRef } from '../../sdk/index.ts'
 import { actorEntryOf } from '../../runtime/core-worker/actor-handle.ts'
 import { Draw } from './draw.ts'
 import { drawPlan, withoutFaults } from './plan.ts'
@@ -66,6 +66,28 @@ describe('scenario', () => {
       return taken
     })
     expect(seq).toBe(7)
+  })
+
+  test('D178 a call that others pass is answered, though the ring of calls in flight grew', async () => {
+    const told = await play({ ...calm, cpus: 1 }, async (_, driver) => {
+      const actor = remote.RemoteAccount.options({ maxConcurrency: 500 }).remote('ring', false)
+      const slow = actor.take.remote('slow', 7, 2_000)
+      let seq = 0
+      const some = (count: number): ObjectRef<number>[] =>
+        Array.from({ length: count }, () => actor.take.remote('quick', seq++, 0))
+      // The ring has 64 places: the slow call is moved out of it while little of it is in use, and
+      // then it grows over the number of that call.
+      for (const count of [39, 80]) {
+        const refs = some(count)
+        await get(refs)
+        for (const ref of refs) ref.free()
+      }
+      const late = await get(slow)
+      slow.free()
+      driver.collector.drop(actorEntryOf(actor))
+      return late
+    })
+    expect(told).toBe(7)
   })
 
   test('what is damaged on the disk, and could not be made again, goes with its ref', async () => {

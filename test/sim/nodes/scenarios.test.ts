@@ -1,0 +1,139 @@
+// What was found on several real nodes, or by seeds that have changed since, as programs of their
+// own: each failed on the code before its mend, and tells step by step what it takes.
+import { describe, expect, test } from 'vitest'
+import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
+import { rendezvous } from '../../../runtime/gcs/rendezvous.ts'
+import { get, limiter, nodeAffinity } from '../../../sdk/index.ts'
+import type { SimWorker } from '../launcher.ts'
+import type { JudgedLimit } from '../limits-ledger.ts'
+import { machineOf } from '../process.ts'
+import * as remote from '../workload.ts'
+import { calmNodes, playNodes, type Scene } from './play.ts'
+import type { SimMember } from './member.ts'
+import { makesLate, RemoteTeller } from './workload.ts'
+
+const on = ({ nodeId }: SimMember, soft = false): ReturnType<typeof nodeAffinity> =>
+  nodeAffinity(nodeId, { soft })
+
+describe('scenario of several nodes', () => {
+  test.each(['first', 'second', 'third', 'fourth'])(
+    'D163 a limited task is cut off from its owner: it runs nowhere else before it has ended, %s draw',
+    async (seed) => {
+      const cutMs = 25_000
+      const key = await playNodes({
+        seed,
+        plan: calmNodes(4),
+        program: async (scene) => {
+          const { cluster, home } = scene
+          const judged: JudgedLimit = { name: 'one', concurrency: 1 }
+          const what = {
+            key: 'cut off',
+            sleepMs: 60_000,
+            spinMs: 0,
+            sizeBytes: 0,
+            atMostOnce: false,
+          }
+          const by = { ownerPid: remote.here().process.pid, untilMs: Infinity }
+          const limit = limiter(judged.name, { concurrency: 1 })
+          const busy = remote.combine
+            .options({ schedulingStrategy: on(home) })
+            .remote({ ...what, key: 'busy', sleepMs: 280_000 })
+          const ref = remote.limited.options({ limit }).remote(what, judged, by)
+          await cluster.world.until(() => cluster.ledger.tasks.has(what.key))
+          cluster.world.network.holdMachines(home.machine, whereElse(scene), cutMs)
+          expect(await get(ref)).toBe(remote.combined(what.key, []))
+          for (const each of [busy, ref]) each.free()
+          return what.key
+        },
+      })
+      expect(key).toBe('cut off')
+    },
+  )
+
+  test('D167 those that were to start the actor of a dead node again are dead as well', async () => {
+    const life = await playNodes({
+      plan: { ...calmNodes(8), wellMin: 4 },
+      program: async (scene) => {
+        const { cluster, others } = scene
+        const { victim, heirs } = theUnlucky(scene)
+        const teller = RemoteTeller.options({
+          ...{ maxRestarts: -1, maxTaskRetries: -1 },
+          schedulingStrategy: on(victim, true),
+        }).remote('teller', false)
+        cluster.ledger.called('before', 0, remote.here().process)
+        const before = teller.tell.remote('before', 0, 0)
+        await get(before)
+        const [effect] = cluster.ledger.actors.get('teller')?.effects ?? []
+        expect(machineOf(effect?.process ?? victim.process)).toBe(victim.machine)
+        await remote.sleep(ACQUAINTED_MS)
+        losePower(scene, victim)
+        await remote.sleep(LEASE_MS / 2)
+        for (const heir of heirs) losePower(scene, heir)
+        expect(others.filter(({ process }) => process.alive)).toHaveLength(3)
+        cluster.ledger.called('after', 0, remote.here().process)
+        const after = teller.tell.remote('after', 0, 0)
+        const told = await get(after)
+        for (const ref of [before, after]) ref.free()
+        return told.life
+      },
+    })
+    expect(life).toBeGreaterThan(1)
+  })
+
+  test('D176 the maker of an actor is killed before it was made: who calls it is told', async () => {
+    const name = await playNodes({
+      plan: calmNodes(4),
+      program: async ({ cluster, others }) => {
+        const { world, ledger } = cluster
+        const [there] = others as [SimMember]
+        const made = makesLate.options({ schedulingStrategy: on(there) }).remote('late', 200_000)
+        const { pid, teller } = await get(made)
+        made.free()
+        world.crash(world.processOf(pid))
+        ledger.called('caller', 0, remote.here().process)
+        const call = teller.tell.remote('caller', 0, 0)
+        const told = await get(call).catch((error: unknown) => error)
+        call.free()
+        return (told as Error).name
+      },
+    })
+    expect(name).toBe('ActorDiedError')
+  })
+})
+
+/** The other machine on which a task runs. */
+function whereElse({ cluster, home }: Scene): string {
+  const isBusy = ({ core }: SimWorker): boolean => (core?.execution?.executor.runningCount ?? 0) > 0
+  const machines = cluster.world
+    .workers()
+    .filter(isBusy)
+    .map(({ process }) => machineOf(process))
+  const found = machines.find((machine) => machine !== home.machine)
+  if (found === undefined) throw new Error('no task runs elsewhere')
+  return found
+}
+
+/** Who comes then has met all others. */
+const ACQUAINTED_MS = 15_000
+/** Nodes that clear up after a dead one, as in actor-adopter.ts. */
+const HEIR_COUNT = 3
+
+/** A node, and those that start its actors again: none of them is the home of the program. */
+function theUnlucky({ home, others }: Scene): {
+  readonly victim: SimMember
+  readonly heirs: readonly SimMember[]
+} {
+  for (const victim of others) {
+    const ids = [home, ...others].filter((each) => each !== victim).map(({ nodeId }) => nodeId)
+    const first = rendezvous(`${victim.nodeId}#${String(victim.epoch)}`, ids, HEIR_COUNT)
+    const heirs = others.filter(({ nodeId }) => first.includes(nodeId))
+    if (heirs.length === HEIR_COUNT) return { victim, heirs }
+  }
+  throw new Error('the home of the program is an heir of all')
+}
+
+function losePower({ cluster: { world } }: Scene, member: SimMember): void {
+  for (const process of world.processes()) {
+    if (machineOf(process) === member.machine) world.crash(process)
+  }
+}
