@@ -15,9 +15,11 @@ const LIMITS: readonly JudgedLimit[] = [
 /** Of tasks that are still at work when others have noticed that they are cut off: one for all
  *  drivers, and one for each. */
 const LONG: JudgedLimit = { name: 'one for long', concurrency: 1 }
-const LONG_CHANCE = 0.4
+const LONG_CHANCE = 0.5
+/** So many at once, each under a limiter of its own, likely on as many nodes. */
+const LONG_TASKS_MAX = 3
 const SHARED_CHANCE = 0.3
-const LONG_MS_MAX = 40_000
+const LONG_MS = { min: 20_000, max: 60_000 }
 const TASKS_MAX = 4
 const WORK_MS_MAX = 200
 
@@ -31,31 +33,36 @@ export class LimitersProgram implements Part {
   async round(name: string): Promise<boolean> {
     const { draw, cluster } = this.#host
     const isLong = draw.chance(LONG_CHANCE)
-    const judged = isLong ? this.#longLimit() : draw.pick(LIMITS)
-    const { name: limitName, ...numbers } = judged
-    const limit = limiter(limitName, numbers)
+    const limits = isLong ? this.#longLimits() : [draw.pick(LIMITS)]
     const by = {
       ownerPid: remote.here().process.pid,
       // Once faults have ended, all must have their turns.
       untilMs: isLong ? cluster.plan.faultsEndMs : Infinity,
     }
-    const calls = Array.from({ length: isLong ? 1 : draw.int(1, TASKS_MAX) }, (_, i) => {
+    const count = isLong ? limits.length : draw.int(1, TASKS_MAX)
+    const calls = Array.from({ length: count }, (_, i) => {
+      const judged = limits[i % limits.length] as JudgedLimit
+      const { name: limitName, ...numbers } = judged
       const key = `${name}.${String(i)}`
-      const sleepMs = draw.between(0, isLong ? LONG_MS_MAX : WORK_MS_MAX)
+      const sleepMs = isLong ? draw.between(LONG_MS.min, LONG_MS.max) : draw.between(0, WORK_MS_MAX)
       const what = { key, sleepMs, spinMs: 0, sizeBytes: 0, atMostOnce: false }
-      const schedulingStrategy = draw.pick(['DEFAULT', 'SPREAD'] as const)
-      const options = { limit, schedulingStrategy, numCpus: isLong ? 0 : 1 }
+      const schedulingStrategy = isLong ? 'SPREAD' : draw.pick(['DEFAULT', 'SPREAD'] as const)
+      const limit = limiter(limitName, numbers)
+      const options = { limit, schedulingStrategy, numCpus: isLong ? 0 : 1 } as const
       return { key, ref: remote.limited.options(options).remote(what, judged, by) }
     })
-    this.#host.judge.note(`submits ${String(calls.length)} of ${name} under ${limitName}`)
+    const names = limits.map((judged) => judged.name).join('; ')
+    this.#host.judge.note(`submits ${String(count)} of ${name} under ${names}`)
     const ends = await Promise.all(calls.map((call) => this.#take(call)))
     return ends.every((each) => each)
   }
 
-  #longLimit(): JudgedLimit {
+  #longLimits(): readonly JudgedLimit[] {
     const { draw, member } = this.#host
-    if (draw.chance(SHARED_CHANCE)) return LONG
-    return { ...LONG, name: `${LONG.name}, of ${member.machine}` }
+    if (draw.chance(SHARED_CHANCE)) return [LONG]
+    return Array.from({ length: draw.int(1, LONG_TASKS_MAX) }, (_, i) => {
+      return { ...LONG, name: `${LONG.name}, of ${member.machine}, ${String(i)}` }
+    })
   }
 
   async #take({ key, ref }: Call): Promise<boolean> {
