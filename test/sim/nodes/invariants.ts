@@ -31,7 +31,7 @@ function noteKeeper(cluster: Cluster, member: SimMember): void {
   if (kept?.sinceMs === undefined || kept.limiters.size === 0 || cluster.keeper === member) return
   const { keeper: before } = cluster
   cluster.keeper = member
-  if (before === undefined || before.isServing) return
+  if (before === undefined || (before.isServing && !cluster.witness.isOver(before))) return
   cluster.world.probes.hit('another node became the keeper of limiters')
 }
 

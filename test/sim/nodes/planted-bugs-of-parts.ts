@@ -1,9 +1,6 @@
 // Bugs planted into what only some programs of drivers use: actors, placement groups, and refs
 // whose owner is dead. Each breaks one promise, and seeds with that part must catch it.
 import { ActorClient } from '../../../runtime/core-worker/actor-client.ts'
-import { DurableJob } from '../../../runtime/core-worker/durable-job.ts'
-import { Leases } from '../../../runtime/core-worker/leases.ts'
-import { Submitter } from '../../../runtime/core-worker/submit.ts'
 import { PUSHED } from '../../../runtime/core-worker/task-record.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Row, RowKey, TransactItem } from '../../../runtime/gcs/storage.ts'
@@ -142,47 +139,13 @@ export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
       }
     },
   },
-  durable: {
-    'tells results before what makes them again is written': () =>
-      swap(DurableJob.prototype, 'commits', () => () => undefined),
-    'gives the ref of what was put before it is in the bucket': () =>
-      swap(DurableJob.prototype, 'keepStored', () => () => Promise.resolve()),
-  },
+  durable: {},
   limiters: {
     'does not tell the keeper what it holds': () =>
       misheard((message) => ({
         ...message,
         limiters: message.limiters.map((told) => ({ ...told, held: 0 })),
       })),
-    'starts a limited task elsewhere as soon as it is cut off': () => {
-      let isCut = false
-      const undoLeases = swap(
-        Leases.prototype,
-        'broken',
-        (real) =>
-          function (this: Leases, leaseId) {
-            const lease = real.call(this, leaseId)
-            if (isCut) lease?.peer.channel?.close()
-            return lease
-          },
-      )
-      const undoSubmitter = swap(
-        Submitter.prototype,
-        'leaseBroken',
-        (real) =>
-          function (this: Submitter, message) {
-            isCut = message.exit.cause === 'NODE_LOST'
-            // As if nobody could be left there who runs it.
-            const exit = { ...message.exit, cause: 'CRASHED' as const }
-            real.call(this, isCut ? { ...message, exit } : message)
-            isCut = false
-          },
-      )
-      return () => {
-        undoSubmitter()
-        undoLeases()
-      }
-    },
   },
 }
 
