@@ -74,6 +74,8 @@ describe('scenario of several nodes', () => {
         const after = teller.tell.remote('after', 0, 0)
         const told = await get(after)
         for (const ref of [before, after]) ref.free()
+        const { probes } = cluster.world
+        expect(probes.hasHit('an actor was started again on another node')).toBe(true)
         return told.life
       },
     })
