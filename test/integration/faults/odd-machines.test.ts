@@ -19,7 +19,7 @@ const CLIENTS = 3
 /** Above what any node calls the GCS for while it only works: heartbeats, lineage, a read. */
 const CALLS_PER_S = 10
 
-const cloud = await startCloud('ministack')
+const cloud = await startCloud()
 describeOn(cloud, 'three nodes', (emulator) => {
   const machines = new OddMachines()
   let gcs: FaultProxy
