@@ -10,6 +10,8 @@
 //       there: options that differ from call to call leave nothing behind.
 //   L6. What is idle at the node that holds a class's arguments goes back before that class asks for
 //       leases: what made them has just ended there, and would keep its reader away (D126).
+//   L7. A task that is ended by force takes its worker with it only once that has answered all that
+//       it was given before: the first of them would be charged for it.
 // Source: Ray normal_task_submitter.cc (SchedulingKey, lease reuse); design 2 (steps 2-4).
 import type { Clock } from '../common/clock.ts'
 import type { LeaseId } from '../common/ids.ts'
@@ -97,6 +99,7 @@ export class Leases {
       exclusive: false,
       forgetClose: undefined,
       retiring: false,
+      forced: new Set(),
     }
     cls.leases.add(lease)
     noteIdle(lease)
@@ -120,6 +123,7 @@ export class Leases {
     const lease = this.#byPeer.get(peer)
     if (lease === undefined) return
     lease.progressAtMs = this.#deps.clock.monotonicMs()
+    if (lease.forced.size > 0) this.#endForced(lease)
     if (peer.inFlight.size === 0) {
       lease.exclusive = false
       noteIdle(lease)
@@ -128,6 +132,23 @@ export class Leases {
     if (peer.inFlight.size > 0) return
     if (lease.draining || lease.retiring) this.#return(lease)
     else this.#idle(lease)
+  }
+
+  /** Nobody waits for the task of that number any more, and it is not to run on. */
+  endByForce(peer: Peer, seq: number): void {
+    const lease = this.#byPeer.get(peer)
+    if (lease === undefined) return
+    lease.forced.add(seq)
+    this.#endForced(lease)
+  }
+
+  /** L7. What was answered or handed back meanwhile runs nowhere. */
+  #endForced({ leaseId, peer, forced }: Lease): void {
+    const first = peer.inFlight.firstSeq()
+    for (const seq of forced) {
+      if (peer.inFlight.get(seq) === undefined) forced.delete(seq)
+      else if (seq === first) this.#deps.notifyRaylet('killLease', { leaseId })
+    }
   }
 
   reclaim(leaseId: LeaseId): void {

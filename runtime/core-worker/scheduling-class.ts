@@ -21,6 +21,8 @@ export interface Lease {
   exclusive: boolean
   /** Its worker ends after this lease (maxCalls reached, or it was told so). */
   retiring: boolean
+  /** Numbers of tasks that are to be ended with it (L7). */
+  readonly forced: Set<number>
 }
 
 export interface SchedulingClass {

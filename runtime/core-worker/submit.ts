@@ -268,7 +268,7 @@ export class Submitter {
     peer.with((channel) => {
       channel.notify('cancelTask', { seq, force: options.force, recursive: options.recursive })
     })
-    if (options.force && record.kind.kind === 'task') this.#deps.killWorker(peer)
+    if (options.force && record.kind.kind === 'task') this.#deps.leases.endByForce(peer, seq)
   }
 
   /** Its worker is still being dialled: nothing will be said of it there. */

@@ -305,6 +305,17 @@ describe('tasks over processes', () => {
     expect(await get([fn.square.remote(3), fn.square.remote(4)])).toEqual([9, 16])
   })
 
+  it('F03 one that has not begun is ended by force without what runs before it', async () => {
+    const shorts = Array.from({ length: 200 }, () => fn.attemptAfter.remote(0))
+    await get(shorts) // so that a worker is given several of the next
+    const [first, ...others] = Array.from({ length: 20 }, () => fn.attemptAfter.remote(150))
+    await new Promise(setImmediate)
+    await Promise.all(others.map((ref) => cancel(ref, { force: true })))
+    for (const ref of others) await caught(get(ref), TaskCancelledError)
+    expect(first && (await get(first))).toBe(0)
+    expect(await fn.square.run(3)).toBe(9)
+  })
+
   it('ends a worker after maxCalls runs of a function', async () => {
     const once = fn.context.options({ maxCalls: 1 })
     const pids: number[] = []
