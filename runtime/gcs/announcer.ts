@@ -5,8 +5,11 @@
 //        EVERY_MS after it began. What is told meanwhile goes along with that. The first goes at
 //        once.
 //   AN2. At most WAITING_MAX wait; who is refused races for itself.
-//   AN3. Who announces for a crowd, rendezvous hashing names; who is not told by that one in time
-//        that it is done does it itself.
+//   AN3. Who announces for a crowd, rendezvous hashing names, and who if that one does not answer
+//        in time, as it may have left. Who is told by none that it is done does it itself. Nodes
+//        that drain announce only where all do, as when a fleet is scaled to zero.
+//   AN4. Where all of a crowd drain, who leaves tells nobody: its own row says it, and who is still
+//        there finds that it does not answer.
 import { delay } from '../common/clock.ts'
 import { GcsUnavailableError } from '../common/errors.ts'
 import type { Announcement } from './membership-changes.ts'
@@ -18,6 +21,8 @@ import type { RaceDeps } from './until-won.ts'
 /** Of so many nodes one announces what all have to tell; fewer race for the membership row. */
 export const CROWD = 64
 const EVERY_MS = 250
+/** Each may take its time to answer, and who leaves has little. */
+const ASKED_MAX = 2
 /** What a cluster of thousands may have to tell at once. */
 const WAITING_MAX = 10_000
 
@@ -51,9 +56,18 @@ export class Announcer {
     announcement: Announcement,
     alone = (): Promise<void> => this.announceHere(announcement),
   ): Promise<void> {
-    const other = this.#announcesForAll()
-    if (other !== undefined && (await this.#deps.announceAt(other, announcement))) return
+    for (const other of this.#announceForAll()) {
+      if (await this.#deps.announceAt(other, announcement)) return
+    }
     await alone()
+  }
+
+  /** AN4. Whether all others of a crowd drain. */
+  get allLeave(): boolean {
+    const { self, view } = this.#deps
+    const nodes = view.living()
+    const stays = nodes.some(({ nodeId, state }) => state === 'ALIVE' && nodeId !== self)
+    return nodes.length >= CROWD && !stays
   }
 
   /** By this node, also for others. @throws as `announce` of nodes.ts; may be repeated. */
@@ -69,17 +83,17 @@ export class Announcer {
     await this.#next
   }
 
-  /** AN3. @returns undefined when it is this node's to do. */
-  #announcesForAll(): NodeRow | undefined {
+  /** AN3. @returns whom to ask, in order; nobody when it is this node's to do. */
+  #announceForAll(): NodeRow[] {
     const { self, view } = this.#deps
     const nodes = view.living()
-    if (nodes.length < CROWD) return undefined
-    const able = nodes.filter(({ nodeId, state }) => {
-      return state === 'ALIVE' && !this.#deps.isSuspected(nodeId)
-    })
-    const ids = able.map(({ nodeId }) => nodeId)
-    const [first] = rendezvous('announces', ids, 1)
-    return first === self ? undefined : able.find(({ nodeId }) => nodeId === first)
+    if (nodes.length < CROWD) return []
+    const heard = nodes.filter(({ nodeId }) => !this.#deps.isSuspected(nodeId))
+    const alive = heard.filter(({ state }) => state === 'ALIVE')
+    const able = new Map((alive.length > 0 ? alive : heard).map((node) => [node.nodeId, node]))
+    const order = rendezvous('announces', able.keys(), ASKED_MAX)
+    const before = order.includes(self) ? order.slice(0, order.indexOf(self)) : order
+    return before.flatMap((nodeId) => able.get(nodeId) ?? [])
   }
 
   /** AN1. */

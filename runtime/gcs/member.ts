@@ -192,9 +192,10 @@ export class Membership {
     const { nodeId, epoch } = this.#member
     const heartbeat = this.#heartbeat
     const race = { ...this.#deps, isOver: () => clock.monotonicMs() >= endMs }
-    await declareDead(race, { nodeId, epoch, heartbeat, reason }, (told) =>
-      this.#announcer.announce(told, () => announce(race, [told])),
-    )
+    await declareDead(race, { nodeId, epoch, heartbeat, reason }, async (told) => {
+      if (this.#announcer.allLeave) return // AN4
+      await this.#announcer.announce(told, () => announce(race, [told]))
+    })
   }
 
   /** What is known of all nodes, the dead included. */

@@ -17,9 +17,10 @@ let clock: HandClock
 let memory: MemoryStorage
 let writes: number
 let isAway: boolean
-/** Nodes that were asked to announce for this one, and whether they do. */
+/** Nodes that were asked to announce for this one, and how many of the next do not. */
 let asked: string[]
-let answers: boolean
+let silent: number
+let state: NodeRow['state']
 let suspected: Set<string>
 beforeEach(async () => {
   clock = new HandClock()
@@ -27,7 +28,8 @@ beforeEach(async () => {
   writes = 0
   isAway = false
   asked = []
-  answers = true
+  silent = 0
+  state = 'ALIVE'
   suspected = new Set()
   await openMembership(memory, 'c')
 })
@@ -45,7 +47,7 @@ function made({ isCrowd }: { readonly isCrowd: boolean }): Announcer {
   const view = { size: others.length, living: () => others }
   const announceAt = (node: NodeRow): Promise<boolean> => {
     asked.push(node.nodeId)
-    return Promise.resolve(answers)
+    return Promise.resolve(silent-- <= 0)
   }
   return new Announcer({
     ...{ self: SELF, race, view, announceAt },
@@ -54,7 +56,7 @@ function made({ isCrowd }: { readonly isCrowd: boolean }): Announcer {
 }
 
 const rowOf = (index: number): NodeRow =>
-  ({ nodeId: joined(index).nodeId, epoch: 1, state: 'ALIVE' }) as NodeRow
+  ({ nodeId: joined(index).nodeId, epoch: 1, state }) as NodeRow
 
 const joined = (index: number): Announcement => {
   return { nodeId: index.toString(16).padStart(6, '0'), epoch: 1, state: 'ALIVE' }
@@ -115,17 +117,33 @@ test('AN2: who finds ten thousand waiting is refused, and they are told', async 
   expect((await told()).at(-1)).toBe(joined(10_000).nodeId)
 })
 
-test('AN3: of a crowd one node announces, the same for all; without its word this one does', async () => {
+test('AN3: of a crowd one node announces, the same for all; without its word another, then this one', async () => {
   const announcer = made({ isCrowd: true })
   await announcer.announce(joined(0))
   await announcer.announce(joined(1))
   expect(new Set(asked).size).toBe(1)
+  silent = 1
+  await announcer.announce(joined(2))
+  expect(new Set(asked).size).toBe(2)
   expect(writes).toBe(0)
-  answers = false
-  const alone = announcer.announce(joined(2))
+  silent = 2
+  const alone = announcer.announce(joined(3))
   await clock.advance(0)
   await alone
-  expect(writes).toBe(1)
+  expect([new Set(asked).size, writes]).toEqual([2, 1])
+})
+
+test('AN3: who drains announces where all do, and else for nobody', async () => {
+  state = 'DRAINING'
+  await made({ isCrowd: true }).announce(joined(0))
+  expect([asked.length, writes]).toEqual([1, 0])
+})
+
+test('AN4: who leaves a crowd tells nobody where all drain', () => {
+  expect(made({ isCrowd: true }).allLeave).toBe(false)
+  state = 'DRAINING'
+  expect(made({ isCrowd: true }).allLeave).toBe(true)
+  expect(made({ isCrowd: false }).allLeave).toBe(false)
 })
 
 test('AN3: who is suspected announces for nobody', async () => {
