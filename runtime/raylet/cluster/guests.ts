@@ -6,13 +6,15 @@
 //   GU2. A guest is known by one connection of its home, and ends with it (OL1).
 //   GU3. A job that no process of this node drives lives here as long as a guest or actor of it, or
 //        until its driver is said to have ended: that its connection closes is no such word.
+//   GU4. A home that gave up waiting for an answer asks again for the same leases: those that it
+//        has here and does not know of are they, and no others are taken (F21).
 import { actorLinkClosed } from '../actors/actors-elsewhere.ts'
 import { removeClient } from '../clients.ts'
 import { forgetIfUnused } from '../class-wants.ts'
 import { classOf, takeLeases, wantLeases } from '../leases.ts'
 import type { GuestClass } from './peer-raylet-messages.ts'
 import { routeFor } from './node-asks.ts'
-import type { Client, Job, RayletState } from '../state.ts'
+import type { Client, Job, RayletState, SchedulingClass } from '../state.ts'
 import { answer, type EventOf, type Turn } from '../turn.ts'
 
 type Driven = Pick<NonNullable<GuestClass['owner']>, 'job' | 'driver' | 'drivenAt'>
@@ -25,10 +27,20 @@ export function leasesAsked(turn: Turn, event: EventOf<'leasesAsked'>): void {
     client !== undefined && mayTake(turn)
       ? classOf(turn, client, message.classId, message.spec)
       : undefined
-  const accepted = each === undefined ? 0 : takeLeases(turn, each, message.count)
+  const accepted = each === undefined ? 0 : acceptFor(turn, each, message)
   if (each !== undefined) forgetIfUnused(turn.state, each)
   const retryAt = accepted < message.count ? betterNode(turn.state, message) : undefined
   answer(turn, request, { accepted, ...(retryAt === undefined ? {} : { retryAt }) })
+}
+
+/** GU4. */
+function acceptFor(
+  turn: Turn,
+  each: SchedulingClass,
+  { count, known }: EventOf<'leasesAsked'>['message'],
+): number {
+  const again = Math.min(count, Math.max(0, each.leases.size - known))
+  return again + takeLeases(turn, each, count - again)
 }
 
 export function mayTake({ state, nowMs }: Turn): boolean {

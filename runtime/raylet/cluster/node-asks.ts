@@ -150,10 +150,17 @@ export function askNode(
 ): void {
   const guest = guestClassOf(turn, each, nodeId)
   if (guest === undefined) return
+  const known = knownAt(each, nodeId)
   each.asked.set(nodeId, (each.asked.get(nodeId) ?? 0) + count)
   turn.state.cluster?.view.ask(nodeId, each.spec.demand, count)
-  const message: LeasesAsked = { ...guest, count, hops }
+  const message: LeasesAsked = { ...guest, count, known, hops }
   turn.effects.push({ kind: 'askLeases', nodeId, message })
+}
+
+function knownAt({ asked, remote }: SchedulingClass, nodeId: string): number {
+  let known = asked.get(nodeId) ?? 0
+  for (const lease of remote) if (lease.nodeId === nodeId) known += 1
+  return known
 }
 
 /** @returns false when the lease is none of those on other nodes. */

@@ -53,6 +53,8 @@ export interface GuestClass {
 
 export interface LeasesAsked extends GuestClass {
   readonly count: number
+  /** Leases of the class at the node asked that the sender knows of, had or on their way (GU4). */
+  readonly known: number
   /** How many nodes it will have been asked of, this one included. */
   readonly hops: number
 }
@@ -179,7 +181,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   },
   state: { kind: text, limit: optional(count) },
   stopCluster: {},
-  askLeases: { ...guestClass, count, hops: count },
+  askLeases: { ...guestClass, count, known: count, hops: count },
   offerActor: {
     ...{ spec: actorShape, origin, incarnation: count, lived: flag, hops: count, isBound: flag },
     ...{ holder: shape({ nodeId: text, epoch: count }), exit: optional(object) },

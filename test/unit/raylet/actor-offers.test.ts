@@ -285,7 +285,15 @@ describe('an actor of several nodes', () => {
     }
     const asks = (link: number): void => {
       const owner = { ...driven, role: 'driver', address: '@driver' } as const
-      const message = { client: driver, classId: 0, spec: aClass(), owner, count: 1, hops: 1 }
+      const message = {
+        client: driver,
+        classId: 0,
+        spec: aClass(),
+        owner,
+        count: 1,
+        known: 0,
+        hops: 1,
+      }
       brain.send({ kind: 'leasesAsked', link, request: brain.nextRequest(), message })
     }
     const phase = (): unknown => brain.state.actors.get(A)?.phase

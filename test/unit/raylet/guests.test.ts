@@ -206,6 +206,13 @@ function askFor({ member }: OtherNode, client: string): Promise<PeerRayletCalls[
     driver: DRIVER,
     drivenAt: 'a0',
   } as const
-  const message = { client: client as WorkerId, classId: 1, spec: aClass(), count: 1, hops: 1 }
+  const message = {
+    client: client as WorkerId,
+    classId: 1,
+    spec: aClass(),
+    count: 1,
+    known: 0,
+    hops: 1,
+  }
   return member.ask(toHex(OWN_ID), 'askLeases', { ...message, owner }, 5_000)
 }

@@ -391,6 +391,24 @@ describe('when nodes and processes end', () => {
     expect(brains.isIdle()).toBe(true)
   })
 
+  test('GU4, F21: asked again for a lease that it is about to give, a node gives that one', () => {
+    const brains = cpus(1, 4)
+    brains.at(1).answersLate = true
+    brains.at(1).startsWorkers = false
+    brains.driver('d')
+    brains.want('d', 2)
+    expect(heldAt(brains)).toBe(1)
+    for (let second = 1; second <= 5; second += 1) {
+      brains.tick(1_000)
+      expect(brains.at(1).state.leases.size).toBe(1)
+    }
+    expect(brains.askedCount).toBeGreaterThan(2)
+    brains.at(1).answersLate = false
+    brains.tellLoad(1)
+    brains.want('d', 4)
+    expect(brains.at(1).state.leases.size).toBe(3)
+  })
+
   test('OL1: leases break with the connection, at both ends, and work goes elsewhere', () => {
     const brains = cpus(1, 1, 1)
     brains.driver('d')

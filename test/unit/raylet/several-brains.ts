@@ -14,7 +14,7 @@ import type { GroupRowEffect } from '../../../runtime/raylet/groups/group-rows.t
 import type { Member } from '../../../runtime/raylet/groups/group-state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
 import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
-import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
+import { ClusterView, type NodeLoad } from '../../../runtime/scheduling/cluster-view.ts'
 import { seededRandom } from '../../support/seeded.ts'
 import { aClass, aDriversJob, type Stimulus } from './brain.ts'
 
@@ -153,6 +153,12 @@ export class SeveralBrains {
       this.send(node, { kind: 'groupLinkClosed', link: index })
     }
     this.#tellNodes()
+    this.settle()
+  }
+
+  /** The first hears what that node has free, as gossip brings it. */
+  tellLoad(index: number): void {
+    this.send(this.at(0), { kind: 'loads', loads: [this.#loadOf(this.at(index))] })
     this.settle()
   }
 
@@ -326,14 +332,17 @@ export class SeveralBrains {
     const answered = effects.find((each) => each.kind === 'answer' && each.request === request)
     for (const effect of effects) this.#perform(other, effect)
     const { value } = answered as { readonly value: { readonly accepted: number } }
-    const load = {
-      ...{ nodeId, epoch: 1, version: ++other.version },
-      free: { ...other.state.ledger.free },
-    }
+    const load = this.#loadOf(other)
     this.#inbox.push(() => {
       const answer = other.answersLate ? undefined : { ...value, load }
       this.send(node, { kind: 'leasesAnswered', nodeId, message, answer })
     })
+  }
+
+  /** As its shell tells it. */
+  #loadOf(node: TestNode): NodeLoad {
+    const free = { ...node.state.ledger.free }
+    return { nodeId: node.id, epoch: 1, version: ++node.version, free }
   }
 
   #askGroup(node: TestNode, effect: Extract<RayletEffect, { kind: 'askGroup' }>): void {
@@ -352,8 +361,7 @@ export class SeveralBrains {
     this.send(other, { kind: 'groupAsked', from: node.id, link, request, type, message })
     const value = this.answers.get(request) as object
     this.answers.delete(request)
-    const free = { ...other.state.ledger.free }
-    const load = { nodeId, epoch: 1, version: ++other.version, free }
+    const load = this.#loadOf(other)
     const hasLoad = type === 'prepareBundles' || type === 'returnBundles'
     this.#inbox.push(() => {
       answered(hasLoad ? { ...value, load } : value)
