@@ -10,8 +10,9 @@
 //       there: options that differ from call to call leave nothing behind.
 //   L6. What is idle at the node that holds a class's arguments goes back before that class asks for
 //       leases: what made them has just ended there, and would keep its reader away (D126).
-//   L7. A task that is ended by force takes its worker with it only once that has answered all that
-//       it was given before: the first of them would be charged for it.
+//   L7. A task that is ended by force takes its worker with it only when that runs it: when it is
+//       the first that is not answered, for a while where others were before it, as the worker may
+//       have dropped it. Such a worker gets nothing more, and what else it runs is not charged.
 // Source: Ray normal_task_submitter.cc (SchedulingKey, lease reuse); design 2 (steps 2-4).
 import type { Clock } from '../common/clock.ts'
 import type { LeaseId } from '../common/ids.ts'
@@ -23,6 +24,9 @@ import { depthOf, isStalled, mayFollow, roomOf } from './pipelining.ts'
 import { pushTasks } from './push.ts'
 import { dropEnded, keyOf, newClass, type Lease, type SchedulingClass } from './scheduling-class.ts'
 import { DONE, type TaskRecord } from './task-record.ts'
+
+/** What its worker says of a task may be on its way for so long. */
+const FORCE_GRACE_MS = 100
 
 export interface LeasesDeps {
   readonly clock: Clock
@@ -53,10 +57,6 @@ export class Leases {
       this.#byKey.set(key, cls)
     }
     return cls
-  }
-
-  leaseAt(peer: Peer): Lease | undefined {
-    return this.#byPeer.get(peer)
   }
 
   /** Gives waiting tasks to leases with room, then asks for what is still missing. */
@@ -100,6 +100,7 @@ export class Leases {
       forgetClose: undefined,
       retiring: false,
       forced: new Set(),
+      endedFor: undefined,
     }
     cls.leases.add(lease)
     noteIdle(lease)
@@ -123,7 +124,8 @@ export class Leases {
     const lease = this.#byPeer.get(peer)
     if (lease === undefined) return
     lease.progressAtMs = this.#deps.clock.monotonicMs()
-    if (lease.forced.size > 0) this.#endForced(lease)
+    if (lease.forced.size > 0) this.#watchForced(lease)
+    if (lease.endedFor !== undefined) return
     if (peer.inFlight.size === 0) {
       lease.exclusive = false
       noteIdle(lease)
@@ -134,28 +136,36 @@ export class Leases {
     else this.#idle(lease)
   }
 
-  /** Nobody waits for the task of that number any more, and it is not to run on. */
+  /** Nobody waits for the task of that number any more, and it is not to run on (L7). */
   endByForce(peer: Peer, seq: number): void {
     const lease = this.#byPeer.get(peer)
     if (lease === undefined) return
-    lease.forced.add(seq)
-    this.#endForced(lease)
+    if (peer.inFlight.firstSeq() === seq) this.#endFor(lease, seq)
+    else lease.forced.add(seq)
   }
 
   /** L7. What was answered or handed back meanwhile runs nowhere. */
-  #endForced({ leaseId, peer, forced }: Lease): void {
+  #watchForced(lease: Lease): void {
+    const { peer, forced } = lease
     const first = peer.inFlight.firstSeq()
-    for (const seq of forced) {
-      if (peer.inFlight.get(seq) === undefined) forced.delete(seq)
-      else if (seq === first) this.#deps.notifyRaylet('killLease', { leaseId })
-    }
+    for (const seq of forced) if (peer.inFlight.get(seq) === undefined) forced.delete(seq)
+    if (first === undefined || !forced.delete(first)) return
+    this.#deps.clock.after(FORCE_GRACE_MS, () => {
+      if (peer.inFlight.get(first) !== undefined) this.#endFor(lease, first)
+    })
+  }
+
+  #endFor(lease: Lease, seq: number): void {
+    if (this.#byLease.get(lease.leaseId) !== lease) return
+    lease.endedFor = seq
+    this.#deps.notifyRaylet('killLease', { leaseId: lease.leaseId })
   }
 
   reclaim(leaseId: LeaseId): void {
     const lease = this.#byLease.get(leaseId)
     if (lease === undefined) return
     lease.draining = true
-    if (lease.peer.inFlight.size === 0) this.#return(lease)
+    if (isFree(lease)) this.#return(lease)
     else if (lease.peer.inFlight.size > 1) this.askBack(lease)
   }
 
@@ -252,9 +262,8 @@ export class Leases {
 
   /** L6. No more than the class could use. */
   #makeRoomAt(nodeId: string, { queue }: SchedulingClass): void {
-    const isIdle = ({ peer }: Lease): boolean =>
-      peer.inFlight.size === 0 && !peer.dialling && peer.nodeId === nodeId
-    const idle = [...this.#byLease.values()].filter(isIdle)
+    const isIdle = ({ peer }: Lease): boolean => !peer.dialling && peer.nodeId === nodeId
+    const idle = [...this.#byLease.values()].filter((lease) => isFree(lease) && isIdle(lease))
     for (const lease of idle.slice(0, queue.length)) this.#return(lease)
   }
 
@@ -282,7 +291,7 @@ export class Leases {
     const nowMs = this.#deps.clock.monotonicMs()
     let nextMs = Infinity
     for (const lease of [...cls.leases]) {
-      if (lease.peer.inFlight.size > 0) continue
+      if (!isFree(lease)) continue
       const leftMs = lease.idleSinceMs + LEASE_IDLE_MS - nowMs
       if (leftMs <= 0) this.#return(lease)
       else nextMs = Math.min(nextMs, leftMs)
@@ -308,3 +317,6 @@ export class Leases {
     lease.forgetClose?.()
   }
 }
+
+const isFree = ({ peer, endedFor }: Lease): boolean =>
+  peer.inFlight.size === 0 && endedFor === undefined

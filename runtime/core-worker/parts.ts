@@ -106,7 +106,7 @@ export function makeReceiver(worker: CoreWorker): ReplyReceiver {
 
 export function makeSubmitter(worker: CoreWorker): Submitter {
   const { codec, ends, leases, references, holders } = worker
-  const { clock, raylet } = worker.deps
+  const { clock } = worker.deps
   const encoder = new ArgumentEncoder({
     codec,
     entryOf: (ref) => entryIn(ref, references),
@@ -120,10 +120,6 @@ export function makeSubmitter(worker: CoreWorker): Submitter {
     encoder,
     resolve: (entry) => {
       worker.values.resolve(entry)
-    },
-    killWorker: (peer) => {
-      const lease = leases.leaseAt(peer)
-      if (lease !== undefined) raylet.notify('killLease', { leaseId: lease.leaseId })
     },
     actorRetry: (record) => {
       worker.actors.again(record)

@@ -30,7 +30,8 @@ export function isStalled(lease: Lease, nowMs: number): boolean {
 /** How many more tasks may be pushed to this lease now. */
 export function roomOf(lease: Lease): number {
   const { peer, cls } = lease
-  if (lease.draining || lease.retiring || peer.closed || peer.congested) return 0
+  if (lease.draining || lease.retiring || lease.endedFor !== undefined) return 0
+  if (peer.closed || peer.congested) return 0
   // How much it takes is known once it is connected (PE3).
   if (peer.dialling && peer.inFlight.size > 0) return 0
   const next = cls.queue.peek()

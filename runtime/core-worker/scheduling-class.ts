@@ -21,8 +21,10 @@ export interface Lease {
   exclusive: boolean
   /** Its worker ends after this lease (maxCalls reached, or it was told so). */
   retiring: boolean
-  /** Numbers of tasks that are to be ended with it (L7). */
+  /** Numbers of tasks that are to be ended with it, should it run them (L7). */
   readonly forced: Set<number>
+  /** The task for which its worker is being ended: it gets nothing more, and breaks. */
+  endedFor: number | undefined
 }
 
 export interface SchedulingClass {

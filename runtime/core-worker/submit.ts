@@ -49,7 +49,6 @@ export interface SubmitterDeps {
   readonly encoder: ArgumentEncoder
   /** Fetches the value of a borrowed entry, so that a dependency on it can complete. */
   resolve(entry: ObjectEntry): void
-  killWorker(peer: Peer): void
   /** Actor calls go by their own road. */
   actorRetry(record: TaskRecord): void
   actorReady(record: TaskRecord): void
@@ -163,13 +162,14 @@ export class Submitter {
     peer.whenClosed(settle)
   }
 
-  #settle({ peer, cls }: Lease, message: ClientNotices['leaseBroken']): void {
+  #settle({ peer, cls, endedFor }: Lease, message: ClientNotices['leaseBroken']): void {
     const first = peer.inFlight.firstSeq()
     const records = peer.takeInFlight()
     const begun = records[0]?.seq === first ? records.shift() : undefined
     this.#queues.requeue(records)
     if (begun !== undefined) {
-      if (message.error === undefined) this.crashed(begun, message.exit)
+      if (endedFor !== undefined && endedFor !== first) this.retry(begun) // L7
+      else if (message.error === undefined) this.crashed(begun, message.exit)
       else this.#deps.ends.failLost(begun, reasonFor(begun.kind.name, fromWire(message.error)))
     }
     this.#queues.pumpSoon(cls)
@@ -298,7 +298,7 @@ export class Submitter {
     this.#deps.clock.after(TIMEOUT_GRACE_MS, () => {
       // It did not stop: its worker is ended. Actors are left alone, they hold state.
       if (peer.inFlight.get(seq) !== undefined && record.kind.kind === 'task')
-        this.#deps.killWorker(peer)
+        this.#deps.leases.endByForce(peer, seq)
     })
     if (mayRetryTimeout(record) && record.retriesLeft !== 0) {
       // It holds its token until nothing of it runs: then its reply, or its worker's end, retries it.

@@ -19,8 +19,8 @@ import type { PeerNode, PeerRaylets } from './peer-raylets.ts'
 import type { PeerMessage, PeerRayletCalls } from './peer-raylet-messages.ts'
 
 export const PING_LIMIT_MS = 1_000
-/** Who leaves tables has some time left then to do it itself. */
-const ANNOUNCE_LIMIT_MS = 1_500
+/** Two are asked (AN3): who leaves tables has some time left then to do it itself. */
+const ANNOUNCE_LIMIT_MS = 1_000
 const SEEN_LIMIT_MS = 1_000
 const NOTHING_SEEN: Seen = { version: -1, nodes: [] }
 const isSeen = shape({ version: number, nodes: listOf(nodeRow) })
