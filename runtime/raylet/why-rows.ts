@@ -16,7 +16,7 @@ import { sumOf, type Limiter } from './limiters/token-bucket.ts'
 import type { Lease, RayletState, SchedulingClass, Wait } from './state.ts'
 import type { Actor } from './actors/actor-state.ts'
 import type { Group } from './groups/group.ts'
-import { heldBy, missingFor, onTheWay } from './class-wants.ts'
+import { heldBy, missingFor } from './class-wants.ts'
 import { holdersFor } from './groups/group-routing.ts'
 import { freeOf } from './state-rows.ts'
 import { whyNodes, whyNothing } from './why-nodes.ts'
@@ -202,23 +202,28 @@ interface WaitingShape {
 }
 
 function whyClass(state: RayletState, waiting: SchedulingClass, nowMs: number): StateRow[] {
-  const { spec, waitingSinceMs, waitsAt, asked } = waiting
+  const { spec, waitingSinceMs } = waiting
   const shape = { kind: 'task', name: spec.name, waitedMs: nowMs - waitingSinceMs }
-  const underWay = onTheWay(waiting) - (waitsAt === undefined ? 0 : 1)
+  const asked = askedOf(waiting)
+  const underWay = asked.reduce((sum, [, count]) => sum + count, 0)
   const count = missingFor(waiting) - underWay
   const rows = count <= 0 ? [] : [whyRow(state, spec, { ...shape, count })]
-  if (underWay <= 0) return rows
+  if (underWay === 0) return rows
   const waitedMs = Math.round(shape.waitedMs)
   const demand = toResources(spec.demand)
-  return [
-    ...rows,
-    { ...shape, count: underWay, waitedMs, demand, why: whyAsked([...asked.keys()]) },
-  ]
+  const why = whyAsked(asked.map(([nodeId]) => nodeId))
+  return [...rows, { ...shape, count: underWay, waitedMs, demand, why }]
 }
+
+/** Without the first lease, which waits in another node's turn (OL8): it waits as the rest do. */
+const askedOf = ({ asked, waitsAt }: SchedulingClass): [nodeId: string, count: number][] =>
+  [...asked]
+    .map(([nodeId, count]): [string, number] => [nodeId, nodeId === waitsAt ? count - 1 : count])
+    .filter(([, count]) => count > 0)
 
 function whyAsked([first = '', ...others]: readonly string[]): string {
   const more = others.length === 0 ? '' : ` and ${String(others.length)} more`
-  return `asked of node ${first}${more}, where its worker is being started`
+  return `asked of node ${first}${more}: no answer yet`
 }
 
 function whyRow(state: RayletState, spec: ClassSpec, shape: WaitingShape): StateRow {

@@ -496,6 +496,28 @@ describe('what waits says for which node', () => {
     expect(why(brains)).toEqual([`waits for node ${brains.at(0).id}: needs CPU: 3, 1 free there`])
   })
 
+  test('what another node is asked for, and not the one where its first waits in turn', () => {
+    const brains = cpus(1, 2, 2)
+    brains.driver('rich')
+    brains.want('rich', 2, { demand: units({ CPU: 2 }) })
+    brains.driver('poor')
+    brains.want('poor', 3, { demand: units({ CPU: 2 }) })
+    brains.tick(200)
+    const { state } = brains.at(0)
+    const poor = [...state.clients.values()].flatMap(({ classes }) => [...classes.values()]).at(-1)
+    const other = [1, 2].find((index) => brains.at(index).id !== poor?.waitsAt) ?? 0
+    const { id } = brains.at(other)
+    brains.at(other).startsWorkers = false
+    const leases = [...state.remoteLeases.values()]
+    const there = leases.find(({ nodeId }) => nodeId === id)?.leaseId ?? 0
+    brains.want('rich', 1, { demand: units({ CPU: 2 }) })
+    brains.giveBack('rich', there)
+    expect(rowsAt(brains, 0)).toMatchObject([
+      { count: 2, why: 'needs CPU: 2, which none of the 2 nodes that can hold it has free' },
+      { count: 1, why: `asked of node ${id}: no answer yet` },
+    ])
+  })
+
   test('what another node starts a worker for is told once, and apart from what has no node', () => {
     const brains = cpus(1, 1)
     brains.at(1).startsWorkers = false
@@ -503,7 +525,7 @@ describe('what waits says for which node', () => {
     brains.want('d', 3)
     expect(rowsAt(brains, 0)).toMatchObject([
       { count: 1, why: 'needs CPU: 1, which none of the 2 nodes that can hold it has free' },
-      { count: 1, why: `asked of node ${brains.at(1).id}, where its worker is being started` },
+      { count: 1, why: `asked of node ${brains.at(1).id}: no answer yet` },
     ])
     expect(rowsAt(brains, 1)).toEqual([])
   })
