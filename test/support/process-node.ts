@@ -23,6 +23,7 @@ import { openNodeStore } from '../../runtime/raylet/node-store-file.ts'
 import { Raylet } from '../../runtime/raylet/raylet.ts'
 import { Sentinel } from '../../runtime/raylet/sentinel-process.ts'
 import { makeStripService, serveStrip } from '../../runtime/raylet/strip-process.ts'
+import type { WorkerLauncher } from '../../runtime/raylet/worker-launcher.ts'
 
 const MIB = 1024 * 1024
 const ROOT = join(import.meta.dirname, '../..')
@@ -36,34 +37,21 @@ export interface ProcessNode {
 export async function startProcessNode(options: {
   readonly numCpus: number
   readonly memory: MemoryProbe
+  /** Told of each worker process that started, before anything of it can be heard. */
+  readonly started?: (pid: number) => void
 }): Promise<ProcessNode> {
-  const { numCpus, memory } = options
+  const { numCpus, memory, started } = options
   const sessionDir = createSessionDir(Buffer.from(systemRandom.bytes(3)).toString('hex'))
   mkdirSync(join(sessionDir, 'spill'))
   mkdirSync(join(sessionDir, 'workers'))
   const address = rayletSocket(sessionDir)
-  const strip = makeStripService()
   const fail = (error: unknown): never => {
     throw error
   }
   const raylet = new Raylet(
     {
       transport: udsTransport(fail),
-      launcher: processLauncher(
-        {
-          log: silentLog,
-          serveStrip: (stream) => {
-            serveStrip(stream, strip, fail)
-          },
-          sentinel: new Sentinel(sessionDir),
-        },
-        {
-          workerMain: join(ROOT, 'dist/worker-main.js'),
-          execPath: process.execPath,
-          rayletAddress: address,
-          sessionDir,
-        },
-      ),
+      launcher: launcherOf(sessionDir, fail, started),
       openStore: (clients) =>
         openNodeStore(
           { log: silentLog, clients, random: systemRandom },
@@ -96,6 +84,36 @@ export async function startProcessNode(options: {
     stop: async () => {
       await raylet.stop()
       removeSessionDir(sessionDir)
+    },
+  }
+}
+
+function launcherOf(
+  sessionDir: string,
+  fail: (error: unknown) => never,
+  started: ((pid: number) => void) | undefined,
+): WorkerLauncher {
+  const strip = makeStripService()
+  const launcher = processLauncher(
+    {
+      log: silentLog,
+      serveStrip: (stream) => {
+        serveStrip(stream, strip, fail)
+      },
+      sentinel: new Sentinel(sessionDir),
+    },
+    {
+      workerMain: join(ROOT, 'dist/worker-main.js'),
+      execPath: process.execPath,
+      rayletAddress: rayletSocket(sessionDir),
+      sessionDir,
+    },
+  )
+  return {
+    start: (worker, events) => {
+      const handle = launcher.start(worker, events)
+      if (handle.pid > 0) started?.(handle.pid)
+      return handle
     },
   }
 }

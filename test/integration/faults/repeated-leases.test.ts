@@ -15,10 +15,25 @@ const CPUS = 4
 const TIMES = 5
 
 let node: ProcessNode
+/** Stopped as soon as they are started, until all may start. */
+const held: number[] = []
+let mayStart = false
+const started = (pid: number): void => {
+  if (mayStart) return
+  process.kill(pid, 'SIGSTOP')
+  held.push(pid)
+}
+function letStart(): void {
+  mayStart = true
+  for (const pid of held.splice(0)) process.kill(pid, 'SIGCONT')
+}
 beforeAll(async () => {
-  node = await startProcessNode({ numCpus: CPUS, memory: systemMemoryProbe })
+  node = await startProcessNode({ numCpus: CPUS, memory: systemMemoryProbe, started })
 })
-afterAll(() => node.stop())
+afterAll(async () => {
+  letStart()
+  await node.stop()
+})
 
 /** A driver that asks by hand. */
 class Asking {
@@ -62,9 +77,10 @@ it('F21: a lease that is asked for again while the first is on its way is one, i
   const driver = await Asking.connect('driver-1-of-test')
   driver.want(1)
   expect(await driver.leased()).toBe(1)
-  expect(driver.granted).toEqual([]) // its worker has not started yet
   driver.want(1)
   expect(await driver.leased()).toBe(1)
+  expect(driver.granted).toEqual([]) // its worker has not started yet
+  letStart()
   await until(() => driver.granted.length > 0)
   driver.want(1)
   expect(await driver.leased()).toBe(1)
