@@ -21,12 +21,12 @@ export const spin = remote((ms: number) => {
   while (Date.now() < end);
   return ms
 })
-/** When it held its process, by the machine's clock. */
 export const attemptAfter = remote((ms: number) => {
   const end = performance.now() + ms
   while (performance.now() < end);
   return runtimeContext().attempt
 })
+/** When it held its process, by the machine's clock. */
 export const spinSpan = remote((ms: number) => {
   const startMs = Date.now()
   while (Date.now() < startMs + ms);

@@ -60,8 +60,8 @@ export interface NodesFaultRates {
 
 const MIB = 1024 * 1024
 const WELL_MIN = 3
-/** As UNACKNOWLEDGED_LIMIT_MS (D103). */
 const BUCKET_SHARE = 0.4
+/** As UNACKNOWLEDGED_LIMIT_MS (D103). */
 const SILENCE_MS = 15_000
 const PAUSE_MS_MAX = 45_000
 /** Where what a dead node had goes on elsewhere before it wakes up. */
