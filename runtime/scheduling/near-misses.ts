@@ -1,4 +1,5 @@
 // Why a demand fits nowhere, for people: what the nodes that come closest lack.
+import { assert } from '../common/assert.ts'
 import { lacking, showAmount, unitsOf, type ResourceSet } from '../common/resources.ts'
 import type { ClusterView, NodeView } from './cluster-view.ts'
 import { matchesAny, type LabelSelector } from './labels.ts'
@@ -51,7 +52,7 @@ function showLackOf(
 ): string {
   const own = alike.find(({ nodeId }) => nodeId === preferredId)
   const node = own ?? alike[0]
-  if (node === undefined) return ''
+  assert(node !== undefined, 'what a demand lacks is told of one node at least')
   const named = own === undefined ? `node ${node.nodeId}` : 'this node'
   const whoHas = alike.length === 1 ? `${named} has` : `${named} and ${alike.length - 1} more have`
   return lacking(demand, node.totals)
