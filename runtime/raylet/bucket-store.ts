@@ -36,24 +36,21 @@ function sharedBucket(
   { bucket, owner, sum }: BucketStoreOptions,
   inBucket: SpillPlace,
 ): SharedBucket {
-  const byJob = new Map<string, SpillPlace>()
-  const placeOf = (jobId: string): SpillPlace => {
-    const known = byJob.get(jobId)
-    const place = known ?? new BucketSpill({ bucket, owner: `${jobId}/${owner}`, sum })
-    byJob.set(jobId, place)
-    return place
-  }
+  let keptCount = 0
   return {
     read: (range, sink) => inBucket.read(range, sink),
     holds: (path) => path.startsWith(bucket.name),
     keep: async (jobId, source) => {
-      const [range] = await placeOf(jobId).write([source])
+      // A place for each: it would remember what it wrote, and only a job's home hears of its end.
+      const place = new BucketSpill({
+        bucket,
+        owner: `${jobId}/${owner}/${String(keptCount++)}`,
+        sum,
+      })
+      const [range] = await place.write([source])
       assert(range !== undefined, 'one object was written, and none has a place')
       return range
     },
-    forget: async (jobId) => {
-      byJob.delete(jobId)
-      await sweepSpill(bucket, jobId)
-    },
+    forget: (jobId) => sweepSpill(bucket, jobId),
   }
 }
