@@ -23,7 +23,7 @@ export interface Part {
 }
 
 export interface Bucket {
-  /** For people: `s3://bucket/prefix`. */
+  /** `s3://bucket/`, `s3://bucket/prefix/`: where paths of what is in it begin, and no others. */
   readonly name: string
   put(key: string, bytes: Uint8Array): Promise<void>
   /**

@@ -23,6 +23,7 @@ export interface BucketStore extends Required<Pick<NodeStore, 'bucket' | 'sweep'
 
 export function openBucketStore(options: BucketStoreOptions): BucketStore {
   const { bucket, disk, diskFirst, owner, sum } = options
+  assert(bucket.name.endsWith('/'), `a bucket's name ends in a slash, not as ${bucket.name}`)
   const inBucket = new BucketSpill({ bucket, owner, sum })
   return {
     place: new TieredSpill({ disk, diskFirst, bucket: inBucket }),

@@ -1,6 +1,7 @@
 // What a node has of the cluster's bucket: what it keeps there for jobs.
 import { crc32 } from 'node:zlib'
 import { expect, test } from 'vitest'
+import { AssertionError } from '../../../runtime/common/assert.ts'
 import type { Bucket } from '../../../runtime/common/bucket.ts'
 import { openBucketStore, type BucketStore } from '../../../runtime/raylet/bucket-store.ts'
 import { MemorySpill } from '../../../runtime/objects/spill-memory.ts'
@@ -33,4 +34,9 @@ test('what was kept for a job is gone when it is forgotten, and nothing of anoth
   const { path } = await shared.keep('job2', sourceOf(pattern(MIB)))
   await shared.forget('job')
   expect([...bucket.objects.keys()].map((key) => bucket.name + key)).toEqual([path])
+})
+
+test('a bucket whose name may begin that of another is refused', () => {
+  const bucket: Bucket = Object.assign(new MemoryBucket(), { name: 's3://b/x' })
+  expect(() => open(bucket)).toThrow(AssertionError)
 })
