@@ -1,5 +1,5 @@
 // Clusters of several nodes whose drivers use more than tasks: no seed fails, each gives the same
-// trace twice, and together they show what recovers. A file beside seeds.test.ts, as each of the two
+// trace twice, and together they show what recovers. A file beside seeds.test.ts: each of the two
 // keeps a CPU busy for a quarter of an hour at full size.
 import { describe, expect, test } from 'vitest'
 import { fewOrAll } from '../../support/scale.ts'
