@@ -228,12 +228,13 @@ export class Membership {
     await this.#telling.soon(Math.min(this.#view.size, TELL_EVERY_MS_MAX))
   }
 
-  /** Another node has read, or written, that this one is dead, which is final (ND2). */
+  /** Another node has read, or written, that this one is dead, which is final (ND2). Told to the
+   *  raylet also where it is in the view already: a look that has not ended, or a newcomer that
+   *  waits to be told, may have put it there. */
   heardDead({ nodeId, epoch, death }: NodeDeath): void {
     const known = this.#view.get(nodeId)
-    if (known === undefined || known.epoch > epoch) return
-    if (known.epoch === epoch && known.state === 'DEAD') return
-    this.#view.learn({ ...known, epoch, state: 'DEAD', death })
+    if (known === undefined) return
+    this.#view.learn({ ...known, epoch, state: 'DEAD', death }) // MV2: not of an older epoch
     this.#members()
   }
 
