@@ -44,21 +44,40 @@ export class GcsRepeat {
     refused?: (error: VirgaError) => void,
     about: Readonly<Record<string, string>> = {},
   ): Promise<void> {
-    for (let repeats = 0; !this.#closed; repeats += 1) {
+    if (this.#closed) return
+    try {
+      await this.pastOutages(run, () => true, about)
+    } catch (error) {
+      if (!(error instanceof VirgaError)) throw error // a bug: the process ends
+      if (isOutage(error)) return // it is closed
+      this.#log.error('the GCS refuses what is written or asked', {
+        ...about,
+        error: String(error),
+      })
+      refused?.(error)
+    }
+  }
+
+  /**
+   * What is answered to who waits for it.
+   * @param isWanted  whether somebody waits still.
+   * @throws what the GCS refuses for good; of an outage only when it is closed or nobody waits.
+   */
+  async pastOutages<T>(
+    run: () => Promise<T>,
+    isWanted: () => boolean,
+    about: Readonly<Record<string, string>> = {},
+  ): Promise<T> {
+    for (let repeats = 0; ; repeats += 1) {
       try {
-        await run()
-        return
+        return await run()
       } catch (error) {
-        if (!(error instanceof VirgaError)) throw error // a bug: the process ends
+        if (!isOutage(error)) throw error
         const fields = { ...about, error: String(error) }
-        if (!isOutage(error)) {
-          this.#log.error('the GCS refuses what is written or asked', fields)
-          refused?.(error)
-          return
-        }
         if (repeats === 0) this.#log.warn('the GCS is away: what it decides waits', fields)
+        await delay(this.#clock, REPEAT_MS)
+        if (this.#closed || !isWanted()) throw error
       }
-      await delay(this.#clock, REPEAT_MS)
     }
   }
 }

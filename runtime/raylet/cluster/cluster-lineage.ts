@@ -11,9 +11,8 @@
 //        who asked waits, as what it would be told instead is told for good.
 import { delay, type Clock } from '../../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../../common/errors.ts'
-import { toHex, type JobId, type WorkerId } from '../../common/ids.ts'
+import { toHex, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
-import { isOutage } from '../../gcs/attempts.ts'
 import {
   COMMIT_EVERY_MS,
   DURABLE_COMMIT_MS,
@@ -31,6 +30,7 @@ import type {
 } from '../../protocol/messages.ts'
 import { nodeAddressOf } from '../../protocol/node-identity.ts'
 import type { ClusterMember } from './cluster-member.ts'
+import { GcsRepeat } from '../gcs-repeat.ts'
 import type { JobStore } from '../job-store.ts'
 import type { ClusterPlaces } from './cluster-places.ts'
 import type { PeerMessage, PeerRayletCalls } from './peer-raylet-messages.ts'
@@ -61,12 +61,14 @@ type LineageCalls = Pick<
 export class ClusterLineage {
   readonly #deps: ClusterLineageDeps
   readonly #writer: LineageWriter
+  readonly #repeat: GcsRepeat
   /** Those who have had specs written, with their jobs. */
   readonly #owners = new Map<string, JobId>()
   #stopped = false
 
   constructor(deps: ClusterLineageDeps) {
     this.#deps = deps
+    this.#repeat = new GcsRepeat(deps)
     const { nodeId, epoch } = deps.state.config
     this.#writer = new LineageWriter(deps, { nodeId: toHex(nodeId), epoch })
   }
@@ -77,13 +79,11 @@ export class ClusterLineage {
       case 'commitSpecs':
         return this.#commit(client, message as SpecBatch)
       case 'readSpec':
-        return this.#pastOutages(() => this.#read(message as LineagePlace))
+        return this.#read(client, message as LineagePlace)
       case 'adoptOwner':
-        return this.#pastOutages(() => {
-          return this.#adopt(client, message as LineageCalls['adoptOwner'][0])
-        })
+        return this.#adopt(client, message as LineageCalls['adoptOwner'][0])
       case 'findObject':
-        return this.#pastOutages(() => this.#find(message as LineageCalls['findObject'][0]))
+        return this.#find(client, message as LineageCalls['findObject'][0])
       case 'keepObject':
         return this.#deps.places.keep((message as LineageCalls['keepObject'][0]).objectId)
     }
@@ -114,20 +114,13 @@ export class ClusterLineage {
   stop(): void {
     this.#stopped = true
     this.#writer.stop()
+    this.#repeat.close()
   }
 
-  /** AL4. */
-  async #pastOutages<T>(run: () => Promise<T>): Promise<T> {
-    const { clock, log } = this.#deps
-    for (;;) {
-      try {
-        return await run()
-      } catch (error) {
-        if (this.#stopped || !isOutage(error)) throw error
-        log.info('what a dead owner has left waits for the GCS', { error: error.message })
-      }
-      await delay(clock, LOOK_EVERY_MS)
-    }
+  /** AL4: only the GCS is asked again, not the nodes that were asked before it. */
+  #fromGcs<T>(client: WorkerId, run: () => Promise<T>): Promise<T> {
+    const { clients } = this.#deps.state
+    return this.#repeat.pastOutages(run, () => clients.has(client), { for: toHex(client) })
   }
 
   async #commit(client: WorkerId, batch: SpecBatch): Promise<LineageCalls['commitSpecs'][1]> {
@@ -150,7 +143,7 @@ export class ClusterLineage {
 
   /** Its segment, as the ref says; else as the raylet that wrote it says; else by looking through
    *  the segments of a raylet that is gone. */
-  async #read(place: LineagePlace): Promise<Uint8Array | undefined> {
+  async #read(client: WorkerId, place: LineagePlace): Promise<Uint8Array | undefined> {
     const { storage } = this.#deps
     const { nodeId, owner, sequence } = place
     const segment =
@@ -161,20 +154,33 @@ export class ClusterLineage {
         { owner, sequence },
         () => this.#writer.placeOf(owner, sequence)?.segment,
       )) ??
-      (await findSegmentOf(storage, place))
-    return segment === undefined ? undefined : readSpec(storage, { ...place, segment }, place)
+      (await this.#fromGcs(client, () => findSegmentOf(storage, place)))
+    if (segment === undefined) return undefined
+    return this.#fromGcs(client, () => readSpec(storage, { ...place, segment }, place))
   }
 
-  async #find({
-    objectId,
-  }: LineageCalls['findObject'][0]): Promise<{ sizeBytes: number } | undefined> {
+  async #find(
+    client: WorkerId,
+    { objectId }: LineageCalls['findObject'][0],
+  ): Promise<{ sizeBytes: number } | undefined> {
+    const held = await this.#held(objectId)
+    if (held !== undefined) return held
+    let reads = 0
+    const kept = await this.#fromGcs(client, () => {
+      reads += 1
+      return this.#deps.places.find(objectId)
+    })
+    if (kept !== undefined || reads === 1) return kept
+    return this.#held(objectId) // what kept the GCS away may have kept nodes silent
+  }
+
+  /** Here, or on another node. */
+  async #held(objectId: ObjectId): Promise<{ sizeBytes: number } | undefined> {
     const { objects, member } = this.#deps
     const here = objects.store.sizeOf(objectId)
     if (here !== undefined) return { sizeBytes: here }
     const answers = await member.askAll('holds', { objectId })
-    return (
-      answers.find((answer) => answer !== undefined) ?? (await this.#deps.places.find(objectId))
-    )
+    return answers.find((answer) => answer !== undefined)
   }
 
   async #adopt(
@@ -185,13 +191,14 @@ export class ClusterLineage {
     const self = state.clients.get(client)
     if (self === undefined) throw new VirgaError('who wants to adopt has left')
     const by = { adopter: toHex(client), address: self.address }
-    let row = await readAdoption(storage, owner)
+    let row = await this.#fromGcs(client, () => readAdoption(storage, owner))
     for (let tries = 0; tries < ADOPTERS_MAX; tries += 1) {
       if (row?.adopter === by.adopter) return row
       const at = row?.address ?? address
       const isGone = await this.#whetherGone(at, row)
       if (row !== undefined && !isGone) return row // AL2
-      row = await adopt(storage, owner, by, row)
+      const gone = row
+      row = await this.#fromGcs(client, () => adopt(storage, owner, by, gone))
       log.info('an owner was adopted', { owner, by: row.adopter, epoch: row.epoch })
     }
     throw new VirgaError(`${String(ADOPTERS_MAX)} adopters of ${owner} have ended one by one`)

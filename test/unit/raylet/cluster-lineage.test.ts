@@ -1,10 +1,11 @@
 // Who adopts a dead owner, as the raylets of several nodes decide it; where its specs are found.
 import { expect, test } from 'vitest'
 import { GcsUnavailableError, NodeDiedError } from '../../../runtime/common/errors.ts'
-import { fromHex, type NodeId, type WorkerId } from '../../../runtime/common/ids.ts'
+import { fromHex, type NodeId, type ObjectId, type WorkerId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { readAdoption } from '../../../runtime/gcs/owners.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import { locationKey } from '../../../runtime/gcs/tables.ts'
 import { ClusterLineage } from '../../../runtime/raylet/cluster/cluster-lineage.ts'
 import { changedStorage } from '../../support/changed-storage.ts'
 import { HandClock } from '../../support/hand-clock.ts'
@@ -18,11 +19,19 @@ const addressOf = (nodeId: string, name: string): string =>
 function made() {
   const clock = new HandClock()
   const memory = new MemoryStorage()
-  const gcs = { isAway: false }
+  const gcs = { isAway: false, reads: 0 }
   const storage = changedStorage(memory, {
-    get: (key) =>
-      gcs.isAway ? Promise.reject(new GcsUnavailableError('it is away')) : memory.get(key),
+    get: (key) => {
+      gcs.reads += 1
+      return gcs.isAway ? Promise.reject(new GcsUnavailableError('it is away')) : memory.get(key)
+    },
   })
+  /** Nodes are asked who holds an object: how often, and what each says. */
+  const holds = { asked: 0, answers: [] as object[] }
+  const said: string[] = []
+  const log = { ...silentLog, info: (what: string) => said.push(what) }
+  const places = { find: async () => void (await storage.get(locationKey('f1'))) }
+  const objects = { store: { sizeOf: () => undefined } }
   const dead = new Set<string>()
   const silent = new Set<string>()
   const nodes = new Map<string, ReturnType<typeof node>>()
@@ -37,19 +46,24 @@ function made() {
         silent.has(id)
           ? Promise.reject(new NodeDiedError('silent'))
           : Promise.resolve(nodes.get(id)?.lineage.requested({ type, message } as never)),
-      askAll: () => Promise.resolve([]),
+      askAll: () => {
+        holds.asked += 1
+        return Promise.resolve(holds.answers)
+      },
     }
     const lineage = new ClusterLineage({
-      ...{ storage, clock, log: silentLog, member, state: { ...state, workers: new Map() } },
-      ...{ objects: {}, places: {} },
+      ...{ storage, clock, log: { ...log, warn: log.info }, member, objects, places },
+      state: { ...state, workers: new Map() },
     } as never)
     const adopt = (from: string): Promise<{ address: string }> =>
       lineage.asked(client, 'adoptOwner', { owner: OWNER, address: from }) as never
-    return { lineage, clients, client, address, adopt }
+    const find = (): Promise<unknown> =>
+      lineage.asked(client, 'findObject', { objectId: 'f1' as ObjectId })
+    return { lineage, clients, client, address, adopt, find }
   }
   for (const nodeId of ['a1', 'a2', 'a3']) nodes.set(nodeId, node(nodeId))
   const at = (nodeId: string): ReturnType<typeof node> => nodes.get(nodeId) as never
-  return { clock, storage, gcs, dead, silent, at }
+  return { clock, storage, gcs, holds, said, dead, silent, at }
 }
 
 const rowOf = (nodeId: string, dead: ReadonlySet<string>): object => {
@@ -97,6 +111,36 @@ test('AL4: an outage of the GCS delays an adoption, and loses nothing', async ()
   gcs.isAway = false
   await clock.advance(1_000)
   expect(await adopting).toMatchObject({ address: at('a1').address })
+})
+
+test('AL4: in an outage the GCS is asked again, and the nodes once more when it is back', async () => {
+  const { clock, gcs, holds, said, at } = made()
+  gcs.isAway = true
+  const finding = at('a1').find()
+  await clock.advance(10_000)
+  expect(holds.asked).toBe(1)
+  expect(said).toHaveLength(1)
+  gcs.isAway = false
+  holds.answers = [{ sizeBytes: 7 }] // that node was silent before
+  await clock.advance(1_000)
+  expect(await finding).toEqual({ sizeBytes: 7 })
+  expect(holds.asked).toBe(2)
+  holds.answers = []
+  expect(await at('a1').find()).toBe(undefined)
+  expect(holds.asked).toBe(3)
+})
+
+test('AL4: nothing is asked for who has left meanwhile', async () => {
+  const { clock, gcs, at } = made()
+  gcs.isAway = true
+  const finding = caught(at('a1').find(), GcsUnavailableError)
+  await clock.advance(2_000)
+  at('a1').clients.clear()
+  await clock.advance(1_000)
+  await finding
+  const { reads } = gcs
+  await clock.advance(10_000)
+  expect(gcs.reads).toBe(reads)
 })
 
 test('a spec is found by its segment, by its raylet, and when that is gone by looking', async () => {
