@@ -19,7 +19,7 @@
 // Source: Ray gcs_actor_manager.h (states); faults.md F07, F12, F30, I6.
 import { GcsUnavailableError } from '../common/errors.ts'
 import { bytes, count, flag, number, oneOf, nullOr, shape, text } from '../common/shape.ts'
-import { decidePut, decideTogether, decideUpdate } from './decide.ts'
+import { decideTogether, decideUpdate, leaveMark } from './decide.ts'
 import { asName, type ActorName, type NameRow } from './names.ts'
 import { queryAll } from './query-all.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
@@ -107,18 +107,12 @@ export async function registerActor(
 
 /** AC4: of one that was refused, whose registration was in doubt. @param nowMs  wall time. */
 export async function refuseActor(storage: Storage, actorId: string, nowMs: number): Promise<void> {
-  const key = actorKey(actorId)
-  const value = { refused: true }
-  const isOurs = (row: RowValue): boolean => row['refused'] === true
-  const outcome = await decidePut(storage, { key, value, expected: 'ABSENT', isOurs })
-  if (!outcome.won) {
-    await actorDead(storage, { actorId, incarnation: 0 }, 'its name was taken', nowMs)
-    return
+  const refusal = {
+    ...{ key: actorKey(actorId), mark: { refused: true }, expected: 'ABSENT' as const },
+    isMark: (value: RowValue) => value['refused'] === true,
   }
-  const expected = { fields: value }
-  const expiresAtMs = nowMs + DEAD_KEPT_MS
-  const items = [{ kind: 'update', key, fields: value, expected, expiresAtMs }] as const
-  await decideTogether(storage, { key, items, isOurs })
+  if ((await leaveMark(storage, refusal, nowMs)).won) return
+  await actorDead(storage, { actorId, incarnation: 0 }, 'its name was taken', nowMs)
 }
 
 export async function readActor(storage: Storage, actorId: string): Promise<ActorRow | undefined> {

@@ -14,6 +14,7 @@ import {
   holds,
   keyText,
   type Expected,
+  type Holding,
   type Present,
   type Row,
   type RowKey,
@@ -24,6 +25,12 @@ import {
 } from './storage.ts'
 
 const REPEATS_MAX = 5
+/**
+ * Of a mark. AWS refuses what was signed minutes ago (Signature Version 4), the GCS on a node what
+ * comes over a connection that was given up; the rest is for clocks that are wrong. Where it is too
+ * short, a row may come back by a write that is executed late.
+ */
+const MARK_KEPT_MS = 24 * 3_600_000
 
 interface Decision {
   readonly key: RowKey
@@ -66,6 +73,31 @@ export async function decideTogether(
     if (row !== undefined && (applied || decision.isOurs(row.value))) return { won: true, row }
     return { won: false, current: row }
   })
+}
+
+/**
+ * DC3: what is left in place of a row, for late writes to find; it may be dropped after a day.
+ * @param nowMs  wall time.
+ */
+export async function leaveMark(
+  storage: Storage,
+  { key, mark, expected, isMark }: Mark,
+  nowMs: number,
+): Promise<WriteOutcome> {
+  const expiresAtMs = nowMs + MARK_KEPT_MS
+  const item: TransactItem =
+    expected === 'ABSENT'
+      ? { kind: 'putIf', key, value: mark, expected, expiresAtMs }
+      : { kind: 'update', key, fields: mark, expected, expiresAtMs }
+  return await decideTogether(storage, { key, items: [item], isOurs: isMark })
+}
+
+interface Mark {
+  readonly key: RowKey
+  /** The whole row where there is none, else what is set in it. */
+  readonly mark: RowValue
+  readonly expected: 'ABSENT' | Holding
+  readonly isMark: (value: RowValue) => boolean
 }
 
 /** Delete a row if it is as expected. One that is gone or has changed is left as it is. */

@@ -24,13 +24,10 @@ import {
   text,
 } from '../common/shape.ts'
 import type { ResourceSet } from '../common/resources.ts'
-import { decidePut, decideTogether, decideUpdate } from './decide.ts'
+import { decidePut, decideUpdate, leaveMark } from './decide.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { Row, RowValue, Storage } from './storage.ts'
 import { groupKey } from './tables.ts'
-
-/** Long after anything of it is under way. */
-const REMOVED_KEPT_MS = 24 * 3_600_000
 
 /** Where one bundle lies, and by which try it came there. */
 export interface BundleRow {
@@ -130,11 +127,9 @@ export async function removeGroup(
   { groupId, nodeId, epoch }: Coordinator & Pick<GroupRow, 'groupId'>,
   nowMs: number,
 ): Promise<void> {
-  const key = groupKey(groupId)
   const expected = { fields: { nodeId, epoch } }
-  const expiresAtMs = nowMs + REMOVED_KEPT_MS
-  const items = [{ kind: 'update', key, fields: REMOVED, expected, expiresAtMs }] as const
-  await decideTogether(storage, { key, items, isOurs: isRemoved })
+  const removed = { key: groupKey(groupId), mark: REMOVED, expected, isMark: isRemoved }
+  await leaveMark(storage, removed, nowMs)
 }
 
 /** GP1, GP2: nobody coordinates it. */

@@ -199,7 +199,7 @@ export function updateOf(
 
 /** The whole row, as an update: a put would forget the tokens of the writes before. */
 export function replaceOf(
-  { value, version, token }: Omit<WrittenRow, 'key'>,
+  { value, version, token, expiresAtMs }: Omit<WrittenRow, 'key'>,
   placeholders: Placeholders,
 ): string {
   const sets = [
@@ -208,7 +208,10 @@ export function replaceOf(
     `${placeholders.name('f')} = ${placeholders.value({ M: mapOf(value.fields) })}`,
     `${placeholders.name('b')} = ${placeholders.value({ M: pointersOf(value.bodies) })}`,
   ]
-  return `SET ${sets.join(', ')} REMOVE ${placeholders.name('x')}`
+  const expiry = placeholders.name('x')
+  if (expiresAtMs === undefined) return `SET ${sets.join(', ')} REMOVE ${expiry}`
+  sets.push(`${expiry} = ${placeholders.value(expiryOf(expiresAtMs))}`)
+  return `SET ${sets.join(', ')}`
 }
 
 /** Every token moves one place on: DynamoDB reads all of them as they were before the update. */

@@ -1,11 +1,11 @@
 // Names of actors: one row per name, written once and released by its holder alone.
-//   NM1. A name of which a claim was in doubt leaves a row when it is released, for an hour: a late
+//   NM1. A name of which a claim was in doubt leaves a row when it is released, for a day: a late
 //       claim finds it there and is refused (DC3). Who claims next replaces that row.
 import { GcsUnavailableError } from '../common/errors.ts'
 import { amount, count, text } from '../common/shape.ts'
-import { decideDelete, decidePut, decideTogether } from './decide.ts'
+import { decideDelete, decidePut, leaveMark } from './decide.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
-import type { Row, Storage } from './storage.ts'
+import type { Row, RowValue, Storage } from './storage.ts'
 import { nameKey } from './tables.ts'
 
 export interface ActorName {
@@ -29,8 +29,6 @@ const NAME: FieldsOf<NameRow> = {
 
 /** NM1: what a name's row says that nobody has. */
 const FREE = ''
-/** Hundreds of times as long as anything is under way. */
-const FREE_KEPT_MS = 3_600_000
 const TRIES_MAX = 5
 
 /**
@@ -85,15 +83,11 @@ export async function releaseDoubtedName(
   { namespace, name }: ActorName,
   { actorId, nowMs }: { readonly actorId: string; readonly nowMs: number },
 ): Promise<void> {
-  const key = nameKey(namespace, name)
-  const expected = { fields: { actorId } }
-  const expiresAtMs = nowMs + FREE_KEPT_MS
-  const fields = { actorId: FREE }
-  await decideTogether(storage, {
-    key,
-    items: [{ kind: 'update', key, fields, expected, expiresAtMs }],
-    isOurs: (value) => value['actorId'] === FREE,
-  })
+  const released = {
+    ...{ key: nameKey(namespace, name), mark: { actorId: FREE }, expected: { fields: { actorId } } },
+    isMark: (value: RowValue) => value['actorId'] === FREE,
+  }
+  await leaveMark(storage, released, nowMs)
 }
 
 /** Whether a name's row is there only for late claims to find. */

@@ -108,7 +108,7 @@ export class MemoryStorage implements Storage {
   #apply(item: TransactItem): void {
     if (item.kind === 'putIf') {
       this.#put(item.key, item.value)
-      this.#expires(item.key, undefined)
+      this.#expires(item.key, item.expiresAtMs)
     } else if (item.kind === 'delete') this.#remove(item.key)
     else if (item.kind === 'update') {
       this.#put(item.key, { ...this.#find(item.key)?.value, ...item.fields })

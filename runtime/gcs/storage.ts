@@ -62,13 +62,15 @@ export type TransactItem =
       readonly key: RowKey
       readonly value: RowValue
       readonly expected: 'ABSENT' | number
+      /** As AppendedRow's. Default: the row stays. */
+      readonly expiresAtMs?: number
     }
   | {
       readonly kind: 'update'
       readonly key: RowKey
       readonly fields: RowValue
       readonly expected: Present
-      /** As AppendedRow's. */
+      /** As AppendedRow's. Default: as before. */
       readonly expiresAtMs?: number
     }
   | { readonly kind: 'delete'; readonly key: RowKey; readonly expected: Present }

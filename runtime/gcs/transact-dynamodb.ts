@@ -69,5 +69,5 @@ async function updateExpression(
   if (item.kind !== 'putIf') return undefined
   const version = item.expected === 'ABSENT' ? 1 : item.expected + 1
   const value = await bodies.split(item.key, copyValue(item.value), token)
-  return replaceOf({ version, token, value }, placeholders)
+  return replaceOf({ version, token, value, expiresAtMs: item.expiresAtMs }, placeholders)
 }

@@ -236,6 +236,16 @@ export function storageContract(name: string, make: () => Promise<Storage> | Sto
       expect(await storage.putIf(key('a'), { n: 3 }, 1)).toMatchObject({ won: false })
     })
 
+    test('a transaction makes a row that may be dropped some day, and replaces it by one that stays', async () => {
+      const put = { kind: 'putIf', key: key('a') } as const
+      const expiresAtMs = Date.now() + 86_400_000
+      const mark = { ...put, value: { n: 1 }, expected: 'ABSENT', expiresAtMs } as const
+      expect(await storage.transact([mark])).toBe(true)
+      expect(await storage.get(key('a'))).toMatchObject({ version: 1, value: { n: 1 } })
+      expect(await storage.transact([{ ...put, value: { n: 2 }, expected: 1 }])).toBe(true)
+      expect(await storage.get(key('a'))).toMatchObject({ version: 2, value: { n: 2 } })
+    })
+
     test('S3: a transaction is applied whole', async () => {
       await storage.putIf(key('old'), {}, 'ABSENT')
       const applied = await storage.transact([

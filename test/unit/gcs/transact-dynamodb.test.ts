@@ -4,7 +4,12 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { systemHash } from '../../../runtime/common/random-system.ts'
 import { DynamoAccess } from '../../../runtime/gcs/access-dynamodb.ts'
-import { actorDead, registerActor } from '../../../runtime/gcs/actors.ts'
+import {
+  actorDead,
+  refuseActor,
+  registerActor,
+  type NewActor,
+} from '../../../runtime/gcs/actors.ts'
 import { MemoryBodyStore } from '../../../runtime/gcs/body-store-memory.ts'
 import { UnitTotals } from '../../../runtime/gcs/meter.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
@@ -13,6 +18,34 @@ import { transactItems } from '../../../runtime/gcs/transact-dynamodb.ts'
 import { clientDeps } from '../../support/dynamo-storage.ts'
 
 const DAY_MS = 24 * 3_600_000
+const anActor: NewActor = {
+  ...{ actorId: 'a'.repeat(24), owner: 'dd', name: { namespace: '', name: 'n' }, detached: true },
+  ...{ maxRestarts: 0, spec: new Uint8Array(1), nodeId: 'n1', epoch: 1 },
+}
+
+test('a mark of a refused actor is made by one write, expires after a day, and none once replaced', async () => {
+  const items: TransactItem[] = []
+  class Recorded extends MemoryStorage {
+    override putIf(): never {
+      throw new Error('a second write may never be made')
+    }
+
+    override transact(all: readonly TransactItem[]): Promise<boolean> {
+      items.push(...all)
+      return super.transact(all)
+    }
+  }
+  const storage = new Recorded()
+  await refuseActor(storage, anActor.actorId, 3 * DAY_MS)
+  const [mark, ...others] = await asked(items.splice(0))
+  expect(others).toEqual([])
+  expect(mark && expiryOf(mark)).toBe(String((4 * DAY_MS) / 1000))
+  await registerActor(storage, anActor, 5)
+  const replaced = (await asked(items)).filter(({ Update: update }) =>
+    update?.UpdateExpression?.includes(' REMOVE '),
+  )
+  expect(replaced).toHaveLength(items.length)
+})
 
 test('the row of a dead actor is dropped by DynamoDB after a week, no other row of an actor', async () => {
   const items: TransactItem[] = []
@@ -23,17 +56,8 @@ test('the row of a dead actor is dropped by DynamoDB after a week, no other row 
     }
   }
   const storage = new Recorded()
-  const actorId = 'a'.repeat(24)
-  const life = { actorId, incarnation: 0 }
-  await registerActor(
-    storage,
-    {
-      ...{ actorId, owner: 'dd', name: { namespace: '', name: 'n' }, detached: true },
-      ...{ maxRestarts: 0, spec: new Uint8Array(1), nodeId: 'n1', epoch: 1 },
-    },
-    5,
-  )
-  await actorDead(storage, life, 'killed', 3 * DAY_MS)
+  await registerActor(storage, anActor, 5)
+  await actorDead(storage, { ...anActor, incarnation: 0 }, 'killed', 3 * DAY_MS)
   const expiries = (await asked(items)).flatMap((item) => expiryOf(item) ?? [])
   expect(expiries).toEqual([String((10 * DAY_MS) / 1000)])
 })
