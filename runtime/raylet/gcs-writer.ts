@@ -11,7 +11,6 @@ import type { Clock } from '../common/clock.ts'
 import { fromHex, toHex, type ActorId } from '../common/ids.ts'
 import type { VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
-import { RecentSet } from '../common/recent-set.ts'
 import {
   claimName,
   findName,
@@ -43,8 +42,8 @@ export class GcsWriter {
   readonly #deps: GcsWriterDeps
   readonly #tell: (stimulus: Stimulus) => void
   readonly #repeat: GcsRepeat
-  /** GW4: names of which a claim was in doubt, by namespace and name. */
-  readonly #doubted = new RecentSet<string>(DOUBTED_NAMES_MAX)
+  /** GW4: names of which a claim was in doubt, by namespace and name; the last one comes last. */
+  readonly #doubted = new Set<string>()
   #last: Promise<void> = Promise.resolve()
 
   /** @param tell  takes what came of an effect back to the brain. */
@@ -109,8 +108,15 @@ export class GcsWriter {
 
   #claim(name: ActorName, row: NameRow): Promise<NameRow | undefined> {
     return claimName(this.#deps.storage, name, row, () => {
-      this.#doubted.add(textOf(name))
+      this.#isDoubted(textOf(name))
     })
+  }
+
+  #isDoubted(text: string): void {
+    this.#doubted.delete(text) // a name that is doubted again is not safe yet
+    this.#doubted.add(text)
+    const [oldest] = this.#doubted
+    if (oldest !== undefined && this.#doubted.size > DOUBTED_NAMES_MAX) this.#doubted.delete(oldest)
   }
 
   #release(name: ActorName, actorId: string): Promise<void> {
