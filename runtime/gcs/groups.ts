@@ -2,15 +2,15 @@
 // lie. It is written before the nodes are told to commit, so that whoever takes a group over knows
 // all that may be held anywhere.
 //
-//   --1--> PENDING --2--> CREATED --3--> RESCHEDULING --2--> CREATED       --5--> (no row)
+//   --1--> PENDING --2--> CREATED --3--> RESCHEDULING --2--> CREATED       --5--> (a mark)
 //   1. registered by its coordinator   2. all bundles are prepared, and are to be committed
 //   3. a node with a bundle is gone    4. another node coordinates: the term is one more
 //   5. removed, or its job has ended: nothing is left but a mark, for a day
 // Invariants:
 //   GP1. Every arrow names the coordinator it starts from, a node in one epoch of its life: who was
 //        replaced is refused, and of two who take a group over one wins.
-//   GP2. No row: the group was removed, or is not registered yet. It is never made again, also not
-//        by a registration that is executed late (DC3): the mark is in the way.
+//   GP2. A removed group is never made again, also not by a registration that is executed late
+//        (DC3): the mark is in the way. Whoever reads it finds no group, as before registration.
 // Source: Ray gcs_placement_group.h (states); design 8.
 import {
   count,

@@ -1,4 +1,4 @@
-// Names of actors: one row per name, written once and released by its holder alone.
+// Names of actors: one row per name, which says who has it and is released by its holder alone.
 //   NM1. A name of which a claim was in doubt leaves a row when it is released, for a day: a late
 //       claim finds it there and is refused (DC3). Who claims next replaces that row.
 import { GcsUnavailableError } from '../common/errors.ts'
@@ -84,7 +84,11 @@ export async function releaseDoubtedName(
   { actorId, nowMs }: { readonly actorId: string; readonly nowMs: number },
 ): Promise<void> {
   const released = {
-    ...{ key: nameKey(namespace, name), mark: { actorId: FREE }, expected: { fields: { actorId } } },
+    ...{
+      key: nameKey(namespace, name),
+      mark: { actorId: FREE },
+      expected: { fields: { actorId } },
+    },
     isMark: (value: RowValue) => value['actorId'] === FREE,
   }
   await leaveMark(storage, released, nowMs)

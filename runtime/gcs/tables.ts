@@ -4,10 +4,14 @@
 //              M         | V               membership: cluster epoch, version, its latest changes
 //              JOBS      | submissionId    job; JOBQ | submissionId while it is still pending
 //              DRIVERS   | JobId           driver that attached: name, namespace, state
-//              J#job#0..7| A#actor         actor: incarnation, holder, epoch; expires once DEAD
-//                        | P#group         placement group: coordinator, node of each bundle
-//              NAME#ns   | name            the actor that has the name: written once
-//              H#node#e  | actorId         an actor that a node holds, in one epoch of its life
+//              J#job#0..7| A#actor         actor: incarnation, holder, epoch; expires once DEAD.
+//                        |                 Or a mark that it was refused its name (AC4): expires
+//                        | P#group         placement group: coordinator, node of each bundle; once
+//                        |                 removed a mark (GP2): expires
+//              NAME#ns   | name            the actor that has the name; after a doubt a mark that
+//                        |                 it is free (NM1): expires
+//              H#node#e  | actorId         an actor that a node holds, in one epoch of its life,
+//                        |                 and in which of the actor's own
 //              O#owner   | -               who adopted the owner's objects, epoch
 //              D#0..7    | nodeId          demand shapes waiting there
 //   lineage    node#epoch| sequence        segment of task specs: lineage.ts

@@ -2,13 +2,15 @@
 // where only its raylet stands still, and who has not heard yet would still call them.
 // Invariants:
 //   TD1. It is over when every other living node has answered, or counts as gone; after
-//        TELL_MS_MAX at the latest, when all that can have read it in the GCS.
+//        TELL_MS_MAX at the latest, when all that can have read it in the GCS, but where a crowd
+//        joins: there a node that cannot be reached may read it later (MV1).
 import { delay, type Clock } from '../../common/clock.ts'
+import { HEARTBEAT_MS } from '../../gcs/lease-terms.ts'
 import type { NodeDeath } from '../../gcs/nodes.ts'
 import type { ClusterMember } from '../cluster/cluster-member.ts'
 
 /** Two heartbeats, with which each node looks who is a member, and what a busy machine adds. */
-const TELL_MS_MAX = 10_000
+const TELL_MS_MAX = 2 * HEARTBEAT_MS + 2_000
 const ASK_LIMIT_MS = 1_000
 const AGAIN_MS = 250
 

@@ -5,7 +5,7 @@
 //        them with its row, which nobody need read then. Whoever is pinged by a stranger without it
 //        looks who that is. Both answer once that node is a member for their raylet too.
 //   MN2. Who starts a dead node's actors again tells all others first that it is dead. They answer
-//        when their processes have been told: whoever calls an actor there goes on no longer.
+//        when word of it is on its way to their processes: whoever calls an actor there soon stops.
 import { VirgaError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import { listOf, number, shape } from '../../common/shape.ts'

@@ -74,7 +74,7 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, Li
   ping: [{ newcomer?: NodeRow }, undefined]
   /** Answered when everybody can read it in the membership row. */
   announce: [Announcement, undefined]
-  /** An epoch of a node has ended. Answered when the receiver's processes have been told. */
+  /** An epoch of a node has ended. Answered when word is on its way to the receiver's processes. */
   nodeDied: [NodeDeath, undefined]
   /** What that node has seen of all. */
   members: [object, Seen]
