@@ -3,7 +3,6 @@
 // and what comes from another node is given to the one that it is for.
 import { unreachable } from '../../common/assert.ts'
 import { toHex, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
-import { GcsUnavailableError } from '../../common/errors.ts'
 import { DRAIN_GRACE_MS } from '../../common/limits.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { NodeCommand, NodeDeath } from '../../gcs/nodes.ts'
@@ -11,6 +10,7 @@ import type { RayletCalls } from '../../protocol/messages.ts'
 import { ActorAdopter } from '../actors/actor-adopter.ts'
 import type { ActorEffectOfNodes } from '../actors/actor-events.ts'
 import { ActorRows } from '../actors/actor-rows.ts'
+import { haveOthersMet } from '../actors/others-met.ts'
 import { tellDeath } from '../actors/tell-death.ts'
 import type { Brain } from '../brain.ts'
 import type { Stimulus } from '../client-link.ts'
@@ -106,8 +106,10 @@ export class ClusterSide {
     const tellOfDeath = (death: NodeDeath): Promise<void> => tellDeath(member, deps.clock, death)
     this.#adopter = new ActorAdopter({ ...ofRows, tellOfDeath })
     const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)
-    const haveOthersMet = (holder: Holder): Promise<boolean> => this.#haveOthersMet(holder)
-    this.#actorRows = new ActorRows({ ...ofRows, hasMet, haveOthersMet })
+    this.#actorRows = new ActorRows({
+      ...{ ...ofRows, hasMet },
+      haveOthersMet: (holder) => haveOthersMet(member, holder),
+    })
     this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
     this.#sweeper = new SpillSweeper({
       ...{ nodeId, member, clock: deps.clock, log: deps.log },
@@ -213,17 +215,6 @@ export class ClusterSide {
     const keep = (objectId: ObjectId): Promise<void> => this.places.keep(objectId)
     const keepInBucket = objects.opened?.bucket === undefined ? undefined : keep
     await handOn({ ...deps, store: objects.store, keepInBucket }, DRAIN_GRACE_MS)
-  }
-
-  /** AW3. */
-  async #haveOthersMet({ nodeId, epoch }: Holder): Promise<boolean> {
-    const { answers, silent } = await this.#member.askEach('hasMet', { nodeId, epoch })
-    if (answers.some(({ hasMet }) => hasMet)) return true
-    if (silent.length === 0) return false
-    throw new GcsUnavailableError(
-      `node ${nodeId} is dead, and whether its actors are started again nodes ` +
-        `${silent.join()} have not said: they are asked anew`,
-    )
   }
 
   /** To be called when nothing of this node runs any more. */
