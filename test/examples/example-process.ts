@@ -4,13 +4,11 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, type Dirent } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { processesWith } from '../support/processes-with.ts'
+import { SCALE } from '../support/scale.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 /** A variable by which its processes are found. */
 const MARK = 'VIRGA_EXAMPLE_MARK'
-
-/** `npm test` asks for a tenth, `npm run test:full` for all. */
-export const SCALE = process.env['VIRGA_TEST_SCALE'] ?? '0.1'
 
 export interface ExampleEnd {
   readonly code: number | null

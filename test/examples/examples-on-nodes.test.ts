@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Place, type Row } from '../integration/cli/virga.ts'
 import { describeOn, startCloud } from '../support/emulator.ts'
 import { until } from '../support/waiting.ts'
-import { ExampleProcess, SCALE } from './example-process.ts'
+import { SCALE } from '../support/scale.ts'
+import { ExampleProcess } from './example-process.ts'
 import { COMPARED, FULL_MS_MAX, PROGRAMS, TENTH_MS_MAX, sayings } from './sayings.ts'
 
 /** The page's ten lines, which compare nothing. */

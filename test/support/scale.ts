@@ -1,5 +1,9 @@
-// How heavy the heavy tests are: `npm test` runs them at a tenth, `npm run test:full` whole.
-const scale = Number(process.env['VIRGA_TEST_SCALE'] ?? '0.1')
+// How heavy the heavy tests are: `npm test` runs them at a tenth, `npm run test:full` whole, and of
+// all files only those that ask here.
+
+/** As programs are told it. */
+export const SCALE = process.env['VIRGA_TEST_SCALE'] ?? '0.1'
+const scale = Number(SCALE)
 if (!(scale > 0 && scale <= 1)) {
   throw new Error('VIRGA_TEST_SCALE must be above 0 and at most 1; npm run test:full sets 1.')
 }

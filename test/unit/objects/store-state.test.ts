@@ -4,11 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { CapacityError } from '../../../runtime/common/errors.ts'
 import type { StoreEffect, StoreOptions } from '../../../runtime/objects/store-entry.ts'
 import { nextTimerAtMs, step } from '../../../runtime/objects/store-state.ts'
+import { scaled } from '../../support/scale.ts'
 import { seeded } from '../../support/seeded.ts'
 import { MIB, OPTIONS, Story, errorOf, isSpill, typesOf } from './store-story.ts'
 import { type Draw, play } from './store-world.ts'
-
-const SCALE = Number(process.env['VIRGA_TEST_SCALE'] ?? '0.1')
 
 describe('the store: an object', () => {
   it('is created, sealed, pinned, unpinned and freed', () => {
@@ -425,7 +424,7 @@ describe('the store: random programs', () => {
   })
 
   it('hold over a million turns, each kind of thing happening thousands of times', () => {
-    const programCount = Math.ceil(100 * SCALE)
+    const programCount = scaled(100)
     const sums = { created: 0, pinned: 0, refused: 0, spilled: 0, restored: 0, seen: 0, failed: 0 }
     for (let seed = 1; seed <= programCount; seed++) {
       const { counts } = play(drawnFrom(seeded(seed)), 10_000, options)

@@ -15,10 +15,10 @@ import { createShmArena, openShmArena } from '../../../runtime/objects/arena-shm
 import { FileSpill, directFiles } from '../../../runtime/objects/spill-file.ts'
 import { ObjectStore, type ObjectStoreOptions } from '../../../runtime/objects/store.ts'
 import { HandClock } from '../../support/hand-clock.ts'
+import { scaled } from '../../support/scale.ts'
 import { type FailingDisk, diskOf } from './spill-disk.ts'
 
 const MIB = 1024 * 1024
-const SCALE = Number(process.env['VIRGA_TEST_SCALE'] ?? '0.1')
 
 describe('the object store of a node', () => {
   let folder: string
@@ -269,7 +269,7 @@ describe('the object store of a node', () => {
     const sizeBytes = 100 * MIB
     open({ sizeBytes })
     const bytes = pattern(10 * MIB, 1)
-    const roundCount = Math.ceil((1000 * SCALE * sizeBytes) / bytes.byteLength)
+    const roundCount = scaled((1000 * sizeBytes) / bytes.byteLength)
     let rssBytes = 0
     for (let round = 0; round < roundCount; round++) {
       const id = `${round}`
@@ -291,7 +291,7 @@ describe('the object store of a node', () => {
 
   it('passes many times its size through the disk, every byte as it was', async () => {
     open({ sizeBytes: 16 * MIB })
-    const roundCount = Math.ceil(4000 * SCALE)
+    const roundCount = scaled(4000)
     const live: number[] = []
     for (let round = 0; round < roundCount; round++) {
       await put(`${round}`, pattern(200_000 + (round % 7) * 50_000, round))
