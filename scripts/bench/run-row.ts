@@ -1,8 +1,8 @@
 // Rows of one workload: every contender that has it, round by round in turn, so that what else the
 // machine does meanwhile falls on all of them alike. Who goes first moves on with every round.
-import { spawn } from 'node:child_process'
 import { type Column, type ColumnName, withoutPolling } from './columns.ts'
 import { type ContenderProcess, type Parts, startContender } from './contender-process.ts'
+import { startNeighbour } from './neighbour.ts'
 import { inUnit, type Row, workloadOf } from './rows.ts'
 
 export interface RowResult {
@@ -33,7 +33,6 @@ const WARM_SECONDS_MIN = 1
 /** Six or seven processes on two cores: each has as long as one alone has in that. */
 const WARM_SECONDS_OF_SEVERAL = 4
 const HEAVY_ROUNDS = 2
-const NEVER_SLEEPS = 'for (;;);'
 
 /**
  * @param rows of one workload, measured in one way
@@ -46,16 +45,13 @@ export async function runRows(
 ): Promise<RowResult[]> {
   const [first] = rows
   if (first === undefined) return []
-  const neighbour =
-    first.neighbour === true
-      ? spawn(process.execPath, ['--eval', NEVER_SLEEPS], { stdio: 'ignore' })
-      : undefined
+  const neighbour = first.neighbour === true ? startNeighbour() : undefined
   try {
     if (first.measure === 'polling') return await runPolling(first, columns, seconds)
     const { rounds, errors } = await measure(first, columns, seconds)
     return rows.map((row) => ({ row, samples: samplesOf(row, rounds, errors), errors }))
   } finally {
-    neighbour?.kill('SIGKILL')
+    neighbour?.end()
   }
 }
 
