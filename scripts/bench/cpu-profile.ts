@@ -31,8 +31,13 @@ interface Profile {
 }
 
 const IDLE = '(idle)'
+/** Starts and ends the sampling, which takes longer than much that is sampled (profile-hook.js). */
+const TOGGLE = { functionName: 'toggleSampling', file: '/profile-hook.js' }
 
-/** @returns the root call; idle time is left out, so its total is the time the process worked. */
+/**
+ * @returns the root call. Idle time and the profiler's own are left out, so that its total is the
+ * time the process worked.
+ */
 export function readCpuProfile(path: string): Call {
   const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(path, 'utf8')) as Profile
   const selfUs = new Map<number, number>()
@@ -43,7 +48,7 @@ export function readCpuProfile(path: string): Call {
   const root: Call = { frame: '(root)', selfUs: 0, totalUs: 0, callees: new Map() }
   const add = (node: ProfileNode, caller: Call): number => {
     const frame = frameOf(node)
-    if (frame === IDLE) return 0
+    if (frame === IDLE || isToggle(node)) return 0
     let call = caller.callees.get(frame)
     if (call === undefined) {
       call = { frame, selfUs: 0, totalUs: 0, callees: new Map() }
@@ -76,6 +81,9 @@ export function selfTimes(root: Call): [frame: string, selfUs: number][] {
   visit(root)
   return [...times].toSorted(([, a], [, b]) => b - a)
 }
+
+const isToggle = ({ callFrame: { functionName, url } }: ProfileNode): boolean =>
+  functionName === TOGGLE.functionName && url.endsWith(TOGGLE.file)
 
 function frameOf({ callFrame }: ProfileNode): string {
   const { functionName, url, lineNumber, columnNumber } = callFrame

@@ -19,11 +19,14 @@ syncBuiltinESMExports()
 
 const session = new Session()
 let sampling = false
-process.on('SIGUSR2', () => {
+process.on('SIGUSR2', toggleSampling)
+
+/** Left out of every profile by its name (cpu-profile.ts). */
+function toggleSampling() {
   if (sampling) write()
   else start()
   sampling = !sampling
-})
+}
 
 function start() {
   session.connect()
