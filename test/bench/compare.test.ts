@@ -1,12 +1,14 @@
 // Two commits told apart as a user does it, one of them with a slow-down planted in it.
 import { execFile, execFileSync } from 'node:child_process'
-import { appendFileSync, cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdtempSync, readlinkSync } from 'node:fs'
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '../..')
+const PACKAGES = 'node_modules'
 const FOLDERS = ['runtime', 'sdk', 'cli', 'scripts']
 const FILES = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
 /** The driver is kept busy with nothing for nine tenths of its time. */
@@ -27,8 +29,8 @@ beforeAll(() => {
   for (const path of [...FOLDERS, ...FILES]) {
     cpSync(join(ROOT, path), join(folder, path), { recursive: true })
   }
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-  writeFileSync(join(folder, '.gitignore'), 'node_modules\ncache\n')
+  symlinkSync(join(ROOT, PACKAGES), join(folder, PACKAGES))
+  writeFileSync(join(folder, '.gitignore'), `${PACKAGES}\ncache\n`)
   git('init', '--quiet')
   git('add', '.')
   git('commit', '--quiet', '--message', 'as it is')
@@ -53,14 +55,23 @@ async function compare(a: string, b: string): Promise<string> {
 }
 
 test(
-  'a planted slow-down is told, and a commit is nothing like it beside itself',
+  'a planted slow-down is told; a commit is nothing like it beside itself, with packages that are there',
   { timeout: TIMEOUT_MS },
   async () => {
     expect(await compare('HEAD~1', 'HEAD')).toMatch(/ slower$/)
+    const packages = join(
+      folder,
+      'cache/virga-bench/trees',
+      git('rev-parse', 'HEAD~1').trim(),
+      PACKAGES,
+    )
+    rmSync(packages)
+    symlinkSync(join(folder, 'a checkout that is gone'), packages)
     const same = await compare('HEAD~1', 'HEAD~1')
     const times = Number(/(\d+\.\d+) ×/.exec(same)?.[1])
     expect(times, same).toBeGreaterThan(0.5)
     expect(times, same).toBeLessThan(2)
+    expect(readlinkSync(packages)).toBe(join(folder, PACKAGES))
   },
 )
 

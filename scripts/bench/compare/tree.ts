@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process'
 import {
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -18,6 +19,7 @@ const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../../..')
 const BENCH = 'scripts/bench'
 const LOCK = 'package-lock.json'
+const PACKAGES = 'node_modules'
 
 export interface Tree {
   readonly commit: string
@@ -38,6 +40,8 @@ export async function openTree(revision: string, say: (line: string) => void): P
     await build(commit, part)
     renameSync(part, root)
   }
+  // A link leads to the packages of a checkout that may be gone since, or have others by now.
+  if (!hasOwnPackages(root)) await install(root)
   rmSync(join(root, BENCH), { recursive: true })
   cpSync(join(ROOT, BENCH), join(root, BENCH), { recursive: true })
   return { commit: commit.slice(0, 12), root }
@@ -49,12 +53,20 @@ async function build(commit: string, root: string): Promise<void> {
   await git('archive', '--output', archive, commit)
   await run('tar', ['-xf', archive, '-C', root])
   rmSync(archive)
-  // Most commits need the very packages that are here already.
-  const same = readFileSync(join(root, LOCK)).equals(readFileSync(join(ROOT, LOCK)))
-  if (same) symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'))
-  else await run('npm', ['ci', '--ignore-scripts'], { cwd: root })
+  await install(root)
   await run(process.execPath, ['scripts/build.ts'], { cwd: root })
 }
+
+/** Most commits need the very packages that are here already. */
+async function install(root: string): Promise<void> {
+  rmSync(join(root, PACKAGES), { force: true })
+  const same = readFileSync(join(root, LOCK)).equals(readFileSync(join(ROOT, LOCK)))
+  if (same) symlinkSync(join(ROOT, PACKAGES), join(root, PACKAGES))
+  else await run('npm', ['ci', '--ignore-scripts'], { cwd: root })
+}
+
+const hasOwnPackages = (root: string): boolean =>
+  lstatSync(join(root, PACKAGES), { throwIfNoEntry: false })?.isDirectory() === true
 
 async function git(...args: string[]): Promise<string> {
   const { stdout } = await run('git', args, { cwd: ROOT })
