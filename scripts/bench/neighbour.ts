@@ -1,5 +1,5 @@
-// What rows of a busy machine have beside them: a process that never sleeps. It ends with the bench,
-// also when that is killed; otherwise it would slow down all that is measured after it.
+// What rows of a busy machine have beside them: a process that never sleeps. It ends with the
+// bench, also when that is killed; otherwise it would slow down all that is measured after it.
 import { spawn } from 'node:child_process'
 
 export interface Neighbour {

@@ -129,6 +129,7 @@ export const ROWS: readonly Row[] = [
 ]
 
 export const workloadOf = (row: Row): string => row.workload ?? row.name
+export const partOf = (row: Row): string => row.part ?? 'value'
 
 /** Rows that one run of their workload measures together, in the order of the rows. */
 export function measuredTogether(rows: readonly Row[]): Row[][] {

@@ -21,21 +21,30 @@ const BENCH = 'scripts/bench'
 const LOCK = 'package-lock.json'
 const PACKAGES = 'node_modules'
 
-export interface Tree {
-  readonly commit: string
-  readonly root: string
+/**
+ * @param revision anything that git takes for a commit
+ * @returns its whole name, or nothing when there is no such commit.
+ */
+export async function findCommit(revision: string): Promise<string | undefined> {
+  const name = `${revision}^{commit}`
+  try {
+    return await git('rev-parse', '--verify', '--quiet', '--end-of-options', name)
+  } catch (error) {
+    if (typeof (error as { code?: unknown }).code === 'number') return undefined // git said so
+    throw error
+  }
 }
 
 /**
- * @param revision anything that git takes for a commit
- * @throws Error when there is no such commit, or it does not build.
+ * @param commit its whole name
+ * @returns the folder of its tree.
+ * @throws Error when it does not build.
  */
-export async function openTree(revision: string, say: (line: string) => void): Promise<Tree> {
-  const commit = await git('rev-parse', '--verify', '--end-of-options', `${revision}^{commit}`)
+export async function openTree(commit: string, say: (line: string) => void): Promise<string> {
   const folder = join(cacheFolder('virga-bench'), 'trees')
   const root = join(folder, commit)
   if (!existsSync(root)) {
-    say(`Building ${revision}, ${commit.slice(0, 12)}.`)
+    say(`Building ${commit.slice(0, 12)}.`)
     const part = join(folder, `${commit}.part-${process.pid}`)
     await build(commit, part)
     renameSync(part, root)
@@ -44,7 +53,7 @@ export async function openTree(revision: string, say: (line: string) => void): P
   if (!hasOwnPackages(root)) await install(root)
   rmSync(join(root, BENCH), { recursive: true })
   cpSync(join(ROOT, BENCH), join(root, BENCH), { recursive: true })
-  return { commit: commit.slice(0, 12), root }
+  return root
 }
 
 async function build(commit: string, root: string): Promise<void> {
