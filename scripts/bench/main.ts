@@ -1,5 +1,6 @@
 // `npm run bench`: Virga beside Ray, piscina and the machine itself, row by row in turn in one run.
 // The figures of one run can be compared with each other, and with nothing else: hence the ratios.
+import { runScript } from './arguments.ts'
 import { openColumns } from './columns.ts'
 import { gate } from './gate.ts'
 import { type BenchOptions, parseBenchOptions, USAGE } from './options.ts'
@@ -56,12 +57,9 @@ function progress(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
-try {
+await runScript(async () => {
   const options = parseBenchOptions(process.argv.slice(2))
   if (options === 'help') process.stdout.write(USAGE)
   else if (options.gate) process.exitCode = (await gate(options.seconds, say)) ? 0 : 1
   else await bench(options)
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 2
-}
+})

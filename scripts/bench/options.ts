@@ -1,8 +1,9 @@
 // The options of `npm run bench -- …`.
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { amountOf, rowsOf, wholeNumberOf } from './arguments.ts'
 import { type ColumnName, WITH } from './columns.ts'
-import { ROWS, type Row } from './rows.ts'
+import type { Row } from './rows.ts'
 
 export interface BenchOptions {
   readonly rows: readonly Row[]
@@ -22,7 +23,7 @@ export interface BenchOptions {
 /** With Ray, all rows take about twenty minutes. */
 const SECONDS_DEFAULT = 0.7
 /** As of virga start. */
-const NODES_MAX = 64
+const NODES = { least: 1, most: 64 }
 export const RESULTS = join(import.meta.dirname, '../../bench/results')
 export const PUBLISHED = join(RESULTS, 'bench.json')
 
@@ -36,18 +37,20 @@ export const USAGE = `npm run bench -- [options]
   --nodes N        also in a cluster of N nodes of this machine, beside the one node; says how much
                    of one node's figure each row has there, and which floors it then misses
   --publish        as --resume --json bench/results/bench.json, and write the chart and the README
-  --gate           two minutes: fails when a row falls under half of its published ratio
+  --gate           two minutes: fails when a row falls under half of its published ratio; takes
+                   --seconds, and nothing else
   --help           this text
 `
 
 /** @throws Error that says what to give instead. */
 export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help' {
-  const { values } = parseArgs({
+  const { values, tokens } = parseArgs({
     args: [...args],
+    tokens: true,
     options: {
       json: { type: 'string' },
       resume: { type: 'boolean', default: false },
-      only: { type: 'string' },
+      only: { type: 'string', default: '' },
       seconds: { type: 'string', default: String(SECONDS_DEFAULT) },
       with: { type: 'string', default: Object.keys(WITH).join(',') },
       nodes: { type: 'string', default: '1' },
@@ -57,35 +60,32 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     },
   })
   if (values.help) return 'help'
-  const seconds = Number(values.seconds)
-  if (!(seconds > 0)) throw new Error(`--seconds takes a number above 0, not '${values.seconds}'.`)
-  const pattern = new RegExp(values.only ?? '', 'i')
-  const rows = ROWS.filter(({ name }) => pattern.test(name))
-  if (rows.length === 0) {
-    const names = ROWS.map(({ name }) => name).join(', ')
-    throw new Error(`--only '${values.only ?? ''}' matches no row. The rows: ${names}.`)
-  }
   const { publish, gate } = values
-  const nodes = nodesOf(values.nodes, publish)
+  if (gate) refuseBesideGate(tokens.flatMap((token) => (token.kind === 'option' ? token.name : [])))
+  const jsonPath = values.json ?? (publish ? PUBLISHED : undefined)
+  if (values.resume && jsonPath === undefined) {
+    throw new Error('--resume goes on with the file of --json: give that, too.')
+  }
+  const nodes = wholeNumberOf('--nodes', values.nodes, NODES)
+  if (nodes > 1 && publish) throw new Error('--publish is of one node: leave --nodes out.')
   return {
-    rows,
+    rows: rowsOf('--only', values.only),
     wanted: columnsOf(values.with),
-    seconds,
+    seconds: amountOf('--seconds', values.seconds),
     nodes,
-    jsonPath: values.json ?? (publish ? PUBLISHED : undefined),
+    jsonPath,
     resume: values.resume || publish,
     publish,
     gate,
   }
 }
 
-function nodesOf(text: string, publish: boolean): number {
-  const nodes = Number(text)
-  if (!Number.isInteger(nodes) || nodes < 1 || nodes > NODES_MAX) {
-    throw new Error(`--nodes takes a number from 1 to ${NODES_MAX}, not '${text}'.`)
-  }
-  if (nodes > 1 && publish) throw new Error('--publish is of one node: leave --nodes out.')
-  return nodes
+/** What would be ignored is refused: who gives it expects something of it. */
+function refuseBesideGate(given: readonly string[]): void {
+  const others = given.filter((name) => !['gate', 'seconds'].includes(name))
+  if (others.length === 0) return
+  const names = others.map((name) => `--${name}`).join(', ')
+  throw new Error(`--gate has its own rows and columns and writes nothing: leave ${names} out.`)
 }
 
 function columnsOf(list: string): Set<ColumnName> {

@@ -5,13 +5,14 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { pathToFileURL } from 'node:url'
+import { runScript } from './arguments.ts'
 import { startContender } from './contender-process.ts'
 import { readCpuProfile, selfTimes } from './cpu-profile.ts'
 import { flameGraph } from './flame-graph.ts'
 import { type Role, processTree, roleOf } from './processes.ts'
-import { ROWS, workloadOf } from './rows.ts'
+import { parseProfileOptions } from './profile-options.ts'
+import { workloadOf } from './rows.ts'
 
 const WRITE_TIMEOUT_MS = 10_000
 const CONTENDER = join(import.meta.dirname, 'virga/contender.ts')
@@ -77,24 +78,11 @@ function show({ role, pid, cpuSeconds }: Profiled, folder: string, top: number):
   process.stdout.write(`${head}\n${lines.join('\n')}\n`)
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    seconds: { type: 'string', default: '3' },
-    top: { type: 'string', default: '25' },
-    out: { type: 'string' },
-  },
+await runScript(async () => {
+  const { row, seconds, top, out } = parseProfileOptions(process.argv.slice(2))
+  const folder = out ?? mkdtempSync(join(tmpdir(), 'virga-profile-'))
+  mkdirSync(folder, { recursive: true })
+  const profiled = await profile(workloadOf(row), seconds, folder)
+  for (const each of profiled) show(each, folder, top)
+  process.stdout.write(`\nFlame graphs and .cpuprofile files are in ${folder}\n`)
 })
-const pattern = new RegExp(positionals.join(' '), 'i')
-const row =
-  ROWS.find(({ name }) => name === positionals.join(' ')) ??
-  ROWS.find(({ name }) => pattern.test(name))
-if (row === undefined || positionals.length === 0) {
-  process.stderr.write(`npm run profile ROW: ${ROWS.map(({ name }) => name).join(', ')}\n`)
-  process.exit(2)
-}
-const folder = values.out ?? mkdtempSync(join(tmpdir(), 'virga-profile-'))
-mkdirSync(folder, { recursive: true })
-const profiled = await profile(workloadOf(row), Number(values.seconds), folder)
-for (const each of profiled) show(each, folder, Number(values.top))
-process.stdout.write(`\nFlame graphs and .cpuprofile files are in ${folder}\n`)
