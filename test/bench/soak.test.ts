@@ -2,7 +2,8 @@
 // `npm test` runs the same load for seconds, after which its results alone are checked. Whether
 // memory is flat, `npm run soak` tells.
 import { expect, test } from 'vitest'
-import { FLAT, soak } from '../../scripts/bench/soak/soak.ts'
+import { FLAT } from '../../scripts/bench/soak/series.ts'
+import { soak } from '../../scripts/bench/soak/soak.ts'
 import { scaled } from '../support/scale.ts'
 
 const SECONDS = scaled(60, 8)

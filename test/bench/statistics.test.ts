@@ -9,6 +9,7 @@ import { isWhole, keptRows } from '../../scripts/bench/resume.ts'
 import { ROWS } from '../../scripts/bench/rows.ts'
 import { tableLine } from '../../scripts/bench/table.ts'
 import { flatness, type Point } from '../../scripts/bench/soak/flatness.ts'
+import { seriesOf } from '../../scripts/bench/soak/series.ts'
 import { seeded } from '../support/seeded.ts'
 
 /** Numbers around 0 with a deviation of about 1, the same for the same seed. */
@@ -78,12 +79,12 @@ describe('a soak', () => {
   }
 
   test.each([5, 14, 30, 120])('of %i minutes that warms up and collects is flat', (minutes) => {
-    expect(flatness(heap({ minutes }))).toMatchObject({ flat: true })
+    expect(flatness(heap({ minutes }))).toMatchObject({ verdict: 'flat' })
   })
 
   test('that loses 60 MB in half an hour is not', () => {
     const told = flatness(heap({ leakMegabytesPerHour: 120 }))
-    expect(told.flat).toBe(false)
+    expect(told.verdict).toBe('NOT FLAT')
     expect(told.hours).toBeCloseTo(0.3)
     expect(told.grownMegabytes).toBeGreaterThan(30)
     expect(told.grownMegabytes).toBeLessThan(42)
@@ -92,19 +93,38 @@ describe('a soak', () => {
   test('of 14 minutes is not flat when it loses a third of what it holds in an hour', () => {
     const told = flatness(heap({ minutes: 14, leakMegabytesPerHour: 65 }))
     expect(told.grownMegabytes).toBeLessThan(0.1 * told.medianMegabytes)
-    expect(told.flat).toBe(false)
+    expect(told.verdict).toBe('NOT FLAT')
   })
 
   test('of two hours may grow by a tenth in all, and by no more', () => {
     const [less, more] = [8, 20].map((leakMegabytesPerHour) =>
       flatness(heap({ minutes: 120, leakMegabytesPerHour })),
     )
-    expect([less?.flat, more?.flat]).toEqual([true, false])
+    expect([less?.verdict, more?.verdict]).toEqual(['flat', 'NOT FLAT'])
     expect(more?.allowedMegabytes).toBeCloseTo(0.1 * (more?.medianMegabytes ?? 0))
   })
 
   test('whose memory falls is flat', () => {
-    expect(flatness(heap({ leakMegabytesPerHour: -120 })).flat).toBe(true)
+    expect(flatness(heap({ leakMegabytesPerHour: -120 })).verdict).toBe('flat')
+  })
+
+  test.each([0, 1200])('of three minutes is too short to tell, whatever grew', (leak) => {
+    const told = flatness(heap({ minutes: 3, leakMegabytesPerHour: leak }))
+    expect(told.verdict).toBe('too short to tell')
+  })
+
+  test('follows the driver and the raylet, not what either has just forked', () => {
+    const process = { startedAtTicks: 10, ownBytes: 100e6, sharedBytes: 0 }
+    const forked = { startedAtTicks: 90, ownBytes: 1e6, sharedBytes: 0 }
+    const rows = [
+      { ...forked, pid: 1, role: 'driver' },
+      { ...forked, pid: 2, role: 'raylet' },
+      { ...process, pid: 7, role: 'driver' },
+      { ...process, pid: 8, role: 'raylet' },
+      { ...process, pid: 9, role: 'worker' },
+    ] as const
+    expect(seriesOf(rows, 7)).toMatchObject({ driver: 100, raylet: 100, 'oldest worker': 100 })
+    expect(seriesOf(rows.slice(0, 4), 7)).toBeUndefined()
   })
 
   test('of two samples says nothing', () => {

@@ -1,7 +1,7 @@
 // Whether memory stays flat after warm-up, told from samples that jump with every collection.
 //   in   megabytes over seconds, of a whole soak
 //   out  the growth from the end of warm-up to the end, along the median of all slopes, beside the
-//        growth that is still taken for flat
+//        growth that is still taken for flat; a short soak tells nothing
 import { median, medianSlope } from './median-slope.ts'
 
 export interface Point {
@@ -10,7 +10,7 @@ export interface Point {
 }
 
 export interface Flatness {
-  readonly flat: boolean
+  readonly verdict: 'flat' | 'NOT FLAT' | 'too short to tell'
   /** How long the growth took. */
   readonly hours: number
   readonly grownMegabytes: number
@@ -20,6 +20,8 @@ export interface Flatness {
 
 /** The part of a soak that is warm-up: heaps, arenas and code caches find their size. */
 export const WARM_UP_SHARE = 0.4
+/** A soak of less is over before heaps have found their size: what they grow by tells nothing. */
+const TELLING_SECONDS_MIN = 240
 /**
  * Of the median, in an hour; of a longer soak, in all. A shorter one may not grow faster for being
  * short.
@@ -33,7 +35,8 @@ const POINTS_MAX = 600
 
 /** @throws Error when fewer than three points are left after warm-up. */
 export function flatness(points: readonly Point[]): Flatness {
-  const from = (points.at(-1)?.seconds ?? 0) * WARM_UP_SHARE
+  const soakSeconds = points.at(-1)?.seconds ?? 0
+  const from = soakSeconds * WARM_UP_SHARE
   const warm = points.filter(({ seconds }) => seconds >= from)
   const step = Math.ceil(warm.length / POINTS_MAX)
   const kept = warm.filter((_, i) => i % step === 0)
@@ -48,6 +51,7 @@ export function flatness(points: readonly Point[]): Flatness {
   const medianMegabytes = median(kept.map(({ megabytes }) => megabytes))
   const allowedShare = ALLOWED_SHARE_PER_HOUR * Math.min(1, hours)
   const allowedMegabytes = Math.max(STEP_MEGABYTES, allowedShare * medianMegabytes)
-  const flat = grownMegabytes <= allowedMegabytes
-  return { flat, hours, grownMegabytes, allowedMegabytes, medianMegabytes }
+  const flatOrNot = grownMegabytes <= allowedMegabytes ? 'flat' : 'NOT FLAT'
+  const verdict = soakSeconds < TELLING_SECONDS_MIN ? 'too short to tell' : flatOrNot
+  return { verdict, hours, grownMegabytes, allowedMegabytes, medianMegabytes }
 }

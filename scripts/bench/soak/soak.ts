@@ -1,14 +1,9 @@
 // Runs the load in a process of its own and samples the memory of its cluster meanwhile.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { type ProcessRow, processTree, residentBytes, roleOf } from '../processes.ts'
+import { processTree, residentBytes, roleOf } from '../processes.ts'
 import { type Flatness, type Point, flatness } from './flatness.ts'
-
-/** What must stay flat: resident memory of a process without the objects it has mapped. */
-export const FLAT = ['driver', 'raylet', 'oldest worker', 'mean worker'] as const
-/** Of the process that has most of the arena mapped: the store's size is its bound. */
-export const SHARED = 'mapped objects'
-export type Series = (typeof FLAT)[number] | typeof SHARED
+import { type FLAT, type Series, seriesOf, SHARED } from './series.ts'
 
 export interface Soak {
   readonly memory: Readonly<Record<Series, readonly Point[]>>
@@ -36,7 +31,7 @@ export async function soak(seconds: number, say: (line: string) => void): Promis
   const startedAtMs = performance.now()
   const timer = setInterval(() => {
     const at = (performance.now() - startedAtMs) / 1000
-    const now = at > seconds ? undefined : sample(processTree(load.pid ?? 0))
+    const now = at > seconds ? undefined : sample(load.pid ?? 0)
     if (now === undefined) return
     for (const [name, points] of Object.entries(memory)) {
       points.push({ seconds: at, megabytes: now[name as Series] })
@@ -62,23 +57,10 @@ export async function soak(seconds: number, say: (line: string) => void): Promis
   }
 }
 
-/** Megabytes of each series, or nothing before there is a worker. */
-function sample(tree: readonly ProcessRow[]): Record<Series, number> | undefined {
-  const rows = tree.flatMap((row) => {
+function sample(driverPid: number): Record<Series, number> | undefined {
+  const rows = processTree(driverPid).flatMap((row) => {
     const resident = residentBytes(row.pid)
-    return resident === undefined ? [] : [{ role: roleOf(row), ...row, ...resident }]
+    return resident === undefined ? [] : [{ ...row, role: roleOf(row), ...resident }]
   })
-  const of = (role: string): typeof rows => rows.filter((row) => row.role === role)
-  const workers = of('worker')
-  const [driver, raylet] = [of('driver')[0], of('raylet')[0]]
-  const oldest = workers.toSorted((a, b) => a.startedAtTicks - b.startedAtTicks)[0]
-  if (driver === undefined || raylet === undefined || oldest === undefined) return undefined
-  const mean = workers.reduce((sum, row) => sum + row.ownBytes, 0) / workers.length
-  return {
-    driver: driver.ownBytes / 1e6,
-    raylet: raylet.ownBytes / 1e6,
-    'oldest worker': oldest.ownBytes / 1e6,
-    'mean worker': mean / 1e6,
-    [SHARED]: Math.max(...rows.map((row) => row.sharedBytes)) / 1e6,
-  }
+  return seriesOf(rows, driverPid)
 }
