@@ -7,7 +7,7 @@ import { type BenchOptions, parseBenchOptions, USAGE } from './options.ts'
 import { publish } from './publish.ts'
 import { describeCommit, describeMachine, readReport, reportOf, reportRow } from './report.ts'
 import { writeReport } from './report.ts'
-import { isWhole, keptRows } from './resume.ts'
+import { isResumable, isWhole, keptRows } from './resume.ts'
 import { measuredTogether } from './rows.ts'
 import { runRows, type RowResult } from './run-row.ts'
 import { tableHead, tableLine } from './table.ts'
@@ -19,7 +19,9 @@ async function bench(options: BenchOptions): Promise<void> {
   say(`${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Node ${machine.node}`)
   if (rayVersion !== undefined) say(`Ray ${rayVersion}`)
   for (const reason of leftOut) say(`Left out: ${reason}`)
-  say(`\n${tableHead()}`)
+  const { seconds, nodes } = options
+  const measured = { seconds, columns: columns.map(({ name }) => name), nodes }
+  say(`\n${tableHead(measured)}`)
 
   const { jsonPath } = options
   const before = jsonPath === undefined ? undefined : readReport(jsonPath)
@@ -30,15 +32,16 @@ async function bench(options: BenchOptions): Promise<void> {
     if (jsonPath !== undefined) writeReport(jsonPath, report)
     if (options.publish) publish(report)
   }
-  const todo = options.rows.filter(({ name }) => !options.resume || !isWhole(known.get(name)))
+  const resumes = options.resume && isResumable(commit)
+  const todo = options.rows.filter(({ name }) => !resumes || !isWhole(known.get(name), measured))
   const groups = measuredTogether(todo)
   const startedAtMs = performance.now()
   for (const [i, rows] of groups.entries()) {
     const minutes = ((performance.now() - startedAtMs) / 60_000).toFixed(1)
     progress(`${minutes} min, ${i + 1} of ${groups.length}: ${rows[0]?.name ?? ''}`)
-    for (const result of await runRows(rows, columns, options.seconds)) {
-      const row = reportRow(result)
-      say(tableLine(result, row, options.nodes))
+    for (const result of await runRows(rows, columns, seconds)) {
+      const row = { ...reportRow(result), measured }
+      say(tableLine(result, row, measured))
       known.set(row.name, row)
       if (hasFailed(result)) process.exitCode = 1
     }

@@ -30,7 +30,8 @@ export const PUBLISHED = join(RESULTS, 'bench.json')
 export const USAGE = `npm run bench -- [options]
   --json FILE      also write the results as JSON, after every row; a file of the same machine and
                    commit keeps its other rows
-  --resume         do not measure again what that file has, unless something failed in the row
+  --resume         do not measure again what that file has with these columns, in rounds as long,
+                   unless something failed in the row or the tree differs from its commit
   --only PATTERN   only rows whose name matches this regular expression
   --seconds N      length of a round (${SECONDS_DEFAULT}); a row has four, a heavy row two
   --with LIST      columns beside Virga, by comma: ${Object.keys(WITH).join(',')} (all), or none

@@ -2,11 +2,15 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem } from 'node:os'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { ColumnName } from './columns.ts'
 import { ROWS } from './rows.ts'
 import type { RowResult } from './run-row.ts'
 import { mean, standardDeviation } from './statistics.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+/** What a figure depends on. */
+const MEASURED = ['runtime', 'sdk', 'cli', 'scripts/bench', 'package-lock.json']
 
 export interface Report {
   readonly machine: Machine
@@ -22,6 +26,15 @@ export interface Machine {
   readonly node: string
   /** Absent: Ray was not measured. */
   readonly ray?: string
+}
+
+/** How a row was measured: what a later run asks before it takes it over. */
+export interface Measured {
+  /** Length of a round. */
+  readonly seconds: number
+  readonly columns: readonly ColumnName[]
+  /** Of the cluster in the column `nodes`; 1: there is no such column. */
+  readonly nodes: number
 }
 
 /** null: the contender has no such row, or was not asked, or failed. */
@@ -42,6 +55,8 @@ export interface ReportRow {
   readonly nodes?: number | null
   /** Absent: none. */
   readonly failed?: readonly ColumnName[]
+  /** Absent: the run is older than this. */
+  readonly measured?: Measured
 }
 
 export function reportRow({ row, samples, errors }: RowResult): ReportRow {
@@ -72,9 +87,17 @@ export function reportOf(
   return { machine, commit, rows: ROWS.flatMap(({ name }) => measured.get(name) ?? []) }
 }
 
-/** @returns undefined when there is no such file. */
+/** @returns undefined when there is no such file. @throws Error when it is something else. */
 export function readReport(path: string): Report | undefined {
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Report) : undefined
+  if (!existsSync(path)) return undefined
+  try {
+    const report = JSON.parse(readFileSync(path, 'utf8')) as Partial<Report> | null
+    if (!Array.isArray(report?.rows)) throw new Error('it has no rows')
+    return report as Report
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Error(`${path} holds no results of the bench: ${why}.`, { cause: error })
+  }
 }
 
 export function writeReport(path: string, report: Report): void {
@@ -98,8 +121,12 @@ export function describeMachine(rayVersion: string | undefined): Machine {
 export function describeCommit(): string {
   try {
     const git = (...args: string[]): string =>
-      execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
-    const changed = git('status', '--porcelain', '--', 'runtime', 'sdk') === '' ? '' : '+'
+      execFileSync('git', args, {
+        cwd: ROOT,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).trim()
+    const changed = git('status', '--porcelain', '--', ...MEASURED) === '' ? '' : '+'
     return git('rev-parse', '--short', 'HEAD') + changed
   } catch {
     return 'unknown' // no git, or no repository: an unpacked archive is measured as well

@@ -1,5 +1,5 @@
 // What a run of the bench keeps of the rows that an earlier one left in its file.
-import type { Machine, Report, ReportRow } from './report.ts'
+import type { Machine, Measured, Report, ReportRow } from './report.ts'
 import type { Row } from './rows.ts'
 
 /**
@@ -25,6 +25,16 @@ export function keptRows(
   )
 }
 
-/** Whether there is no reason to measure a row again. */
-export const isWhole = (row: ReportRow | undefined): boolean =>
-  row !== undefined && row.failed === undefined
+/** Whether a row need not be measured again to have what is wanted of it. */
+export function isWhole(row: ReportRow | undefined, wanted: Measured): boolean {
+  if (row?.measured === undefined || row.failed !== undefined) return false
+  const { seconds, columns, nodes } = row.measured
+  return (
+    seconds === wanted.seconds &&
+    wanted.columns.every((column) => columns.includes(column)) &&
+    (wanted.nodes === 1 || nodes === wanted.nodes)
+  )
+}
+
+/** Two trees with changes are not known to be the same, nor are two outside a repository. */
+export const isResumable = (commit: string): boolean => /^[0-9a-f]+$/.test(commit)

@@ -1,6 +1,6 @@
 // The bench on the terminal: a line per row as it is measured, with its ratios; under a row, what
 // its floor asks for and it does not reach, and who failed.
-import type { ReportRow } from './report.ts'
+import type { Measured, ReportRow } from './report.ts'
 import { type Row, ratio } from './rows.ts'
 import type { RowResult } from './run-row.ts'
 
@@ -18,14 +18,22 @@ export const CONTENDERS = [
 ] as const
 export type Contender = (typeof CONTENDERS)[number][0]
 
-export function tableHead(): string {
-  const heads = CONTENDERS.map(([, head]) => head.padStart(VALUE_WIDTH + RATIO_WIDTH))
+/** Columns that nobody asked for are left out. */
+const shownOf = ({ columns }: Measured): (typeof CONTENDERS)[number][] =>
+  CONTENDERS.filter(([contender]) => columns.includes(contender))
+
+export function tableHead(measured: Measured): string {
+  const heads = shownOf(measured).map(([, head]) => head.padStart(VALUE_WIDTH + RATIO_WIDTH))
   return `${'row'.padEnd(NAME_WIDTH)} ${'virga'.padStart(VALUE_WIDTH)} ${'± %'.padStart(4)} ${'unit'.padEnd(11)}${heads.join('')}`
 }
 
-/** @param nodes  above 1: it was measured on so many, too. */
-export function tableLine({ row, errors }: RowResult, report: ReportRow, nodes: number): string {
-  const cells = CONTENDERS.map(([contender]) => cell(row, report, contender))
+export function tableLine(
+  { row, errors }: RowResult,
+  report: ReportRow,
+  measured: Measured,
+): string {
+  const { nodes } = measured
+  const cells = shownOf(measured).map(([contender]) => cell(row, report, contender))
   const { value, sd } = report
   const spread = value === null || sd === null ? '' : percentOf(value, sd)
   const head = [

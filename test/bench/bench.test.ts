@@ -1,6 +1,6 @@
 // The bench as a stranger runs it, short: it must measure, compare and write what it promises.
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -52,6 +52,25 @@ test('two rows beside the echo, with and without polling: a table on the termina
     expect(row.sd).toBeGreaterThanOrEqual(0)
     expect(row.echo).toBeGreaterThan(0)
     expect(row.echoPolling).toBeGreaterThan(0)
+    expect(row.measured).toEqual({
+      seconds: 0.2,
+      columns: ['virga', 'echo', 'echoPolling'],
+      nodes: 1,
+    })
+  }
+})
+
+test('a file that holds something else is named, and stays as it is', async () => {
+  for (const text of ['{"rows": [', '[1]']) {
+    const json = join(folder, 'broken.json')
+    writeFileSync(json, text)
+    await expect(bench('--json', json, '--with', 'none')).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /^\S+broken\.json holds no results of the bench: .+\n$/,
+      ) as unknown,
+    })
+    expect(readFileSync(json, 'utf8')).toBe(text)
   }
 })
 

@@ -1,13 +1,14 @@
 // What the bench concludes from figures: seeded noise with and without something in it.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { ColumnName } from '../../scripts/bench/columns.ts'
 import { compareRatios } from '../../scripts/bench/compare/verdict.ts'
 import { wholeShares } from '../../scripts/bench/memcpy/shares.ts'
 import { readmeSection, withSection } from '../../scripts/bench/readme-section.ts'
 import { type ReportRow, reportOf } from '../../scripts/bench/report.ts'
-import { isWhole, keptRows } from '../../scripts/bench/resume.ts'
+import { isResumable, isWhole, keptRows } from '../../scripts/bench/resume.ts'
 import { ROWS } from '../../scripts/bench/rows.ts'
-import { tableLine } from '../../scripts/bench/table.ts'
+import { tableHead, tableLine } from '../../scripts/bench/table.ts'
 import { flatness, type Point } from '../../scripts/bench/soak/flatness.ts'
 import { seriesOf } from '../../scripts/bench/soak/series.ts'
 import { seeded } from '../support/seeded.ts'
@@ -143,15 +144,33 @@ describe('a run that goes on after another', () => {
   const [first, second, third] = ROWS.map(({ name }) => row(name, {}))
   if (first === undefined || second === undefined || third === undefined) throw new Error('no rows')
   const now = { machine, commit: 'abc', rows: ROWS.slice(0, 1) }
-  const before = { machine, commit: 'abc', rows: [first, { ...second, failed: ['ray'] as const }] }
+  const measured = { seconds: 0.7, columns: ['virga', 'echo', 'nodes'] as const, nodes: 3 }
+  const before = {
+    machine,
+    commit: 'abc',
+    rows: [
+      { ...first, measured },
+      { ...second, measured, failed: ['ray'] as const },
+    ],
+  }
 
   test('keeps the rows of its machine and commit, and lacks those in which something failed', () => {
     const kept = keptRows('the.json', before, now)
-    expect([first, second, third].map(({ name }) => isWhole(kept.get(name)))).toEqual([
-      true,
-      false,
-      false,
-    ])
+    const whole = [first, second, third].map(({ name }) => isWhole(kept.get(name), measured))
+    expect(whole).toEqual([true, false, false])
+  })
+
+  test('lacks rows of other rounds, columns or clusters, and those of which that is not known', () => {
+    const row = { ...first, measured }
+    expect(isWhole(row, { ...measured, columns: ['virga'], nodes: 1 })).toBe(true)
+    expect(isWhole(row, { ...measured, seconds: 0.1 })).toBe(false)
+    expect(isWhole(row, { ...measured, columns: ['virga', 'ray'] })).toBe(false)
+    expect(isWhole(row, { ...measured, nodes: 8 })).toBe(false)
+    expect(isWhole(first, measured)).toBe(false)
+  })
+
+  test('measures all of a tree that differs from its commit', () => {
+    expect(['7abc123', '7abc123+', 'unknown'].map(isResumable)).toEqual([true, false, false])
   })
 
   test('keeps none of another commit or machine, and refuses to lose any it does not measure', () => {
@@ -178,17 +197,31 @@ test('what was too little for the clock is shown as 0, and is no ratio of anythi
   const idle = ROWS.find(({ name }) => name === 'idle cluster CPU')
   if (idle === undefined) throw new Error('the row was renamed')
   const result = { row: idle, samples: new Map(), errors: new Map() }
-  const line = tableLine(result, row(idle.name, { value: 0, sd: 0, ray: 4.2 }), 1)
+  const measured = { seconds: 1, columns: ['virga', 'ray'] as const, nodes: 1 }
+  const line = tableLine(result, row(idle.name, { value: 0, sd: 0, ray: 4.2 }), measured)
   expect(line).toMatch(/^idle cluster CPU +0 +0 % of a core +4\.20 {2}/)
   expect(line).not.toMatch(/NaN|∞|Infinity/)
+})
+
+test('the table has the columns that were asked for, and no other', () => {
+  const tasks = ROWS.find(({ name }) => name === 'single client tasks async')
+  if (tasks === undefined) throw new Error('the row was renamed')
+  const result = { row: tasks, samples: new Map(), errors: new Map() }
+  const text = (...columns: ColumnName[]): string => {
+    const measured = { seconds: 1, columns, nodes: 1 }
+    return [tableHead(measured), tableLine(result, row(tasks.name, {}), measured)].join('\n')
+  }
+  expect(text('virga', 'ray', 'memcpy')).toMatch(/ unit +ray +memcpy *\n.* tasks\/s +– +– *$/)
+  expect(text('virga')).toMatch(/ unit +\n.* tasks\/s +$/)
 })
 
 test('a row that is also measured on several nodes says how much of it there is there, and its floor', () => {
   const tasks = ROWS.find(({ name }) => name === 'single client tasks async')
   if (tasks === undefined) throw new Error('the row was renamed')
   const result = { row: tasks, samples: new Map(), errors: new Map() }
+  const measured = { seconds: 1, columns: ['virga', 'echo', 'nodes'] as const, nodes: 3 }
   const line = (nodes: number | null): string =>
-    tableLine(result, row(tasks.name, { value: 8, echo: 4, nodes }), 3)
+    tableLine(result, row(tasks.name, { value: 8, echo: 4, nodes }), measured)
   expect(line(2)).toContain(
     'on 3 nodes 2.00 tasks/s, 0.250 × one node, below its floor: 0.500 × echo, wanted 1 ×',
   )
