@@ -1,5 +1,5 @@
-// The README's chart: a bar per row, as long as Virga is faster than Ray, on a logarithmic scale,
-// with marks for the raw echo, memcpy and piscina.
+// The README's chart: a bar per row, as long as Virga is better than Ray, on a logarithmic scale,
+// with marks for what else it is measured beside. What lies beyond the scale points out of it.
 import type { Report, ReportRow } from './report.ts'
 import { ROWS, type Row } from './rows.ts'
 import { svgChart } from './svg-chart.ts'
@@ -13,13 +13,18 @@ const ROW_HEIGHT = 20
 const RATIO_MIN = 0.1
 const RATIO_MAX = 1000
 const TICKS = [0.1, 1, 10, 100, 1000]
-const FASTER = '#0072b2'
-const SLOWER = '#d55e00'
+const BETTER = '#0072b2'
+const WORSE = '#d55e00'
 const MARKS: readonly (readonly [Contender, label: string, colour: string])[] = [
   ['echo', 'raw echo', '#009e73'],
+  ['echoPolling', 'echo poll', '#56b4e9'],
   ['memcpy', 'memcpy', '#cc79a7'],
   ['piscina', 'piscina', '#e69f00'],
+  ['bare', 'bare lists', '#999999'],
 ]
+const LEGEND_LEFT = 150
+const LEGEND_STEP = 120
+const ARROW = 7
 
 export function ratioChart({ machine, commit, rows }: Report): string {
   const shown = rows.flatMap((report) => {
@@ -37,14 +42,17 @@ export function ratioChart({ machine, commit, rows }: Report): string {
   })
   const legend = MARKS.map(
     ([, label, colour], i) =>
-      `<circle cx="${LEFT + 230 + 110 * i}" cy="40" r="4" fill="${colour}"/>` +
-      `<text x="${LEFT + 240 + 110 * i}" y="44">to ${label}</text>`,
+      `<circle cx="${LEGEND_LEFT + LEGEND_STEP * i}" cy="40" r="4" fill="${colour}"/>` +
+      `<text x="${LEGEND_LEFT + 10 + LEGEND_STEP * i}" y="44">to ${label}</text>`,
   )
   const ray = machine.ray === undefined ? '' : ` ${machine.ray}`
-  const title = `Virga ${commit}: how many times faster, on ${machine.cores} cores of ${machine.cpu}`
+  const title =
+    `Virga ${commit}: how many times better (faster, or with less memory or CPU), ` +
+    `on ${machine.cores} cores of ${machine.cpu}`
   return svgChart({ width: WIDTH, height, title, titleX: 8 }, [
-    `<rect x="${LEFT}" y="34" width="14" height="12" fill="${FASTER}"/><text x="${LEFT + 20}" y="44">to Ray${ray}</text>`,
+    `<rect x="8" y="34" width="14" height="12" fill="${BETTER}"/><text x="28" y="44">to Ray${ray}</text>`,
     ...legend,
+    `<text x="${WIDTH - 8}" y="44" text-anchor="end">▸ beyond the scale</text>`,
     ...ticks,
     ...shown.map(({ row, report }, i) => rowOf(row, report, TOP + ROW_HEIGHT * i)),
   ])
@@ -60,20 +68,32 @@ function rowOf(row: Row, report: ReportRow, y: number): string {
   const toRay = ratioTo(row, report, 'ray')
   if (toRay !== null) {
     const [from, to] = [Math.min(at(1), at(toRay)), Math.max(at(1), at(toRay))]
-    const colour = toRay < 1 ? SLOWER : FASTER
+    const colour = toRay < 1 ? WORSE : BETTER
     parts.push(
       `<rect x="${from}" y="${y + 2}" width="${(to - from).toFixed(1)}" height="${ROW_HEIGHT - 7}" fill="${colour}"/>`,
       `<text x="${WIDTH - 8}" y="${y + 12}" text-anchor="end">${significant(toRay)} ×</text>`,
     )
+    if (isBeyond(toRay)) parts.push(arrow(toRay, y, colour))
   }
-  for (const [contender, , colour] of MARKS) {
+  for (const [contender, label, colour] of MARKS) {
     const ratio = ratioTo(row, report, contender)
     if (ratio === null) continue
-    parts.push(
-      `<circle cx="${at(ratio)}" cy="${y + 8}" r="4" fill="${colour}" stroke="#fff" stroke-width="0.7"/>`,
-    )
+    const mark = isBeyond(ratio)
+      ? arrow(ratio, y, colour)
+      : `<circle cx="${at(ratio)}" cy="${y + 8}" r="4" fill="${colour}" stroke="#fff" stroke-width="0.7"/>`
+    parts.push(`<g><title>${significant(ratio)} × to ${label}</title>${mark}</g>`)
   }
   return parts.join('')
+}
+
+const isBeyond = (ratio: number): boolean => ratio < RATIO_MIN || ratio > RATIO_MAX
+
+/** At the end of the scale, and out of it. */
+function arrow(ratio: number, y: number, colour: string): string {
+  const [x, middle] = [at(ratio), y + 8]
+  const tip = x + (ratio < 1 ? -ARROW : ARROW)
+  const points = `${x},${middle - ARROW} ${tip},${middle} ${x},${middle + ARROW}`
+  return `<polygon points="${points}" fill="${colour}" stroke="#fff" stroke-width="0.7"/>`
 }
 
 /** Where a ratio stands, within the scale. */
