@@ -27,7 +27,7 @@ export interface Row {
   readonly neighbour?: boolean
   readonly floor?: Floor
   /** What a reader must know to read it right. */
-  readonly note?: string
+  readonly notes?: readonly string[]
 }
 
 /** What a row must reach; ratios are of one run on one machine. */
@@ -39,7 +39,15 @@ export interface Floor {
   readonly absolute?: number
 }
 
+export const ROUNDS = 4
+export const HEAVY_ROUNDS = 2
+
 const OWN_TABLE = 'Virga answers a get of what the driver has already from its own table.'
+const CLIENT = "Ray's client goes through its ray:// proxy, Virga's is a driver on the same node."
+const FEW_SAMPLES =
+  'Ray has so few samples in a round that this is the slowest of them, or about that.'
+const AWAKE =
+  'May be better than without the neighbour: while that never sleeps, no core has to be woken.'
 const SHARED_PAGES =
   'RSS counts a page in every process that maps it, so the code of Node once per process; PSS divides it among them.'
 
@@ -51,7 +59,7 @@ const ZEROS =
 const SEVERAL: Partial<Row> = { heavy: true, several: true }
 
 export const ROWS: readonly Row[] = [
-  rate('single client get calls', 'gets/s', { toRay: 50 }, { note: OWN_TABLE }),
+  rate('single client get calls', 'gets/s', { toRay: 50 }, { notes: [OWN_TABLE] }),
   rate('single client put calls', 'puts/s', { toRay: 50 }),
   rate('multi client put calls', 'puts/s'),
   rate('single client put gigabytes', 'GB/s', { toRay: 5, toMemcpy: 0.7 }),
@@ -77,14 +85,14 @@ export const ROWS: readonly Row[] = [
   rate('1:n async-actor calls async', 'calls/s'),
   rate('n:n async-actor calls async', 'calls/s', {}, SEVERAL),
   rate('placement group create/removal', 'groups/s', { toRay: 15 }),
-  rate('client: get calls', 'gets/s'),
-  rate('client: put calls', 'puts/s'),
-  rate('client: put gigabytes', 'GB/s', {}, { heavy: true }),
-  rate('client: tasks and put batch', 'puts/s'),
-  rate('client: tasks and get batch', 'batches/s'),
-  rate('client: 1:1 actor calls sync', 'calls/s'),
-  rate('client: 1:1 actor calls async', 'calls/s'),
-  rate('client: 1:1 actor calls concurrent', 'calls/s'),
+  client('get calls', 'gets/s', { notes: [CLIENT, OWN_TABLE] }),
+  client('put calls', 'puts/s'),
+  client('put gigabytes', 'GB/s', { heavy: true }),
+  client('tasks and put batch', 'puts/s'),
+  client('tasks and get batch', 'batches/s'),
+  client('1:1 actor calls sync', 'calls/s'),
+  client('1:1 actor calls async', 'calls/s'),
+  client('1:1 actor calls concurrent', 'calls/s'),
 
   period('10,000 arguments', 's', { toRay: 30 }, { heavy: true }),
   period('3,000 returns', 's', { toRay: 30 }, { heavy: true }),
@@ -93,12 +101,12 @@ export const ROWS: readonly Row[] = [
     ...rate('1,000,000 queued tasks', 'tasks/s', { toRay: 30 }),
     measure: 'sample',
     heavy: true,
-    note: 'Ray queues 20,000: a million would take it many minutes, and fewer are no harder.',
+    notes: ['Ray queues 20,000: a million would take it many minutes, and fewer are no harder.'],
   },
   queued('heap per queued task', 'heap', { absolute: 512 }),
   queued('memory per queued task', 'rss', {}, 'Resident, with what V8 keeps in reserve.'),
   queued('heap kept after the queued tasks', 'kept', { absolute: 8 }),
-  { ...period('10 GB object', 's', {}, { heavy: true, note: ZEROS }), alone: true },
+  { ...period('10 GB object', 's', {}, { heavy: true, notes: [ZEROS] }), alone: true },
 
   ...quantiles('latency of a task', 'latency of a task'),
   ...quantiles('latency of a task behind 100', 'latency of a task behind 100'),
@@ -115,12 +123,14 @@ export const ROWS: readonly Row[] = [
       workload,
       neighbour: true,
       floor: { absolute: 0.6 },
-      note: 'What busy polling leaves of the rate without it while another process never sleeps.',
+      notes: [
+        'What busy polling leaves of the rate without it while another process never sleeps.',
+      ],
     }),
   ),
 
   { ...sample('init() to first result', 'ms', { toRay: 10, absolute: 250 }), alone: true },
-  { ...idle('idle cluster CPU', '% of a core', 'cpu', { absolute: 0.5 }), note: TICKS },
+  { ...idle('idle cluster CPU', '% of a core', 'cpu', { absolute: 0.5 }), notes: [TICKS] },
   idle('idle cluster CPU, a tick of it', '% of a core', 'cpuTick'),
   idle('idle cluster RSS', 'MB', 'rss'),
   idle('idle cluster PSS', 'MB', 'pss'),
@@ -156,6 +166,10 @@ function rate(name: string, unit: string, floor: Floor = {}, more: Partial<Row> 
   return { name, unit, measure: 'rate', better: 'higher', floor, ...more }
 }
 
+function client(name: string, unit: string, more: Partial<Row> = {}): Row {
+  return rate(`client: ${name}`, unit, {}, { notes: [CLIENT], ...more })
+}
+
 function period(name: string, unit: string, floor: Floor, more: Partial<Row> = {}): Row {
   return { name, unit, measure: 'period', better: 'lower', floor, ...more }
 }
@@ -166,18 +180,20 @@ function sample(name: string, unit: string, floor: Floor, part = 'value'): Row {
 
 function queued(name: string, part: string, floor: Floor, note?: string): Row {
   const row = { ...sample(name, 'B', floor, part), workload: '1,000,000 queued tasks', heavy: true }
-  return note === undefined ? row : { ...row, note }
+  return note === undefined ? row : { ...row, notes: [note] }
 }
 
 function quantiles(name: string, workload: string, neighbour = false): Row[] {
-  return ['p50', 'p99', 'p99.9'].map((part) => ({
-    ...sample(`${name}, ${part}`, 'µs', {}, part),
-    workload,
-    neighbour,
-  }))
+  // Behind 100 others a round has a hundredth of the samples.
+  const fewFrom = workload.endsWith('behind 100') ? ['p99', 'p99.9'] : ['p99.9']
+  return ['p50', 'p99', 'p99.9'].map((part) => {
+    const row = { ...sample(`${name}, ${part}`, 'µs', {}, part), workload, neighbour }
+    if (fewFrom.includes(part)) return { ...row, notes: [FEW_SAMPLES] }
+    return neighbour && part === 'p50' ? { ...row, notes: [AWAKE] } : row
+  })
 }
 
 function idle(name: string, unit: string, part: string, floor: Floor = {}): Row {
   const row = { ...sample(name, unit, floor, part), workload: 'idle cluster', alone: true }
-  return unit === 'MB' ? { ...row, heavy: true, note: SHARED_PAGES } : { ...row, heavy: true }
+  return unit === 'MB' ? { ...row, heavy: true, notes: [SHARED_PAGES] } : { ...row, heavy: true }
 }

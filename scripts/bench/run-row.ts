@@ -1,7 +1,7 @@
 // Rows of one workload, on every column that has it.
 import { type Column, type ColumnName, withoutPolling } from './columns.ts'
 import { measureRounds, type RoundOptions, type Rounds, samplesOf } from './rounds.ts'
-import { partOf, type Row } from './rows.ts'
+import { HEAVY_ROUNDS, partOf, type Row, ROUNDS } from './rows.ts'
 
 export interface RowResult {
   readonly row: Row
@@ -10,9 +10,6 @@ export interface RowResult {
   /** What went wrong, by contender. */
   readonly errors: ReadonlyMap<ColumnName, string>
 }
-
-const ROUNDS = 4
-const HEAVY_ROUNDS = 2
 
 /**
  * @param rows of one workload, measured in one way

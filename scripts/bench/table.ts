@@ -34,12 +34,11 @@ export function tableLine(
 ): string {
   const { nodes } = measured
   const cells = shownOf(measured).map(([contender]) => cell(row, report, contender))
-  const { value, sd } = report
-  const spread = value === null || sd === null ? '' : percentOf(value, sd)
+  const spread = spreadOf(report)
   const head = [
     row.name.padEnd(NAME_WIDTH),
-    show(value).padStart(VALUE_WIDTH),
-    spread.padStart(4),
+    show(report.value).padStart(VALUE_WIDTH),
+    (spread ?? '').padStart(4),
     row.unit.padEnd(11),
   ]
   const missed = missedFloors(row, report).map(
@@ -72,8 +71,11 @@ export function ratioTo(row: Row, report: ReportRow, contender: Contender): numb
   return ratio(row, value, other)
 }
 
-const percentOf = (value: number, sd: number): string =>
-  (value === 0 ? 0 : (100 * sd) / Math.abs(value)).toFixed(0)
+/** By how much Virga's rounds deviate, in per cent of their mean. */
+export function spreadOf({ value, sd }: ReportRow): string | undefined {
+  if (value === null || sd === null) return undefined
+  return (value === 0 ? 0 : (100 * sd) / Math.abs(value)).toFixed(0)
+}
 
 function cell(row: Row, report: ReportRow, contender: Contender): string {
   const times = ratioTo(row, report, contender)

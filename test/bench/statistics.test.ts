@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { ColumnName } from '../../scripts/bench/columns.ts'
 import { compareRatios } from '../../scripts/bench/compare/verdict.ts'
 import { wholeShares } from '../../scripts/bench/memcpy/shares.ts'
+import { ratioChart } from '../../scripts/bench/ratio-chart.ts'
 import { readmeSection, withSection } from '../../scripts/bench/readme-section.ts'
 import { type ReportRow, reportOf } from '../../scripts/bench/report.ts'
 import { isResumable, isWhole, keptRows } from '../../scripts/bench/resume.ts'
@@ -229,20 +230,44 @@ test('a row that is also measured on several nodes says how much of it there is 
   expect(line(null)).toContain('on 3 nodes: not measured')
 })
 
+describe('the chart', () => {
+  const chart = (more: Partial<ReportRow>): string =>
+    ratioChart({ machine, commit: 'abc', rows: [row('10,000-ref get', more)] })
+  const count = (text: string, part: string): number => text.split(part).length - 1
+
+  test('marks what lies beyond its scale, with its figure', () => {
+    expect(count(chart({ ray: 1900 }), '<polygon')).toBe(0)
+    const far = chart({ ray: 4000, echo: 0.1 })
+    expect(count(far, '<polygon')).toBe(2)
+    expect(far).toContain('>2,000 ×</text>')
+    expect(far).toContain('<title>0.0500 × to raw echo</title>')
+  })
+
+  test('has a mark for each of the others', () => {
+    const [none, all] = [{}, { echo: 1, echoPolling: 1, memcpy: 1, piscina: 1, bare: 1 }].map(
+      (more) => count(chart({ ray: 1, ...more }), '<circle'),
+    )
+    expect((all ?? 0) - (none ?? 0)).toBe(5)
+  })
+})
+
 describe('the section of the README', () => {
   const paths = { chart: 'chart.svg', figures: 'figures.json' }
 
   test('names every row where Virga is behind, and no other', () => {
     const rows = [
-      row('single client tasks sync', { ray: 1, echo: 4 }),
+      row('single client tasks sync', { sd: 0.5, ray: 1, echo: 4 }),
       row('init() to first result', { ray: 1 }),
       row('1:1 actor calls sync', { ray: 1, echo: 1 }),
     ]
     const text = readmeSection({ machine, commit: 'abc', rows }, paths)
     expect(text.match(/^\| (?!row|---).*/gm)).toEqual([
-      '| single client tasks sync | 2.00 | tasks/s | echo 4.00 (0.500 ×) |',
-      '| init() to first result | 2.00 | ms | ray 1.00 (0.500 ×) |',
+      '| single client tasks sync | 2.00 | 25 % | tasks/s | echo 4.00 (0.500 ×) |',
+      '| init() to first result | 2.00 | 0 % | ms | ray 1.00 (0.500 ×) |',
     ])
+    expect(text).toContain(
+      'A cluster starts and gives its first result in 2.00 ms, with Ray 1.00 ms.',
+    )
   })
 
   test('names every floor that is missed, and what a row says of itself once', () => {
@@ -254,6 +279,8 @@ describe('the section of the README', () => {
       row('idle cluster RSS', { value: 9 }),
       row('idle cluster PSS', { value: 9 }),
       row('10 GB object', { value: null }),
+      row('client: get calls', {}),
+      row('client: put calls', {}),
     ]
     const text = readmeSection({ machine, commit: 'abc', rows }, paths)
     expect(text).toContain(
@@ -261,8 +288,11 @@ describe('the section of the README', () => {
         '`1:1 actor calls async` 10.0 × ray of 40 ×; `single client get 80 MB` 51.0 of 50 µs.',
     )
     expect(text.match(/^- .*/gm)).toEqual([
+      expect.stringMatching(/^- (`idle cluster \w+`(, |: )){3}The mean of 2 rounds/),
       expect.stringMatching(/^- `idle cluster CPU`: The kernel counts/),
       expect.stringMatching(/^- `idle cluster RSS`, `idle cluster PSS`: RSS counts/),
+      expect.stringMatching(/^- `client: get calls`, `client: put calls`: Ray's client goes/),
+      expect.stringMatching(/^- `client: get calls`: Virga answers a get/),
     ])
     const fine = [row('single client tasks sync', { value: 20, ray: 1, echo: 20 })]
     const section = readmeSection({ machine, commit: 'abc', rows: fine }, paths)
