@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { cacheFolder } from '../../cache-folder.ts'
+import { sweepLeftovers } from '../leftovers.ts'
 
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../../..')
@@ -45,6 +46,8 @@ export async function openTree(commit: string, say: (line: string) => void): Pro
   const root = join(folder, commit)
   if (!existsSync(root)) {
     say(`Building ${commit.slice(0, 12)}.`)
+    mkdirSync(folder, { recursive: true })
+    sweepLeftovers(folder, /\.part-(\d+)$/)
     const part = join(folder, `${commit}.part-${process.pid}`)
     await build(commit, part)
     renameSync(part, root)

@@ -9,6 +9,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { serveRow, type Workload } from '../contender.ts'
 import { latency, latencyBehindOthers, timed } from '../latency.ts'
+import { sweepLeftovers } from '../leftovers.ts'
 import { ACTOR_COUNT, BATCH, CLIENT_CALL_COUNT, CLIENT_COUNT, CLIENT_TASK_COUNT } from '../sizes.ts'
 import { openCaller } from './frames.ts'
 
@@ -19,7 +20,8 @@ interface Servers {
 }
 
 async function startServers(count: number): Promise<Servers> {
-  const folder = mkdtempSync(join(tmpdir(), 'virga-echo-'))
+  sweepLeftovers(tmpdir(), /^virga-echo-(\d+)-/)
+  const folder = mkdtempSync(join(tmpdir(), `virga-echo-${process.pid}-`))
   const paths = Array.from({ length: count }, (_, i) => join(folder, `${i}.sock`))
   const servers = paths.map((path) =>
     spawn(process.execPath, [join(import.meta.dirname, 'server.ts'), path], {
