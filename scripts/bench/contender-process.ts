@@ -1,5 +1,7 @@
 // The bench's handle on one contender at one row: a process of its own, so that no row inherits
-// another's heap, queues or crashed cluster. What it says is in contender.ts.
+// another's heap, queues or crashed cluster. What it says is in contender.ts. It is the head of a
+// process group of its own, which Ctrl-C does not reach: it ends when its stdin does, and closes
+// what it has opened first, such as a cluster that would stand on for good.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
@@ -39,6 +41,7 @@ export async function startContender(
 ): Promise<ContenderProcess> {
   const child = spawn(program, [...args, row], {
     stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+    detached: true,
     env: { ...process.env, ...env },
   })
   let stderr = ''

@@ -40,6 +40,8 @@ interface Request {
 
 const ANSWERS_FD = 3
 const WARM_CALLS_PER_STEP = 10
+/** A round that hangs outlives a bench that was stopped by no more than this. */
+const END_TIMEOUT_MS = 60_000
 
 /**
  * Serves one row until stdin ends or a round fails; then closes whatever the row has opened.
@@ -51,7 +53,9 @@ export async function serveRow(workloads: Workloads, end?: () => unknown): Promi
     answer({ missing: 'it has no such row' })
     return
   }
-  const requests = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+  const lines = createInterface({ input: process.stdin })
+  lines.once('close', () => setTimeout(() => process.exit(1), END_TIMEOUT_MS).unref())
+  const requests = lines[Symbol.asyncIterator]()
   let workload: Workload | undefined
   await tellingErrors(async () => {
     workload = await make()
@@ -112,5 +116,10 @@ async function repeat(
 }
 
 function answer(line: object): void {
-  writeSync(ANSWERS_FD, `${JSON.stringify(line)}\n`)
+  try {
+    writeSync(ANSWERS_FD, `${JSON.stringify(line)}\n`)
+  } catch (error) {
+    // The bench was stopped: stdin has ended, too, and what is open is closed as at any end.
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
+  }
 }

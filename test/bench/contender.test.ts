@@ -1,9 +1,12 @@
 // The process of a contender: what a row has opened is closed, whatever became of its rounds.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { startContender } from '../../scripts/bench/contender-process.ts'
+import { until } from '../support/waiting.ts'
 
 const fixture = join(import.meta.dirname, 'fixtures/failing-contender.ts')
 
@@ -28,4 +31,19 @@ test.each([
   await expect(contender.ask('round', 0.01)).rejects.toThrow('the round failed')
   await contender.end()
   expect(readdirSync(folder)).toEqual([])
+})
+
+test('a bench that is stopped as by Ctrl-C lets its contender close what it has opened', async () => {
+  const program = join(import.meta.dirname, 'fixtures/bench-in-a-round.ts')
+  const bench = spawn(process.execPath, [program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, OPEN_IN: folder },
+    detached: true,
+  })
+  await once(bench.stdout, 'data')
+  expect(readdirSync(folder)).toEqual(['contender', 'row'])
+  const exit = once(bench, 'exit')
+  process.kill(-(bench.pid ?? 0), 'SIGINT') // the terminal's: to the whole group
+  expect(await exit).toEqual([null, 'SIGINT'])
+  await until(() => readdirSync(folder).length === 0)
 })
