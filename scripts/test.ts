@@ -1,6 +1,6 @@
 // `npm test [-- VITEST ARGUMENTS]`: all tests, the heavy ones at a tenth of their size.
-// `npm run test:full [-- FILES]`: at full size (VIRGA_TEST_SCALE=1) those files, or all that have one
-// (D194) but for those of chaos (on five nodes, and aimed at workers), whose full size is
+// `npm run test:full [-- FILES]`: at full size (VIRGA_TEST_SCALE=1) those files, or all that have
+// one (D194) but for those of chaos (on five nodes, and aimed at workers), whose full size is
 // `npm run chaos` (D114).
 // The last line says how long they took.
 import { spawnSync } from 'node:child_process'
