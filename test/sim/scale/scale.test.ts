@@ -45,7 +45,7 @@ describe('the tables', () => {
       const nodes = scaled(1_000, 100)
       const run = await runMembers({
         ...{ seed: 1, nodes, joinMs: 10 * nodes, steadyMs: 60_000, outageMs: 30_000 },
-        ...{ deaths: nodes / 20, leaveMs: 5_000 },
+        ...{ deaths: nodes / 20, leaveMs: 20_000 },
       })
       const { joining, steady, outage, dying, leaving } = run
       for (const { hottest } of [joining, steady, outage, dying, leaving]) {
