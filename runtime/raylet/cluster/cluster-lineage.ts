@@ -3,7 +3,8 @@
 // adopts what it owned (gcs/owners.ts).
 // Invariants:
 //   AL1. Nobody is adopted who lives: the raylet of its node says that the process is gone, or the
-//        node is dead. While neither is known, who asks waits, at most GONE_LIMIT_MS.
+//        node is dead: of one that is not seen here, the GCS says so. While neither is known, who
+//        asks waits, at most GONE_LIMIT_MS.
 //   AL2. Of an owner there is one adopter, decided by its row; one that is gone too is followed by
 //        another, with the next epoch.
 //   AL3. What is remembered of written specs ends with the job of who owned them.
@@ -20,6 +21,7 @@ import {
   findSegmentOf,
   readSpec,
 } from '../../gcs/lineage.ts'
+import { isGone } from '../../gcs/nodes.ts'
 import { adopt, readAdoption, type Adoption } from '../../gcs/owners.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import type {
@@ -225,10 +227,24 @@ export class ClusterLineage {
   async #lives(address: string): Promise<boolean | undefined> {
     const node = nodeOf(address)
     if (node === undefined) return this.#livesHere(address)
+    if (await this.#isNodeGone(node)) return false
+    return this.#ask(node.nodeId, 'isAlive', { address }, () => this.#livesHere(address))
+  }
+
+  /** A node that this one does not see, as either has just joined, is looked up: taken for dead, it
+   *  would be adopted while it lives. */
+  async #isNodeGone(node: { nodeId: string; epoch: number }): Promise<boolean> {
+    const { member, state, storage, log } = this.#deps
     const { nodeId, epoch } = node
-    const row = this.#deps.member.nodes().find((each) => each.nodeId === nodeId)
-    if (row === undefined || row.epoch > epoch || row.state === 'DEAD') return false
-    return this.#ask(nodeId, 'isAlive', { address }, () => this.#livesHere(address))
+    if (nodeId === toHex(state.config.nodeId)) return epoch !== state.config.epoch
+    const row = member.nodes().find((each) => each.nodeId === nodeId)
+    if (row !== undefined) return row.epoch > epoch || row.state === 'DEAD'
+    try {
+      return await isGone(storage, node)
+    } catch (error) {
+      log.info('a node cannot be looked up', { nodeId, error: String(error) })
+      return false // it is asked, and waited for
+    }
   }
 
   #livesHere(address: string): boolean {

@@ -5,7 +5,7 @@ import { fromHex, type NodeId, type ObjectId, type WorkerId } from '../../../run
 import { silentLog } from '../../../runtime/common/log.ts'
 import { readAdoption } from '../../../runtime/gcs/owners.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
-import { locationKey } from '../../../runtime/gcs/tables.ts'
+import { locationKey, nodeKey } from '../../../runtime/gcs/tables.ts'
 import { ClusterLineage } from '../../../runtime/raylet/cluster/cluster-lineage.ts'
 import { changedStorage } from '../../support/changed-storage.ts'
 import { HandClock } from '../../support/hand-clock.ts'
@@ -34,6 +34,8 @@ function made() {
   const objects = { store: { sizeOf: () => undefined } }
   const dead = new Set<string>()
   const silent = new Set<string>()
+  /** By all, themselves included: they have just joined. */
+  const unseen = new Set<string>()
   const nodes = new Map<string, ReturnType<typeof node>>()
   function node(nodeId: string) {
     const client = fromHex(nodeId.repeat(14)) as WorkerId
@@ -41,7 +43,7 @@ function made() {
     const clients = new Map([[client, { address, link: undefined }]])
     const state = { config: { nodeId: fromHex(nodeId) as NodeId, epoch: 1 }, clients }
     const member = {
-      nodes: () => [...nodes.keys()].map((id) => rowOf(id, dead)),
+      nodes: () => [...nodes.keys()].flatMap((id) => (unseen.has(id) ? [] : [rowOf(id, dead)])),
       ask: (id: string, type: string, message: object) =>
         silent.has(id)
           ? Promise.reject(new NodeDiedError('silent'))
@@ -63,7 +65,7 @@ function made() {
   }
   for (const nodeId of ['a1', 'a2', 'a3']) nodes.set(nodeId, node(nodeId))
   const at = (nodeId: string): ReturnType<typeof node> => nodes.get(nodeId) as never
-  return { clock, storage, gcs, holds, said, dead, silent, at }
+  return { clock, storage, gcs, holds, said, dead, silent, unseen, at }
 }
 
 const rowOf = (nodeId: string, dead: ReadonlySet<string>): object => {
@@ -101,6 +103,21 @@ test('AL1: an owner that lives is not adopted, nor one of a silent node before t
   dead.add('a3')
   await clock.advance(1_000)
   expect(await adopting).toMatchObject({ address: at('a1').address })
+})
+
+test('AL1: an adopter on a node that is not seen yet is not followed while it lives', async () => {
+  const { storage, unseen, at } = made()
+  const row = { nodeId: 'a1', epoch: 1, alive: true, state: 'ALIVE' }
+  await storage.putIf(nodeKey('a1'), row, 'ABSENT')
+  unseen.add('a1')
+  const gone = addressOf('a1', 'gone')
+  await at('a1').adopt(gone)
+  expect(await at('a2').adopt(gone)).toMatchObject({ address: at('a1').address })
+  const other = fromHex('b1'.repeat(14)) as WorkerId
+  at('a1').clients.set(other, { address: addressOf('a1', 'other'), link: undefined })
+  const here = at('a1').lineage.asked(other, 'adoptOwner', { owner: OWNER, address: gone })
+  expect(await here).toMatchObject({ address: at('a1').address })
+  expect(await readAdoption(storage, OWNER)).toMatchObject({ epoch: 1 })
 })
 
 test('AL4: an outage of the GCS delays an adoption, and loses nothing', async () => {
