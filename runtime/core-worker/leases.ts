@@ -262,8 +262,9 @@ export class Leases {
 
   /** L6. No more than the class could use. */
   #makeRoomAt(nodeId: string, { queue }: SchedulingClass): void {
-    const isIdle = ({ peer }: Lease): boolean => !peer.dialling && peer.nodeId === nodeId
-    const idle = [...this.#byLease.values()].filter((lease) => isFree(lease) && isIdle(lease))
+    const isIdle = (lease: Lease): boolean =>
+      isFree(lease) && !lease.peer.dialling && lease.peer.nodeId === nodeId
+    const idle = [...this.#byLease.values()].filter(isIdle)
     for (const lease of idle.slice(0, queue.length)) this.#return(lease)
   }
 

@@ -10,8 +10,7 @@ export function itWhere(
   run: () => Promise<void> | void,
   limitMs?: number,
 ): void {
-  // Reason: told by the caller, as a part of the name.
-  it.skipIf(!can)(named(name, can, reason), run, limitMs)
+  it.skipIf(!can)(named(name, can, reason), run, limitMs) // Reason: the caller's, in the name.
 }
 
 /** The same of several. */
@@ -20,8 +19,7 @@ export function describeWhere(
   name: string,
   define: () => void,
 ): void {
-  // Reason: told by the caller, as a part of the name.
-  describe.skipIf(!can)(named(name, can, reason), define)
+  describe.skipIf(!can)(named(name, can, reason), define) // Reason: the caller's, in the name.
 }
 
 const named = (name: string, can: boolean, reason: string): string =>
