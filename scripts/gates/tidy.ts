@@ -70,14 +70,15 @@ export function tidy(root: string): Promise<GateResult> {
   })
 }
 
-/** Tests left out under a condition say why in the comment above it. */
+/** Tests left out under a condition say why, on that line or in the comment above it. */
 const CONDITIONAL_TEST = /\b(?:it|test|describe|suite)\.(?:skipIf|runIf)\b/
 
 function isSkippedInSilence(lines: readonly string[], index: number): boolean {
-  if (!CONDITIONAL_TEST.test(lines[index] ?? '')) return false
+  const line = lines[index] ?? ''
+  if (!CONDITIONAL_TEST.test(line)) return false
   const above = lines.slice(0, index)
   const comment = above.slice(above.findLastIndex((line) => !/^\s*\/\//.test(line)) + 1)
-  return !comment.some((line) => /^\s*\/\/ Reason: \w/.test(line))
+  return ![line, ...comment].some((said) => /\/\/ Reason: \w/.test(said))
 }
 
 /** Invariants of two files under the same letters: nobody can tell which is cited. */
@@ -102,7 +103,7 @@ function problemsOf(path: string, text: string): string[] {
   )
   for (const index of lines.keys()) {
     if (isSkippedInSilence(lines, index)) {
-      const advice = "say why in a comment above that begins with 'Reason: '"
+      const advice = "say why there, or in a comment above, that begins with 'Reason: '"
       problems.push(`${path}:${index + 1}: [conditional-test-needs-reason] ${advice}`)
     }
   }
