@@ -1,7 +1,8 @@
 // Counters at every branch that injects a fault: a set of runs that leaves one at zero has not
 // tested what it says. Source: FoundationDB CODE_PROBE.
 
-const PROBES = [
+/** Of a run of any kind. */
+const EVERYWHERE = [
   'a frame is late',
   'a worker dies before it says hello',
   'a worker is killed before it is up',
@@ -9,14 +10,10 @@ const PROBES = [
   'an idle worker is killed',
   'a worker dies after an effect, before its reply',
   'a worker dies right after its reply',
-  'a process is paused',
   'a raylet is killed',
   'a driver is killed',
-  'a link stalls',
   'the disk is full',
-  'a write to the disk fails',
   'a spilled object is restored',
-  'a spilled object is damaged',
   'a storage call fails',
   'a storage call is executed and fails',
   'a storage call is executed after it failed',
@@ -24,9 +21,17 @@ const PROBES = [
   'the GCS is away',
 ] as const
 
+const PROBES = [
+  ...EVERYWHERE,
+  'a process is paused',
+  'a link stalls',
+  'a write to the disk fails',
+  'a spilled object is damaged',
+] as const
+
 /** Of a run of several nodes. */
 export const NODES_PROBES = [
-  'a frame is late',
+  ...EVERYWHERE,
   'a connection between nodes breaks',
   'two nodes are cut off from each other',
   'a link carries one way only',
@@ -35,29 +40,14 @@ export const NODES_PROBES = [
   'a node is cut off from the GCS and from one other',
   'a node is cut off from all others',
   'a partition of 5 s',
-  'a raylet is killed',
   'a machine loses its power',
   'a node is paused within its lease',
   'a node is paused past its lease',
   'a dead node starts anew',
   'a node that was declared dead wakes up',
   'a node is drained',
-  'the GCS is away',
   'the GCS is away for longer than a lease',
   'a task ran on another node',
-  'a storage call fails',
-  'a storage call is executed and fails',
-  'a storage call is executed after it failed',
-  'a storage call is lost',
-  'a worker dies before it says hello',
-  'a worker is killed before it is up',
-  'a worker is killed while it runs a task',
-  'an idle worker is killed',
-  'a worker dies after an effect, before its reply',
-  'a worker dies right after its reply',
-  'a driver is killed',
-  'the disk is full',
-  'a spilled object is restored',
   'a call of the bucket fails',
   'a call of the bucket is executed and fails',
   'a call of the bucket is executed after it failed',

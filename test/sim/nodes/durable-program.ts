@@ -4,11 +4,10 @@
 //   DJ1  what was told can be read: a put from the bucket, a small one from the GCS, and a result
 //        is made again
 import { CapacityError, GcsUnavailableError } from '../../../runtime/common/errors.ts'
-import { INLINE_BYTES_MAX } from '../../../runtime/common/limits.ts'
 import { get, type ObjectRef } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
+import { lentTo } from './lending.ts'
 import type { Part, PartHost } from './program.ts'
-import { lendAll, type Lent } from './workload.ts'
 
 const READ_LATER_MS_MAX = 10_000
 /** The owner lets go of its refs then: they are held by who was told of them alone. */
@@ -16,7 +15,6 @@ const LENT_MS_MAX = 5_000
 /** Together longer than anything is away. */
 const TRIES_MAX = 60
 const AGAIN_MS = 2_000
-const LARGE_BYTES_MAX = 300 * 1024
 
 export class DurableProgram implements Part {
   readonly #host: PartHost
@@ -27,21 +25,11 @@ export class DurableProgram implements Part {
 
   async round(name: string): Promise<boolean> {
     const { draw } = this.#host
-    const sizeBytes = draw.chance(0.5) ? 0 : draw.int(INLINE_BYTES_MAX + 1, LARGE_BYTES_MAX)
-    const what = { key: name, sleepMs: 0, spinMs: 0, sizeBytes, atMostOnce: false }
-    const forMs = draw.between(0, LENT_MS_MAX)
-    const ref = lendAll.options({ schedulingStrategy: 'SPREAD' }).remote(what, forMs)
-    let lent: Lent
-    try {
-      lent = await get(ref)
-    } catch (error) {
-      this.#host.judge.failed(name, error)
-      return false
-    } finally {
-      ref.free()
-    }
+    const given = await lentTo(this.#host, name, (draw) => draw.between(0, LENT_MS_MAX))
+    if (given === undefined) return false
+    const { what, lent } = given
     lent.stamped.free()
-    this.#host.judge.note(`is told of ${name}, of ${String(sizeBytes)} B`)
+    this.#host.judge.note(`is told of ${name}, of ${String(what.sizeBytes)} B`)
     await remote.sleep(draw.between(0, READ_LATER_MS_MAX))
     const wentWell = [
       await this.#read(`${name}.0`, lent.stored, remote.digestOfPart(what, 0)),

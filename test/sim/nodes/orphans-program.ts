@@ -3,15 +3,14 @@
 //   AO1, I2  all who read after its death see the same, where nobody died since
 //   I5       what a task made is made again; what was put is there, or is told to be lost
 import { OwnerDiedError } from '../../../runtime/common/errors.ts'
-import { INLINE_BYTES_MAX } from '../../../runtime/common/limits.ts'
 import { get, type ObjectRef } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
+import { lentTo } from './lending.ts'
 import type { Part, PartHost } from './program.ts'
-import { lendAll, readStamp, type Lent } from './workload.ts'
+import { readStamp, type Lent } from './workload.ts'
 
 const READ_LATER_MS_MAX = 10_000
 const LENT_MS = 60_000
-const LARGE_BYTES_MAX = 300 * 1024
 
 export class OrphansProgram implements Part {
   readonly #host: PartHost
@@ -22,18 +21,9 @@ export class OrphansProgram implements Part {
 
   async round(name: string): Promise<boolean> {
     const { draw } = this.#host
-    const sizeBytes = draw.chance(0.5) ? 0 : draw.int(INLINE_BYTES_MAX + 1, LARGE_BYTES_MAX)
-    const what = { key: name, sleepMs: 0, spinMs: 0, sizeBytes, atMostOnce: false }
-    const ref = lendAll.options({ schedulingStrategy: 'SPREAD' }).remote(what, LENT_MS)
-    let lent: Lent
-    try {
-      lent = await get(ref)
-    } catch (error) {
-      this.#host.judge.failed(name, error)
-      return false
-    } finally {
-      ref.free()
-    }
+    const given = await lentTo(this.#host, name, () => LENT_MS)
+    if (given === undefined) return false
+    const { what, lent } = given
     await remote.sleep(draw.between(0, READ_LATER_MS_MAX))
     const wentWell = [
       await this.#digest(`${name}.1`, lent.made, remote.combined(`${name}.1`, [])),
