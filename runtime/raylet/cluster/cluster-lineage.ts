@@ -14,6 +14,7 @@ import { delay, type Clock } from '../../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../../common/errors.ts'
 import { toHex, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
+import { isOutage } from '../../gcs/attempts.ts'
 import {
   COMMIT_EVERY_MS,
   DURABLE_COMMIT_MS,
@@ -242,6 +243,7 @@ export class ClusterLineage {
     try {
       return await isGone(storage, node)
     } catch (error) {
+      if (!isOutage(error)) throw error
       log.info('a node cannot be looked up', { nodeId, error: String(error) })
       return false // it is asked, and waited for
     }
