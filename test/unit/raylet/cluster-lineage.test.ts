@@ -3,12 +3,14 @@ import { expect, test } from 'vitest'
 import { GcsUnavailableError, NodeDiedError } from '../../../runtime/common/errors.ts'
 import { fromHex, type NodeId, type ObjectId, type WorkerId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
+import { registerNode } from '../../../runtime/gcs/nodes.ts'
 import { readAdoption } from '../../../runtime/gcs/owners.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
-import { locationKey, nodeKey } from '../../../runtime/gcs/tables.ts'
+import { locationKey } from '../../../runtime/gcs/tables.ts'
 import { ClusterLineage } from '../../../runtime/raylet/cluster/cluster-lineage.ts'
 import { changedStorage } from '../../support/changed-storage.ts'
 import { HandClock } from '../../support/hand-clock.ts'
+import { seededRandom } from '../../support/seeded.ts'
 import { caught } from '../../support/waiting.ts'
 
 const OWNER = 'f0'.repeat(14)
@@ -106,9 +108,10 @@ test('AL1: an owner that lives is not adopted, nor one of a silent node before t
 })
 
 test('AL1: an adopter on a node that is not seen yet is not followed while it lives', async () => {
-  const { storage, unseen, at } = made()
-  const row = { nodeId: 'a1', epoch: 1, alive: true, state: 'ALIVE' }
-  await storage.putIf(nodeKey('a1'), row, 'ABSENT')
+  const { storage, clock, unseen, at } = made()
+  const spec = { nodeId: 'a1', address: '127.0.0.1:1', pid: 1, totals: {}, labels: {} }
+  const opened = { clusterEpoch: 'c', version: 0, token: 't' }
+  await registerNode({ storage, clock, random: seededRandom(1) }, spec, opened)
   unseen.add('a1')
   const gone = addressOf('a1', 'gone')
   await at('a1').adopt(gone)
