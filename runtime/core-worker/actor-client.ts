@@ -32,6 +32,8 @@ export interface ActorClientDeps {
   readonly ends: Pick<TaskEnds, 'fail' | 'failLost'>
   readonly clock: Clock
   readonly ownAddress: string
+  /** What is behind a handle, once its actor is known: getIfExists may have found another. */
+  real(info: ActorInfo): Pick<ActorInfo, 'maxTaskRetries'>
   /** Another process than the one that was to make it may have done so, anywhere. */
   lookAgain(info: ActorInfo): void
 }
@@ -181,11 +183,23 @@ export class ActorClient {
     while (!peer.congested) {
       const records = takeReady(this.#queue)
       if (records.length === 0) return
+      this.#heedFound(records)
       pushTasks(peer, records)
     }
     peer.whenDrained(this, () => {
       this.pumpSoon()
     })
+  }
+
+  /** What was called before it was known which actor this is goes by that one's retries, unless the
+   *  call has its own. */
+  #heedFound(records: readonly TaskRecord[]): void {
+    const { maxTaskRetries } = this.#deps.real(this.#info)
+    if (maxTaskRetries === this.#info.maxTaskRetries) return
+    for (const record of records) {
+      if (record.attempt > 0 || record.kind.asItsActor !== true) continue
+      record.retriesLeft = maxTaskRetries
+    }
   }
 
   /** MW1. Where it is not made, none of its calls was ever in flight. */

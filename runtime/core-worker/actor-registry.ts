@@ -13,12 +13,14 @@ const NOTHING = new Uint8Array()
 
 type Unmade = Omit<ActorSpec, 'args'>
 
+type Found = Pick<ActorInfo, 'actorId' | 'maxTaskRetries'>
+
 export class ActorRegistry {
   readonly #worker: CoreWorker
   /** Creations on their way to the raylet. */
   readonly #creating = new Map<ActorId, Promise<ActorInfo>>()
-  /** Handles that getIfExists gave another actor: the id they were made with, and the real one. */
-  readonly #realIds = new Map<ActorId, ActorId>()
+  /** Handles that getIfExists gave another actor: the id they were made with, and what was found. */
+  readonly #found = new Map<ActorId, Found>()
   /** Of those that wait for the arguments of their constructor: what has them never be made. */
   readonly #givingUp = new Map<ActorId, () => void>()
   /** Entries of actors whose creation is not registered yet. */
@@ -31,7 +33,7 @@ export class ActorRegistry {
   /** The ids under which handles of this process know an actor. */
   idsOf(actorId: ActorId): readonly ActorId[] {
     const ids = [actorId]
-    for (const [made, real] of this.#realIds) if (real === actorId) ids.push(made)
+    for (const [made, found] of this.#found) if (found.actorId === actorId) ids.push(made)
     return ids
   }
 
@@ -44,7 +46,7 @@ export class ActorRegistry {
 
   /** This process has no handle of it any more. */
   forgotten(actorId: ActorId): void {
-    this.#realIds.delete(actorId)
+    this.#found.delete(actorId)
     this.#worker.actors.forget(actorId)
   }
 
@@ -71,7 +73,7 @@ export class ActorRegistry {
     const registered = (info?: ActorInfo): void => {
       this.#unregistered.delete(entry)
       if (info === undefined || info.actorId === actorId) return
-      this.#realIds.set(actorId, info.actorId)
+      this.#found.set(actorId, info)
       // The actor that was found lives as long as this handle does.
       this.#worker.references.share(entry, [...holds, this.borrow(info)])
     }
@@ -120,7 +122,14 @@ export class ActorRegistry {
 
   /** The actor behind the id that a handle was made with. */
   realId(actorId: ActorId): ActorId {
-    return this.#realIds.get(actorId) ?? actorId
+    return this.#found.get(actorId)?.actorId ?? actorId
+  }
+
+  /** The same, with what its own maker asked for: that is what its calls go by, as in Ray. */
+  real(info: ActorInfo): ActorInfo {
+    const found = this.#found.get(info.actorId)
+    if (found === undefined) return info
+    return { ...info, actorId: found.actorId, maxTaskRetries: found.maxTaskRetries }
   }
 
   /** Resolves with the actor's state, once it is registered; every change is told after that. */
@@ -141,8 +150,9 @@ export class ActorRegistry {
   }
 
   /** The handle was made elsewhere, and sent here before getIfExists had found another actor. */
-  async found(actorId: ActorId, { actorId: real, homeId }: FoundInstead): Promise<ActorView> {
-    this.#realIds.set(actorId, real)
+  async found(actorId: ActorId, found: FoundInstead): Promise<ActorView> {
+    this.#found.set(actorId, found)
+    const { actorId: real, homeId } = found
     const view = await this.#worker.deps.raylet.request('watchActor', { actorId: real, homeId })
     return { ...view, actorId }
   }

@@ -195,6 +195,7 @@ export class CoreWorker {
     this.actors = new Actors({
       dial,
       watch: (info) => this.registry.watch(info),
+      real: (info) => this.registry.real(info),
       ends: this.ends,
       clock,
       ownAddress: options.address,

@@ -71,8 +71,7 @@ function encodeActor(worker: CoreWorker, handle: object): Uint8Array {
   writer.u8(counted ? 1 : 0)
   writer.lengthPrefixed(counted ? worker.references.encode(entry) : new Uint8Array(0))
   // getIfExists may have found another actor than the one this handle asked for.
-  const actorId = worker.registry.realId(info.actorId)
-  worker.deps.plainCodec.encodeInto(writer, { ...info, actorId }, 'handle')
+  worker.deps.plainCodec.encodeInto(writer, worker.registry.real(info), 'handle')
   return writer.take()
 }
 

@@ -22,6 +22,8 @@ export interface TaskKind {
   readonly streaming: boolean
   readonly streamBufferSize: number
   readonly maxRetries: number
+  /** Of a call: it may run again as often as its actor's maker said, neither it nor its method. */
+  readonly asItsActor?: boolean
   readonly retryExceptions: RetryExceptions
   readonly timeoutMs: number | undefined
   readonly maxCalls: number | undefined

@@ -68,6 +68,7 @@ export interface FoundInstead {
   readonly actorId: ActorId
   /** The node, in hex, of who made it. */
   readonly homeId: string
+  readonly maxTaskRetries: number
 }
 
 /** What everybody needs to make a handle of an actor. */

@@ -128,6 +128,7 @@ function spawn(turn: Turn, pool: Pool, name: string): void {
   const job = state.jobs.get(pool.jobId)
   if (job === undefined) return
   const workerId = newWorkerId(state)
+  state.nextWorkerIndex += 1
   const deadlineMs = turn.nowMs + WORKER_REGISTER_TIMEOUT_MS
   addWorker(state, {
     workerId,
@@ -162,12 +163,14 @@ function spawn(turn: Turn, pool: Pool, name: string): void {
   turn.effects.push({ kind: 'spawn', start })
 }
 
-/** Unique here because it counts, and everywhere because the node's id is random. */
-function newWorkerId(state: RayletState): WorkerId {
-  const bytes = Buffer.allocUnsafe(4)
-  bytes.writeUInt32BE(state.nextWorkerIndex++)
+/** Unique here because it counts, in all lives of a node because its epoch does, and everywhere
+ *  because the node's id is random. */
+function newWorkerId({ config, nextWorkerIndex }: RayletState): WorkerId {
+  const bytes = Buffer.allocUnsafe(6)
   // The part that differs comes first: sockets are named by the first bytes.
-  return (bytes.toString('latin1') + state.config.nodeId.slice(0, 10)) as WorkerId
+  bytes.writeUInt32BE(nextWorkerIndex)
+  bytes.writeUInt16BE(config.epoch % 2 ** 16, 4)
+  return (bytes.toString('latin1') + config.nodeId.slice(0, 8)) as WorkerId
 }
 
 /** Arrow 2. */

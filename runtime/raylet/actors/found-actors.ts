@@ -17,9 +17,10 @@ export interface FoundActor {
 }
 
 /** FI1. */
-export function foundInstead(turn: Turn, { spec }: Actor, { actorId, nodeId }: ActorInfo): void {
+export function foundInstead(turn: Turn, { spec }: Actor, found: ActorInfo): void {
   const { foundActors, watchers, cluster } = turn.state
-  const instead = { actorId, homeId: toHex(nodeId) }
+  const { actorId, nodeId, maxTaskRetries } = found
+  const instead = { actorId, homeId: toHex(nodeId), maxTaskRetries }
   foundActors.set(spec.actorId, { owner: spec.owner, instead })
   const view = foundView(spec.actorId, instead)
   for (const watcher of watchers.get(spec.actorId) ?? []) {

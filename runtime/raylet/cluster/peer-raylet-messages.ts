@@ -161,7 +161,7 @@ const actorView = shape({
   ...{ actorId: text, incarnation: count, address: text, workerId: optional(text) },
   phase: oneOf(...['DEPENDENCIES_UNREADY', 'PENDING_CREATION', 'ALIVE', 'RESTARTING', 'DEAD']),
   ...{ error: optional(object), exit: optional(object) },
-  foundInstead: optional(shape({ actorId: text, homeId: text })),
+  foundInstead: optional(shape({ actorId: text, homeId: text, maxTaskRetries: number })),
 })
 const actorCall = shape({
   ...{ type: oneOf('killActor', 'releaseActor'), actorId: text },

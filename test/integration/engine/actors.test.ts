@@ -362,6 +362,17 @@ describe('actors over processes', () => {
     expect(died.message).toContain('SIGKILL')
   })
 
+  it('getIfExists: calls go by the maxTaskRetries of the actor that is found', async () => {
+    const file = join(folder, 'found')
+    const named = { name: 'found', getIfExists: true, maxRestarts: -1 } as const
+    const first = fn.RemoteMortal.options(named).remote(file)
+    await first.pid.run()
+    const found = fn.RemoteMortal.options({ ...named, maxTaskRetries: 5 }).remote(file)
+    await caught(found.dieUntil.run(2), ActorUnavailableError)
+    expect(await found.dieUntil.options({ maxTaskRetries: 5 }).run(4)).toBe(4)
+    await kill(first)
+  })
+
   it('retries calls that were under way under maxTaskRetries, until they are used up', async () => {
     const mortal = fn.RemoteMortal.options({ maxRestarts: -1, maxTaskRetries: 3 }).remote(
       join(folder, 'retried'),

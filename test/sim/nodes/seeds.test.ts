@@ -1,22 +1,28 @@
-// Clusters of several nodes: no seed fails, and each gives the same trace twice. That they leave
-// out no fault takes more of them than there is time for: `npm run sim -- --nodes` says so.
-import { describe, test } from 'vitest'
+// Clusters of several nodes: no seed fails, each gives the same trace twice, and together they hit
+// every fault.
+import { describe, expect, test } from 'vitest'
 import { scaled } from '../../support/scale.ts'
 import { expectEndedWell } from '../ended-well.ts'
+import { NODES_PROBES, Probes, SEEDS_THAT_HIT_EVERY_PROBE } from '../probes.ts'
 import { twice } from '../run.ts'
 import { runNodesSeed } from './run.ts'
 
-/** Two runs each, of some 3 s of a CPU. */
-const SEED_COUNT = scaled(80, 10)
+const FULL = SEEDS_THAT_HIT_EVERY_PROBE
+/** Two runs each. Where all of them are run, they leave out no fault. */
+const SEED_COUNT = scaled(FULL, 10)
 
 describe('simulation of several nodes', () => {
   test(
     `${String(SEED_COUNT)} seeds keep every promise (GL1, GL2, ND1, ND2, WA1), twice the same`,
     { timeout: 40 * 60_000 },
     async () => {
+      const probes = new Probes(NODES_PROBES)
       for (let seed = 1; seed <= SEED_COUNT; seed += 1) {
-        expectEndedWell(await twice(() => runNodesSeed(seed)), '--nodes')
+        const result = await twice(() => runNodesSeed(seed))
+        expectEndedWell(result, '--nodes')
+        probes.add(result.probes)
       }
+      if (SEED_COUNT >= FULL) expect(probes.neverHit()).toEqual([])
     },
   )
 

@@ -32,6 +32,7 @@ async function calling() {
   const actors = new Actors({
     clock,
     ownAddress: '@me',
+    real: (info) => info,
     dial: (address) => {
       const peer = new Peer(address)
       peers.set(address, peer)
@@ -133,6 +134,7 @@ async function unmade() {
   const clock = new HandClock()
   const actors = new Actors({
     ...{ clock, ownAddress: '@me', ends: { fail, failLost: fail } },
+    real: (info) => info,
     dial: (address) => {
       peers.push(new Peer(address))
       return peers.at(-1) as Peer

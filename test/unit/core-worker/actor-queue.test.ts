@@ -18,6 +18,7 @@ function queue(): {
   const actors = new Actors({
     clock: new HandClock(),
     ownAddress: '@me',
+    real: (info) => info,
     dial: (address) => new Peer(address),
     watch: () => new Promise(() => undefined),
     ends: { fail: () => undefined, failLost: () => undefined },

@@ -144,7 +144,7 @@ describe('an actor of several nodes', () => {
     expect(brain.show(looked)).toEqual(['look for actorA'])
     const unmade = view('DEPENDENCIES_UNREADY')
     brain.send({ kind: 'actorLocated', actorId: A, nodeId: '0b', view: unmade })
-    const foundInstead = { actorId: 'actorB' as ActorId, homeId: '0c' }
+    const foundInstead = { actorId: 'actorB' as ActorId, homeId: '0c', maxTaskRetries: 0 }
     const found = { ...unmade, foundInstead }
     const effects = brain.send({ kind: 'actorHeard', nodeId: '0b', view: found })
     expect(effects).toEqual([expect.objectContaining({ type: 'actorChanged', message: found })])

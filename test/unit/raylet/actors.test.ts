@@ -327,7 +327,7 @@ describe('a named actor', () => {
     brain.createActor('driver1', { actorId: B, name: 'c', getIfExists: true })
     watch(brain, 'driver1', B)
     const effects = brain.send({ kind: 'nameClaimed', actorId: B, holder: holderOf(A) })
-    const foundInstead = { actorId: A, homeId: toHex(NODE_ID) }
+    const foundInstead = { actorId: A, homeId: toHex(NODE_ID), maxTaskRetries: 0 }
     const view = expect.objectContaining({ actorId: B, foundInstead }) as object
     expect(effects).toContainEqual(
       expect.objectContaining({ kind: 'notify', type: 'actorChanged', message: view }),

@@ -93,6 +93,7 @@ export interface BrainOptions {
   readonly prestart?: number
   readonly workersMax?: number
   readonly owned?: boolean
+  readonly epoch?: number
   readonly labels?: Readonly<Record<string, string>>
   /** Given: this node is one of several. */
   readonly cluster?: ClusterParts
@@ -108,7 +109,7 @@ export class Brain {
     const totals = units(options.resources ?? { CPU: 2 })
     const config = {
       nodeId: NODE_ID,
-      epoch: 1,
+      epoch: options.epoch ?? 1,
       totals,
       labels: options.labels ?? {},
       cpuCount: options.prestart ?? Math.ceil((totals['CPU'] ?? 0) / UNITS_PER_ONE),

@@ -33,6 +33,14 @@ function aNodeThatAskedAnIdleOne(): Brain {
 const phasesOf = (brain: Brain): string[] =>
   [...brain.state.workers.values()].map((worker) => worker.phase)
 
+test('those of two lives of a node have no id in common', () => {
+  const idsIn = (epoch: number): string[] => {
+    const brain = aBusyNode({ resources: { CPU: 2 }, prestart: 2, epoch })
+    return [...brain.state.workers.keys()]
+  }
+  expect(new Set([...idsIn(1), ...idsIn(2)]).size).toBe(4)
+})
+
 describe('workers', () => {
   test('idle ones above the number of CPUs end after a second', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
