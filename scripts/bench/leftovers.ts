@@ -2,6 +2,7 @@
 // removes those of processes that were killed before they could.
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { isAlive } from '../../runtime/common/session-file.ts'
 
 /**
  * Removes what is in `folder` and matches, where the process is gone.
@@ -10,17 +11,7 @@ import { join } from 'node:path'
 export function sweepLeftovers(folder: string, pattern: RegExp): void {
   for (const name of readdirSync(folder)) {
     const pid = pattern.exec(name)?.[1]
-    if (pid === undefined || isRunning(Number(pid))) continue
+    if (pid === undefined || isAlive({ pid: Number(pid), startTime: '' })) continue
     rmSync(join(folder, name), { recursive: true, force: true })
-  }
-}
-
-export function isRunning(pid: number): boolean {
-  if (!(pid > 0)) return false // what was read is no pid
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH' // there, and another user's
   }
 }

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { cacheFolder } from '../../cache-folder.ts'
-import { isRunning } from '../leftovers.ts'
+import { isAlive } from '../../../runtime/common/session-file.ts'
 
 const run = promisify(execFile)
 
@@ -27,8 +27,9 @@ export async function installRay(say: (line: string) => void): Promise<RayInstal
     rmSync(installing)
   }
   if (existsSync(installing)) {
-    const installer = Number(readFileSync(installing, 'utf8'))
-    if (isRunning(installer)) return `process ${installer} installs it now, says ${installing}`
+    const pid = Number(readFileSync(installing, 'utf8')) // 0: cut short
+    if (pid > 0 && isAlive({ pid, startTime: '' }))
+      return `process ${pid} installs it now, says ${installing}`
     removeHalf()
   }
   if (!existsSync(python)) {
