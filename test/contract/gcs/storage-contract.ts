@@ -5,7 +5,23 @@ import { GcsWriteUnknownError, UsageError } from '../../../runtime/common/errors
 import type { Row, RowKey, Storage, WriteOutcome } from '../../../runtime/gcs/storage.ts'
 import { TRANSACT_ITEMS_MAX } from '../../../runtime/gcs/storage.ts'
 
-export function storageContract(name: string, make: () => Promise<Storage> | Storage): void {
+/** @param options.doubts  whether an attempt may be in doubt, as faults are put in. */
+export function storageContract(
+  name: string,
+  make: () => Promise<Storage> | Storage,
+  { doubts = false }: { readonly doubts?: boolean } = {},
+): void {
+  /** Of a transaction that loses after an attempt in doubt nobody can say that it will not be
+   *  applied late (DC3): where it loses, its rows show that it is not. */
+  const isApplied = async (transaction: Promise<boolean>): Promise<boolean> => {
+    try {
+      return await transaction
+    } catch (error) {
+      if (doubts && error instanceof GcsWriteUnknownError) return false
+      throw error
+    }
+  }
+
   describe(`${name} keeps the contract of Storage`, () => {
     let storage: Storage
     beforeEach(async () => {
@@ -375,15 +391,4 @@ const key = (sk: string): RowKey => ({ table: 'cluster', pk: partition, sk })
 function rowOf(outcome: WriteOutcome): Row {
   if (!outcome.won) throw new Error('the write lost its race')
   return outcome.row
-}
-
-/** Of a transaction that loses after an attempt in doubt nobody can say that it will not be applied
- *  late (DC3): where it loses, its rows show that it is not. */
-async function isApplied(transaction: Promise<boolean>): Promise<boolean> {
-  try {
-    return await transaction
-  } catch (error) {
-    if (error instanceof GcsWriteUnknownError) return false
-    throw error
-  }
 }

@@ -29,6 +29,6 @@ for (const fault of FAULTS) {
       storage.close()
       await proxy.stop()
     })
-    storageContract(`DynamoStorage through ${fault}`, () => storage)
+    storageContract(`DynamoStorage through ${fault}`, () => storage, { doubts: true })
   })
 }
