@@ -10,7 +10,7 @@ import { RETRY_TOKENS_MAX } from '../../../runtime/gcs/retry-budget.ts'
 import { SeveralNodes } from '../../support/several-nodes.ts'
 import type { Story } from './fixtures/doubled.mts'
 import { AWS_NAME, OddMachines } from './odd-machines.ts'
-import { Steady, fixture } from './steady.ts'
+import { allLease, fixture, Steady } from './steady.ts'
 
 const HOSTS = 3
 const TEST_MS = 120_000
@@ -120,13 +120,13 @@ describeOn(cloud, 'three nodes', (emulator) => {
       while (performance.now() < endMs) await steady.goesOn()
       expect((await steady.story()).failures).toEqual([])
       // What is leased from now on is leased after the jump, and by who lives in another time.
+      await allLease(cluster, 0)
+      await allLease(cluster, 2)
       const other = await Steady.on(cluster, 2)
       await machines.setClock(1, 0)
       await machines.setClock(2, 0)
       await other.goesOn()
-      const { failures, tasksOn } = await other.story()
-      expect(failures).toEqual([])
-      expect(Object.keys(tasksOn)).toHaveLength(HOSTS)
+      expect((await other.story()).failures).toEqual([])
       expect(await cluster.dead()).toEqual([])
     },
     TEST_MS,

@@ -9,6 +9,17 @@ import type { Story } from './fixtures/steady.mts'
 
 export const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name)
 
+/** A driver on that host has a task run on each of the nodes, whatever spreading would do. */
+export async function allLease(
+  cluster: SeveralNodes,
+  from: number,
+  nodes = cluster.nodes,
+): Promise<void> {
+  const hosts = nodes.map(({ host }) => String(host))
+  const { stdout, stderr } = await cluster.program(from, fixture('on-hosts.mts'), hosts).ended
+  expect(stdout.trim().split('\n'), stderr).toEqual(nodes.map(({ nodeId }) => nodeId))
+}
+
 export class Steady {
   readonly program: Running
   readonly #stopFile: string
