@@ -1,6 +1,7 @@
 // `virga logs`: what a worker, the workers of a job, or the raylets have written, on the nodes of
 // this machine.
 import { UsageError } from '../runtime/common/errors.ts'
+import { WORKER_NODE_BYTES, WORKER_NUMBER_BYTES } from '../runtime/common/ids.ts'
 import { withoutMarks } from '../runtime/common/output-mark.ts'
 import type { SessionNode } from '../runtime/common/session-node.ts'
 import { connected } from './connected.ts'
@@ -15,6 +16,8 @@ const NAMES_SHOWN_MAX = 8
 const RAYLET = 'raylet'
 /** Before the number of a worker, which is the first part of its id. */
 const WORKER = 'worker-'
+/** Of a worker's id: its number and the start of its node's id. */
+const KEY_CHARS = 2 * (WORKER_NUMBER_BYTES + WORKER_NODE_BYTES)
 
 /** One log of one node. */
 export interface NodeLog {
@@ -23,7 +26,7 @@ export interface NodeLog {
   readonly file: string
   /** The same; of several nodes, with the node's id: worker-00000001-1a2b3c4d. */
   readonly name: string
-  /** Starts with the worker's id, which is its number and the node's; '' of a raylet. */
+  /** What the worker's id starts with; '' of a raylet. */
   readonly key: string
 }
 
@@ -45,9 +48,13 @@ function logsOf(logs: Logs, nodes: readonly SessionNode[]): NodeLog[] {
       sessionDir,
       file,
       name: nodes.length > 1 ? `${file}-${nodeId.slice(0, SHOWN_ID_CHARS)}` : file,
-      key: file.startsWith(WORKER) ? file.slice(WORKER.length) + nodeId : '',
+      key: keyOf(file, nodeId),
     })),
   )
+}
+
+function keyOf(file: string, nodeId: string): string {
+  return file.startsWith(WORKER) ? (file.slice(WORKER.length) + nodeId).slice(0, KEY_CHARS) : ''
 }
 
 function list(world: World, input: Input, all: readonly NodeLog[]): void {
@@ -72,7 +79,7 @@ export async function chosen(
   }
   const wanted = what.replace(/^worker-/, '').toLowerCase()
   if (/^[0-9a-f]+$/.test(wanted)) {
-    const found = all.filter(({ key }) => key.startsWith(wanted))
+    const found = all.filter(({ key }) => key.startsWith(wanted.slice(0, KEY_CHARS)))
     if (found.length === 1) return found
     if (found.length > 1) {
       throw new UsageError(
@@ -81,7 +88,7 @@ export async function chosen(
     }
     const ofJob = await workersOfJob(client, wanted)
     if (ofJob !== undefined) {
-      const written = all.filter(({ key }) => ofJob.some((id) => key.startsWith(id)))
+      const written = all.filter(({ key }) => ofJob.some((id) => id.slice(0, KEY_CHARS) === key))
       if (written.length > 0) return written
       throw new UsageError(
         `no worker of job '${what}' runs now, and whose the logs of ended ones are is not kept; ` +

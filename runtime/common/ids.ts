@@ -1,7 +1,8 @@
 // Identity. Ids are immutable byte strings held as latin1 text (one char = one byte): cheap map
 // keys, no equality helpers. Shown as hex.
 //   JobId 4 B. ActorId = 8 B hash + JobId. TaskId = 12 B hash + JobId. ObjectId = TaskId + u32
-//   index.
+//   index. WorkerId = u32 number + the start of its NodeId + the end of that life's epoch; a
+//   driver's is random.
 // Invariants:
 //   D1. A TaskId depends only on its parent's TaskId and its index among the parent's submissions,
 //       so the same program makes the same ids again (lineage replay, resumable jobs).
@@ -25,6 +26,10 @@ export const ACTOR_ID_BYTES = 12
 export const OBJECT_ID_BYTES = 20
 export const NODE_ID_BYTES = 14
 export const WORKER_ID_BYTES = 14
+/** What a worker's id starts with: sockets and logs are named by it. */
+export const WORKER_NUMBER_BYTES = 4
+/** What follows, the first bytes of the node's id. */
+export const WORKER_NODE_BYTES = 8
 
 /** Indices from here on are objects made by `put`. */
 export const PUT_INDEX_FIRST = 0x8000_0000
@@ -40,6 +45,20 @@ export const newNodeId = (random: Random): NodeId =>
   fromBytes(random.bytes(NODE_ID_BYTES)) as NodeId
 export const newWorkerId = (random: Random): WorkerId =>
   fromBytes(random.bytes(WORKER_ID_BYTES)) as WorkerId
+
+/** Unique on its node because it counts, in all lives of the node because the epoch does, and
+ *  everywhere because the node's id is random. */
+export function workerIdOf(nodeId: NodeId, epoch: number, number: number): WorkerId {
+  const bytes = Buffer.allocUnsafe(WORKER_ID_BYTES)
+  bytes.writeUInt32BE(number)
+  bytes.write(nodeId.slice(0, WORKER_NODE_BYTES), WORKER_NUMBER_BYTES, 'latin1')
+  bytes.writeUInt16BE(epoch % 2 ** 16, WORKER_NUMBER_BYTES + WORKER_NODE_BYTES)
+  return fromBytes(bytes) as WorkerId
+}
+
+/** The first bytes of the id of the worker's node. */
+export const nodeStartOf = (workerId: WorkerId): string =>
+  workerId.slice(WORKER_NUMBER_BYTES, WORKER_NUMBER_BYTES + WORKER_NODE_BYTES)
 
 /** The task that stands for the driver's main program: parent of everything it submits. */
 export const driverTaskId = (jobId: JobId): TaskId => ('\0'.repeat(12) + jobId) as TaskId

@@ -1,6 +1,6 @@
 // What to tell about a worker that ended under a task: exit code, signal, peak memory, last lines.
 import { OutOfMemoryError, WorkerCrashedError, type VirgaError } from '../common/errors.ts'
-import { toHex } from '../common/ids.ts'
+import { nodeStartOf, toHex } from '../common/ids.ts'
 import { describeMemoryUse, megabytes } from '../common/memory-use.ts'
 import { describeRemains } from '../protocol/exit-text.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
@@ -9,6 +9,8 @@ import type { TaskRecord } from './task-record.ts'
 /** Node ends itself with this code (SIGABRT as an exit code) when V8's heap is full. */
 const HEAP_EXIT_CODE = 134
 const POISON_ATTEMPTS = 3
+/** Of a node's id, in a message. */
+const SHOWN_NODE_CHARS = 12
 
 export function isOutOfMemory(exit: WorkerExit): boolean {
   if (exit.cause === 'MEMORY_LIMIT' || exit.cause === 'MEMORY_PRESSURE') return true
@@ -38,7 +40,7 @@ export function crashError(record: TaskRecord, exit: WorkerExit): VirgaError {
 
 /** `was on node 61d49eac21cf, which …`: nothing is known of the process itself. */
 function describeLoss({ workerId }: WorkerExit): string {
-  const node = toHex(workerId).slice(8, 20) // an id ends in that of its node, after a count
+  const node = toHex(nodeStartOf(workerId)).slice(0, SHOWN_NODE_CHARS)
   return (
     `was on node ${node}, which cannot be reached any more; it may or may not have run to ` +
     'its end. Give it maxRetries, if it may run again.'

@@ -14,7 +14,7 @@ import {
   WORKER_IDLE_MS,
   WORKER_REGISTER_TIMEOUT_MS,
 } from '../common/limits.ts'
-import type { WorkerId } from '../common/ids.ts'
+import { workerIdOf, type WorkerId } from '../common/ids.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
 import { addWorker, awaitNoWorker, poolOf, setPhase, workerFor } from './pools.ts'
 import { foundNoWorker, sparesByPool, startsMaxOf, wantsSpares, wasNotNeeded } from './spares.ts'
@@ -127,8 +127,8 @@ function spawn(turn: Turn, pool: Pool, name: string): void {
   const { state } = turn
   const job = state.jobs.get(pool.jobId)
   if (job === undefined) return
-  const workerId = newWorkerId(state)
-  state.nextWorkerIndex += 1
+  const { nodeId, epoch } = state.config
+  const workerId = workerIdOf(nodeId, epoch, state.nextWorkerIndex++)
   const deadlineMs = turn.nowMs + WORKER_REGISTER_TIMEOUT_MS
   addWorker(state, {
     workerId,
@@ -161,16 +161,6 @@ function spawn(turn: Turn, pool: Pool, name: string): void {
     ...(job.entryFirst ? { entryFirst: true } : {}),
   }
   turn.effects.push({ kind: 'spawn', start })
-}
-
-/** Unique here because it counts, in all lives of a node because its epoch does, and everywhere
- *  because the node's id is random. */
-function newWorkerId({ config, nextWorkerIndex }: RayletState): WorkerId {
-  const bytes = Buffer.allocUnsafe(6)
-  // The part that differs comes first: sockets are named by the first bytes.
-  bytes.writeUInt32BE(nextWorkerIndex)
-  bytes.writeUInt16BE(config.epoch % 2 ** 16, 4)
-  return (bytes.toString('latin1') + config.nodeId.slice(0, 8)) as WorkerId
 }
 
 /** Arrow 2. */

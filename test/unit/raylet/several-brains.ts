@@ -3,7 +3,7 @@
 import type { WorkerId } from '../../../runtime/common/ids.ts'
 import { toWire } from '../../../runtime/common/error-wire.ts'
 import { WorkerCrashedError } from '../../../runtime/common/errors.ts'
-import { toHex, type NodeId } from '../../../runtime/common/ids.ts'
+import { NODE_ID_BYTES, toHex, type NodeId } from '../../../runtime/common/ids.ts'
 import { UNITS_PER_ONE, type ResourceSet } from '../../../runtime/common/resources.ts'
 import type { GroupRow } from '../../../runtime/gcs/groups.ts'
 import type { ClassSpec, ClientNotices } from '../../../runtime/protocol/messages.ts'
@@ -61,7 +61,7 @@ export class SeveralBrains {
   constructor(options: readonly NodeOptions[]) {
     const random = seededRandom(5)
     this.nodes = options.map(({ resources, labels = {} }, index) => {
-      const nodeId = `${String(index).padStart(9, '0')}-node` as NodeId
+      const nodeId = String(index).padStart(8, '0').padEnd(NODE_ID_BYTES, '-') as NodeId
       const id = toHex(nodeId)
       const cpuCount = (resources['CPU'] ?? 0) / UNITS_PER_ONE
       const config = { nodeId, epoch: 1, totals: resources, labels, cpuCount, workersMax: 100 }
