@@ -81,6 +81,7 @@ export function objectIdOf(taskId: TaskId, index: number): ObjectId {
 
 export const jobIdOf = (id: TaskId): JobId => id.slice(TASK_ID_BYTES - JOB_ID_BYTES) as JobId
 export const taskIdOfObject = (id: ObjectId): TaskId => id.slice(0, TASK_ID_BYTES) as TaskId
+export const jobIdOfObject = (id: ObjectId): JobId => jobIdOf(taskIdOfObject(id))
 
 function derive(hash: Hash, kind: string, parent: TaskId, index: number): Buffer {
   const bytes = Buffer.allocUnsafe(1 + TASK_ID_BYTES + 6)

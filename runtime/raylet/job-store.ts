@@ -1,7 +1,7 @@
 // The object store of this node as its jobs use it: opened with the first client, closed with the
 // raylet; what a job leaves in it is freed when nobody can reach it any more.
 import { assert } from '../common/assert.ts'
-import { jobIdOf, taskIdOfObject, type JobId, type ObjectId } from '../common/ids.ts'
+import { jobIdOfObject, type JobId, type ObjectId } from '../common/ids.ts'
 import type { NodeStore } from './node-store.ts'
 
 export class JobStore {
@@ -35,10 +35,10 @@ export class JobStore {
   }
 
   /** Nobody can reach the objects of a job whose driver and workers are gone. */
-  jobForgotten(jobId: JobId): void {
+  freeOf(jobId: JobId): void {
     const objects = this.#opened?.store.list() ?? []
     const ids = objects.map(({ objectId }) => objectId as ObjectId)
-    this.#opened?.store.free(ids.filter((id) => jobIdOf(taskIdOfObject(id)) === jobId))
+    this.#opened?.store.free(ids.filter((id) => jobIdOfObject(id) === jobId))
   }
 
   async close(): Promise<void> {

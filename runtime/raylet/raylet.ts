@@ -331,8 +331,8 @@ export class Raylet {
         this.#jobEnded(effect.job)
         return
       case 'jobForgotten':
-        this.#objects.jobForgotten(effect.jobId)
-        this.#cluster?.jobForgotten(effect.jobId, effect.isHome)
+        if (this.#cluster?.jobForgotten(effect.jobId, effect.isHome) !== true)
+          this.#objects.freeOf(effect.jobId)
         return
       case 'leave':
         this.#deps.log.info('leaving')

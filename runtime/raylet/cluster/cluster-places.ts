@@ -12,14 +12,7 @@
 //        order but that of their writes.
 import type { Clock, Timer } from '../../common/clock.ts'
 import { ObjectCorruptedError, UsageError, VirgaError } from '../../common/errors.ts'
-import {
-  jobIdOf,
-  fromHex,
-  taskIdOfObject,
-  toHex,
-  type JobId,
-  type ObjectId,
-} from '../../common/ids.ts'
+import { jobIdOfObject, fromHex, toHex, type JobId, type ObjectId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import {
   findLocation,
@@ -124,7 +117,7 @@ export class ClusterPlaces {
       const read = (offset: number, sizeBytes: number): Promise<Uint8Array> =>
         store.partOf(place, offset, sizeBytes)
       const source = { sizeBytes: place.sizeBytes, read }
-      const { path, offset, checksum } = await bucket.keep(toHex(jobOf(objectId)), source)
+      const { path, offset, checksum } = await bucket.keep(toHex(jobIdOfObject(objectId)), source)
       const { sizeBytes } = place
       const row = { objectId: toHex(objectId), sizeBytes, nodeId, epoch }
       this.#waiting.delete(row.objectId)
@@ -199,8 +192,6 @@ export class ClusterPlaces {
 }
 
 const keyOf = ({ path, offset }: SpillRange): string => `${path}@${String(offset)}`
-const jobOf = (objectId: ObjectId): JobId => jobIdOf(taskIdOfObject(objectId))
-
 const NO_BUCKET =
   'durable: true copies what is put to a bucket, and this cluster has none: start it with ' +
   'VIRGA_SPILL=s3://BUCKET/PREFIX, or leave durable out'

@@ -33,6 +33,7 @@ import { handOn } from './hand-on.ts'
 import type { JobStore } from '../job-store.ts'
 import { ClusterPlaces } from './cluster-places.ts'
 import type { NodeEffect } from './node-events.ts'
+import { KeptObjects } from './kept-objects.ts'
 import { heldIn, locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
@@ -77,6 +78,7 @@ export class ClusterSide {
   readonly #deps: ClusterSideDeps
   readonly #member: ClusterMember
   readonly #sweeper: SpillSweeper
+  readonly #kept: KeptObjects
 
   constructor(deps: ClusterSideDeps) {
     this.#deps = deps
@@ -111,15 +113,24 @@ export class ClusterSide {
       haveOthersMet: (holder) => haveOthersMet(member, holder),
     })
     this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
+    const liveJobs = (): readonly JobId[] => [...deps.state.jobs.keys()]
     this.#sweeper = new SpillSweeper({
-      ...{ nodeId, member, clock: deps.clock, log: deps.log },
-      liveJobs: () => [...deps.state.jobs.keys()],
+      ...{ nodeId, member, clock: deps.clock, log: deps.log, liveJobs },
       store: () => deps.objects.opened,
+    })
+    this.#kept = new KeptObjects({
+      ...{ member, clock: deps.clock, log: deps.log, liveJobs },
+      free: (jobId) => {
+        deps.objects.freeOf(jobId)
+      },
     })
     this.objects = new ObjectPulls({
       ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
       nodeId,
       restore: (objectId) => this.places.restore(objectId),
+      kept: (objectId) => {
+        this.#kept.kept(objectId as ObjectId)
+      },
       store: () => deps.objects.store,
     })
     this.lineage = new ClusterLineage({ ...deps, member, places: this.places })
@@ -194,13 +205,18 @@ export class ClusterSide {
     this.objects.stop()
     this.lineage.stop()
     this.places.stop()
+    this.#kept.stop()
     await this.#member.tellOthers()
   }
 
-  /** @param isHome  whether it was driven from this node. */
-  jobForgotten(jobId: JobId, isHome: boolean): void {
+  /**
+   * @param isHome  whether it was driven from this node.
+   * @returns whether the store of this node keeps what it has of it, for other nodes.
+   */
+  jobForgotten(jobId: JobId, isHome: boolean): boolean {
     this.lineage.jobForgotten(jobId)
     if (isHome) void this.places.jobForgotten(jobId)
+    return this.#kept.jobForgotten(jobId)
   }
 
   /** F06. */

@@ -42,6 +42,8 @@ export interface ObjectPullsDeps {
   readonly store: () => ObjectStore
   /** Brings what no living node holds from where it outlives them, if it is there. */
   readonly restore?: (objectId: string) => Promise<void>
+  /** This node keeps that object for one that leaves. */
+  readonly kept?: (objectId: string) => void
 }
 
 export class ObjectPulls {
@@ -176,7 +178,9 @@ export class ObjectPulls {
       const incoming = await this.#incoming.fetch(`node ${from}`, sought)
       await incoming.whole
     }
-    return store().keep(objectId)
+    const isKept = store().keep(objectId)
+    if (isKept) this.#deps.kept?.(objectId)
+    return isKept
   }
 }
 

@@ -14,6 +14,7 @@ import type { NodeRow } from '../../gcs/nodes.ts'
 import { rendezvous } from '../../gcs/rendezvous.ts'
 import type { NodeStore, SpillOwner } from '../node-store.ts'
 import type { ClusterMember } from './cluster-member.ts'
+import { findLiveJobs, type LiveJobs } from './live-jobs.ts'
 
 /** All nodes are asked, at first so often, then half as often each time: a file costs little. */
 const LOOK_MS_MIN = 10_000
@@ -29,9 +30,6 @@ export interface SpillSweeperDeps {
   /** Undefined while nobody has used the store of this node. */
   readonly store: () => NodeStore | undefined
 }
-
-/** All jobs that live; undefined where a node did not answer. */
-type LiveJobs = ReadonlySet<JobId> | undefined
 
 export class SpillSweeper {
   readonly #deps: SpillSweeperDeps
@@ -102,20 +100,13 @@ export class SpillSweeper {
 
   /** SW1. */
   async #look(): Promise<void> {
-    const live = await this.#liveJobs()
+    const live = await findLiveJobs(this.#deps.member, this.#deps.liveJobs)
     if (live === undefined) return
     for (const [owner, readers = live] of [...this.#waiting]) {
       const left = new Set([...readers].filter((jobId) => live.has(jobId)))
       this.#waiting.set(owner, left)
       if (left.size === 0 && !this.#stopped) await this.#sweep(owner)
     }
-  }
-
-  async #liveJobs(): Promise<LiveJobs> {
-    const { member, liveJobs } = this.#deps
-    const { answers, silent } = await member.askEach('liveJobs', {})
-    if (silent.length > 0) return undefined
-    return new Set([...answers.flatMap(({ jobIds }) => jobIds), ...liveJobs()])
   }
 
   async #sweep(owner: SpillOwner): Promise<void> {

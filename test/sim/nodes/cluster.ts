@@ -2,6 +2,7 @@
 // one GCS, each with a driver that has tasks run. A node that is gone may start anew, under its
 // next epoch, as a new machine.
 import { newNodeId, toHex, type NodeId } from '../../../runtime/common/ids.ts'
+import { sendCommand } from '../../../runtime/gcs/nodes.ts'
 import { MemoryBucket } from '../../support/memory-bucket.ts'
 import { simBucket } from '../bucket.ts'
 import type { Draw } from '../draw.ts'
@@ -130,6 +131,19 @@ export class Cluster {
     const draw = this.#draw.fork(`${name} program`)
     const program = this.#programOf({ cluster: this, member, name, draw })
     await driver.core.deps.context.run(driver.core.rootScope, () => program.run())
+  }
+
+  /** A person wants that node gone. */
+  drain(member: SimMember, random: Draw): void {
+    const { scheduler } = this.world
+    member.drained = true
+    const clock = { ...member.process.clock, monotonicMs: () => scheduler.nowMs }
+    sendCommand({ storage: this.witness.storage, clock, random }, member.nodeId, 'drain').then(
+      () => undefined,
+      (error: unknown) => {
+        scheduler.fail('the drain could not be sent', error)
+      },
+    )
   }
 
   /** The newest life of each node. */

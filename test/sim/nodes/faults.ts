@@ -2,7 +2,6 @@
 // stay well that each has two watchers, and what alone must kill nobody never comes together with
 // what does: a node that neither peers nor the GCS hear of for a whole lease is dead by right.
 import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
-import { sendCommand } from '../../../runtime/gcs/nodes.ts'
 import type { Draw } from '../draw.ts'
 import { killWorker, strikeDead } from '../faults.ts'
 import { endFaultsWithin } from '../plan.ts'
@@ -370,18 +369,9 @@ class NodesFaults {
   #drain(): void {
     const member = this.#victim()
     if (member === undefined) return
-    const { world, witness } = this.#cluster
     this.#hit('a node is drained')
     this.#note(member.machine, 'is drained')
-    member.drained = true
-    const clock = { ...member.process.clock, monotonicMs: () => world.scheduler.nowMs }
-    const deps = { storage: witness.storage, clock, random: this.#draw.fork(member.machine) }
-    sendCommand(deps, member.nodeId, 'drain').then(
-      () => undefined,
-      (error: unknown) => {
-        world.scheduler.fail('the drain could not be sent', error)
-      },
-    )
+    this.#cluster.drain(member, this.#draw.fork(member.machine))
     this.#cluster.lastsUntil(this.#nowMs + CUT_MS_MAX)
   }
 }

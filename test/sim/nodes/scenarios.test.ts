@@ -3,9 +3,10 @@
 import { describe, expect, test } from 'vitest'
 import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
 import { rendezvous } from '../../../runtime/gcs/rendezvous.ts'
-import { get, limiter, nodeAffinity } from '../../../sdk/index.ts'
+import { get, kill, limiter, nodeAffinity, wait } from '../../../sdk/index.ts'
 import type { SimWorker } from '../launcher.ts'
 import type { JudgedLimit } from '../limits-ledger.ts'
+import { Draw } from '../draw.ts'
 import { machineOf } from '../process.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
@@ -102,7 +103,81 @@ describe('scenario of several nodes', () => {
     })
     expect(name).toBe('ActorDiedError')
   })
+
+  test.each([
+    ['lies there', 'GONE'],
+    ['travels', 'LEAVES'],
+  ] as const)(
+    'D197 a job ends while what a node that leaves hands over %s: it is freed',
+    async (_, leaver) => {
+      const { most, least } = await playNodes({
+        plan: calmNodes(4),
+        program: async ({ cluster, others }) => {
+          const { world } = cluster
+          const [theirs, leaving, taker] = others as [SimMember, SimMember, SimMember]
+          if (theirs.node === undefined) throw new Error('it has no raylet')
+          const driver = await world.startDriver('another driver', theirs.node)
+          const { deps, rootScope } = driver.core
+          const refs = await deps.context.run(rootScope, async () => {
+            const made = ['a', 'b', 'c', 'd'].map((key) => {
+              const what = { key, sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false }
+              return remote.combine.options({ schedulingStrategy: on(leaving) }).remote(what)
+            })
+            await wait(made, { numReturns: made.length })
+            return made
+          })
+          cluster.drain(leaving, new Draw('drain'))
+          const { process, node } = leaving
+          await world.until(() => (leaver === 'GONE' ? !process.alive : countIn(taker) > 0))
+          expect(node?.raylet.state.draining).toBe(true)
+          expect(process.alive).toBe(leaver === 'LEAVES')
+          const most = countIn(taker)
+          world.crash(driver.process)
+          await remote.sleep(45_000)
+          expect(refs).toHaveLength(4)
+          return { most, least: countIn(taker) }
+        },
+      })
+      expect(most).toBeGreaterThan(0)
+      expect(least).toBe(0)
+    },
+  )
+
+  test('D197 what a node that left has handed over stays when its job has ended there only', async () => {
+    const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: true }
+    const keys = ['a', 'b', 'c', 'd']
+    const digests = await playNodes({
+      plan: calmNodes(3),
+      program: async ({ cluster, others }) => {
+        const [leaving, taker] = others as [SimMember, SimMember]
+        const teller = RemoteTeller.options({ schedulingStrategy: on(taker) }).remote('one', false)
+        cluster.ledger.called('home', 0, remote.here().process)
+        const told = teller.tell.remote('home', 0, 0)
+        await get(told)
+        told.free()
+        const refs = keys.map((key) => {
+          const strategy = { schedulingStrategy: on(leaving), maxRetries: 0 }
+          return remote.combine.options(strategy).remote({ ...what, key })
+        })
+        await wait(refs, { numReturns: refs.length })
+        cluster.drain(leaving, new Draw('drain'))
+        await cluster.world.until(() => !leaving.process.alive)
+        expect(countIn(taker)).toBeGreaterThan(0)
+        await kill(teller)
+        await remote.sleep(45_000)
+        expect(taker.node?.raylet.state.jobs.size).toBe(1) // its own
+        const values = await get(refs)
+        for (const ref of refs) ref.free()
+        return values.map(remote.digestOf)
+      },
+    })
+    expect(digests).toEqual(keys.map((key) => remote.combined(key, [])))
+  })
 })
+
+const SIZE_BYTES = 200_000
+
+const countIn = ({ node }: SimMember): number => node?.store?.list().length ?? 0
 
 /** The other machine on which a task runs. */
 function whereElse({ cluster, home }: Scene): string {

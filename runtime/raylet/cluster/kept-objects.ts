@@ -1,0 +1,98 @@
+// Objects that nodes which left have handed to this one (hand-on.ts) may be all that this node has
+// of their job: then nobody tells it that the job has ended. While it keeps such it asks all nodes.
+// Invariants:
+//   KO1. What is kept for a job is freed once no node has anything of the job at two looks in turn:
+//        an actor that starts again on another node is on none of them for a moment.
+//   KO2. And not before, whatever of the job ends on this node meanwhile.
+//   KO3. An object counts from when it is here, not from when it was asked for: a job that ended
+//        while it came is found to have ended.
+import type { Clock, Timer } from '../../common/clock.ts'
+import { jobIdOfObject, type JobId, type ObjectId } from '../../common/ids.ts'
+import type { Log } from '../../common/log.ts'
+import type { ClusterMember } from './cluster-member.ts'
+import { findLiveJobs } from './live-jobs.ts'
+
+/** All nodes are asked, at first so often, then half as often each time. */
+const LOOK_MS_MIN = 10_000
+const LOOK_MS_MAX = 60_000
+
+export interface KeptObjectsDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly member: Pick<ClusterMember, 'askEach'>
+  /** Those that live on this node. */
+  readonly liveJobs: () => readonly JobId[]
+  /** Frees what the store of this node has of a job. */
+  readonly free: (jobId: JobId) => void
+}
+
+export class KeptObjects {
+  readonly #deps: KeptObjectsDeps
+  /** Whether the last look found nothing of it. As many as jobs of which objects were kept. */
+  readonly #isMissed = new Map<JobId, boolean>()
+  #timer: Timer | undefined
+  #lookAfterMs = LOOK_MS_MIN
+  #isLooking = false
+  #isStopped = false
+
+  constructor(deps: KeptObjectsDeps) {
+    this.#deps = deps
+  }
+
+  /** KO3. This node keeps that object from now on. */
+  kept(objectId: ObjectId): void {
+    const jobId = jobIdOfObject(objectId)
+    const isFirst = !this.#isMissed.has(jobId)
+    this.#isMissed.set(jobId, false)
+    if (isFirst) this.#lookSoon()
+  }
+
+  /** KO2. Nothing of that job is left on this node. @returns whether objects are kept for it. */
+  jobForgotten(jobId: JobId): boolean {
+    const isKeptFor = this.#isMissed.has(jobId)
+    if (isKeptFor) this.#lookSoon()
+    return isKeptFor
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#timer?.cancel()
+  }
+
+  #lookSoon(): void {
+    this.#lookAfterMs = LOOK_MS_MIN
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#isStopped || this.#isLooking || this.#isMissed.size === 0) return
+    this.#timer?.cancel()
+    this.#timer = this.#deps.clock.after(this.#lookAfterMs, () => {
+      this.#isLooking = true
+      void this.#look().finally(() => {
+        this.#isLooking = false
+        this.#schedule()
+      })
+    })
+  }
+
+  /** KO1. */
+  async #look(): Promise<void> {
+    const asked = [...this.#isMissed.keys()]
+    this.#lookAfterMs = Math.min(2 * this.#lookAfterMs, LOOK_MS_MAX)
+    const { member, liveJobs, log } = this.#deps
+    const live = await findLiveJobs(member, liveJobs)
+    if (live === undefined || this.#isStopped) return
+    for (const jobId of asked) {
+      const wasMissed = this.#isMissed.get(jobId) === true
+      const isMissed = !live.has(jobId)
+      this.#isMissed.set(jobId, isMissed)
+      if (!isMissed) continue
+      this.#lookAfterMs = LOOK_MS_MIN
+      if (!wasMissed) continue
+      log.info('what was kept for a job that has ended is freed')
+      this.#isMissed.delete(jobId)
+      this.#deps.free(jobId)
+    }
+  }
+}
