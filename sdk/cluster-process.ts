@@ -89,11 +89,13 @@ export async function openCluster(spec: InitSpecOptions, random: Random): Promis
   const { address } = spec
   if (address === undefined) {
     const current = findCurrent()
-    return current === undefined ? startOwn(spec, random) : joined(current)
+    return current === undefined ? startOwn(spec, random) : joined(spec, current)
   }
   if (address === 'local') return startOwn(spec, random)
-  if (address === 'auto') return joined(findCurrent() ?? missing('no cluster runs on this machine'))
-  return joined(findSession(address))
+  if (address === 'auto') {
+    return joined(spec, findCurrent() ?? missing('no cluster runs on this machine'))
+  }
+  return joined(spec, findSession(address))
 }
 
 /** Its garbage is short-lived: V8's 128 MB for young objects would only be resident (D59). */
@@ -192,13 +194,32 @@ function spillTarget(): SpillTarget | undefined {
   return { bucket, diskFirst, ...(endpoint === undefined ? {} : { endpoint }) }
 }
 
-function joined(node: SessionNode): OpenedCluster {
+function joined(spec: InitSpecOptions, node: SessionNode): OpenedCluster {
+  warnOfUnused(spec, node)
   return {
     rayletAddress: node.address,
     sessionDir: node.sessionDir,
     close: () => Promise.resolve(),
     abandon: () => Promise.resolve(),
   }
+}
+
+/** Ray refuses them; the same program is to run with a cluster and without one. */
+function warnOfUnused(
+  { resources, labels, objectStoreMemoryBytes }: InitSpecOptions,
+  { address }: SessionNode,
+): void {
+  const unused = [
+    ...Object.entries(resources).flatMap(([name, value]) => (value === undefined ? [] : [name])),
+    ...(Object.keys(labels).length === 0 ? [] : ['labels']),
+    ...(objectStoreMemoryBytes === undefined ? [] : ['objectStoreMemoryBytes']),
+  ]
+  if (unused.length === 0) return
+  process.emitWarning(
+    `init() joined the cluster at unix:${address}, so its ${unused.join(', ')} had no effect: a ` +
+      "cluster has its own. Leave it out, or start one for this program with address: 'local'.",
+    { type: 'VirgaWarning', code: 'VIRGA_OPTIONS_UNUSED' },
+  )
 }
 
 function findSession(address: string): SessionNode {

@@ -82,6 +82,14 @@ describe('virga start', () => {
     expect(await held.release()).toContain('had its turn, had its turn')
   })
 
+  it('says which options of a program are of a new cluster, and had no effect', async () => {
+    const { code, stdout, stderr } = await place.node(fixture('joins.mts')).ended
+    expect(code, stderr).toBe(0)
+    expect(stdout).toBe('4\n')
+    expect(stderr).toContain('VirgaWarning')
+    expect(stderr).toContain(`${cluster.address}, so its numCpus, labels`)
+  })
+
   it('is chosen by --address: its socket, or its port', async () => {
     for (const address of [cluster.address, `127.0.0.1:${String(port)}`, 'auto']) {
       const status = (await place.json('status', '--address', address))['cluster'] as Row
