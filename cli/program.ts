@@ -134,7 +134,7 @@ function later(program: Command, name: string, summary: string, needs: string): 
     .option('--json', 'print what programs can read')
     .action(() => {
       throw new UsageError(
-        `virga ${name} needs ${needs}, which this version does not have: it runs on one machine. ` +
+        `virga ${name} needs ${needs}, which this version does not have. ` +
           'To run a program here: virga run app.ts',
       )
     })

@@ -13,7 +13,7 @@ import { actorTargetOf, isActorHandle } from '../runtime/core-worker/actor-handl
 import { Fifo } from '../runtime/core-worker/fifo.ts'
 import { isObjectRef } from '../runtime/core-worker/object-ref.ts'
 import { cancel, get, wait } from './get-put-wait.ts'
-import { Source, type Inputs } from './source.ts'
+import { isIterable, Source, type Inputs } from './source.ts'
 
 /** Calls that wait for an idle actor; more is a program that never takes results. */
 const PENDING_MAX = 1_000_000
@@ -41,6 +41,9 @@ export class ActorPool<H extends AnyActorHandle = AnyActorHandle> {
 
   /** @throws UsageError for what is no handle, or the same actor twice. */
   constructor(actors: Iterable<H>) {
+    if (!isIterable(actors, Symbol.iterator)) {
+      throw new UsageError(`ActorPool takes an array of actor handles, got ${showValue(actors)}`)
+    }
     for (const actor of actors) this.push(actor)
   }
 

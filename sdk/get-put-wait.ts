@@ -50,8 +50,9 @@ export async function get(
   const { getter } = currentWorker('get()')
   const options = parseGetOptions(o)
   if (isObjectRef(refs)) return await getter.getOne(refs, options)
-  if (!Array.isArray(refs)) throw notRef('get()', refs)
-  for (const ref of refs) if (!isObjectRef(ref)) throw notRef('get()', ref)
+  if (!Array.isArray(refs)) throw notRef('get()', refs, 'an ObjectRef, or an array of them')
+  for (const ref of refs)
+    if (!isObjectRef(ref)) throw notRef('get()', ref, 'an array of ObjectRefs')
   return await getter.getMany(refs as ObjectRef[], options)
 }
 
@@ -69,7 +70,8 @@ export async function wait<R extends ObjectRef>(
   const worker = currentWorker('wait()')
   if (!Array.isArray(refs))
     throw new UsageError(`wait() takes an array of refs, got ${showValue(refs)}`)
-  for (const ref of refs as unknown[]) if (!isObjectRef(ref)) throw notRef('wait()', ref)
+  for (const ref of refs as unknown[])
+    if (!isObjectRef(ref)) throw notRef('wait()', ref, 'an array of ObjectRefs')
   const options = parseWaitOptions(o, refs.length)
   return (await worker.getter.wait(refs, options)) as [R[], R[]]
 }
@@ -91,13 +93,11 @@ export async function cancel(
     )
   }
   const ref: unknown = target instanceof RefStream ? target.completed : target
-  if (!isObjectRef(ref)) throw notRef('cancel()', target)
+  if (!isObjectRef(ref)) throw notRef('cancel()', target, 'an ObjectRef or a stream')
   worker.cancel(ref, options)
 }
 
-function notRef(call: string, value: unknown): UsageError {
+function notRef(call: string, value: unknown, wanted: string): UsageError {
   const hint = value instanceof Promise ? '; await the promise first' : ''
-  return new UsageError(
-    `${call} takes an ObjectRef, or an array of them, got ${showValue(value)}${hint}`,
-  )
+  return new UsageError(`${call} takes ${wanted}, got ${showValue(value)}${hint}`)
 }

@@ -1,6 +1,6 @@
 // registerType(): the user's own classes inside values. Called at the top level of a module, so
 // that every worker has them too; a codec made later gets what was registered before.
-import type { AnyClass, TypeCodec, ValueCodec } from '../protocol/value-codec.ts'
+import { ValueCodec, type AnyClass, type TypeCodec } from '../protocol/value-codec.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { registry } from './registry-system.ts'
 
@@ -10,9 +10,13 @@ interface Apply {
   ownName?: string
 }
 
+/** Refuses where it is called what a codec would refuse in init(). */
+const beforeInit = new ValueCodec()
+
 /**
  * Let instances of a class travel in values.
  * @param codec  name: the same in every process; encode: to a plain value; decode: back.
+ * @throws UsageError for what is no class or codec, is built in, or is registered otherwise.
  */
 export function registerType<T extends object, E>(
   Class: AnyClass<T>,
@@ -26,7 +30,8 @@ export function registerType<T extends object, E>(
 function registerApply(apply: Apply): void {
   const shared = registry()
   const worker = shared.currentCoreWorker as CoreWorker | undefined
-  if (worker !== undefined) apply(worker.codec) // may refuse it: then no later codec gets it either
+  // May refuse it: then no later codec gets it either.
+  apply(worker?.codec ?? beforeInit)
   shared.types.push(apply)
 }
 

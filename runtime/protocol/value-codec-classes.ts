@@ -6,6 +6,8 @@
 //   C2. A name and a class registered once keep belonging to each other.
 import { types } from 'node:util'
 import { UsageError } from '../common/errors.ts'
+import { object } from '../common/shape.ts'
+import { showValue } from '../common/show-value.ts'
 import { DecodeError } from './byte-reader.ts'
 import { BINARY_READERS, BINARY_WRITERS } from './value-codec-binary.ts'
 import { ERROR_READERS, ERROR_WRITERS, isError, writeError } from './value-codec-error.ts'
@@ -63,6 +65,25 @@ export const READERS: readonly ReadKind[] = readerTable([
   ...ERROR_READERS,
 ])
 
+/** @throws UsageError, of what a program in JavaScript may give. */
+export function checkType(Class: unknown, codec: unknown): void {
+  if (typeof Class !== 'function' || !object(Class.prototype)) {
+    throw new UsageError(`registerType() takes a class, got ${showValue(Class)}`)
+  }
+  const { name, encode, decode } = object(codec) ? codec : {}
+  if (typeof encode !== 'function' || typeof decode !== 'function') {
+    throw new UsageError(
+      `registerType(${Class.name}, …) takes { name, encode, decode }, of which the last two are ` +
+        `functions; got ${showValue(codec)}`,
+    )
+  }
+  if (typeof name !== 'string' || name === '') {
+    throw new UsageError(
+      `registerType(${Class.name}, …): \`name\` must be a text that is not empty`,
+    )
+  }
+}
+
 /** The handles and classes that one ValueCodec knows. */
 export class ClassTable {
   readonly handles: readonly HandleCodec[]
@@ -81,9 +102,6 @@ export class ClassTable {
     const { name, prototype } = type
     if (WRITERS.has(prototype) || prototype === Object.prototype || prototype === Array.prototype) {
       throw new UsageError(`registerType: ${name} is built in and travels already`)
-    }
-    if (typeof name !== 'string' || name === '') {
-      throw new UsageError('registerType: `name` must be a text that is not empty')
     }
     const sameName = this.#byName.get(name)
     const sameClass = this.#byPrototype.get(prototype)

@@ -13,7 +13,7 @@ import { INLINE_BYTES_MAX } from '../common/limits.ts'
 import { DecodeLimitError } from './byte-reader.ts'
 import { ByteLimitError, ByteWriter } from './byte-writer.ts'
 import type { BufferEntry, MayView } from './value-codec-buffers.ts'
-import { ClassTable } from './value-codec-classes.ts'
+import { checkType, ClassTable } from './value-codec-classes.ts'
 import type { AnyClass, HandleCodec, RegisteredType, TypeCodec } from './value-codec-classes.ts'
 import { Decoder } from './value-codec-decoder.ts'
 import { Encoder } from './value-codec-encoder.ts'
@@ -176,9 +176,11 @@ export class ValueCodec {
   /**
    * Let direct instances of a class travel. Call it in every process, in a module that both
    * sides import. May be repeated for the same class and name.
-   * @throws UsageError when the name or the class is registered otherwise, or is built in.
+   * @throws UsageError for what is no class or no codec, and when the name or the class is
+   *   registered otherwise, or is built in.
    */
   registerType<T extends object, E>(Class: AnyClass<T>, codec: TypeCodec<T, E>): void {
+    checkType(Class, codec)
     const type: RegisteredType = {
       name: codec.name,
       prototype: Class.prototype as object,

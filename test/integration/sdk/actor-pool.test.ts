@@ -130,6 +130,7 @@ test('actors are taken out and put back', async () => {
 
 test('what is no actor, no ref, or no pool at all is told', async () => {
   expect(() => new ActorPool([{} as Handle])).toThrow(UsageError)
+  expect(() => new ActorPool(5 as never)).toThrow('takes an array of actor handles, got 5')
   expect(() => {
     pool.submit((() => 3) as never, 1)
   }).toThrow(/must return the ref/)

@@ -128,6 +128,17 @@ describe('registered classes', () => {
     expect(roundTrip(new Point(1, 2), own)).toEqual(new Point(1, 2))
   })
 
+  test('what is no class or no codec is refused', () => {
+    const own = new ValueCodec()
+    const arrow = (() => undefined) as never
+    for (const Class of [5, undefined, arrow]) {
+      expect(() => own.registerType(Class as never, pointCodec)).toThrow('takes a class, got')
+    }
+    for (const codec of [undefined, 5, { ...pointCodec, decode: 'x' }]) {
+      expect(() => own.registerType(Point, codec as never)).toThrow('registerType(Point, …)')
+    }
+  })
+
   test('encode and decode of a class may use the codec themselves', () => {
     const own = new ValueCodec()
     own.registerType(Point, {
