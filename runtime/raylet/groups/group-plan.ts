@@ -27,10 +27,26 @@ export function planGroup(
   const bundles = missing.map((index) => spec.bundles[index] ?? NO_RESOURCES)
   const nodes = [...cluster.view.nodes()]
   const apart = nodes.filter(({ nodeId }) => !occupied.has(nodeId))
+  const own = toHex(state.config.nodeId)
   const plan = (among: readonly NodeView[]): BundlePlan =>
-    placeBundles(bundles, new ClusterView(among, toHex(state.config.nodeId)), spec.strategy)
-  if (spec.strategy === 'STRICT_SPREAD') return plan(apart)
+    placeBundles(bundles, new ClusterView(among, own), spec.strategy)
   if (occupied.size === 0) return plan(nodes)
+  const again = planAgain(spec, plan, nodes, apart)
+  if (again.kind !== 'INFEASIBLE') return again
+  const whole = placeBundles(spec.bundles, new ClusterView(nodes, own), spec.strategy)
+  if (whole.kind === 'INFEASIBLE') return whole
+  const reason = `no node has room for its bundles ${missing.join(', ')} beside the others`
+  return { kind: 'INFEASIBLE', reason }
+}
+
+/** Plan what was lost of a group, of which the rest stays where it is. */
+function planAgain(
+  spec: GroupSpec,
+  plan: (among: readonly NodeView[]) => BundlePlan,
+  nodes: readonly NodeView[],
+  apart: readonly NodeView[],
+): BundlePlan {
+  if (spec.strategy === 'STRICT_SPREAD') return plan(apart)
   // Of those that may be mixed: SPREAD with nodes that have none yet, PACK with those that have.
   const first = plan(
     spec.strategy === 'SPREAD' ? apart : nodes.filter((each) => !apart.includes(each)),

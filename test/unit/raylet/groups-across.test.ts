@@ -229,6 +229,7 @@ describe('a placement group over nodes', () => {
     const lost = places.findIndex((place) => place === null)
     several.want('driver', 1, { strategy: inGroup(lost) })
     expect(several.at(0).refused[0]).toContain('lost with their node')
+    expect(several.at(0).refused[0]).toContain('a node for each of 3 bundles, there are 2 nodes')
     several.want('driver', 1, { strategy: inGroup() })
     expect(several.at(0).held.size).toBe(1)
   })
