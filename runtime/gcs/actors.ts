@@ -16,6 +16,8 @@
 //       takes over from a dead node finds all that it held.
 //   AC4. An actor that was refused its name never comes to be, though its registration is executed
 //        late (DC3): a row that says so is in the way. Who registers it once more replaces that.
+//   AC5. Nor does one that was killed before it was made, whoever makes it and wherever: its maker
+//       may have been on a node that is dead, and its task be run again on another.
 // Source: Ray gcs_actor_manager.h (states); faults.md F07, F12, F30, I6.
 import { GcsUnavailableError } from '../common/errors.ts'
 import { bytes, count, flag, number, oneOf, nullOr, shape, text } from '../common/shape.ts'
@@ -27,7 +29,8 @@ import type { Row, RowValue, Storage, TransactItem } from './storage.ts'
 import { actorKey, heldKey, heldPartition, jobPartitions, nameKey } from './tables.ts'
 
 const TRIES_MAX = 5
-/** Who calls a dead actor is told of its death for so long; its row is nothing but rent then. */
+/** Who calls a dead actor is told of its death for so long; its row is nothing but rent then. One
+ *  that was killed unmade may wait for the arguments of its constructor no longer. */
 const DEAD_KEPT_MS = 7 * 24 * 3_600_000
 
 export type ActorState = 'PENDING_CREATION' | 'ALIVE' | 'RESTARTING' | 'DEAD'
@@ -70,32 +73,29 @@ export type Incarnation = Pick<ActorRow, 'actorId' | 'incarnation' | 'nodeId' | 
  * Arrow 1. Repeating it with the same actorId finds the row of the first time.
  * @param sinceMs  wall time, for whoever asks who has the name.
  * @param inDoubt  told that it may be executed late, whatever it ends with: see refuseActor.
- * @returns who has the name when it is not this actor, else undefined.
+ * @returns who has the name when it is not this actor; KILLED where it was before; else undefined.
  */
 export async function registerActor(
   storage: Storage,
   actor: NewActor,
   sinceMs: number,
   inDoubt = (): void => undefined,
-): Promise<NameRow | undefined> {
-  const { actorId, owner, name, nodeId, epoch } = actor
+): Promise<NameRow | 'KILLED' | undefined> {
+  const { actorId, name } = actor
   const key = actorKey(actorId)
   const life = { state: 'PENDING_CREATION', living: true, incarnation: 0, address: '', death: '' }
   const value = { ...actor, ...life }
   const named = name === null ? undefined : nameKey(name.namespace, name.name)
-  const ofName: TransactItem[] = []
-  if (named !== undefined) {
-    const row = { actorId, owner, sinceMs, nodeId, epoch }
-    ofName.push({ kind: 'putIf', key: named, value: row, expected: 'ABSENT' })
-  }
   let expected: 'ABSENT' | number = 'ABSENT'
   for (let tries = 0; ; tries++) {
     const outcome = await decideTogether(storage, {
       ...{ key, inDoubt },
-      items: [{ kind: 'putIf', key, value, expected }, ...ofName],
+      items: [{ kind: 'putIf', key, value, expected }, ...claimOf(actor, sinceMs)],
       isOurs: (row) => row['actorId'] === actorId,
     })
-    if (outcome.won || named === undefined) return undefined
+    if (outcome.won) return undefined
+    if (isKilled(outcome.current)) return 'KILLED'
+    if (named === undefined) return undefined
     if (isRefused(outcome.current)) expected = outcome.current?.version ?? 'ABSENT' // AC4
     const holder = await storage.get(named)
     if (holder !== undefined) return asName(holder)
@@ -103,6 +103,17 @@ export async function registerActor(
     if (tries >= TRIES_MAX)
       throw new GcsUnavailableError(`the name of actor ${actorId} is in dispute`)
   }
+}
+
+/** AC2. */
+function claimOf(
+  { actorId, owner, name, nodeId, epoch }: NewActor,
+  sinceMs: number,
+): readonly TransactItem[] {
+  if (name === null) return []
+  const value = { actorId, owner, sinceMs, nodeId, epoch }
+  const key = nameKey(name.namespace, name.name)
+  return [{ kind: 'putIf', key, value, expected: 'ABSENT' }]
 }
 
 /** AC4: of one that was refused, whose registration was in doubt. @param nowMs  wall time. */
@@ -115,9 +126,38 @@ export async function refuseActor(storage: Storage, actorId: string, nowMs: numb
   await actorDead(storage, { actorId, incarnation: 0 }, 'its name was taken', nowMs)
 }
 
-export async function readActor(storage: Storage, actorId: string): Promise<ActorRow | undefined> {
+/**
+ * AC5: of one that has no row.
+ * @returns whether it will never be; false: it has a row by now.
+ */
+export async function killUnmade(
+  storage: Storage,
+  actorId: string,
+  nowMs: number,
+): Promise<boolean> {
+  const ofKill = {
+    ...{ key: actorKey(actorId), mark: { refused: true, killed: true }, keptMs: DEAD_KEPT_MS },
+    isMark: (value: RowValue) => value['killed'] === true,
+  }
+  const first = await leaveMark(storage, { ...ofKill, expected: 'ABSENT' }, nowMs)
+  if (first.won || !isRefused(first.current)) return first.won
+  const refused = { fields: { refused: true } }
+  return (await leaveMark(storage, { ...ofKill, expected: refused }, nowMs)).won
+}
+
+/** As readActor; tells also of one that was killed before it was made (AC5). */
+export async function lookUpActor(
+  storage: Storage,
+  actorId: string,
+): Promise<ActorRow | 'KILLED' | undefined> {
   const row = await storage.get(actorKey(actorId))
+  if (isKilled(row)) return 'KILLED'
   return row === undefined || isRefused(row) ? undefined : asActor(row)
+}
+
+export async function readActor(storage: Storage, actorId: string): Promise<ActorRow | undefined> {
+  const actor = await lookUpActor(storage, actorId)
+  return actor === 'KILLED' ? undefined : actor
 }
 
 /** A job's actors, the dead included; may be a second old. */
@@ -260,5 +300,6 @@ const isLife = (value: RowValue, { incarnation, nodeId, epoch }: Incarnation): b
   value['incarnation'] === incarnation && value['nodeId'] === nodeId && value['epoch'] === epoch
 
 const isRefused = (row: Row | undefined): boolean => row?.value['refused'] === true
+const isKilled = (row: Row | undefined): boolean => row?.value['killed'] === true
 
 const asActor = (row: Row): ActorRow => readRow(row, ACTOR)

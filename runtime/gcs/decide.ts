@@ -76,15 +76,15 @@ export async function decideTogether(
 }
 
 /**
- * DC3: what is left in place of a row, for late writes to find; it may be dropped after a day.
+ * DC3: what is left in place of a row, for late writes to find; it may be dropped in the end.
  * @param nowMs  wall time.
  */
 export async function leaveMark(
   storage: Storage,
-  { key, mark, expected, isMark }: Mark,
+  { key, mark, expected, isMark, keptMs = MARK_KEPT_MS }: Mark,
   nowMs: number,
 ): Promise<WriteOutcome> {
-  const expiresAtMs = nowMs + MARK_KEPT_MS
+  const expiresAtMs = nowMs + keptMs
   const item: TransactItem =
     expected === 'ABSENT'
       ? { kind: 'putIf', key, value: mark, expected, expiresAtMs }
@@ -98,6 +98,8 @@ interface Mark {
   readonly mark: RowValue
   readonly expected: 'ABSENT' | Holding
   readonly isMark: (value: RowValue) => boolean
+  /** At least so long; default: a day. */
+  readonly keptMs?: number
 }
 
 /** Delete a row if it is as expected. One that is gone or has changed is left as it is. */

@@ -61,11 +61,15 @@ function originOf(
   return { homeId, ownerAddress: client.address, job: job.spec, driver, drivenAt }
 }
 
-/** Arrow 2, or 4 when another actor has the name: where there are several nodes. */
+/** Arrow 2, or 4 where another actor has the name, or it was killed: on several nodes. */
 export function actorRegistered(turn: Turn, event: EventOf<'actorRegistered'>): void {
   const { actorId, existing } = event
   const actor = turn.state.actors.get(actorId)
   if (actor === undefined) return
+  if (existing === 'KILLED') {
+    endActor(turn, actor, actorGone(actor, KILLED)) // AC5
+    return
+  }
   if (existing === undefined) {
     const { nodeId, epoch } = turn.state.config
     actor.holder = { nodeId: toHex(nodeId), epoch }

@@ -54,8 +54,11 @@ export type ActorEventOfNodes =
   | {
       readonly kind: 'actorRegistered'
       readonly actorId: ActorId
-      /** Who has the name instead. */
-      readonly existing: { readonly info: ActorInfo; readonly holder: NameHolder } | undefined
+      /** Who has the name instead; or that it was killed before it was made. */
+      readonly existing:
+        | { readonly info: ActorInfo; readonly holder: NameHolder }
+        | 'KILLED'
+        | undefined
     }
   | {
       /** What came of the writes ALIVE and RESTARTING: false when another life goes on elsewhere. */

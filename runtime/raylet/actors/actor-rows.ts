@@ -92,8 +92,10 @@ export class ActorRows {
     }
     const register = async (): Promise<void> => {
       const existing = await this.#registered(made, sinceMs, inDoubt)
-      const { storage, clock } = this.#deps
-      if (existing !== undefined && isDoubted) {
+      const { storage, clock, self } = this.#deps
+      if (existing === 'KILLED') {
+        await holdsNoMore(storage, self, { actorId: toHex(actorId), incarnation: 0 })
+      } else if (existing !== undefined && isDoubted) {
         await refuseActor(storage, toHex(actorId), clock.nowMs()) // AC4
       }
       tell({ kind: 'actorRegistered', actorId, existing })
@@ -116,7 +118,7 @@ export class ActorRows {
     await willHold(storage, self, { actorId, incarnation: 0 })
     for (let tries = 0; tries < NAME_TRIES_MAX; tries += 1) {
       const holder = await registerActor(storage, row, since, inDoubt)
-      if (holder === undefined) return undefined
+      if (holder === undefined || holder === 'KILLED') return holder
       const living = await this.#livingOf(holder)
       if (living !== undefined) {
         const holding = { ...holder, actorId: fromHex(holder.actorId) as ActorId }

@@ -144,7 +144,7 @@ export function killActor(turn: Turn, event: EventOf<'killActor'>): void {
     killElsewhere(turn, event)
   } else {
     if (actor === undefined && noRestart) state.killedUnmade.add(actorId)
-    answer(turn, request, undefined)
+    answer(turn, request, event.isUnmade === true ? { isUnmade: actor === undefined } : undefined)
   }
 }
 

@@ -11,7 +11,7 @@ import { toWire } from '../../common/error-wire.ts'
 import { ActorDiedError } from '../../common/errors.ts'
 import { toHex, type ActorId, type WorkerId } from '../../common/ids.ts'
 import { isOutage } from '../../gcs/attempts.ts'
-import { readActor, type ActorRow } from '../../gcs/actors.ts'
+import { killUnmade, lookUpActor, type ActorRow } from '../../gcs/actors.ts'
 import type { NodeRow } from '../../gcs/nodes.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import type { ActorView } from '../../protocol/actor-messages.ts'
@@ -211,6 +211,7 @@ export class ClusterActors {
     const row = await this.#rowOf(actorId)
     if (row === 'OUTAGE') return undefined
     if (row === undefined) return await this.#lookAtHome(actorId, home)
+    if (row === 'KILLED') return located(actorId, undefined, killedView(actorId))
     const isLiving = this.#isLiving(row.nodeId)
     if (isLiving && row.nodeId !== this.#self) {
       const found = await this.#askView(row.nodeId, actorId, false)
@@ -272,42 +273,61 @@ export class ClusterActors {
   ): Promise<boolean> {
     const row = await this.#rowOf(call.actorId)
     if (row === 'OUTAGE') return false
+    if (row === 'KILLED') return true
     if (row === undefined) return await this.#callUnmade(call, homeId)
     meant.life ??= row.incarnation
     return hasEnded(row, call, meant.life) || (await this.#callAt(row.nodeId, call, false))
   }
 
+  /**
+   * Its home may be about to make it, or know that another was found; where that has nothing of it,
+   * or is gone, a task that is run again may make it, anywhere: the row is to say that it may not.
+   */
   async #callUnmade(call: ActorCall, homeId: string): Promise<boolean> {
     const isHomeGone = homeId !== this.#self && !this.#isLiving(homeId)
-    return isHomeGone || (await this.#callAt(homeId, call, true))
+    const isThere = isHomeGone ? false : await this.#ask(homeId, call, true)
+    if (isThere !== false) return isThere === true
+    if (call.type !== 'killActor' || !call.noRestart) return true // no life of it has begun
+    const { storage, clock } = this.#deps
+    try {
+      return await killUnmade(storage, toHex(call.actorId), clock.nowMs())
+    } catch (error) {
+      if (isOutage(error)) return false
+      throw error
+    }
   }
 
   /** @returns whether the actor is there, so that it was done. */
   async #callAt(nodeId: string, call: ActorCall, isUnmade: boolean): Promise<boolean> {
+    return (await this.#ask(nodeId, call, isUnmade)) === true
+  }
+
+  /** As #callAt; undefined: that node is away, or dead, and the row is to be read again. */
+  async #ask(nodeId: string, call: ActorCall, isUnmade: boolean): Promise<boolean | undefined> {
     if (nodeId === this.#self) return await this.#callHere(call, isUnmade)
-    if (!this.#isLiving(nodeId)) return false
+    if (!this.#isLiving(nodeId)) return undefined
     const answer = await this.#deps.member
       .ask(nodeId, 'callActor', { call, isUnmade }, CALL_LIMIT_MS)
-      .catch(() => undefined) // it is away: the row is read again
-    return answer?.isHere === true
+      .catch(() => undefined)
+    return answer?.isHere
   }
 
   async #callHere(call: ActorCall, isUnmade: boolean): Promise<boolean> {
     const { brain } = this.#deps
     if (isUnmade && call.type === 'killActor') {
       const { actorId, noRestart } = call
-      await brain.ask((request) => {
+      const answer = await brain.ask((request) => {
         return { kind: 'killActor', request, actorId, noRestart, isUnmade }
       })
-      return true
+      return (answer as { readonly isUnmade: boolean } | undefined)?.isUnmade !== true
     }
     const answer = await brain.ask((request) => ({ kind: 'actorCall', request, call }))
     return answer !== false || isUnmade
   }
 
-  async #rowOf(actorId: ActorId): Promise<ActorRow | undefined | 'OUTAGE'> {
+  async #rowOf(actorId: ActorId): Promise<ActorRow | 'KILLED' | 'OUTAGE' | undefined> {
     try {
-      return await readActor(this.#deps.storage, toHex(actorId))
+      return await lookUpActor(this.#deps.storage, toHex(actorId))
     } catch (error) {
       if (isOutage(error)) return 'OUTAGE'
       throw error
@@ -347,6 +367,13 @@ function deadView(actorId: ActorId, row: ActorRow, isNodeLiving: boolean): Actor
     error,
   } as const
   return isNodeLiving ? base : { ...base, exit: lostWorker('' as WorkerId) }
+}
+
+function killedView(actorId: ActorId): ActorView {
+  const data = { actorId: toHex(actorId), mayHaveRun: false }
+  const message = `actor ${toHex(actorId)} is dead: it was killed before it was made. Create a new one.`
+  const error = toWire(new ActorDiedError(message, { data }))
+  return { actorId, phase: 'DEAD', incarnation: 0, address: '', workerId: undefined, error }
 }
 
 /** Who made it gave that handle away when it was made, so it has ended long ago. */

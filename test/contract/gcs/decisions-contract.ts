@@ -5,8 +5,11 @@ import {
   actorAlive,
   actorDead,
   claimRestart,
+  killUnmade,
+  lookUpActor,
   readActor,
   readActors,
+  refuseActor,
   registerActor,
   type NewActor,
 } from '../../../runtime/gcs/actors.ts'
@@ -169,6 +172,30 @@ export function decisionsContract(name: string, make: () => Storage): void {
         }
         const found = await readActors(storage, `${own}0001`)
         expect(new Set(found.map(({ actorId }) => actorId))).toEqual(new Set(ids))
+      })
+
+      test('AC5: one that was killed before it was made never comes to be, named or not', async () => {
+        for (const actor of [anActor('a'), anActor('b', { name: null })]) {
+          expect(await killUnmade(storage, actor.actorId, 4)).toBe(true)
+          expect(await killUnmade(storage, actor.actorId, 4)).toBe(true) // sent again
+          expect(await registerActor(storage, actor, 5)).toBe('KILLED')
+          expect(await lookUpActor(storage, actor.actorId)).toBe('KILLED')
+          expect(await readActor(storage, actor.actorId)).toBeUndefined()
+        }
+        const made = anActor('c')
+        expect(await registerActor(storage, made, 5)).toBeUndefined() // its name was not taken
+        expect(await killUnmade(storage, made.actorId, 6)).toBe(false)
+        expect(await lookUpActor(storage, made.actorId)).toMatchObject({
+          state: 'PENDING_CREATION',
+        })
+      })
+
+      test('AC5: nor one whose name was refused to it before it was killed', async () => {
+        const actor = anActor('a')
+        await refuseActor(storage, actor.actorId, 4)
+        expect(await killUnmade(storage, actor.actorId, 5)).toBe(true)
+        await refuseActor(storage, actor.actorId, 6)
+        expect(await registerActor(storage, actor, 7)).toBe('KILLED')
       })
 
       test('restarts end at their maximum', async () => {

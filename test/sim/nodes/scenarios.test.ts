@@ -11,7 +11,7 @@ import { machineOf } from '../process.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import type { SimMember } from './member.ts'
-import { makesLate, RemoteTeller } from './workload.ts'
+import { makesLate, makesLateAndStays, RemoteTeller, shown } from './workload.ts'
 
 const on = ({ nodeId }: SimMember, soft = false): ReturnType<typeof nodeAffinity> =>
   nodeAffinity(nodeId, { soft })
@@ -103,6 +103,43 @@ describe('scenario of several nodes', () => {
     })
     expect(name).toBe('ActorDiedError')
   })
+
+  test.each([
+    ['before', 5_000],
+    ['after', 45_000],
+  ])(
+    'D198 an actor is killed that was not made yet, %s the node of its maker dies: no retry makes it',
+    async (_, killAtMs) => {
+      const told = await playNodes({
+        plan: calmNodes(4),
+        program: async (scene) => {
+          const { cluster, others } = scene
+          const [there] = others as [SimMember]
+          shown.clear()
+          const strategy = { schedulingStrategy: on(there, true), maxRetries: 3 }
+          const made = makesLateAndStays.options(strategy).remote('unmade', 50_000)
+          await cluster.world.until(() => shown.has('unmade'))
+          const first = shown.get('unmade')
+          if (first === undefined) throw new Error('it shows no handle')
+          await remote.sleep(1_000)
+          const dieAtMs = 10_000
+          if (killAtMs < dieAtMs) await kill(first.teller)
+          await remote.sleep(dieAtMs)
+          losePower(scene, there)
+          if (killAtMs > dieAtMs) {
+            await cluster.world.until(() => shown.get('unmade')?.pid !== first.pid)
+            await kill(first.teller)
+          }
+          const told = await get(made)
+          made.free()
+          expect(shown.get('unmade')?.pid).not.toBe(first.pid)
+          expect(cluster.ledger.actors.get('unmade')).toBeUndefined()
+          return told
+        },
+      })
+      expect(told).toBe('ActorDiedError')
+    },
+  )
 
   test.each([
     ['lies there', 'GONE'],

@@ -52,6 +52,29 @@ export const makesLate = remote(
   }),
 )
 
+/**
+ * The same, and goes on until that actor has answered, or it knows why it does not. Its handle is
+ * shown to the whole simulation.
+ */
+export const makesLateAndStays = remote(async (name: string, afterMs: number): Promise<string> => {
+  const { process, on } = here()
+  const teller = RemoteTeller.remote(laterNamed.remote(name, afterMs), false)
+  shown.set(name, { pid: process.pid, teller })
+  on.ledger.called('its maker', 0, process)
+  const ref = teller.tell.remote('its maker', 0, 0)
+  try {
+    return await get(ref).then(
+      () => 'it was made',
+      (error: unknown) => (error as Error).name,
+    )
+  } finally {
+    ref.free()
+  }
+})
+
+/** By the names of their actors, what the newest try shows. */
+export const shown = new Map<string, { readonly pid: number; readonly teller: TellerHandle }>()
+
 /** Calls an actor whose handle it was given, from wherever it runs. */
 export const askTeller = remote(async (teller: TellerHandle, caller: string): Promise<Told> => {
   const { process, on } = here()

@@ -5,6 +5,8 @@ import {
   actorDead,
   claimRestart,
   holdsNoMore,
+  killUnmade,
+  lookUpActor,
   readActor,
   readActors,
   readHeldBy,
@@ -87,6 +89,20 @@ test('AC4: one that came late before it is refused is dead, and has no name', as
   await refuseActor(storage, second.actorId, 7)
   expect(await readActor(storage, second.actorId)).toMatchObject({ state: 'DEAD' })
   expect(await findName(storage, NAME)).toBeUndefined()
+})
+
+test.each([
+  ['the kill', () => killUnmade(storage, anActor('a').actorId, 4)],
+  ['what makes it', () => registerActor(storage, anActor('a'), 4)],
+])('AC5: of a kill and what makes the actor one wins, when %s is in doubt', async (_, inDoubt) => {
+  const actor = anActor('a')
+  const isKilled = (await inDoubt()) === true
+  expect(await registerActor(memory, actor, 5)).toBe(isKilled ? 'KILLED' : undefined)
+  expect(await killUnmade(memory, actor.actorId, 6)).toBe(isKilled)
+  await executeLate()
+  const row = await lookUpActor(storage, actor.actorId)
+  if (isKilled) expect(row).toBe('KILLED')
+  else expect(row).toMatchObject({ state: 'PENDING_CREATION' })
 })
 
 test('AC3: a node that gave an actor away and holds its next life goes on being found', async () => {
