@@ -5,8 +5,10 @@
 //   every 16th round   ► a digest to one peer, who answers with what it knows better (GO4)
 //
 // Invariants:
-//   GO1. A node publishes only when some resource has moved by an eighth of its total since it last
-//        did, and at most once in ROUND_MS. Versions count up within an epoch of the node.
+//   GO1. A node publishes at most once in ROUND_MS: when some resource has moved by an eighth of its
+//        total, after LATE_ROUNDS when it has moved at all. What it has said in an answer since it
+//        last published counts as moved, too: who heard that believes it until it hears better.
+//        Versions count up within an epoch of the node.
 //   GO2. A round sends at most FANOUT messages of at most ENTRIES_MAX loads, and in some rounds a
 //        digest, which has an entry for each node that is known: the traffic of a node has a bound
 //        whatever happens in the cluster. All peers but one are of the own zone.
@@ -27,8 +29,10 @@ export const FANOUT = 3
 export const ENTRIES_MAX = 256
 /** A digest every so many rounds. */
 const DIGEST_ROUNDS = 16
-/** The part of a resource's total that is worth telling. */
+/** The part of a resource's total that is worth telling at once. */
 const TELLING_SHARE = 1 / 8
+/** Less is told so much later: a task may wait for just that. */
+export const LATE_ROUNDS = 8
 /**
  * Rounds in which a node passes on what it has learned. Each then tells 6 peers, which leaves out 1
  * of 400 (the root of 1 - s = e^-6s); a digest finds those.
@@ -77,6 +81,9 @@ export class LoadGossip {
   readonly #hot = new Map<string, number>()
   #free: ResourceSet
   #version = 0
+  /** How far from what it has published it has said to be, since then. */
+  #saidApart = 0
+  #toldRound = 0
   #round = 0
   #roundAtMs = -Infinity
 
@@ -104,17 +111,23 @@ export class LoadGossip {
     }
   }
 
-  /** This node's load as it is now, fresher than what was published: for answers to requests. */
+  /** This node's load as it is now. */
   get own(): NodeLoad {
     const { nodeId, epoch } = this.#options.self
     return { nodeId, epoch, version: this.#version, free: this.#free }
+  }
+
+  /** The same, for the answer to a request: fresher than what was published (GO1). */
+  say(): NodeLoad {
+    this.#saidApart = Math.max(this.#saidApart, this.#movedSinceTold())
+    return this.own
   }
 
   #tick(nowMs: number): GossipEffect[] {
     if (nowMs - this.#roundAtMs < ROUND_MS) return []
     this.#roundAtMs = nowMs
     this.#round += 1
-    if (this.#isTelling()) this.#keep(this.own)
+    if (this.#isTelling()) this.#publish()
     const effects: GossipEffect[] = []
     const peers = this.#drawPeers()
     const loads = this.#hotLoads()
@@ -130,13 +143,28 @@ export class LoadGossip {
 
   /** GO1 */
   #isTelling(): boolean {
+    const apart = Math.max(this.#saidApart, this.#movedSinceTold())
+    const isLate = this.#round - this.#toldRound >= LATE_ROUNDS
+    return apart >= TELLING_SHARE || (apart > 0 && isLate)
+  }
+
+  #publish(): void {
+    this.#saidApart = 0
+    this.#toldRound = this.#round
+    this.#keep(this.own)
+  }
+
+  /** The largest share of a total by which it differs from what was published. */
+  #movedSinceTold(): number {
     const told = this.#loads.get(this.#options.self.nodeId)
-    if (told === undefined) return true
+    if (told === undefined) return Infinity
     const { totals } = this.#options
-    return Object.keys(totals).some((name) => {
+    let most = 0
+    for (const name in totals) {
       const moved = Math.abs((this.#free[name] ?? 0) - (told.free[name] ?? 0))
-      return moved >= (totals[name] ?? 0) * TELLING_SHARE
-    })
+      if (moved > 0) most = Math.max(most, moved / (totals[name] ?? 0))
+    }
+    return most
   }
 
   #keep(load: NodeLoad): void {

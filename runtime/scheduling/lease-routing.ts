@@ -10,9 +10,9 @@
 //   LR3. Who forwards counts the demand as taken there at once, so that the next request goes
 //        elsewhere; the node's own word replaces that, and comes with every answer. When the lease
 //        ends, who forwarded it counts it back (ClusterView.giveBack) and hears nothing: gossip
-//        keeps quiet about less than an eighth (GO1), and 64 tasks of one CPU each, forwarded and
-//        ended one by one, would else leave an idle node of 64 full in the view of their home for
-//        ever (D68).
+//        is late about less than an eighth (GO1), and 64 tasks of one CPU each, forwarded and
+//        ended one by one, would else leave an idle node of 64 full in the view of their home
+//        (D68).
 //   LR4. A request bound to a node is never passed on by it: it waits there.
 // Source: Ray cluster_lease_manager.cc (spillback); Mitzenmacher (2001); design 6.
 import type { Random } from '../common/random.ts'

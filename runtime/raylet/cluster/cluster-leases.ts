@@ -113,7 +113,7 @@ export class ClusterLeases {
   /** What is free here as it is now, and others are told. */
   ownLoad(): NodeLoad {
     this.#tellLoad()
-    return this.#gossip.own
+    return this.#gossip.say()
   }
 
   perform(effect: ClusterEffect): void {
