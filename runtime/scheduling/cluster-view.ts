@@ -139,12 +139,12 @@ export class ClusterView {
   }
 
   /** The reverse: it holds the demand no more, by what is known here. */
-  giveBack(nodeId: string, demand: ResourceSet): void {
+  giveBack(nodeId: string, demand: ResourceSet, count = 1): void {
     const node = this.#known(nodeId)
     if (node === undefined) return
     const free: Record<string, number> = { ...node.free }
     for (const name in demand) {
-      free[name] = Math.min((free[name] ?? 0) + (demand[name] ?? 0), node.totals[name] ?? 0)
+      free[name] = Math.min((free[name] ?? 0) + count * (demand[name] ?? 0), node.totals[name] ?? 0)
     }
     this.set({ ...node, free })
   }

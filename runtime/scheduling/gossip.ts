@@ -5,9 +5,9 @@
 //   every 16th round   ► a digest to one peer, who answers with what it knows better (GO4)
 //
 // Invariants:
-//   GO1. A node publishes at most once in ROUND_MS: when some resource has moved by an eighth of its
-//        total, after LATE_ROUNDS when it has moved at all. What it has said in an answer since it
-//        last published counts as moved, too: who heard that believes it until it hears better.
+//   GO1. A node publishes at most once in ROUND_MS: when some resource has moved by an eighth of
+//        its total, after LATE_ROUNDS when it has moved at all. What it has said in an answer since
+//        it last published counts as moved, too: who heard that believes it until it hears better.
 //        Versions count up within an epoch of the node.
 //   GO2. A round sends at most FANOUT messages of at most ENTRIES_MAX loads, and in some rounds a
 //        digest, which has an entry for each node that is known: the traffic of a node has a bound

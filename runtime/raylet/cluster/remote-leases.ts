@@ -33,7 +33,11 @@ export function leasesAnswered(turn: Turn, event: EventOf<'leasesAnswered'>): vo
   const { cluster, clients } = turn.state
   cluster?.view.answered(nodeId, message.spec.demand, message.count)
   if (answer !== undefined) cluster?.view.learn(answer.load)
-  else noAnswer(clients.get(message.client), nodeId)
+  else {
+    // What it may have given all the same is gossiped; that it gave nothing is not.
+    cluster?.view.giveBack(nodeId, message.spec.demand, message.count)
+    noAnswer(clients.get(message.client), nodeId)
+  }
   const refused = message.count - accepted
   if (refused > 0) shun(turn, nodeId, message.spec.demand)
   const each = clients.get(message.client)?.classes.get(message.classId)

@@ -138,6 +138,17 @@ describe('leases over nodes', () => {
     expect(heldAt(brains)).toBe(2)
   })
 
+  test('a node that did not answer is asked again a second later, whatever it says of its load', () => {
+    const brains = cpus(1, 1)
+    brains.driver('d')
+    brains.at(1).cut = true
+    brains.want('d', 2)
+    expect(heldAt(brains)).toBe(1)
+    brains.at(1).cut = false
+    brains.tick(1_000)
+    expect(heldAt(brains)).toBe(2)
+  })
+
   test('a node that takes its home for free has it asked nothing', () => {
     const brains = cpus(1, 1)
     brains.driver('e', 1)
@@ -404,8 +415,8 @@ describe('when nodes and processes end', () => {
     }
     expect(brains.askedCount).toBeGreaterThan(2)
     brains.at(1).answersLate = false
-    brains.tellLoad(1)
     brains.want('d', 4)
+    brains.tick(1_000)
     expect(brains.at(1).state.leases.size).toBe(3)
   })
 
