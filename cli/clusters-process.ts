@@ -8,6 +8,7 @@ import { UsageError } from '../runtime/common/errors.ts'
 import type { NewNodes, NodeCredentials } from '../runtime/common/node-credentials.ts'
 import type { Random } from '../runtime/common/random.ts'
 import {
+  findCredentials,
   findCurrent,
   isAlive,
   listSessions,
@@ -20,14 +21,21 @@ import type { SessionNode } from '../runtime/common/session-node.ts'
 import { startRaylet, type RayletPlace } from '../sdk/cluster-process.ts'
 import { ClusterNotReachableError } from './exit-codes.ts'
 import type { RayletClient } from './raylet-client.ts'
-import type { Clusters, StartedCluster, StartOptions, TablesPlace } from './world.ts'
+import type {
+  Clusters,
+  JoinOptions,
+  NodeOptions,
+  StartedCluster,
+  StartOptions,
+  TablesPlace,
+} from './world.ts'
 
 const POLL_MS = 20
 const KILLED_WAIT_MS = 2_000
 
 export interface ClustersDeps {
   dial(address: string): Promise<RayletClient>
-  /** Credentials for the nodes of a new cluster. */
+  /** Credentials for the nodes of a new cluster, or of those that join one. */
   enrol(nodes: NewNodes): Promise<NodeCredentials[]>
   /**
    * Makes the tables of a new cluster; without an endpoint, finds those that are deployed in AWS.
@@ -46,11 +54,7 @@ export function clustersOf(deps: ClustersDeps): Clusters {
       listSessions().filter((node) =>
         basename(node.sessionDir).startsWith(`session-${String(pid)}-`),
       ),
-    nodesOf: ({ sessionDir, cluster }) =>
-      listSessions().filter(
-        (node) =>
-          node.sessionDir === sessionDir || (cluster !== undefined && node.cluster === cluster),
-      ),
+    nodesOf: clusterNodes,
     connect: async (node) => {
       try {
         return await deps.dial(node.address)
@@ -59,9 +63,19 @@ export function clustersOf(deps: ClustersDeps): Clusters {
       }
     },
     start: (options) => start(options, deps),
+    join: (address, options) => joinNodes(find(address), options, deps),
     ended,
     leftovers,
   }
+}
+
+function clusterNodes({
+  sessionDir,
+  cluster,
+}: Pick<SessionNode, 'sessionDir' | 'cluster'>): SessionNode[] {
+  return listSessions().filter(
+    (node) => node.sessionDir === sessionDir || (cluster !== undefined && node.cluster === cluster),
+  )
 }
 
 function asUnreachable(error: unknown, address: string): unknown {
@@ -115,10 +129,8 @@ function noRaylet(path: string, why = ''): ClusterNotReachableError {
 }
 
 async function start(options: StartOptions, deps: ClustersDeps): Promise<StartedCluster> {
-  const { numCpus, numGpus, resources, labels, objectStoreMemoryBytes, port } = options
-  const spec = parseInitOptions(
-    withoutUndefined({ numCpus, numGpus, resources, labels, objectStoreMemoryBytes }),
-  )
+  const { port } = options
+  const spec = specOf(options)
   sweepSessions()
   refuseSecond(port)
   // Held until the cluster is known: of two `virga start` at once, one is told to go away.
@@ -133,6 +145,15 @@ async function start(options: StartOptions, deps: ClustersDeps): Promise<Started
   }
 }
 
+type NodeSpec = ReturnType<typeof parseInitOptions>
+
+function specOf(options: NodeOptions): NodeSpec {
+  const { numCpus, numGpus, resources, labels, objectStoreMemoryBytes } = options
+  return parseInitOptions(
+    withoutUndefined({ numCpus, numGpus, resources, labels, objectStoreMemoryBytes }),
+  )
+}
+
 interface StartedNode extends StartedCluster {
   /** Nothing, where it has ended by itself. */
   readonly end: () => void
@@ -140,29 +161,12 @@ interface StartedNode extends StartedCluster {
 
 /** The first node makes the cluster; the others join it. All or none: who started is ended again. */
 async function startNodes(
-  spec: ReturnType<typeof parseInitOptions>,
+  spec: NodeSpec,
   { port, nodes, host, tables }: Pick<StartOptions, 'port' | 'nodes' | 'host' | 'tables'>,
   deps: ClustersDeps,
 ): Promise<StartedCluster> {
-  const startOne = async (place: Omit<RayletPlace, 'owned'>): Promise<StartedNode> => {
-    const { child, sessionDir, gone } = await startRaylet(
-      spec,
-      { owned: false, ...place },
-      deps.random,
-    )
-    const node = readNode(sessionDir)
-    if (node === undefined) throw new Error(`the raylet wrote no node.json in ${sessionDir}`)
-    return {
-      node,
-      gone,
-      hold: () => {
-        child.ref()
-      },
-      end: () => {
-        child.kill('SIGINT')
-      },
-    }
-  }
+  const startOne = (place: Omit<RayletPlace, 'owned'>): Promise<StartedNode> =>
+    startNode(spec, place, deps)
   if (nodes === 1 && tables === undefined) return startOne({ port })
   const [own, ...joining] = await deps.enrol({ count: nodes, host, cluster: tables?.cluster })
   if (own === undefined) throw new Error('a cluster has one node at least')
@@ -171,14 +175,88 @@ async function startNodes(
   const place = { credentials: own, gcs: inTables ?? 'HERE', nodesHere: nodes }
   const first = await startOne({ port, ...place })
   const gcs = inTables ?? first.node.nodeAddress ?? ''
-  const started = await Promise.allSettled(
-    joining.map((credentials) => startOne({ port: undefined, credentials, gcs, nodesHere: nodes })),
+  await startAll(joining, { gcs, nodesHere: nodes }, startOne).catch(async (error: unknown) => {
+    await endAll([first])
+    throw error
+  })
+  return first
+}
+
+/** All or none, as above: nodes of a cluster that runs. They need no turn, as several may come. */
+async function joinNodes(
+  { sessionDir, gcs, address, ...found }: SessionNode,
+  options: JoinOptions,
+  deps: ClustersDeps,
+): Promise<StartedCluster> {
+  const spec = specOf(options)
+  const join = findCredentials(sessionDir)
+  if (join === undefined || gcs === undefined) {
+    throw new UsageError(
+      `the cluster at unix:${address} is one node that listens for no others; start it with ` +
+        '--nodes 2 or more, or with --gcs dynamodb, and others can join it',
+    )
+  }
+  const { nodes: count, host } = options
+  const nodesHere = clusterNodes({ sessionDir, ...found }).length + count
+  const credentials = await deps.enrol({ count, host, join })
+  const startOne = (place: Omit<RayletPlace, 'owned'>): Promise<StartedNode> =>
+    startNode(spec, place, deps)
+  const started = await startAll(credentials, { gcs, nodesHere }, startOne)
+  const [first] = started
+  if (first === undefined) throw new Error('one node joins at least')
+  return {
+    node: first.node,
+    gone: Promise.all(started.map(({ gone }) => gone)).then(() => undefined),
+    hold: () => {
+      for (const each of started) each.hold()
+    },
+    leave: () => {
+      for (const each of started) each.leave()
+    },
+  }
+}
+
+/** @throws when one does not start; the others are ended then. */
+async function startAll(
+  credentials: readonly NodeCredentials[],
+  place: Pick<RayletPlace, 'gcs' | 'nodesHere'>,
+  startOne: (place: Omit<RayletPlace, 'owned'>) => Promise<StartedNode>,
+): Promise<StartedNode[]> {
+  const outcomes = await Promise.allSettled(
+    credentials.map((each) => startOne({ port: undefined, credentials: each, ...place })),
   )
-  const failed = started.find((each) => each.status === 'rejected')
-  if (failed === undefined) return first
-  const others = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  await endAll([...others, first])
+  const started = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const failed = outcomes.find((each) => each.status === 'rejected')
+  if (failed === undefined) return started
+  await endAll(started)
   throw failed.reason
+}
+
+async function startNode(
+  spec: NodeSpec,
+  place: Omit<RayletPlace, 'owned'>,
+  deps: ClustersDeps,
+): Promise<StartedNode> {
+  const { child, sessionDir, gone } = await startRaylet(
+    spec,
+    { owned: false, ...place },
+    deps.random,
+  )
+  const node = readNode(sessionDir)
+  if (node === undefined) throw new Error(`the raylet wrote no node.json in ${sessionDir}`)
+  return {
+    node,
+    gone,
+    hold: () => {
+      child.ref()
+    },
+    end: () => {
+      child.kill('SIGINT')
+    },
+    leave: () => {
+      child.kill('SIGTERM')
+    },
+  }
 }
 
 /** As a raylet is told where the GCS is. */

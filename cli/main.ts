@@ -20,8 +20,8 @@ const world: World = {
       import('../runtime/common/random-system.ts'),
     ])
     const enrol = async (nodes: NewNodes): Promise<NodeCredentials[]> => {
-      const { newClusterNodes } = await import('../runtime/protocol/enrol-system.ts')
-      return newClusterNodes(nodes, systemClock.nowMs(), random)
+      const { enrolNodes } = await import('../runtime/protocol/enrol-system.ts')
+      return enrolNodes(nodes, systemClock.nowMs(), random)
     }
     return clustersOf({ dial: connect, enrol, makeTables, random })
   },

@@ -11,31 +11,33 @@ const NODES_MAX = 64
 const CLUSTER_NAME = /^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$/
 
 export async function run(world: World, input: Input): Promise<number> {
-  refuseLater(input)
   const clusters = await world.clusters()
-  const { options } = input
-  const started = await clusters.start({
+  const { options, address } = input
+  const ofNodes = {
     numCpus: options['numCpus'] as number | undefined,
     numGpus: options['numGpus'] as number | undefined,
     resources: options['resources'],
     labels: options['labels'],
     objectStoreMemoryBytes: options['objectStoreMemoryBytes'] as number | undefined,
-    port: portOf(options['port']),
     nodes: nodesOf(options['nodes']),
     host: hostOf(options['host']),
-    tables: tablesOf(options),
-  })
+  }
+  const port = portOf(options['port'])
+  const tables = tablesOf(options)
+  if (address !== undefined) refuseOfNewOnes(options)
+  const started =
+    address === undefined
+      ? await clusters.start({ ...ofNodes, port, tables })
+      : await clusters.join(address, ofNodes)
   tell(world, input, started)
-  if (options['block'] === true) await block(world, started)
+  if (options['block'] === true) await block(world, input, started)
   return EXIT.DONE
 }
 
-function refuseLater({ address }: Input): void {
-  if (address === undefined) return
-  throw new UsageError(
-    '--address: joining the cluster of another node needs a later version; this one runs on one ' +
-      'machine: virga start --num-cpus N',
-  )
+/** A cluster has its GCS already. */
+function refuseOfNewOnes({ gcs }: Input['options']): void {
+  if (gcs === undefined) return
+  throw new UsageError('--gcs is of a new cluster; with --address nodes join one that has its own')
 }
 
 function tablesOf(options: Input['options']): TablesPlace | undefined {
@@ -99,6 +101,11 @@ function tell(world: World, input: Input, { node }: StartedCluster): void {
     screen.print(JSON.stringify({ address: `unix:${address}`, port, pid, nodeId, sessionDir }))
     return
   }
+  if (input.address !== undefined) {
+    const joined = nodes === 1 ? 'A node has joined' : `${nodes} nodes have joined`
+    screen.print(`${screen.paint('green', `${joined} the cluster`)} (pid ${pid}, unix:${address}).`)
+    return
+  }
   const size = nodes === 1 ? '' : ` of ${nodes} nodes`
   screen.print(
     `${screen.paint('green', `A cluster${size} runs`)} (pid ${pid}, 127.0.0.1:${port ?? ''}).`,
@@ -107,7 +114,11 @@ function tell(world: World, input: Input, { node }: StartedCluster): void {
   screen.print('Look at it with virga status; end it with virga stop.')
 }
 
-async function block(world: World, { gone, node, hold }: StartedCluster): Promise<void> {
+async function block(
+  world: World,
+  input: Input,
+  { gone, node, hold, leave }: StartedCluster,
+): Promise<void> {
   hold()
   const clusters = await world.clusters()
   const interrupted = new Promise<'interrupted'>((resolve) => {
@@ -116,6 +127,11 @@ async function block(world: World, { gone, node, hold }: StartedCluster): Promis
     })
   })
   if ((await Promise.race([gone, interrupted])) !== 'interrupted') return
+  if (input.address !== undefined) {
+    leave()
+    await gone
+    return
+  }
   const nodes = clusters.nodesOf(node)
   const client = await clusters.connect(node)
   await client.stop()

@@ -64,22 +64,34 @@ export interface Clusters {
   nodesOf(node: SessionNode): SessionNode[]
   connect(node: Pick<SessionNode, 'address'>): Promise<RayletClient>
   start(options: StartOptions): Promise<StartedCluster>
+  /**
+   * Starts nodes here that join the cluster at that address.
+   * @throws UsageError for a cluster of one node that listens for no others.
+   */
+  join(address: string, options: JoinOptions): Promise<StartedCluster>
   /** Waits until the raylet has gone; kills it when it does not. False: it had to be killed. */
   ended(node: SessionNode, graceMs: number): Promise<boolean>
   leftovers(): { readonly root: string; readonly stale: readonly string[] }
 }
 
-export interface StartOptions {
+/** Of each node. */
+export interface NodeOptions {
   readonly numCpus: number | undefined
   readonly numGpus: number | undefined
   readonly resources: unknown
   readonly labels: unknown
   readonly objectStoreMemoryBytes: number | undefined
-  readonly port: number
+}
+
+export interface JoinOptions extends NodeOptions {
   /** How many, all on this machine. */
   readonly nodes: number
   /** The address of this machine at which nodes reach each other. */
   readonly host: string
+}
+
+export interface StartOptions extends JoinOptions {
+  readonly port: number
   /** What holds the GCS; undefined: the first node, in its memory. */
   readonly tables: TablesPlace | undefined
 }
@@ -98,6 +110,8 @@ export interface StartedCluster {
   readonly gone: Promise<void>
   /** Keeps this process open until then. */
   readonly hold: () => void
+  /** What was started hands on what it has, and goes; others of its cluster stay. */
+  readonly leave: () => void
 }
 
 /** User programs. */

@@ -119,7 +119,7 @@ export async function startRaylet(
     labels,
     objectStoreMemoryBytes,
     objectStore: objectStoreKind(),
-    spill: spillTarget(),
+    spill: spillTarget(place.gcs),
     ...place,
   }
   const child = spawnRaylet(options)
@@ -178,8 +178,11 @@ function objectStoreKind(): 'shm' | 'file' {
   return process.platform === 'linux' && existsSync('/dev/shm') ? 'shm' : 'file'
 }
 
-/** @throws UsageError when VIRGA_SPILL says none of the three. */
-function spillTarget(): SpillTarget | undefined {
+/**
+ * @param gcs  where the GCS is: the emulator that has it has the bucket, too.
+ * @throws UsageError when VIRGA_SPILL says none of the three.
+ */
+export function spillTarget(gcs: string | undefined): SpillTarget | undefined {
   const wanted = process.env['VIRGA_SPILL'] ?? ''
   if (wanted === '' || wanted === 'disk') return undefined
   const diskFirst = wanted.startsWith('disk,')
@@ -190,7 +193,8 @@ function spillTarget(): SpillTarget | undefined {
         'disk,s3://bucket/prefix, which uses S3 once the disk is full',
     )
   }
-  const endpoint = process.env['AWS_ENDPOINT_URL']
+  const ofGcs = gcs?.startsWith('http') === true ? gcs : undefined
+  const endpoint = process.env['AWS_ENDPOINT_URL'] ?? ofGcs
   return { bucket, diskFirst, ...(endpoint === undefined ? {} : { endpoint }) }
 }
 

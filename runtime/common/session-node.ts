@@ -17,4 +17,6 @@ export interface SessionNode {
   readonly cluster?: string
   /** By which the other nodes of it reach this one: HOST:PORT/NODE/EPOCH. */
   readonly nodeAddress?: string
+  /** What holds its GCS: such an address of a node, the URL of a DynamoDB, or AWS. */
+  readonly gcs?: string
 }

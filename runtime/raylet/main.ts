@@ -167,7 +167,8 @@ function sayReady(raylet: Raylet, options: RayletStartOptions): void {
 function clusterOf(raylet: Raylet, { gcs, sessionDir }: RayletStartOptions): object {
   if (gcs === undefined) return {}
   const { cluster } = readCredentials(sessionDir)
-  return { cluster, nodeAddress: raylet.nodeAddress }
+  const { nodeAddress } = raylet
+  return { cluster, nodeAddress, gcs: gcs === 'HERE' ? nodeAddress : gcs }
 }
 
 /** Sockets do not keep this process open, on purpose; being a raylet does. */

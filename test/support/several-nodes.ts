@@ -11,7 +11,7 @@ import type { NodeCredentials } from '../../runtime/common/node-credentials.ts'
 import { systemRandom } from '../../runtime/common/random-system.ts'
 import { isAlive, writeCredentials } from '../../runtime/common/session-file.ts'
 import type { SessionNode } from '../../runtime/common/session-node.ts'
-import { newClusterNodes } from '../../runtime/protocol/enrol-system.ts'
+import { enrolNodes } from '../../runtime/protocol/enrol-system.ts'
 import type { StateRow as Row } from '../../runtime/protocol/messages.ts'
 import type { Namespaces } from './namespaces.ts'
 import { dialRaylet, type RayletClient } from './raylet-client.ts'
@@ -57,7 +57,7 @@ export class SeveralNodes {
   constructor(options: SeveralNodesOptions) {
     this.#options = options
     const host = LOOPBACK
-    this.#identities = newClusterNodes({ count: LIVES_MAX, host }, Date.now(), systemRandom)
+    this.#identities = enrolNodes({ count: LIVES_MAX, host }, Date.now(), systemRandom)
   }
 
   /** A node on each host. */

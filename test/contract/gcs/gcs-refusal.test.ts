@@ -21,7 +21,7 @@ function open(
   }
   const { identity, credentials } = certifiedNode(node)
   const deps = { ...ATTEMPTS, codec: new ValueCodec(), gcsLost }
-  const all = { ...identity, ...credentials, host: '127.0.0.1' }
+  const all = { ...identity, ...credentials, authorityKey: '', host: '127.0.0.1' }
   return { ...openCluster(deps, { credentials: all, gcs }), lost: () => isLost }
 }
 

@@ -48,6 +48,36 @@ describe('virga start --nodes 3', () => {
     expect(place.left()).toEqual([])
   })
 
+  it('is joined by nodes of another kind, which run what asks for them and leave again', async () => {
+    const { address } = await start(2)
+    const join = ['start', '--address', String(address), '--num-cpus', '1']
+    const { nodeId } = await place.json(...join, '--labels', '{"host":"joined"}')
+    const staying = place.start(...join, '--nodes', '2', '--block')
+    const alive = async (): Promise<unknown[]> =>
+      (await list()).filter(({ state }) => state === 'ALIVE').map((row) => row['nodeId'])
+    await until(async () => (await alive()).length === 5)
+    const onJoined = fixture('../../faults/fixtures/on-hosts.mts')
+    expect((await place.node(onJoined, 'joined').ended).stdout.trim()).toBe(nodeId)
+    expect(staying.output.stdout).toContain('2 nodes have joined the cluster')
+    staying.child.kill('SIGINT')
+    expect((await staying.ended).code).toBe(0)
+    await until(async () => (await alive()).length === 3)
+    expect(await alive()).toContain(nodeId)
+    expect((await place.virga('stop')).code).toBe(0)
+    expect(place.left()).toEqual([])
+  })
+
+  it('is joined by nobody where it is one node, and says what to do', async () => {
+    const { address } = await place.json('start', '--port', String(await freePort()))
+    const alone = await place.virga('start', '--address', String(address))
+    expect(alone.code).toBe(2)
+    expect(alone.stderr).toContain('start it with --nodes 2 or more')
+    const gcs = await place.virga('start', '--address', String(address), '--gcs', 'memory')
+    expect(gcs.code).toBe(2)
+    expect(gcs.stderr).toContain('--gcs is of a new cluster')
+    expect((await place.virga('stop')).code).toBe(0)
+  })
+
   it("runs a program's tasks on all of them, bound ones where they are to be, and their children", async () => {
     await start(3)
     const { code, stdout, stderr } = await place.node(fixture('on-nodes.mts')).ended
