@@ -129,6 +129,7 @@ export class Raylet {
     return new ClusterSide({
       ...{ ...this.#deps, cluster, state: this.state, brain: this.#brain },
       ...{ objects: this.#objects, queries: this.#queries, processes: this.#processes },
+      isHere: (client) => this.#links.has(client),
       drain: (graceMs) => {
         this.drain(graceMs)
       },

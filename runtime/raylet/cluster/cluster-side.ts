@@ -60,6 +60,8 @@ export interface ClusterSideDeps extends RayletDeps {
   readonly objects: JobStore
   readonly queries: StateQueries
   readonly processes: Pick<WorkerProcesses, 'drainOutput'>
+  /** Whether a process is connected. */
+  readonly isHere: (client: WorkerId) => boolean
   /** The GCS wants this node drained. */
   readonly drain: (graceMs: number) => void
 }
@@ -127,6 +129,7 @@ export class ClusterSide {
     this.objects = new ObjectPulls({
       ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
       nodeId,
+      isHere: (client) => deps.isHere(client as WorkerId),
       restore: (objectId) => this.places.restore(objectId),
       kept: (objectId) => {
         this.#kept.kept(objectId as ObjectId)

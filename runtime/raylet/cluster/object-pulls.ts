@@ -8,12 +8,12 @@
 //   OP2. What has come counts only with the length and checksum that its sender told (BQ1).
 //   OP3. A free reaches every node that can be reached; the end of the job frees what it missed.
 //   OP4. A pull whose readers have all left ends, and gives its room back once nothing is written
-//        there any more (BL2).
+//        there any more (BL2). Nothing is pinned for a reader that has left: nobody would unpin it.
 //   OP5. What a process of this node makes has the right of way over a copy that is still coming.
 //   OP6. Nodes that read from each other in a circle go on as soon as one of them has heard of it
 //        (WC1); none of two that need a way round waits for the other's (OD2).
 import { delay, type Clock } from '../../common/clock.ts'
-import { ObjectNotFoundError } from '../../common/errors.ts'
+import { ObjectNotFoundError, StoppedError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { NodeRow } from '../../gcs/nodes.ts'
 import type { ObjectPlace, ObjectStore } from '../../objects/store.ts'
@@ -40,6 +40,8 @@ export interface ObjectPullsDeps {
   /** Hex. */
   readonly nodeId: string
   readonly store: () => ObjectStore
+  /** Whether that process is connected still. */
+  readonly isHere: (client: string) => boolean
   /** Brings what no living node holds from where it outlives them, if it is there. */
   readonly restore?: (objectId: string) => Promise<void>
   /** This node keeps that object for one that leaves. */
@@ -71,16 +73,25 @@ export class ObjectPulls {
   /**
    * As ObjectStore.pin, wherever the object is.
    * @param hints  nodes that are said to hold it, in hex, best first.
-   * @throws what ObjectStore.pin throws; ObjectLostError when its holders could not give it.
+   * @throws what ObjectStore.pin throws; ObjectLostError when its holders could not give it;
+   * StoppedError when the client has left meanwhile.
    */
   async pin(client: string, objectId: string, hints: readonly string[] = []): Promise<ObjectPlace> {
     const { store } = this.#deps
     for (let left = ATTEMPTS; left > 0 && store().sizeOf(objectId) === undefined; left -= 1) {
       while (this.#isMadeHere(objectId)) await delay(this.#deps.clock, MAKING_MS) // OP5
+      this.#checkHere(client)
       const incoming = await this.#incoming.fetch(client, { objectId, hints, mayRelay: true })
       await incoming.whole
     }
+    this.#checkHere(client)
     return await store().pin(client, objectId)
+  }
+
+  /** OP4. Others may have wanted the same pull to go on. */
+  #checkHere(client: string): void {
+    if (this.#deps.isHere(client)) return
+    throw new StoppedError('The process that asked for this object has left.')
   }
 
   /**

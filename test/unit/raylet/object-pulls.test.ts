@@ -53,6 +53,8 @@ const clock: Clock = {
 let nodes: TestNode[]
 /** Pairs of nodes that cannot reach each other. */
 let cut: Set<string>
+/** Processes that have left. */
+let gone: Set<string>
 /** Whom a node is told to read from, the first time that it asks. */
 let misled: Map<string, string>
 /** Called before each frame that a holder sends. */
@@ -62,6 +64,7 @@ beforeEach(() => {
   nodes = []
   speed = 1
   cut = new Set()
+  gone = new Set()
   misled = new Map()
   onFrame = () => 'SEND'
   transport = memoryTransport(systemClock)
@@ -346,6 +349,21 @@ describe('a pull', () => {
     expect((await b.pulls.pin('other', 'object')).sizeBytes).toBe(40 * MIB)
   })
 
+  test('OP4: that goes on for others pins nothing for a reader that has left', async () => {
+    const [a, b] = nodes as [TestNode, TestNode]
+    await make(a, 'object')
+    const pins = [b.pulls.pin('leaver', 'object'), b.pulls.pin('client', 'object')]
+    const [left] = pins as [Promise<unknown>]
+    const refused = caught(left, StoppedError)
+    gone.add('leaver')
+    b.pulls.clientLeft('leaver')
+    b.store.clientExited('leaver')
+    await Promise.all([refused, pins[1]])
+    b.store.unpin('client', 'object')
+    b.store.free(['object'])
+    expect(b.store.list()).toEqual([])
+  })
+
   test('F18: goes on when its connection is reset in the middle of a piece', async () => {
     const [a, b] = nodes as [TestNode, TestNode]
     const bytes = await make(a, 'object')
@@ -506,7 +524,8 @@ function aNode(nodeId: string, sizeBytes = STORE_BYTES, spill?: MemorySpill): Te
     return asBulk(await transport.connect(address), to)
   }
   const deps = { member, transport: { connectBulk }, clock, log: silentLog }
-  const pulls = new ObjectPulls({ ...deps, nodeId, store: () => store })
+  const isHere = (client: string): boolean => !gone.has(client)
+  const pulls = new ObjectPulls({ ...deps, nodeId, isHere, store: () => store })
   return { nodeId, arena, store, pulls, asked, damages: false, away: false }
 }
 
