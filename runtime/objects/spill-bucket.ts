@@ -12,6 +12,7 @@ import {
   type Part,
   type Upload,
 } from '../common/bucket.ts'
+import type { Clock } from '../common/clock.ts'
 import { VirgaError } from '../common/errors.ts'
 import { FusedSpill, type SpillMedium, type SpillReader, type SpillWriter } from './spill-files.ts'
 import { SPILL_PIECE_BYTES, type SpillRange, allOf, corrupted, spillFailed } from './spill.ts'
@@ -29,13 +30,14 @@ export interface BucketSpillOptions {
   readonly owner: string
   /** The checksum of `bytes` after those that gave `checksum`. */
   readonly sum: (bytes: Uint8Array, checksum: number) => number
+  readonly clock: Clock
 }
 
 export class BucketSpill extends FusedSpill {
   readonly #bucket: Bucket
 
   constructor(options: BucketSpillOptions) {
-    super(new SpillBucket(options))
+    super(new SpillBucket(options), undefined, options.clock)
     this.#bucket = options.bucket
   }
 

@@ -3,7 +3,11 @@
 // written, read and summed: spill-file.ts on disk, spill-bucket.ts in S3, spill-memory.ts here.
 // Invariants (with SL1 to SL3 of spill.ts):
 //   SK1. A file exists from its first byte until its last live range is removed.
+//   SK2. One that cannot be deleted now is known until it is: `close` tries again, and where there
+//        is a clock so does time, after AGAIN_MS and then ever more rarely.
 // Source: faults.md F41, F66 to F68; Ray external_storage.py for fused files.
+import type { Clock, Timer } from '../common/clock.ts'
+import { VirgaError } from '../common/errors.ts'
 import type { DirectAccess, DirectPlace } from './arena-access.ts'
 import { DirectFiles } from './direct-files.ts'
 import {
@@ -16,6 +20,9 @@ import {
   checkRange,
   spillFailed,
 } from './spill.ts'
+
+const AGAIN_MS = 1_000
+const AGAIN_MS_MAX = 60_000
 
 /** Files that exist, to be read. Errors are those of SpillPlace. */
 interface SpillRanges {
@@ -61,10 +68,19 @@ export class FusedSpill implements SpillPlace {
   readonly #rangeCounts = new Map<string, number>()
   readonly #removed = new WeakSet<SpillRange>()
   readonly #direct: DirectFiles | undefined
+  readonly #clock: Clock | undefined
+  /** SK2. */
+  readonly #undeleted = new Set<string>()
+  #again: Timer | undefined
+  #isClosed = false
 
-  /** @param reach  the same files as their producers reach them; absent: none has direct files. */
-  constructor(medium: SpillMedium, reach?: SpillReach) {
+  /**
+   * @param reach  the same files as their producers reach them; absent: none has direct files.
+   * @param clock  of a medium that may be away for a while.
+   */
+  constructor(medium: SpillMedium, reach?: SpillReach, clock?: Clock) {
     this.#medium = medium
+    this.#clock = clock
     this.#direct = reach === undefined ? undefined : new DirectFiles(reach)
   }
 
@@ -134,6 +150,8 @@ export class FusedSpill implements SpillPlace {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
+    this.#again?.cancel()
     await allOf(this.paths.map((path) => this.#delete(path)))
   }
 
@@ -160,12 +178,39 @@ export class FusedSpill implements SpillPlace {
     return checksum
   }
 
-  /** What cannot be deleted now is known until `close`, which tries again. */
+  /** SK2. */
   async #delete(path: string): Promise<void> {
     if (!this.#rangeCounts.has(path)) return
-    await this.#medium.delete(path)
+    try {
+      await this.#medium.delete(path)
+    } catch (error) {
+      this.#undeleted.add(path)
+      this.#deleteLater(AGAIN_MS)
+      throw error
+    }
+    this.#undeleted.delete(path)
     this.#rangeCounts.delete(path)
     this.#direct?.forget(path)
+  }
+
+  /** SK2. */
+  #deleteLater(pauseMs: number): void {
+    if (this.#again !== undefined || this.#isClosed || this.#undeleted.size === 0) return
+    this.#again = this.#clock?.after(pauseMs, () => {
+      void this.#deleteAgain().then(() => {
+        this.#again = undefined
+        this.#deleteLater(Math.min(2 * pauseMs, AGAIN_MS_MAX))
+      })
+    })
+  }
+
+  /** One after the other, up to the first that fails again: the others would too. */
+  async #deleteAgain(): Promise<void> {
+    try {
+      for (const path of [...this.#undeleted]) await this.#delete(path)
+    } catch (error) {
+      if (!(error instanceof VirgaError)) throw error
+    }
   }
 
   #filesOf(path: string): DirectFiles {

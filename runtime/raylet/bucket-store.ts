@@ -2,6 +2,7 @@
 // full, what it shares with all nodes, and how what others have left there is swept.
 import { assert } from '../common/assert.ts'
 import type { Bucket } from '../common/bucket.ts'
+import type { Clock } from '../common/clock.ts'
 import { BucketSpill, sweepSpill, type BucketSpillOptions } from '../objects/spill-bucket.ts'
 import { TieredSpill } from '../objects/spill-tiers.ts'
 import type { SpillPlace } from '../objects/spill.ts'
@@ -15,6 +16,7 @@ export interface BucketStoreOptions {
   /** This node and epoch: names what it writes. */
   readonly owner: SpillOwner
   readonly sum: BucketSpillOptions['sum']
+  readonly clock: Clock
 }
 
 export interface BucketStore extends Required<Pick<NodeStore, 'bucket' | 'sweep'>> {
@@ -22,9 +24,9 @@ export interface BucketStore extends Required<Pick<NodeStore, 'bucket' | 'sweep'
 }
 
 export function openBucketStore(options: BucketStoreOptions): BucketStore {
-  const { bucket, disk, diskFirst, owner, sum } = options
+  const { bucket, disk, diskFirst, owner, sum, clock } = options
   assert(bucket.name.endsWith('/'), `a bucket's name ends in a slash, not as ${bucket.name}`)
-  const inBucket = new BucketSpill({ bucket, owner, sum })
+  const inBucket = new BucketSpill({ bucket, owner, sum, clock })
   return {
     place: new TieredSpill({ disk, diskFirst, bucket: inBucket }),
     bucket: sharedBucket(options, inBucket),
@@ -34,7 +36,7 @@ export function openBucketStore(options: BucketStoreOptions): BucketStore {
 
 /** What is kept for a job lies below its id, then below the node that wrote it. */
 function sharedBucket(
-  { bucket, owner, sum }: BucketStoreOptions,
+  { bucket, owner, sum, clock }: BucketStoreOptions,
   inBucket: SpillPlace,
 ): SharedBucket {
   let keptCount = 0
@@ -46,7 +48,7 @@ function sharedBucket(
       const place = new BucketSpill({
         bucket,
         owner: `${jobId}/${owner}/${String(keptCount++)}`,
-        sum,
+        ...{ sum, clock },
       })
       const [range] = await place.write([source])
       assert(range !== undefined, 'one object was written, and none has a place')

@@ -81,7 +81,7 @@ async function openSpill(
   const { loadBucket } = await import('../gcs/bucket-loader.ts')
   const deps = { clock: systemClock, random, log }
   const bucket = await loadBucket(deps, url, endpoint === undefined ? {} : { endpoint })
-  return openBucketStore({ bucket, disk, diskFirst, owner, sum: crc32 })
+  return openBucketStore({ bucket, disk, diskFirst, owner, sum: crc32, clock: systemClock })
 }
 
 async function openArena(

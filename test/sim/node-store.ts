@@ -34,8 +34,9 @@ export function openSimStore(
   ...[clients, { nodeId, epoch }]: Parameters<RayletDeps['openStore']>
 ): NodeStore {
   const owner = `${toHex(nodeId)}-${epoch}` as const
+  const parts = { disk, owner, sum: crc32, clock: process.clock }
   const { place: spill, ...shared } =
-    bucket === undefined ? { place: disk } : openBucketStore({ ...bucket, disk, owner, sum: crc32 })
+    bucket === undefined ? { place: disk } : openBucketStore({ ...bucket, ...parts })
   const store = new ObjectStore(
     { arena: arena.arena, spill, clock: process.clock, log: silentLog, clients },
     { sizeBytes, fullTimeoutMs: FULL_TIMEOUT_MS },

@@ -98,11 +98,25 @@ export class ActorRows {
       } else if (existing !== undefined && isDoubted) {
         await refuseActor(storage, toHex(actorId), clock.nowMs()) // AC4
       }
+      if (existing !== undefined) this.#isNotOurs(actorId)
       tell({ kind: 'actorRegistered', actorId, existing })
     }
     this.#inOrder(actorId, register, (error) => {
       tell({ kind: 'claimRefused', actorId, error })
     })
+  }
+
+  /** Another has its name: it will never live. */
+  #isNotOurs(id: ActorId): void {
+    const { storage, self, log } = this.#deps
+    const actorId = toHex(id)
+    this.#inOrder(
+      id,
+      () => holdsNoMore(storage, self, { actorId, incarnation: 0 }),
+      ({ message: error }) => {
+        log.warn('a row of an actor that was not made is left', { actorId, error })
+      },
+    )
   }
 
   async #registered(made: MadeActor, sinceMs: number, inDoubt: () => void) {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { S3Bucket } from '../../../runtime/gcs/bucket-s3.ts'
 import { BucketSpill, sweepSpill } from '../../../runtime/objects/spill-bucket.ts'
 import { FileSpill, directFiles } from '../../../runtime/objects/spill-file.ts'
@@ -31,7 +32,7 @@ const bucketAt = (endpoint: string, bucket = BUCKET): S3Bucket => {
 }
 
 const spillTo = (bucket: S3Bucket): BucketSpill =>
-  new BucketSpill({ bucket, owner: 'ab-0', sum: crc32 })
+  new BucketSpill({ bucket, owner: 'ab-0', sum: crc32, clock: systemClock })
 
 const countOf = async (bucket: S3Bucket): Promise<number> =>
   (await bucket.list('', { limit: 100 })).length + (await bucket.listUploads('')).length

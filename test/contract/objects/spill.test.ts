@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterAll, beforeEach } from 'vitest'
+import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { BucketSpill } from '../../../runtime/objects/spill-bucket.ts'
 import { FileSpill, directFiles } from '../../../runtime/objects/spill-file.ts'
 import { MemorySpill } from '../../../runtime/objects/spill-memory.ts'
@@ -89,7 +90,7 @@ spillContract({
     return {
       place: new TieredSpill({
         disk: new FileSpill({ folder }),
-        bucket: new BucketSpill({ bucket, owner: 'ab-0', sum: crc32 }),
+        bucket: new BucketSpill({ bucket, owner: 'ab-0', sum: crc32, clock: systemClock }),
         diskFirst: false,
       }),
       direct: directFiles,
@@ -107,7 +108,7 @@ spillContract({
     return {
       place: new TieredSpill({
         disk: new FileSpill({ folder, disk }),
-        bucket: new BucketSpill({ bucket, owner: 'ab-0', sum: crc32 }),
+        bucket: new BucketSpill({ bucket, owner: 'ab-0', sum: crc32, clock: systemClock }),
         diskFirst: true,
       }),
       reason: 'bucket',

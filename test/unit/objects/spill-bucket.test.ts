@@ -5,15 +5,18 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { Bucket } from '../../../runtime/common/bucket.ts'
 import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
 import { BucketSpill, sweepSpill } from '../../../runtime/objects/spill-bucket.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 import { MemoryBucket } from '../../support/memory-bucket.ts'
 import { MIB, pattern, readAll, sourceOf } from '../../contract/objects/spill-contract.ts'
 
 let bucket: MemoryBucket
 let place: BucketSpill
+let clock: HandClock
 
 beforeEach(() => {
   bucket = new MemoryBucket()
-  place = new BucketSpill({ bucket, owner: 'ab-0', sum: crc32 })
+  clock = new HandClock()
+  place = new BucketSpill({ bucket, owner: 'ab-0', sum: crc32, clock })
 })
 
 const write = (sizeBytes: number): ReturnType<BucketSpill['write']> =>
@@ -68,6 +71,21 @@ describe('a bucket as a spill place', () => {
     bucket.delete = deleted
     await place.close()
     expect(bucket.objects.size).toBe(0)
+  })
+
+  it('SK2: a file that cannot be deleted while the bucket is away goes once it is back', async () => {
+    const ranges = await Promise.all([write(1000), write(1000)])
+    bucket.failing = new Set(['delete'])
+    for (const [range] of ranges) {
+      if (range === undefined) throw new Error('a range was due')
+      await expect(place.remove(range)).rejects.toMatchObject({ data: { reason: 'bucket' } })
+    }
+    await clock.advance(3_000)
+    expect(bucket.objects.size).toBe(2)
+    bucket.failing = new Set()
+    await clock.advance(4_000)
+    expect(bucket.objects.size).toBe(0)
+    expect(place.paths).toEqual([])
   })
 
   it('sweeps what a dead node has left, whole or half uploaded, and nothing of another', async () => {

@@ -7,6 +7,7 @@ import { silentLog } from '../../../runtime/common/log.ts'
 import { readActor } from '../../../runtime/gcs/actors.ts'
 import { declareDead, openMembership, registerNode } from '../../../runtime/gcs/nodes.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import { heldPartition } from '../../../runtime/gcs/tables.ts'
 import type { ActorInfo } from '../../../runtime/protocol/actor-messages.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
 import { ActorRows } from '../../../runtime/raylet/actors/actor-rows.ts'
@@ -14,7 +15,7 @@ import { Brain } from '../../../runtime/raylet/brain.ts'
 import { createState } from '../../../runtime/raylet/state.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
 import { seededRandom } from '../../support/seeded.ts'
-import { caught } from '../../support/waiting.ts'
+import { caught, until } from '../../support/waiting.ts'
 import { aDriversJob, anActor, units } from './brain.ts'
 
 class TestNode {
@@ -109,6 +110,14 @@ describe('the name of an actor that was made on another node', () => {
     const refusal = await caught(b.create('second'), ActorAlreadyExistsError)
     expect(refusal.data).toMatchObject({ name: 'c', nodeId: a.id })
     expect(await a.find()).toMatchObject({ actorId: 'first' })
+  })
+
+  test('leaves no row of an actor that was not made, refused or found instead', async () => {
+    await caught(b.create('second'), ActorAlreadyExistsError)
+    await b.create('third', { getIfExists: true })
+    const held = (): Promise<readonly unknown[]> =>
+      storage.query('cluster', heldPartition({ nodeId: b.id, epoch: 1 }))
+    await until(async () => (await held()).length === 0)
   })
 
   test('is found by everybody, also by who would make it', async () => {

@@ -1,6 +1,7 @@
 // What a node has of the cluster's bucket: what it keeps there for jobs.
 import { crc32 } from 'node:zlib'
 import { expect, test } from 'vitest'
+import { systemClock } from '../../../runtime/common/clock-system.ts'
 import { AssertionError } from '../../../runtime/common/assert.ts'
 import type { Bucket } from '../../../runtime/common/bucket.ts'
 import { openBucketStore, type BucketStore } from '../../../runtime/raylet/bucket-store.ts'
@@ -10,7 +11,7 @@ import { MemoryBucket } from '../../support/memory-bucket.ts'
 
 const open = (bucket: Bucket): BucketStore => {
   const disk = new MemorySpill({ capacityBytes: MIB })
-  return openBucketStore({ bucket, disk, diskFirst: true, owner: 'ab-1', sum: crc32 })
+  return openBucketStore({ bucket, disk, diskFirst: true, owner: 'ab-1', sum: crc32, clock: systemClock })
 }
 
 test('what is kept for a job has a place of its own, also after that job was forgotten', async () => {
