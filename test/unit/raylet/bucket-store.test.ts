@@ -11,7 +11,14 @@ import { MemoryBucket } from '../../support/memory-bucket.ts'
 
 const open = (bucket: Bucket): BucketStore => {
   const disk = new MemorySpill({ capacityBytes: MIB })
-  return openBucketStore({ bucket, disk, diskFirst: true, owner: 'ab-1', sum: crc32, clock: systemClock })
+  return openBucketStore({
+    bucket,
+    disk,
+    diskFirst: true,
+    owner: 'ab-1',
+    sum: crc32,
+    clock: systemClock,
+  })
 }
 
 test('what is kept for a job has a place of its own, also after that job was forgotten', async () => {
