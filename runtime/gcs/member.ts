@@ -156,6 +156,10 @@ export class Membership {
     this.#telling.stop()
   }
 
+  get life(): Pick<NodeRow, 'nodeId' | 'epoch'> {
+    return this.#member
+  }
+
   /** Whether new leases may be granted here. */
   get mayLease(): boolean {
     const { clock } = this.#deps
@@ -236,6 +240,13 @@ export class Membership {
     if (known === undefined) return
     this.#view.learn({ ...known, epoch, state: 'DEAD', death }) // MV2: not of an older epoch
     this.#members()
+  }
+
+  /** This node is dead (MB2). */
+  expel(error: NodeDiedError): void {
+    if (this.#stopped) return
+    this.stop()
+    this.#deps.events.expelled(error)
   }
 
   /** In a crowd it looks first, for whom to tell (AN3). Who joins meanwhile is seen after that. */
@@ -321,10 +332,7 @@ export class Membership {
       return await work()
     } catch (error) {
       if (error instanceof NodeDiedError) {
-        if (!this.#stopped) {
-          this.stop()
-          this.#deps.events.expelled(error)
-        }
+        this.expel(error)
         return undefined
       }
       if (!(error instanceof VirgaError)) throw error

@@ -160,11 +160,14 @@ export function refusedError({ reason, by, peer, text }: Refusal): PeerRefusedEr
   })
 }
 
+/** Within a cluster: others are refused for that first. */
+type Life = Pick<NodeIdentity, 'nodeId' | 'epoch'>
+
 /** Whether a peer has refused `self` because that epoch of it has ended, by all that it knows. */
-export function isRefusedAsEnded(error: unknown, self: NodeIdentity): boolean {
+export function isRefusedAsEnded(error: unknown, self: Life): boolean {
   if (!(error instanceof PeerRefusedError)) return false
   const { reason, peer } = error.data as Partial<Refusal>
-  return reason === 'EPOCH' && peer !== undefined && isSame(peer, self)
+  return reason === 'EPOCH' && peer?.nodeId === self.nodeId && peer.epoch === self.epoch
 }
 
 /** A frame, its header free. */

@@ -48,6 +48,8 @@ export interface Work {
 
 export interface Kills {
   readonly nodes: number
+  /** Of nodes that stand still, until they are declared dead, and go on then. */
+  readonly frozen: number
   readonly workers: number
 }
 
@@ -108,17 +110,24 @@ export class ChaoticCluster {
           () => storm.replaceNode(counts.raylets % 3 === 1 ? home : undefined),
         ),
         hit(
+          kills.frozen,
+          () => counts.frozen,
+          () => storm.freezeNode((nodeId) => this.#stale.isDead(nodeId)),
+        ),
+        hit(
           kills.workers,
           () => counts.workers,
           () => storm.killWorker(),
         ),
       ])
+      await storm.thawed()
     } finally {
       storm.end()
       this.#gcs.set([])
     }
     // On a busy machine a node takes longer to start than small work to end: fewer are due then.
     expect(counts.raylets > 0).toBe(kills.nodes > 0)
+    expect(counts.frozen > 0).toBe(kills.frozen > 0)
     expect(counts.workers).toBeGreaterThan(0)
     if (this.#network !== undefined) expect(counts.cuts).toBeGreaterThan(0)
     console.info(JSON.stringify({ ...counts, drivers }))

@@ -12,7 +12,7 @@ import type { Plan, Said } from './fixtures/ledger.mts'
 
 const CALLS_EACH = 100
 const CALLERS = scaled(100_000) / CALLS_EACH
-const KILLS = { nodes: scaled(15, 3), workers: scaled(60) }
+const KILLS = { nodes: scaled(15, 3), frozen: scaled(3, 1), workers: scaled(60) }
 
 await describeChaos((chaotic) => {
   it(

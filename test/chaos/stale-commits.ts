@@ -27,6 +27,11 @@ export class StaleCommits {
     return this.#dead.size
   }
 
+  /** By what it has seen so far, in any epoch. */
+  isDead(nodeId: string): boolean {
+    return [...this.#dead.keys()].some((life) => life.startsWith(nodeId))
+  }
+
   /** @param rows  all of the table `cluster`, read after the last ones. */
   look(rows: readonly Row[]): void {
     // By deaths that were seen at an earlier look: a scan is not of one moment.

@@ -1,6 +1,6 @@
 // Chains of dependent tasks in the storm of chaotic-cluster.ts: none is lost, none comes out twice
 // or wrong, and no resource stays taken. `npm run chaos` runs all of it: 20,000 tasks, 30 nodes and
-// 150 workers killed.
+// 150 workers killed, 3 nodes frozen until they are dead.
 import { expect, it } from 'vitest'
 import { scaled } from '../support/scale.ts'
 import { CHAOS_MS, describeChaos } from './chaotic-cluster.ts'
@@ -8,7 +8,7 @@ import type { Said, Todo } from './fixtures/sums.mts'
 
 const LENGTH = 20
 const CHAINS = scaled(20_000) / LENGTH
-const KILLS = { nodes: scaled(30, 3), workers: scaled(150) }
+const KILLS = { nodes: scaled(30, 3), frozen: scaled(3, 1), workers: scaled(150) }
 
 await describeChaos((chaotic) => {
   it(

@@ -13,7 +13,9 @@ import { isAlive, writeCredentials } from '../../runtime/common/session-file.ts'
 import type { SessionNode } from '../../runtime/common/session-node.ts'
 import { enrolNodes } from '../../runtime/protocol/enrol-system.ts'
 import type { StateRow as Row } from '../../runtime/protocol/messages.ts'
+import { isRunning } from './is-running.ts'
 import type { Namespaces } from './namespaces.ts'
+import { processesOf, signal } from './node-processes.ts'
 import { dialRaylet, type RayletClient } from './raylet-client.ts'
 import { envIn, running, type Child, type Running } from './running.ts'
 import { until } from './waiting.ts'
@@ -48,7 +50,9 @@ export class SeveralNodes {
   /** Of sessions. Sockets lie below it, so it must be short. */
   readonly runtimeDir = mkdtempSync(join(tmpdir(), 'vn-'))
   readonly #nodes: Node[] = []
-  /** Their processes may take a while to end. */
+  /** What each frozen node had, the raylet first. */
+  readonly #frozen = new Map<Node, readonly number[]>()
+  /** Or frozen. Their processes may take a while to end. */
   readonly #killed = new Set<Node>()
   readonly #programs = new Set<Child>()
   readonly #clients = new Map<string, RayletClient>()
@@ -152,6 +156,25 @@ export class SeveralNodes {
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   }
 
+  /** Stops a node as when its machine stands still: it counts as living no more. */
+  freeze(host: number): Node {
+    const node = this.on(host)
+    this.#killed.add(node)
+    signal(node.pid, 'SIGSTOP') // first, so that it starts no worker meanwhile
+    const pids = processesOf(node.pid)
+    for (const pid of pids) signal(pid, 'SIGSTOP')
+    this.#frozen.set(node, pids)
+    return node
+  }
+
+  /** It goes on. Resolves once it has ended with its workers, as who was declared dead has to. */
+  async thaw(node: Node): Promise<void> {
+    const pids = this.#frozen.get(node) ?? []
+    this.#frozen.delete(node)
+    for (const pid of pids) signal(pid, 'SIGCONT')
+    await until(() => !pids.some(isRunning))
+  }
+
   /** Waits until every living node sees that many living ones. */
   async settled(count = this.nodes.length, limitMs?: number): Promise<void> {
     await until(async () => {
@@ -179,6 +202,7 @@ export class SeveralNodes {
   async remove(): Promise<void> {
     for (const client of this.#clients.values()) client.close()
     this.endPrograms()
+    for (const pid of [...this.#frozen.values()].flat()) signal(pid, 'SIGKILL')
     await Promise.all(this.nodes.map(({ host }) => this.kill(host)))
     rmSync(this.runtimeDir, { recursive: true, force: true, maxRetries: 5 })
   }

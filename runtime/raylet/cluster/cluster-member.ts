@@ -25,8 +25,10 @@ import type { Storage } from '../../gcs/storage.ts'
 import type { Suspicion } from '../../gcs/watcher.ts'
 import type { BulkConnection } from '../../protocol/bulk.ts'
 import type { RayletCalls } from '../../protocol/messages.ts'
+import { isRefusedAsEnded } from '../../protocol/peer-hello.ts'
 import type { PeerTransport } from '../../protocol/peer-transport.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
+import { endedError } from './ended-error.ts'
 import type { EpochFence } from './epoch-fence.ts'
 import { isWaitCall, type WaitCall } from '../deadlocks/wait-messages.ts'
 import { isLimiterCall, type LimiterCall } from '../limiters/limiter-messages.ts'
@@ -115,6 +117,11 @@ export class ClusterMember {
         },
         lost: (nodeId) => {
           events.lost(nodeId)
+        },
+        undialled: (error) => {
+          const self = this.#membership?.life
+          if (self === undefined || !isRefusedAsEnded(error, self)) return
+          this.#membership?.expel(endedError(self, 'another node', error))
         },
         linkClosed: (link) => {
           events.linkClosed(link)

@@ -1,7 +1,7 @@
 // A raylet's part in a cluster of several nodes on one machine, over TCP and mutual TLS: its
 // connections to the others, and the GCS: in the memory of the first node, or in tables.
 import type { Clock } from '../../common/clock.ts'
-import { NodeDiedError, UnsupportedMessageError } from '../../common/errors.ts'
+import { UnsupportedMessageError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { NodeCredentials } from '../../common/node-credentials.ts'
 import type { Random } from '../../common/random.ts'
@@ -18,6 +18,7 @@ import { isRefusedAsEnded } from '../../protocol/peer-hello.ts'
 import { isNobodyThere, type PeerTransport } from '../../protocol/peer-transport.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
 import type { ClusterPorts } from './cluster-member.ts'
+import { endedError } from './ended-error.ts'
 import { EpochFence } from './epoch-fence.ts'
 
 export interface ClusterTcpDeps {
@@ -76,7 +77,9 @@ async function dialGcs(
 ): Promise<StorageLink> {
   const connection = await transport.connect(address).catch((error: unknown) => {
     if (isNobodyThere(error)) gcsLost()
-    if (isRefusedAsEnded(error, self)) throw endedError(self, error)
+    if (isRefusedAsEnded(error, self)) {
+      throw endedError(self, 'the node that holds the GCS', error) // F08
+    }
     throw error
   })
   const channel = new Channel<StorageCalls, Record<never, never>>(connection, { clock, codec })
@@ -89,11 +92,3 @@ async function dialGcs(
   })
   return channel
 }
-
-/** F08: the GCS's own word that this node was declared dead, as its row would say it. */
-const endedError = ({ nodeId, epoch }: NodeIdentity, cause: unknown): NodeDiedError =>
-  new NodeDiedError(
-    `node ${nodeId} in epoch ${String(epoch)} must stop: it was declared dead, and the node that ` +
-      'holds the GCS lets that epoch in no more; start it anew',
-    { cause, data: { nodeId, epoch } },
-  )

@@ -56,6 +56,8 @@ export interface PeerRayletHandlers {
   notified(message: PeerMessage): void
   /** The connection dialled to that node has closed, or could not be made. */
   lost(nodeId: string): void
+  /** Why a node could not be dialled. */
+  undialled(error: unknown): void
   /** A connection that others dialled has closed. */
   linkClosed(link: number): void
   /** Another node dialled, to read objects. */
@@ -179,7 +181,10 @@ export class PeerRaylets {
       throw new VirgaError(`node ${nodeId} was left while it was dialled`)
     })
     const dialled: Dialled = { made, lost }
-    made.catch(lost)
+    made.catch((error: unknown) => {
+      lost()
+      if (!this.#closed) this.#handlers.undialled(error)
+    })
     this.#dialled.set(address, dialled)
     return made
   }

@@ -1,9 +1,9 @@
 // Nodes that are killed, stopped or slow while a program works.
-import { readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
 import { describeOn, startCloud } from '../../support/emulator.ts'
 import { isRunning } from '../../support/is-running.ts'
+import { processesOf, signal } from '../../support/node-processes.ts'
 import { SeveralNodes } from '../../support/several-nodes.ts'
 import { until } from '../../support/waiting.ts'
 import { allLease, Steady } from './steady.ts'
@@ -84,14 +84,3 @@ describeOn(cloud, 'a cluster of three nodes', (emulator) => {
 
 const SLOW_MS = 20_000
 const SLICE_MS = 500
-
-/** A raylet and its workers. */
-function processesOf(pid: number): number[] {
-  const children = readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, 'utf8')
-  return [pid, ...children.split(' ').filter(Boolean).map(Number)]
-}
-
-/** Nothing, where it ended meanwhile. */
-function signal(pid: number, name: NodeJS.Signals): void {
-  if (isRunning(pid)) process.kill(pid, name)
-}

@@ -210,11 +210,33 @@ describe('scenario of several nodes', () => {
     })
     expect(digests).toEqual(keys.map((key) => remote.combined(key, [])))
   })
+
+  test('D201 one that was declared dead as it stood still ends, though the GCS is away from it', async () => {
+    const isAlive = await playNodes({
+      plan: calmNodes(4),
+      program: async ({ cluster: { world }, others }) => {
+        const [frozen] = others as [SimMember]
+        frozen.mayDie(world.scheduler.nowMs + FROZEN_MS)
+        frozen.process.pause(FROZEN_MS)
+        frozen.quality.failChance = 1
+        await remote.sleep(FROZEN_MS)
+        expect(frozen.process.alive).toBe(true)
+        await remote.sleep(LOST_MS)
+        return frozen.process.alive
+      },
+    })
+    expect(isAlive).toBe(false)
+  })
 })
 
 const SIZE_BYTES = 200_000
 
 const countIn = ({ node }: SimMember): number => node?.store?.list().length ?? 0
+
+/** Within that it is declared dead. */
+const FROZEN_MS = 2 * LEASE_MS
+/** In which who goes on has pinged the others. */
+const LOST_MS = 5_000
 
 /** The other machine on which a task runs. */
 function whereElse({ cluster, home }: Scene): string {

@@ -94,6 +94,7 @@ function raylets(transport: PeerTransport): PeerRaylets {
       requested: () => undefined,
       notified: () => undefined,
       lost: (nodeId) => lost.push(nodeId),
+      undialled: () => undefined,
       linkClosed: () => {
         closed += 1
       },
