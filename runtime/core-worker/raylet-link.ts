@@ -16,6 +16,8 @@ export class RayletLink {
   #holds = 0
   #closed = false
   #left = false
+  /** What the raylet has said of its end. */
+  #reason: string | undefined
   onClosed: ((error: NodeDiedError | StoppedError) => void) | undefined
 
   constructor(connection: Connection, deps: { clock: Clock; codec: ValueCodec }) {
@@ -25,6 +27,7 @@ export class RayletLink {
   start(handlers: NoticeHandlers): void {
     this.#channel.start({
       notified: (type, message) => {
+        if (type === 'exit') this.#reason = (message as ClientNotices['exit']).reason
         const handle = (handlers as Record<string, ((message: object) => void) | undefined>)[type]
         handle?.(message)
       },
@@ -77,7 +80,7 @@ export class RayletLink {
   }
 
   #whyClosed(): NodeDiedError | StoppedError {
-    return this.#left ? stopped() : nodeDied()
+    return this.#left ? stopped() : nodeDied(this.#reason)
   }
 }
 
@@ -87,11 +90,16 @@ function stopped(): StoppedError {
   )
 }
 
-function nodeDied(): NodeDiedError {
-  return new NodeDiedError(
+function nodeDied(reason: string | undefined): NodeDiedError {
+  const what =
     'the raylet of the node that this process belongs to has ended, and with it all that the ' +
-      'process had there. If the cluster was stopped (virga stop), start it and run this program ' +
-      'again. If not, the log of that raylet in its session folder says why: run this program ' +
-      'again, at another node where the cluster has one',
+    'process had there'
+  if (reason !== undefined) {
+    return new NodeDiedError(`${what}: ${reason}. Start a cluster, and run this program again`)
+  }
+  return new NodeDiedError(
+    `${what}. If the cluster was stopped (virga stop), start it and run this program again. If ` +
+      'not, the log of that raylet in its session folder says why: run this program again, at ' +
+      'another node where the cluster has one',
   )
 }

@@ -54,6 +54,15 @@ export class ClientLinks {
     for (const link of this.#links.values()) link.flush()
   }
 
+  /** What else they would hear is only that their raylet has gone. */
+  tellDrivers(reason: string): void {
+    for (const [id, link] of this.#links) {
+      if (this.#state.workers.has(id)) continue
+      link.notify('exit', { reason })
+      link.flush()
+    }
+  }
+
   close(): void {
     for (const link of this.#links.values()) link.close()
   }

@@ -74,7 +74,7 @@ async function main(): Promise<void> {
     const what = 'the node that held the GCS has ended, and with it the cluster'
     log.error(what)
     process.stderr.write(`${what}\n`)
-    void raylet.stop()
+    void raylet.stop(what)
   })
   const { nodesHere = 1 } = options
   const raylet = new Raylet(

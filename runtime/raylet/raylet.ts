@@ -190,8 +190,12 @@ export class Raylet {
     this.#brain.tell({ kind: 'drain', graceMs })
   }
 
-  /** End all workers, close all connections and the store. May be repeated. */
-  stop(): Promise<void> {
+  /**
+   * End all workers, close all connections and the store. May be repeated.
+   * @param reason  what drivers are told, where it is not known to who stops the cluster.
+   */
+  stop(reason?: string): Promise<void> {
+    if (reason !== undefined) this.#links.tellDrivers(reason)
     this.#stopping ??= this.#stop()
     return this.#stopping
   }

@@ -183,10 +183,19 @@ describe('virga start --nodes 3', () => {
     expect((await place.virga('stop')).code).toBe(0)
   })
 
-  it('the end of the node that holds the GCS is the end of all: nothing stays behind', async () => {
+  it('the end of the node that holds the GCS is the end of all, as its drivers are told: nothing stays behind', async () => {
     const { pid } = await start(3)
-    const pids = pidsOf(await list())
+    const rows = await list()
+    const pids = pidsOf(rows)
+    const other = rows.find((row) => row['isGcsHost'] === false)
+    place.env['VIRGA_ADDRESS'] = `unix:${String(other?.['address'])}`
+    const driver = place.node(fixture('never-ends.mts'))
+    await until(() => driver.output.stdout.includes('waits') || driver.child.exitCode !== null)
     process.kill(Number(pid), 'SIGKILL')
+    const { stderr } = await driver.ended
+    delete place.env['VIRGA_ADDRESS']
+    expect(stderr).toContain('NodeDiedError')
+    expect(stderr).toContain('the node that held the GCS has ended')
     await until(() => areGone(pids))
     expect((await place.virga('status')).code).toBe(3)
   })
