@@ -3,13 +3,17 @@
 //   PE2. When a peer closes, everything in flight to it is told exactly once (onClosed).
 //   PE3. At most SEND_BUFFER_BYTES_MAX and one batch wait for a peer that does not read: pushes,
 //        results and stream items ask `congested` first.
+//   PE4. A process of a life of its node that has ended may go on, if only its raylet stands still:
+//        nothing that it sends is taken from when this node knows (F08).
 import type { Clock } from '../common/clock.ts'
+import { NodeDiedError } from '../common/errors.ts'
 import type { JobId, WorkerId } from '../common/ids.ts'
 import { SEND_BUFFER_BYTES_MAX } from '../common/limits.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
 import { Channel } from '../protocol/channel.ts'
 import type { Connection, Transport } from '../protocol/connection.ts'
-import { nodeIdIn } from '../protocol/node-identity.ts'
+import { epochIn, nodeIdIn } from '../protocol/node-identity.ts'
+import type { ClientNotices } from '../protocol/messages.ts'
 import type { PeerCalls, PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 import { isCut } from './cut-worker.ts'
@@ -30,6 +34,8 @@ export class Peer {
   closed = false
   /** Closed, and its process may go on: nothing came through any more (CW2). */
   isCut = false
+  /** PE4. */
+  isOver = false
   /** As owner: tasks pushed and not answered, by seq, in push order. */
   readonly inFlight = new InFlight<TaskRecord>()
   /** As owner: the templates it knows. */
@@ -58,6 +64,13 @@ export class Peer {
   /** In hex, where there are several. */
   get nodeId(): string | undefined {
     return nodeIdIn(this.address || this.#saidAddress)
+  }
+
+  /** The life of its node that it is of; undefined where there is one node. */
+  get life(): { readonly nodeId: string; readonly epoch: number } | undefined {
+    const address = this.address || this.#saidAddress
+    const [nodeId, epoch] = [nodeIdIn(address), epochIn(address)]
+    return nodeId === undefined || epoch === undefined ? undefined : { nodeId, epoch }
   }
 
   saidHello({ workerId, address }: PeerCalls['peerHello'][0]): void {
@@ -154,6 +167,10 @@ export class Peers {
   readonly #byAddress = new Map<string, Peer>()
   /** Open connections, dialled and accepted. */
   readonly #channels = new Set<PeerChannel>()
+  /** Of them, those that were accepted. */
+  readonly #accepted = new Set<Peer>()
+  /** The newest epoch of each node that has ended while this process was there. */
+  readonly #ended = new Map<string, number>()
 
   constructor(deps: PeersDeps, options: PeersOptions, handlers: PeerHandlers) {
     this.#deps = deps
@@ -189,7 +206,23 @@ export class Peers {
 
   accept(connection: Connection): void {
     const peer = new Peer('')
+    this.#accepted.add(peer)
     peer.opened(this.#attach(peer, connection))
+  }
+
+  /** PE4. Those that were dialled are left: what comes back there is of attempts that are over. */
+  livesEnded(ended: ClientNotices['livesEnded']['ended']): void {
+    for (const [nodeId, epoch] of ended) this.#ended.set(nodeId, epoch)
+    for (const peer of [...this.#accepted]) this.#endIfOver(peer)
+  }
+
+  #endIfOver(peer: Peer): boolean {
+    const { life } = peer
+    if (life === undefined || (this.#ended.get(life.nodeId) ?? 0) < life.epoch) return false
+    peer.isOver = true
+    peer.channel?.close()
+    this.#closed(peer)
+    return true
   }
 
   /** What each peer was given first and has not answered: it runs, what came after it waits. */
@@ -211,23 +244,26 @@ export class Peers {
     this.#channels.add(channel)
     channel.start({
       push: (reader) => {
-        handlers.push(peer, reader)
+        if (!peer.isOver) handlers.push(peer, reader)
       },
       part: (reader) => {
-        handlers.part(peer, reader)
+        if (!peer.isOver) handlers.part(peer, reader)
       },
       reply: (reader) => {
         handlers.reply(peer, reader)
       },
       notified: (type, message) => {
+        if (peer.isOver) return
         if (type === 'template') {
           const { slot, template } = message as PeerNotices['template']
           peer.templates[slot] = template
         } else handlers.notified(peer, type, message)
       },
       requested: (type, message) => {
+        if (peer.isOver) throw lifeOver()
         if (type !== 'peerHello') return handlers.requested(peer, type, message)
         peer.saidHello(message as PeerCalls['peerHello'][0])
+        if (this.#endIfOver(peer)) throw lifeOver()
         return { workerId: this.#options.workerId }
       },
       drained: () => {
@@ -243,9 +279,13 @@ export class Peers {
   }
 
   #closed(peer: Peer): void {
+    this.#accepted.delete(peer)
     if (this.#byAddress.get(peer.address) === peer) this.#byAddress.delete(peer.address)
     if (peer.closed) return
     peer.close()
     this.#handlers.closed(peer)
   }
 }
+
+const lifeOver = (): NodeDiedError =>
+  new NodeDiedError('that life of its node has ended: all that it did not tell before is lost')

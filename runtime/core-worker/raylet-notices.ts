@@ -27,6 +27,9 @@ export function rayletNotices(worker: CoreWorker): Omit<NoticeHandlers, keyof Ex
           worker.actors.follow(actorId, worker.registry.found(actorId, view.foundInstead))
       }
     },
+    livesEnded: ({ ended }: ClientNotices['livesEnded']): void => {
+      worker.peers.livesEnded(ended)
+    },
     tokensGranted: (message: ClientNotices['tokensGranted']): void => {
       worker.limiters.granted(message)
     },

@@ -277,6 +277,8 @@ export interface ClientNotices {
    *  it may be tried again. */
   leaseBroken: { leaseId: LeaseId; exit: WorkerExit; error?: WireError }
   actorChanged: ActorView
+  /** Nodes, in hex, that are dead or in their next life, with the newest epoch that is over. */
+  livesEnded: { ended: readonly (readonly [nodeId: string, epoch: number])[] }
   /** The store is short of room: give up what nobody uses. */
   shedMemory: object
   /** Somebody waits for what an actor or a stream of yours holds: find what nobody has any more.

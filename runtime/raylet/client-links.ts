@@ -1,5 +1,6 @@
 // The processes that are connected to this raylet: what one of them is told, and what all are.
 import type { WorkerId } from '../common/ids.ts'
+import type { ClientNotices } from '../protocol/messages.ts'
 import type { ClientLink } from './client-link.ts'
 import type { RayletState } from './state.ts'
 
@@ -38,6 +39,11 @@ export class ClientLinks {
   /** The store is short of room. */
   shedMemory(): void {
     for (const link of this.#links.values()) link.notify('shedMemory', {})
+  }
+
+  /** Of other nodes. */
+  livesEnded(ended: ClientNotices['livesEnded']['ended']): void {
+    for (const link of this.#links.values()) link.notify('livesEnded', { ended })
   }
 
   get hasWorkers(): boolean {

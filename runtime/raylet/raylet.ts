@@ -133,6 +133,9 @@ export class Raylet {
       drain: (graceMs) => {
         this.drain(graceMs)
       },
+      livesEnded: (ended) => {
+        this.#links.livesEnded(ended)
+      },
     })
   }
 

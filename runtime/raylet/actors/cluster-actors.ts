@@ -18,7 +18,7 @@ import type { ActorView } from '../../protocol/actor-messages.ts'
 import { isNobodyThere } from '../../protocol/peer-transport.ts'
 import type { ActorCall, ActorOffer, OfferAnswer } from './actor-events.ts'
 import { unknownView } from './actors-elsewhere.ts'
-import { endedLives } from './ended-lives.ts'
+import { endedLives, hasEnded as hasLifeEnded, type EndedLives } from './ended-lives.ts'
 import type { Brain } from '../brain.ts'
 import type { Stimulus } from '../client-link.ts'
 import type { ClusterLeases } from '../cluster/cluster-leases.ts'
@@ -46,6 +46,8 @@ export interface ClusterActorsDeps {
   readonly storage: Storage
   readonly clock: Clock
   readonly leases: Pick<ClusterLeases, 'ownLoad'>
+  /** Of the lives that have ended since it was told last. */
+  readonly livesEnded: (ended: readonly (readonly [nodeId: string, epoch: number])[]) => void
 }
 
 type ActorEffect = Extract<
@@ -60,7 +62,7 @@ export class ClusterActors {
   readonly #links = new Map<number, PeerLink>()
   /** Actors that are looked for, and whether they have moved since that began (CT2). */
   readonly #looking = new Map<ActorId, { again: boolean }>()
-  #ended = ''
+  #ended: EndedLives = new Map()
   #stopped = false
 
   constructor(deps: ClusterActorsDeps) {
@@ -73,9 +75,11 @@ export class ClusterActors {
 
   nodes(rows: readonly NodeRow[]): void {
     const ended = endedLives(rows)
-    const key = [...ended].join(' ')
-    if (key === this.#ended) return
-    this.#ended = key
+    const before = this.#ended
+    const fresh = [...ended].filter(([nodeId, epoch]) => !hasLifeEnded(before, nodeId, epoch))
+    this.#ended = ended
+    if (fresh.length === 0) return
+    this.#deps.livesEnded(fresh)
     this.#deps.brain.tell({ kind: 'livesEnded', ended })
   }
 

@@ -6,7 +6,7 @@ import { toHex, type JobId, type ObjectId, type WorkerId } from '../../common/id
 import { DRAIN_GRACE_MS } from '../../common/limits.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { NodeCommand, NodeDeath } from '../../gcs/nodes.ts'
-import type { RayletCalls } from '../../protocol/messages.ts'
+import type { ClientNotices, RayletCalls } from '../../protocol/messages.ts'
 import { ActorAdopter } from '../actors/actor-adopter.ts'
 import type { ActorEffectOfNodes } from '../actors/actor-events.ts'
 import { ActorRows } from '../actors/actor-rows.ts'
@@ -64,6 +64,8 @@ export interface ClusterSideDeps extends RayletDeps {
   readonly isHere: (client: WorkerId) => boolean
   /** The GCS wants this node drained. */
   readonly drain: (graceMs: number) => void
+  /** Processes of this node are to take nothing from those any more (PE4). */
+  readonly livesEnded: (ended: ClientNotices['livesEnded']['ended']) => void
 }
 
 export class ClusterSide {

@@ -11,7 +11,7 @@ import { machineOf } from '../process.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import type { SimMember } from './member.ts'
-import { makesLate, makesLateAndStays, RemoteTeller, shown } from './workload.ts'
+import { makesLate, makesLateAndStays, RemoteTeller, shown, tellsTwice } from './workload.ts'
 
 const on = ({ nodeId }: SimMember, soft = false): ReturnType<typeof nodeAffinity> =>
   nodeAffinity(nodeId, { soft })
@@ -140,6 +140,30 @@ describe('scenario of several nodes', () => {
       expect(told).toBe('ActorDiedError')
     },
   )
+
+  test('F08 D186 a call runs on while its raylet stands still: once it counts as dead nobody takes a word', async () => {
+    const told = await playNodes({
+      plan: calmNodes(4),
+      program: async ({ cluster, others }) => {
+        const [there, taker] = others as [SimMember, SimMember]
+        const box = { schedulingStrategy: on(taker) }
+        const teller = RemoteTeller.options(box).remote('box', false)
+        const strategy = { schedulingStrategy: on(there), maxRetries: 0 }
+        const ref = tellsTwice.options(strategy).remote(teller, 'zombie', 60_000)
+        const told = (): number => cluster.ledger.actors.get('box')?.effects.length ?? 0
+        await cluster.world.until(() => told() > 0)
+        there.mayDie(cluster.world.scheduler.nowMs + 150_000)
+        there.process.pause(150_000)
+        const error = await get(ref).catch((error: unknown) => error as Error)
+        await remote.sleep(60_000)
+        expect(there.process.alive).toBe(true)
+        expect((error as Error).name).toBe('WorkerCrashedError')
+        ref.free()
+        return told()
+      },
+    })
+    expect(told).toBe(1)
+  })
 
   test.each([
     ['lies there', 'GONE'],

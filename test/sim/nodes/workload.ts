@@ -75,6 +75,18 @@ export const makesLateAndStays = remote(async (name: string, afterMs: number): P
 /** By the names of their actors, what the newest try shows. */
 export const shown = new Map<string, { readonly pid: number; readonly teller: TellerHandle }>()
 
+/** Calls an actor at once, and again after a while. */
+export const tellsTwice = remote(
+  async (teller: TellerHandle, caller: string, sleepMs: number): Promise<Told> => {
+    const { process, on } = here()
+    on.ledger.called(caller, 0, process)
+    await teller.tell.run(caller, 0, 0)
+    await sleep(sleepMs)
+    on.ledger.called(caller, 1, process)
+    return await teller.tell.run(caller, 1, 0)
+  },
+)
+
 /** Calls an actor whose handle it was given, from wherever it runs. */
 export const askTeller = remote(async (teller: TellerHandle, caller: string): Promise<Told> => {
   const { process, on } = here()
