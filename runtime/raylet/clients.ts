@@ -48,6 +48,7 @@ export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): 
       startedAtMs: turn.nowMs,
       endedAtMs: undefined,
       over: false,
+      driverEnded: false,
       entryFirst: false,
       turns: new Set(),
       pendingActors: new Set(),
@@ -71,6 +72,7 @@ export function removeClient(turn: Turn, client: Client, why: 'ENDED' | 'CUT'): 
   forgetTokensOf(turn, client.id)
   const job = client.jobId === undefined ? undefined : state.jobs.get(client.jobId)
   for (const each of client.classes.values()) job?.turns.delete(each)
+  if (job?.driver === client.id && why === 'ENDED') job.driverEnded = true
   if (job !== undefined && endsWith(state, job, { gone: client, why })) endJob(turn, job)
   endOwned(turn, client)
   leaveOtherNodes(turn, client)
@@ -173,6 +175,8 @@ export function forgetIfDone(turn: Turn, job: Job): void {
   if (!job.over) windDown(turn, job)
   for (const worker of turn.state.workers.values()) if (worker.jobId === job.jobId) return
   turn.state.jobs.delete(job.jobId)
-  turn.effects.push({ kind: 'jobForgotten', jobId: job.jobId, isHome: job.drivenAt === undefined })
+  const isHome = job.drivenAt === undefined
+  const isOver = isHome || job.driverEnded
+  turn.effects.push({ kind: 'jobForgotten', jobId: job.jobId, isHome, isOver })
   forgetPoolsOf(turn.state, job.jobId)
 }

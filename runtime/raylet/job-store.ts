@@ -34,11 +34,19 @@ export class JobStore {
     this.#opened?.store.clientExited(client)
   }
 
-  /** Nobody can reach the objects of a job whose driver and workers are gone. */
-  freeOf(jobId: JobId): void {
+  hasAnyOf(jobId: JobId): boolean {
+    return this.#idsOf(jobId).length > 0
+  }
+
+  #idsOf(jobId: JobId): readonly ObjectId[] {
     const objects = this.#opened?.store.list() ?? []
     const ids = objects.map(({ objectId }) => objectId as ObjectId)
-    this.#opened?.store.free(ids.filter((id) => jobIdOfObject(id) === jobId))
+    return ids.filter((id) => jobIdOfObject(id) === jobId)
+  }
+
+  /** Nobody can reach the objects of a job whose driver and workers are gone. */
+  freeOf(jobId: JobId): void {
+    this.#opened?.store.free(this.#idsOf(jobId))
   }
 
   async close(): Promise<void> {

@@ -339,8 +339,7 @@ export class Raylet {
         this.#jobEnded(effect.job)
         return
       case 'jobForgotten':
-        if (this.#cluster?.jobForgotten(effect.jobId, effect.isHome) !== true)
-          this.#objects.freeOf(effect.jobId)
+        if (this.#cluster?.jobForgotten(effect) !== true) this.#objects.freeOf(effect.jobId)
         return
       case 'leave':
         this.#deps.log.info('leaving')

@@ -252,7 +252,13 @@ export type RayletEffect =
   /** It may be forgotten by then. */
   | { readonly kind: 'jobEnded'; readonly job: Job }
   /** Nothing of it is left: no driver, no worker. */
-  | { readonly kind: 'jobForgotten'; readonly jobId: JobId; readonly isHome: boolean }
+  | {
+      readonly kind: 'jobForgotten'
+      readonly jobId: JobId
+      readonly isHome: boolean
+      /** Its driver has ended: not only that nothing of it is left here. */
+      readonly isOver: boolean
+    }
   /** Nobody needs this raylet any more. */
   | { readonly kind: 'leave' }
   | ActorEffectOfNodes

@@ -2,7 +2,7 @@
 // nodes, and what is asked of all of them. Each is a part of its own; here they are put together,
 // and what comes from another node is given to the one that it is for.
 import { unreachable } from '../../common/assert.ts'
-import { toHex, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
+import { jobIdOfObject, toHex, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
 import { DRAIN_GRACE_MS } from '../../common/limits.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { NodeCommand, NodeDeath } from '../../gcs/nodes.ts'
@@ -41,11 +41,13 @@ import type { RayletDeps } from '../raylet-ports.ts'
 import { SpillSweeper } from './spill-sweeper.ts'
 import { STATE_ROWS_DEFAULT, type StateQueries } from '../state-queries.ts'
 import type { RayletState } from '../state.ts'
+import type { RayletEffect } from '../turn.ts'
 import type { WorkerProcesses } from '../worker-processes.ts'
 
 /** What is asked of another brain, which answers at once. */
 const ASK_LIMIT_MS = 5_000
 
+type JobForgotten = Extract<RayletEffect, { kind: 'jobForgotten' }>
 type StateCall = RayletCalls['state']
 type EffectOfNodes = NodeEffect | GroupEffect | WaitEffect | LimiterEffect | ActorEffectOfNodes
 
@@ -134,7 +136,7 @@ export class ClusterSide {
       isHere: (client) => deps.isHere(client as WorkerId),
       restore: (objectId) => this.places.restore(objectId),
       kept: (objectId) => {
-        this.#kept.kept(objectId as ObjectId)
+        this.#kept.keptFor(jobIdOfObject(objectId as ObjectId))
       },
       store: () => deps.objects.store,
     })
@@ -215,12 +217,13 @@ export class ClusterSide {
   }
 
   /**
-   * @param isHome  whether it was driven from this node.
+   * @param o  isHome: whether it was driven from this node; isOver: its driver is said to be gone.
    * @returns whether the store of this node keeps what it has of it, for other nodes.
    */
-  jobForgotten(jobId: JobId, isHome: boolean): boolean {
+  jobForgotten({ jobId, isHome, isOver }: JobForgotten): boolean {
     this.lineage.jobForgotten(jobId)
     if (isHome) void this.places.jobForgotten(jobId)
+    if (!isOver && this.#deps.objects.hasAnyOf(jobId)) this.#kept.keptFor(jobId)
     return this.#kept.jobForgotten(jobId)
   }
 

@@ -100,7 +100,8 @@ export function takeJob({ state, nowMs }: Turn, owner: Driven): Job {
   }
   const job: Job = {
     ...{ jobId: spec.jobId, spec, driver, drivenAt, startedAtMs: nowMs },
-    ...{ endedAtMs: undefined, over: false, entryFirst: false, leaseCount: 0 },
+    ...{ endedAtMs: undefined, over: false, driverEnded: false },
+    ...{ entryFirst: false, leaseCount: 0 },
     ...{ turns: new Set(), pendingActors: new Set() },
   }
   state.jobs.set(spec.jobId, job)

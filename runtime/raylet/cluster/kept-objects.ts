@@ -1,5 +1,6 @@
-// Objects that nodes which left have handed to this one (hand-on.ts) may be all that this node has
-// of their job: then nobody tells it that the job has ended. While it keeps such it asks all nodes.
+// Objects of which nobody tells this node that their job has ended, as it has nothing else of it:
+// nodes that left have handed them to this one (hand-on.ts), or who had them made here cannot tell,
+// as its connection broke. While this node keeps such it asks all nodes.
 // Invariants:
 //   KO1. What is kept for a job is freed once no node has anything of the job at two looks in turn:
 //        an actor that starts again on another node is on none of them for a moment.
@@ -7,7 +8,7 @@
 //   KO3. An object counts from when it is here, not from when it was asked for: a job that ended
 //        while it came is found to have ended.
 import type { Clock, Timer } from '../../common/clock.ts'
-import { jobIdOfObject, type JobId, type ObjectId } from '../../common/ids.ts'
+import type { JobId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import { findLiveJobs } from './live-jobs.ts'
@@ -39,9 +40,8 @@ export class KeptObjects {
     this.#deps = deps
   }
 
-  /** KO3. This node keeps that object from now on. */
-  kept(objectId: ObjectId): void {
-    const jobId = jobIdOfObject(objectId)
+  /** KO3. Objects of that job are here, whatever else of it is. */
+  keptFor(jobId: JobId): void {
     const isFirst = !this.#isMissed.has(jobId)
     this.#isMissed.set(jobId, false)
     if (isFirst) this.#lookSoon()

@@ -251,6 +251,27 @@ describe('scenario of several nodes', () => {
     })
     expect(isAlive).toBe(false)
   })
+
+  test('D197 what was made on another node stays there when the connection to it breaks', async () => {
+    const what = { key: 'a', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: true }
+    const digest = await playNodes({
+      plan: calmNodes(3),
+      program: async ({ cluster, home, others }) => {
+        const [there] = others as [SimMember]
+        const strategy = { schedulingStrategy: on(there), maxRetries: 0 }
+        const ref = remote.combine.options(strategy).remote(what)
+        await wait([ref], { numReturns: 1 })
+        await remote.sleep(5_000)
+        cluster.world.network.cut(home.process, there.process)
+        await remote.sleep(45_000)
+        expect(there.node?.raylet.state.jobs.size).toBe(1) // its own
+        const value = await get(ref)
+        ref.free()
+        return remote.digestOf(value)
+      },
+    })
+    expect(digest).toBe(remote.combined(what.key, []))
+  })
 })
 
 const SIZE_BYTES = 200_000

@@ -1,15 +1,14 @@
 // What nodes that left have handed to this one is freed once its job has ended everywhere, which
 // nobody tells; and no sooner, though nothing of the job is left on this node.
 import { beforeEach, expect, it } from 'vitest'
-import { jobIdOfObject, type JobId, type ObjectId } from '../../../runtime/common/ids.ts'
+import type { JobId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { KeptObjects, type KeptObjectsDeps } from '../../../runtime/raylet/cluster/kept-objects.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 const LOOK_MS_MIN = 10_000
 const LOOK_MS_MAX = 60_000
-const object = (letter: string): ObjectId => letter.repeat(28) as ObjectId
-const jobOf = (letter: string): JobId => jobIdOfObject(object(letter))
+const jobOf = (letter: string): JobId => letter.repeat(4) as JobId
 
 let clock: HandClock
 let here: JobId[]
@@ -44,7 +43,7 @@ beforeEach(() => {
 })
 
 it('KO3: of a job that ended while the object came it is freed within two looks', async () => {
-  kept.kept(object('a'))
+  kept.keptFor(jobOf('a'))
   await clock.advance(2 * LOOK_MS_MIN)
   expect(freed).toEqual([jobOf('a')])
   expect(clock.pendingCount).toBe(0)
@@ -52,7 +51,7 @@ it('KO3: of a job that ended while the object came it is freed within two looks'
 
 it('KO1: not while anything of the job lives, here or elsewhere', async () => {
   elsewhere = [jobOf('a'), jobOf('b')]
-  for (const letter of ['a', 'b']) kept.kept(object(letter))
+  for (const letter of ['a', 'b']) kept.keptFor(jobOf(letter))
   await clock.advance(5 * LOOK_MS_MAX)
   here = [jobOf('b')]
   elsewhere = []
@@ -61,7 +60,7 @@ it('KO1: not while anything of the job lives, here or elsewhere', async () => {
 })
 
 it('KO1: not of a job that is on no node for a moment only', async () => {
-  kept.kept(object('a'))
+  kept.keptFor(jobOf('a'))
   for (let i = 0; i < 5; i += 1) {
     elsewhere = []
     await clock.advance(LOOK_MS_MIN)
@@ -73,7 +72,7 @@ it('KO1: not of a job that is on no node for a moment only', async () => {
 
 it('KO1: not while a node does not say what lives on it', async () => {
   isSilent = true
-  kept.kept(object('a'))
+  kept.keptFor(jobOf('a'))
   await clock.advance(5 * LOOK_MS_MAX)
   expect(freed).toEqual([])
   isSilent = false
@@ -83,7 +82,7 @@ it('KO1: not while a node does not say what lives on it', async () => {
 
 it('KO2: what of the job ends here frees nothing that is kept, but is looked after soon', async () => {
   elsewhere = [jobOf('a')]
-  kept.kept(object('a'))
+  kept.keptFor(jobOf('a'))
   await clock.advance(10 * LOOK_MS_MAX)
   expect(kept.jobForgotten(jobOf('a'))).toBe(true)
   expect(kept.jobForgotten(jobOf('b'))).toBe(false)
@@ -95,14 +94,14 @@ it('KO2: what of the job ends here frees nothing that is kept, but is looked aft
 })
 
 it('KO3: what is handed over while all are asked waits for two looks of its own', async () => {
-  kept.kept(object('a'))
+  kept.keptFor(jobOf('a'))
   await clock.advance(LOOK_MS_MIN)
   let answer = (): void => undefined
   answering = new Promise((resolve) => {
     answer = resolve
   })
   await clock.advance(LOOK_MS_MIN)
-  kept.kept(object('a'))
+  kept.keptFor(jobOf('a'))
   answer()
   await clock.advance(0)
   expect(freed).toEqual([])
@@ -112,7 +111,7 @@ it('KO3: what is handed over while all are asked waits for two looks of its own'
 
 it('looks less and less often while a job goes on, and never once it has stopped', async () => {
   elsewhere = [jobOf('a')]
-  kept.kept(object('a'))
+  kept.keptFor(jobOf('a'))
   await clock.advance(3_600_000)
   expect(asked).toBeLessThan(70)
   kept.stop()
