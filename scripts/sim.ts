@@ -2,7 +2,7 @@
 // the probes that nothing hit. `-- --seed 42` replays one; with `--story NAME` it prints what
 // happened to one task, object, actor or process, line by line; `--plant BUG` plants a bug. `--nodes`
 // takes the world of several nodes, with `--parts actors,groups,orphans,limiters,durable` drivers do these beside
-// tasks; `--scale` runs that of a thousand (sim-scale.ts) and nothing else.
+// tasks, and with `--rests` programs end and what is left is judged; `--scale` runs that of a thousand (sim-scale.ts) and nothing else.
 // Ends with 1 when a seed fails, or when as many seeds as hit every probe left one out; with 2 when
 // it cannot be run as asked.
 import { parseArgs } from 'node:util'
@@ -46,14 +46,15 @@ function parseSimOptions(): SimOptions {
       faultless: { type: 'boolean', default: false },
       plant: { type: 'string' },
       nodes: { type: 'boolean', default: false },
+      rests: { type: 'boolean', default: false },
       parts: { type: 'string', default: '' },
       scale: { type: 'boolean', default: false },
     },
   })
-  const { faultless, story, plant, seed, nodes } = values
+  const { faultless, story, plant, seed, nodes, rests } = values
   return {
     ...(nodes
-      ? severalNodes({ faultless, plantName: plant, parts: partNames(values.parts) })
+      ? severalNodes({ faultless, rests, plantName: plant, parts: partNames(values.parts) })
       : oneNode(faultless, plant)),
     faultless,
     scale: values.scale,
@@ -76,10 +77,12 @@ function oneNode(faultless: boolean, plantName: string | undefined): Simulated {
 
 function severalNodes({
   faultless,
+  rests,
   plantName,
   parts,
 }: {
   readonly faultless: boolean
+  readonly rests: boolean
   readonly plantName: string | undefined
   readonly parts: readonly PartName[]
 }): Simulated {
@@ -89,7 +92,7 @@ function severalNodes({
   return {
     probes: new Probes([...NODES_PROBES, ...parts.flatMap((part) => PART_PROBES[part])]),
     run: (seed, keepsLines) =>
-      runNodesSeed(seed, { faultless, keepsLines, parts, ...(plant && { plant }) }),
+      runNodesSeed(seed, { faultless, rests, keepsLines, parts, ...(plant && { plant }) }),
   }
 }
 

@@ -48,6 +48,9 @@ export class SimCollector implements Finalization {
     this.#watched.delete(target)
     this.#gone.add(target)
     for (const gone of told) gone()
+    // What only garbage refers to is garbage.
+    const { contained = [] } = (target as Partial<ObjectEntry>).sharing ?? {}
+    for (const each of contained) each.uses -= 1
   }
 }
 

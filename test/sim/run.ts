@@ -201,7 +201,7 @@ async function live(
 }
 
 /** Time passes and garbage is collected. */
-async function pass(world: World): Promise<void> {
+export async function pass(world: World, forMs = REST_MS): Promise<void> {
   const { scheduler } = world
   for (let i = 0; i < REST_STEPS; i += 1) {
     for (const process of world.processes()) {
@@ -209,7 +209,7 @@ async function pass(world: World): Promise<void> {
         world.collectorOf(process).sweep()
       })
     }
-    const untilMs = scheduler.nowMs + REST_MS / REST_STEPS
+    const untilMs = scheduler.nowMs + forMs / REST_STEPS
     await scheduler.run({ untilMs, done: () => false })
   }
 }
@@ -224,18 +224,23 @@ async function rest(world: World): Promise<void> {
 }
 
 async function leave(world: World): Promise<void> {
-  for (const { process, core } of world.drivers) {
-    world.scheduler.at(world.scheduler.nowMs, process, 'leaves', () => {
+  driversLeave(world)
+  await pass(world)
+  const left = leftAtEnd(world)
+  if (left.length > 0) {
+    throw new SimulationFailure(`I10: left at the end: ${left.join('; ')}`, world.scheduler.nowMs)
+  }
+}
+
+/** Soon. */
+export function driversLeave({ drivers, scheduler }: World): void {
+  for (const { process, core } of drivers) {
+    scheduler.at(scheduler.nowMs, process, 'leaves', () => {
       void core.close()
       process.later(100, 'exits', () => {
         process.end({ code: 0, signal: null })
       })
     })
-  }
-  await pass(world)
-  const left = leftAtEnd(world)
-  if (left.length > 0) {
-    throw new SimulationFailure(`I10: left at the end: ${left.join('; ')}`, world.scheduler.nowMs)
   }
 }
 

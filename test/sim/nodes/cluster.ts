@@ -40,9 +40,13 @@ export class Cluster {
   keeper: SimMember | undefined
   /** When what has been done to it so far has passed. */
   troubleEndsMs = 0
+  /** Programs begin nothing any more, and end. */
+  isEnding = false
+  /** Drivers whose programs have not ended. */
+  readonly atWork = new Set<SimProcess>()
   readonly ledger: Ledger
   readonly #peers: SimPeers
-  readonly #bucket = new MemoryBucket()
+  readonly bucket = new MemoryBucket()
   readonly #draw: Draw
   readonly #programOf: ProgramOf
   #nextMachine = 1
@@ -130,7 +134,9 @@ export class Cluster {
     const name = which === '' ? machine : `${machine}-${which}`
     const draw = this.#draw.fork(`${name} program`)
     const program = this.#programOf({ cluster: this, member, name, draw })
+    this.atWork.add(driver.process)
     await driver.core.deps.context.run(driver.core.rootScope, () => program.run())
+    this.atWork.delete(driver.process)
   }
 
   /** A person wants that node gone. */
@@ -182,7 +188,7 @@ export class Cluster {
     const owner = `${nodeId}-${String(epoch)}`
     const parts = { owner, scheduler, draw, probes, quality: bucket }
     const { diskFirst } = plan.bucket
-    return { bucket: { diskFirst, bucket: simBucket(process, this.#bucket, parts) } }
+    return { bucket: { diskFirst, bucket: simBucket(process, this.bucket, parts) } }
   }
 
   /** A machine ends with its raylet, once its other processes had time to see it. */

@@ -1,5 +1,6 @@
-// What the driver of each node does until its process ends: tasks, and with some seeds actors,
-// placement groups, refs of others and limiters, each again and again beside the others.
+// What the driver of each node does until its process ends, or the run comes to its end: tasks,
+// and with some seeds actors, placement groups, refs of others and limiters, each again and again
+// beside the others.
 import type { Draw } from '../draw.ts'
 import * as remote from '../workload.ts'
 import { ActorsProgram } from './actors-program.ts'
@@ -56,7 +57,7 @@ export class NodesProgram {
     const { cluster, member } = this.#host
     member.goodAtMs.set(name, 0)
     const prefix = name === 'tasks' ? this.#name : `${this.#name}.${name}`
-    for (let round = 1; ; round += 1) {
+    for (let round = 1; !cluster.isEnding; round += 1) {
       if (await part.round(`${prefix}.${String(round)}`)) {
         member.goodAtMs.set(name, cluster.world.scheduler.nowMs)
       }

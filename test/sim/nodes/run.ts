@@ -1,6 +1,7 @@
 // One run of one seed of a cluster of several nodes:
 //   1. all nodes start; drivers have tasks run while faults strike
 //   2. faults end; within HEAL_MS all know the same, every living node serves (I9)
+//   3. where asked, programs end, and nothing is left but for what lives: rest.ts (I4, I5, I10)
 import { registry } from '../../../runtime/core-worker/registry-system.ts'
 import { Draw } from '../draw.ts'
 import { SimulationFailure } from '../failure.ts'
@@ -12,6 +13,7 @@ import { crashPoint } from '../faults.ts'
 import { Cluster } from './cluster.ts'
 import { injectNodesFaults } from './faults.ts'
 import { checkCluster, notHealed, strangers } from './invariants.ts'
+import { rest } from './rest.ts'
 import { drawNodesPlan, withoutNodesFaults, type NodesPlan, type PartName } from './plan.ts'
 
 export interface NodesRunOptions {
@@ -21,6 +23,8 @@ export interface NodesRunOptions {
   readonly keepsLines?: boolean
   /** What drivers do beside tasks. */
   readonly parts?: readonly PartName[]
+  /** At the end programs end, and what is left then is judged. */
+  readonly rests?: boolean
 }
 
 /** Virtual time after the last fault: a node that died last has its lease and its restart. */
@@ -39,7 +43,10 @@ export async function runNodesSeed(
   const plan = options.faultless === true ? withoutNodesFaults(drawn) : drawn
   const world = new World(draw, plan.node, new Probes(NODES_PROBES))
   if (options.keepsLines === true) world.scheduler.trace.lines = []
-  const failure = await enclosed(world, options.plant, () => live(world, draw, plan))
+  const failure = await enclosed(world, options.plant, async () => {
+    const cluster = await live(world, draw, plan)
+    if (options.rests === true) await rest(cluster)
+  })
   return resultOf(world, { seed, plan, failure })
 }
 
@@ -55,7 +62,7 @@ export function setStageOf(cluster: Cluster, draw: Draw): void {
   }
 }
 
-async function live(world: World, draw: Draw, plan: NodesPlan): Promise<void> {
+async function live(world: World, draw: Draw, plan: NodesPlan): Promise<Cluster> {
   const { scheduler } = world
   const cluster = new Cluster(world, draw, plan)
   setStageOf(cluster, draw)
@@ -74,4 +81,5 @@ async function live(world: World, draw: Draw, plan: NodesPlan): Promise<void> {
   const found = notHealed(cluster, scheduler.nowMs - GOOD_MS)
   found.push(...[...before].filter((each) => after.has(each)))
   if (found.length > 0) throw new SimulationFailure(`I9: ${found.join('; ')}`, scheduler.nowMs)
+  return cluster
 }
