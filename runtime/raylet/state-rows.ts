@@ -49,6 +49,7 @@ function nodeRow(state: RayletState): StateRow {
     alive: true,
     state: state.leaving || state.draining ? 'DRAINING' : 'ALIVE',
     isGcsHost: config.isGcsHost,
+    isSlow: state.isSlow,
     resources: toResources(config.totals),
     available: toResources(freeOf(state)),
     labels: config.labels,

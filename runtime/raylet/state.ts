@@ -262,6 +262,9 @@ export interface RayletState {
   leaseUntilMs: number
   /** Whether that was over at the last step. */
   fenced: boolean
+  /** It does not get the time it needs; and others go elsewhere for that: slow-node.ts. */
+  isSlow: boolean
+  isAvoided: boolean
   /** Nothing new is taken; leaving follows when what runs has ended: drain.ts. */
   draining: boolean
   leaving: boolean
@@ -305,6 +308,8 @@ export function createState(config: NodeConfig, cluster?: ClusterParts): RayletS
     // A node of several grants nothing before the GCS has confirmed it once.
     leaseUntilMs: cluster === undefined ? Infinity : -Infinity,
     fenced: cluster !== undefined,
+    isSlow: false,
+    isAvoided: false,
     draining: false,
     leaving: false,
   }

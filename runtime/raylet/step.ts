@@ -70,6 +70,7 @@ function apply(turn: Turn, event: RayletEvent): void {
       drain(turn, event)
       return
     case 'confirmed':
+    case 'pace':
     case 'leasesAnswered':
     case 'heardForClient':
     case 'leaseLapsed':

@@ -16,8 +16,10 @@ export function whyNodes(state: RayletState, spec: ClassSpec): string | undefine
   const [first] = nodes
   if (first === undefined) return undefined
   if (nodes.length === 1) return whyOne(state, cluster, spec, first)
-  const isAnyFree = nodes.some((node) => isAvailable(node, spec.demand))
-  return isAnyFree ? whyNothing(state) : whyNone(spec, nodes.length)
+  const free = nodes.filter((node) => isAvailable(node, spec.demand))
+  if (free.length === 0) return whyNone(spec, nodes.length)
+  const isAnyWell = free.some(({ isSlow }) => isSlow !== true)
+  return isAnyWell ? whyNothing(state) : whySlow(free.length)
 }
 
 /** It would fit. */
@@ -53,6 +55,9 @@ function whyOne(
   )
   return needs.length === 0 ? `${where}, in turn there` : `${where}: ${needs.join('; ')}`
 }
+
+const whySlow = (count: number): string =>
+  `waits for a node that is well: those that have room (${String(count)}) get too little time`
 
 function whyNone({ demand }: ClassSpec, count: number): string {
   const needs = Object.keys(demand).map((name) => `${name}: ${showAmount(demand, name)}`)

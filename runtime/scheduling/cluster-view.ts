@@ -11,6 +11,9 @@
 //   CV5. What was asked of a node and is not answered yet counts as taken there, whatever the node
 //        says meanwhile: it may have said so before it was asked. Else a thousand leases that are
 //        placed one after the other are asked of the same few nodes again with each answer.
+//   CV6. A node that says that it is slow is marked so, as long as no more than half of all do:
+//        where most are, going elsewhere gains nothing, and nobody is avoided. The own node is
+//        counted and never marked.
 // Source: Ray cluster_resource_manager.h; design 6.
 import { fits, type ResourceSet } from '../common/resources.ts'
 import { RankedNodes, type Shape } from './ranked-nodes.ts'
@@ -22,6 +25,8 @@ export interface NodeView {
   /** What is free now; amounts may be below zero while a node is oversubscribed. */
   readonly free: ResourceSet
   readonly labels: Readonly<Record<string, string>>
+  /** It comes after those that are well (CV6). */
+  readonly isSlow?: boolean
 }
 
 /** What one node says of its own load. Versions count up, in one epoch of the node. */
@@ -30,6 +35,8 @@ export interface NodeLoad {
   readonly epoch: number
   readonly version: number
   readonly free: ResourceSet
+  /** It does not get the time it needs. */
+  readonly isSlow?: boolean
 }
 
 /** Shapes of demand that are ranked at once: scheduling classes with their selectors. */
@@ -49,6 +56,8 @@ export class ClusterView {
   readonly #aside = new Map<string, ResourceSet>()
   /** CV5. */
   readonly #unanswered = new Map<string, ResourceSet>()
+  /** CV6: those that say so. */
+  readonly #slow = new Set<string>()
   /** In the order in which they were asked last. */
   readonly #ranked = new Map<string, RankedNodes>()
 
@@ -74,8 +83,10 @@ export class ClusterView {
     const { nodeId } = node
     const isAside = this.#aside.has(nodeId)
     if (isAside) this.#aside.set(nodeId, node.free)
-    this.#nodes.set(nodeId, isAside ? { ...node, free: {} } : node)
+    const { size } = this.#nodes
+    this.#nodes.set(nodeId, this.#marked(isAside ? { ...node, free: {} } : node))
     this.#changed(nodeId)
+    if (this.#nodes.size > size) this.#markAnew()
   }
 
   /** The same, but for what is free there: that is known better by what the node itself says. */
@@ -102,15 +113,38 @@ export class ClusterView {
     this.#loads.delete(nodeId)
     this.#aside.delete(nodeId)
     this.#unanswered.delete(nodeId)
-    if (this.#nodes.delete(nodeId)) this.#changed(nodeId)
+    this.#slow.delete(nodeId)
+    if (!this.#nodes.delete(nodeId)) return
+    this.#changed(nodeId)
+    this.#markAnew()
+  }
+
+  /** CV6: the node says so; what others say comes with their load. */
+  isSaidSlow(nodeId: string, isSlow: boolean): void {
+    if (this.#slow.has(nodeId) === isSlow) return
+    if (isSlow) this.#slow.add(nodeId)
+    else this.#slow.delete(nodeId)
+    const node = this.#known(nodeId)
+    if (node !== undefined) this.set({ ...node, isSlow: false })
+    this.#markAnew()
+  }
+
+  get hasSlow(): boolean {
+    return this.#slow.size > 0
+  }
+
+  /** CV6: it says that it is slow, and most do not. */
+  isAvoided(nodeId: string): boolean {
+    return this.#slow.has(nodeId) && this.#slow.size * 2 <= this.#nodes.size
   }
 
   /** @returns whether this was news: the node is known, and nothing newer is. */
-  learn({ nodeId, epoch, version, free }: NodeLoad): boolean {
-    const node = this.#nodes.get(nodeId)
+  learn({ nodeId, epoch, version, free, isSlow = false }: NodeLoad): boolean {
     const known = this.#loads.get(nodeId)
-    if (node === undefined) return false
     if (known !== undefined && !isNewer({ epoch, version }, known)) return false
+    if (this.#nodes.has(nodeId)) this.isSaidSlow(nodeId, isSlow)
+    const node = this.#nodes.get(nodeId)
+    if (node === undefined) return false
     this.#loads.set(nodeId, { epoch, version })
     const asked = this.#unanswered.get(nodeId)
     this.set({ ...node, free: asked === undefined ? free : less(free, asked, 1) })
@@ -165,6 +199,23 @@ export class ClusterView {
     const node = this.#nodes.get(nodeId)
     const free = this.#aside.get(nodeId)
     return node === undefined || free === undefined ? node : { ...node, free }
+  }
+
+  #marked(node: NodeView): NodeView {
+    const { nodeId } = node
+    if (!this.#slow.has(nodeId) || nodeId === this.preferredId) return node
+    return { ...node, isSlow: this.isAvoided(nodeId) }
+  }
+
+  #markAnew(): void {
+    for (const nodeId of this.#slow) {
+      const node = this.#nodes.get(nodeId)
+      if (node === undefined) continue
+      const marked = this.#marked(node)
+      if (marked.isSlow === node.isSlow) continue
+      this.#nodes.set(nodeId, marked)
+      this.#changed(nodeId)
+    }
   }
 
   #forgetOldest(): void {

@@ -6,9 +6,9 @@
 //
 // Invariants:
 //   GO1. A node publishes at most once in ROUND_MS: when some resource has moved by an eighth of
-//        its total, after LATE_ROUNDS when it has moved at all. What it has said in an answer since
-//        it last published counts as moved, too: who heard that believes it until it hears better.
-//        Versions count up within an epoch of the node.
+//        its total, or it became slow or well, after LATE_ROUNDS when it has moved at all. What it
+//        has said in an answer since it last published counts as moved, too: who heard that
+//        believes it until it hears better. Versions count up within an epoch of the node.
 //   GO2. A round sends at most FANOUT messages of at most ENTRIES_MAX loads, and in some rounds a
 //        digest, which has an entry for each node that is known: the traffic of a node has a bound
 //        whatever happens in the cluster. All peers but one are of the own zone.
@@ -55,7 +55,7 @@ export type GossipMessage =
 export type GossipEvent =
   | { readonly kind: 'tick' }
   /** This node's load, each time it changes. */
-  | { readonly kind: 'load'; readonly free: ResourceSet }
+  | { readonly kind: 'load'; readonly free: ResourceSet; readonly isSlow?: boolean }
   /** The living nodes, this one among them. */
   | { readonly kind: 'members'; readonly members: readonly GossipMember[] }
   | { readonly kind: 'received'; readonly from: string; readonly message: GossipMessage }
@@ -80,6 +80,7 @@ export class LoadGossip {
   /** Nodes whose load is still passed on, and in how many more rounds. The oldest come first. */
   readonly #hot = new Map<string, number>()
   #free: ResourceSet
+  #isSlow = false
   #version = 0
   /** How far from what it has published it has said to be, since then. */
   #saidApart = 0
@@ -99,6 +100,7 @@ export class LoadGossip {
         return this.#tick(nowMs)
       case 'load':
         this.#free = event.free
+        this.#isSlow = event.isSlow ?? false
         this.#version += 1
         return []
       case 'members':
@@ -114,7 +116,8 @@ export class LoadGossip {
   /** This node's load as it is now. */
   get own(): NodeLoad {
     const { nodeId, epoch } = this.#options.self
-    return { nodeId, epoch, version: this.#version, free: this.#free }
+    const load = { nodeId, epoch, version: this.#version, free: this.#free }
+    return this.#isSlow ? { ...load, isSlow: true } : load
   }
 
   /** The same, for the answer to a request: fresher than what was published (GO1). */
@@ -157,7 +160,7 @@ export class LoadGossip {
   /** The largest share of a total by which it differs from what was published. */
   #movedSinceTold(): number {
     const told = this.#loads.get(this.#options.self.nodeId)
-    if (told === undefined) return Infinity
+    if (told === undefined || (told.isSlow ?? false) !== this.#isSlow) return Infinity
     const { totals } = this.#options
     let most = 0
     for (const name in totals) {

@@ -3,7 +3,8 @@
 //   SPREAD         as many nodes as there are       STRICT_SPREAD  a node for each bundle
 // Large bundles first, nodes in the strategy's order, and back from a dead end: exact for small
 // groups; after SEARCH_LOOKS_MAX the group is said to wait, never to be infeasible. PACK takes one
-// node whenever one is enough; SPREAD a node for each whenever it can.
+// node whenever one is enough; SPREAD a node for each whenever it can. Slow nodes are left out as
+// long as the others can ever hold all bundles.
 // The result is a plan; the nodes then prepare all bundles and commit them, or return them all.
 // Source: Ray bundle_scheduling_policy.cc; placement_group_resource_manager.h (two phases).
 import { NO_RESOURCES, addResources, fits, type ResourceSet } from '../common/resources.ts'
@@ -34,11 +35,23 @@ export function placeBundles(
   strategy: BundleStrategy,
 ): BundlePlan {
   const nodes = withoutGpuFirst(bundles, [...view.nodes()])
+  const well = nodes.filter(({ isSlow }) => isSlow !== true)
+  const plan =
+    planAmong(bundles, well, strategy) ??
+    (well.length < nodes.length ? planAmong(bundles, nodes, strategy) : undefined)
+  return plan ?? { kind: 'INFEASIBLE', reason: reasonOf(bundles, view, strategy) }
+}
+
+/** Undefined: it never fits. */
+function planAmong(
+  bundles: readonly ResourceSet[],
+  nodes: readonly NodeView[],
+  strategy: BundleStrategy,
+): BundlePlan | undefined {
   const now = arrange(bundles, roomsOf(nodes, 'free'), strategy)
   if (now.kind === 'FOUND') return { kind: 'PLACE', nodeIds: now.nodeIds }
   const ever = arrange(bundles, roomsOf(nodes, 'totals'), strategy)
-  if (ever.kind !== 'NONE') return { kind: 'WAIT' }
-  return { kind: 'INFEASIBLE', reason: reasonOf(bundles, view, strategy) }
+  return ever.kind === 'NONE' ? undefined : { kind: 'WAIT' }
 }
 
 interface Room {

@@ -6,7 +6,8 @@
 //   SPREAD   the available node with the lowest use.
 //   NODE_AFFINITY  that node; soft: elsewhere if it is gone or too small.
 // Available nodes come first; feasible but busy ones are waited for; among either, nodes without
-// GPUs come first for demands without.
+// GPUs come first for demands without. Slow nodes come last: a node that is well and busy is waited
+// for, a slow one is chosen where no other can ever hold the demand, or where that has waited long.
 // Source: Ray src/ray/raylet/scheduling/policy/hybrid_scheduling_policy.cc; Mitzenmacher, "The
 // power of two choices in randomized load balancing" (2001), for stale views.
 import type { Random } from '../common/random.ts'
@@ -23,6 +24,8 @@ export interface Demand {
   readonly labelSelectors: readonly LabelSelector[]
   /** The node that holds most bytes of the large arguments, whatever its use. */
   readonly holder?: string | undefined
+  /** It has waited for nodes that are well for long enough. */
+  readonly mayBeSlow?: boolean
 }
 
 export type Strategy =
@@ -65,12 +68,20 @@ export function place(
         : choose(demand, ranked, view, random)
     }
     const node = chosen('free')
-    if (node !== undefined) return { kind: 'PLACE', node }
-    waiting ??= chosen('totals')
+    const able = isWell(node) ? node : chosen('totals')
+    if (node !== undefined && mayTake(demand, node, able)) return { kind: 'PLACE', node }
+    waiting ??= able
   }
   if (waiting !== undefined) return { kind: 'WAIT', node: waiting }
   return { kind: 'INFEASIBLE', nearest: nearMisses(demand, view) }
 }
+
+const isWell = (node: NodeView | undefined): node is NodeView =>
+  node !== undefined && node.isSlow !== true
+
+/** @param able  the best that can ever hold it: of slow ones, only where no other can. */
+const mayTake = ({ mayBeSlow }: Demand, node: NodeView, able: NodeView | undefined): boolean =>
+  isWell(node) || mayBeSlow === true || !isWell(able)
 
 function rankedFor(
   { resources }: Demand,

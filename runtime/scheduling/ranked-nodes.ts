@@ -37,6 +37,8 @@ export class RankedNodes {
   /** A demand without GPU goes to nodes without GPUs first, so the others are kept apart. */
   readonly #plain: Entry[] = []
   readonly #gpu: Entry[] = []
+  /** After all that are well. */
+  readonly #slow: Entry[] = []
   readonly #entries = new Map<string, Entry>()
   /** Changed since they were ranked. */
   readonly #stale: Set<string>
@@ -57,7 +59,8 @@ export class RankedNodes {
 
   /** What to choose from, the least used first. */
   get candidates(): readonly Ranked[] {
-    return this.#plain.length > 0 ? this.#plain : this.#gpu
+    if (this.#plain.length > 0) return this.#plain
+    return this.#gpu.length > 0 ? this.#gpu : this.#slow
   }
 
   /** A node, if it is among the candidates. */
@@ -90,6 +93,7 @@ export class RankedNodes {
     const { resources, selector, within } = this.#shape
     if (!fits(resources, node[within]) || !fits(resources, node.totals)) return undefined
     if (!matchesLabels(node.labels, selector)) return undefined
+    if (node.isSlow === true) return this.#slow
     const wantsGpu = (resources['GPU'] ?? 0) > 0
     return wantsGpu || (node.totals['GPU'] ?? 0) === 0 ? this.#plain : this.#gpu
   }

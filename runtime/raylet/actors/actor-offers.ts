@@ -28,6 +28,7 @@ import { tellLinks } from './actors-of-nodes.ts'
 import { hasEnded, type EndedLives } from './ended-lives.ts'
 import { actorIsHere, dropLife, heardOfAway, watchLink } from './actors-elsewhere.ts'
 import { mayTake, takeJob } from '../cluster/guests.ts'
+import { mayBeSlow } from '../cluster/slow-node.ts'
 import { takeLease } from '../leases.ts'
 import { holdersFor } from '../groups/group-routing.ts'
 import { judge, ledgersOf, ownNodeView } from '../placement.ts'
@@ -70,7 +71,7 @@ function placeActor(turn: Turn, cluster: ClusterState, actor: Actor, full: Set<s
   }
   const wish = `${actor.shape} ${JSON.stringify([strategy, labelSelectors])}`
   if (full.has(wish)) return
-  const chosen = choose(turn.state, cluster, actor)
+  const chosen = choose(turn, cluster, actor)
   if (chosen === 'NOWHERE') {
     const reason = judge(turn.state, actor.spec.scheduling, 'actor')
     if (reason !== undefined) endActor(turn, actor, reasonFor(actor.spec.className, reason))
@@ -110,13 +111,17 @@ function placeInGroup(turn: Turn, actor: Actor): void {
 
 /** Undefined: it waits for room somewhere. */
 function choose(
-  { config }: RayletState,
-  { view, random, shunned, actors }: ClusterState,
-  { spec }: Actor,
+  turn: Turn,
+  cluster: ClusterState,
+  { spec, waitingSinceMs }: Actor,
 ): { readonly nodeId: string; readonly isBound: boolean } | 'NOWHERE' | undefined {
   const { demand: resources, labelSelectors, strategy } = spec.scheduling
   if (strategy.kind === 'PLACEMENT_GROUP') return undefined
-  const demand = { resources, labelSelectors }
+  const { view, random, shunned, actors } = cluster
+  const demand = {
+    ...{ resources, labelSelectors },
+    mayBeSlow: mayBeSlow(turn, cluster, waitingSinceMs),
+  }
   const spread = strategy.kind === 'SPREAD' ? leastSpread(view, demand, actors.spread) : undefined
   const placement =
     spread === undefined ? place(demand, view, strategy, random) : { kind: 'PLACE', node: spread }
@@ -127,7 +132,8 @@ function choose(
     if (spread !== undefined) actors.spread.set(nodeId, (actors.spread.get(nodeId) ?? 0) + 1)
     return { nodeId, isBound: false }
   }
-  if (strategy.kind !== 'NODE_AFFINITY' || nodeId === toHex(config.nodeId)) return undefined
+  const own = toHex(turn.state.config.nodeId)
+  if (strategy.kind !== 'NODE_AFFINITY' || nodeId === own) return undefined
   return shunned.has(nodeId) ? undefined : { nodeId, isBound: true }
 }
 
@@ -142,7 +148,7 @@ function leastSpread(
     let fewest = Infinity
     for (const node of view.nodes()) {
       const count = spread.get(node.nodeId) ?? 0
-      if (count >= fewest || !isAvailable(node, resources)) continue
+      if (count >= fewest || node.isSlow === true || !isAvailable(node, resources)) continue
       if (!matchesLabels(node.labels, selector)) continue
       best = node
       fewest = count

@@ -21,6 +21,7 @@ import {
 } from '../../scheduling/gossip.ts'
 import type { Brain } from '../brain.ts'
 import type { ClusterMember } from './cluster-member.ts'
+import { OwnPace, PACE_MS } from './own-pace.ts'
 import type { Member } from '../groups/group-state.ts'
 import type {
   LeasesAnswer,
@@ -61,6 +62,7 @@ export class ClusterLeases {
   readonly #gossip: LoadGossip
   /** Connections on which guests were introduced. */
   readonly #links = new Map<number, PeerLink>()
+  readonly #pace = new OwnPace()
   #timer: Timer | undefined
   #stopped = false
 
@@ -73,6 +75,7 @@ export class ClusterLeases {
 
   start(): void {
     this.#timer = this.#deps.clock.after(ROUND_MS, () => {
+      this.#feelPace()
       this.#tellLoad()
       this.#step({ kind: 'tick' })
       if (!this.#stopped) this.start()
@@ -232,8 +235,18 @@ export class ClusterLeases {
     this.#deps.brain.tell({ kind: 'leasesAnswered', nodeId, message, answer })
   }
 
+  #feelPace(): void {
+    const { brain, clock, state } = this.#deps
+    const dueMs = clock.monotonicMs() + PACE_MS
+    clock.after(PACE_MS, () => {
+      const isSlow = this.#pace.round(clock.monotonicMs() - dueMs)
+      if (isSlow !== state.isSlow && !this.#stopped) brain.tell({ kind: 'pace', isSlow })
+    })
+  }
+
   #tellLoad(): void {
-    this.#step({ kind: 'load', free: this.#deps.state.ledger.free })
+    const { isSlow, ledger } = this.#deps.state
+    this.#step({ kind: 'load', free: ledger.free, isSlow })
   }
 
   #step(event: GossipEvent): void {

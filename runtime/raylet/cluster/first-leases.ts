@@ -52,13 +52,17 @@ export function forgetFirst(each: SchedulingClass, nodeId: string): void {
   each.asked.delete(nodeId)
 }
 
-/** Those that could hold it, free or not. One that is left alone for now is none of them. */
+/** Those that could hold it, free or not. One that is left alone for now is none of them, nor is a
+ *  slow one where others could. */
 function nodesFor({ view, shunned }: ClusterState, { spec }: SchedulingClass): string[] {
   const { demand, labelSelectors } = spec
   const able: string[] = []
+  const slow: string[] = []
   for (const node of view.nodes()) {
     const isAble = isFeasible(node, demand) && matchesAny(node.labels, labelSelectors)
-    if (isAble && !shunned.has(node.nodeId)) able.push(node.nodeId)
+    if (!isAble || shunned.has(node.nodeId)) continue
+    if (node.isSlow === true) slow.push(node.nodeId)
+    else able.push(node.nodeId)
   }
-  return able
+  return able.length > 0 ? able : slow
 }

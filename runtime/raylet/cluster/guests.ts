@@ -12,7 +12,7 @@ import { actorLinkClosed } from '../actors/actors-elsewhere.ts'
 import { removeClient } from '../clients.ts'
 import { forgetIfUnused } from '../class-wants.ts'
 import { classOf, takeLeases, wantLeases } from '../leases.ts'
-import type { GuestClass } from './peer-raylet-messages.ts'
+import type { GuestClass, LeasesAsked } from './peer-raylet-messages.ts'
 import { routeFor } from './node-asks.ts'
 import type { Client, Job, RayletState, SchedulingClass } from '../state.ts'
 import { answer, type EventOf, type Turn } from '../turn.ts'
@@ -24,7 +24,7 @@ export function leasesAsked(turn: Turn, event: EventOf<'leasesAsked'>): void {
   const { link, message, request } = event
   const client = guestOf(turn, link, message) // also while nothing is taken: it is told once
   const each =
-    client !== undefined && mayTake(turn)
+    client !== undefined && mayTake(turn) && isPaceFine(turn.state, message)
       ? classOf(turn, client, message.classId, message.spec)
       : undefined
   const accepted = each === undefined ? 0 : acceptFor(turn, each, message)
@@ -32,6 +32,10 @@ export function leasesAsked(turn: Turn, event: EventOf<'leasesAsked'>): void {
   const retryAt = accepted < message.count ? betterNode(turn.state, message) : undefined
   answer(turn, request, { accepted, ...(retryAt === undefined ? {} : { retryAt }) })
 }
+
+/** PC1. */
+const isPaceFine = ({ isAvoided }: RayletState, { isSlowFine }: LeasesAsked): boolean =>
+  !isAvoided || isSlowFine === true
 
 /** GU4. */
 function acceptFor(

@@ -25,11 +25,13 @@ import { toHex, type LeaseId } from '../../common/ids.ts'
 import type { ClassSpec } from '../../protocol/messages.ts'
 import { isAvailable, isFeasible, type NodeLoad } from '../../scheduling/cluster-view.ts'
 import { routeLease, type Route, type Router } from '../../scheduling/lease-routing.ts'
+import type { Demand } from '../../scheduling/place.ts'
 import { forgetIfUnused, onTheWay, unaskedFor } from '../class-wants.ts'
 import { endFirstWait, waitForFirst } from './first-leases.ts'
 import type { LeasesAsked } from './peer-raylet-messages.ts'
 import { guestClassOf, tellNode } from './node-notices.ts'
 import { ownNodeView } from '../placement.ts'
+import { hasNothingYet, mayBeSlow } from './slow-node.ts'
 import type { Client, RayletState, SchedulingClass } from '../state.ts'
 import type { ClusterState, RemoteLease } from './cluster-state.ts'
 import type { Turn } from '../turn.ts'
@@ -75,7 +77,18 @@ function placeClass(
     } else break
   }
   for (const [nodeId, count] of counts) askNode(turn, each, { nodeId, count, hops: 1 })
-  if (left > 0 && holder === undefined) waitForFirst(turn, cluster, each)
+  if (left === 0 || holder !== undefined) return
+  if (!askSlowNode(turn, cluster, each)) waitForFirst(turn, cluster, each)
+}
+
+/** One lease for who has waited long for nodes that are well. @returns whether it was asked for. */
+function askSlowNode(turn: Turn, cluster: ClusterState, each: SchedulingClass): boolean {
+  if (!hasNothingYet(each) || !mayBeSlow(turn, cluster, each.waitingSinceMs)) return false
+  const route = routeFor(cluster, { ...each.spec, mayBeSlow: true }, 0)
+  if (route?.kind !== 'FORWARD') return false
+  endFirstWait(turn, each)
+  askNode(turn, each, { nodeId: route.nodeId, count: 1, hops: 1 })
+  return true
 }
 
 function countToPlace(state: RayletState, each: SchedulingClass): number {
@@ -92,15 +105,24 @@ function hasRoom(
   { demand }: ClassSpec,
 ): boolean {
   const node = nodeId === undefined ? undefined : view.get(nodeId)
-  return nodeId === undefined || (node !== undefined && isAvailable(node, demand))
+  if (nodeId === undefined) return true
+  return node !== undefined && node.isSlow !== true && isAvailable(node, demand)
 }
 
 /** Where one lease of the class goes next; undefined: to the holders of its group's bundles. */
-export function routeFor(cluster: ClusterState, spec: ClassSpec, hops: number): Route | undefined {
-  const { strategy, demand: resources, labelSelectors, holder } = spec
+export function routeFor(
+  cluster: ClusterState,
+  spec: ClassSpec & Pick<Demand, 'mayBeSlow'>,
+  hops: number,
+): Route | undefined {
+  const { strategy, demand: resources, labelSelectors, holder, mayBeSlow: isDue = false } = spec
   if (strategy.kind === 'PLACEMENT_GROUP') return undefined
   const router: Router = { ...cluster, own: () => NO_LOAD }
-  return routeLease(router, { demand: { resources, labelSelectors, holder }, strategy, hops })
+  return routeLease(router, {
+    demand: { resources, labelSelectors, holder, mayBeSlow: isDue },
+    strategy,
+    hops,
+  })
 }
 
 /** The shell says what is free here, with every answer. */
@@ -153,7 +175,9 @@ export function askNode(
   const known = knownAt(each, nodeId)
   each.asked.set(nodeId, (each.asked.get(nodeId) ?? 0) + count)
   turn.state.cluster?.view.ask(nodeId, each.spec.demand, count)
-  const message: LeasesAsked = { ...guest, count, known, hops }
+  const isSlow = turn.state.cluster?.view.get(nodeId)?.isSlow === true
+  const asked = { ...guest, count, known, hops }
+  const message: LeasesAsked = isSlow ? { ...asked, isSlowFine: true } : asked
   turn.effects.push({ kind: 'askLeases', nodeId, message })
 }
 

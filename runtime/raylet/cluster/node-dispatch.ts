@@ -16,6 +16,7 @@ import {
   nodeLost,
   nodesChanged,
 } from './remote-leases.ts'
+import { paceChanged, reviewPace } from './slow-node.ts'
 
 export function applyToNodes(
   turn: Turn,
@@ -24,6 +25,9 @@ export function applyToNodes(
   switch (event.kind) {
     case 'confirmed':
       turn.state.leaseUntilMs = event.untilMs
+      return
+    case 'pace':
+      paceChanged(turn, event)
       return
     case 'leasesAnswered':
       leasesAnswered(turn, event)
@@ -39,12 +43,14 @@ export function applyToNodes(
       return
     case 'nodes':
       nodesChanged(turn, event)
+      reviewPace(turn)
       if (turn.state.cluster === undefined) return
       nodesOfWaits(turn, turn.state.cluster, event)
       if (event.isArriving !== true) nodesOfLimiters(turn, turn.state.cluster, event)
       return
     case 'loads':
       for (const load of event.loads) turn.state.cluster?.view.learn(load)
+      reviewPace(turn)
       return
     case 'leasesAsked':
       leasesAsked(turn, event)

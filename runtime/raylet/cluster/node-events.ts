@@ -9,6 +9,8 @@ import type { LeasesAnswer, LeasesAsked, PeerRayletNotices } from './peer-raylet
 export type NodeEvent =
   /** The GCS has confirmed this node as a member: see leaseUntilMs. */
   | { readonly kind: 'confirmed'; readonly untilMs: number }
+  /** Whether this node gets the time it needs has changed. */
+  | { readonly kind: 'pace'; readonly isSlow: boolean }
   /** What came of the effect askLeases; without an answer the node could not be asked. */
   | {
       readonly kind: 'leasesAnswered'

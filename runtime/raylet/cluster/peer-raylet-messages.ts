@@ -57,6 +57,8 @@ export interface LeasesAsked extends GuestClass {
   readonly known: number
   /** How many nodes it will have been asked of, this one included. */
   readonly hops: number
+  /** The sender knows that the node is slow, and has nowhere else to ask. */
+  readonly isSlowFine?: boolean
 }
 
 export interface LeasesAnswer {
@@ -149,7 +151,10 @@ export type ToClient = (typeof TO_CLIENT)[number]
 const method = oneOf('get', 'query', 'putIf', 'update', 'delete', 'append', 'transact')
 
 const isList: Shape = (value) => Array.isArray(value)
-const load = shape({ nodeId: text, epoch: count, version: count, free: recordOf(number) })
+const load = shape({
+  ...{ nodeId: text, epoch: count, version: count, free: recordOf(number) },
+  isSlow: optional(flag),
+})
 const owner = shape({
   ...{ role: oneOf('driver', 'worker'), address: text, job: jobShape },
   ...{ driver: text, drivenAt: text },
@@ -181,7 +186,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   },
   state: { kind: text, limit: optional(count) },
   stopCluster: {},
-  askLeases: { ...guestClass, count, known: count, hops: count },
+  askLeases: { ...guestClass, count, known: count, hops: count, isSlowFine: optional(flag) },
   offerActor: {
     ...{ spec: actorShape, origin, incarnation: count, lived: flag, hops: count, isBound: flag },
     ...{ holder: shape({ nodeId: text, epoch: count }), exit: optional(object) },

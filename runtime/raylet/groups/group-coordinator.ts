@@ -17,6 +17,7 @@ import { perform } from './group-actions.ts'
 import { forgetGroup, refuseUnplaceable } from './group-end.ts'
 import { returnHere } from './group-holder.ts'
 import { ownId, publish, tellWatchers, toldOf } from './group-notices.ts'
+import { mayBeSlow } from '../cluster/slow-node.ts'
 import { planAnyway, planGroup, type Placing } from './group-plan.ts'
 import * as reserving from './group-reservation.ts'
 import {
@@ -130,7 +131,8 @@ function tryToReserve(turn: Turn, cluster: ClusterState, each: Coordinated): voi
   const { reservation, group } = each
   const missing = reserving.missingOf(reservation)
   const occupied = new Set(reservation.parts.map(({ nodeId }) => nodeId).filter((id) => id !== ''))
-  const placing: Placing = { spec: group.spec, missing, occupied }
+  const isDue = mayBeSlow(turn, cluster, group.waitingSinceMs)
+  const placing: Placing = { spec: group.spec, missing, occupied, mayBeSlow: isDue }
   const plan = planGroup(turn.state, cluster, placing)
   if (plan.kind === 'INFEASIBLE') {
     each.retryAtMs = Infinity // until there are other nodes

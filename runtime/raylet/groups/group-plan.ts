@@ -15,17 +15,20 @@ export interface Placing {
   readonly missing: readonly number[]
   /** Nodes that have others of the group. */
   readonly occupied: ReadonlySet<string>
+  /** It has waited for nodes that are well for long enough. */
+  readonly mayBeSlow?: boolean
 }
 
 /** By what is free. */
 export function planGroup(
   state: RayletState,
   cluster: ClusterState,
-  { spec, missing, occupied }: Placing,
+  { spec, missing, occupied, mayBeSlow = false }: Placing,
 ): BundlePlan {
   cluster.view.set(ownNodeView(state))
   const bundles = missing.map((index) => spec.bundles[index] ?? NO_RESOURCES)
-  const nodes = [...cluster.view.nodes()]
+  const known = [...cluster.view.nodes()]
+  const nodes = mayBeSlow ? known.map((node) => ({ ...node, isSlow: false })) : known
   const apart = nodes.filter(({ nodeId }) => !occupied.has(nodeId))
   const own = toHex(state.config.nodeId)
   const plan = (among: readonly NodeView[]): BundlePlan =>

@@ -5,7 +5,7 @@ import { expect } from 'vitest'
 import type { Running } from '../../support/running.ts'
 import type { SeveralNodes } from '../../support/several-nodes.ts'
 import { until } from '../../support/waiting.ts'
-import type { Story } from './fixtures/steady.mts'
+import type { Story, Ten } from './fixtures/steady.mts'
 
 export const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name)
 
@@ -43,6 +43,12 @@ export class Steady {
     const before = lines()
     await until(() => lines() >= before + 2 || child.exitCode !== null)
     if (child.exitCode !== null) throw new Error(`the program ended: ${JSON.stringify(output)}`)
+  }
+
+  /** What it has told by now. */
+  get tens(): Ten[] {
+    const lines = this.program.output.stdout.split('\n').slice(0, -1)
+    return lines.map((line) => JSON.parse(line) as Ten)
   }
 
   /** Ends it. Every chain that was begun has ended. */

@@ -162,6 +162,15 @@ export class SeveralBrains {
     this.settle()
   }
 
+  /** That node gets too little time, or enough of it again, and all others hear that. */
+  pace(index: number, isSlow: boolean): void {
+    const node = this.at(index)
+    this.send(node, { kind: 'pace', isSlow })
+    const loads = [this.#loadOf(node)]
+    for (const each of this.nodes) if (each !== node) this.send(each, { kind: 'loads', loads })
+    this.settle()
+  }
+
   /** That node takes nothing new; what runs there goes on. */
   drain(index: number): void {
     this.send(this.at(index), { kind: 'drain', graceMs: 60_000 })
@@ -341,8 +350,9 @@ export class SeveralBrains {
 
   /** As its shell tells it. */
   #loadOf(node: TestNode): NodeLoad {
-    const free = { ...node.state.ledger.free }
-    return { nodeId: node.id, epoch: 1, version: ++node.version, free }
+    const { isSlow, ledger } = node.state
+    const load = { nodeId: node.id, epoch: 1, version: ++node.version, free: { ...ledger.free } }
+    return isSlow ? { ...load, isSlow } : load
   }
 
   #askGroup(node: TestNode, effect: Extract<RayletEffect, { kind: 'askGroup' }>): void {

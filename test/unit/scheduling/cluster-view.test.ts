@@ -43,3 +43,28 @@ describe('CV5: what was asked of a node and is not answered yet', () => {
     expect(freeOf(view)).toBe(64)
   })
 })
+
+test('CV6 a node that says it is slow is marked, unless more than half do; the own one never', () => {
+  const all = { CPU: 10_000 }
+  const node = (nodeId: string) => ({ nodeId, totals: all, free: all, labels: {} })
+  const view = new ClusterView(['own', 'a', 'b'].map(node), 'own')
+  const marked = (): string[] =>
+    [...view.nodes()].flatMap(({ nodeId, isSlow }) => (isSlow === true ? [nodeId] : []))
+  const says = (nodeId: string, version: number, isSlow: boolean): boolean =>
+    view.learn({ nodeId, epoch: 1, version, free: all, isSlow })
+  says('a', 1, true)
+  expect(marked()).toEqual(['a'])
+  view.refresh(node('a'))
+  expect(marked()).toEqual(['a'])
+  view.isSaidSlow('own', true)
+  expect([marked(), view.isAvoided('own')]).toEqual([[], false])
+  view.set(node('c')) // two of four
+  expect([marked(), view.isAvoided('own')]).toEqual([['a'], true])
+  view.delete('c')
+  expect(marked()).toEqual([])
+  view.isSaidSlow('own', false)
+  says('a', 1, false) // old news
+  expect(marked()).toEqual(['a'])
+  says('a', 2, false)
+  expect([marked(), view.hasSlow]).toEqual([[], false])
+})

@@ -105,6 +105,19 @@ describe('what is told', () => {
     )
   })
 
+  test('GO1 that the node is slow, and well again, though nothing has moved', () => {
+    const gossip = aNode()
+    const told = (nowMs: number, isSlow: boolean): number => {
+      gossip.step({ kind: 'load', free: TOTALS, isSlow }, nowMs)
+      return versionsIn(gossip.step({ kind: 'tick' }, nowMs)).length
+    }
+    for (let round = 0; round < 9; round += 1) told(round * ROUND_MS, false)
+    expect([told(10 * ROUND_MS, false), gossip.own.isSlow]).toEqual([0, undefined])
+    expect([told(11 * ROUND_MS, true), gossip.own.isSlow]).toEqual([1, true])
+    for (let round = 12; round < 20; round += 1) told(round * ROUND_MS, true)
+    expect(told(20 * ROUND_MS, false)).toBe(1)
+  })
+
   test('GO3 nobody hears of a node that is no member, or of an epoch that has ended', () => {
     const gossip = aNode()
     const load = { epoch: 3, version: 1, free: TOTALS }

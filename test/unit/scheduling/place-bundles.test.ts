@@ -52,6 +52,15 @@ describe('placement of bundles', () => {
     expect(plan([5], 'PACK', [aNode('a', 4, 1)]).kind).toBe('INFEASIBLE')
   })
 
+  test('slow nodes are left out, unless the others can never hold all', () => {
+    const slow = { ...aNode('a', 4), isSlow: true }
+    expect(nodeIdsOf(plan([1, 1], 'SPREAD', [slow, aNode('b', 4)]))).toEqual(['b', 'b'])
+    expect(plan([2], 'PACK', [slow, aNode('b', 2, 1)]).kind).toBe('WAIT')
+    expect(nodeIdsOf(plan([3], 'PACK', [slow, aNode('b', 2)]))).toEqual(['a'])
+    expect(nodeIdsOf(plan([1, 1], 'STRICT_SPREAD', [slow, aNode('b', 2)]))).toHaveLength(2)
+    expect(plan([5], 'PACK', [slow, aNode('b', 2)]).kind).toBe('INFEASIBLE')
+  })
+
   test('large bundles are placed before small ones take their room', () => {
     expect(plan([1, 4], 'PACK', [aNode('a', 4), aNode('b', 2)])).toEqual({
       kind: 'PLACE',

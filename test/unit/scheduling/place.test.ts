@@ -124,6 +124,32 @@ describe('DEFAULT', () => {
   })
 })
 
+describe('slow nodes', () => {
+  const slow = aNode('a', { CPU: 2 }, { isSlow: true, isHolder: true })
+  const busy = aNode('b', { CPU: 1 }, { used: { CPU: 1 } })
+  const gpu = aNode('c', { CPU: 1, GPU: 1 })
+  const SPREAD: Strategy = { kind: 'SPREAD' }
+
+  test.each([DEFAULT, SPREAD])('come after all others, free or busy: %o', (strategy) => {
+    expect(chosen(demand({ CPU: 1 }), [slow, gpu], strategy)).toBe('PLACE c')
+    expect(chosen(demand({ CPU: 1 }), [slow, busy], strategy)).toBe('WAIT b')
+  })
+
+  test.each([DEFAULT, SPREAD])(
+    'are taken where no other can hold it, or when it is time: %o',
+    (at) => {
+      expect(chosen(demand({ CPU: 2 }), [slow, busy], at)).toBe('PLACE a')
+      expect(chosen({ ...demand({ CPU: 1 }), mayBeSlow: true }, [slow, busy], at)).toBe('PLACE a')
+      expect(chosen({ ...demand({ CPU: 1 }), mayBeSlow: true }, [slow, gpu], at)).toBe('PLACE c')
+    },
+  )
+
+  test('are not avoided by what is bound to them', () => {
+    const on: Strategy = { kind: 'NODE_AFFINITY', nodeId: 'a', soft: true }
+    expect(chosen(demand({ CPU: 1 }), [slow, gpu], on)).toBe('PLACE a')
+  })
+})
+
 describe('SPREAD', () => {
   test('takes the least used node, whoever is preferred', () => {
     const nodes = [
