@@ -8,12 +8,15 @@ import { endFaultsWithin } from '../plan.ts'
 import type { Cluster } from './cluster.ts'
 import type { SimMember } from './member.ts'
 import type { NodesFaultRates } from './plan.ts'
+import { slowDown } from './slow.ts'
 
 const PARTITION_MS = 5_000
 const CUT_MS_MAX = 45_000
 /** Others find a node gone that stands still for a lease less a heartbeat: within that it lives. */
 const SHORT_PAUSE_MS = 6_000
 const RESTART_MS_MAX = 30_000
+const SLOW_MS_MIN = 5_000
+const SLOW_MS_MAX = 25_000
 const NEXT_DRIVER_MS_MAX = 5_000
 /** Longer than any run. */
 const FOREVER_MS = 1e9
@@ -87,6 +90,9 @@ class NodesFaults {
     },
     pauseMs: () => {
       this.#pause()
+    },
+    slowMs: () => {
+      this.#slowDown()
     },
     drainMs: () => {
       this.#drain()
@@ -364,6 +370,16 @@ class NodesFaults {
         this.#note(member.machine, `has no driver: ${String(error)}`)
       })
     })
+  }
+
+  /** F11: for longer than it takes to notice. */
+  #slowDown(): void {
+    const member = this.#pick(this.#cluster.serving())
+    if (member === undefined) return
+    const untilMs = this.#nowMs + this.#draw.between(SLOW_MS_MIN, SLOW_MS_MAX)
+    this.#hit('a node gets too little time')
+    slowDown(this.#cluster, member, untilMs)
+    this.#cluster.lastsUntil(untilMs)
   }
 
   #drain(): void {

@@ -22,7 +22,14 @@ export function checkCluster(cluster: Cluster, process: SimProcess | undefined):
     checkGrants(cluster, member)
     checkCommitted(cluster, member)
     noteKeeper(cluster, member)
+    notePace(cluster, member)
   }
+}
+
+function notePace({ world }: Cluster, { node }: SimMember): void {
+  const { isSlow, isAvoided } = node?.raylet.state ?? {}
+  if (isAvoided === true) world.probes.hit('a slow node is avoided')
+  else if (isSlow === true) world.probes.hit('most nodes are slow, and none is avoided')
 }
 
 /** Who keeps limiters of others, after who did and is gone. */

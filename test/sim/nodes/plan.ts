@@ -50,6 +50,7 @@ export interface NodesFaultRates {
   readonly outageMs: number
   readonly killMs: number
   readonly pauseMs: number
+  readonly slowMs: number
   readonly drainMs: number
   /** One process alone, of any node. */
   readonly killWorkerMs: number
@@ -80,6 +81,7 @@ const NEVER: NodesFaultRates = {
     outageMs: Infinity,
     killMs: Infinity,
     pauseMs: Infinity,
+    slowMs: Infinity,
   },
   ...{ drainMs: Infinity, killWorkerMs: Infinity, killDriverMs: Infinity },
   bucketMs: Infinity,
@@ -92,6 +94,7 @@ export function drawNodesPlan(draw: Draw, parts: readonly PartName[] = []): Node
     draw.chance(chance) ? draw.between(fromMs, toMs) : Infinity
   const within = draw.fork('within nodes')
   const oneWay = draw.fork('one way')
+  const slow = draw.fork('slow')
   const spikeChance = draw.chance(0.3) ? draw.between(0, 0.05) : 0
   return {
     node: {
@@ -122,6 +125,7 @@ export function drawNodesPlan(draw: Draw, parts: readonly PartName[] = []): Node
       pauseMs: rate(0.5, 5_000, 25_000),
       drainMs: rate(0.3, 10_000, 40_000),
       oneWayMs: oneWay.chance(0.4) ? oneWay.between(5_000, 20_000) : Infinity,
+      slowMs: slow.chance(0.25) ? slow.between(10_000, 40_000) : Infinity,
       killWorkerMs: within.chance(0.4) ? within.between(500, 10_000) : Infinity,
       killDriverMs: within.chance(0.2) ? within.between(10_000, 40_000) : Infinity,
       bucketMs: within.chance(0.4) ? within.between(5_000, 30_000) : Infinity,
