@@ -27,6 +27,8 @@ export interface NodeView {
   readonly labels: Readonly<Record<string, string>>
   /** It comes after those that are well (CV6). */
   readonly isSlow?: boolean
+  /** Full whatever the demand, were it nothing (CV4). */
+  readonly isAside?: boolean
 }
 
 /** What one node says of its own load. Versions count up, in one epoch of the node. */
@@ -45,7 +47,8 @@ const SHAPES_MAX = 64
 /** Feasible: the node could ever hold it. Available: it can now. */
 export const isFeasible = (node: NodeView, demand: ResourceSet): boolean =>
   fits(demand, node.totals)
-export const isAvailable = (node: NodeView, demand: ResourceSet): boolean => fits(demand, node.free)
+export const isAvailable = (node: NodeView, demand: ResourceSet): boolean =>
+  node.isAside !== true && fits(demand, node.free)
 
 export class ClusterView {
   /** The node that asks: it wins where nothing speaks against it. None: the autoscaler asks. */
@@ -84,7 +87,9 @@ export class ClusterView {
     const isAside = this.#aside.has(nodeId)
     if (isAside) this.#aside.set(nodeId, node.free)
     const { size } = this.#nodes
-    this.#nodes.set(nodeId, this.#marked(isAside ? { ...node, free: {} } : node))
+    const isKnown = !isAside && node.isAside !== true
+    const free = isAside ? {} : node.free
+    this.#nodes.set(nodeId, this.#marked(isKnown ? node : { ...node, free, isAside }))
     this.#changed(nodeId)
     if (this.#nodes.size > size) this.#markAnew()
   }

@@ -92,6 +92,7 @@ export class RankedNodes {
   #listFor(node: NodeView): Entry[] | undefined {
     const { resources, selector, within } = this.#shape
     if (!fits(resources, node[within]) || !fits(resources, node.totals)) return undefined
+    if (within === 'free' && node.isAside === true) return undefined
     if (!matchesLabels(node.labels, selector)) return undefined
     if (node.isSlow === true) return this.#slow
     const wantsGpu = (resources['GPU'] ?? 0) > 0

@@ -1,6 +1,7 @@
 // What a node believes of another that it has asked for something.
 import { describe, expect, test } from 'vitest'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
+import { place } from '../../../runtime/scheduling/place.ts'
 
 const LEASE = { CPU: 10_000 }
 
@@ -43,6 +44,23 @@ describe('CV5: what was asked of a node and is not answered yet', () => {
     expect(freeOf(view)).toBe(64)
   })
 })
+
+test.each(['SPREAD', 'DEFAULT'] as const)(
+  'CV4 what asks for nothing is not placed on a node that is set aside either: %s',
+  (kind) => {
+    const all = { CPU: 10_000 }
+    const node = (nodeId: string, free = {}) => ({ nodeId, totals: all, free, labels: {} })
+    const view = new ClusterView([node('a', all), node('own')], 'own')
+    const chosen = (): unknown =>
+      place({ resources: {}, labelSelectors: [] }, view, { kind }, { next: () => 0 })
+    expect(chosen()).toMatchObject({ kind: 'PLACE', node: { nodeId: 'a' } })
+    view.setAside('a')
+    view.learn({ nodeId: 'a', epoch: 1, version: 1, free: all })
+    expect(chosen()).toMatchObject({ kind: 'PLACE', node: { nodeId: 'own' } })
+    view.letIn('a')
+    expect(chosen()).toMatchObject({ kind: 'PLACE', node: { nodeId: 'a' } })
+  },
+)
 
 test('CV6 a node that says it is slow is marked, unless more than half do; the own one never', () => {
   const all = { CPU: 10_000 }
