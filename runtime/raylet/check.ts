@@ -129,11 +129,15 @@ function checkClass(state: RayletState, each: SchedulingClass): void {
 
 function checkActor(state: RayletState, actor: Actor): void {
   const { phase, lease } = actor
-  const queued = state.jobs.get(actor.spec.jobId)?.pendingActors.has(actor) ?? false
+  const job = state.jobs.get(actor.spec.jobId)
+  const queued = job?.pendingActors.has(actor) ?? false
   if (phase === 'ALIVE') assert(lease?.worker !== undefined, 'R6: a living actor has no worker')
   if (phase === 'DEAD') assert(!queued, 'R6: a dead actor is queued')
   if (phase === 'PENDING_CREATION' || phase === 'RESTARTING') {
-    const waits = lease === undefined && actor.place !== 'AWAY' && actor.place !== 'LEFT'
+    const isElsewhere = actor.place === 'AWAY' || actor.place === 'LEFT'
+    // Its job ended while a node was asked: it ends with the answer.
+    const isEnding = job === undefined && actor.place === 'ASKED' && actor.ending !== undefined
+    const waits = lease === undefined && !isElsewhere && !isEnding
     assert(queued === waits, `R6: an actor that is ${phase} is lost`)
   }
   if (lease !== undefined) {

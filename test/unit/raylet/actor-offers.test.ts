@@ -80,6 +80,22 @@ describe('an actor of several nodes', () => {
     expect(brain.show(effects)).toEqual([`⇒ ${better}: offered actorA #0, hop 2`])
   })
 
+  test.each(['refuses', 'accepts', 'dies'])(
+    'HO2: its driver ends while a slow node is asked: it ends when that %s',
+    (what) => {
+      const brain = aMember(0)
+      const offer = made(brain, boundTo('0b'))
+      if (offer === undefined) throw new Error('it was not offered')
+      brain.send({ kind: 'clientClosed', client: DRIVER })
+      expect(brain.state.jobs.size).toBe(0)
+      const load = { nodeId: '0b', epoch: 1, version: 1, free: {} }
+      const answer = what === 'dies' ? 'LOST' : { accepted: what === 'accepts', load }
+      brain.send({ kind: 'offerAnswered', nodeId: '0b', offer, answer })
+      if (what === 'accepts') brain.send({ kind: 'actorHeard', nodeId: '0b', view: view('DEAD') })
+      expect(brain.state.actors.get(A)?.phase ?? 'DEAD').toBe('DEAD')
+    },
+  )
+
   test('HO2: of an offer that came twice, word of the first may come before the second answer', () => {
     const brain = aMember(2)
     const offer = made(brain, boundTo('0b'))
