@@ -8,7 +8,7 @@ import { endFaultsWithin } from '../plan.ts'
 import type { Cluster } from './cluster.ts'
 import type { SimMember } from './member.ts'
 import type { NodesFaultRates } from './plan.ts'
-import { slowDown } from './slow.ts'
+import { SLICE_MS, slowDown } from './slow.ts'
 
 const PARTITION_MS = 5_000
 const CUT_MS_MAX = 45_000
@@ -374,10 +374,13 @@ class NodesFaults {
 
   /** F11: for longer than it takes to notice. */
   #slowDown(): void {
-    const member = this.#pick(this.#cluster.serving())
+    // Twice at once it would stand still.
+    const isWell = ({ slowUntilMs }: SimMember): boolean => slowUntilMs < this.#nowMs
+    const member = this.#pick(this.#cluster.serving().filter(isWell))
     if (member === undefined) return
     const untilMs = this.#nowMs + this.#draw.between(SLOW_MS_MIN, SLOW_MS_MAX)
     this.#hit('a node gets too little time')
+    member.slowUntilMs = untilMs + SLICE_MS
     slowDown(this.#cluster, member, untilMs)
     this.#cluster.lastsUntil(untilMs)
   }

@@ -42,6 +42,7 @@ export class SimMember {
   drained = false
   pausedUntilMs = 0
   isolatedUntilMs = 0
+  slowUntilMs = 0
   gcsCutUntilMs = 0
   /** By part of its driver's program: when all of one round ended well last. */
   readonly goodAtMs = new Map<string, number>()

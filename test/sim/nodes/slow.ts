@@ -4,7 +4,7 @@ import { machineOf } from '../process.ts'
 import type { Cluster } from './cluster.ts'
 import type { SimMember } from './member.ts'
 
-const SLICE_MS = 500
+export const SLICE_MS = 500
 const STILL_SHARE = 0.95
 
 export function slowDown(
