@@ -20,7 +20,7 @@ import type { ResourceLedger } from '../common/resource-ledger.ts'
 import { ledgersOf } from './placement.ts'
 import { isUnused } from './class-wants.ts'
 import { workerlessOf } from './pools.ts'
-import type { Lease, RayletState, SchedulingClass, Worker } from './state.ts'
+import type { Job, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 import type { Actor } from './actors/actor-state.ts'
 import type { Group } from './groups/group.ts'
 
@@ -127,6 +127,12 @@ function checkClass(state: RayletState, each: SchedulingClass): void {
   }
 }
 
+/** Or its job ended while a node was asked: it ends with the answer. */
+const isInOtherHands = ({ place, ending }: Actor, job: Job | undefined): boolean =>
+  place === 'AWAY' ||
+  place === 'LEFT' ||
+  (place === 'ASKED' && job === undefined && ending !== undefined)
+
 function checkActor(state: RayletState, actor: Actor): void {
   const { phase, lease } = actor
   const job = state.jobs.get(actor.spec.jobId)
@@ -134,10 +140,7 @@ function checkActor(state: RayletState, actor: Actor): void {
   if (phase === 'ALIVE') assert(lease?.worker !== undefined, 'R6: a living actor has no worker')
   if (phase === 'DEAD') assert(!queued, 'R6: a dead actor is queued')
   if (phase === 'PENDING_CREATION' || phase === 'RESTARTING') {
-    const isElsewhere = actor.place === 'AWAY' || actor.place === 'LEFT'
-    // Its job ended while a node was asked: it ends with the answer.
-    const isEnding = job === undefined && actor.place === 'ASKED' && actor.ending !== undefined
-    const waits = lease === undefined && !isElsewhere && !isEnding
+    const waits = lease === undefined && !isInOtherHands(actor, job)
     assert(queued === waits, `R6: an actor that is ${phase} is lost`)
   }
   if (lease !== undefined) {
