@@ -182,7 +182,7 @@ async function startNodes(
   return first
 }
 
-/** All or none, as above: nodes of a cluster that runs. They need no turn, as several may come. */
+/** All or none: nodes of a cluster that runs. They need no turn, as several may come. */
 async function joinNodes(
   { sessionDir, gcs, address, ...found }: SessionNode,
   options: JoinOptions,
@@ -216,7 +216,7 @@ async function joinNodes(
   }
 }
 
-/** @throws when one does not start; the others are ended then. */
+/** @throws when one does not start; the others leave then: they may be at work already. */
 async function startAll(
   credentials: readonly NodeCredentials[],
   place: Pick<RayletPlace, 'gcs' | 'nodesHere'>,
@@ -228,8 +228,14 @@ async function startAll(
   const started = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
   const failed = outcomes.find((each) => each.status === 'rejected')
   if (failed === undefined) return started
-  await endAll(started)
+  await Promise.all(started.map(left))
   throw failed.reason
+}
+
+function left({ hold, leave, gone }: StartedNode): Promise<void> {
+  hold()
+  leave()
+  return gone
 }
 
 async function startNode(

@@ -193,7 +193,7 @@ export function spillTarget(gcs: string | undefined): SpillTarget | undefined {
         'disk,s3://bucket/prefix, which uses S3 once the disk is full',
     )
   }
-  const ofGcs = gcs?.startsWith('http') === true ? gcs : undefined
+  const ofGcs = /^https?:/.test(gcs ?? '') ? gcs : undefined
   const endpoint = process.env['AWS_ENDPOINT_URL'] ?? ofGcs
   return { bucket, diskFirst, ...(endpoint === undefined ? {} : { endpoint }) }
 }

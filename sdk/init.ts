@@ -183,14 +183,16 @@ async function startDriver(
       pid: process.pid,
       job,
     },
-    () => driverNotices(spec),
+    (worker) => driverNotices(spec, worker),
   )
 }
 
-function driverNotices(spec: InitSpecOptions): ExtraNotices {
+function driverNotices(spec: InitSpecOptions, { deps }: CoreWorker): ExtraNotices {
   return {
     startActor: () => undefined,
-    exit: () => undefined,
+    exit: ({ reason }) => {
+      deps.raylet.willEnd(reason)
+    },
     output: (message) => {
       if (spec.logToDriver) printOutput(message.lines)
     },

@@ -27,7 +27,6 @@ export class RayletLink {
   start(handlers: NoticeHandlers): void {
     this.#channel.start({
       notified: (type, message) => {
-        if (type === 'exit') this.#reason = (message as ClientNotices['exit']).reason
         const handle = (handlers as Record<string, ((message: object) => void) | undefined>)[type]
         handle?.(message)
       },
@@ -67,6 +66,11 @@ export class RayletLink {
     this.#holds += by
     if (before === 0 && this.#holds > 0) this.#channel.ref()
     else if (before > 0 && this.#holds === 0) this.#channel.unref()
+  }
+
+  /** The raylet has said why it ends: who awaits something then hears that. */
+  willEnd(reason: string): void {
+    this.#reason = reason
   }
 
   /** Who awaits something gets a StoppedError. */

@@ -204,12 +204,17 @@ export class FusedSpill implements SpillPlace {
     })
   }
 
-  /** One after the other, up to the first that fails again: the others would too. */
+  /** One after the other, up to one that fails again, which is the last then: others may go. */
   async #deleteAgain(): Promise<void> {
-    try {
-      for (const path of [...this.#undeleted]) await this.#delete(path)
-    } catch (error) {
-      if (!(error instanceof VirgaError)) throw error
+    for (const path of [...this.#undeleted]) {
+      try {
+        await this.#delete(path)
+      } catch (error) {
+        if (!(error instanceof VirgaError)) throw error
+        this.#undeleted.delete(path)
+        this.#undeleted.add(path)
+        return
+      }
     }
   }
 

@@ -126,6 +126,7 @@ export class ClusterSide {
     })
     this.#kept = new KeptObjects({
       ...{ member, clock: deps.clock, log: deps.log, liveJobs },
+      hasAnyOf: (jobId) => deps.objects.hasAnyOf(jobId),
       free: (jobId) => {
         deps.objects.freeOf(jobId)
       },

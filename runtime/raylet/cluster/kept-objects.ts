@@ -23,7 +23,9 @@ export interface KeptObjectsDeps {
   readonly member: Pick<ClusterMember, 'askEach'>
   /** Those that live on this node. */
   readonly liveJobs: () => readonly JobId[]
-  /** Frees what the store of this node has of a job. */
+  /** Whether the store of this node has anything of a job. */
+  readonly hasAnyOf: (jobId: JobId) => boolean
+  /** Frees what it has of it. */
   readonly free: (jobId: JobId) => void
 }
 
@@ -32,6 +34,7 @@ export class KeptObjects {
   /** Whether the last look found nothing of it. As many as jobs of which objects were kept. */
   readonly #isMissed = new Map<JobId, boolean>()
   #timer: Timer | undefined
+  #dueMs = Infinity
   #lookAfterMs = LOOK_MS_MIN
   #isLooking = false
   #isStopped = false
@@ -66,9 +69,14 @@ export class KeptObjects {
 
   #schedule(): void {
     if (this.#isStopped || this.#isLooking || this.#isMissed.size === 0) return
+    const { clock } = this.#deps
+    const dueMs = clock.monotonicMs() + this.#lookAfterMs
+    if (dueMs >= this.#dueMs) return // jobs that end one after the other put no look off
     this.#timer?.cancel()
-    this.#timer = this.#deps.clock.after(this.#lookAfterMs, () => {
+    this.#dueMs = dueMs
+    this.#timer = clock.after(this.#lookAfterMs, () => {
       this.#isLooking = true
+      this.#dueMs = Infinity
       void this.#look().finally(() => {
         this.#isLooking = false
         this.#schedule()
@@ -78,6 +86,10 @@ export class KeptObjects {
 
   /** KO1. */
   async #look(): Promise<void> {
+    for (const jobId of this.#isMissed.keys()) {
+      if (!this.#deps.hasAnyOf(jobId)) this.#isMissed.delete(jobId) // their owners have freed it
+    }
+    if (this.#isMissed.size === 0) return
     const asked = [...this.#isMissed.keys()]
     this.#lookAfterMs = Math.min(2 * this.#lookAfterMs, LOOK_MS_MAX)
     const { member, liveJobs, log } = this.#deps

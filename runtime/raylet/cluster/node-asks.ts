@@ -77,16 +77,28 @@ function placeClass(
     } else break
   }
   for (const [nodeId, count] of counts) askNode(turn, each, { nodeId, count, hops: 1 })
-  if (left === 0 || holder !== undefined) return
-  if (!askSlowNode(turn, cluster, each)) waitForFirst(turn, cluster, each)
+  if (holder === undefined) waitElsewhere(turn, cluster, each, left)
 }
 
-/** One lease for who has waited long for nodes that are well. @returns whether it was asked for. */
+/** For what none that is well has room for now. */
+function waitElsewhere(
+  turn: Turn,
+  cluster: ClusterState,
+  each: SchedulingClass,
+  left: number,
+): void {
+  if (left === 0 && each.waitsAt === undefined) return
+  if (!askSlowNode(turn, cluster, each) && left > 0) waitForFirst(turn, cluster, each)
+}
+
+/**
+ * One lease for who has waited long for nodes that are well; in whose turn it waits it goes on
+ * waiting, until the slow one has granted it. @returns whether it was asked for.
+ */
 function askSlowNode(turn: Turn, cluster: ClusterState, each: SchedulingClass): boolean {
   if (!hasNothingYet(each) || !mayBeSlow(turn, cluster, each.waitingSinceMs)) return false
   const route = routeFor(cluster, { ...each.spec, mayBeSlow: true }, 0)
   if (route?.kind !== 'FORWARD') return false
-  endFirstWait(turn, each)
   askNode(turn, each, { nodeId: route.nodeId, count: 1, hops: 1 })
   return true
 }

@@ -213,7 +213,7 @@ function granted(
     class: each,
   }
   each.remote.add(lease)
-  if (each.waitsAt === nodeId) endFirstWait(turn, each)
+  endFirstWait(turn, each)
   state.remoteLeases.set(lease.leaseId, lease)
   state.remoteByKey.set(keyOf(nodeId, lease.remoteId), lease)
   each.waitingSinceMs = turn.nowMs

@@ -19,16 +19,25 @@ export interface Placing {
   readonly mayBeSlow?: boolean
 }
 
-/** By what is free. */
-export function planGroup(
-  state: RayletState,
-  cluster: ClusterState,
-  { spec, missing, occupied, mayBeSlow = false }: Placing,
-): BundlePlan {
+/** By what is free; on slow nodes only what those that are well have no room for. */
+export function planGroup(state: RayletState, cluster: ClusterState, placing: Placing): BundlePlan {
   cluster.view.set(ownNodeView(state))
+  const nodes = [...cluster.view.nodes()]
+  const plan = planAmong(state, nodes, placing)
+  if (plan.kind === 'PLACE' || placing.mayBeSlow !== true) return plan
+  return planAmong(
+    state,
+    nodes.map((node) => ({ ...node, isSlow: false })),
+    placing,
+  )
+}
+
+function planAmong(
+  state: RayletState,
+  nodes: readonly NodeView[],
+  { spec, missing, occupied }: Placing,
+): BundlePlan {
   const bundles = missing.map((index) => spec.bundles[index] ?? NO_RESOURCES)
-  const known = [...cluster.view.nodes()]
-  const nodes = mayBeSlow ? known.map((node) => ({ ...node, isSlow: false })) : known
   const apart = nodes.filter(({ nodeId }) => !occupied.has(nodeId))
   const own = toHex(state.config.nodeId)
   const plan = (among: readonly NodeView[]): BundlePlan =>

@@ -3,7 +3,7 @@
 // owned.
 //   DJ1  what was told can be read: a put from the bucket, a small one from the GCS, and a result
 //        is made again
-import { CapacityError, GcsUnavailableError } from '../../../runtime/common/errors.ts'
+import { CapacityError, GcsUnavailableError, TaskError } from '../../../runtime/common/errors.ts'
 import { get, type ObjectRef } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import { lentTo } from './lending.ts'
@@ -48,7 +48,8 @@ export class DurableProgram implements Part {
       return true
     } catch (error) {
       judge.failed(key, error)
-      if (!this.#isOver()) judge.broken(`DJ1: ${key} was told to a durable job, and is lost`, error)
+      if (!this.#isOver() && !isRefusedRoom(error))
+        judge.broken(`DJ1: ${key} was told to a durable job, and is lost`, error)
       return false
     } finally {
       ref.free()
@@ -76,3 +77,7 @@ export class DurableProgram implements Part {
     return member.drained || member.isLeaving || member.mayBeDeclaredDead(nowMs)
   }
 }
+
+/** What is made again may find a store full whose disk refuses, as any task may. */
+const isRefusedRoom = (error: unknown): boolean =>
+  error instanceof TaskError && error.cause instanceof CapacityError

@@ -14,6 +14,7 @@ let clock: HandClock
 let here: JobId[]
 let elsewhere: JobId[]
 let isSilent: boolean
+let isEmpty: boolean
 let asked: number
 let freed: JobId[]
 let answering: Promise<void> | undefined
@@ -24,6 +25,7 @@ beforeEach(() => {
   here = []
   elsewhere = []
   isSilent = false
+  isEmpty = false
   asked = 0
   freed = []
   answering = undefined
@@ -36,6 +38,7 @@ beforeEach(() => {
     ...{ clock, log: silentLog },
     member: { askEach } as unknown as KeptObjectsDeps['member'],
     liveJobs: () => here,
+    hasAnyOf: () => !isEmpty,
     free: (jobId) => {
       freed.push(jobId)
     },
@@ -118,4 +121,24 @@ it('looks less and less often while a job goes on, and never once it has stopped
   asked = 0
   await clock.advance(3_600_000)
   expect(asked).toBe(0)
+})
+
+it('looks in time although jobs end here one after the other', async () => {
+  for (const letter of 'abcdefgh') {
+    kept.keptFor(jobOf(letter))
+    await clock.advance(0.75 * LOOK_MS_MIN)
+  }
+  expect(freed).toContain(jobOf('a'))
+})
+
+it('asks nobody once owners have freed all that was kept', async () => {
+  elsewhere = [jobOf('a')]
+  kept.keptFor(jobOf('a'))
+  await clock.advance(LOOK_MS_MIN)
+  expect(asked).toBe(1)
+  isEmpty = true
+  await clock.advance(3_600_000)
+  expect(asked).toBe(1)
+  expect(clock.pendingCount).toBe(0)
+  expect(freed).toEqual([])
 })

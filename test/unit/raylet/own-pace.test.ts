@@ -89,6 +89,16 @@ test('PC2, F11: where all or most nodes are slow, all are used as if none were',
   expect(held.size).toBe(4)
 })
 
+test('PC1, F11: so does who wants one only, which waits in the turn of a node that is well', () => {
+  const brains = brainsOf(1, 2)
+  brains.driver('actor')
+  brains.pace(2, true)
+  brains.want('actor', 1)
+  brains.want('d', 1)
+  pass(brains, SLOW_AFTER_MS / 1_000 + 1)
+  expect([...freeOf(brains), brains.at(0).held.size]).toEqual([0, 0, 1, 2])
+})
+
 test('PC1, F11: who has nothing, as others hold all nodes that are well, gets one lease of the slow one', () => {
   const brains = brainsOf(1, 2)
   brains.driver('actor')
