@@ -159,7 +159,8 @@ export interface Span {
   readonly endMs: number
 }
 
-const nowMs = (): number => performance.timeOrigin + performance.now()
+/** One clock for all processes of this machine; their time origins are apart when theirs was set. */
+const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
 
 /** Works for some milliseconds and says from when to when. */
 export const span = remote(
