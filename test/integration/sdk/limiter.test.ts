@@ -17,7 +17,7 @@ import {
   type Limiter,
 } from 'virga'
 import { resultOf, runProgram } from '../shipping/run-program.ts'
-import { crash, seesItsFirstAttempt, sleeper, span, stubborn, type Span } from './tasks.ts'
+import { crash, nowMs, seesItsFirstAttempt, sleeper, span, stubborn, type Span } from './tasks.ts'
 
 const SECOND_DRIVER = new URL('fixtures/second-driver.ts', import.meta.url).pathname
 
@@ -62,7 +62,7 @@ test('no more tasks run at once than the limiter allows, in the order of their c
 })
 
 test('starts come no faster than perSecond', async () => {
-  const calledMs = Date.now()
+  const calledMs = nowMs()
   const all = await spans(limiter('rate', { perSecond: 20 }), 30, 0)
   const starts = all.map(({ startMs }) => startMs).toSorted((a, b) => a - b)
   // A busy machine can only delay a start; the exact rule is tested on virtual time.

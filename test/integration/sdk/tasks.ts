@@ -160,7 +160,7 @@ export interface Span {
 }
 
 /** One clock for all processes of this machine; their time origins are apart when theirs was set. */
-const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
+export const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
 
 /** Works for some milliseconds and says from when to when. */
 export const span = remote(
