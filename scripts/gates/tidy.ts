@@ -35,8 +35,8 @@ const LINE_RULES: readonly LineRule[] = [
   },
   {
     name: 'no-focused-or-skipped-test',
-    pattern: /\b(?:it|test|describe|suite)\.(?:only|skip|todo|fails)\b/,
-    advice: 'every test runs; delete it or mend it',
+    pattern: /\b(?:it|test|describe|suite)\.(?:only|skip|skipIf|runIf|todo|fails)\b/,
+    advice: 'every test runs: delete it or mend it; what a machine cannot run, support/where.ts',
   },
   {
     name: 'no-commented-out-code',
@@ -70,17 +70,6 @@ export function tidy(root: string): Promise<GateResult> {
   })
 }
 
-/** Tests left out under a condition say why, on that line or in the comment above it. */
-const CONDITIONAL_TEST = /\b(?:it|test|describe|suite)\.(?:skipIf|runIf)\b/
-
-function isSkippedInSilence(lines: readonly string[], index: number): boolean {
-  const line = lines[index] ?? ''
-  if (!CONDITIONAL_TEST.test(line)) return false
-  const above = lines.slice(0, index)
-  const comment = above.slice(above.findLastIndex((line) => !/^\s*\/\//.test(line)) + 1)
-  return ![line, ...comment].some((said) => /\/\/ Reason: \w/.test(said))
-}
-
 /** Invariants of two files under the same letters: nobody can tell which is cited. */
 function shared(texts: readonly (readonly [string, string])[]): string[] {
   const owners = new Map<string, string>()
@@ -101,12 +90,6 @@ function problemsOf(path: string, text: string): string[] {
   const problems = lines.flatMap((line, index) =>
     lineProblems(line).map((problem) => `${path}:${index + 1}: ${problem}`),
   )
-  for (const index of lines.keys()) {
-    if (isSkippedInSilence(lines, index)) {
-      const advice = "say why there, or in a comment above, that begins with 'Reason: '"
-      problems.push(`${path}:${index + 1}: [conditional-test-needs-reason] ${advice}`)
-    }
-  }
   if (!hasHeader(lines)) problems.push(`${path}:1: [file-header] say in a comment what it is for`)
   const name = basename(path).replace(/\..*$/, '')
   if (BANNED_NAMES.has(name) && !ALLOWED_PATHS.has(path)) {

@@ -79,9 +79,13 @@ describe('examples on three nodes', () => {
   examplesOn([], SCALE === '1')
 })
 
-// Reason: the same programs once more, for `npm run test:full`.
 const cloud = SCALE === '1' ? await startCloud() : undefined
-describeOn(cloud, 'examples on three nodes with the GCS in DynamoDB', (cloud) => {
-  examplesOn(['--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint], false)
-  afterAll(() => cloud.stop())
-})
+describeOn(
+  cloud,
+  'examples on three nodes with the GCS in DynamoDB',
+  (cloud) => {
+    examplesOn(['--gcs', 'dynamodb', '--endpoint-url', cloud.endpoint], false)
+    afterAll(() => cloud.stop())
+  },
+  'the same programs once more: npm run test:full has them',
+)

@@ -29,9 +29,9 @@ gateCases('tidy', tidy, [
     text: `${HEADER}describe.${'skip'}('one', () => {})\n`,
   },
   {
-    rule: 'conditional-test-needs-reason',
+    rule: 'no-focused-or-skipped-test',
     path: 'test/unit/conditional.test.ts',
-    text: `${HEADER}const a = 1\n// One.\ntest.${'skipIf'}(a)('one', () => {})\n`,
+    text: `${HEADER}const a = 1\ntest.${'skipIf'}(a)('one', () => {})\n`,
   },
   {
     rule: 'no-commented-out-code',

@@ -5,8 +5,9 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
-import { scaled } from '../support/scale.ts'
+import { expect } from 'vitest'
+import { SCALE } from '../support/scale.ts'
+import { itWhere } from '../support/where.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const MADE = new Set(['node_modules', 'dist', '.cache', '.git'])
@@ -19,8 +20,8 @@ const TESTS = [
   'test/unit/objects',
 ]
 
-// Reason: it installs everything anew, which takes minutes; `npm run test:full` runs it.
-test.runIf(scaled(10) === 10)(
+itWhere(
+  { can: SCALE === '1', reason: 'it installs all anew, for minutes: npm run test:full has it' },
   'npm ci --ignore-scripts, then npm start and npm test, in a copy of what is checked out',
   async () => {
     const folder = mkdtempSync(join(tmpdir(), 'virga-bare-'))

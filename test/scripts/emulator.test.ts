@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { ENGINES, installEngine } from '../../scripts/emulator/engines.ts'
 import { until } from '../support/waiting.ts'
+import { describeWhere } from '../support/where.ts'
 
 test('each version is installed once, beside the others', async () => {
   const cache = mkdtempSync(join(tmpdir(), 'virga-emulator-test-'))
@@ -34,33 +35,35 @@ test('each version is installed once, beside the others', async () => {
 
 const installed = await installEngine('ministack')
 
-const canKill = test.skipIf('missing' in installed) // Reason: no engine to kill (no Python here).
-canKill.each([
-  ['its starter is killed', 1, 'SIGKILL'],
-  ['its starter and all of its process group are killed, as by Ctrl-C', -1, 'SIGINT'],
-] as const)('nothing is left when %s', async (_, sign, signal) => {
-  const folder = mkdtempSync(join(tmpdir(), 'virga-emulator-test-'))
-  const main = join(import.meta.dirname, '../../scripts/emulator/main.ts')
-  const starter = spawn(process.execPath, [main, '--port', '0'], {
-    env: { ...process.env, TMPDIR: folder },
-    stdio: ['ignore', 'pipe', 'inherit'],
-    detached: true,
+const isThere = { can: !('missing' in installed), reason: 'no engine to end (no Python here)' }
+describeWhere(isThere, 'an engine that runs', () => {
+  test.each([
+    ['its starter is killed', 1, 'SIGKILL'],
+    ['its starter and all of its process group are killed, as by Ctrl-C', -1, 'SIGINT'],
+  ] as const)('nothing is left when %s', async (_, sign, signal) => {
+    const folder = mkdtempSync(join(tmpdir(), 'virga-emulator-test-'))
+    const main = join(import.meta.dirname, '../../scripts/emulator/main.ts')
+    const starter = spawn(process.execPath, [main, '--port', '0'], {
+      env: { ...process.env, TMPDIR: folder },
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    })
+    let said = ''
+    starter.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    await until(() => said.includes('answers at'))
+    const endpoint = /http:\/\/\S+\d/.exec(said)?.[0] ?? ''
+    expect((await fetch(endpoint)).status).toBeGreaterThan(0)
+    expect(readdirSync(folder)).toHaveLength(1)
+    if (starter.pid === undefined) throw new Error('the emulator was not started')
+    process.kill(sign * starter.pid, signal)
+    await until(() => readdirSync(folder).length === 0)
+    await until(() =>
+      fetch(endpoint).then(
+        () => false,
+        () => true,
+      ),
+    )
+    rmSync(folder, { recursive: true })
+    expect(existsSync(folder)).toBe(false)
   })
-  let said = ''
-  starter.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
-  await until(() => said.includes('answers at'))
-  const endpoint = /http:\/\/\S+\d/.exec(said)?.[0] ?? ''
-  expect((await fetch(endpoint)).status).toBeGreaterThan(0)
-  expect(readdirSync(folder)).toHaveLength(1)
-  if (starter.pid === undefined) throw new Error('the emulator was not started')
-  process.kill(sign * starter.pid, signal)
-  await until(() => readdirSync(folder).length === 0)
-  await until(() =>
-    fetch(endpoint).then(
-      () => false,
-      () => true,
-    ),
-  )
-  rmSync(folder, { recursive: true })
-  expect(existsSync(folder)).toBe(false)
 })

@@ -1,26 +1,34 @@
-// Tests that only some machines can run: elsewhere they are skipped, with the reason in their name.
+// Tests that only some machines, or some runs, can have: elsewhere the runner is told why.
 import { describe, it } from 'vitest'
 
 export const HAS_PROC = process.platform === 'linux'
 
-/** A test that runs where `can`. @param reason  why not elsewhere. */
+interface Where {
+  readonly can: boolean
+  /** Why not elsewhere. */
+  readonly reason: string
+}
+
+/** A test that runs where it can. */
 export function itWhere(
-  { can, reason }: { readonly can: boolean; readonly reason: string },
+  { can, reason }: Where,
   name: string,
   run: () => Promise<void> | void,
   limitMs?: number,
 ): void {
-  it.skipIf(!can)(named(name, can, reason), run, limitMs) // Reason: the caller's, in the name.
+  if (can) it(name, run, limitMs)
+  else leaveOut(name, reason)
 }
 
-/** The same of several. */
-export function describeWhere(
-  { can, reason }: { readonly can: boolean; readonly reason: string },
-  name: string,
-  define: () => void,
-): void {
-  describe.skipIf(!can)(named(name, can, reason), define) // Reason: the caller's, in the name.
+/** The same of several, which are listed one by one where they cannot run (left-out.ts). */
+export function describeWhere({ can, reason }: Where, name: string, define: () => void): void {
+  const shown = can ? name : `${name} (not here: ${reason})`
+  describe(shown, { skip: !can }, define)
 }
 
-const named = (name: string, can: boolean, reason: string): string =>
-  can ? name : `${name} (not here: ${reason})`
+/** One test, in the place of those that cannot even be listed here. */
+export function leaveOut(name: string, reason: string): void {
+  it(name, ({ skip }) => {
+    skip(reason)
+  })
+}
