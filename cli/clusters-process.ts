@@ -154,6 +154,10 @@ function specOf(options: NodeOptions): NodeSpec {
   )
 }
 
+interface Joining extends Pick<RayletPlace, 'gcs' | 'nodesHere'> {
+  readonly credentials: readonly NodeCredentials[]
+}
+
 interface StartedNode extends StartedCluster {
   /** Nothing, where it has ended by itself. */
   readonly end: () => void
@@ -165,18 +169,17 @@ async function startNodes(
   { port, nodes, host, tables }: Pick<StartOptions, 'port' | 'nodes' | 'host' | 'tables'>,
   deps: ClustersDeps,
 ): Promise<StartedCluster> {
-  const startOne = (place: Omit<RayletPlace, 'owned'>): Promise<StartedNode> =>
-    startNode(spec, place, deps)
-  if (nodes === 1 && tables === undefined) return startOne({ port })
+  if (nodes === 1 && tables === undefined) return startNode(spec, { port }, deps)
   const [own, ...joining] = await deps.enrol({ count: nodes, host, cluster: tables?.cluster })
   if (own === undefined) throw new Error('a cluster has one node at least')
   if (tables !== undefined) await deps.makeTables(own.cluster, tables.endpointUrl)
   const inTables = placeOf(tables)
   const place = { credentials: own, gcs: inTables ?? 'HERE', nodesHere: nodes }
-  const first = await startOne({ port, ...place })
+  const first = await startNode(spec, { port, ...place }, deps)
   const gcs = inTables ?? first.node.nodeAddress ?? ''
-  await startAll(joining, { gcs, nodesHere: nodes }, startOne).catch(async (error: unknown) => {
-    await endAll([first])
+  const others = { credentials: joining, gcs, nodesHere: nodes }
+  await startAll(spec, others, deps).catch(async (error: unknown) => {
+    await gone(first, 'end')
     throw error
   })
   return first
@@ -199,9 +202,7 @@ async function joinNodes(
   const { nodes: count, host } = options
   const nodesHere = clusterNodes({ sessionDir, ...found }).length + count
   const credentials = await deps.enrol({ count, host, join })
-  const startOne = (place: Omit<RayletPlace, 'owned'>): Promise<StartedNode> =>
-    startNode(spec, place, deps)
-  const started = await startAll(credentials, { gcs, nodesHere }, startOne)
+  const started = await startAll(spec, { credentials, gcs, nodesHere }, deps)
   const [first] = started
   if (first === undefined) throw new Error('one node joins at least')
   return {
@@ -218,24 +219,26 @@ async function joinNodes(
 
 /** @throws when one does not start; the others leave then: they may be at work already. */
 async function startAll(
-  credentials: readonly NodeCredentials[],
-  place: Pick<RayletPlace, 'gcs' | 'nodesHere'>,
-  startOne: (place: Omit<RayletPlace, 'owned'>) => Promise<StartedNode>,
+  spec: NodeSpec,
+  { credentials, ...place }: Joining,
+  deps: ClustersDeps,
 ): Promise<StartedNode[]> {
   const outcomes = await Promise.allSettled(
-    credentials.map((each) => startOne({ port: undefined, credentials: each, ...place })),
+    credentials.map((each) =>
+      startNode(spec, { port: undefined, credentials: each, ...place }, deps),
+    ),
   )
   const started = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
   const failed = outcomes.find((each) => each.status === 'rejected')
   if (failed === undefined) return started
-  await Promise.all(started.map(left))
+  await Promise.all(started.map((each) => gone(each, 'leave')))
   throw failed.reason
 }
 
-function left({ hold, leave, gone }: StartedNode): Promise<void> {
-  hold()
-  leave()
-  return gone
+async function gone(node: StartedNode, how: 'end' | 'leave'): Promise<void> {
+  node.hold()
+  node[how]()
+  await node.gone
 }
 
 async function startNode(
@@ -268,14 +271,6 @@ async function startNode(
 /** As a raylet is told where the GCS is. */
 const placeOf = (tables: TablesPlace | undefined): string | undefined =>
   tables && (tables.endpointUrl ?? 'AWS')
-
-async function endAll(nodes: readonly StartedNode[]): Promise<void> {
-  for (const each of nodes) {
-    each.hold()
-    each.end()
-  }
-  await Promise.all(nodes.map(({ gone }) => gone))
-}
 
 function withoutUndefined(options: object): object {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))

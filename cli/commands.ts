@@ -51,9 +51,8 @@ const startOptions: readonly OptionSpec[] = [
   },
   {
     flags: '--port <n>',
-    summary: 'the cluster is also known as 127.0.0.1:<n>',
+    summary: 'a new cluster is also known as 127.0.0.1:<n> (6379)',
     read: 'count',
-    initial: 6379,
   },
   {
     flags: '--nodes <n>',

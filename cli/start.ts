@@ -4,6 +4,7 @@ import { EXIT } from './exit-codes.ts'
 import { allEnded } from './stop.ts'
 import type { Input, StartedCluster, TablesPlace, World } from './world.ts'
 
+const PORT = 6379
 const PORT_MAX = 65_535
 /** On one machine: each is a process with a store of its own. */
 const NODES_MAX = 64
@@ -22,22 +23,34 @@ export async function run(world: World, input: Input): Promise<number> {
     nodes: nodesOf(options['nodes']),
     host: hostOf(options['host']),
   }
-  const port = portOf(options['port'])
-  const tables = tablesOf(options)
-  if (address !== undefined) refuseOfNewOnes(options)
+  if (address !== undefined) refuseNewClusters(options)
   const started =
     address === undefined
-      ? await clusters.start({ ...ofNodes, port, tables })
+      ? await clusters.start({
+          ...ofNodes,
+          port: portOf(options['port'] ?? PORT),
+          tables: tablesOf(options),
+        })
       : await clusters.join(address, ofNodes)
   tell(world, input, started)
   if (options['block'] === true) await block(world, input, started)
   return EXIT.DONE
 }
 
-/** A cluster has its GCS already. */
-function refuseOfNewOnes({ gcs }: Input['options']): void {
-  if (gcs === undefined) return
-  throw new UsageError('--gcs is of a new cluster; with --address nodes join one that has its own')
+/** What only a new cluster can be given. */
+function refuseNewClusters(options: Input['options']): void {
+  const given = {
+    port: '--port',
+    gcs: '--gcs',
+    endpointUrl: '--endpoint-url',
+    cluster: '--cluster',
+  }
+  for (const [name, flag] of Object.entries(given)) {
+    if (options[name] === undefined) continue
+    throw new UsageError(
+      `${flag} is of a new cluster; with --address nodes join one that has its own`,
+    )
+  }
 }
 
 function tablesOf(options: Input['options']): TablesPlace | undefined {
