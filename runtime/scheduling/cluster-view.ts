@@ -125,7 +125,7 @@ export class ClusterView {
   }
 
   /** CV6: the node says so; what others say comes with their load. */
-  isSaidSlow(nodeId: string, isSlow: boolean): void {
+  saidSlow(nodeId: string, isSlow: boolean): void {
     if (this.#slow.has(nodeId) === isSlow) return
     if (isSlow) this.#slow.add(nodeId)
     else this.#slow.delete(nodeId)
@@ -147,7 +147,7 @@ export class ClusterView {
   learn({ nodeId, epoch, version, free, isSlow = false }: NodeLoad): boolean {
     const known = this.#loads.get(nodeId)
     if (known !== undefined && !isNewer({ epoch, version }, known)) return false
-    if (this.#nodes.has(nodeId)) this.isSaidSlow(nodeId, isSlow)
+    if (this.#nodes.has(nodeId)) this.saidSlow(nodeId, isSlow)
     const node = this.#nodes.get(nodeId)
     if (node === undefined) return false
     this.#loads.set(nodeId, { epoch, version })

@@ -92,10 +92,8 @@ export class ActorRows {
     }
     const register = async (): Promise<void> => {
       const existing = await this.#registered(made, sinceMs, inDoubt)
-      const { storage, clock, self } = this.#deps
-      if (existing === 'KILLED') {
-        await holdsNoMore(storage, self, { actorId: toHex(actorId), incarnation: 0 })
-      } else if (existing !== undefined && isDoubted) {
+      const { storage, clock } = this.#deps
+      if (existing !== undefined && existing !== 'KILLED' && isDoubted) {
         await refuseActor(storage, toHex(actorId), clock.nowMs()) // AC4
       }
       if (existing !== undefined) this.#isNotOurs(actorId)
@@ -106,7 +104,7 @@ export class ActorRows {
     })
   }
 
-  /** Another has its name: it will never live. */
+  /** Another has its name, or it was killed before it was made: it will never live. */
   #isNotOurs(id: ActorId): void {
     const { storage, self, log } = this.#deps
     const actorId = toHex(id)

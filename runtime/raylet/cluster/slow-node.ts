@@ -21,7 +21,7 @@ export const SLOW_AFTER_MS = 5_000
 export function paceChanged(turn: Turn, { isSlow }: EventOf<'pace'>): void {
   const { state } = turn
   state.isSlow = isSlow
-  state.cluster?.view.isSaidSlow(toHex(state.config.nodeId), isSlow)
+  state.cluster?.view.saidSlow(toHex(state.config.nodeId), isSlow)
   reviewPace(turn)
 }
 

@@ -74,13 +74,13 @@ test('CV6 a node that says it is slow is marked, unless more than half do; the o
   expect(marked()).toEqual(['a'])
   view.refresh(node('a'))
   expect(marked()).toEqual(['a'])
-  view.isSaidSlow('own', true)
+  view.saidSlow('own', true)
   expect([marked(), view.isAvoided('own')]).toEqual([[], false])
   view.set(node('c')) // two of four
   expect([marked(), view.isAvoided('own')]).toEqual([['a'], true])
   view.delete('c')
   expect(marked()).toEqual([])
-  view.isSaidSlow('own', false)
+  view.saidSlow('own', false)
   says('a', 1, false) // old news
   expect(marked()).toEqual(['a'])
   says('a', 2, false)
