@@ -7,15 +7,12 @@
 //   KO2. And not before, whatever of the job ends on this node meanwhile.
 //   KO3. An object counts from when it is here, not from when it was asked for: a job that ended
 //        while it came is found to have ended.
-import type { Clock, Timer } from '../../common/clock.ts'
-import type { JobId } from '../../common/ids.ts'
+import type { Clock } from '../../common/clock.ts'
+import { toHex, type JobId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import { findLiveJobs } from './live-jobs.ts'
-
-/** All nodes are asked, at first so often, then half as often each time. */
-const LOOK_MS_MIN = 10_000
-const LOOK_MS_MAX = 60_000
+import { Looks } from './looks.ts'
 
 export interface KeptObjectsDeps {
   readonly clock: Clock
@@ -33,55 +30,35 @@ export class KeptObjects {
   readonly #deps: KeptObjectsDeps
   /** Whether the last look found nothing of it. As many as jobs of which objects were kept. */
   readonly #isMissed = new Map<JobId, boolean>()
-  #timer: Timer | undefined
-  #dueMs = Infinity
-  #lookAfterMs = LOOK_MS_MIN
-  #isLooking = false
+  readonly #looks: Looks
   #isStopped = false
 
   constructor(deps: KeptObjectsDeps) {
     this.#deps = deps
+    this.#looks = new Looks({
+      clock: deps.clock,
+      isNeeded: () => this.#isMissed.size > 0,
+      look: () => this.#look(),
+    })
   }
 
   /** KO3. Objects of that job are here, whatever else of it is. */
   keptFor(jobId: JobId): void {
     const isFirst = !this.#isMissed.has(jobId)
     this.#isMissed.set(jobId, false)
-    if (isFirst) this.#lookSoon()
+    if (isFirst) this.#looks.soon()
   }
 
   /** KO2. Nothing of that job is left on this node. @returns whether objects are kept for it. */
   jobForgotten(jobId: JobId): boolean {
     const isKeptFor = this.#isMissed.has(jobId)
-    if (isKeptFor) this.#lookSoon()
+    if (isKeptFor) this.#looks.soon()
     return isKeptFor
   }
 
   stop(): void {
     this.#isStopped = true
-    this.#timer?.cancel()
-  }
-
-  #lookSoon(): void {
-    this.#lookAfterMs = LOOK_MS_MIN
-    this.#schedule()
-  }
-
-  #schedule(): void {
-    if (this.#isStopped || this.#isLooking || this.#isMissed.size === 0) return
-    const { clock } = this.#deps
-    const dueMs = clock.monotonicMs() + this.#lookAfterMs
-    if (dueMs >= this.#dueMs) return // jobs that end one after the other put no look off
-    this.#timer?.cancel()
-    this.#dueMs = dueMs
-    this.#timer = clock.after(this.#lookAfterMs, () => {
-      this.#isLooking = true
-      this.#dueMs = Infinity
-      void this.#look().finally(() => {
-        this.#isLooking = false
-        this.#schedule()
-      })
-    })
+    void this.#looks.stop()
   }
 
   /** KO1. */
@@ -91,7 +68,6 @@ export class KeptObjects {
     }
     if (this.#isMissed.size === 0) return
     const asked = [...this.#isMissed.keys()]
-    this.#lookAfterMs = Math.min(2 * this.#lookAfterMs, LOOK_MS_MAX)
     const { member, liveJobs, log } = this.#deps
     const live = await findLiveJobs(member, liveJobs)
     if (live === undefined || this.#isStopped) return
@@ -100,9 +76,9 @@ export class KeptObjects {
       const isMissed = !live.has(jobId)
       this.#isMissed.set(jobId, isMissed)
       if (!isMissed) continue
-      this.#lookAfterMs = LOOK_MS_MIN
+      this.#looks.soon()
       if (!wasMissed) continue
-      log.info('what was kept for a job that has ended is freed')
+      log.info('what was kept for a job that has ended is freed', { jobId: toHex(jobId) })
       this.#isMissed.delete(jobId)
       this.#deps.free(jobId)
     }

@@ -6,7 +6,7 @@
 //   SW2. Where the whole cluster ends nobody reads any more: all that waits is deleted then, and by
 //        who ends it also what others may not know of yet.
 // Source: faults.md F07, F42.
-import type { Clock, Timer } from '../../common/clock.ts'
+import type { Clock } from '../../common/clock.ts'
 import { VirgaError } from '../../common/errors.ts'
 import type { JobId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
@@ -15,10 +15,7 @@ import { rendezvous } from '../../gcs/rendezvous.ts'
 import type { NodeStore, SpillOwner } from '../node-store.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import { findLiveJobs, type LiveJobs } from './live-jobs.ts'
-
-/** All nodes are asked, at first so often, then half as often each time: a file costs little. */
-const LOOK_MS_MIN = 10_000
-const LOOK_MS_MAX = 60_000
+import { Looks } from './looks.ts'
 
 export interface SpillSweeperDeps {
   readonly nodeId: string
@@ -37,13 +34,16 @@ export class SpillSweeper {
   readonly #swept = new Set<SpillOwner>()
   /** To be swept by this node, with the jobs that may read it; undefined: not asked yet. */
   readonly #waiting = new Map<SpillOwner, LiveJobs>()
-  #timer: Timer | undefined
-  #lookAfterMs = LOOK_MS_MIN
-  #looking: Promise<void> | undefined
+  readonly #looks: Looks
   #stopped = false
 
   constructor(deps: SpillSweeperDeps) {
     this.#deps = deps
+    this.#looks = new Looks({
+      clock: deps.clock,
+      isNeeded: () => this.#waiting.size > 0,
+      look: () => this.#look(),
+    })
   }
 
   /** @param nodes  all that have a row. */
@@ -51,16 +51,13 @@ export class SpillSweeper {
     if (this.#stopped || this.#deps.store()?.sweep === undefined) return
     const fresh = this.#ownOf(nodes).filter((owner) => !this.#waiting.has(owner))
     for (const owner of fresh) this.#waiting.set(owner, undefined)
-    if (fresh.length === 0) return
-    this.#lookAfterMs = LOOK_MS_MIN
-    this.#schedule(0)
+    if (fresh.length > 0) this.#looks.soon(0)
   }
 
   /** SW2. This node ends, or all do. */
   async stop(end: ClusterMember['end']): Promise<void> {
     this.#stopped = true
-    this.#timer?.cancel()
-    await this.#looking
+    await this.#looks.stop()
     if (end !== 'BY_THIS_NODE' && end !== 'BY_ANOTHER') return
     if (end === 'BY_THIS_NODE') this.#addAllDead()
     for (const owner of this.#waiting.keys()) await this.#sweep(owner)
@@ -82,19 +79,6 @@ export class SpillSweeper {
       const owner = ownerOf(node)
       if (node.state !== 'DEAD' || this.#swept.has(owner)) return []
       return rendezvous(owner, living, 1)[0] === this.#deps.nodeId ? [owner] : []
-    })
-  }
-
-  #schedule(delayMs: number): void {
-    if (this.#stopped || this.#waiting.size === 0 || this.#looking !== undefined) return
-    this.#timer?.cancel()
-    this.#timer = this.#deps.clock.after(delayMs, () => {
-      this.#timer = undefined
-      this.#looking = this.#look().finally(() => {
-        this.#looking = undefined
-        this.#schedule(this.#lookAfterMs)
-        this.#lookAfterMs = Math.min(2 * this.#lookAfterMs, LOOK_MS_MAX)
-      })
     })
   }
 

@@ -4,10 +4,9 @@ import { beforeEach, expect, it } from 'vitest'
 import type { JobId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { KeptObjects, type KeptObjectsDeps } from '../../../runtime/raylet/cluster/kept-objects.ts'
+import { LOOK_MS_MAX, LOOK_MS_MIN } from '../../../runtime/raylet/cluster/looks.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
-const LOOK_MS_MIN = 10_000
-const LOOK_MS_MAX = 60_000
 const jobOf = (letter: string): JobId => letter.repeat(4) as JobId
 
 let clock: HandClock

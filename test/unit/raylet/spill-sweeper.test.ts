@@ -10,10 +10,9 @@ import {
   SpillSweeper,
   type SpillSweeperDeps,
 } from '../../../runtime/raylet/cluster/spill-sweeper.ts'
+import { LOOK_MS_MAX } from '../../../runtime/raylet/cluster/looks.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
-/** Nobody waits longer for the next look. */
-const LOOK_MS_MAX = 60_000
 const LIVING = ['a', 'b', 'c']
 const row = (nodeId: string, state: string): NodeRow => ({ nodeId, epoch: 1, state }) as NodeRow
 const rows = (dead: readonly string[]): NodeRow[] =>
