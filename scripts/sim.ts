@@ -1,10 +1,6 @@
-// `npm run sim -- --seeds 1000`: runs so many seeds, twice each; prints the rate, the failures and
-// the probes that nothing hit. `-- --seed 42` replays one; with `--story NAME` it prints what
-// happened to one task, object, actor or process, line by line; `--plant BUG` plants a bug. `--nodes`
-// takes the world of several nodes, with `--parts actors,groups,orphans,limiters,durable` drivers do these beside
-// tasks, and with `--rests` programs end and what is left is judged; `--scale` runs that of a thousand (sim-scale.ts) and nothing else.
-// Ends with 1 when a seed fails, or when as many seeds as hit every probe left one out; with 2 when
-// it cannot be run as asked.
+// `npm run sim`: the deterministic simulation, seed by seed, twice each; or one seed and its story.
+// Prints the rate, the failures and the probes that nothing hit. Ends with 1 when a seed fails, or
+// when as many seeds as hit every probe left one out; with 2 when it cannot be run as asked.
 import { parseArgs } from 'node:util'
 import { PLANTED_BUGS_OF_PARTS } from '../test/sim/nodes/planted-bugs-of-parts.ts'
 import { NODES_PLANTED_BUGS } from '../test/sim/nodes/planted-bugs.ts'
@@ -33,10 +29,24 @@ interface SimOptions {
   readonly scale: boolean
 }
 
+const USAGE = `npm run sim -- [options]
+  --seeds N     so many seeds, twice each (${SEEDS_THAT_HIT_EVERY_PROBE})
+  --from N      the first of them (1)
+  --seed N      replays one, once, and prints its lines
+  --story NAME  with --seed: only what happened to one task, object, actor or process
+  --faultless   without faults
+  --plant BUG   with a bug planted; a wrong name lists them
+  --nodes       clusters of several nodes, not of one
+  --parts LIST  with --nodes: drivers use these beside tasks, by comma: ${PART_NAMES.join(',')}
+  --rests       with --nodes: programs end, and what is left of them is judged
+  --scale       a thousand nodes with a million tasks, and nothing else
+  --help        this text
+`
+
 const print = (line: string): boolean => process.stdout.write(`${line}\n`)
 
 /** @throws Error that says what to give instead. */
-function parseSimOptions(): SimOptions {
+function parseSimOptions(): SimOptions | 'help' {
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string', default: String(SEEDS_THAT_HIT_EVERY_PROBE) },
@@ -49,9 +59,17 @@ function parseSimOptions(): SimOptions {
       rests: { type: 'boolean', default: false },
       parts: { type: 'string', default: '' },
       scale: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   })
+  if (values.help) return 'help'
   const { faultless, story, plant, seed, nodes, rests } = values
+  if (!nodes && (rests || values.parts !== '')) {
+    throw new Error('--parts and --rests are of clusters of several nodes: give --nodes, too.')
+  }
+  if (story !== undefined && seed === undefined) {
+    throw new Error('--story is of one seed: give --seed, too.')
+  }
   return {
     ...(nodes
       ? severalNodes({ faultless, rests, plantName: plant, parts: partNames(values.parts) })
@@ -164,12 +182,16 @@ function verdict({ seed, hash, failure, eventCount, virtualMs }: RunResult<unkno
 }
 
 async function main(): Promise<number> {
-  let options: SimOptions
+  let options: SimOptions | 'help'
   try {
     options = parseSimOptions()
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
     return 2
+  }
+  if (options === 'help') {
+    process.stdout.write(USAGE)
+    return 0
   }
   const { seed } = options
   if (options.scale) {

@@ -16,12 +16,21 @@ test.each([
   [['--seed', ''], '--seed takes a whole number of at least 0'],
   [['--from', '1.5'], '--from takes a whole number of at least 0'],
   [['--sed', '1'], '--sed'],
+  [['--parts', 'actors'], 'give --nodes, too'],
+  [['--rests'], 'give --nodes, too'],
+  [['--story', 'task'], 'give --seed, too'],
 ])('%j is refused, with what to give instead', async (args, said) => {
   await expect(sim(...args)).rejects.toMatchObject({
     code: 2,
     stdout: '',
     stderr: expect.stringContaining(said) as unknown,
   })
+})
+
+test('--help tells all options', async () => {
+  const { stdout } = await sim('--help')
+  for (const option of ['--seeds', '--parts', '--rests', '--story'])
+    expect(stdout).toContain(option)
 })
 
 test('a seed that fails ends it with 1, one that does not with 0', async () => {
