@@ -28,6 +28,7 @@ import { ValueCodec } from '../protocol/value-codec.ts'
 import { processLauncher } from './launcher-process.ts'
 import { logFile } from './log-file.ts'
 import { systemMemoryProbe } from './memory-probe-system.ts'
+import { usedCpuMs } from './cpu-time-process.ts'
 import type { NodeStore } from './node-store.ts'
 import type { NodeStoreDeps, SpillTarget } from './node-store-file.ts'
 import type { NodeEpoch } from './raylet-ports.ts'
@@ -93,6 +94,7 @@ async function main(): Promise<void> {
       codec: new ValueCodec(),
       logSinks: (name) => sinkOf(join(sessionDir, 'logs', name), log),
       memory: systemMemoryProbe,
+      usedCpuMs,
     },
     {
       address,

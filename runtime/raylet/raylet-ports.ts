@@ -39,6 +39,8 @@ export interface RayletDeps {
   readonly logSinks?: LogSinks
   /** Absent: memory is not watched. */
   readonly memory?: MemoryProbe
+  /** CPU time that this process has used, all its threads; absent: it counts as none. */
+  readonly usedCpuMs?: () => number
   /** Absent: the cluster is this node alone. */
   readonly cluster?: ClusterPorts
 }

@@ -53,6 +53,7 @@ export interface ClusterLeasesDeps {
   readonly state: RayletState
   readonly clock: Clock
   readonly random: Random
+  readonly usedCpuMs?: () => number
 }
 
 type ClusterEffect = Extract<RayletEffect, { kind: 'tellNode' | 'askLeases' | 'guestLeaseLapsed' }>
@@ -236,10 +237,12 @@ export class ClusterLeases {
   }
 
   #feelPace(): void {
-    const { brain, clock, state } = this.#deps
+    const { brain, clock, state, usedCpuMs = () => 0 } = this.#deps
     const dueMs = clock.monotonicMs() + PACE_MS
+    const usedBeforeMs = usedCpuMs()
     clock.after(PACE_MS, () => {
-      const isSlow = this.#pace.round(clock.monotonicMs() - dueMs)
+      const usedMs = usedCpuMs() - usedBeforeMs
+      const isSlow = this.#pace.round(clock.monotonicMs() - dueMs, usedMs)
       if (isSlow !== state.isSlow && !this.#stopped) brain.tell({ kind: 'pace', isSlow })
     })
   }

@@ -6,7 +6,7 @@ import { units } from './brain.ts'
 import { SeveralBrains } from './several-brains.ts'
 
 const after = (pace: OwnPace, ...lateMs: number[]): boolean | undefined =>
-  lateMs.map((ms) => pace.round(ms)).at(-1)
+  lateMs.map((ms) => pace.round(ms, 0)).at(-1)
 
 test('F11: a node is slow when half of its last rounds were late, until nearly all are in time', () => {
   const pace = new OwnPace()
@@ -18,6 +18,15 @@ test('F11: a node is slow when half of its last rounds were late, until nearly a
 
 test('F11: one long pause makes no node slow', () => {
   expect(after(new OwnPace(), 0, 30_000, 0, 400, 0, 0)).toBe(false)
+})
+
+test('F11: a node that is late as it is at work itself is not slow; one that others keep from its work is', () => {
+  const [busy, kept] = [new OwnPace(), new OwnPace()]
+  for (let round = 0; round < 8; round += 1) {
+    expect(busy.round(3 * LATE_MS, 3 * LATE_MS)).toBe(false)
+    kept.round(3 * LATE_MS, LATE_MS)
+  }
+  expect(kept.round(0, 0)).toBe(true)
 })
 
 /** A home without CPUs, at which a driver lives, and nodes of so many. */
