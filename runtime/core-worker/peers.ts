@@ -169,7 +169,7 @@ export class Peers {
   readonly #channels = new Set<PeerChannel>()
   /** Of them, those that were accepted. */
   readonly #accepted = new Set<Peer>()
-  /** The newest epoch of each node that has ended while this process was there. */
+  /** The newest epoch of each node that has ended, as far as this process was told. */
   readonly #ended = new Map<string, number>()
 
   constructor(deps: PeersDeps, options: PeersOptions, handlers: PeerHandlers) {

@@ -2,11 +2,13 @@
 import type { WorkerId } from '../common/ids.ts'
 import type { ClientNotices } from '../protocol/messages.ts'
 import type { ClientLink } from './client-link.ts'
+import { NewestLives } from './actors/ended-lives.ts'
 import type { RayletState } from './state.ts'
 
 export class ClientLinks {
   readonly #state: RayletState
   readonly #links = new Map<WorkerId, ClientLink>()
+  readonly #ended = new NewestLives()
 
   constructor(state: RayletState) {
     this.#state = state
@@ -20,8 +22,11 @@ export class ClientLinks {
     return this.#links.has(client)
   }
 
+  /** PE4: it hears of what has ended before it hears anything else. */
   add(client: WorkerId, link: ClientLink): void {
     this.#links.set(client, link)
+    const ended = this.#ended.list()
+    if (ended.length > 0) link.notify('livesEnded', { ended })
   }
 
   /** @returns whether it was that client's. */
@@ -43,6 +48,7 @@ export class ClientLinks {
 
   /** Of other nodes. */
   livesEnded(ended: ClientNotices['livesEnded']['ended']): void {
+    this.#ended.add(ended)
     for (const link of this.#links.values()) link.notify('livesEnded', { ended })
   }
 

@@ -3,6 +3,10 @@
 // is behind may meet that next life before it reads that the one before has ended.
 import type { NodeRow } from '../../gcs/nodes.ts'
 
+/** Of the lives that have ended a process that connects is told of so many, the newest: of those it
+ *  may still meet a process. */
+const TOLD_MAX = 1_000
+
 /** By node, the newest epoch that is over; nothing of one that lives in its first. */
 export type EndedLives = ReadonlyMap<string, number>
 
@@ -21,3 +25,21 @@ export function endedLives(
 /** @param epoch  without it, whether some life of that node has. */
 export const hasEnded = (ended: EndedLives, nodeId: string, epoch = 0): boolean =>
   (ended.get(nodeId) ?? -1) >= epoch
+
+/** The newest of them, in the order in which they were heard of. */
+export class NewestLives {
+  readonly #newest = new Map<string, number>()
+
+  add(lives: Iterable<readonly [nodeId: string, epoch: number]>): void {
+    for (const [nodeId, epoch] of lives) {
+      this.#newest.delete(nodeId)
+      this.#newest.set(nodeId, epoch)
+      const [oldest = ''] = this.#newest.keys()
+      if (this.#newest.size > TOLD_MAX) this.#newest.delete(oldest)
+    }
+  }
+
+  list(): readonly (readonly [nodeId: string, epoch: number])[] {
+    return [...this.#newest]
+  }
+}

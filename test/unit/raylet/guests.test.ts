@@ -142,6 +142,21 @@ test('F07, AW3: whether the actors of a node that was dead before it joined are 
   expect(await readActor(storage, actorId)).toMatchObject({ state: 'DEAD' })
 })
 
+test('PE4: who connects after a death is told of it with its welcome', async () => {
+  const gone = await otherNode('a0')
+  const first = await Peer.connect(transport)
+  await first.hello({ workerId: 'first-of-test', job })
+  await gone.member.leave()
+  const ended = [['a0', 1]]
+  await until(() => first.seen.some(({ type }) => type === 'livesEnded'))
+  const second = await Peer.connect(transport)
+  await second.hello({ workerId: 'second-of-test', role: 'cli' })
+  const livesEnded = ({ seen }: Peer): unknown => seen.find(({ type }) => type === 'livesEnded')
+  expect(livesEnded(second)).toEqual({ type: 'livesEnded', message: { ended } })
+  expect(livesEnded(first)).toEqual(livesEnded(second))
+  others.splice(others.indexOf(gone), 1)
+})
+
 function makeRaylet(): Raylet {
   const arena = new MemoryArena({ sizeBytes: 2 ** 20 })
   const { sizeBytes } = arena
