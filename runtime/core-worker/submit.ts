@@ -168,7 +168,8 @@ export class Submitter {
     const begun = records[0]?.seq === first ? records.shift() : undefined
     this.#queues.requeue(records)
     if (begun !== undefined) {
-      if (endedFor !== undefined && endedFor !== first) this.retry(begun) // L7
+      const isElsewhere = message.goesOn === true && begun.retriesLeft !== 0
+      if (isElsewhere || (endedFor !== undefined && endedFor !== first)) this.retry(begun) // L7
       else if (message.error === undefined) this.crashed(begun, message.exit)
       else this.#deps.ends.failLost(begun, reasonFor(begun.kind.name, fromWire(message.error)))
     }

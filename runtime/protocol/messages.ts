@@ -274,8 +274,8 @@ export interface ClientNotices {
   classRefused: { classId: number; error: WireError }
   reclaimLease: { leaseId: LeaseId }
   /** `error`: the reason, as in classRefused, for which the task that ran there fails; without it,
-   *  it may be tried again. */
-  leaseBroken: { leaseId: LeaseId; exit: WorkerExit; error?: WireError }
+   *  it may be tried again. `goesOn`: so it may with it, and is not charged: its node leaves. */
+  leaseBroken: { leaseId: LeaseId; exit: WorkerExit; error?: WireError; goesOn?: boolean }
   actorChanged: ActorView
   /** Nodes, in hex, that are dead or in their next life, with the newest epoch that is over. */
   livesEnded: { ended: readonly (readonly [nodeId: string, epoch: number])[] }

@@ -3,8 +3,8 @@
 //   serving ───► draining ───────────────────────────────────────────► leaving
 //   What runs may end within the grace time, and its results reach their owners; a worker that owns
 //   what others hold stays until they give it back. What its worker had not begun is handed back.
-//   What waits, and what is asked for later, fails: NodeDiedError. Of several nodes, another starts
-//   the actors again that have restarts left.
+//   What waits, and what is asked for later, fails: NodeDiedError. Of several nodes, others start
+//   the actors again that have restarts left, and run the tasks again that have retries left.
 // Invariants:
 //   DR1. Once draining, no lease is granted, no worker started, no actor or group made.
 //   DR2. What runs is not charged: it ends, or fails as its node does.

@@ -135,8 +135,9 @@ export function heardForClient(turn: Turn, event: EventOf<'heardForClient'>): vo
       const message = event.message as ClientNotices['leaseBroken']
       const lease = turn.state.remoteByKey.get(keyOf(nodeId, message.leaseId))
       if (lease === undefined) return
+      const goesOn = mayBeRunElsewhere(turn, lease, message) ? { goesOn: true } : {}
       forgetRemote(turn, lease)
-      notify(turn, client, type, { ...message, leaseId: lease.leaseId })
+      notify(turn, client, type, { ...message, ...goesOn, leaseId: lease.leaseId })
       return
     }
     case 'classRefused': {
@@ -174,6 +175,17 @@ function refusedBy(turn: Turn, nodeId: string, each: SchedulingClass, reason: Vi
   }
   each.spec = spec
   forgetIfUnused(turn.state, each)
+}
+
+/** Whether the node leaves alone, and not what its class can run on. */
+function mayBeRunElsewhere(
+  { state }: Turn,
+  { nodeId, class: { spec } }: RemoteLease,
+  { error }: ClientNotices['leaseBroken'],
+): boolean {
+  if (error === undefined || !(fromWire(error) instanceof NodeDiedError)) return false
+  const without = specWithout(spec, nodeId)
+  return without !== undefined && judge(state, without, 'task') === undefined
 }
 
 /** Its bundles are there no more: whether its group is, the coordinator says. */

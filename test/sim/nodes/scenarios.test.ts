@@ -252,6 +252,33 @@ describe('scenario of several nodes', () => {
     expect(isAlive).toBe(false)
   })
 
+  test('F06 D207 a task outlasts the drain of its node, twice: it runs elsewhere, and is not charged', async () => {
+    const what = { key: 'long', sleepMs: 30_000, spinMs: 0, sizeBytes: 0, atMostOnce: false }
+    const starts = await playNodes({
+      plan: calmNodes(4),
+      program: async (scene) => {
+        const { cluster, home, others } = scene
+        const [leaving] = others as [SimMember]
+        const busy = remote.combine
+          .options({ schedulingStrategy: on(home) })
+          .remote({ ...what, key: 'busy', sleepMs: 200_000 })
+        const strategy = { schedulingStrategy: on(leaving, true), maxRetries: 1 }
+        const ref = remote.combine.options(strategy).remote(what)
+        const starts = (): number => cluster.ledger.tasks.get(what.key)?.starts ?? 0
+        await cluster.world.until(() => starts() === 1)
+        cluster.drain(leaving, new Draw('drain'))
+        await cluster.world.until(() => starts() === 2)
+        const next = others.find(({ machine }) => machine === whereElse(scene))
+        if (next === undefined) throw new Error('it runs on no other node')
+        cluster.drain(next, new Draw('next drain'))
+        expect(await get(ref)).toBe(remote.combined(what.key, []))
+        for (const each of [busy, ref]) each.free()
+        return starts()
+      },
+    })
+    expect(starts).toBe(3)
+  })
+
   test('D197 what was made on another node stays there when the connection to it breaks', async () => {
     const what = { key: 'a', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: true }
     const digest = await playNodes({
