@@ -160,9 +160,13 @@ export async function readActor(storage: Storage, actorId: string): Promise<Acto
   return actor === 'KILLED' ? undefined : actor
 }
 
-/** A job's actors, the dead included; may be a second old. */
-export async function readActors(storage: Storage, jobId: string): Promise<readonly ActorRow[]> {
-  const rows = await queryAll(storage, jobPartitions(jobId), { prefix: 'A#', stale: true })
+/** A job's actors, the dead included; may be a second old, unless that is not wanted. */
+export async function readActors(
+  storage: Storage,
+  jobId: string,
+  { stale } = { stale: true },
+): Promise<readonly ActorRow[]> {
+  const rows = await queryAll(storage, jobPartitions(jobId), { prefix: 'A#', stale })
   return rows.filter((row) => !isRefused(row)).map((row) => asActor(row))
 }
 

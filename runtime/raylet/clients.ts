@@ -49,6 +49,7 @@ export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): 
       endedAtMs: undefined,
       over: false,
       driverEnded: false,
+      isOver: false,
       entryFirst: false,
       turns: new Set(),
       pendingActors: new Set(),
@@ -72,8 +73,7 @@ export function removeClient(turn: Turn, client: Client, why: 'ENDED' | 'CUT'): 
   forgetTokensOf(turn, client.id)
   const job = client.jobId === undefined ? undefined : state.jobs.get(client.jobId)
   for (const each of client.classes.values()) job?.turns.delete(each)
-  if (job?.driver === client.id && why === 'ENDED') job.driverEnded = true
-  if (job !== undefined && endsWith(state, job, { gone: client, why })) endJob(turn, job)
+  if (job !== undefined) leftBy(turn, job, { gone: client, why })
   endOwned(turn, client)
   leaveOtherNodes(turn, client)
   const worker = state.workers.get(client.id)
@@ -84,24 +84,37 @@ export function removeClient(turn: Turn, client: Client, why: 'ENDED' | 'CUT'): 
   }
 }
 
-/** With its driver; or with the last of a job that is driven from another node (GU3). */
-function endsWith(
-  state: RayletState,
+/** It ends with its driver, or with the last of a job that is driven from another node (GU3). */
+function leftBy(
+  turn: Turn,
   job: Job,
   { gone, why }: { readonly gone: Client; readonly why: 'ENDED' | 'CUT' },
-): boolean {
-  if (job.driver === gone.id && why === 'ENDED') return true
-  return gone.link !== undefined && isIdle(state, job)
+): void {
+  const { state } = turn
+  if (state.cluster !== undefined) state.cluster.actors.mayBeIdle = true
+  if (job.driver !== gone.id || why === 'CUT') return
+  job.driverEnded = true
+  endJob(turn, job)
 }
 
-/** Guests' jobs of which nothing is left here. To be called after every step. */
+/** Guests' jobs of which nothing is left here, and ended ones that waited for their last guest. To
+ *  be called after every step. */
 export function endIdleJobs(turn: Turn): void {
   const ofNodes = turn.state.cluster?.actors
   if (ofNodes?.mayBeIdle !== true) return
   ofNodes.mayBeIdle = false
   for (const job of [...turn.state.jobs.values()]) {
-    if (job.endedAtMs === undefined && isIdle(turn.state, job)) endJob(turn, job)
+    if (job.endedAtMs !== undefined) forgetIfDone(turn, job)
+    else if (isIdle(turn.state, job)) endJob(turn, job)
   }
+}
+
+/** EJ1. */
+export function jobOver(turn: Turn, { jobId }: EventOf<'jobOver'>): void {
+  const job = turn.state.jobs.get(jobId)
+  if (job?.endedAtMs === undefined) return
+  job.isOver = true
+  forgetIfDone(turn, job)
 }
 
 /** What a process owned ends with it: running tasks that nobody waits for, and its actors. */
@@ -171,12 +184,35 @@ function windDown(turn: Turn, job: Job): void {
  * do the workers that run tasks for it.
  */
 export function forgetIfDone(turn: Turn, job: Job): void {
-  if (job.endedAtMs === undefined || hasDetached(turn, job.jobId)) return
-  if (!job.over) windDown(turn, job)
-  for (const worker of turn.state.workers.values()) if (worker.jobId === job.jobId) return
-  turn.state.jobs.delete(job.jobId)
+  const { jobId, endedAtMs } = job
+  if (endedAtMs === undefined || hasDetached(turn, jobId)) return
   const isHome = job.drivenAt === undefined
-  const isOver = isHome || job.driverEnded
-  turn.effects.push({ kind: 'jobForgotten', jobId: job.jobId, isHome, isOver })
-  forgetPoolsOf(turn.state, job.jobId)
+  if (!job.over && mayBeNeeded(turn.state, job)) {
+    turn.effects.push({ kind: 'watchJob', jobId, isHome })
+    return
+  }
+  if (!job.over) windDown(turn, job)
+  for (const worker of turn.state.workers.values()) if (worker.jobId === jobId) return
+  turn.state.jobs.delete(jobId)
+  const hasEnded = isHome || job.driverEnded
+  const end = job.isOver ? 'OVER' : hasEnded ? 'ENDED' : 'GONE'
+  turn.effects.push({ kind: 'jobForgotten', jobId, isHome, end })
+  forgetPoolsOf(turn.state, jobId)
+}
+
+/**
+ * By a detached actor on another node: it is a guest here, or who runs its tasks is, or workers of
+ * this node own what it reads.
+ */
+function mayBeNeeded(state: RayletState, job: Job): boolean {
+  const { jobId, drivenAt, driverEnded, isOver } = job
+  if (state.cluster === undefined || isOver) return false
+  if (drivenAt !== undefined && !driverEnded) return false
+  for (const { link, jobId: of } of state.clients.values()) {
+    if (link !== undefined && of === jobId) return true
+  }
+  for (const worker of state.workers.values()) {
+    if (worker.jobId === jobId && worker.isOwner) return true
+  }
+  return false
 }

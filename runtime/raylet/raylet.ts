@@ -338,6 +338,9 @@ export class Raylet {
       case 'jobEnded':
         this.#jobEnded(effect.job)
         return
+      case 'watchJob':
+        this.#cluster?.ended.watch(effect.jobId, effect.isHome)
+        return
       case 'jobForgotten':
         if (this.#cluster?.jobForgotten(effect) !== true) this.#objects.freeOf(effect.jobId)
         return

@@ -73,6 +73,8 @@ export interface Job {
   over: boolean
   /** It was said to have: that a connection to its node has closed is no such word (GU3). */
   driverEnded: boolean
+  /** No detached actor of it is left anywhere (EJ1). */
+  isOver: boolean
   /** Its workers import the entry before any other module: see the notice of that name. */
   entryFirst: boolean
   /** Whose turn it is within the job: scheduling classes and the queue of actors, in order. */

@@ -251,13 +251,15 @@ export type RayletEffect =
     }
   /** It may be forgotten by then. */
   | { readonly kind: 'jobEnded'; readonly job: Job }
+  /** Its driver has ended, and a detached actor on another node may need what is here. */
+  | { readonly kind: 'watchJob'; readonly jobId: JobId; readonly isHome: boolean }
   /** Nothing of it is left: no driver, no worker. */
   | {
       readonly kind: 'jobForgotten'
       readonly jobId: JobId
       readonly isHome: boolean
-      /** Its driver has ended: not only that nothing of it is left here. */
-      readonly isOver: boolean
+      /** OVER: nobody needs anything of it. ENDED: its driver has. GONE: it is only not here. */
+      readonly end: 'OVER' | 'ENDED' | 'GONE'
     }
   /** Nobody needs this raylet any more. */
   | { readonly kind: 'leave' }

@@ -271,7 +271,9 @@ export function staying(turn: Turn, event: { readonly client: WorkerId }): void 
 /** What it owns would be lost with an actor that it became: workerFor asks for this. */
 export function owning(turn: Turn, event: EventOf<'owning'>): void {
   const worker = turn.state.workers.get(event.client)
-  if (worker !== undefined) worker.isOwner = event.isOwner
+  if (worker === undefined) return
+  worker.isOwner = event.isOwner
+  if (turn.state.cluster !== undefined) turn.state.cluster.actors.mayBeIdle = true
 }
 
 function serveAgain(turn: Turn, worker: Worker): void {

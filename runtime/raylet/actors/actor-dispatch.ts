@@ -30,6 +30,7 @@ import {
   nodeWatches,
 } from './actors-elsewhere.ts'
 import type { ActorEventOfNodes } from './actor-events.ts'
+import { jobOver } from '../clients.ts'
 import { answer, refuse, type EventOf, type Turn } from '../turn.ts'
 
 type ActorEvent = EventOf<
@@ -141,6 +142,9 @@ function applyToActorOfNodes(turn: Turn, event: OfNodes): void {
       offersLost(turn, event.ended)
       hostsLost(turn, event.ended)
       makersLost(turn, event.ended)
+      return
+    case 'jobOver':
+      jobOver(turn, event)
       return
     case 'actorAdopted':
       actorAdopted(turn, event)

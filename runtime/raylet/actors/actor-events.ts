@@ -1,6 +1,6 @@
 // Events and effects of actors where there are several nodes: with their rows in the GCS, and with
 // the raylets of other nodes. Part of the vocabulary of turn.ts.
-import type { ActorId } from '../../common/ids.ts'
+import type { ActorId, JobId } from '../../common/ids.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { ActorInfo, ActorView } from '../../protocol/actor-messages.ts'
 import type { WorkerExit } from '../../protocol/messages.ts'
@@ -110,6 +110,8 @@ export type ActorEventOfNodes =
   | { readonly kind: 'actorCall'; readonly request: number; readonly call: ActorCall }
   | { readonly kind: 'actorCalled'; readonly request: number }
   | { readonly kind: 'livesEnded'; readonly ended: EndedLives }
+  /** No detached actor of it is left anywhere, whose driver has ended (EJ1). */
+  | { readonly kind: 'jobOver'; readonly jobId: JobId }
   | {
       /** This node has taken the next incarnation of one whose node is dead. */
       readonly kind: 'actorAdopted'

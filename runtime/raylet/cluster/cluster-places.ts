@@ -145,6 +145,10 @@ export class ClusterPlaces {
     this.#timer?.cancel()
   }
 
+  get hasBucket(): boolean {
+    return this.#bucket !== undefined
+  }
+
   get #bucket(): NonNullable<JobStore['opened']>['bucket'] {
     return this.#deps.objects.opened?.bucket
   }

@@ -33,6 +33,7 @@ import { handOn } from './hand-on.ts'
 import type { JobStore } from '../job-store.ts'
 import { ClusterPlaces } from './cluster-places.ts'
 import type { NodeEffect } from './node-events.ts'
+import { EndedJobs } from './ended-jobs.ts'
 import { KeptObjects } from './kept-objects.ts'
 import { heldIn, locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
@@ -81,6 +82,7 @@ export class ClusterSide {
   readonly #actorRows: ActorRows
   readonly #adopter: ActorAdopter
   readonly places: ClusterPlaces
+  readonly ended: EndedJobs
   readonly #deps: ClusterSideDeps
   readonly #member: ClusterMember
   readonly #sweeper: SpillSweeper
@@ -121,16 +123,17 @@ export class ClusterSide {
     this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
     const liveJobs = (): readonly JobId[] => [...deps.state.jobs.keys()]
     this.#sweeper = new SpillSweeper({
-      ...{ nodeId, member, clock: deps.clock, log: deps.log, liveJobs },
+      ...{ ...deps, nodeId, member, liveJobs },
       store: () => deps.objects.opened,
     })
     this.#kept = new KeptObjects({
-      ...{ member, clock: deps.clock, log: deps.log, liveJobs },
+      ...{ ...deps, member, liveJobs },
       hasAnyOf: (jobId) => deps.objects.hasAnyOf(jobId),
       free: (jobId) => {
         deps.objects.freeOf(jobId)
       },
     })
+    this.ended = this.#makeEndedJobs()
     this.objects = new ObjectPulls({
       ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
       nodeId,
@@ -214,18 +217,31 @@ export class ClusterSide {
     this.lineage.stop()
     this.places.stop()
     this.#kept.stop()
+    this.ended.stop()
     await this.#member.tellOthers()
   }
 
-  /**
-   * @param o  isHome: whether it was driven from this node; isOver: its driver is said to be gone.
-   * @returns whether the store of this node keeps what it has of it, for other nodes.
-   */
-  jobForgotten({ jobId, isHome, isOver }: JobForgotten): boolean {
+  /** @returns whether the store of this node keeps what it has of it, for other nodes. */
+  jobForgotten({ jobId, isHome, end }: JobForgotten): boolean {
     this.lineage.jobForgotten(jobId)
-    if (isHome) void this.places.jobForgotten(jobId)
-    if (!isOver && this.#deps.objects.hasAnyOf(jobId)) this.#kept.keptFor(jobId)
-    return this.#kept.jobForgotten(jobId)
+    if (end === 'OVER') return false
+    if (end === 'ENDED') this.ended.jobForgotten(jobId, isHome)
+    else if (this.#deps.objects.hasAnyOf(jobId)) this.#kept.keptFor(jobId)
+    return this.#kept.jobForgotten(jobId) || end === 'ENDED'
+  }
+
+  #makeEndedJobs(): EndedJobs {
+    const { state, brain, objects } = this.#deps
+    return new EndedJobs({
+      ...this.#deps,
+      hasAnyOf: (jobId, isHome) =>
+        state.jobs.has(jobId) || objects.hasAnyOf(jobId) || (isHome && this.places.hasBucket),
+      over: (jobId, isHome) => {
+        if (isHome) void this.places.jobForgotten(jobId)
+        if (state.jobs.has(jobId)) brain.tell({ kind: 'jobOver', jobId })
+        else objects.freeOf(jobId)
+      },
+    })
   }
 
   /** F06. */

@@ -2,22 +2,24 @@
 // nodes that left have handed them to this one (hand-on.ts), or who had them made here cannot tell,
 // as its connection broke. While this node keeps such it asks all nodes.
 // Invariants:
-//   KO1. What is kept for a job is freed once no node has anything of the job at two looks in turn:
-//        an actor that starts again on another node is on none of them for a moment.
+//   KO1. What is kept for a job is freed once no node has anything of the job at two looks in turn,
+//        and no row says that a detached actor of it may start again: it is on no node meanwhile.
 //   KO2. And not before, whatever of the job ends on this node meanwhile.
 //   KO3. An object counts from when it is here, not from when it was asked for: a job that ended
 //        while it came is found to have ended.
 import type { Clock } from '../../common/clock.ts'
 import { toHex, type JobId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
+import type { Storage } from '../../gcs/storage.ts'
 import type { ClusterMember } from './cluster-member.ts'
-import { findLiveJobs } from './live-jobs.ts'
+import { findLiveJobs, hasDetachedActor } from './live-jobs.ts'
 import { Looks } from './looks.ts'
 
 export interface KeptObjectsDeps {
   readonly clock: Clock
   readonly log: Log
   readonly member: Pick<ClusterMember, 'askEach'>
+  readonly storage: Storage
   /** Those that live on this node. */
   readonly liveJobs: () => readonly JobId[]
   /** Whether the store of this node has anything of a job. */
@@ -68,19 +70,25 @@ export class KeptObjects {
     }
     if (this.#isMissed.size === 0) return
     const asked = [...this.#isMissed.keys()]
-    const { member, liveJobs, log } = this.#deps
+    const { member, liveJobs } = this.#deps
     const live = await findLiveJobs(member, liveJobs)
     if (live === undefined || this.#isStopped) return
     for (const jobId of asked) {
       const wasMissed = this.#isMissed.get(jobId) === true
       const isMissed = !live.has(jobId)
       this.#isMissed.set(jobId, isMissed)
-      if (!isMissed) continue
-      this.#looks.soon()
-      if (!wasMissed) continue
-      log.info('what was kept for a job that has ended is freed', { jobId: toHex(jobId) })
-      this.#isMissed.delete(jobId)
-      this.#deps.free(jobId)
+      if (isMissed && wasMissed) await this.#freeIfOver(jobId)
+      else if (isMissed) this.#looks.soon()
     }
+  }
+
+  async #freeIfOver(jobId: JobId): Promise<void> {
+    const { storage, log, free } = this.#deps
+    if (await hasDetachedActor(storage, jobId)) return
+    // It is kept for anew by now, or this node ends.
+    if (this.#isMissed.get(jobId) !== true || this.#isStopped) return
+    log.info('what was kept for a job that has ended is freed', { jobId: toHex(jobId) })
+    this.#isMissed.delete(jobId)
+    free(jobId)
   }
 }

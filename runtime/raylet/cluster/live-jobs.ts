@@ -1,5 +1,9 @@
-// Which jobs live, on any node of the cluster: whose driver is there, or workers or actors of it.
-import type { JobId } from '../../common/ids.ts'
+// Which jobs live, on any node of the cluster: whose driver is there, or workers or actors of it;
+// and which go on though they are on none.
+import { VirgaError } from '../../common/errors.ts'
+import { toHex, type JobId } from '../../common/ids.ts'
+import { readActors } from '../../gcs/actors.ts'
+import type { Storage } from '../../gcs/storage.ts'
 import type { ClusterMember } from './cluster-member.ts'
 
 /** All jobs that live; undefined where a node did not answer, which may have any. */
@@ -13,4 +17,19 @@ export async function findLiveJobs(
   const { answers, silent } = await member.askEach('liveJobs', {})
   if (silent.length > 0) return undefined
   return new Set([...answers.flatMap(({ jobIds }) => jobIds), ...liveHere()])
+}
+
+/**
+ * Whether a detached actor of it lives or is to be started again, as their rows say: on its way to
+ * its next life it may be on no node for as long as the GCS is away, or those that are to start it
+ * die as well. Unread rows may say so.
+ */
+export async function hasDetachedActor(storage: Storage, jobId: JobId): Promise<boolean> {
+  try {
+    const rows = await readActors(storage, toHex(jobId), { stale: false })
+    return rows.some(({ detached, state }) => detached && state !== 'DEAD')
+  } catch (error) {
+    if (!(error instanceof VirgaError)) throw error
+    return true
+  }
 }

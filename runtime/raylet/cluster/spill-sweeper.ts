@@ -2,7 +2,8 @@
 // may need it; then it is deleted, for each by the one node that rendezvous hashing names.
 // Invariants:
 //   SW1. Nothing is deleted while a job lives, on any node, that began before the death was known:
-//        files are of several jobs. A node that does not answer may have one.
+//        files are of several jobs. A node that does not answer may have one; one that is on none
+//        lives while an actor of it may start again.
 //   SW2. Where the whole cluster ends nobody reads any more: all that waits is deleted then, and by
 //        who ends it also what others may not know of yet.
 // Source: faults.md F07, F42.
@@ -14,7 +15,8 @@ import type { NodeRow } from '../../gcs/nodes.ts'
 import { rendezvous } from '../../gcs/rendezvous.ts'
 import type { NodeStore, SpillOwner } from '../node-store.ts'
 import type { ClusterMember } from './cluster-member.ts'
-import { findLiveJobs, type LiveJobs } from './live-jobs.ts'
+import type { Storage } from '../../gcs/storage.ts'
+import { findLiveJobs, hasDetachedActor, type LiveJobs } from './live-jobs.ts'
 import { Looks } from './looks.ts'
 
 export interface SpillSweeperDeps {
@@ -22,6 +24,7 @@ export interface SpillSweeperDeps {
   readonly clock: Clock
   readonly log: Log
   readonly member: Pick<ClusterMember, 'askEach' | 'nodes' | 'left'>
+  readonly storage: Storage
   /** Those that live on this node. */
   readonly liveJobs: () => readonly JobId[]
   /** Undefined while nobody has used the store of this node. */
@@ -87,10 +90,15 @@ export class SpillSweeper {
     const live = await findLiveJobs(this.#deps.member, this.#deps.liveJobs)
     if (live === undefined) return
     for (const [owner, readers = live] of [...this.#waiting]) {
-      const left = new Set([...readers].filter((jobId) => live.has(jobId)))
+      const left = new Set<JobId>()
+      for (const jobId of readers) if (await this.#lives(jobId, live)) left.add(jobId)
       this.#waiting.set(owner, left)
       if (left.size === 0 && !this.#stopped) await this.#sweep(owner)
     }
+  }
+
+  async #lives(jobId: JobId, live: ReadonlySet<JobId>): Promise<boolean> {
+    return live.has(jobId) || (await hasDetachedActor(this.#deps.storage, jobId))
   }
 
   async #sweep(owner: SpillOwner): Promise<void> {

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
 import { rendezvous } from '../../../runtime/gcs/rendezvous.ts'
-import { get, kill, limiter, nodeAffinity, wait } from '../../../sdk/index.ts'
+import { get, getActor, kill, limiter, nodeAffinity, wait } from '../../../sdk/index.ts'
 import type { SimWorker } from '../launcher.ts'
 import type { JudgedLimit } from '../limits-ledger.ts'
 import { Draw } from '../draw.ts'
@@ -11,7 +11,15 @@ import { machineOf } from '../process.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import type { SimMember } from './member.ts'
-import { makesLate, makesLateAndStays, RemoteTeller, shown, tellsTwice } from './workload.ts'
+import {
+  makesLate,
+  makesLateAndStays,
+  RemoteSender,
+  RemoteTeller,
+  sent,
+  shown,
+  tellsTwice,
+} from './workload.ts'
 
 const on = ({ nodeId }: SimMember, soft = false): ReturnType<typeof nodeAffinity> =>
   nodeAffinity(nodeId, { soft })
@@ -250,6 +258,44 @@ describe('scenario of several nodes', () => {
       },
     })
     expect(isAlive).toBe(false)
+  })
+
+  test('D206 a driver ends: what a detached actor has on a node where that was a guest goes on', async () => {
+    const what = {
+      key: 'sent',
+      sleepMs: 40_000,
+      spinMs: 0,
+      sizeBytes: SIZE_BYTES,
+      atMostOnce: true,
+    }
+    const named = { name: 'sender', namespace: remote.SHARED_NAMESPACE }
+    await playNodes({
+      plan: calmNodes(4),
+      program: async ({ cluster: { world, ledger }, others }) => {
+        const [theirs, there, itsHome] = others as [SimMember, SimMember, SimMember]
+        if (theirs.node === undefined) throw new Error('it has no raylet')
+        sent.clear()
+        const driver = await world.startDriver('another driver', theirs.node)
+        const { deps, rootScope } = driver.core
+        await deps.context.run(rootScope, async () => {
+          await remote.combine
+            .options({ schedulingStrategy: on(there) })
+            .run({ ...what, key: 'its own', sleepMs: 0 })
+          const strategy = { schedulingStrategy: on(itsHome), lifetime: 'detached' as const }
+          const sender = RemoteSender.options({ ...strategy, ...named }).remote()
+          await sender.send.run(what, there.nodeId)
+        })
+        await world.until(() => ledger.tasks.has('sent.2'))
+        world.crash(driver.process)
+        await world.until(() => sent.has(what.key))
+        expect(sent.get(what.key)).toEqual([1, 2].map((i) => remote.combined(`sent.${i}`, [])))
+        await kill(await getActor(named.name, { namespace: named.namespace }))
+        await remote.sleep(75_000)
+        for (const { node } of [theirs, there, itsHome])
+          expect(node?.raylet.state.jobs.size).toBe(1) // its own
+        expect(countIn(there)).toBe(0)
+      },
+    })
   })
 
   test('F06 D207 a task outlasts the drain of its node, twice: it runs elsewhere, and is not charged', async () => {

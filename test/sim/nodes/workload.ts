@@ -1,7 +1,7 @@
 // What drivers of several nodes ask for beside the tasks of ../workload.ts: actors that say which
 // life answered, and refs whose owner lives elsewhere and may die.
-import { get, put, remote, type ObjectRef } from '../../../sdk/index.ts'
-import { here, sleep, stamp, combine, digestOfPart, valueOf } from '../workload.ts'
+import { get, nodeAffinity, put, remote, wait, type ObjectRef } from '../../../sdk/index.ts'
+import { here, sleep, stamp, combine, digestOf, digestOfPart, valueOf } from '../workload.ts'
 import type { Doing, Value } from '../workload.ts'
 
 /** What a call of a Teller gave. */
@@ -98,6 +98,34 @@ export const askTeller = remote(async (teller: TellerHandle, caller: string): Pr
     ref.free()
   }
 })
+
+class Sender {
+  /** Has something made on that node, then something else that takes long, and reads both. */
+  send(what: Doing, nodeId: string): void {
+    void this.#send(what, nodeId).then(
+      (digests) => sent.set(what.key, digests),
+      (error: unknown) => sent.set(what.key, error),
+    )
+  }
+
+  async #send(what: Doing, nodeId: string): Promise<number[]> {
+    const there = combine.options({ schedulingStrategy: nodeAffinity(nodeId), maxRetries: 0 })
+    const first = there.remote({ ...what, key: `${what.key}.1`, sleepMs: 0 })
+    await wait([first], { numReturns: 1 })
+    const second = there.remote({ ...what, key: `${what.key}.2` })
+    try {
+      const last = await get(second)
+      return [digestOf(await get(first)), digestOf(last)]
+    } finally {
+      for (const ref of [first, second]) ref.free()
+    }
+  }
+}
+
+export const RemoteSender = remote(Sender)
+
+/** By its key, what a sender has read in the end, or why it could not. */
+export const sent = new Map<string, unknown>()
 
 /** Refs of which somebody else is the owner. */
 export interface Lent {

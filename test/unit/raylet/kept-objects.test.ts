@@ -1,11 +1,14 @@
 // What nodes that left have handed to this one is freed once its job has ended everywhere, which
 // nobody tells; and no sooner, though nothing of the job is left on this node.
 import { beforeEach, expect, it } from 'vitest'
+import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
 import type { JobId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { KeptObjects, type KeptObjectsDeps } from '../../../runtime/raylet/cluster/kept-objects.ts'
 import { LOOK_MS_MAX, LOOK_MS_MIN } from '../../../runtime/raylet/cluster/looks.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { HandClock } from '../../support/hand-clock.ts'
+import { detachedActorOf, endActorOf } from './actor-row.ts'
 
 const jobOf = (letter: string): JobId => letter.repeat(4) as JobId
 
@@ -18,9 +21,11 @@ let asked: number
 let freed: JobId[]
 let answering: Promise<void> | undefined
 let kept: KeptObjects
+let storage: MemoryStorage
 
 beforeEach(() => {
   clock = new HandClock()
+  storage = new MemoryStorage()
   here = []
   elsewhere = []
   isSilent = false
@@ -34,7 +39,7 @@ beforeEach(() => {
     return { answers: [{ jobIds: elsewhere }], silent: isSilent ? ['b'] : [] }
   }
   kept = new KeptObjects({
-    ...{ clock, log: silentLog },
+    ...{ clock, storage, log: silentLog },
     member: { askEach } as unknown as KeptObjectsDeps['member'],
     liveJobs: () => here,
     hasAnyOf: () => !isEmpty,
@@ -70,6 +75,28 @@ it('KO1: not of a job that is on no node for a moment only', async () => {
     await clock.advance(LOOK_MS_MAX)
   }
   expect(freed).toEqual([])
+})
+
+it('KO1: not while a detached actor of it may start again, though it is on no node for long', async () => {
+  await detachedActorOf(storage, jobOf('a'))
+  kept.keptFor(jobOf('a'))
+  await clock.advance(5 * LOOK_MS_MAX)
+  expect(freed).toEqual([])
+  expect(asked).toBeLessThan(10)
+  await endActorOf(storage, jobOf('a'))
+  await clock.advance(LOOK_MS_MAX)
+  expect(freed).toEqual([jobOf('a')])
+})
+
+it('KO1: nor while the rows that would say so cannot be read', async () => {
+  const query = storage.query.bind(storage)
+  storage.query = () => Promise.reject(new GcsUnavailableError('injected'))
+  kept.keptFor(jobOf('a'))
+  await clock.advance(5 * LOOK_MS_MAX)
+  expect(freed).toEqual([])
+  storage.query = query
+  await clock.advance(LOOK_MS_MAX)
+  expect(freed).toEqual([jobOf('a')])
 })
 
 it('KO1: not while a node does not say what lives on it', async () => {

@@ -29,6 +29,8 @@ export function showEffect(effect: RayletEffect, names: Names): string {
       return `find name '${effect.name}' for #${String(effect.request)}`
     case 'jobEnded':
       return `job ${effect.job.jobId} ended`
+    case 'watchJob':
+      return `${effect.jobId} is watched`
     case 'jobForgotten':
       return `${effect.jobId} is forgotten`
     case 'tellNode':

@@ -11,7 +11,9 @@ import {
   type SpillSweeperDeps,
 } from '../../../runtime/raylet/cluster/spill-sweeper.ts'
 import { LOOK_MS_MAX } from '../../../runtime/raylet/cluster/looks.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { HandClock } from '../../support/hand-clock.ts'
+import { detachedActorOf, endActorOf } from './actor-row.ts'
 
 const LIVING = ['a', 'b', 'c']
 const row = (nodeId: string, state: string): NodeRow => ({ nodeId, epoch: 1, state }) as NodeRow
@@ -19,6 +21,7 @@ const rows = (dead: readonly string[]): NodeRow[] =>
   [...LIVING, 'd', 'e'].map((id) => row(id, dead.includes(id) ? 'DEAD' : 'ALIVE'))
 
 let clock: HandClock
+let storage: MemoryStorage
 /** By the nodes where something of them lives. */
 let jobs: Map<string, JobId[]>
 let silent: string[]
@@ -30,6 +33,7 @@ let all: SpillSweeper[]
 
 beforeEach(() => {
   clock = new HandClock()
+  storage = new MemoryStorage()
   jobs = new Map()
   silent = []
   failures = 0
@@ -58,6 +62,20 @@ it('SW1, F07: not while a job lives that was there at the death, wherever it liv
     expect(swept).toEqual([])
     jobs.set(home, ['a later job' as JobId])
   }
+  await clock.advance(LOOK_MS_MAX)
+  expect(swept).toEqual(['d-1'])
+})
+
+it('SW1: nor while a detached actor of such a job may start again, though it is on no node', async () => {
+  const job = 'aaaa' as JobId
+  jobs.set('a', [job])
+  know(['d'])
+  await clock.advance(0)
+  await detachedActorOf(storage, job)
+  jobs.clear()
+  await clock.advance(3 * LOOK_MS_MAX)
+  expect(swept).toEqual([])
+  await endActorOf(storage, job)
   await clock.advance(LOOK_MS_MAX)
   expect(swept).toEqual(['d-1'])
 })
@@ -139,7 +157,7 @@ function sweeperOf(nodeId: string): SpillSweeper {
     return { answers: others.map((id) => ({ jobIds: jobs.get(id) ?? [] })), silent }
   }
   return new SpillSweeper({
-    ...{ nodeId, clock, log: silentLog },
+    ...{ nodeId, clock, storage, log: silentLog },
     member: {
       askEach,
       nodes: () => known,

@@ -1,0 +1,73 @@
+// Jobs whose drivers are known to have ended, of which this node has what a detached actor on
+// another node may need: workers that run tasks for it or own what it reads, and objects.
+// Invariants:
+//   EJ1. Such a job is over once no row says that a detached actor of it lives or may start again.
+//        Rows and not nodes are asked: two that keep idle workers for each other would go on for
+//        ever.
+//   EJ2. The home of a job reads its rows at once, all others within 3 s, each when it draws, then
+//        ever more rarely: no rows are hot though a thousand nodes had work of the job.
+import type { Clock } from '../../common/clock.ts'
+import { toHex, type JobId } from '../../common/ids.ts'
+import type { Log } from '../../common/log.ts'
+import type { Random } from '../../common/random.ts'
+import type { Storage } from '../../gcs/storage.ts'
+import { hasDetachedActor } from './live-jobs.ts'
+import { Looks } from './looks.ts'
+
+const FIRST_LOOK_MS = 3_000
+
+export interface EndedJobsDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly storage: Storage
+  /** Whether this node still has anything of it. */
+  readonly hasAnyOf: (jobId: JobId, isHome: boolean) => boolean
+  readonly over: (jobId: JobId, isHome: boolean) => void
+}
+
+export class EndedJobs {
+  readonly #deps: EndedJobsDeps
+  /** As many as jobs of which anything is here, and whether they were driven from this node. */
+  readonly #watched = new Map<JobId, boolean>()
+  readonly #looks: Looks
+  #isStopped = false
+
+  constructor(deps: EndedJobsDeps) {
+    this.#deps = deps
+    this.#looks = new Looks({
+      clock: deps.clock,
+      isNeeded: () => this.#watched.size > 0,
+      look: () => this.#look(),
+    })
+  }
+
+  /** It may be said over and over. */
+  watch(jobId: JobId, isHome: boolean): void {
+    if (!this.#watched.has(jobId)) this.jobForgotten(jobId, isHome)
+  }
+
+  /** No process of it is left on this node: it is looked for soon. */
+  jobForgotten(jobId: JobId, isHome: boolean): void {
+    this.#watched.set(jobId, isHome)
+    this.#looks.soon(isHome ? 0 : this.#deps.random.next() * FIRST_LOOK_MS) // EJ2
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    void this.#looks.stop()
+  }
+
+  /** EJ1. */
+  async #look(): Promise<void> {
+    const { storage, hasAnyOf, log, over } = this.#deps
+    for (const [jobId, isHome] of [...this.#watched]) {
+      if (!hasAnyOf(jobId, isHome)) this.#watched.delete(jobId)
+      else if (!(await hasDetachedActor(storage, jobId)) && !this.#isStopped) {
+        this.#watched.delete(jobId)
+        log.info('a job is over', { jobId: toHex(jobId) })
+        over(jobId, isHome)
+      }
+    }
+  }
+}

@@ -1,0 +1,73 @@
+// Of a job whose driver has ended a node keeps what a detached actor may need, until none is left.
+import { beforeEach, expect, it } from 'vitest'
+import type { JobId } from '../../../runtime/common/ids.ts'
+import { silentLog } from '../../../runtime/common/log.ts'
+import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
+import { EndedJobs } from '../../../runtime/raylet/cluster/ended-jobs.ts'
+import { LOOK_MS_MAX } from '../../../runtime/raylet/cluster/looks.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+import { detachedActorOf, endActorOf } from './actor-row.ts'
+
+const JOB = 'aaaa' as JobId
+
+let clock: HandClock
+let storage: MemoryStorage
+let hasAny: boolean
+let over: JobId[]
+let jobs: EndedJobs
+
+beforeEach(() => {
+  clock = new HandClock()
+  storage = new MemoryStorage()
+  hasAny = true
+  over = []
+  jobs = new EndedJobs({
+    ...{ clock, storage, log: silentLog, random: { next: () => 0.5 } as never },
+    hasAnyOf: () => hasAny,
+    over: (jobId) => {
+      over.push(jobId)
+    },
+  })
+})
+
+it('EJ1: a job is over once none of its detached actors is left', async () => {
+  await detachedActorOf(storage, JOB)
+  jobs.watch(JOB, false)
+  await clock.advance(5 * LOOK_MS_MAX)
+  expect(over).toEqual([])
+  await endActorOf(storage, JOB)
+  jobs.watch(JOB, false) // said once more, which changes nothing
+  await clock.advance(LOOK_MS_MAX)
+  expect(over).toEqual([JOB])
+  expect(clock.pendingCount).toBe(0)
+})
+
+it('EJ2: its home knows at once, others within seconds', async () => {
+  jobs.watch(JOB, true)
+  await clock.advance(0)
+  expect(over).toEqual([JOB])
+  jobs.watch(JOB, false)
+  await clock.advance(1_000)
+  expect(over).toEqual([JOB])
+  await clock.advance(1_000)
+  expect(over).toEqual([JOB, JOB])
+})
+
+it('when the last process of it has gone it is looked for soon, however long it went on', async () => {
+  await detachedActorOf(storage, JOB)
+  jobs.watch(JOB, false)
+  await clock.advance(10 * LOOK_MS_MAX)
+  await endActorOf(storage, JOB)
+  jobs.jobForgotten(JOB, false)
+  await clock.advance(3_000)
+  expect(over).toEqual([JOB])
+})
+
+it('of which nothing is left here no row is read', async () => {
+  hasAny = false
+  storage.query = () => Promise.reject(new Error('it is read'))
+  jobs.watch(JOB, true)
+  await clock.advance(LOOK_MS_MAX)
+  expect(over).toEqual([])
+  expect(clock.pendingCount).toBe(0)
+})
