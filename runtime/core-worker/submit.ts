@@ -24,7 +24,7 @@ import {
 import type { AdoptableTask } from './adoptable-task.ts'
 import type { ArgumentHolders } from './argument-holders.ts'
 import { ClassQueues } from './class-queues.ts'
-import { crashError, isOutOfMemory } from './crash.ts'
+import { EndedAttempts, crashError, isOutOfMemory } from './crash.ts'
 import { runsLimited, whenRunsNoMore } from './cut-worker.ts'
 import { mayRetryTimeout, timeoutError } from './failure.ts'
 import type { Leases } from './leases.ts'
@@ -66,6 +66,7 @@ type ReturnsOf = (record: TaskRecord) => TaskRecord['returns']
 export class Submitter {
   readonly #deps: SubmitterDeps
   readonly #queues: ClassQueues
+  readonly #ended = new EndedAttempts()
   readonly #resolve = (entry: ObjectEntry): void => {
     this.#deps.resolve(entry)
   }
@@ -178,6 +179,7 @@ export class Submitter {
 
   crashed(record: TaskRecord, exit: WorkerExit): void {
     record.timer?.cancel()
+    this.#ended.add(record, exit)
     if (isOutOfMemory(exit)) {
       if (record.oomRetriesLeft > 0) {
         record.oomRetriesLeft -= 1
@@ -189,7 +191,7 @@ export class Submitter {
       this.retry(record)
       return
     }
-    this.#deps.ends.failLost(record, crashError(record, exit))
+    this.#deps.ends.failLost(record, crashError(record, exit, this.#ended.all(record)))
   }
 
   retry(record: TaskRecord): void {
