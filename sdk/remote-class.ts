@@ -2,7 +2,7 @@
 import { parseActorName } from '../runtime/common/call-options.ts'
 import { withMore } from '../runtime/common/option-checks.ts'
 import { parseActorOptions, refuseNumReturns } from '../runtime/common/options.ts'
-import { RemoteClass } from '../runtime/common/remote-target.ts'
+import { remoteClassOf } from '../runtime/common/remote-target.ts'
 import { makeActor } from '../runtime/core-worker/actor-creation.ts'
 import { actorTargetOf } from '../runtime/core-worker/actor-handle.ts'
 import type { FunctionDescriptor } from '../runtime/core-worker/functions.ts'
@@ -19,7 +19,6 @@ export function remoteClass(descriptor: FunctionDescriptor, options: object): ob
   }
   const make = (args: readonly unknown[]): object =>
     makeActor(currentWorker(calling), descriptor, spec, args)
-  const shown = new RemoteClass(() => nameOf(descriptor))
   const members = {
     remote: (...args: unknown[]) => make(args),
     create: async (...args: unknown[]) => {
@@ -40,5 +39,5 @@ export function remoteClass(descriptor: FunctionDescriptor, options: object): ob
       ),
     get: (name: string, o?: object) => findActor(parseActorName(name, o, 'get()')),
   }
-  return Object.freeze(Object.assign(shown, members))
+  return remoteClassOf(() => nameOf(descriptor), members)
 }

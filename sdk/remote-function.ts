@@ -4,7 +4,7 @@ import { UsageError } from '../runtime/common/errors.ts'
 import { showValue } from '../runtime/common/show-value.ts'
 import { withMore } from '../runtime/common/option-checks.ts'
 import { parseTaskOptions, refuseNumReturns } from '../runtime/common/options.ts'
-import { RemoteFunction } from '../runtime/common/remote-target.ts'
+import { remoteFunctionOf } from '../runtime/common/remote-target.ts'
 import { atCaller } from '../runtime/core-worker/call-site.ts'
 import { FunctionKinds } from '../runtime/core-worker/function-calls.ts'
 import type { FunctionDescriptor } from '../runtime/core-worker/functions.ts'
@@ -43,8 +43,7 @@ export function remoteFunction(descriptor: FunctionDescriptor, options: object):
       throw atCaller(error, submitAndGet)
     }
   }
-  const shownAs = (members: object): object =>
-    Object.freeze(Object.assign(new RemoteFunction(() => nameOf(descriptor)), members))
+  const shownAs = (members: object): object => remoteFunctionOf(() => nameOf(descriptor), members)
   const callable: Callable = {
     remote: submit,
     run: submitAndGet,

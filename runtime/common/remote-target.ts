@@ -1,32 +1,24 @@
-// What remote() gives, as it is shown: by console.log, in templates, and where somebody sends it as
-// a value. What can be called are own properties of it; here are only its words.
+// What remote() gives, and a method of a handle, as they are shown: by console.log, in templates,
+// where somebody calls one as if it were the plain function, and where one is sent as a value.
+// What can be called are own properties of it; here are only its words.
+import { UsageError } from './errors.ts'
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 interface Words {
   /** The name of the user's function or class, read when it is shown. */
   readonly nameOf: () => string
+  /** How it is used. */
   readonly use: string
-  /** What can be sent in its place. */
+  /** What to do instead of sending it. */
   readonly instead: string
 }
 
-let wordsOf: (target: object) => Words | undefined
+const wordsOf = new WeakMap<object, Words>()
 
-class RemoteTarget {
-  readonly #words: Words
-
-  constructor(words: Words) {
-    this.#words = words
-  }
-
-  static {
-    wordsOf = (target) => (#words in target ? target.#words : undefined)
-  }
-
+class Target {
   toString(): string {
-    const { nameOf, use } = this.#words
-    return `${this.constructor.name} ${nameOf()}: ${use}`
+    return `${this.constructor.name} ${nameOf(this)}: ${wordsOf.get(this)?.use ?? ''}`
   }
 
   [INSPECT](): string {
@@ -34,34 +26,58 @@ class RemoteTarget {
   }
 }
 
-export class RemoteFunction extends RemoteTarget {
-  constructor(nameOf: () => string) {
-    super({
-      nameOf,
-      use: 'call it with .remote(…) or .run(…)',
-      instead: 'the ObjectRef that its .remote(…) gives',
-    })
+class RemoteFunction extends Target {}
+class RemoteClass extends Target {}
+class RemoteMethod extends Target {}
+
+const nameOf = (target: object): string => wordsOf.get(target)?.nameOf() ?? ''
+
+export const remoteFunctionOf = (nameOf: () => string, members: object): object =>
+  targetOf(RemoteFunction, members, {
+    nameOf,
+    use: 'call it with .remote(…) or .run(…)',
+    instead: 'Import it in the task that uses it, or send the ObjectRef that its .remote(…) gives.',
+  })
+
+export const remoteClassOf = (nameOf: () => string, members: object): object =>
+  targetOf(RemoteClass, members, {
+    nameOf,
+    use: 'make an actor of it with .remote(…)',
+    instead: 'Import it in the task that uses it, or send the handle that its .remote(…) gives.',
+  })
+
+export const remoteMethodOf = <M extends object>(nameOf: () => string, members: M): M =>
+  targetOf(RemoteMethod, members, {
+    nameOf,
+    use: 'call it with .remote(…) or .run(…)',
+    instead: 'Send the handle of its actor.',
+  })
+
+/** A function, so that calling it, with `new` or without, says what to write instead. */
+function targetOf<M extends object>(
+  Kind: { readonly prototype: Target },
+  members: M,
+  words: Words,
+): M {
+  const target = function (): never {
+    const error = new UsageError(`${nameOf(target)} cannot be called directly: ${words.use}`)
+    Error.captureStackTrace(error, target)
+    throw error
   }
+  // It is no function to anybody but who calls it: nothing is inherited from one. What it has of its
+  // own stays: an object that lost a property is slow to call methods of (10 ns more each).
+  Object.setPrototypeOf(target, Kind.prototype)
+  target.prototype = undefined
+  wordsOf.set(target, words)
+  return Object.freeze(Object.assign(target, members))
 }
 
-export class RemoteClass extends RemoteTarget {
-  constructor(nameOf: () => string) {
-    super({
-      nameOf,
-      use: 'make an actor of it with .remote(…)',
-      instead: 'the handle that its .remote(…) gives',
-    })
-  }
-}
-
-/** Why a remote function or class cannot be sent, and what can; undefined for all else. */
+/** Why what remote() gave cannot be sent, and what can; undefined for all else. */
 export function refusalOfRemote(
   value: object,
 ): { readonly what: string; readonly hint: string } | undefined {
-  const words = wordsOf(value)
+  const words = wordsOf.get(value)
   if (words === undefined) return undefined
-  return {
-    what: `it is the ${value.constructor.name} ${words.nameOf()}`,
-    hint: `Import it in the task that uses it, or send ${words.instead}.`,
-  }
+  const kind = (value as Target).constructor.name
+  return { what: `it is the ${kind} ${words.nameOf()}`, hint: words.instead }
 }

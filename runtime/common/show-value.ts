@@ -43,6 +43,8 @@ function quoted(text: string): string {
 }
 
 function showFunction(value: object): string {
+  const made = classNameOf(value)
+  if (made !== 'Object') return made // what remote() gave
   const name: unknown = Object.getOwnPropertyDescriptor(value, 'name')?.value
   return typeof name === 'string' && name !== '' ? `function ${name}` : 'a function'
 }

@@ -6,6 +6,7 @@ import {
   STREAM_BUFFER_SIZE_DEFAULT,
   type CallSpecOptions,
 } from '../common/options.ts'
+import { remoteMethodOf } from '../common/remote-target.ts'
 import { leftError, type RemoteMethodParts } from './actor-handle.ts'
 import { atCaller } from './call-site.ts'
 import type { CoreWorker } from './core-worker.ts'
@@ -40,11 +41,12 @@ function remoteMethod(worker: CoreWorker, info: ActorInfo, kind: TaskKind): Remo
       throw atCaller(error, run)
     }
   }
-  return {
+  return remoteMethodOf(() => kind.name, {
     remote,
     run,
-    options: (options) => remoteMethod(worker, info, withOptions(kind, parseCallOptions(options))),
-  }
+    options: (options: object) =>
+      remoteMethod(worker, info, withOptions(kind, parseCallOptions(options))),
+  })
 }
 
 function methodKind(

@@ -114,5 +114,5 @@ function missing({ info }: ActorTarget, name: string): RemoteMethodParts {
       { data: { method: name, methods: known } },
     )
   }
-  return { remote: fail, run: fail, options: fail }
+  return Object.assign(() => fail(), { remote: fail, run: fail, options: fail })
 }

@@ -13,6 +13,7 @@
 //   F3. A descriptor never changes. options() makes no new one, so ordinals stay what they are.
 // Source: Ray python/ray/_private/function_manager.py (function id = hash of what is shipped).
 import { FunctionNotFoundError, UsageError } from '../common/errors.ts'
+import { refusalOfRemote } from '../common/remote-target.ts'
 import type { FunctionIdentity } from '../protocol/actor-messages.ts'
 import { PROTOCOL_VERSION } from '../protocol/messages.ts'
 import type { FunctionDescriptor, RemoteTarget } from './function-descriptor.ts'
@@ -185,7 +186,7 @@ function hashOf(descriptor: FunctionDescriptor, sources: Sources): string {
 }
 
 function checkTarget(fn: unknown, kind: 'task' | 'actor'): void {
-  if (typeof fn !== 'function') {
+  if (typeof fn !== 'function' || refusalOfRemote(fn) !== undefined) {
     throw new UsageError(`remote() takes a function or a class, got ${describeValue(fn)}.`)
   }
   if (kind === 'actor' && !isClass(fn)) {

@@ -106,6 +106,8 @@ export function refuse(value: unknown): EncodeFailure {
 }
 
 function refuseFunction(value: object): EncodeFailure {
+  const remote = refusalOfRemote(value)
+  if (remote !== undefined) return new EncodeFailure(remote.what, remote.hint)
   const name = 'name' in value && typeof value.name === 'string' ? value.name : ''
   return new EncodeFailure(
     `it is a function${name === '' ? '' : ` (${shorten(name, NAME_CHARS_MAX)})`}`,
@@ -142,8 +144,6 @@ function refuseBuiltIn(object: object): EncodeFailure | undefined {
 }
 
 function refuseInstance(object: object): EncodeFailure {
-  const remote = refusalOfRemote(object)
-  if (remote !== undefined) return new EncodeFailure(remote.what, remote.hint)
   const names = classNames(object)
   const name = names[0] ?? 'an unnamed class'
   if (names.some((each) => HANDLES_OF_THE_SYSTEM.has(each))) {

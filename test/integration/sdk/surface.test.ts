@@ -64,6 +64,11 @@ const single = limiter('one at a time', { concurrency: 1 })
 const inner = remote(async () => 'done', { limit: single })
 const outer = remote(async () => inner.run(), { limit: single })
 
+/** As who writes JavaScript, or casts, may use it. */
+const callable = (made: unknown): ((...args: unknown[]) => unknown) =>
+  made as (...args: unknown[]) => unknown
+const constructible = (made: unknown): new () => unknown => made as new () => unknown
+
 test('before init() the error names the function as it is shown', () => {
   expect(() => arrow.remote(1)).toThrow('arrow.remote() was called before init()')
 })
@@ -77,6 +82,25 @@ test.each<[{ toString(): string }, string]>([
 ])('what remote() gives is shown by how it is used: %o', (made, shown) => {
   expect(inspect(made)).toBe(shown)
   expect(made.toString()).toBe(shown)
+})
+
+test.each<[string, () => unknown, string]>([
+  ['a function', () => callable(one)(1), 'one cannot be called directly: call it with .remote(…)'],
+  ['a class', () => callable(Steps)(1), 'Steps cannot be called directly: make an actor of it'],
+  ['a class with new', () => new (constructible(Steps))(), 'Steps cannot be called directly: make'],
+  ['a function in a list', () => [1].map(callable(arrow)), 'arrow cannot be called directly: call'],
+  ['a remote function in remote()', () => remote(callable(one)), 'remote() takes a function or a'],
+])('what remote() gives is no plain function or class, and says so: %s', (_, call, says) => {
+  const error = thrownBy(call, UsageError)
+  expect(error.message).toContain(says)
+  expect(error.stack).toContain('surface.test.ts')
+  expect(error.stack).not.toContain('remote-target')
+})
+
+test('what remote() gives has nothing of a function but that', () => {
+  expect(Object.keys(one)).toEqual(['remote', 'run', 'options', 'map', 'mapSettled', 'mapRefs'])
+  for (const name of ['call', 'apply', 'bind']) expect(name in Steps, name).toBe(false)
+  expect(Object.isFrozen(one)).toBe(true)
 })
 
 test('a module of init() that is no file is told, with the path that was looked at', async () => {
@@ -114,6 +138,15 @@ describe('inline', () => {
         'in the task that uses it, or send the ObjectRef that its .remote(…) gives.',
     )
     expect(() => one.remote(Steps)).toThrow('it is the RemoteClass Steps. Import it in the task')
+  })
+
+  test('a method that is called directly, or sent, says what to do, and so does one that is not', () => {
+    const steps = Steps.remote()
+    const called = thrownBy(() => callable(steps.steps)(), UsageError)
+    expect(called.message).toContain('Steps.steps cannot be called directly: call it with .remote')
+    expect(() => one.remote(steps.steps)).toThrow('it is the RemoteMethod Steps.steps. Send the h')
+    const other = (steps as unknown as Record<string, () => unknown>)['nope']
+    expect(other).toThrow(MethodNotFoundError)
   })
 
   test('a task or actor with an environment of its own is refused', () => {
