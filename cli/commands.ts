@@ -8,6 +8,9 @@ export interface OptionSpec {
   readonly flags: string
   readonly summary: string
   readonly read?: 'count' | 'amount' | 'json' | 'list'
+  /** Of a count or an amount, both included; default: 0 and no end. */
+  readonly from?: number
+  readonly to?: number
   readonly initial?: unknown
 }
 
@@ -39,6 +42,9 @@ const filter: OptionSpec = {
   initial: [],
 }
 
+/** On one machine: each is a process with a store of its own. */
+const NODES_MAX = 64
+
 const startOptions: readonly OptionSpec[] = [
   { flags: '--num-cpus <n>', summary: 'CPUs it offers (those of this machine)', read: 'amount' },
   { flags: '--num-gpus <n>', summary: 'GPUs it offers (0)', read: 'amount' },
@@ -52,13 +58,12 @@ const startOptions: readonly OptionSpec[] = [
   {
     flags: '--port <n>',
     summary: 'a new cluster is also known as 127.0.0.1:<n> (6379)',
-    read: 'count',
+    ...{ read: 'count', from: 1, to: 65_535 },
   },
   {
     flags: '--nodes <n>',
     summary: 'nodes of the cluster, all on this machine',
-    read: 'count',
-    initial: 1,
+    ...{ read: 'count', from: 1, to: NODES_MAX, initial: 1 },
   },
   {
     flags: '--host <address>',

@@ -20,11 +20,16 @@ export async function runCommandLine(world: World, argv: readonly string[]): Pro
     await program.parseAsync([...argv], { from: 'user' })
     return code
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.DONE : EXIT.USAGE
-    tellError(world, error, argv.includes('--json'))
-    return exitCodeOf(error)
+    const wrong = error instanceof CommanderError ? asUsage(error) : error
+    if (wrong === undefined) return EXIT.DONE
+    tellError(world, wrong, argv.includes('--json'))
+    return exitCodeOf(wrong)
   }
 }
+
+/** As our own errors; undefined: help or a version was asked for, and shown. */
+const asUsage = ({ exitCode, message }: CommanderError): UsageError | undefined =>
+  exitCode === 0 ? undefined : new UsageError(message.replace(/^error: /, ''))
 
 function tellError(world: World, error: unknown, json: boolean): void {
   const fields = errorFields(error)
@@ -43,9 +48,7 @@ function programOf(world: World, ended: (code: number) => void): Command {
       writeOut: (text) => {
         world.screen.print(text.trimEnd())
       },
-      writeErr: (text) => {
-        world.screen.note(text.trimEnd())
-      },
+      outputError: () => undefined, // told once, where all errors are
     })
     .enablePositionalOptions()
     .showSuggestionAfterError()
@@ -75,7 +78,7 @@ function commandOf(program: Command, spec: CommandSpec): Command {
   return command
 }
 
-function optionOf({ flags, summary, read, initial }: OptionSpec): Option {
+function optionOf({ flags, summary, read, initial, ...range }: OptionSpec): Option {
   const option = new Option(flags, summary)
   if (initial !== undefined) {
     option.default(initial, Array.isArray(initial) ? 'none' : undefined)
@@ -83,16 +86,21 @@ function optionOf({ flags, summary, read, initial }: OptionSpec): Option {
   if (read === undefined) return option
   return option.argParser<unknown>((text, before) => {
     if (read === 'list') return [...((before ?? []) as readonly string[]), text]
-    return read === 'json' ? jsonOf(text) : numberOf(text, read)
+    return read === 'json' ? jsonOf(text) : numberOf(text, read, range)
   })
 }
 
-function numberOf(text: string, read: 'count' | 'amount'): number {
+function numberOf(
+  text: string,
+  read: 'count' | 'amount',
+  { from = 0, to = Infinity }: Pick<OptionSpec, 'from' | 'to'>,
+): number {
   const value = Number(text)
   const isGood = read === 'count' ? Number.isSafeInteger(value) : Number.isFinite(value)
-  if (text.trim() !== '' && isGood && value >= 0) return value
-  const must = read === 'count' ? 'a whole number from 0 on' : 'a number from 0 on'
-  throw new InvalidArgumentError(`It must be ${must}.`)
+  if (text.trim() !== '' && isGood && value >= from && value <= to) return value
+  const what = read === 'count' ? 'a whole number' : 'a number'
+  const range = to === Infinity ? `from ${from} on` : `from ${from} to ${to}`
+  throw new InvalidArgumentError(`It must be ${what} ${range}.`)
 }
 
 function jsonOf(text: string): unknown {

@@ -5,9 +5,6 @@ import { allEnded } from './stop.ts'
 import type { Input, StartedCluster, TablesPlace, World } from './world.ts'
 
 const PORT = 6379
-const PORT_MAX = 65_535
-/** On one machine: each is a process with a store of its own. */
-const NODES_MAX = 64
 /** Part of the names of tables and of a bucket, which allow no more. */
 const CLUSTER_NAME = /^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$/
 
@@ -20,7 +17,7 @@ export async function run(world: World, input: Input): Promise<number> {
     resources: options['resources'],
     labels: options['labels'],
     objectStoreMemoryBytes: options['objectStoreMemoryBytes'] as number | undefined,
-    nodes: nodesOf(options['nodes']),
+    nodes: options['nodes'] as number,
     host: hostOf(options['host']),
   }
   if (address !== undefined) refuseNewClusters(options)
@@ -28,7 +25,7 @@ export async function run(world: World, input: Input): Promise<number> {
     address === undefined
       ? await clusters.start({
           ...ofNodes,
-          port: portOf(options['port'] ?? PORT),
+          port: (options['port'] ?? PORT) as number,
           tables: tablesOf(options),
         })
       : await clusters.join(address, ofNodes)
@@ -87,23 +84,11 @@ function checkPlace({ endpointUrl, cluster }: TablesPlace): void {
   }
 }
 
-function nodesOf(value: unknown): number {
-  const nodes = Number(value)
-  if (Number.isInteger(nodes) && nodes >= 1 && nodes <= NODES_MAX) return nodes
-  throw new UsageError(`--nodes must be a whole number from 1 to ${NODES_MAX}, got ${nodes}`)
-}
-
 /** Written as HOST:PORT/NODE/EPOCH, so none of the marks may be in it. */
 function hostOf(value: unknown): string {
   const host = String(value)
   if (/^[\w.-]+$/.test(host)) return host
   throw new UsageError(`--host must be an IPv4 address or a name of this machine, got '${host}'`)
-}
-
-function portOf(value: unknown): number {
-  const port = Number(value)
-  if (Number.isInteger(port) && port >= 1 && port <= PORT_MAX) return port
-  throw new UsageError(`--port must be a whole number from 1 to ${PORT_MAX}, got ${port}`)
 }
 
 function tell(world: World, input: Input, { node }: StartedCluster): void {

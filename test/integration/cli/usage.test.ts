@@ -64,6 +64,19 @@ describe('virga', () => {
     const port = await place.virga('start', '--port', '70000')
     expect(port.code).toBe(2)
     expect(port.stderr).toContain('65535')
+    for (const nodes of ['abc', '0', '65', '1.5']) {
+      const told = await place.virga('start', '--nodes', nodes)
+      expect(told.code).toBe(2)
+      expect(told.stderr).toMatch(/^virga: option .* It must be a whole number from 1 to 64\.\n$/)
+    }
+  })
+
+  it('tells wrong usage as every other error, also in JSON', async () => {
+    const { code, stdout, stderr } = await place.virga('start', '--nodes', 'abc', '--json')
+    expect({ code, stderr }).toEqual({ code: 2, stderr: '' })
+    const { error } = JSON.parse(stdout) as { error: { code: string; message: string } }
+    expect(error).toMatchObject({ code: 'ERR_USAGE' })
+    expect(error.message).toContain('from 1 to 64')
   })
 
   it('ends with 3 where no cluster answers', async () => {
