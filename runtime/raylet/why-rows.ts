@@ -13,6 +13,7 @@ import type { ObjectStore } from '../objects/store.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
 import { workerlessOf } from './pools.ts'
 import { sumOf, type Limiter } from './limiters/token-bucket.ts'
+import { whyKept, whyTokens } from './limiters/why-tokens.ts'
 import type { Lease, RayletState, SchedulingClass, Wait } from './state.ts'
 import type { Actor } from './actors/actor-state.ts'
 import type { Group } from './groups/group.ts'
@@ -34,6 +35,7 @@ export function whyRows(state: RayletState, nowMs: number): StateRow[] {
   rows.push(...whyWorkerless(state, nowMs))
   rows.push(...whyGroups(state, nowMs))
   for (const limiter of state.limiters.values()) rows.push(...whyLimiter(state, limiter, nowMs))
+  if (state.cluster !== undefined) rows.push(...whyKept(state, state.cluster, nowMs))
   rows.push(...whyWaits(state, nowMs))
   return rows
 }
@@ -172,10 +174,7 @@ const WHY_CALL =
 function whyLimiter({ cluster }: RayletState, limiter: Limiter, nowMs: number): StateRow[] {
   const { name, wanted, waitingSinceMs } = limiter
   if (wanted.size === 0) return []
-  const why =
-    cluster === undefined
-      ? whyNoToken(limiter)
-      : `its limiter allows ${showNumbers(limiter)} over all nodes`
+  const why = cluster === undefined ? whyNoToken(limiter) : whyTokens(cluster, limiter)
   const waitedMs = Math.round(nowMs - waitingSinceMs)
   return [{ kind: 'limiter', name, count: sumOf(wanted), waitedMs, demand: {}, why }]
 }
@@ -186,12 +185,6 @@ function whyNoToken({ concurrency, perSecond, out }: Limiter): string {
     ? `${String(outCount)} of its limiter run, and it allows ${String(concurrency)}`
     : `its limiter starts ${String(perSecond)} per second`
 }
-
-const showNumbers = ({ concurrency, perSecond }: Limiter): string =>
-  [
-    ...(concurrency === Infinity ? [] : [`${String(concurrency)} at once`]),
-    ...(perSecond === Infinity ? [] : [`${String(perSecond)} per second`]),
-  ].join(' and ')
 
 interface WaitingShape {
   readonly kind: string

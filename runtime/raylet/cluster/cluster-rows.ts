@@ -4,10 +4,12 @@
 //   CR2. What several nodes have of one resource is one row.
 //   CR3. A placement group is one row: as its coordinator has it, with what is free of each bundle
 //        by the word of the node that has it.
-//   CR4. What waits on several nodes in the same way, for the same, is one row.
+//   CR4. What waits on several nodes in the same way, for the same, is one row. Why it waits for a
+//        limiter says the node that gives its tokens out, if that answered.
 import { toResources } from '../../common/resources.ts'
 import type { NodeRow } from '../../gcs/nodes.ts'
 import type { RayletCalls, StateRow } from '../../protocol/messages.ts'
+import { asKeeperSays } from '../limiters/why-tokens.ts'
 import { limited } from '../state-rows.ts'
 
 type Answer = RayletCalls['state'][1]
@@ -29,7 +31,7 @@ export function clusterRows(question: ClusterQuestion, answers: readonly Answer[
 function completed(question: ClusterQuestion, rows: readonly StateRow[]): readonly StateRow[] {
   if (question.kind === 'resources') return summed(rows)
   if (question.kind === 'groups') return onePerGroup(rows)
-  if (question.kind === 'why') return onePerShape(rows)
+  if (question.kind === 'why') return onePerShape(asKeeperSays(rows))
   if (question.kind !== 'nodes') return rows
   const answered = new Set(rows.map((row) => row['nodeId']))
   const others = question.nodes.filter(({ nodeId }) => !answered.has(nodeId))

@@ -40,6 +40,7 @@ import {
   type Limiter,
 } from './token-bucket.ts'
 import { keeperChanged } from './token-asks.ts'
+import { missingIn } from './why-tokens.ts'
 
 export const PARK_MS = 5_000
 /** Nodes that have not told what they hold are asked again, and what is fenced is looked at. */
@@ -267,13 +268,14 @@ function mayGrant(turn: Turn, kept: Kept): boolean {
     return false
   }
   if (!lacksWord(kept)) {
+    kept.waitsSinceMs = undefined
     if (kept.sinceMs === undefined) beginRates(kept, nowMs)
     return true
   }
-  const all = [toHex(state.config.nodeId), ...kept.members.keys()]
-  const missing = all.filter((nodeId) => !kept.nodes.has(nodeId))
+  const missing = missingIn(kept, toHex(state.config.nodeId))
   const isWanted = kept.nodes.values().some(({ wanting }) => wanting.size > 0)
   if (isWanted) askMissing(turn, kept, missing)
+  else kept.waitsSinceMs = undefined
   return false
 }
 
@@ -290,6 +292,7 @@ function beginRates(kept: Kept, nowMs: number): void {
 }
 
 function askMissing(turn: Turn, kept: Kept, missing: readonly string[]): void {
+  kept.waitsSinceMs ??= turn.nowMs
   if (turn.nowMs >= kept.askAtMs) {
     kept.askAtMs = turn.nowMs + AGAIN_MS
     for (const nodeId of missing) {

@@ -35,6 +35,8 @@ export interface Kept {
   members: ReadonlyMap<string, number>
   /** By hex id: those that have told what they hold, this one included. */
   readonly nodes: Map<string, NodeOfKeeper>
+  /** Since when tokens are wanted, and some living node has not told. */
+  waitsSinceMs: number | undefined
   /** When all had for the first time. */
   sinceMs: number | undefined
   /** When those that have not told are asked again. */
@@ -77,5 +79,6 @@ export const newLimitersOfNodes = (): LimitersOfNodes => ({
 })
 
 export const newKept = (members: Kept['members']): Kept => ({
-  ...{ members, nodes: new Map(), sinceMs: undefined, askAtMs: -Infinity, limiters: new Map() },
+  ...{ members, nodes: new Map(), waitsSinceMs: undefined },
+  ...{ sinceMs: undefined, askAtMs: -Infinity, limiters: new Map() },
 })

@@ -4,9 +4,12 @@
 import { toHex, type NodeId, type WorkerId } from '../../../runtime/common/ids.ts'
 import type { Member } from '../../../runtime/raylet/groups/group-state.ts'
 import type { LimiterEffect } from '../../../runtime/raylet/limiters/limiter-events.ts'
+import { clusterRows } from '../../../runtime/raylet/cluster/cluster-rows.ts'
 import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
 import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
+import { whyRows } from '../../../runtime/raylet/why-rows.ts'
+import type { StateRow } from '../../../runtime/protocol/messages.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
 import { RateJudge } from '../../support/rate-judge.ts'
 import type { Stimulus } from './brain.ts'
@@ -127,6 +130,26 @@ export class LimitedWorld {
   keeperOf(index: number): number {
     const keeper = this.#states[index]?.cluster?.limiters.keeper
     return this.#states.findIndex(({ config }) => toHex(config.nodeId) === keeper)
+  }
+
+  /** What `virga status --why` shows, of the nodes that live. */
+  why(): readonly StateRow[] {
+    const answers = this.#states
+      .filter((_, index) => this.#lives(index))
+      .map((state) => ({ rows: whyRows(state, this.nowMs), dropped: 0 }))
+    return clusterRows({ kind: 'why', limit: 100, nodes: [] }, answers).rows
+  }
+
+  /** That node takes these for gone, though they are not dead. */
+  suspects(index: number, nodes: readonly number[]): void {
+    for (const each of nodes) {
+      const nodeId = this.#states[each]?.config.nodeId ?? ''
+      this.#states[index]?.cluster?.shunned.set(toHex(nodeId), Infinity)
+    }
+  }
+
+  idOf(index: number): string {
+    return toHex(this.#states[index]?.config.nodeId ?? '')
   }
 
   send(index: number, stimulus: Stimulus): void {

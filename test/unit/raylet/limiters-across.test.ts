@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { WorkerId } from '../../../runtime/common/ids.ts'
 import { seededRandom } from '../../support/seeded.ts'
+import { whyTokens } from '../../../runtime/raylet/limiters/why-tokens.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
 import { Brain, hexNodeId } from './brain.ts'
 import { LimitedWorld, type LimitedPlan } from './limited-world.ts'
@@ -115,6 +116,50 @@ describe('limiters over nodes', () => {
     expect(brain.state.cluster?.limiters).toMatchObject({ keeper: undefined, kept: undefined })
     const asked = brain.send({ kind: 'nodes', ...alone })
     expect(asked).toMatchObject([{ kind: 'askTokens', nodeId: hexNodeId(), type: 'askTokens' }])
+  })
+
+  test('why a task waits says which node has not told what it holds, and since when', () => {
+    const keeper = worldOf().keeperOf(0)
+    const [alone, other] = [(keeper + 1) % 3, (keeper + 2) % 3]
+    const world = worldOf({ clients: [{ node: other, tasks: 9, atMs: 2000 }] })
+    world.knows(keeper, [other])
+    world.knows(alone, [])
+    world.runFor(1000)
+    world.knows(keeper, [alone, other])
+    world.runFor(4000)
+    const why =
+      'its limiter allows 2 at once over all nodes, and none is given out until node ' +
+      `${world.idOf(alone)} has said what it holds, or is dead: asked for 3 s`
+    expect(world.why()).toMatchObject([{ kind: 'limiter', name: 'api', count: 9, why }])
+  })
+
+  test('why a task waits says who has the tokens where that does not answer', () => {
+    const keeper = worldOf().keeperOf(0)
+    const [silent, other] = [(keeper + 1) % 3, (keeper + 2) % 3]
+    const clients = [
+      { node: silent, tasks: 2, atMs: 0 },
+      { node: other, tasks: 5, atMs: 100 },
+    ]
+    const world = worldOf({ clients, runsMs: 1e9 })
+    world.runFor(1000)
+    const allows = 'its limiter allows 2 at once over all nodes'
+    const out = { kind: 'limiter', count: 5, why: `${allows}, of which 2 are out` }
+    expect(world.why()).toMatchObject([out])
+    world.suspects(keeper, [silent])
+    const held = `${allows}, of which 2 are out, 2 of them at node ${world.idOf(silent)}, which does`
+    expect(world.why()).toMatchObject([{ why: expect.stringContaining(held) as unknown }])
+  })
+
+  test('why a task waits says that the node that gives tokens out does not answer', () => {
+    const view = new ClusterView([], hexNodeId())
+    const shunned = new Map([['aa', Infinity]])
+    const brain = new Brain({ cluster: { view, random: seededRandom(1), shunned } })
+    const { cluster } = brain.state
+    if (cluster === undefined) throw new Error('it is one of several')
+    const why = (): string => whyTokens(cluster, { concurrency: 2, perSecond: Infinity })
+    expect(why()).toBe('its limiter allows 2 at once over all nodes')
+    cluster.limiters.keeper = 'aa'
+    expect(why()).toContain('and node aa, which gives them out, does not answer')
   })
 
   test('Q2: other numbers for the same name are refused, on whatever node they are given', () => {
