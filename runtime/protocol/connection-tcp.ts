@@ -71,9 +71,14 @@ export interface Credentials {
 export interface TcpOptions {
   readonly credentials: Credentials
   readonly rules: PeerRules
-  /** Told why an incoming connection came to nothing: a refusal, or a failed handshake. */
-  readonly refused: (error: Error) => void
+  /**
+   * Told why an incoming connection came to nothing: a refusal, or a failed handshake.
+   * @param peer  HOST:PORT, where it got so far.
+   */
+  readonly refused: Refused
 }
+
+type Refused = (error: Error, peer?: string) => void
 
 /** Of a connection whose other end broke off, or of a machine that is gone. */
 const BROKEN_OFF = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ERR_TLS_HANDSHAKE_TIMEOUT'])
@@ -132,18 +137,28 @@ async function listen(options: TcpOptions, address: string, given: Given): Promi
   const { refused, rules } = options
   const server = createServer(
     { ...tlsOptions(options), requestCert: true, handshakeTimeout: GREETING_LIMIT_MS },
-    (socket) => void answer(options, socket, given).catch(refused),
+    (socket) => {
+      const peer = addressOf(socket)
+      void answer(options, socket, given).catch((error: unknown) => {
+        refused(error as Error, peer)
+      })
+    },
   )
   server.maxConnections = CONNECTIONS_MAX
   server.on('tlsClientError', (error, socket) => {
+    const peer = addressOf(socket)
     socket.destroy() // Node leaves it open after its own handshakeTimeout
-    refused(error)
+    refused(error, peer)
   })
   const close = await listening({ server, at: { host, port }, refused })
   const bound = server.address() as AddressInfo
   const { nodeId, epoch } = rules.self
   return { address: showAddress({ host, port: bound.port, nodeId, epoch }), close }
 }
+
+/** Undefined where it is gone already. */
+const addressOf = ({ remoteAddress, remotePort }: TLSSocket): string | undefined =>
+  remoteAddress === undefined ? undefined : `${remoteAddress}:${String(remotePort)}`
 
 interface Given {
   readonly onConnection: (connection: PeerConnection) => void

@@ -20,6 +20,7 @@ import type { ValueCodec } from '../../protocol/value-codec.ts'
 import type { ClusterPorts } from './cluster-member.ts'
 import { endedError } from './ended-error.ts'
 import { EpochFence } from './epoch-fence.ts'
+import { RefusedPeers } from './refused-peers.ts'
 
 export interface ClusterTcpDeps {
   readonly clock: Clock
@@ -40,7 +41,7 @@ export function openCluster(
   deps: ClusterTcpDeps,
   { credentials, gcs }: ClusterTcpOptions,
 ): { readonly cluster: ClusterPorts; readonly storage: Storage } {
-  const { log } = deps
+  const refusals = new RefusedPeers(deps)
   const { cluster: name, nodeId, epoch, host } = credentials
   const fence = new EpochFence()
   const self = { cluster: name, nodeId, epoch }
@@ -51,8 +52,8 @@ export function openCluster(
       protocol: { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
       oldestEpoch: (id) => fence.oldestEpoch(id),
     },
-    refused: (error) => {
-      log.warn('a peer was not let in', { error: error.message })
+    refused: (error, peer) => {
+      refusals.refused(error, peer)
     },
   })
   const ports = { transport, listenAt: `${host}:0`, fence }

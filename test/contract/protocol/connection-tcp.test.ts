@@ -22,6 +22,7 @@ import {
 import { sealFrame } from '../../../runtime/protocol/framing.ts'
 import { nodeAddressOf, showAddress } from '../../../runtime/protocol/node-identity.ts'
 import { encodeGreeting } from '../../../runtime/protocol/peer-hello.ts'
+import { refusedWords } from '../../../runtime/protocol/refused-words.ts'
 import type { PeerConnection } from '../../../runtime/protocol/peer-transport.ts'
 import {
   certifiedNode,
@@ -38,6 +39,7 @@ const PEER = certifiedNode({ nodeId: 'bb', epoch: 5 })
 
 let listener: Listener | undefined
 let refusals: Error[]
+let refusedPeers: (string | undefined)[]
 let arrived: PeerConnection[]
 
 afterEach(async () => {
@@ -50,9 +52,11 @@ type Rules = Partial<TcpOptions['rules']>
 /** HERE listens under these rules. @returns its address. */
 async function listenHere(rules: Rules = {}): Promise<string> {
   refusals = []
+  refusedPeers = []
   arrived = []
-  const refused = (error: Error): void => {
+  const refused = (error: Error, peer?: string): void => {
     refusals.push(error)
+    refusedPeers.push(peer)
   }
   const here = tcpTransport(tcpOptions(HERE, { ...rules, refused }))
   listener = await here.listen('127.0.0.1:0', (connection) => arrived.push(connection))
@@ -291,6 +295,30 @@ describe('what is on the wire', () => {
     await caught(dial(stranger, address), PeerRefusedError)
     await until(() => refusals.length === 3)
     expect(isSilence(refusals[2] as Error)).toBe(false)
+  })
+
+  it('tells the address of whoever is not let in, and in plain words what it lacked', async () => {
+    const address = await listenHere()
+    const { host, port } = nodeAddressOf(address)
+    const ports: number[] = []
+    for (const said of ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'what is this?\n'.repeat(20)]) {
+      const plain = connectTcp(port, host)
+      await until(() => plain.readyState === 'open')
+      ports.push(plain.localPort ?? 0)
+      plain.on('error', () => undefined)
+      plain.write(said)
+      await until(() => refusals.length === ports.length)
+      plain.destroy()
+    }
+    const secured = await rawPeer(address)
+    secured.destroy()
+    await until(() => refusals.length === 3)
+    expect(refusedPeers.slice(0, 2)).toEqual(ports.map((each) => `127.0.0.1:${String(each)}`))
+    expect(refusals.map(refusedWords)).toEqual([
+      'it speaks HTTP; only nodes of this cluster are served here',
+      'what it sent is no TLS; only nodes of this cluster are served here',
+      expect.not.stringContaining('SSL'),
+    ])
   })
 
   it('B06 of random bytes and changed frames none is handed out, and others go on', async () => {
