@@ -30,7 +30,7 @@ export interface Entry {
   isPrimary: boolean
   readonly creator: string
   /** The client with whose process it ends. */
-  readonly owner: string
+  owner: string
   phase: 'CREATED' | 'SEALED' | 'DYING'
   /** What runs on it. OPENING and SEALING: its direct file. QUEUED: it waits for room. */
   io: 'NONE' | 'OPENING' | 'SEALING' | 'SPILLING' | 'QUEUED' | 'RESTORING'

@@ -131,9 +131,22 @@ export function settle(state: StoreState, entry: Entry): StoreEffect[] {
 /** To be found by nobody any more: nothing of it is left. */
 export function forget(state: StoreState, entry: Entry): void {
   state.byKey.delete(entry.key)
+  disown(state, entry)
+}
+
+function disown(state: StoreState, entry: Entry): void {
   const owned = state.owned.get(entry.owner)
   owned?.delete(entry)
   if (owned?.size === 0) state.owned.delete(entry.owner)
+}
+
+/** It ends with the process of that client from now on. */
+export function setOwner(state: StoreState, entry: Entry, owner: string): void {
+  disown(state, entry)
+  entry.owner = owner
+  const owned = state.owned.get(owner)
+  if (owned === undefined) state.owned.set(owner, new Set([entry]))
+  else owned.add(entry)
 }
 
 /** Gives the block of an unpinned entry back to the arena. */

@@ -5,7 +5,14 @@
 import { PAGE_BYTES, blockBytesOf } from './arena.ts'
 import type { CreateRequest, Entry, RoomRequest, StoreEffect, StoreState } from './store-entry.ts'
 import { fullError, tooLarge } from './store-full.ts'
-import { classify, dropFromArena, forget, grantWaiters, refuseWaiters } from './store-pins.ts'
+import {
+  classify,
+  dropFromArena,
+  forget,
+  grantWaiters,
+  refuseWaiters,
+  setOwner,
+} from './store-pins.ts'
 
 /** One fused file. Source: Ray min_spilling_size = 100 MB, max_fused_object_count = 2000. */
 const BATCH_BYTES_MIN = 8 * 1024 * 1024
@@ -145,9 +152,7 @@ function addEntry(
   }
   state.creating.set(id, entry)
   state.byKey.set(entry.key, entry)
-  const owned = state.owned.get(owner)
-  if (owned === undefined) state.owned.set(owner, new Set([entry]))
-  else owned.add(entry)
+  setOwner(state, entry, owner)
   state.totals.createdCount += 1
   state.totals.createdBytes += sizeBytes
   return entry

@@ -28,7 +28,17 @@ import type {
   StoreState,
 } from './store-entry.ts'
 import { ROOM_QUEUE_MAX, lineFull } from './store-full.ts'
-import { answer, classify, doom, grant, notFound, unpin, unpinAll, unqueue } from './store-pins.ts'
+import {
+  answer,
+  classify,
+  doom,
+  grant,
+  notFound,
+  setOwner,
+  unpin,
+  unpinAll,
+  unqueue,
+} from './store-pins.ts'
 import { expire, makeRoom, moveCopiesToFiles, nextTimerAtMs, queueCreate } from './store-room.ts'
 
 export { nextTimerAtMs }
@@ -169,6 +179,8 @@ function abort(state: StoreState, id: string): StoreEffect[] {
 function keep(state: StoreState, id: string): StoreEffect[] {
   const entry = state.sealed.get(id)
   if (entry === undefined) return []
+  // It came for a process of this node, and is kept for others now.
+  if (!entry.isPrimary) setOwner(state, entry, entry.creator)
   entry.isPrimary = true
   classify(state, entry)
   return []

@@ -138,6 +138,10 @@ export class ClusterSide {
       ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
       nodeId,
       isHere: (client) => deps.isHere(client as WorkerId),
+      isDriver: (client) => {
+        const known = deps.state.clients.get(client as WorkerId)
+        return known?.role === 'driver' && known.link === undefined
+      },
       restore: (objectId) => this.places.restore(objectId),
       kept: (objectId) => {
         this.#kept.keptFor(jobIdOfObject(objectId as ObjectId))

@@ -34,6 +34,7 @@ export interface IncomingObjectsDeps {
   readonly member: Pick<ClusterMember, 'tell' | 'nodes'>
   readonly clock: Clock
   readonly store: () => ObjectStore
+  readonly isDriver?: (client: string) => boolean
   /** Brings what no living node holds from where it outlives them, if it is there. */
   readonly restore?: (objectId: string) => Promise<void>
 }
@@ -191,12 +192,19 @@ export class IncomingObjects {
     }
     try {
       incoming.hasRoom = true
-      incoming.place = await store.create(AS_CLIENT, objectId, sizeBytes, { isPrimary: false })
+      const options = { isPrimary: false, owner: this.#ownerOf(incoming) }
+      incoming.place = await store.create(AS_CLIENT, objectId, sizeBytes, options)
       this.#step({ type: 'roomMade', pull })
     } catch (error) {
       incoming.hasRoom = false
       this.#step({ type: 'roomRefused', pull, error: asError(error) })
     }
+  }
+
+  /** OP7. */
+  #ownerOf({ wantedBy }: IncomingObject): string {
+    const [first = AS_CLIENT, ...others] = wantedBy
+    return others.length === 0 && this.#deps.isDriver?.(first) === true ? first : AS_CLIENT
   }
 
   async #ask(

@@ -12,6 +12,8 @@
 //   OP5. What a process of this node makes has the right of way over a copy that is still coming.
 //   OP6. Nodes that read from each other in a circle go on as soon as one of them has heard of it
 //        (WC1); none of two that need a way round waits for the other's (OD2).
+//   OP7. A copy that came for a driver alone goes with it: a detached actor may keep its job alive
+//        for ever. One that this node is to keep for another does not.
 import { delay, type Clock } from '../../common/clock.ts'
 import { ObjectNotFoundError, StoppedError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
@@ -42,6 +44,8 @@ export interface ObjectPullsDeps {
   readonly store: () => ObjectStore
   /** Whether that process is connected still. */
   readonly isHere: (client: string) => boolean
+  /** Whether that process is a driver of this node; absent: none is. */
+  readonly isDriver?: (client: string) => boolean
   /** Brings what no living node holds from where it outlives them, if it is there. */
   readonly restore?: (objectId: string) => Promise<void>
   /** This node keeps that object for one that leaves. */

@@ -20,8 +20,8 @@ export function leftAtRest(cluster: Cluster): string[] {
   return [
     ...living(cluster).flatMap((node) => {
       const isOrphan = (objectId: string): boolean => {
-        const owner = node.store?.holding(objectId)?.owner
-        return owner !== undefined && !owners.has(owner)
+        const held = node.store?.holding(objectId)
+        return held !== undefined && !(held.isPrimary && owners.has(held.owner))
       }
       return [...leftAtNode(node, isOrphan), ...leftOfCluster(node)]
     }),

@@ -8,6 +8,7 @@ import type { SimWorker } from '../launcher.ts'
 import type { JudgedLimit } from '../limits-ledger.ts'
 import { Draw } from '../draw.ts'
 import { machineOf } from '../process.ts'
+import { driversLeave } from '../run.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import type { SimMember } from './member.ts'
@@ -344,6 +345,31 @@ describe('scenario of several nodes', () => {
       },
     })
     expect(digest).toBe(remote.combined(what.key, []))
+  })
+
+  test('OP7 what came for a driver goes with it, though a detached actor keeps its job alive', async () => {
+    const what = { key: 'a', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false }
+    const counts = await playNodes({
+      plan: calmNodes(3),
+      program: async ({ cluster: { world, ledger }, home, others }) => {
+        const [there] = others as [SimMember]
+        const lasting = {
+          name: 'lasting',
+          lifetime: 'detached',
+          schedulingStrategy: on(home),
+        } as const
+        const teller = RemoteTeller.options(lasting).remote('lasting', false)
+        ledger.called('home', 0, remote.here().process)
+        await get(teller.tell.remote('home', 0, 0))
+        await get(remote.combine.options({ schedulingStrategy: on(there) }).remote(what))
+        const before = countIn(home)
+        const driver = world.drivers.find(({ process }) => machineOf(process) === home.machine)
+        driversLeave(world)
+        await world.until(() => driver?.process.alive !== true && countIn(home) === 0)
+        return [before, home.node?.raylet.state.jobs.size]
+      },
+    })
+    expect(counts).toEqual([1, 1]) // its job is there still
   })
 })
 

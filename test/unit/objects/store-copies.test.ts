@@ -87,4 +87,15 @@ describe('the store: a copy of another node’s object', () => {
     story.free('held')
     expect(story.pin('copy')).toMatchObject([{ type: 'pinned', place: { path: 'file' } }])
   })
+
+  it('that came for a process goes with it, unless it is kept for another node', () => {
+    const story = new Story({})
+    story.owner = 'driver'
+    for (const id of ['copy', 'kept']) story.put(id, MIB, 'puller', false)
+    story.tell({ type: 'keep', id: 'kept' })
+    story.exit('driver')
+    expect([...story.state.sealed.keys()]).toEqual(['kept'])
+    story.exit('puller')
+    expect(story.state.sealed.size).toBe(0)
+  })
 })
