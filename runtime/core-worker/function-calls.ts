@@ -98,8 +98,8 @@ function functionKind(
 function refuseElsewhere(worker: CoreWorker, spec: TaskSpecOptions): void {
   if (spec.burst === 'always') {
     throw new UsageError(
-      "burst: 'always' runs a task in Lambda, which needs a deployed cluster; this version runs on " +
-        'one machine: leave it out',
+      "burst: 'always' runs a task in Lambda, which needs a deployed cluster on AWS, and this " +
+        'version reaches none yet: leave it out, and the task runs on the nodes of this cluster',
     )
   }
   if (!isInline(worker)) return

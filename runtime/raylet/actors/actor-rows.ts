@@ -133,7 +133,9 @@ export class ActorRows {
       if (holder === undefined || holder === 'KILLED') return holder
       const living = await this.#livingOf(holder)
       if (living !== undefined) {
-        const holding = { ...holder, actorId: fromHex(holder.actorId) as ActorId }
+        // The name's row says where it was made, its own where it lives.
+        const { nodeId, epoch } = living
+        const holding = { ...holder, nodeId, epoch, actorId: fromHex(holder.actorId) as ActorId }
         return { info: infoOfMade(decodeMade(codec, living.spec)), holder: holding }
       }
     }
