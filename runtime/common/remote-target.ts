@@ -64,8 +64,8 @@ function targetOf<M extends object>(
     Error.captureStackTrace(error, target)
     throw error
   }
-  // It is no function to anybody but who calls it: nothing is inherited from one. What it has of its
-  // own stays: an object that lost a property is slow to call methods of (10 ns more each).
+  // It is no function to anybody but who calls it: nothing is inherited from one. What it has of
+  // its own stays: of an object that lost a property, methods are slow to call (10 ns more).
   Object.setPrototypeOf(target, Kind.prototype)
   target.prototype = undefined
   wordsOf.set(target, words)
