@@ -7,6 +7,8 @@
 //   AD2. An object is made once by its adopter, however many ask.
 //   AD3. A TaskId stands for one call: another function, or other arguments, under the same id are
 //        refused, never run in its place.
+//   AD4. A copy that was found and turns out not to be readable is as good as none: the object is
+//        made again, as if it had not been found.
 // Source: design 5 (dead owner).
 import { OwnerDiedError, VirgaError } from '../common/errors.ts'
 import { objectIdOf, taskIdOfObject, toHex, type ObjectId, type TaskId } from '../common/ids.ts'
@@ -22,6 +24,8 @@ export class Adoption {
   readonly #worker: CoreWorker
   /** Objects of dead owners that this process makes, or has made. */
   readonly #making = new WeakSet<ObjectEntry>()
+  /** AD4. How what was found can be made. */
+  readonly #found = new WeakMap<ObjectEntry, Uint8Array>()
   /** Of the calls that were run here for dead owners, the last DIGESTS_MAX. */
   readonly #digests = new Map<TaskId, string>()
 
@@ -40,6 +44,15 @@ export class Adoption {
   take(objectId: ObjectId, lineage: Uint8Array): void {
     const entry = this.#worker.references.adopted(objectId, lineage)
     if (entry.pending) this.#make(entry, lineage)
+  }
+
+  /** AD4. It is awaited again. @returns false: it was not found for a dead owner. */
+  remake(entry: ObjectEntry): boolean {
+    const lineage = this.#found.get(entry)
+    if (lineage === undefined) return false
+    this.#found.delete(entry)
+    this.#begin(entry, lineage)
+    return true
   }
 
   async #recover(entry: ObjectEntry, ask: (address: string) => void): Promise<void> {
@@ -70,6 +83,10 @@ export class Adoption {
   #make(entry: ObjectEntry, lineage: Uint8Array): void {
     if (this.#making.has(entry) || entry.task !== undefined) return
     this.#making.add(entry)
+    this.#begin(entry, lineage)
+  }
+
+  #begin(entry: ObjectEntry, lineage: Uint8Array): void {
     this.#remake(entry, lineage).catch((error: unknown) => {
       entry.complete(FAILED, this.#died(entry, reasonOf(error), error))
     })
@@ -81,6 +98,7 @@ export class Adoption {
     const objectId = references.idOf(entry)
     const found = await deps.raylet.request('findObject', { objectId })
     if (found !== undefined) {
+      this.#found.set(entry, lineage)
       entry.complete(STORED, { objectId, sizeBytes: found.sizeBytes })
       return
     }

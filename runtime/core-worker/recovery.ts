@@ -219,14 +219,20 @@ export class Recovery {
     }
     const objectId = this.#worker.references.idOf(entry)
     const why = whyNotAgain(objectId, kept, isCharged) ?? this.#actorGone(kept)
-    if (kept?.spec !== undefined && why === undefined) {
-      if (isCharged && kept.spec.retriesLeft > 0) kept.spec.retriesLeft -= 1
-      const record = this.#rerunOf(kept, kept.spec)
-      entry.task = record
-      return record
+    if (kept?.spec === undefined || why !== undefined) {
+      this.#cannotRerun(entry, why ?? { reason: 'LINEAGE_DROPPED' }, error)
+      return undefined
     }
-    this.#fail(entry, why ?? { reason: 'LINEAGE_DROPPED' }, error)
-    return undefined
+    if (isCharged && kept.spec.retriesLeft > 0) kept.spec.retriesLeft -= 1
+    const record = this.#rerunOf(kept, kept.spec)
+    entry.task = record
+    return record
+  }
+
+  /** What this process found for a dead owner, and knows no task of, it makes all the same (AD4). */
+  #cannotRerun(entry: ObjectEntry, why: WhyLost, error: VirgaError | undefined): void {
+    const isKnown = this.#keptOf(entry) !== undefined
+    if (isKnown || this.#worker.adoption?.remake(entry) !== true) this.#fail(entry, why, error)
   }
 
   #actorGone(kept: KeptTask | undefined): WhyLost | undefined {

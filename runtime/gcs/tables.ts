@@ -15,7 +15,8 @@
 //              O#owner   | -               who adopted the owner's objects, epoch
 //              D#0..7    | nodeId          demand shapes waiting there
 //   lineage    node#epoch| sequence        segment of task specs: lineage.ts
-//   locations  objectId  | -               where a large object lies
+//   locations  objectId  | S               where its node has spilled a large object
+//                        | K               where it is kept, whatever becomes of its node
 // No secondary index, no streams. Expiry is garbage collection only, never a lease.
 import type { RowKey, TableName } from './storage.ts'
 
@@ -120,10 +121,10 @@ export const segmentPartition = (nodeId: string, epoch: number): string =>
   `${nodeId}#${String(epoch)}`
 
 /** @param objectId  hex. */
-export const locationKey = (objectId: string): RowKey => ({
+export const locationKey = (objectId: string, isKept: boolean): RowKey => ({
   table: 'locations',
   pk: objectId,
-  sk: ALONE,
+  sk: isKept ? 'K' : 'S',
 })
 
 /** What a row of `cluster` is: `N` in `N#3`, `A` and `P` in a job's partition; '' for no partition. */

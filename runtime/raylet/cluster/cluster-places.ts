@@ -8,14 +8,12 @@
 //        being looked for.
 //   OQ3. At most WAITING_MAX places wait while the GCS is away: the oldest are forgotten, as facts
 //        may be.
-//   OQ4. What is kept in the bucket is told after all that was told of it before: rows have no
-//        order but that of their writes.
 import type { Clock, Timer } from '../../common/clock.ts'
 import { ObjectCorruptedError, UsageError, VirgaError } from '../../common/errors.ts'
 import { jobIdOfObject, fromHex, toHex, type JobId, type ObjectId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import {
-  findLocation,
+  findLocations,
   tellLocations,
   type ObjectLocation,
   type SpillPlace,
@@ -46,7 +44,6 @@ export class ClusterPlaces {
   /** OQ2. The last UNREADABLE_MAX. */
   readonly #unreadable = new Set<string>()
   #timer: Timer | undefined
-  #flushing: Promise<void> = Promise.resolve()
   #stopped = false
 
   constructor(deps: ClusterPlacesDeps) {
@@ -62,10 +59,9 @@ export class ClusterPlaces {
   /** The copy in the bucket; undefined where none was told, or nobody here can read it. */
   async find(objectId: string): Promise<SpillRange | undefined> {
     if (this.#bucket === undefined) return undefined
-    const location = await findLocation(this.#deps.storage, toHex(objectId))
-    if (location === undefined) return undefined
-    const range = { ...location.spill, sizeBytes: location.sizeBytes }
-    return this.#unreadable.has(keyOf(range)) ? undefined : range
+    const locations = await findLocations(this.#deps.storage, toHex(objectId))
+    const ranges = locations.map(({ spill, sizeBytes }) => ({ ...spill, sizeBytes }))
+    return ranges.find((range) => !this.#unreadable.has(keyOf(range)))
   }
 
   /** Those of which there is a copy in the bucket. */
@@ -90,8 +86,10 @@ export class ClusterPlaces {
       await store.seal(objectId)
     } catch (error) {
       store.abort(objectId)
-      if (error instanceof ObjectCorruptedError) this.#isUnreadable(range)
-      throw error
+      if (!(error instanceof ObjectCorruptedError)) throw error
+      this.#isUnreadable(range)
+      if ((await this.find(objectId)) === undefined) throw error
+      await this.restore(objectId) // from the other copy
     }
   }
 
@@ -120,10 +118,8 @@ export class ClusterPlaces {
       const { path, offset, checksum } = await bucket.keep(toHex(jobIdOfObject(objectId)), source)
       const { sizeBytes } = place
       const row = { objectId: toHex(objectId), sizeBytes, nodeId, epoch }
-      this.#waiting.delete(row.objectId)
-      await this.#flushing // OQ4
       const spill = { path, offset, checksum }
-      await tellLocations(storage, [{ ...row, spill }], clock.nowMs())
+      await tellLocations(storage, [{ ...row, spill, isKept: true }], clock.nowMs())
     } finally {
       store.unpin(SELF, objectId)
     }
@@ -155,7 +151,7 @@ export class ClusterPlaces {
 
   #tell(objectId: string, sizeBytes: number, spill: SpillPlace): void {
     const { nodeId, epoch } = this.#deps
-    const location = { objectId: toHex(objectId), sizeBytes, nodeId, epoch, spill }
+    const location = { objectId: toHex(objectId), sizeBytes, nodeId, epoch, spill, isKept: false }
     this.#waiting.set(location.objectId, location)
     const [oldest] = this.#waiting.keys()
     // OQ3.
@@ -166,8 +162,7 @@ export class ClusterPlaces {
   #schedule(): void {
     if (this.#stopped || this.#timer !== undefined || this.#waiting.size === 0) return
     this.#timer = this.#deps.clock.after(TELL_EVERY_MS, () => {
-      this.#flushing = this.#flush()
-      void this.#flushing.then(() => {
+      void this.#flush().then(() => {
         this.#timer = undefined
         this.#schedule()
       })

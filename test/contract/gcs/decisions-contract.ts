@@ -31,7 +31,7 @@ import {
   submitJob,
 } from '../../../runtime/gcs/jobs.ts'
 import { claimName, findName, releaseName } from '../../../runtime/gcs/names.ts'
-import { findLocation, tellLocations } from '../../../runtime/gcs/object-locations.ts'
+import { findLocations, tellLocations } from '../../../runtime/gcs/object-locations.ts'
 import { adopt, readAdoption } from '../../../runtime/gcs/owners.ts'
 import type { Storage } from '../../../runtime/gcs/storage.ts'
 
@@ -327,14 +327,17 @@ export function decisionsContract(name: string, make: () => Storage): void {
       expect((await readDemand(storage, living)).map(({ nodeId }) => nodeId)).toEqual([b])
     })
 
-    test('locations: the last word counts', async () => {
+    test('locations: the last word counts, of a spilled and of a kept copy each (OS1)', async () => {
       const objectId = `${own}0b`
-      const location = { objectId, sizeBytes: 9, nodeId: 'n1', epoch: 1, spill: AT }
-      await tellLocations(storage, [location], Date.now())
-      expect(await findLocation(storage, objectId)).toEqual(location)
-      const spilled = { ...location, spill: { ...AT, offset: 4 } }
+      const copy = { objectId, sizeBytes: 9, nodeId: 'n1', epoch: 1 }
+      const spilled = { ...copy, spill: AT, isKept: false }
       await tellLocations(storage, [spilled], Date.now())
-      expect(await findLocation(storage, objectId)).toEqual(spilled)
+      expect(await findLocations(storage, objectId)).toEqual([spilled])
+      const kept = { ...copy, spill: { ...AT, offset: 2 }, isKept: true }
+      await tellLocations(storage, [kept], Date.now())
+      const later = { ...spilled, spill: { ...AT, offset: 4 } }
+      await tellLocations(storage, [later], Date.now())
+      expect(await findLocations(storage, objectId)).toEqual([kept, later])
     })
   })
 }

@@ -3,7 +3,7 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { S3Bucket } from '../../../runtime/gcs/bucket-s3.ts'
-import { findLocation } from '../../../runtime/gcs/object-locations.ts'
+import { findLocations } from '../../../runtime/gcs/object-locations.ts'
 import { clientDeps, makeStorage } from '../../support/dynamo-storage.ts'
 import { BUCKET, CLUSTER, REGION, describeOn, startCloud } from '../../support/emulator.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
@@ -33,7 +33,7 @@ describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {
   })
 
   const isSpilled = async (id: string): Promise<boolean> =>
-    (await findLocation(storage, id)) !== undefined
+    (await findLocations(storage, id)).length > 0
   const filesOf = async (node: unknown): Promise<number> =>
     (await bucket.list(`spill/${String(node)}-`, { limit: 100 })).length
 

@@ -12,7 +12,7 @@ import {
   readNodes,
   writeHeartbeat,
 } from '../../../runtime/gcs/nodes.ts'
-import { findLocation } from '../../../runtime/gcs/object-locations.ts'
+import { findLocations } from '../../../runtime/gcs/object-locations.ts'
 import { readAdoption } from '../../../runtime/gcs/owners.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { RowKey, RowValue, Storage } from '../../../runtime/gcs/storage.ts'
@@ -47,7 +47,7 @@ const READS: readonly [what: string, key: RowKey, read: Read][] = [
   ['membership', membershipKey, (storage) => readMembership(storage, fresh)],
   ['opened membership', membershipKey, (storage) => openMembership(storage, 'e1')],
   ['demand', demandKey('ab'), (storage) => readDemand(storage, () => true)],
-  ['location', locationKey('0f'), (storage) => findLocation(storage, '0f')],
+  ['location', locationKey('0f', true), (storage) => findLocations(storage, '0f')],
   ['adoption', ownerKey('0a'), (storage) => readAdoption(storage, '0a')],
   ['segment of lineage', SEGMENT, (storage) => readSpec(storage, PLACE, SPEC)],
 ]

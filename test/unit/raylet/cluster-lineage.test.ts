@@ -32,7 +32,7 @@ function made() {
   const holds = { asked: 0, answers: [] as object[] }
   const said: string[] = []
   const log = { ...silentLog, info: (what: string) => said.push(what) }
-  const places = { find: async () => void (await storage.get(locationKey('f1'))) }
+  const places = { find: async () => void (await storage.get(locationKey('f1', true))) }
   const objects = { store: { sizeOf: () => undefined } }
   const dead = new Set<string>()
   const silent = new Set<string>()
