@@ -217,16 +217,19 @@ export async function holdsNoMore(
 
 /** Every living actor that a node holds. */
 export async function readHeldBy(storage: Storage, holder: Holder): Promise<readonly ActorRow[]> {
-  const { nodeId, epoch } = holder
   const known = await queryAll(storage, [heldPartition(holder)])
-  const rows = await Promise.all(
-    known.map(({ value }) => readActor(storage, String(value['actorId']))),
+  const ids = known.flatMap(({ value: { actorId } }) =>
+    typeof actorId === 'string' ? [actorId] : [],
   )
-  return rows.filter(
-    (row) =>
-      row !== undefined && row.state !== 'DEAD' && row.nodeId === nodeId && row.epoch === epoch,
-  ) as ActorRow[]
+  const rows = await Promise.all(ids.map((actorId) => readActor(storage, actorId)))
+  return rows.filter((row) => row !== undefined && isHeldBy(row, holder)) as ActorRow[]
 }
+
+/** Whether it lives, or may live again, by that node's word. */
+export const isHeldBy = (
+  { state, nodeId, epoch }: Pick<ActorRow, 'state' | 'nodeId' | 'epoch'>,
+  holder: Holder,
+): boolean => state !== 'DEAD' && nodeId === holder.nodeId && epoch === holder.epoch
 
 /** Free the name of an actor that will not come back, while it ends. */
 export async function unnameActor(storage: Storage, actorId: string): Promise<void> {

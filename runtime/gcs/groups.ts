@@ -25,9 +25,10 @@ import {
 } from '../common/shape.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import { decidePut, decideUpdate, leaveMark } from './decide.ts'
+import { queryAll } from './query-all.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { Row, RowValue, Storage } from './storage.ts'
-import { groupKey } from './tables.ts'
+import { groupKey, jobPartitions } from './tables.ts'
 
 /** Where one bundle lies, and by which try it came there. */
 export interface BundleRow {
@@ -130,6 +131,20 @@ export async function removeGroup(
   const expected = { fields: { nodeId, epoch } }
   const removed = { key: groupKey(groupId), mark: REMOVED, expected, isMark: isRemoved }
   await leaveMark(storage, removed, nowMs)
+}
+
+/** Arrow 5, of those of a job that are not detached and that node coordinates. May be repeated. */
+export async function removeGroupsOf(
+  storage: Storage,
+  jobId: string,
+  { nodeId, epoch }: Coordinator,
+  nowMs: number,
+): Promise<void> {
+  const rows = await queryAll(storage, jobPartitions(jobId), { prefix: 'P#' })
+  for (const { value } of rows) {
+    if (value['detached'] === true || !isOf(value, { nodeId, epoch })) continue
+    await removeGroup(storage, { groupId: String(value['groupId']), nodeId, epoch }, nowMs)
+  }
 }
 
 /** GP1, GP2: nobody coordinates it. */

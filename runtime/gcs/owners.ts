@@ -3,9 +3,11 @@
 // Invariants:
 //   AO1. Of many who want to adopt, one wins each epoch; the others learn who.
 //   AO2. An adopter that was followed by another is refused: what it decides names its epoch.
+//   AO3. The row is there as long as its adopter lives. It goes with that one: who asks then finds
+//        that the owner is gone, and adopts anew.
 // Source: design 5 (dead owner); faults.md F06.
 import { count, text } from '../common/shape.ts'
-import { decidePut } from './decide.ts'
+import { decideDelete, decidePut } from './decide.ts'
 import { readRow, type FieldsOf } from './read-row.ts'
 import type { Row, Storage } from './storage.ts'
 import { ownerKey } from './tables.ts'
@@ -52,5 +54,11 @@ export async function adopt(
   const row = outcome.won ? outcome.row : outcome.current
   return row === undefined ? adoption : asAdoption(row)
 }
+
+/** AO3. The row of another adopter is left. */
+export const disown = (
+  storage: Storage,
+  { owner, adopter }: { readonly owner: string; readonly adopter: string },
+): Promise<void> => decideDelete(storage, ownerKey(owner), { fields: { adopter } })
 
 const asAdoption = (row: Row): Adoption => readRow(row, ADOPTION)

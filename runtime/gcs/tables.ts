@@ -3,7 +3,6 @@
 //   cluster    N#0..7    | nodeId          node: epoch, heartbeat, address, totals, state, commands
 //              M         | V               membership: cluster epoch, version, its latest changes
 //              JOBS      | submissionId    job; JOBQ | submissionId while it is still pending
-//              DRIVERS   | JobId           driver that attached: name, namespace, state
 //              J#job#0..7| A#actor         actor: incarnation, holder, epoch; expires once DEAD.
 //                        |                 Or a mark that it was refused its name (AC4): expires
 //                        | P#group         placement group: coordinator, node of each bundle; once
@@ -12,6 +11,8 @@
 //                        |                 it is free (NM1): expires
 //              H#node#e  | actorId         an actor that a node holds, in one epoch of its life,
 //                        |                 and in which of the actor's own
+//                        | D#job           a job that it drives, or has groups of: held-rows.ts
+//                        | O#owner#adopter an owner that a process of it has adopted
 //              O#owner   | -               who adopted the owner's objects, epoch
 //              D#0..7    | nodeId          demand shapes waiting there
 //   lineage    node#epoch| sequence        segment of task specs: lineage.ts
@@ -76,11 +77,6 @@ export const PENDING_JOBS = 'JOBQ'
 export const jobKey = (submissionId: string): RowKey => inCluster(JOBS, submissionId)
 export const pendingJobKey = (submissionId: string): RowKey => inCluster(PENDING_JOBS, submissionId)
 
-/** Not among the submitted jobs: a page of those must not come back half empty. */
-export const DRIVERS = 'DRIVERS'
-/** @param jobId  hex. */
-export const driverKey = (jobId: string): RowKey => inCluster(DRIVERS, jobId)
-
 /** @param actorId  hex; the job is in its last four bytes. */
 export const actorKey = (actorId: string): RowKey =>
   inCluster(jobPartition(actorId.slice(-8), actorId), `A#${actorId}`)
@@ -110,6 +106,14 @@ export const heldPartition = ({ nodeId, epoch }: NodeEpoch): string =>
   `H#${nodeId}#${String(epoch)}`
 export const heldKey = (holder: NodeEpoch, actorId: string): RowKey =>
   inCluster(heldPartition(holder), actorId)
+
+/** @param jobId  hex. */
+export const heldJobKey = (holder: NodeEpoch, jobId: string): RowKey =>
+  inCluster(heldPartition(holder), `D#${jobId}`)
+export const heldAdoptionKey = (
+  holder: NodeEpoch,
+  { owner, adopter }: { readonly owner: string; readonly adopter: string },
+): RowKey => inCluster(heldPartition(holder), `O#${owner}#${adopter}`)
 
 /** @param owner  WorkerId in hex. */
 export const ownerKey = (owner: string): RowKey => inCluster(`O#${owner}`, ALONE)

@@ -36,6 +36,8 @@ export interface LinkHost {
   /** Of an object of this node, or of another one. @param hints  nodes that may hold it. */
   pin(client: WorkerId, objectId: string, hints?: readonly string[]): ReturnType<ObjectStore['pin']>
   free(objectIds: readonly string[]): void
+  /** The same, of copies that are made again. */
+  drop(objectIds: readonly string[]): void
   /** A process of this node is to make this object, once this resolves; undefined: at once. */
   making(objectId: string): Promise<void> | undefined
   locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): unknown
@@ -117,7 +119,7 @@ export class ClientLink {
       case 'storePin':
         return this.#store(client, type, message)
       case 'storeDrop':
-        this.#host.free((message as RayletCalls['storeDrop'][0]).objectIds)
+        this.#host.drop((message as RayletCalls['storeDrop'][0]).objectIds)
         return undefined
       case 'locateObjects':
         return this.#host.locate((message as RayletCalls['locateObjects'][0]).objectIds)

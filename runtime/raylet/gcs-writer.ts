@@ -1,5 +1,5 @@
-// What the raylet writes into the GCS and reads from it: names of actors, the drivers
-// that attached to it, its own node row.
+// What the raylet of a cluster of one node writes into the GCS and reads from it: names of actors,
+// its own node row.
 // Invariants:
 //   GW1. Each write comes after the one before, so that names are freed and taken in the order
 //        the brain decided.
@@ -20,8 +20,7 @@ import {
   type NameRow,
 } from '../gcs/names.ts'
 import type { Storage } from '../gcs/storage.ts'
-import { driverKey, nodeKey } from '../gcs/tables.ts'
-import type { JobSpec } from '../protocol/messages.ts'
+import { nodeKey } from '../gcs/tables.ts'
 import type { Stimulus } from './client-link.ts'
 import { GcsRepeat } from './gcs-repeat.ts'
 import type { NodeConfig } from './state.ts'
@@ -89,11 +88,6 @@ export class GcsWriter {
         return
       }
     }
-  }
-
-  driver({ name, namespace, jobId }: JobSpec, state: 'RUNNING' | 'FINISHED'): void {
-    const value = { name, namespace, state, atMs: this.#deps.clock.nowMs() }
-    this.#inOrder(() => this.#deps.storage.append([{ key: driverKey(toHex(jobId)), value }]))
   }
 
   node(

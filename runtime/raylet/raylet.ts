@@ -234,6 +234,11 @@ export class Raylet {
       free: (objectIds) => {
         this.#reached.free(objectIds)
       },
+      drop: (objectIds) => {
+        const { store } = this.#objects
+        if (this.#cluster === undefined) store.free(objectIds)
+        else this.#cluster.objects.drop(objectIds)
+      },
       making: (objectId) => this.#cluster?.objects.giveWay(objectId),
       locate: (objectIds) => {
         const { store } = this.#objects
@@ -287,7 +292,7 @@ export class Raylet {
     this.#links.add(client, link)
     const own = role === 'driver' ? job : undefined
     this.#brain.tell({ kind: 'clientConnected', client, role, pid, address, job: own })
-    if (own !== undefined) this.#gcs.driver(own, 'RUNNING')
+    if (own !== undefined) this.#cluster?.jobBegan(own)
     if (role === 'worker') this.#memory.look(client, pid)
     const { arena } = await this.#objects.open()
     return {
@@ -307,7 +312,7 @@ export class Raylet {
     const { client } = link
     if (client === undefined || !this.#links.delete(client, link)) return
     this.#progress.ownerGone(client)
-    this.#cluster?.objects.clientLeft(client)
+    this.#cluster?.clientLeft(client)
     this.#last.left(client)
     // Pins last until the process has exited, not merely its socket: it may be mapping still.
     if (!this.state.workers.has(client)) this.#memory.left(client, link.pid)
@@ -372,7 +377,6 @@ export class Raylet {
 
   #jobEnded(job: Job): void {
     this.#deps.log.info('a job has ended', { jobId: toHex(job.jobId) })
-    this.#gcs.driver(job.spec, 'FINISHED')
     this.#queries.jobEnded(job)
   }
 }

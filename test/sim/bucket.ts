@@ -12,15 +12,45 @@ const HITS = {
   late: 'a call of the bucket is executed after it failed',
 } as const
 
+/** What was written last by a call that was executed long after it was begun, or failed. */
+export class LateKeys {
+  readonly keys = new Set<string>()
+  #isLate = false
+
+  asLate<T>(run: () => T): T {
+    this.#isLate = true
+    try {
+      return run()
+    } finally {
+      this.#isLate = false
+    }
+  }
+
+  writes(key: string): void {
+    if (this.#isLate) this.keys.add(key)
+    else this.keys.delete(key)
+  }
+}
+
 /** @param owner  the node and epoch that it is for, as it names what it writes. */
 export function simBucket(
   process: SimProcess,
   bucket: Bucket,
-  { owner, ...parts }: ServiceParts & { readonly owner: string },
+  {
+    owner,
+    late,
+    ...parts
+  }: Omit<ServiceParts, 'asLate'> & {
+    readonly owner: string
+    readonly late: LateKeys
+  },
 ): Bucket {
   const failed = (name: string): Error =>
     new GcsUnavailableError(`${name} of the bucket failed (simulated)`)
-  const call = callsTo({ ...parts, name: 'bucket', hits: HITS, failed }, process)
+  const call = callsTo(
+    { ...parts, name: 'bucket', hits: HITS, failed, asLate: (run) => late.asLate(run) },
+    process,
+  )
   const noteRead = (key: string, found: Uint8Array | undefined): void => {
     if (found === undefined || key.includes(`/${owner}/`)) return
     const isKept = key.split('/').length > KEY_PARTS_OF_SPILLED
@@ -30,7 +60,10 @@ export function simBucket(
     name: bucket.name,
     put: (key, bytes) => {
       const copy = bytes.slice() // the writer may use its own again
-      return call('put', () => bucket.put(key, copy))
+      return call('put', () => {
+        late.writes(key)
+        return bucket.put(key, copy)
+      })
     },
     getRange: async (key, offset, sizeBytes) => {
       const found = await call('get', () => bucket.getRange(key, offset, sizeBytes), false)
@@ -38,11 +71,18 @@ export function simBucket(
       return found
     },
     delete: (key) => call('delete', () => bucket.delete(key)),
-    startUpload: (key) => call('startUpload', () => bucket.startUpload(key)),
+    startUpload: (key) =>
+      call('startUpload', () => {
+        late.writes(key)
+        return bucket.startUpload(key)
+      }),
     putPart: (upload, number, bytes) =>
       call('putPart', () => bucket.putPart(upload, number, bytes)),
     completeUpload: (upload, sent) =>
-      call('completeUpload', () => bucket.completeUpload(upload, sent)),
+      call('completeUpload', () => {
+        late.writes(upload.key)
+        return bucket.completeUpload(upload, sent)
+      }),
     abortUpload: (upload) => call('abortUpload', () => bucket.abortUpload(upload)),
     list: (prefix, options) => call('list', () => bucket.list(prefix, options), false),
     listUploads: (prefix) => call('listUploads', () => bucket.listUploads(prefix), false),

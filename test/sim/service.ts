@@ -21,6 +21,8 @@ export interface ServiceParts {
   readonly draw: Draw
   readonly probes: Probes
   readonly quality: ServiceQuality
+  /** Executes a call long after it was begun, or failed. Default: as any other. */
+  readonly asLate?: <T>(run: () => T) => T
 }
 
 export interface Service extends ServiceParts {
@@ -47,13 +49,13 @@ const LATE_SHARE = 1 / 3
 const LATE_MS_MAX = 3000
 
 export function callsTo(service: Service, process: SimProcess): ServiceCall {
-  const { scheduler, draw, quality, name: serviceName } = service
+  const { scheduler, draw, quality, name: serviceName, asLate = (run) => run() } = service
   const lateness = draw.fork('late')
   /** An event of the world: its writer may have ended by then, and nobody hears what comes of it. */
   const executeLate = (name: string, answerMs: number, run: () => Promise<unknown>): void => {
     const atMs = scheduler.nowMs + answerMs + lateness.between(0, LATE_MS_MAX)
     scheduler.at(atMs, undefined, `${serviceName} ${name}, late`, () => {
-      run().catch((error: unknown) => {
+      asLate(run).catch((error: unknown) => {
         scheduler.fail(`a late ${name} threw`, error)
       })
     })
@@ -62,6 +64,9 @@ export function callsTo(service: Service, process: SimProcess): ServiceCall {
     new Promise((resolve, reject) => {
       const failing = failureOf(service, lateness, { name, writes })
       const ms = -Math.log(1 - draw.next()) * quality.latencyMs
+      const begunAtMs = scheduler.nowMs
+      /** It left its process, which stood still, no sooner. */
+      const isLate = (): boolean => scheduler.nowMs - begunAtMs > LATE_MS_MAX
       const answer = (tell: () => void): void => {
         process.later(ms / 2, `${serviceName} answers ${name}`, tell)
       }
@@ -73,7 +78,8 @@ export function callsTo(service: Service, process: SimProcess): ServiceCall {
           if (failing.executed === 'late') executeLate(name, ms / 2, run)
           return
         }
-        run().then((value) => {
+        const running = isLate() ? asLate(run) : run()
+        running.then((value) => {
           answer(() => {
             if (failing === undefined) resolve(value)
             else reject(failing.error)

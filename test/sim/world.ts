@@ -11,7 +11,6 @@ import type { CoreWorker } from '../../runtime/core-worker/core-worker.ts'
 import { registry } from '../../runtime/core-worker/registry-system.ts'
 import { startCoreWorker, type StartDeps } from '../../runtime/core-worker/start.ts'
 import { systemStackView } from '../../runtime/core-worker/stack-view-loader.ts'
-import { MemoryStorage } from '../../runtime/gcs/storage-memory.ts'
 import type { Storage } from '../../runtime/gcs/storage.ts'
 import type { ObjectStore } from '../../runtime/objects/store.ts'
 import { ValueCodec } from '../../runtime/protocol/value-codec.ts'
@@ -31,6 +30,7 @@ import { SimProcess } from './process.ts'
 import { Scheduler } from './scheduler.ts'
 import type { ServiceQuality } from './service.ts'
 import { simStorage } from './storage.ts'
+import { SimTables } from './tables.ts'
 
 export interface SimNode {
   readonly name: string
@@ -70,7 +70,7 @@ export class World {
   readonly scheduler = new Scheduler()
   readonly probes: Probes
   readonly network: SimNetwork
-  readonly storage = new MemoryStorage()
+  readonly storage = new SimTables()
   readonly nodes: SimNode[] = []
   readonly drivers: SimDriver[] = []
   readonly plan: Plan
@@ -200,6 +200,7 @@ export class World {
           draw: draw.fork('storage'),
           probes,
           quality: several?.quality ?? plan.storage,
+          asLate: (run) => this.storage.late(run),
         }),
         ...(several && { cluster: several.cluster }),
         clock: process.clock,

@@ -3,13 +3,16 @@
 // gives the order; the second and third do what is left after a while, should the first be dying.
 // Invariants:
 //   AH1. A conditional write on its row decides each actor: of many who do this, one takes it.
-//   AH2. Only nodes that this one has met are cleared up after: not those of an earlier life of the
-//        cluster.
+//   AH2. Only nodes that were members together with this one are cleared up after: not those of an
+//        earlier life of the cluster. One that came and went between two looks is seen dead at
+//        first, or in its next epoch, and counts if this node had arrived before (MB4).
 //   AH3. For each that dies the next in the order is one of the three. In a storm of deaths those
-//        that were chosen may all be dead already, and not be known to be.
+//        that were chosen may all be dead already, and not be known to be. They may also never
+//        have seen the dead node, in an outage of the GCS: so in the end each in the order looks.
 //   AH4. The first looks again after a while: what the dead node had written last may be executed
 //        late (DC3).
 //   AH5. All nodes know of the death before an actor begins its next life (TD1).
+//   AH6. What else the dead node had in the GCS, and the rows that say what it held, go after that.
 // Source: design 8 (work without a leader); faults.md F07, F13.
 import { delay, type Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
@@ -34,14 +37,16 @@ import { GcsRepeat } from '../gcs-repeat.ts'
 /** Nodes that clear up after one, at different times. */
 const ADOPTERS = 3
 const NEXT_AFTER_MS = 5_000
+/** After so long those do it, too, that have others than these before them. */
+const LAST_AFTER_MS = 60_000
 /** The length of the order. That so many die before one of them has done it is not to be expected. */
 const HEIRS_MAX = 16
 /** A death is heard of later than an arrival, by so much at most while the GCS answers. */
 const HEARD_WITHIN_MS = 10_000
-/** Of which a node keeps who comes ahead of it: the newest, for so long. Who came ahead and is dead
- *  is known to be by then, also after most outages of the GCS. */
+/** Of one node, that came and went since it was seen last. */
+const UNSEEN_MAX = 16
+/** Of which a node keeps who comes ahead of it: the newest. */
 const LEFT_MAX = 1_000
-const LEFT_FOR_MS = 3_600_000
 
 interface Met {
   readonly epoch: number
@@ -51,7 +56,6 @@ interface Met {
 /** What a dead node has left to this one, should those die that come before it. */
 interface Left {
   readonly gone: Holder
-  readonly atMs: number
   readonly death: string
   readonly before: readonly Holder[]
 }
@@ -65,6 +69,10 @@ export interface ActorAdopterDeps {
   /** All others. Resolves when they know. */
   readonly tellOfDeath: (death: NodeDeath) => Promise<void>
   readonly tell: (stimulus: Stimulus) => void
+  /** MB4. */
+  readonly hasArrived: () => boolean
+  /** AH6. May be repeated. */
+  readonly clearRowsOf: (gone: Holder) => Promise<void>
 }
 
 export class ActorAdopter {
@@ -74,6 +82,10 @@ export class ActorAdopter {
   readonly #met = new Map<string, Met>()
   /** Those that are dead by now; as many as the cluster has had members. */
   readonly #dead = new Map<string, number>()
+  /** The newest epoch of each that has a row. */
+  readonly #seen = new Map<string, number>()
+  /** When it was told last. */
+  #hadArrived = false
   /** AH3. By node and epoch. */
   readonly #left = new Map<string, Left>()
   #ended: EndedLives = new Map()
@@ -108,9 +120,21 @@ export class ActorAdopter {
         died.push([row, { nodeId, epoch: known.epoch }])
       }
       if (!isDead && known?.epoch !== epoch) this.#met.set(nodeId, { epoch, atMs })
+      for (const unseen of this.#unseenBefore(row)) died.push([row, { nodeId, epoch: unseen }])
+      this.#seen.set(nodeId, epoch)
     }
+    this.#hadArrived = this.#deps.hasArrived()
     for (const [{ death }, gone] of died) this.#inherit(gone, death ?? 'it has left')
     this.#takeTurns()
+  }
+
+  /** AH2. Epochs of that node that have ended since it was seen last. */
+  #unseenBefore({ nodeId, epoch, state }: NodeRow): readonly number[] {
+    const seen = this.#seen.get(nodeId)
+    if (seen === undefined && !this.#hadArrived) return []
+    const ended = state === 'DEAD' ? epoch : epoch - 1
+    const first = Math.max((seen ?? 0) + 1, ended - UNSEEN_MAX + 1)
+    return Array.from({ length: Math.max(0, ended - first + 1) }, (_, i) => first + i)
   }
 
   #inherit(gone: Holder, death: string): void {
@@ -125,16 +149,25 @@ export class ActorAdopter {
     const before = heirs.slice(0, rank).map((nodeId) => {
       return { nodeId, epoch: this.#met.get(nodeId)?.epoch ?? 0 }
     })
-    this.#left.set(key, { gone, atMs: clock.monotonicMs(), death, before })
+    this.#left.set(key, { gone, death, before })
     const [oldest = ''] = this.#left.keys()
     if (this.#left.size > LEFT_MAX) this.#left.delete(oldest)
+    if (rank >= ADOPTERS) void this.#lookLast(key, LAST_AFTER_MS + rank * NEXT_AFTER_MS)
+  }
+
+  /** AH3. */
+  async #lookLast(key: string, afterMs: number): Promise<void> {
+    await delay(this.#deps.clock, afterMs)
+    const left = this.#left.get(key)
+    if (left === undefined) return // its turn has come
+    this.#left.delete(key)
+    await this.#startAnew(left.gone, left.death)
+    await this.#clearRows(left.gone)
   }
 
   /** AH3. */
   #takeTurns(): void {
-    const oldestMs = this.#deps.clock.monotonicMs() - LEFT_FOR_MS
-    for (const [key, { gone, atMs, death, before }] of this.#left) {
-      if (atMs < oldestMs) this.#left.delete(key)
+    for (const [key, { gone, death, before }] of this.#left) {
       const rank = before.filter(
         ({ nodeId, epoch }) => this.#met.get(nodeId)?.epoch === epoch,
       ).length
@@ -147,9 +180,16 @@ export class ActorAdopter {
   async #clearUp(gone: Holder, death: string, afterMs: number): Promise<void> {
     if (afterMs > 0) await delay(this.#deps.clock, afterMs)
     await this.#startAnew(gone, death)
-    if (afterMs > 0) return
-    await delay(this.#deps.clock, NEXT_AFTER_MS) // AH4
-    await this.#startAnew(gone, death)
+    if (afterMs === 0) {
+      await delay(this.#deps.clock, NEXT_AFTER_MS) // AH4
+      await this.#startAnew(gone, death)
+    }
+    await this.#clearRows(gone)
+  }
+
+  /** AH6. */
+  #clearRows(gone: Holder): Promise<void> {
+    return this.#repeat.untilDone(() => this.#deps.clearRowsOf(gone))
   }
 
   async #startAnew(gone: Holder, death: string): Promise<void> {

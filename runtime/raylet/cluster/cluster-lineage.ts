@@ -12,7 +12,7 @@
 //        who asked waits, as what it would be told instead is told for good.
 import { delay, type Clock } from '../../common/clock.ts'
 import { NodeDiedError, VirgaError } from '../../common/errors.ts'
-import { toHex, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
+import { fromHex, toHex, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import { isOutage } from '../../gcs/attempts.ts'
 import {
@@ -23,7 +23,7 @@ import {
   readSpec,
 } from '../../gcs/lineage.ts'
 import { isGone } from '../../gcs/nodes.ts'
-import { adopt, readAdoption, type Adoption } from '../../gcs/owners.ts'
+import { readAdoption, type Adoption } from '../../gcs/owners.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import type {
   LineagePlace,
@@ -32,6 +32,7 @@ import type {
   SpecBatch,
 } from '../../protocol/messages.ts'
 import { nodeAddressOf } from '../../protocol/node-identity.ts'
+import { AdoptionRows } from './adoption-rows.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import { GcsRepeat } from '../gcs-repeat.ts'
 import type { JobStore } from '../job-store.ts'
@@ -65,6 +66,7 @@ export class ClusterLineage {
   readonly #deps: ClusterLineageDeps
   readonly #writer: LineageWriter
   readonly #repeat: GcsRepeat
+  readonly #adoptions: AdoptionRows
   /** Those who have had specs written, with their jobs. */
   readonly #owners = new Map<string, JobId>()
   #stopped = false
@@ -72,8 +74,11 @@ export class ClusterLineage {
   constructor(deps: ClusterLineageDeps) {
     this.#deps = deps
     this.#repeat = new GcsRepeat(deps)
-    const { nodeId, epoch } = deps.state.config
-    this.#writer = new LineageWriter(deps, { nodeId: toHex(nodeId), epoch })
+    const { config, clients } = deps.state
+    const self = { nodeId: toHex(config.nodeId), epoch: config.epoch }
+    this.#writer = new LineageWriter(deps, self)
+    const isHere = (adopter: string): boolean => clients.has(fromHex(adopter) as WorkerId)
+    this.#adoptions = new AdoptionRows({ ...deps, self, isHere })
   }
 
   /** A process of this node asks. */
@@ -105,6 +110,11 @@ export class ClusterLineage {
     return this.#writer.placeOf(owner, sequence)?.segment
   }
 
+  /** A process of this node is gone. */
+  clientLeft(client: WorkerId): void {
+    this.#adoptions.clientLeft(toHex(client))
+  }
+
   /** AL3. */
   jobForgotten(jobId: JobId): void {
     for (const [owner, job] of this.#owners) {
@@ -117,6 +127,7 @@ export class ClusterLineage {
   stop(): void {
     this.#stopped = true
     this.#writer.stop()
+    this.#adoptions.stop()
     this.#repeat.close()
   }
 
@@ -201,7 +212,7 @@ export class ClusterLineage {
       const isGone = await this.#whetherGone(at, row)
       if (row !== undefined && !isGone) return row // AL2
       const gone = row
-      row = await this.#fromGcs(client, () => adopt(storage, owner, by, gone))
+      row = await this.#fromGcs(client, () => this.#adoptions.adopt(owner, by, gone))
       log.info('an owner was adopted', { owner, by: row.adopter, epoch: row.epoch })
     }
     throw new VirgaError(`${String(ADOPTERS_MAX)} adopters of ${owner} have ended one by one`)

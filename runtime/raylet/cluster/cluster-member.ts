@@ -385,6 +385,7 @@ export class ClusterMember {
       case 'joinReaders':
       case 'relayObject':
       case 'keepObject':
+      case 'freeMissed':
         return this.#events.requested(whole)
     }
   }

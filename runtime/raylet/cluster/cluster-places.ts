@@ -125,24 +125,27 @@ export class ClusterPlaces {
     }
   }
 
-  /** What was kept for that job is needed no more. */
-  async jobForgotten(jobId: JobId): Promise<void> {
+  /** Whether this node reaches one. */
+  get hasBucket(): boolean {
+    return this.#bucket !== undefined
+  }
+
+  /** What was kept for that job is needed no more. @returns false: it is still there. */
+  async jobForgotten(jobId: JobId): Promise<boolean> {
     try {
       await this.#bucket?.forget(toHex(jobId))
+      return true
     } catch (error) {
       if (!(error instanceof VirgaError)) throw error
       const fields = { jobId: toHex(jobId), error: error.message }
       this.#deps.log.warn('what a job had put is still in the bucket', fields)
+      return false
     }
   }
 
   stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
-  }
-
-  get hasBucket(): boolean {
-    return this.#bucket !== undefined
   }
 
   get #bucket(): NonNullable<JobStore['opened']>['bucket'] {

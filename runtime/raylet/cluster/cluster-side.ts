@@ -6,7 +6,7 @@ import { jobIdOfObject, toHex, type JobId, type ObjectId, type WorkerId } from '
 import { DRAIN_GRACE_MS } from '../../common/limits.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { NodeCommand, NodeDeath } from '../../gcs/nodes.ts'
-import type { ClientNotices, RayletCalls } from '../../protocol/messages.ts'
+import type { ClientNotices, JobSpec, RayletCalls } from '../../protocol/messages.ts'
 import { ActorAdopter } from '../actors/actor-adopter.ts'
 import type { ActorEffectOfNodes } from '../actors/actor-events.ts'
 import { ActorRows } from '../actors/actor-rows.ts'
@@ -32,9 +32,12 @@ import { GroupPeers } from '../groups/group-peers.ts'
 import { handOn } from './hand-on.ts'
 import type { JobStore } from '../job-store.ts'
 import { ClusterPlaces } from './cluster-places.ts'
+import { clearRowsOf } from './dead-rows.ts'
+import { DrivenJobs } from './driven-jobs.ts'
 import type { NodeEffect } from './node-events.ts'
 import { EndedJobs } from './ended-jobs.ts'
 import { KeptObjects } from './kept-objects.ts'
+import { leasedStorage } from './leased-storage.ts'
 import { heldIn, locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
@@ -87,17 +90,25 @@ export class ClusterSide {
   readonly #member: ClusterMember
   readonly #sweeper: SpillSweeper
   readonly #kept: KeptObjects
+  readonly #jobs: DrivenJobs
 
-  constructor(deps: ClusterSideDeps) {
-    this.#deps = deps
+  constructor(given: ClusterSideDeps) {
+    this.#deps = given
     this.#member = this.#makeMember()
     const member = this.#member
+    const { state, clock } = given
+    const isLeased = (): boolean => clock.monotonicMs() < state.leaseUntilMs
+    const deps = { ...given, storage: leasedStorage(given.storage, isLeased) }
     this.leases = new ClusterLeases({ ...deps, member })
     const { nodeId: id, epoch } = deps.state.config
     const nodeId = toHex(id)
     const self = { nodeId, epoch }
+    const liveJobs = (): readonly JobId[] => [...deps.state.jobs.keys()]
+    this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
+    this.#jobs = new DrivenJobs({ ...deps, self, member, liveJobs, places: this.places })
     this.#groups = new GroupPeers({
       ...{ ...deps, member, self },
+      holdsJob: (jobId) => this.#jobs.groups(jobId),
       ownLoad: () => this.leases.ownLoad(),
     })
     this.#waits = new BrainPeers(
@@ -114,14 +125,15 @@ export class ClusterSide {
     }
     const ofRows = { ...deps, self, tell }
     const tellOfDeath = (death: NodeDeath): Promise<void> => tellDeath(member, deps.clock, death)
-    this.#adopter = new ActorAdopter({ ...ofRows, tellOfDeath })
+    this.#adopter = new ActorAdopter({
+      ...{ ...ofRows, tellOfDeath, hasArrived: () => member.hasArrived },
+      clearRowsOf: (gone) => clearRowsOf({ ...deps, jobs: this.#jobs }, gone),
+    })
     const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)
     this.#actorRows = new ActorRows({
       ...{ ...ofRows, hasMet },
       haveOthersMet: (holder) => haveOthersMet(member, holder),
     })
-    this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
-    const liveJobs = (): readonly JobId[] => [...deps.state.jobs.keys()]
     this.#sweeper = new SpillSweeper({
       ...{ ...deps, nodeId, member, liveJobs },
       store: () => deps.objects.opened,
@@ -204,6 +216,17 @@ export class ClusterSide {
     this.#member.drain()
   }
 
+  /** A driver is on this node. */
+  jobBegan(job: JobSpec): void {
+    this.#jobs.began(job)
+  }
+
+  /** A process of this node is gone. */
+  clientLeft(client: WorkerId): void {
+    this.objects.clientLeft(client)
+    this.lineage.clientLeft(client)
+  }
+
   /** It is not this node alone that ends. */
   clusterEnds(): void {
     this.#member.clusterEnds('BY_THIS_NODE')
@@ -222,12 +245,14 @@ export class ClusterSide {
     this.places.stop()
     this.#kept.stop()
     this.ended.stop()
+    this.#jobs.stop()
     await this.#member.tellOthers()
   }
 
   /** @returns whether the store of this node keeps what it has of it, for other nodes. */
   jobForgotten({ jobId, isHome, end }: JobForgotten): boolean {
     this.lineage.jobForgotten(jobId)
+    this.#jobs.forgotten(jobId)
     if (end === 'OVER') return false
     if (end === 'ENDED') this.ended.jobForgotten(jobId, isHome)
     else if (this.#deps.objects.hasAnyOf(jobId)) this.#kept.keptFor(jobId)
@@ -238,10 +263,8 @@ export class ClusterSide {
     const { state, brain, objects } = this.#deps
     return new EndedJobs({
       ...this.#deps,
-      hasAnyOf: (jobId, isHome) =>
-        state.jobs.has(jobId) || objects.hasAnyOf(jobId) || (isHome && this.places.hasBucket),
-      over: (jobId, isHome) => {
-        if (isHome) void this.places.jobForgotten(jobId)
+      hasAnyOf: (jobId) => state.jobs.has(jobId) || objects.hasAnyOf(jobId),
+      over: (jobId) => {
         if (state.jobs.has(jobId)) brain.tell({ kind: 'jobOver', jobId })
         else objects.freeOf(jobId)
       },
@@ -265,6 +288,7 @@ export class ClusterSide {
   /** To be called when nothing of this node runs any more. */
   async leave(): Promise<void> {
     await this.#sweeper.stop(this.#member.end)
+    await this.#jobs.leave(this.#member.end)
     await this.#member.leave()
   }
 
@@ -318,6 +342,7 @@ export class ClusterSide {
         this.#notified(message)
       },
       lost: (nodeId) => {
+        this.objects.lost(nodeId)
         brain.tell({ kind: 'nodeLost', nodeId })
       },
       linkClosed: (link) => {

@@ -22,14 +22,14 @@ export interface EndedJobsDeps {
   readonly log: Log
   readonly storage: Storage
   /** Whether this node still has anything of it. */
-  readonly hasAnyOf: (jobId: JobId, isHome: boolean) => boolean
-  readonly over: (jobId: JobId, isHome: boolean) => void
+  readonly hasAnyOf: (jobId: JobId) => boolean
+  readonly over: (jobId: JobId) => void
 }
 
 export class EndedJobs {
   readonly #deps: EndedJobsDeps
-  /** As many as jobs of which anything is here, and whether they were driven from this node. */
-  readonly #watched = new Map<JobId, boolean>()
+  /** As many as jobs of which anything is here. */
+  readonly #watched = new Set<JobId>()
   readonly #looks: Looks
   #isStopped = false
 
@@ -49,7 +49,7 @@ export class EndedJobs {
 
   /** No process of it is left on this node: it is looked for soon. */
   jobForgotten(jobId: JobId, isHome: boolean): void {
-    this.#watched.set(jobId, isHome)
+    this.#watched.add(jobId)
     this.#looks.soon(isHome ? 0 : this.#deps.random.next() * FIRST_LOOK_MS) // EJ2
   }
 
@@ -61,12 +61,12 @@ export class EndedJobs {
   /** EJ1. */
   async #look(): Promise<void> {
     const { storage, hasAnyOf, log, over } = this.#deps
-    for (const [jobId, isHome] of [...this.#watched]) {
-      if (!hasAnyOf(jobId, isHome)) this.#watched.delete(jobId)
+    for (const jobId of [...this.#watched]) {
+      if (!hasAnyOf(jobId)) this.#watched.delete(jobId)
       else if (!(await hasDetachedActor(storage, jobId)) && !this.#isStopped) {
         this.#watched.delete(jobId)
         log.info('a job is over', { jobId: toHex(jobId) })
-        over(jobId, isHome)
+        over(jobId)
       }
     }
   }

@@ -6,7 +6,7 @@
 // Invariants:
 //   OP1. Whoever wants an object that is here, or on its way, waits for nothing more (PM1).
 //   OP2. What has come counts only with the length and checksum that its sender told (BQ1).
-//   OP3. A free reaches every node that can be reached; the end of the job frees what it missed.
+//   OP3. A free reaches every node, once that can be reached (MF1).
 //   OP4. A pull whose readers have all left ends, and gives its room back once nothing is written
 //        there any more (BL2). Nothing is pinned for a reader that has left: nobody would unpin it.
 //   OP5. What a process of this node makes has the right of way over a copy that is still coming.
@@ -26,6 +26,7 @@ import { BulkServer } from './bulk-server.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import { IncomingObjects } from './incoming-objects.ts'
 import { ObjectDirectory } from './object-directory.ts'
+import { MissedFrees } from './missed-frees.ts'
 import { openPart, PieceSpares } from './object-parts.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 
@@ -35,7 +36,7 @@ const ATTEMPTS = 3
 const MAKING_MS = 20
 
 export interface ObjectPullsDeps {
-  readonly member: Pick<ClusterMember, 'ask' | 'askEach' | 'tell' | 'tellAll' | 'nodes'>
+  readonly member: Pick<ClusterMember, 'ask' | 'askEach' | 'others' | 'tell' | 'tellAll' | 'nodes'>
   readonly transport: Pick<PeerTransport, 'connectBulk'>
   readonly clock: Clock
   readonly log: Log
@@ -58,10 +59,12 @@ export class ObjectPulls {
   readonly #lanes: BulkLanes
   readonly #server: BulkServer
   readonly #incoming: IncomingObjects
+  readonly #missedFrees: MissedFrees
 
   constructor(deps: ObjectPullsDeps) {
     this.#deps = deps
     this.#lanes = new BulkLanes(deps)
+    this.#missedFrees = new MissedFrees(deps)
     this.#directory = new ObjectDirectory({ ...deps, breaker: this.#lanes.breaker })
     this.#incoming = new IncomingObjects(deps, this.#directory, this.#lanes)
     const spares = new PieceSpares()
@@ -115,10 +118,21 @@ export class ObjectPulls {
     this.#incoming.readerLeft(client)
   }
 
-  /** OP3. Here and everywhere. */
+  /** OP3. Here and everywhere, for good. */
   free(objectIds: readonly string[]): void {
+    this.#missedFrees.freed(objectIds)
+    this.drop(objectIds)
+  }
+
+  /** Here, and where others can be reached: they are made again. */
+  drop(objectIds: readonly string[]): void {
     this.freed({ objectIds })
     this.#deps.member.tellAll('freeObjects', { objectIds })
+  }
+
+  /** OP3. The connection to that node has closed, or could not be made. */
+  lost(nodeId: string): void {
+    this.#missedFrees.lost(nodeId)
   }
 
   freed({ objectIds }: PeerRayletNotices['freeObjects']): void {
@@ -135,6 +149,10 @@ export class ObjectPulls {
   /** Another node asks. */
   async requested({ from, type, message }: PeerMessage): Promise<unknown> {
     if (type === 'joinReaders') return this.#directory.join(from, message as JoinAsked)
+    if (type === 'freeMissed') {
+      this.freed(message as PeerRayletCalls['freeMissed'][0])
+      return undefined
+    }
     if (type === 'keepObject') return await this.#keep(from, message as KeepAsked)
     if (type === 'relayObject') return await this.#relay(from, message as RelayAsked)
     const { objectId } = message as PeerRayletCalls['holds'][0]
@@ -164,6 +182,7 @@ export class ObjectPulls {
   }
 
   stop(): void {
+    this.#missedFrees.stop()
     this.#incoming.stop()
     this.#lanes.close()
     this.#server.close()

@@ -3,8 +3,10 @@
 //   GX1. What is written of one group comes in the order of the brain's effects.
 //   GX2. An outage of the GCS, of any length, delays what is written and read; it loses nothing.
 //   GX3. A group is claimed only from a node that its row in the GCS says to be dead.
+//   GX4. Its job is in what this node holds before a group has a row (JD1).
 import type { Clock } from '../../common/clock.ts'
 import type { VirgaError } from '../../common/errors.ts'
+import { fromHex, type JobId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import {
   claimGroup,
@@ -28,6 +30,8 @@ export interface GroupRowsDeps {
   readonly clock: Clock
   readonly log: Log
   readonly self: Coordinator
+  /** GX4. Resolves when it is. */
+  readonly holdsJob: (jobId: JobId) => Promise<void>
 }
 
 export class GroupRows {
@@ -61,6 +65,7 @@ export class GroupRows {
     const { storage, clock, self } = this.#deps
     switch (effect.kind) {
       case 'registerGroup':
+        await this.#deps.holdsJob(fromHex(effect.row.jobId) as JobId)
         await registerGroup(storage, effect.row)
         return
       case 'writeGroup': {

@@ -4,7 +4,7 @@
 import { newNodeId, toHex, type NodeId } from '../../../runtime/common/ids.ts'
 import { sendCommand } from '../../../runtime/gcs/nodes.ts'
 import { MemoryBucket } from '../../support/memory-bucket.ts'
-import { simBucket } from '../bucket.ts'
+import { LateKeys, simBucket } from '../bucket.ts'
 import type { Draw } from '../draw.ts'
 import { Ledger } from '../ledger.ts'
 import { machineOf, type SimProcess } from '../process.ts'
@@ -47,6 +47,8 @@ export class Cluster {
   readonly ledger: Ledger
   readonly #peers: SimPeers
   readonly bucket = new MemoryBucket()
+  /** Of the bucket. */
+  readonly late = new LateKeys()
   readonly #draw: Draw
   readonly #programOf: ProgramOf
   #nextMachine = 1
@@ -186,7 +188,7 @@ export class Cluster {
     if (plan.bucket === undefined) return {}
     const draw = this.#draw.fork(`bucket of ${machine}`)
     const owner = `${nodeId}-${String(epoch)}`
-    const parts = { owner, scheduler, draw, probes, quality: bucket }
+    const parts = { owner, scheduler, draw, probes, quality: bucket, late: this.late }
     const { diskFirst } = plan.bucket
     return { bucket: { diskFirst, bucket: simBucket(process, this.bucket, parts) } }
   }

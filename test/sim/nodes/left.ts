@@ -1,17 +1,18 @@
 // What is left of a cluster of several nodes that it should not have any more.
 //   I4, I5  at rest, with drivers connected: what a node holds, but for objects whose owners died
 //           with it: who has a ref of one may adopt it as long as its job goes on (D97)
-//   I5, I10 once drivers have left: that too, and rows, and what lies in the bucket
+//   I5, I10 once drivers have left: that too, and rows that would stay for good, and what lies in
+//           the bucket
 import { readActors, type ActorRow } from '../../../runtime/gcs/actors.ts'
 import type { GroupRow } from '../../../runtime/gcs/groups.ts'
-import { isFree } from '../../../runtime/gcs/names.ts'
-import { heldPartition, jobPartitions, nameKey } from '../../../runtime/gcs/tables.ts'
+import type { Row } from '../../../runtime/gcs/storage.ts'
+import { jobPartitions, kindOf } from '../../../runtime/gcs/tables.ts'
 import { toHex } from '../../../runtime/common/ids.ts'
 import { leftAtDriver, leftAtNode } from '../invariants.ts'
-import { machineOf } from '../process.ts'
-import { SHARED_NAMESPACE } from '../workload.ts'
+import { textOf } from '../tables.ts'
 import type { SimNode } from '../world.ts'
 import type { Cluster } from './cluster.ts'
+import { lifeOf } from './member.ts'
 
 export function leftAtRest(cluster: Cluster): string[] {
   const { world } = cluster
@@ -31,20 +32,13 @@ export function leftAtRest(cluster: Cluster): string[] {
 
 /** Drivers have left. */
 export async function leftOfJobs(cluster: Cluster): Promise<string[]> {
-  const actors = await actorsOf(cluster)
-  const groups = await groupsOf(cluster)
   return [
     ...living(cluster).flatMap((node) => [
       ...leftAtNode(node),
       ...leftOfCluster(node),
       ...leftOfJobsAt(node),
     ]),
-    ...actors.map(({ actorId, state }) => `actor ${actorId} is ${state}`),
-    ...groups
-      .filter((group) => isOfLivingHome(cluster, group))
-      .map(({ groupId, state }) => `group ${groupId} is ${state}`),
-    ...(await namesTaken(cluster)),
-    ...(await heldRows(cluster)),
+    ...(await leftInTables(cluster)),
     ...leftInBucket(cluster),
   ]
 }
@@ -99,45 +93,33 @@ function leftOfJobsAt({ name, raylet: { state } }: SimNode): string[] {
   )
 }
 
-async function namesTaken(cluster: Cluster): Promise<string[]> {
-  const rows = await rowsAt(cluster, (jobId) => [nameKey(jobId, '').pk], '')
-  const shared = await cluster.world.storage.query('cluster', nameKey(SHARED_NAMESPACE, '').pk)
-  return [...rows, ...shared].flatMap((row) =>
-    isFree(row) ? [] : [`the name ${row.key.sk} is taken`],
+/** Rows that no time drops, but for those of nodes themselves, and of lives that nobody who lives
+ *  has seen: to them they are of an earlier life of the cluster (AH2). */
+async function leftInTables({ world, members }: Cluster): Promise<string[]> {
+  const met = new Set(
+    members.flatMap(({ process, fence }) => (process.alive ? [...fence.met] : [])),
   )
+  const unmet = new Set(members.map(lifeOf).filter((life) => !met.has(life)))
+  const rows = await world.storage.staying()
+  const left = rows.filter((row) => !OF_NODES.has(kindOf(row.key.pk, row.key.sk)))
+  return left.filter((row) => !unmet.has(holderIn(row))).map(textOf)
 }
 
-/** What was kept for a job whose home is dead is left (D200), and what a call wrote that was
- *  executed after it had failed. */
-function leftInBucket(cluster: Cluster): string[] {
-  const { bucket, world, members } = cluster
-  const alive = members.filter(({ process }) => process.alive)
-  const writers = new Set(alive.map(({ nodeId, epoch }) => `${nodeId}-${String(epoch)}`))
-  const isLate = world.probes.hasHit('a call of the bucket is executed after it failed')
-  return [...bucket.objects.keys(), ...bucket.uploads.keys()].flatMap((key) => {
-    const [, of = ''] = key.split('/')
-    const isKept = !of.includes('-')
-    const isLeft = isKept ? !isOfLivingHome(cluster, { jobId: of }) : isLate && writers.has(of)
-    return isLeft ? [] : [`${key} lies in the bucket`]
-  })
+const OF_NODES = new Set(['N', 'M'])
+
+/** The life of a node that a row of what it holds is of, or that the row names. */
+function holderIn({ key: { pk }, value: { nodeId, epoch, address } }: Row): string {
+  if (pk.startsWith('H#')) return pk.slice('H#'.length)
+  if (typeof nodeId === 'string') return lifeOf({ nodeId, epoch: Number(epoch) })
+  const [, ofNode = '', its = ''] = String(address).split(/[/@]/)
+  return lifeOf({ nodeId: ofNode, epoch: Number(its) })
 }
 
-/** Rows of groups whose driver died with its node are left (D200). */
-function isOfLivingHome({ world, members }: Cluster, { jobId }: Pick<GroupRow, 'jobId'>): boolean {
-  const driver = world.drivers.find(({ core }) => toHex(core.jobId) === jobId)
-  const machine = driver && machineOf(driver.process)
-  return members.some((member) => member.machine === machine && member.process.alive)
-}
-
-/** That a node holds an actor; those of dead nodes are left (D200), and those of late writes. */
-async function heldRows({ world, members }: Cluster): Promise<string[]> {
-  if (world.probes.hasHit('a storage call is executed after it failed')) return []
-  const rows = await Promise.all(
-    members
-      .filter(({ process }) => process.alive)
-      .map((member) => world.storage.query('cluster', heldPartition(member))),
+/** But for what a call wrote that was executed after it had failed. */
+function leftInBucket({ bucket, late }: Cluster): string[] {
+  return [...bucket.objects.keys(), ...bucket.uploads.keys()].flatMap((key) =>
+    late.keys.has(key) ? [] : [`${key} lies in the bucket`],
   )
-  return rows.flat().map(({ key }) => `${key.pk} has ${key.sk}`)
 }
 
 type Rows = Awaited<ReturnType<Cluster['world']['storage']['query']>>

@@ -10,13 +10,19 @@ import type { DiskQuality } from '../disk.ts'
 import type { ServiceQuality } from '../service.ts'
 import type { SimNode } from '../world.ts'
 
+export const lifeOf = ({ nodeId, epoch }: Pick<NodeRow, 'nodeId' | 'epoch'>): string =>
+  `${nodeId}#${String(epoch)}`
+
 /** The judge of connections, which is told of every row that this node learns. */
 export class KnownRows extends EpochFence {
   readonly rows = new Map<string, Pick<NodeRow, 'epoch' | 'state'>>()
+  /** Lives of nodes that were seen while they lasted, by node and epoch. */
+  readonly met = new Set<string>()
 
   override learn(row: Pick<NodeRow, 'nodeId' | 'epoch' | 'state'>): void {
     super.learn(row)
     this.rows.set(row.nodeId, { epoch: row.epoch, state: row.state })
+    if (row.state !== 'DEAD') this.met.add(lifeOf(row))
   }
 }
 

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
 import { rendezvous } from '../../../runtime/gcs/rendezvous.ts'
+import { heldPartition } from '../../../runtime/gcs/tables.ts'
 import { get, getActor, kill, limiter, nodeAffinity, wait } from '../../../sdk/index.ts'
 import type { SimWorker } from '../launcher.ts'
 import type { JudgedLimit } from '../limits-ledger.ts'
@@ -327,6 +328,49 @@ describe('scenario of several nodes', () => {
     expect(starts).toBe(3)
   })
 
+  test('F08 D208 of a node that stood still until it was dead nothing stays, though a driver attaches as it goes on', async () => {
+    const rows = await playNodes({
+      plan: calmNodes(4),
+      program: async ({ cluster, others }) => {
+        const { storage } = cluster.world
+        const [frozen] = others as [SimMember]
+        const held = async (): Promise<readonly string[]> =>
+          (await storage.query('cluster', heldPartition(frozen))).map(({ key }) => key.sk)
+        expect(await held()).toHaveLength(1)
+        frozen.mayDie(cluster.world.scheduler.nowMs + FROZEN_MS)
+        frozen.process.pause(FROZEN_MS)
+        await remote.sleep(FROZEN_MS - 1)
+        expect(await held()).toEqual([])
+        if (frozen.node !== undefined) void cluster.drive(frozen, frozen.node)
+        await remote.sleep(LOST_MS)
+        return await held()
+      },
+    })
+    expect(rows).toEqual([])
+  })
+
+  test('D208 a free that is lost with its connection is told again', async () => {
+    const what = { key: 'a', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: true }
+    const left = await playNodes({
+      plan: calmNodes(3),
+      program: async ({ cluster, home, others }) => {
+        const [there] = others as [SimMember]
+        const strategy = { schedulingStrategy: on(there), maxRetries: 0 }
+        const ref = remote.combine.options(strategy).remote(what)
+        await wait([ref], { numReturns: 1 })
+        expect(countIn(there)).toBe(1)
+        there.mayDie(cluster.world.scheduler.nowMs + SHORT_MS)
+        there.process.pause(SHORT_MS)
+        ref.free()
+        await remote.sleep(SHORT_MS / 2)
+        cluster.world.network.cut(home.process, there.process)
+        await remote.sleep(2 * SHORT_MS)
+        return countIn(there)
+      },
+    })
+    expect(left).toBe(0)
+  })
+
   test('D197 what was made on another node stays there when the connection to it breaks', async () => {
     const what = { key: 'a', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: true }
     const digest = await playNodes({
@@ -403,6 +447,8 @@ describe('scenario of several nodes', () => {
 })
 
 const SIZE_BYTES = 200_000
+/** Nobody is declared dead for it. */
+const SHORT_MS = 2_000
 
 const countIn = ({ node }: SimMember): number => node?.store?.list().length ?? 0
 

@@ -9,12 +9,15 @@ import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
 import { ActorAdopter } from '../../../runtime/raylet/actors/actor-adopter.ts'
 import { encodeMade, type MadeActor } from '../../../runtime/raylet/actors/actor-origin.ts'
+import { clearRowsOf } from '../../../runtime/raylet/cluster/dead-rows.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 /** Longer than anybody waits for its turn. */
 const TURNS_MS = 30_000
 const ACTOR = 'ab'.repeat(12)
+const OTHER_ACTOR = 'cd'.repeat(12)
 
+const NO_JOBS = { inherit: () => Promise.resolve() }
 const codec = new ValueCodec()
 let clock: HandClock
 let storage: MemoryStorage
@@ -22,7 +25,9 @@ let adopters: Map<string, ActorAdopter>
 let started: string[]
 /** The deaths that all others are told of. */
 let tellOfDeath: (death: NodeDeath) => Promise<void>
+let hasArrived: boolean
 beforeEach(() => {
+  hasArrived = true
   tellOfDeath = () => Promise.resolve()
   clock = new HandClock()
   storage = new MemoryStorage()
@@ -46,6 +51,8 @@ function see(seers: readonly string[], rows: readonly NodeRow[]): void {
     const deps = {
       ...{ storage, clock, log: silentLog, codec, self: holder(nodeId), tell },
       tellOfDeath: (death: NodeDeath) => tellOfDeath(death),
+      hasArrived: () => hasArrived,
+      clearRowsOf: (gone: Holder) => clearRowsOf({ storage, clock, jobs: NO_JOBS }, gone),
     }
     const adopter = adopters.get(nodeId) ?? new ActorAdopter(deps)
     adopters.set(nodeId, adopter)
@@ -53,14 +60,14 @@ function see(seers: readonly string[], rows: readonly NodeRow[]): void {
   }
 }
 
-async function anActorOn(nodeId: string): Promise<void> {
-  const spec = { actorId: fromHex(ACTOR) as ActorId, className: 'Ledger' }
+async function anActorOn(nodeId: string, actorId = ACTOR): Promise<void> {
+  const spec = { actorId: fromHex(actorId) as ActorId, className: 'Ledger' }
   const made = { spec, origin: { homeId: nodeId, ownerAddress: '' } } as unknown as MadeActor
-  await willHold(storage, holder(nodeId), { actorId: ACTOR, incarnation: 0 })
+  await willHold(storage, holder(nodeId), { actorId, incarnation: 0 })
   await registerActor(
     storage,
     {
-      ...{ actorId: ACTOR, owner: 'aa', name: null, detached: true, maxRestarts: -1 },
+      ...{ actorId, owner: 'aa', name: null, detached: true, maxRestarts: -1 },
       ...{ ...holder(nodeId), spec: encodeMade(codec, made) },
     },
     0,
@@ -85,6 +92,17 @@ test('AH3: its actors are started again though all three that were to do it have
   expect(await readActor(storage, ACTOR)).toMatchObject({ nodeId: heirs[3], state: 'RESTARTING' })
 })
 
+test('AH3: in the end its actors are started again though those that were to do it never saw it', async () => {
+  await anActorOn('gone')
+  const [fifth = ''] = heirs.slice(4)
+  see([fifth], rowsOf([...OTHERS, 'gone']))
+  see([fifth], rowsOf(OTHERS, ['gone']))
+  await clock.advance(TURNS_MS)
+  expect(started).toEqual([])
+  await clock.advance(2 * TURNS_MS)
+  expect(started).toEqual([fifth])
+})
+
 test('AH3: nobody waits for nodes that have come since, and never met the dead one', async () => {
   await anActorOn('gone')
   const [first = '', second = '', third = '', ...staying] = heirs
@@ -106,6 +124,23 @@ test('AH1: of all that live one starts it again, and the first in the order at o
   see(OTHERS.slice(1), rowsOf(OTHERS.slice(1), ['gone', 'n0']))
   await clock.advance(TURNS_MS)
   expect(started).toEqual([heirs[0]])
+})
+
+test('AH2: of nodes that are dead when they are seen first only those that came later are cleared up after', async () => {
+  const [only = ''] = OTHERS
+  await anActorOn('gone')
+  hasArrived = false
+  see([only], rowsOf([only]))
+  hasArrived = true
+  see([only], rowsOf([only], ['gone'])) // all that it did not know when it arrived
+  await clock.advance(TURNS_MS)
+  expect(started).toEqual([])
+  await anActorOn('short', OTHER_ACTOR)
+  see([only], rowsOf([only], ['gone', 'short']))
+  await clock.advance(TURNS_MS)
+  expect(started).toEqual([only])
+  expect(await readActor(storage, OTHER_ACTOR)).toMatchObject({ nodeId: only })
+  expect(await readActor(storage, ACTOR)).toMatchObject({ nodeId: 'gone' })
 })
 
 test('AH5: its next life begins once all others know of the death; nobody is told for nothing', async () => {

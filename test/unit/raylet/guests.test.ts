@@ -11,7 +11,7 @@ import { readActor, registerActor } from '../../../runtime/gcs/actors.ts'
 import { readNode, sendCommand } from '../../../runtime/gcs/nodes.ts'
 import { StorageHost } from '../../../runtime/gcs/storage-host.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
-import { driverKey, nodeKey } from '../../../runtime/gcs/tables.ts'
+import { heldPartition, nodeKey } from '../../../runtime/gcs/tables.ts'
 import { MemoryArena } from '../../../runtime/objects/arena-memory.ts'
 import { ObjectStore } from '../../../runtime/objects/store.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
@@ -45,6 +45,7 @@ const clock: Clock = {
   after: (delayMs, run) => systemClock.after(delayMs / SPEED, run),
 }
 const OWN_ID = 'node-id-bytes.' as NodeId
+const OWN = { nodeId: toHex(OWN_ID), epoch: 1 }
 const DRIVER = 'driver-of-a0' as WorkerId
 const job = aDriversJob('job1')
 
@@ -105,7 +106,7 @@ test('GU3: its last guest gone, a job is not said to have ended: its driver goes
   const cli = await Peer.connect(transport)
   await cli.hello({ workerId: 'somebody-of-test', role: 'cli' })
   expect((await cli.channel.request('state', { kind: 'jobs' })).rows).toEqual([])
-  expect(await storage.get(driverKey(toHex(job.jobId)))).toBeUndefined()
+  expect(await storage.query('cluster', heldPartition(OWN))).toEqual([])
 })
 
 test('what a task of a task prints reaches the driver, whose node asked for nothing here', async () => {

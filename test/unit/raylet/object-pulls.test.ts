@@ -486,7 +486,7 @@ function aNode(nodeId: string, sizeBytes = STORE_BYTES, spill?: MemorySpill): Te
     return (await other.requested({ from: nodeId, type, message, link })) as never
   }
   const member: ObjectPullsDeps['member'] = {
-    ask,
+    ...{ ask, others: () => [] },
     askEach: async (type, message) => {
       const answers: never[] = []
       const silent: string[] = []
