@@ -19,6 +19,9 @@ import type { Storage } from '../../gcs/storage.ts'
 import { findLiveJobs, hasDetachedActor, type LiveJobs } from './live-jobs.ts'
 import { Looks } from './looks.ts'
 
+/** Of one node, that are swept: the last ones. */
+const LIVES_MAX = 16
+
 export interface SpillSweeperDeps {
   readonly nodeId: string
   readonly clock: Clock
@@ -71,18 +74,17 @@ export class SpillSweeper {
     const { member } = this.#deps
     const left = new Set(member.left())
     for (const node of member.nodes()) {
-      if (node.state === 'DEAD' && !left.has(node.nodeId))
-        this.#waiting.set(ownerOf(node), undefined)
+      const hasLeft = left.has(node.nodeId)
+      for (const owner of livesEnded(node)) if (!hasLeft) this.#waiting.set(owner, undefined)
     }
   }
 
   #ownOf(nodes: readonly NodeRow[]): readonly SpillOwner[] {
     const living = nodes.filter(({ state }) => state === 'ALIVE').map(({ nodeId }) => nodeId)
-    return nodes.flatMap((node) => {
-      const owner = ownerOf(node)
-      if (node.state !== 'DEAD' || this.#swept.has(owner)) return []
-      return rendezvous(owner, living, 1)[0] === this.#deps.nodeId ? [owner] : []
-    })
+    return nodes
+      .flatMap(livesEnded)
+      .filter((owner) => !this.#swept.has(owner))
+      .filter((owner) => rendezvous(owner, living, 1)[0] === this.#deps.nodeId)
   }
 
   /** SW1. */
@@ -114,4 +116,10 @@ export class SpillSweeper {
   }
 }
 
-const ownerOf = ({ nodeId, epoch }: NodeRow): SpillOwner => `${nodeId}-${epoch}`
+/** Of that node, also those after which it is back: who sweeps may not have seen it dead. */
+function livesEnded({ nodeId, epoch, state }: NodeRow): SpillOwner[] {
+  const newest = state === 'DEAD' ? epoch : epoch - 1
+  const oldest = Math.max(1, newest - LIVES_MAX + 1)
+  const count = Math.max(0, newest - oldest + 1)
+  return Array.from({ length: count }, (_, i): SpillOwner => `${nodeId}-${oldest + i}`)
+}

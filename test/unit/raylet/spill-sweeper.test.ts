@@ -54,6 +54,15 @@ it('what a dead node had spilled is swept once, where no job lives', async () =>
   expect(clock.pendingCount).toBe(0)
 })
 
+it('of one that is back in its next epoch it is swept, though nobody has seen it dead', async () => {
+  know([])
+  const back = { ...row('d', 'ALIVE'), epoch: 2 }
+  for (const sweeper of all)
+    sweeper.nodes([...rows([]).filter((each) => each.nodeId !== 'd'), back])
+  await clock.advance(LOOK_MS_MAX)
+  expect(swept).toEqual(['d-1'])
+})
+
 it('SW1, F07: not while a job lives that was there at the death, wherever it lives', async () => {
   for (const home of LIVING) jobs.set(home, [`job of ${home}` as JobId])
   know(['d'])
