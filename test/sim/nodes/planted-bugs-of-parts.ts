@@ -1,13 +1,17 @@
 // Bugs planted into what only some programs of drivers use: actors, placement groups, and refs
 // whose owner is dead. Each breaks one promise, and seeds with that part must catch it.
+import type { WorkerId } from '../../../runtime/common/ids.ts'
 import { ActorClient } from '../../../runtime/core-worker/actor-client.ts'
+import { DurableJob } from '../../../runtime/core-worker/durable-job.ts'
 import { PUSHED } from '../../../runtime/core-worker/task-record.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import type { Row, RowKey, TransactItem } from '../../../runtime/gcs/storage.ts'
 import { Brain } from '../../../runtime/raylet/brain.ts'
 import { GroupRows } from '../../../runtime/raylet/groups/group-rows.ts'
 import type { GroupCall } from '../../../runtime/raylet/groups/group-messages.ts'
-import type { TokensAsked } from '../../../runtime/raylet/limiters/limiter-messages.ts'
+import type { TokensAsked, TokensGiven } from '../../../runtime/raylet/limiters/limiter-messages.ts'
+import { Raylet } from '../../../runtime/raylet/raylet.ts'
+import type { RayletState } from '../../../runtime/raylet/state.ts'
 import { swap } from '../planted-bugs.ts'
 import { here } from '../workload.ts'
 import type { PartName } from './plan.ts'
@@ -139,15 +143,77 @@ export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
       }
     },
   },
-  durable: {},
+  durable: {
+    'gives the ref of what was put before the bucket has it': () =>
+      swap(DurableJob.prototype, 'keepStored', () => () => Promise.resolve()),
+  },
   limiters: {
-    'does not tell the keeper what it holds': () =>
-      misheard((message) => ({
-        ...message,
-        limiters: message.limiters.map((told) => ({ ...told, held: 0 })),
-      })),
+    'does not tell the keeper what it holds': () => misheard(holdingNothing),
+    'does not tell the next keeper what the one before has given': () =>
+      misheard((message) => (message.isFull ? holdingNothing(message) : message)),
+    'gives a token to two': () =>
+      swap(
+        Brain.prototype,
+        'ask',
+        (real) =>
+          async function (this: Brain, stimulus) {
+            const isOfTokens = stimulus(0).kind === 'tokensAsked'
+            const reply = await real.call(this, stimulus)
+            if (!isOfTokens) return reply
+            const { granted = [], ...rest } = reply as Partial<TokensGiven>
+            return { ...rest, granted: granted.map((each) => ({ ...each, count: each.count + 1 })) }
+          },
+      ),
+    'does not take back the tokens of a process that has died': () => {
+      const states: RayletState[] = []
+      const undoStart = swap(
+        Raylet.prototype,
+        'start',
+        (real) =>
+          function (this: Raylet) {
+            states.push(this.state)
+            return real.call(this)
+          },
+      )
+      const undoTell = swap(
+        Brain.prototype,
+        'tell',
+        (real) =>
+          function (this: Brain, stimulus) {
+            const giveBack =
+              stimulus.kind === 'clientClosed' ? tokensOf(states, stimulus.client) : []
+            real.call(this, stimulus)
+            for (const again of giveBack) again()
+          },
+      )
+      return () => {
+        undoTell()
+        undoStart()
+      }
+    },
   },
 }
+
+const holdingNothing = (message: TokensAsked): TokensAsked => ({
+  ...message,
+  limiters: message.limiters.map((told) => ({ ...told, held: 0 })),
+})
+
+/** @returns what makes it have each of them again. */
+const tokensOf = (states: readonly RayletState[], client: WorkerId): (() => void)[] =>
+  states.flatMap(({ limiters }) =>
+    [...limiters.values()].flatMap((limiter) => {
+      const count = limiter.out.get(client)
+      if (count === undefined) return []
+      return [
+        () => {
+          limiter.users.add(client)
+          limiter.out.set(client, count)
+          limiters.set(limiter.name, limiter)
+        },
+      ]
+    }),
+  )
 
 async function rowOf(storage: MemoryStorage, key: RowKey): Promise<Row | undefined> {
   const rows = await storage.query(key.table, key.pk, { prefix: key.sk })
