@@ -29,6 +29,8 @@ export interface Entry {
   /** False for a copy of another node's object: dropped, not spilled, when room is needed. */
   isPrimary: boolean
   readonly creator: string
+  /** When its room was asked for. */
+  readonly madeAtMs: number
   /** The client with whose process it ends. */
   owner: string
   phase: 'CREATED' | 'SEALED' | 'DYING'
@@ -178,7 +180,7 @@ export type StoreEvent =
       readonly id: string
       readonly count: number
     }
-  | { readonly type: 'free'; readonly ids: readonly string[] }
+  | { readonly type: 'free'; readonly ids: readonly string[]; readonly agesMs?: readonly number[] }
   | { readonly type: 'clientExited'; readonly clientId: string }
   | { readonly type: 'timer' }
   | EndOfIo

@@ -130,7 +130,7 @@ function addEntry(
   request: CreateRequest,
   { io, offset }: Pick<Entry, 'io' | 'offset'>,
 ): Entry {
-  const { id, sizeBytes, isPrimary, owner, clientId, requestId, isFreed } = request
+  const { id, sizeBytes, isPrimary, owner, clientId, requestId, isFreed, sinceMs } = request
   const entry: Entry = {
     key: state.nextKey++,
     id,
@@ -138,6 +138,7 @@ function addEntry(
     isPrimary,
     owner,
     creator: clientId,
+    madeAtMs: sinceMs,
     phase: 'CREATED',
     io,
     offset,

@@ -115,7 +115,7 @@ function apply(state: StoreState, event: StoreEvent): StoreEffect[] {
     case 'unpin':
       return unpin(state, event)
     case 'free':
-      return event.ids.flatMap((id) => free(state, id))
+      return event.ids.flatMap((id, i) => free(state, id, event.agesMs?.[i] ?? 0))
     case 'clientExited':
       return clientExited(state, event.clientId)
     case 'timer':
@@ -221,13 +221,15 @@ function pin(state: StoreState, event: EventOf<'pin'>): StoreEffect[] {
   return []
 }
 
-function free(state: StoreState, id: string): StoreEffect[] {
+/** What was made under that id since is another. */
+function free(state: StoreState, id: string, ageMs: number): StoreEffect[] {
+  const atMs = state.nowMs - ageMs
   const queued = state.queuedCreates.get(id)
-  if (queued !== undefined) queued.isFreed = true
+  if (queued !== undefined && queued.sinceMs <= atMs) queued.isFreed = true
   const unsealed = state.creating.get(id)
-  if (unsealed !== undefined) unsealed.isFreed = true
+  if (unsealed !== undefined && unsealed.madeAtMs <= atMs) unsealed.isFreed = true
   const entry = state.sealed.get(id)
-  return entry === undefined ? [] : doom(state, entry)
+  return entry === undefined || entry.madeAtMs > atMs ? [] : doom(state, entry)
 }
 
 function clientExited(state: StoreState, clientId: string): StoreEffect[] {

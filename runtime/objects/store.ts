@@ -255,9 +255,12 @@ export class ObjectStore {
     if (entry !== undefined) entry.isDamaged = true
   }
 
-  /** Nobody refers to these any more. Pinned ones go with their last pin. It may be repeated. */
-  free(objectIds: readonly string[]): void {
-    this.#handle({ type: 'free', ids: objectIds })
+  /**
+   * Nobody refers to these any more. Pinned ones go with their last pin. It may be repeated.
+   * @param agesMs  of each, since when that is so. Default: 0.
+   */
+  free(objectIds: readonly string[], agesMs: readonly number[] = []): void {
+    this.#handle({ type: 'free', ids: objectIds, agesMs })
   }
 
   /** The *process* of a client has exited, not merely its socket: its pins are void, and what it

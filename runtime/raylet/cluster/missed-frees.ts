@@ -1,10 +1,12 @@
 // Frees that a node may have missed, as the connection to it broke: told again until it has
-// answered. What its owner has freed is never made again, so a free may come late, and twice.
+// answered.
 // Invariants:
 //   MF1. What was freed shortly before a connection breaks, or while there is none, is told that
 //        node again, as long as it lives.
 //   MF2. At most MISSED_MAX of them are kept for a node, the newest: the end of the job frees the
 //        rest there.
+//   MF3. Each is told with how long ago it was freed: what was made under its id since then, by a
+//        task that runs again, stays.
 import type { Clock, Timer } from '../../common/clock.ts'
 import type { ClusterMember } from './cluster-member.ts'
 
@@ -24,8 +26,8 @@ export class MissedFrees {
   readonly #deps: MissedFreesDeps
   /** When each was freed, the newest last. */
   readonly #recent = new Map<string, number>()
-  /** By node. */
-  readonly #missed = new Map<string, Set<string>>()
+  /** By node, when each was freed. */
+  readonly #missed = new Map<string, Map<string, number>>()
   readonly #timers = new Map<string, Timer>()
   #isStopped = false
 
@@ -38,7 +40,7 @@ export class MissedFrees {
     const nowMs = this.#deps.clock.monotonicMs()
     for (const objectId of objectIds) {
       this.#recent.set(objectId, nowMs)
-      for (const missed of this.#missed.values()) add(missed, objectId)
+      for (const missed of this.#missed.values()) add(missed, objectId, nowMs)
     }
     for (const [objectId, atMs] of this.#recent) {
       if (this.#recent.size <= MISSED_MAX && nowMs - atMs <= RECENT_MS) break
@@ -48,9 +50,9 @@ export class MissedFrees {
 
   /** MF1. The connection to that node has closed, or could not be made. */
   lost(nodeId: string): void {
-    const missed = this.#missed.get(nodeId) ?? new Set()
+    const missed = this.#missed.get(nodeId) ?? new Map<string, number>()
     const sinceMs = this.#deps.clock.monotonicMs() - RECENT_MS
-    for (const [objectId, atMs] of this.#recent) if (atMs >= sinceMs) add(missed, objectId)
+    for (const [objectId, atMs] of this.#recent) if (atMs >= sinceMs) add(missed, objectId, atMs)
     if (missed.size === 0 || this.#isStopped) return
     this.#missed.set(nodeId, missed)
     this.#later(nodeId)
@@ -77,17 +79,22 @@ export class MissedFrees {
 
   /** @returns whether that node has missed none any more. */
   async #tell(nodeId: string): Promise<boolean> {
-    const { member } = this.#deps
-    const missed = this.#missed.get(nodeId) ?? new Set()
+    const { member, clock } = this.#deps
+    const missed = this.#missed.get(nodeId) ?? new Map<string, number>()
     const isLiving = member.others().some((node) => node.nodeId === nodeId)
     if (isLiving && missed.size > 0) {
-      const objectIds = [...missed].slice(0, BATCH_MAX)
+      const batch = [...missed.entries().take(BATCH_MAX)]
+      const nowMs = clock.monotonicMs()
+      const objectIds = batch.map(([objectId]) => objectId)
+      const agesMs = batch.map(([, atMs]) => nowMs - atMs) // MF3
       try {
-        await member.ask(nodeId, 'freeMissed', { objectIds }, ANSWER_LIMIT_MS)
+        await member.ask(nodeId, 'freeMissed', { objectIds, agesMs }, ANSWER_LIMIT_MS)
       } catch {
         return false // MF1: it is away still
       }
-      for (const objectId of objectIds) missed.delete(objectId)
+      for (const [objectId, atMs] of batch) {
+        if (missed.get(objectId) === atMs) missed.delete(objectId)
+      }
       if (missed.size > 0) return false
     }
     this.#missed.delete(nodeId)
@@ -96,8 +103,8 @@ export class MissedFrees {
 }
 
 /** MF2. */
-function add(missed: Set<string>, objectId: string): void {
-  missed.add(objectId)
-  const [oldest] = missed
+function add(missed: Map<string, number>, objectId: string, atMs: number): void {
+  missed.set(objectId, atMs)
+  const [oldest] = missed.keys()
   if (oldest !== undefined && missed.size > MISSED_MAX) missed.delete(oldest)
 }

@@ -150,7 +150,8 @@ export class ObjectPulls {
   async requested({ from, type, message }: PeerMessage): Promise<unknown> {
     if (type === 'joinReaders') return this.#directory.join(from, message as JoinAsked)
     if (type === 'freeMissed') {
-      this.freed(message as PeerRayletCalls['freeMissed'][0])
+      const { objectIds, agesMs } = message as PeerRayletCalls['freeMissed'][0]
+      this.#deps.store().free(objectIds, agesMs) // what is pulled now may have been made since
       return undefined
     }
     if (type === 'keepObject') return await this.#keep(from, message as KeepAsked)

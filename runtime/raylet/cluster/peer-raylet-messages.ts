@@ -113,8 +113,8 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, Li
   ]
   /** Of a node that stays, by one that leaves: whether it keeps its copy from now on. */
   keepObject: [{ objectId: string }, boolean]
-  /** The receiver may not have heard that nobody refers to these any more. */
-  freeMissed: [{ objectIds: readonly string[] }, undefined]
+  /** The receiver may not have heard that nobody refers to these any more, since so long. */
+  freeMissed: [{ objectIds: readonly string[]; agesMs: readonly number[] }, undefined]
   /** Of a node that may reach its holders: its size, once it is on its way to that node. */
   relayObject: [{ objectId: string; hints: readonly string[] }, number | undefined]
 }
@@ -205,7 +205,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   ...GROUP_CALLS,
   ...WAIT_CALLS,
   ...LIMITER_CALLS,
-  freeMissed: { objectIds: listOf(text) },
+  freeMissed: { objectIds: listOf(text), agesMs: listOf(number) },
   keepObject: { objectId: text },
   joinReaders: { objectId: text, failed: listOf(text) },
   relayObject: { objectId: text, hints: listOf(text) },

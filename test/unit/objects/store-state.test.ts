@@ -45,6 +45,23 @@ describe('the store: an object', () => {
     expect(story.state.arena.allocatedBytes).toBe(0)
   })
 
+  it.each([
+    ['sealed', true],
+    ['not sealed', false],
+  ])(
+    'stays where it was made after its id was freed, which is told late (MF3): %s',
+    (_, isSealed) => {
+      const story = new Story()
+      story.put('a')
+      story.nowMs = 10_000
+      story.create('b')
+      if (isSealed) story.seal('b')
+      story.tell({ type: 'free', ids: ['a', 'b'], agesMs: [5_000, 5_000] })
+      if (!isSealed) story.seal('b')
+      expect([...story.state.sealed.keys()]).toEqual(['b'])
+    },
+  )
+
   it('keeps its memory until each client has unpinned as often as it pinned', () => {
     const story = new Story()
     story.put('a')

@@ -9,6 +9,7 @@ let living: string[]
 let isAway: boolean
 let asked: number
 let heard: string[]
+let ages: number[]
 let frees: MissedFrees
 
 beforeEach(() => {
@@ -17,9 +18,15 @@ beforeEach(() => {
   isAway = false
   asked = 0
   heard = []
-  const ask = (nodeId: string, _: string, { objectIds }: { objectIds: string[] }) => {
+  ages = []
+  const ask = (
+    nodeId: string,
+    _: string,
+    { objectIds, agesMs }: { objectIds: string[]; agesMs: number[] },
+  ) => {
     asked += 1
     if (isAway) return Promise.reject(new NodeDiedError('it is away'))
+    ages.push(...agesMs)
     heard.push(...objectIds.map((id) => `${nodeId} ${id}`))
     return Promise.resolve(undefined)
   }
@@ -42,6 +49,17 @@ it('MF1: what was freed before a connection broke, and since, is told until the 
   await clock.advance(10_000)
   expect(heard).toEqual(['a1 x', 'a1 y', 'a1 z'])
   expect(clock.pendingCount).toBe(0)
+})
+
+it('MF3: each is told with how long ago it was freed', async () => {
+  frees.freed(['x'])
+  isAway = true
+  frees.lost('a1')
+  await clock.advance(7_000)
+  frees.freed(['y'])
+  isAway = false
+  await clock.advance(1_000)
+  expect(ages).toEqual([8_000, 1_000])
 })
 
 it('MF1: nothing is told a node that is dead, or where nothing was freed', async () => {
