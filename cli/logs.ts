@@ -4,6 +4,7 @@ import { UsageError } from '../runtime/common/errors.ts'
 import { WORKER_NODE_BYTES, WORKER_NUMBER_BYTES } from '../runtime/common/ids.ts'
 import { withoutMarks } from '../runtime/common/output-mark.ts'
 import type { SessionNode } from '../runtime/common/session-node.ts'
+import { workerOfLog } from '../runtime/common/worker-log.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
 import { textOf, type RayletClient } from './raylet-client.ts'
@@ -24,8 +25,10 @@ export interface NodeLog {
   readonly sessionDir: string
   /** In that folder. */
   readonly file: string
-  /** The same; of several nodes, with the node's id: worker-00000001-1a2b3c4d. */
+  /** As people see it: worker-00000001; of several nodes, with the node's id behind it. */
   readonly name: string
+  /** Of the worker; '' of a raylet. */
+  readonly job: string
   /** What the worker's id starts with; '' of a raylet. */
   readonly key: string
 }
@@ -44,17 +47,16 @@ export function run(world: World, input: Input): Promise<number> {
 
 function logsOf(logs: Logs, nodes: readonly SessionNode[]): NodeLog[] {
   return nodes.flatMap(({ sessionDir, nodeId }) =>
-    logs.names(sessionDir).map((file) => ({
-      sessionDir,
-      file,
-      name: nodes.length > 1 ? `${file}-${nodeId.slice(0, SHOWN_ID_CHARS)}` : file,
-      key: keyOf(file, nodeId),
-    })),
+    logs.names(sessionDir).map((file) => {
+      const worker = workerOfLog(file)
+      const shown = worker === undefined ? file : `${WORKER}${worker.number}`
+      return {
+        ...{ sessionDir, file, job: worker?.job ?? '' },
+        name: nodes.length > 1 ? `${shown}-${nodeId.slice(0, SHOWN_ID_CHARS)}` : shown,
+        key: worker === undefined ? '' : (worker.number + nodeId).slice(0, KEY_CHARS),
+      }
+    }),
   )
-}
-
-function keyOf(file: string, nodeId: string): string {
-  return file.startsWith(WORKER) ? (file.slice(WORKER.length) + nodeId).slice(0, KEY_CHARS) : ''
 }
 
 function list(world: World, input: Input, all: readonly NodeLog[]): void {
@@ -86,15 +88,8 @@ export async function chosen(
         `several logs start with '${what}', give more of the id: ${namesOf(found)}`,
       )
     }
-    const ofJob = await workersOfJob(client, wanted)
-    if (ofJob !== undefined) {
-      const written = all.filter(({ key }) => ofJob.some((id) => id.slice(0, KEY_CHARS) === key))
-      if (written.length > 0) return written
-      throw new UsageError(
-        `no worker of job '${what}' runs now, and whose the logs of ended ones are is not kept; ` +
-          `name one: ${namesOf(all)}`,
-      )
-    }
+    const ofJob = await logsOfJob(client, all, wanted)
+    if (ofJob !== undefined) return ofJob
   }
   const list = all.length === 0 ? 'there are none yet' : `there are ${namesOf(all)}`
   throw new UsageError(`no log of '${what}': ${list}`)
@@ -109,13 +104,23 @@ function namesOf(logs: readonly NodeLog[]): string {
   return `${shown.join(', ')}${older}`
 }
 
-async function workersOfJob(client: RayletClient, id: string): Promise<string[] | undefined> {
-  const [jobs, workers] = await Promise.all([client.state('jobs'), client.state('workers')])
-  const job = jobs.rows.find((row) => textOf(row, 'jobId').startsWith(id))
-  if (job === undefined) return undefined
-  return workers.rows
-    .filter((worker) => worker['jobId'] === job['jobId'])
-    .map((worker) => textOf(worker, 'workerId'))
+/** Its workers may have ended long ago. Undefined: there is no such job. */
+async function logsOfJob(
+  client: RayletClient,
+  all: readonly NodeLog[],
+  wanted: string,
+): Promise<NodeLog[] | undefined> {
+  const found = all.filter(({ job }) => job !== '' && job.startsWith(wanted))
+  const jobs = [...new Set(found.map(({ job }) => job))]
+  if (jobs.length > 1) {
+    throw new UsageError(
+      `several jobs start with '${wanted}', give more of the id: ${jobs.join(', ')}`,
+    )
+  }
+  if (found.length > 0) return found
+  const { rows } = await client.state('jobs')
+  if (!rows.some((row) => textOf(row, 'jobId').startsWith(wanted))) return undefined
+  throw new UsageError(`the workers of job '${wanted}' have written nothing`)
 }
 
 async function show(

@@ -1,7 +1,8 @@
 // The workers' processes as the shell sees them: their handles, their output, their peak memory,
 // and the full story of how each ended.
 import type { Clock } from '../common/clock.ts'
-import { toHex, type JobId, type WorkerId } from '../common/ids.ts'
+import type { JobId, WorkerId } from '../common/ids.ts'
+import { workerLogName } from '../common/worker-log.ts'
 import type { OutputLine, WorkerExit } from '../protocol/messages.ts'
 import { WorkerOutput, type LogSink } from './output.ts'
 import type { WorkerStart } from './turn.ts'
@@ -60,7 +61,7 @@ export class WorkerProcesses {
       output: new WorkerOutput(
         {
           clock: this.#deps.clock,
-          log: this.#deps.logSinks?.(`worker-${toHex(workerId).slice(0, 8)}`) ?? nowhere(),
+          log: this.#deps.logSinks?.(workerLogName(workerId, worker.jobId)) ?? nowhere(),
           forward: (lines, isLast) => this.#events.forward(worker.jobId, lines, isLast),
         },
         {

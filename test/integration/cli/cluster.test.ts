@@ -278,10 +278,13 @@ describe('virga logs', () => {
     const ofJob = await place.virga('logs', String(worker?.['jobId']))
     expect(ofJob.stdout).toContain('holding on')
     await held.release()
-    const afterwards = (): Promise<string> =>
-      place.virga('logs', String(worker?.['jobId'])).then(({ stderr }) => stderr)
-    await until(async () => (await afterwards()).includes('no worker of job'))
-    expect(await afterwards()).toContain(`worker-${id.slice(0, 8)}`)
+    await until(async () => {
+      const workers = rowsOf(await place.json('list', 'workers'))
+      return !workers.some((row) => row['workerId'] === id)
+    })
+    for (const what of [String(worker?.['jobId']), id]) {
+      expect((await place.virga('logs', what)).stdout, what).toContain('holding on')
+    }
   })
 
   it('follows a log until Ctrl-C', async () => {

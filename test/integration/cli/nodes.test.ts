@@ -149,6 +149,9 @@ describe('virga start --nodes 3', () => {
     const worker = String(ofWorkers[texts.findIndex((text) => text !== '')])
     const id = worker.slice('worker-'.length, 'worker-'.length + 8) + String(third).slice(0, 20)
     expect((await place.virga('logs', id)).stdout).toBe('printed by the third\n')
+    const jobs = (await place.json('list', 'jobs'))['rows'] as Row[]
+    const { stdout: ofJob } = await place.virga('logs', String(jobs[0]?.['jobId'])) // it has ended
+    expect(ofJob).toContain(`(${worker}) printed by the third`)
     expect(names.filter((name) => name.endsWith(String(second).slice(0, 8)))).not.toEqual([])
     expect((await place.virga('logs', '0000')).stderr).toContain('give more of the id')
     expect((await place.virga('logs', 'raylet')).stdout).toContain('"msg":"a job has ended"')
