@@ -138,7 +138,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     operands: '<kind>',
     options: [limit, filter],
     asksCluster: true,
-    more: 'Tasks are those that ended, the newest last; `virga summary tasks` counts all.',
+    more:
+      'Tasks are those that ended, the newest last; `virga summary tasks` counts all. Dead actors are ' +
+      'listed with why they died: each node keeps the newest 10000, for as long as it lives; those ' +
+      'that died with a node are kept by one that ended them.',
     load: () => import('./list.ts'),
   },
   {

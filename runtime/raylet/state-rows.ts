@@ -19,7 +19,7 @@ export function stateRows(state: RayletState, kind: string, nowMs: number): Stat
     case 'workers':
       return [...state.workers.values()].map((worker) => workerRow(worker, nowMs))
     case 'actors':
-      return actorsHere(state).map((actor) => actorRow(state, actor))
+      return actorsHere(state).map((actor) => actorRow(state, actor, nowMs))
     case 'jobs':
       return drivenHere(state).map((job) => ({
         jobId: toHex(job.jobId),
@@ -91,11 +91,11 @@ function workerRow(worker: Worker, nowMs: number): StateRow {
 const actorsHere = (state: RayletState): Actor[] =>
   [...state.actors.values()].filter(({ place }) => place !== 'AWAY')
 
-function actorRow({ config }: RayletState, actor: Actor): StateRow {
-  const { spec } = actor
+function actorRow({ config }: RayletState, actor: Actor, nowMs: number): StateRow {
+  const { spec, phase, holder, diedAtMs } = actor
   return {
     actorId: toHex(spec.actorId),
-    nodeId: toHex(config.nodeId),
+    nodeId: (phase === 'DEAD' ? holder?.nodeId : undefined) ?? toHex(config.nodeId),
     className: spec.className,
     name: spec.name ?? null,
     namespace: spec.namespace,
@@ -105,6 +105,7 @@ function actorRow({ config }: RayletState, actor: Actor): StateRow {
     incarnation: actor.incarnation,
     detached: spec.detached,
     error: actor.error?.message ?? null,
+    deadMs: diedAtMs === undefined ? null : Math.round(nowMs - diedAtMs),
   }
 }
 

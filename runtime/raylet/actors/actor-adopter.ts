@@ -29,7 +29,7 @@ import { rendezvous } from '../../gcs/rendezvous.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import { epochIn } from '../../protocol/node-identity.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
-import { decodeMade } from './actor-origin.ts'
+import { decodeMade, type MadeActor } from './actor-origin.ts'
 import { endedLives, hasEnded, type EndedLives } from './ended-lives.ts'
 import type { Stimulus } from '../client-link.ts'
 import { GcsRepeat } from '../gcs-repeat.ts'
@@ -206,7 +206,7 @@ export class ActorAdopter {
 
   /** AH1. @param known  resolves when all know of the death. */
   async #decide(row: ActorRow, death: string, known: () => Promise<void>): Promise<void> {
-    const { storage, clock, codec, self, tell, log } = this.#deps
+    const { storage, codec, self, tell, log } = this.#deps
     const { actorId, incarnation, maxRestarts, detached } = row
     const made = decodeMade(codec, row.spec)
     const { className } = made.spec
@@ -214,11 +214,11 @@ export class ActorAdopter {
     const { homeId, ownerAddress } = made.origin
     if (!detached && hasEnded(this.#ended, homeId, epochIn(ownerAddress))) {
       const why = `${died}so is the node of its creator. Create a new one.`
-      await actorDead(storage, row, why, clock.nowMs())
+      await this.#bury(row, made, why)
       return
     }
     if (maxRestarts >= 0 && incarnation >= maxRestarts) {
-      await actorDead(storage, row, `${died}${noRestarts(maxRestarts)}`, clock.nowMs())
+      await this.#bury(row, made, `${died}${noRestarts(maxRestarts)}`)
       return
     }
     await willHold(storage, self, { actorId, incarnation: incarnation + 1 })
@@ -228,6 +228,14 @@ export class ActorAdopter {
     const lived = row.state === 'ALIVE' || incarnation > 0
     await known() // AH5
     tell({ kind: 'actorAdopted', made, incarnation: life.incarnation, lived, from: row.nodeId })
+  }
+
+  /** It is listed here from now on, as its own node would. */
+  async #bury(row: ActorRow, made: MadeActor, death: string): Promise<void> {
+    const { storage, clock, tell } = this.#deps
+    if (!(await actorDead(storage, row, death, clock.nowMs()))) return
+    const { incarnation, nodeId, epoch } = row
+    tell({ kind: 'actorBuried', made, incarnation, from: { nodeId, epoch }, death })
   }
 }
 

@@ -1,7 +1,7 @@
 // Events of actors, given to the part that each is for.
 import { unreachable } from '../../common/assert.ts'
 import { actorRegistered, claimRefused, createActor, nameClaimed } from './actor-creation.ts'
-import { findActor, nameFound } from './actor-names.ts'
+import { answerFound, findActor, nameFound } from './actor-names.ts'
 import {
   actorCall,
   actorExiting,
@@ -30,6 +30,7 @@ import {
   nodeWatches,
 } from './actors-elsewhere.ts'
 import type { ActorEventOfNodes } from './actor-events.ts'
+import { actorBuried } from './gone-actors.ts'
 import { jobOver } from '../clients.ts'
 import { answer, refuse, type EventOf, type Turn } from '../turn.ts'
 
@@ -109,7 +110,10 @@ function applyToActorOfNodes(turn: Turn, event: OfNodes): void {
       })
       return
     case 'actorFound':
-      answer(turn, event.request, event.info)
+      answerFound(turn, event)
+      return
+    case 'actorBuried':
+      actorBuried(turn, event)
       return
     case 'actorOffered':
       actorOffered(turn, event)

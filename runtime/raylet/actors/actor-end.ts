@@ -41,6 +41,7 @@ export function endActor(
   if (actor.lease !== undefined && actor.lease.worker === undefined) endLease(turn, actor.lease)
   state.jobs.get(actor.spec.jobId)?.pendingActors.delete(actor)
   actor.phase = 'DEAD'
+  actor.diedAtMs = turn.nowMs
   actor.address = ''
   actor.error = error instanceof VirgaError ? toWire(error) : error
   if (isAway(actor))
@@ -251,7 +252,8 @@ export function viewOf(actor: Actor): ActorView {
   }
 }
 
-function remember({ actors, deadActors, forgottenActors }: RayletState, actor: Actor): void {
+/** The oldest is forgotten for it. */
+export function remember({ actors, deadActors, forgottenActors }: RayletState, actor: Actor): void {
   const oldest = deadActors.add(actor.spec.actorId)
   if (oldest === undefined) return
   actors.delete(oldest)

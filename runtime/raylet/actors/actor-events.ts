@@ -32,6 +32,14 @@ export interface OfferAnswer {
   readonly load: NodeLoad
 }
 
+/** The last actor that had a name, as far as a node knows. */
+export interface GoneActor {
+  readonly actorId: string
+  readonly className: string
+  readonly deadMs: number
+  readonly why: string
+}
+
 /** What is done to an actor wherever it is. */
 export type ActorCall =
   | { readonly type: 'killActor'; readonly actorId: ActorId; readonly noRestart: boolean }
@@ -71,7 +79,11 @@ export type ActorEventOfNodes =
   | {
       readonly kind: 'actorFound'
       readonly request: number
+      readonly name: string
+      readonly namespace: string
       readonly info: ActorInfo | undefined
+      /** Where there is none: who had that name last, as other nodes know. */
+      readonly gone: GoneActor | undefined
     }
   | {
       readonly kind: 'actorOffered'
@@ -112,6 +124,14 @@ export type ActorEventOfNodes =
   | { readonly kind: 'livesEnded'; readonly ended: EndedLives }
   /** No detached actor of it is left anywhere, whose driver has ended (EJ1). */
   | { readonly kind: 'jobOver'; readonly jobId: JobId }
+  | {
+      /** This node has ended one whose node is dead. */
+      readonly kind: 'actorBuried'
+      readonly made: MadeActor
+      readonly incarnation: number
+      readonly from: Holder
+      readonly death: string
+    }
   | {
       /** This node has taken the next incarnation of one whose node is dead. */
       readonly kind: 'actorAdopted'

@@ -6,7 +6,8 @@ import { toHex } from '../../common/ids.ts'
 import type { ActorInfo } from '../../protocol/actor-messages.ts'
 import { infoOfMade } from './actor-origin.ts'
 import type { Actor } from './actor-state.ts'
-import { answer, type EventOf, type NameHolder, type Turn } from '../turn.ts'
+import { goneActor, newest, nobodyNow } from './gone-actors.ts'
+import { answer, refuse, type EventOf, type NameHolder, type Turn } from '../turn.ts'
 
 export function claimName(turn: Turn, actor: Actor, name: string): void {
   const { namespace, actorId, owner } = actor.spec
@@ -47,7 +48,20 @@ export function findActor(turn: Turn, event: EventOf<'findActor'>): void {
 export function nameFound(turn: Turn, event: EventOf<'nameFound'>): void {
   const { holder } = event
   const actor = holder && livingOf(turn, holder)
-  answer(turn, event.request, actor?.named === true ? infoOf(turn, actor) : undefined)
+  const info = actor?.named === true ? infoOf(turn, actor) : undefined
+  answerFound(turn, { ...event, info, gone: undefined })
+}
+
+/** Whoever had the name last and is dead is told with why. */
+export function answerFound(
+  turn: Turn,
+  found: Pick<EventOf<'actorFound'>, 'request' | 'info' | 'gone' | 'name' | 'namespace'>,
+): void {
+  const { request, info } = found
+  const here = info === undefined ? goneActor(turn.state, found, turn.nowMs) : undefined
+  const gone = newest([here, found.gone].filter((each) => each !== undefined))
+  if (info === undefined && gone !== undefined) refuse(turn, request, nobodyNow(found, gone))
+  else answer(turn, request, info)
 }
 
 /** What a handle is made of. */

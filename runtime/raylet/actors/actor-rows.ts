@@ -23,17 +23,20 @@ import {
   type ActorRow,
   type Holder,
 } from '../../gcs/actors.ts'
-import { findName, type NameRow } from '../../gcs/names.ts'
+import { findName, type ActorName, type NameRow } from '../../gcs/names.ts'
 import { isGone } from '../../gcs/nodes.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
 import { decodeMade, encodeMade, infoOfMade, type MadeActor } from './actor-origin.ts'
+import type { GoneActor } from './actor-events.ts'
 import type { Stimulus } from '../client-link.ts'
 import { GcsRepeat } from '../gcs-repeat.ts'
 import type { RayletEffect } from '../turn.ts'
 
 /** How often a name's row may name an actor that is gone meanwhile. */
 const NAME_TRIES_MAX = 5
+/** Other nodes are asked who had a name no oftener. */
+const GONE_ASKED_MS = 1_000
 const FORGOTTEN = 'it was of an earlier life of the cluster'
 
 export interface ActorRowsDeps {
@@ -46,6 +49,8 @@ export interface ActorRowsDeps {
   readonly hasMet: (holder: Holder) => boolean
   /** Whether another living node has. @throws GcsUnavailableError while that is not known. */
   readonly haveOthersMet: (holder: Holder) => Promise<boolean>
+  /** Who had a name last, by what the other nodes know. */
+  readonly goneElsewhere: (wanted: ActorName) => Promise<GoneActor | undefined>
   readonly tell: (stimulus: Stimulus) => void
 }
 
@@ -55,6 +60,7 @@ type EffectOf<K extends RowEffect['kind']> = Extract<RowEffect, { kind: K }>
 export class ActorRows {
   readonly #deps: ActorRowsDeps
   readonly #repeat: GcsRepeat
+  #askGoneAtMs = -Infinity
 
   constructor(deps: ActorRowsDeps) {
     this.#deps = deps
@@ -197,11 +203,20 @@ export class ActorRows {
       const holder = await findName(storage, { name, namespace })
       const row = holder && (await this.#livingOf(holder))
       const info = row && infoOfMade(decodeMade(codec, row.spec))
-      tell({ kind: 'actorFound', request, info })
+      const gone = info === undefined ? await this.#goneElsewhere({ name, namespace }) : undefined
+      tell({ kind: 'actorFound', request, name, namespace, info, gone })
     }
     void this.#repeat.untilDone(find, (error) => {
       tell({ kind: 'findRefused', request, error })
     })
+  }
+
+  /** Who had that name last. Many may ask for a name again and again until there is one. */
+  async #goneElsewhere(wanted: ActorName): Promise<GoneActor | undefined> {
+    const nowMs = this.#deps.clock.monotonicMs()
+    if (nowMs < this.#askGoneAtMs) return undefined
+    this.#askGoneAtMs = nowMs + GONE_ASKED_MS
+    return await this.#deps.goneElsewhere(wanted)
   }
 
   /** AW1. */

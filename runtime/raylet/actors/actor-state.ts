@@ -30,6 +30,7 @@ export interface Actor {
   ending: { readonly error: VirgaError | WireError } | undefined
   error: WireError | undefined
   exit: WorkerExit | undefined
+  diedAtMs: number | undefined
   /** Requests to kill its worker alone, to be answered when that is gone. */
   readonly killRequests: number[]
   /** Undefined where the cluster is this node alone. */
@@ -78,6 +79,7 @@ export function newActor(
     ending: undefined,
     error: undefined,
     exit: undefined,
+    diedAtMs: undefined,
     killRequests: [],
     origin,
     place: origin === undefined ? 'HERE' : 'UNPLACED',

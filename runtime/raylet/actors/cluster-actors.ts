@@ -19,6 +19,7 @@ import { isNobodyThere } from '../../protocol/peer-transport.ts'
 import type { ActorCall, ActorOffer, OfferAnswer } from './actor-events.ts'
 import { unknownView } from './actors-elsewhere.ts'
 import { endedLives, hasEnded as hasLifeEnded, type EndedLives } from './ended-lives.ts'
+import { goneActor } from './gone-actors.ts'
 import type { Brain } from '../brain.ts'
 import type { Stimulus } from '../client-link.ts'
 import type { ClusterLeases } from '../cluster/cluster-leases.ts'
@@ -103,7 +104,7 @@ export class ClusterActors {
   }
 
   requested({ type, message, link }: PeerMessage): unknown {
-    switch (type as 'offerActor' | 'watchActor' | 'callActor') {
+    switch (type as 'offerActor' | 'watchActor' | 'callActor' | 'goneActor') {
       case 'offerActor':
         this.#links.set(link.id, link)
         return this.#offered(link.id, message as ActorOffer)
@@ -117,6 +118,11 @@ export class ClusterActors {
       case 'callActor': {
         const { call, isUnmade } = message as PeerRayletCalls['callActor'][0]
         return this.#callHere(call, isUnmade).then((isHere) => ({ isHere }))
+      }
+      case 'goneActor': {
+        const { state, clock } = this.#deps
+        const wanted = message as PeerRayletCalls['goneActor'][0]
+        return goneActor(state, wanted, clock.monotonicMs())
       }
     }
   }

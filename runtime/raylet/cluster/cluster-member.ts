@@ -381,6 +381,7 @@ export class ClusterMember {
       case 'isAlive':
       case 'liveJobs':
       case 'hasMet':
+      case 'goneActor':
       case 'findSegment':
       case 'joinReaders':
       case 'relayObject':

@@ -6,6 +6,7 @@
 //        by the word of the node that has it.
 //   CR4. What waits on several nodes in the same way, for the same, is one row. Why it waits for a
 //        limiter says the node that gives its tokens out, if that answered.
+//   CR5. An actor is one row, a living one before those of nodes that know it to be dead.
 import { toResources } from '../../common/resources.ts'
 import type { NodeRow } from '../../gcs/nodes.ts'
 import type { RayletCalls, StateRow } from '../../protocol/messages.ts'
@@ -32,6 +33,7 @@ function completed(question: ClusterQuestion, rows: readonly StateRow[]): readon
   if (question.kind === 'resources') return summed(rows)
   if (question.kind === 'groups') return onePerGroup(rows)
   if (question.kind === 'why') return onePerShape(asKeeperSays(rows))
+  if (question.kind === 'actors') return onePerActor(rows)
   if (question.kind !== 'nodes') return rows
   const answered = new Set(rows.map((row) => row['nodeId']))
   const others = question.nodes.filter(({ nodeId }) => !answered.has(nodeId))
@@ -56,6 +58,16 @@ function nodeRowOf(node: NodeRow): StateRow {
     ...(state === 'DEAD' ? {} : { suspected: true }),
     ...(death === undefined ? {} : { death }),
   }
+}
+
+/** CR5. */
+function onePerActor(rows: readonly StateRow[]): StateRow[] {
+  const actors = new Map<unknown, StateRow>()
+  for (const row of rows) {
+    const known = actors.get(row['actorId'])
+    if (known === undefined || known['state'] === 'DEAD') actors.set(row['actorId'], row)
+  }
+  return [...actors.values()]
 }
 
 /** CR2. */

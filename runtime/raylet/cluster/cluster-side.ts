@@ -11,6 +11,7 @@ import { ActorAdopter } from '../actors/actor-adopter.ts'
 import type { ActorEffectOfNodes } from '../actors/actor-events.ts'
 import { ActorRows } from '../actors/actor-rows.ts'
 import { haveOthersMet } from '../actors/others-met.ts'
+import { goneElsewhere } from '../actors/gone-actors.ts'
 import { tellDeath } from '../actors/tell-death.ts'
 import type { Brain } from '../brain.ts'
 import type { Stimulus } from '../client-link.ts'
@@ -56,7 +57,7 @@ type StateCall = RayletCalls['state']
 type EffectOfNodes = NodeEffect | GroupEffect | WaitEffect | LimiterEffect | ActorEffectOfNodes
 
 const OF_ACTORS: ReadonlySet<string> = new Set([
-  ...['offerActor', 'watchActor', 'callActor', 'actorChanged', 'actorMoved'],
+  ...['offerActor', 'watchActor', 'callActor', 'goneActor', 'actorChanged', 'actorMoved'],
 ])
 
 export interface ClusterSideDeps extends RayletDeps {
@@ -133,6 +134,7 @@ export class ClusterSide {
     this.#actorRows = new ActorRows({
       ...{ ...ofRows, hasMet },
       haveOthersMet: (holder) => haveOthersMet(member, holder),
+      goneElsewhere: (wanted) => goneElsewhere(member, wanted),
     })
     this.#sweeper = new SpillSweeper({
       ...{ ...deps, nodeId, member, liveJobs },
@@ -150,10 +152,7 @@ export class ClusterSide {
       ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
       nodeId,
       isHere: (client) => deps.isHere(client as WorkerId),
-      isDriver: (client) => {
-        const known = deps.state.clients.get(client as WorkerId)
-        return known?.role === 'driver' && known.link === undefined
-      },
+      isDriver: (client) => isDriverHere(deps.state, client as WorkerId),
       restore: (objectId) => this.places.restore(objectId),
       kept: (objectId) => {
         this.#kept.keptFor(jobIdOfObject(objectId as ObjectId))
@@ -407,4 +406,9 @@ export class ClusterSide {
     if (type !== 'guestLeft') return
     this.#deps.objects.clientExited((message.message as PeerRayletNotices['guestLeft']).client)
   }
+}
+
+const isDriverHere = ({ clients }: RayletState, id: WorkerId): boolean => {
+  const client = clients.get(id)
+  return client?.role === 'driver' && client.link === undefined
 }

@@ -31,7 +31,7 @@ import type { GossipMessage } from '../../scheduling/gossip.ts'
 import { WAIT_CALLS, type WaitCalls } from '../deadlocks/wait-messages.ts'
 import { LIMITER_CALLS, type LimiterCalls } from '../limiters/limiter-messages.ts'
 import { GROUP_CALLS, type GroupCalls } from '../groups/group-messages.ts'
-import type { ActorCall, ActorOffer, OfferAnswer } from '../actors/actor-events.ts'
+import type { ActorCall, ActorOffer, OfferAnswer, GoneActor } from '../actors/actor-events.ts'
 import { actorShape, classShape, jobShape } from '../message-schema.ts'
 
 /** A scheduling class of a core-worker of the sender's node. */
@@ -95,6 +95,8 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, Li
   isAlive: [{ address: string }, boolean]
   /** Of which something lives on that node. */
   liveJobs: [object, { jobIds: readonly JobId[] }]
+  /** Of the actors that node knows to be dead, the last one of that name. */
+  goneActor: [{ name: string; namespace: string }, GoneActor | undefined]
   /** Whether that node was a member together with one in that epoch of its life. */
   hasMet: [{ nodeId: string; epoch: number }, { hasMet: boolean }]
   /** The segment of a spec that the receiver has written and still knows of. */
@@ -199,6 +201,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   holds: { objectId: text },
   isAlive: { address: text },
   liveJobs: {},
+  goneActor: { name: text, namespace: text },
   hasMet: { nodeId: text, epoch: count },
   findSegment: { owner: text, sequence: count },
   holdsAny: { objectIds: listOf(text) },

@@ -67,9 +67,21 @@ function expectFailOver(stdout: string, nodeId: string): void {
     lost: { value: 31 },
   })
   expect(next).toContain(`its node ${nodeId} is dead`)
-  expect(JSON.parse(last ?? '')).toMatchObject({ again: { value: 32 }, named: true })
+  expect(JSON.parse(last ?? '')).toMatchObject({
+    ...{ again: { value: 32 }, named: true },
+    gone: { name: 'ActorNotFoundError', data: { className: 'Counter' } },
+  })
+  expect(last).toContain(`which had that name, is dead since`)
   // Who asked for it when the node of its maker was dead is answered once a retry has made it.
   expect(JSON.parse(unmade ?? '')).toEqual({ madeByRetry: { value: 41 } })
+}
+
+/** The one without restarts, with where and why it died, and since when. */
+function expectListed(actors: readonly Row[], node: Row | undefined): void {
+  const once = actors.filter(({ name }) => name === 'once')
+  expect(once).toMatchObject([{ state: 'DEAD', nodeId: node?.['nodeId'], incarnation: 0 }])
+  expect(once[0]?.['error']).toContain('and it has no restarts')
+  expect(once[0]?.['deadMs']).toBeGreaterThan(0)
 }
 
 describe('when the node of actors is killed', () => {
@@ -98,6 +110,7 @@ describe('when the node of actors is killed', () => {
       expect(stderr).toBe('')
       expect(code).toBe(0)
       expectFailOver(stdout, String(second?.['nodeId']))
+      expectListed(await rows('actors'), second)
       // All have heard of the death before a next life of one of its actors begins.
       const [keptNext, keptLast] = jsonLines<{ readonly keptAfter: readonly Row[] }>(program).at(-2)
         ?.keptAfter ?? [{}, {}]

@@ -10,6 +10,7 @@ import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
 import { ActorAdopter } from '../../../runtime/raylet/actors/actor-adopter.ts'
 import { encodeMade, type MadeActor } from '../../../runtime/raylet/actors/actor-origin.ts'
 import { clearRowsOf } from '../../../runtime/raylet/cluster/dead-rows.ts'
+import type { Stimulus } from '../../../runtime/raylet/client-link.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 /** Longer than anybody waits for its turn. */
@@ -23,6 +24,7 @@ let clock: HandClock
 let storage: MemoryStorage
 let adopters: Map<string, ActorAdopter>
 let started: string[]
+let buried: object[]
 /** The deaths that all others are told of. */
 let tellOfDeath: (death: NodeDeath) => Promise<void>
 let hasArrived: boolean
@@ -33,6 +35,7 @@ beforeEach(() => {
   storage = new MemoryStorage()
   adopters = new Map()
   started = []
+  buried = []
 })
 afterEach(() => {
   for (const adopter of adopters.values()) adopter.stop()
@@ -47,7 +50,10 @@ const rowsOf = (living: readonly string[], dead: readonly string[] = []): readon
 /** What these nodes see of all. */
 function see(seers: readonly string[], rows: readonly NodeRow[]): void {
   for (const nodeId of seers) {
-    const tell = (): number => started.push(nodeId)
+    const tell = (stimulus: Stimulus): void => {
+      if (stimulus.kind === 'actorAdopted') started.push(nodeId)
+      if (stimulus.kind === 'actorBuried') buried.push({ ...stimulus, by: nodeId })
+    }
     const deps = {
       ...{ storage, clock, log: silentLog, codec, self: holder(nodeId), tell },
       tellOfDeath: (death: NodeDeath) => tellOfDeath(death),
@@ -60,14 +66,14 @@ function see(seers: readonly string[], rows: readonly NodeRow[]): void {
   }
 }
 
-async function anActorOn(nodeId: string, actorId = ACTOR): Promise<void> {
+async function anActorOn(nodeId: string, actorId = ACTOR, maxRestarts = -1): Promise<void> {
   const spec = { actorId: fromHex(actorId) as ActorId, className: 'Ledger' }
   const made = { spec, origin: { homeId: nodeId, ownerAddress: '' } } as unknown as MadeActor
   await willHold(storage, holder(nodeId), { actorId, incarnation: 0 })
   await registerActor(
     storage,
     {
-      ...{ actorId, owner: 'aa', name: null, detached: true, maxRestarts: -1 },
+      ...{ actorId, owner: 'aa', name: null, detached: true, maxRestarts },
       ...{ ...holder(nodeId), spec: encodeMade(codec, made) },
     },
     0,
@@ -170,4 +176,13 @@ test('AH4: what the dead node had written last, and was executed late, is seen a
   await anActorOn('gone')
   await clock.advance(TURNS_MS)
   expect(started).toEqual([only])
+})
+
+test('one that has no restarts is listed by the node that ends it, with why and where it died', async () => {
+  await anActorOn('gone', ACTOR, 0)
+  see(OTHERS, rowsOf([...OTHERS, 'gone']))
+  see(OTHERS, rowsOf(OTHERS, ['gone']))
+  await clock.advance(TURNS_MS)
+  const death = expect.stringContaining('actor Ledger died: its node gone is dead') as unknown
+  expect(buried).toMatchObject([{ by: heirs[0], from: holder('gone'), incarnation: 0, death }])
 })

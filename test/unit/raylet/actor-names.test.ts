@@ -1,18 +1,24 @@
 // Names of actors over two nodes: real brains, and what they write into one GCS.
 import { beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
-import { ActorAlreadyExistsError, GcsUnavailableError } from '../../../runtime/common/errors.ts'
+import {
+  ActorAlreadyExistsError,
+  ActorNotFoundError,
+  GcsUnavailableError,
+} from '../../../runtime/common/errors.ts'
 import { toHex, type ActorId, type NodeId, type WorkerId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
-import { readActor } from '../../../runtime/gcs/actors.ts'
+import { actorAlive, readActor } from '../../../runtime/gcs/actors.ts'
 import { declareDead, openMembership, registerNode } from '../../../runtime/gcs/nodes.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { heldPartition } from '../../../runtime/gcs/tables.ts'
 import type { ActorInfo } from '../../../runtime/protocol/actor-messages.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
 import { ActorRows } from '../../../runtime/raylet/actors/actor-rows.ts'
+import type { GoneActor } from '../../../runtime/raylet/actors/actor-events.ts'
+import { goneActor } from '../../../runtime/raylet/actors/gone-actors.ts'
 import { Brain } from '../../../runtime/raylet/brain.ts'
-import { createState } from '../../../runtime/raylet/state.ts'
+import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
 import { seededRandom } from '../../support/seeded.ts'
 import { caught, until } from '../../support/waiting.ts'
@@ -24,7 +30,13 @@ class TestNode {
   readonly met = new Set<string>()
   /** Of those, or others that died, what another node says that lives. */
   haveOthersMet = (_nodeId: string): Promise<boolean> => Promise.resolve(false)
+  /** Who had a name last, by what another node knows, and how often that was asked. */
+  goneElsewhere:
+    | ((wanted: { name: string; namespace: string }) => GoneActor | undefined)
+    | undefined
+  goneAsked = 0
   readonly #brain: Brain
+  readonly #state: RayletState
   readonly #driver: WorkerId
 
   constructor(nodeId: string, epoch: number, storage: MemoryStorage) {
@@ -33,7 +45,7 @@ class TestNode {
     const totals = units({ CPU: 4 })
     const config = { nodeId: nodeId as NodeId, epoch, totals, labels: {}, cpuCount: 4 }
     const view = new ClusterView([], this.id)
-    const state = createState(
+    this.#state = createState(
       { ...config, workersMax: 9, owned: false, isGcsHost: true },
       { view, random: seededRandom(1), shunned: new Map() },
     )
@@ -42,11 +54,15 @@ class TestNode {
       self: { nodeId: this.id, epoch },
       hasMet: (holder) => this.met.has(holder.nodeId),
       haveOthersMet: (holder) => this.haveOthersMet(holder.nodeId),
+      goneElsewhere: (wanted) => {
+        this.goneAsked += 1
+        return Promise.resolve(this.goneElsewhere?.(wanted))
+      },
       tell: (stimulus) => {
         this.#brain.tell(stimulus)
       },
     })
-    this.#brain = new Brain(state, systemClock, (effect) => {
+    this.#brain = new Brain(this.#state, systemClock, (effect) => {
       const { kind } = effect
       if (kind === 'registerActor' || kind === 'writeActor' || kind === 'findActor')
         rows.perform(effect)
@@ -70,6 +86,10 @@ class TestNode {
     const wanted = { name: 'c', namespace: 'default' }
     const found = this.#brain.ask((request) => ({ kind: 'findActor', request, ...wanted }))
     return (await found) as ActorInfo | undefined
+  }
+
+  gone(wanted: { name: string; namespace: string }): GoneActor | undefined {
+    return goneActor(this.#state, wanted, systemClock.monotonicMs())
   }
 
   async kill(actorId: string): Promise<void> {
@@ -128,6 +148,26 @@ describe('the name of an actor that was made on another node', () => {
   test('is free once it is killed', async () => {
     await a.kill('first')
     expect(await b.create('second')).toMatchObject({ actorId: 'second' })
+  })
+
+  test('is of nobody once it is killed: who asks for it is told why, on any node', async () => {
+    await a.kill('first')
+    const here = await caught(a.find(), ActorNotFoundError)
+    expect(here.message).toContain("no living actor is named 'c' in namespace 'default': Counter ")
+    expect(here.message).toContain('which had that name, is dead since 0 s: actor Counter is dead')
+    b.goneElsewhere = (wanted) => a.gone(wanted)
+    const there = await caught(b.find(), ActorNotFoundError)
+    expect(there.data).toMatchObject({ name: 'c', className: 'Counter', actorId: toHex('first') })
+    expect(await b.find()).toBeUndefined() // asked again at once: the others are spared
+    expect(b.goneAsked).toBe(1)
+  })
+
+  test('the refusal names the node where the actor lives, not the one that made it', async () => {
+    const life = { actorId: toHex('first'), incarnation: 0, nodeId: a.id, epoch: 1 }
+    await actorAlive(storage, life, '@c', { nodeId: 'cc', epoch: 7 })
+    b.met.add('cc')
+    const refusal = await caught(b.create('second'), ActorAlreadyExistsError)
+    expect(refusal.data).toMatchObject({ name: 'c', nodeId: 'cc' })
   })
 
   test('AW3: is in the way while its node is dead and it may be started again', async () => {

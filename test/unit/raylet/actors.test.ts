@@ -380,7 +380,7 @@ describe('a named actor', () => {
     expect(brain.show(effects)).toEqual(["release name 'c' of actorA"])
   })
 
-  test('findActor finds the living only', () => {
+  test('findActor finds the living only, and says why there is none any more', () => {
     const brain = named()
     const find = (): string[] => {
       const request = brain.nextRequest()
@@ -391,7 +391,9 @@ describe('a named actor', () => {
     }
     expect(find()).toEqual(['answer #2 actorA'])
     kill(brain, A)
-    expect(find()).toEqual(['answer #4 done'])
+    expect(find()).toMatchObject([
+      expect.stringMatching(/^refuse #4 ActorNotFoundError: .* is dead since 0 s: .*kill\(\)/),
+    ])
   })
 })
 

@@ -124,7 +124,7 @@ test('F07, AW3: whether the actors of a node that was dead before it joined are 
   const asked: object[] = []
   await otherNode('a0', ({ type, message }) => {
     if (type === 'hasMet') asked.push(message)
-    return { hasMet }
+    return type === 'goneActor' ? undefined : { hasMet }
   })
   const [gone, actorId] = ['d0', 'ab'.repeat(12)]
   const name = { namespace: 'default', name: 'c' }

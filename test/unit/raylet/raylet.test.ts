@@ -181,7 +181,7 @@ describe('actors', () => {
       actorId: 'a1' as ActorId,
       noRestart: true,
     })
-    expect(await find()).toBeUndefined()
+    expect((await caught(find(), UsageError)).message).toContain('killed with kill()')
     await driver.channel.request('createActor', { ...second, actorId: 'a4' as ActorId })
     expect(await find()).toMatchObject({ actorId: 'a4' })
   })
