@@ -1,6 +1,7 @@
 // The I/O of a node's object store: does what the effects of store-state.ts ask for, and tells its
 // end as an event. Bytes move between arena and spill place in pieces, so that what nobody waits
 // for any more stops at the next one.
+import type { Clock } from '../common/clock.ts'
 import { StoppedError, VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import type { Arena } from './arena-access.ts'
@@ -22,7 +23,11 @@ export type IoEffect = Extract<
 >
 type EffectOf<T extends IoEffect['type']> = Extract<IoEffect, { readonly type: T }>
 
+/** For all that ends with the store. Who stops a node kills it after 10 s. */
+const CLOSE_LIMIT_MS = 3_000
+
 export interface StoreIoDeps {
+  readonly clock: Clock
   readonly arena: Arena
   /** Undefined: objects cannot be spilled. */
   readonly spill: SpillPlace | undefined
@@ -60,9 +65,21 @@ export class StoreIo {
   /** Ends what is under way, and all that was spilled; then gives the arena back. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await Promise.all(this.#running)
-    await this.#closeSpill()
-    await this.#deps.arena.close()
+    const { clock, log, arena } = this.#deps
+    const limit = Promise.withResolvers<'LATE'>()
+    const timer = clock.after(CLOSE_LIMIT_MS, () => {
+      limit.resolve('LATE')
+    })
+    const ended = Promise.all(this.#running).then(() => this.#closeSpill())
+    if ((await Promise.race([ended, limit.promise])) === 'LATE') {
+      const seconds = String(CLOSE_LIMIT_MS / 1000)
+      log.warn(
+        `spilled objects were left behind: their place did not answer within ${seconds} s. Whoever ` +
+          'cleans up there may delete what begins with this cluster and node',
+      )
+    }
+    timer.cancel()
+    await arena.close()
   }
 
   /** A place that is away keeps what it has; this node ends all the same. */
