@@ -132,9 +132,13 @@ export function errorOf(failure: Failure, record: TaskRecord): Error {
   })
 }
 
-/** Whether a failed task may run again under its retryExceptions. */
+/** What kept an argument from being read passes: a bucket that is away, a disk that is full. */
+const PASSING = new Set(['ERR_CAPACITY', 'ERR_GCS_UNAVAILABLE'])
+
+/** Whether a failed task may run again: by its retryExceptions, or as it had not begun. */
 export function mayRetryFailure(failure: Failure, record: TaskRecord): boolean {
   if (failure.kind === 'user') return mayRetry(failure.classes, record)
+  if (failure.kind === 'argument') return PASSING.has(failure.error.code)
   return failure.error.code === 'ERR_TASK_TIMEOUT' && mayRetryTimeout(record)
 }
 

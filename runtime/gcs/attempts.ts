@@ -117,7 +117,7 @@ export class Attempts {
 function gaveUp(name: string, unsure: boolean, cause: Error): Error {
   if (unsure) return unknownWrite(name, cause)
   return new GcsUnavailableError(
-    `${name} failed, nothing was written (${cause.message}); try again later`,
+    `${name} failed, nothing was changed (${cause.message}); try again later`,
     { cause, data: { call: name } },
   )
 }

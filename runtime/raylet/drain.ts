@@ -4,16 +4,19 @@
 //   What runs may end within the grace time, and its results reach their owners; a worker that owns
 //   what others hold stays until they give it back. What its worker had not begun is handed back.
 //   What waits, and what is asked for later, fails: NodeDiedError. Of several nodes, others start
-//   the actors again that have restarts left, and run the tasks again that have retries left.
+//   the actors again that have restarts left, run the tasks again that have retries left, and the
+//   tasks of what runs here still (DR3).
 // Invariants:
-//   DR1. Once draining, no lease is granted, no worker started, no actor or group made.
+//   DR1. Once draining, no lease is granted here, no worker started, no actor or group made.
 //   DR2. What runs is not charged: it ends, or fails as its node does.
+//   DR3. A task that has not ended when its node begins to drain gets leases for its own tasks on
+//        other nodes, if there are any that hold them, for as long as its worker is there.
 // Source: faults.md F06; Ray node drain (a draining node takes no leases).
 import { reasonFor } from '../common/reason.ts'
 import { actorGone, endActor, willEnd } from './actors/actor-end.ts'
 import { refuseWaitingGroups } from './groups/groups.ts'
 import { endLease, refuseClass } from './leases.ts'
-import { nodeDrains } from './placement.ts'
+import { judgeTask, nodeDrains, ownNodeView } from './placement.ts'
 import { workerlessOf } from './pools.ts'
 import { askBack } from './reclaim.ts'
 import type { RayletState } from './state.ts'
@@ -25,6 +28,7 @@ export function drain(turn: Turn, event: Extract<RayletEvent, { kind: 'drain' }>
   const { state } = turn
   if (state.draining) return
   state.draining = true
+  state.cluster?.view.set(ownNodeView(state))
   refuseWhatWaits(turn)
   for (const lease of state.leases.values()) {
     lease.endsWith = nodeDrains()
@@ -46,7 +50,8 @@ function refuseWhatWaits(turn: Turn): void {
   const { state } = turn
   for (const client of state.clients.values()) {
     for (const each of client.classes.values()) {
-      if (each.wanted > 0) refuseClass(turn, each, nodeDrains())
+      const reason = each.wanted > 0 ? judgeTask(state, client, each.spec) : undefined
+      if (reason !== undefined) refuseClass(turn, each, reason)
     }
   }
   for (const actor of [...state.actors.values()]) {

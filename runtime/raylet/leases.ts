@@ -14,7 +14,7 @@ import type { ClassSpec, WorkerExit } from '../protocol/messages.ts'
 import { forgetIfUnused, grantableHere, heldBy, missingFor } from './class-wants.ts'
 import { collectFor } from './collect-handles.ts'
 import { giveBack, takeFor } from './holdings.ts'
-import { judge, mayBeJudgedAnew } from './placement.ts'
+import { judgeTask, mayBeJudgedAnew } from './placement.ts'
 import { awaitNoWorker, awaitWorker, poolOf } from './pools.ts'
 import { reclaimFor } from './reclaim.ts'
 import { killRemoteLease, returnRemoteLease, tellBoundNode } from './cluster/node-asks.ts'
@@ -40,7 +40,7 @@ export function wantLeases(
   if (schedulingClass === undefined) return
   const { spec } = schedulingClass
   const isToBeJudged = message.count > 0 && (!isKnown || mayBeJudgedAnew(turn.state, spec))
-  const reason = isToBeJudged ? judge(turn.state, spec, 'task') : undefined
+  const reason = isToBeJudged ? judgeTask(turn.state, client, spec) : undefined
   if (reason !== undefined) {
     refuseClass(turn, schedulingClass, reason)
     return

@@ -16,19 +16,21 @@ import { fits, toResources, type ResourceSet } from '../common/resources.ts'
 import type { ClassSpec } from '../protocol/messages.ts'
 import { ClusterView, type NodeView } from '../scheduling/cluster-view.ts'
 import { place } from '../scheduling/place.ts'
-import type { RayletState } from './state.ts'
+import type { Client, RayletState } from './state.ts'
 import type { Bundle, Group } from './groups/group.ts'
 
 /** With one node there is nothing to draw. */
+const NOTHING: ResourceSet = {}
 const noChoice: Pick<Random, 'next'> = { next: () => 0 }
 
-/** This node as placement sees it. */
+/** This node as placement sees it. One that drains holds nothing more (DR1). */
 export function ownNodeView(state: RayletState): NodeView {
   const nodeId = toHex(state.config.nodeId)
+  const { draining } = state
   return {
     nodeId,
-    totals: state.config.totals,
-    free: state.ledger.free,
+    totals: draining ? NOTHING : state.config.totals,
+    free: draining ? NOTHING : state.ledger.free,
     labels: { ...state.config.labels, [NODE_ID_LABEL]: nodeId },
   }
 }
@@ -48,16 +50,16 @@ export function judge(
   spec: ClassSpec,
   who: 'task' | 'actor',
 ): VirgaError | undefined {
-  if (state.draining) return nodeDrains()
   const { strategy } = spec
+  const { draining } = state
+  if (draining && (who === 'actor' || strategy.kind === 'PLACEMENT_GROUP')) return nodeDrains()
   if (strategy.kind === 'PLACEMENT_GROUP') return judgeInGroup(state, spec, strategy)
   const demand = { resources: spec.demand, labelSelectors: spec.labelSelectors }
   const view = state.cluster?.view ?? clusterView(state)
   const placement = place(demand, view, strategy, noChoice)
+  if (placement.kind === 'PLACE' || placement.kind === 'WAIT') return undefined
+  if (draining) return nodeDrains()
   switch (placement.kind) {
-    case 'PLACE':
-    case 'WAIT':
-      return undefined
     case 'INFEASIBLE':
       return new InfeasibleError(
         `can never run here: ${placement.nearest}. ` +
@@ -67,6 +69,19 @@ export function judge(
     case 'UNSCHEDULABLE':
       return unschedulable(spec, who, placement.reason)
   }
+}
+
+/**
+ * The same of a task of that process. Where this node drains, only its own workers have leases
+ * elsewhere (DR3): guests ask by themselves, and a driver ends with its node.
+ */
+export function judgeTask(
+  state: RayletState,
+  { role, link }: Pick<Client, 'role' | 'link'>,
+  spec: ClassSpec,
+): VirgaError | undefined {
+  const isOwnWorker = role === 'worker' && link === undefined
+  return state.draining && !isOwnWorker ? nodeDrains() : judge(state, spec, 'task')
 }
 
 /** Whether what judge() said may have changed: it rests on what is fixed, but for these. */

@@ -35,7 +35,11 @@ export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
   endIdleJobs(turn)
   leaveIfDrained(turn)
   state.fenced = event.nowMs >= state.leaseUntilMs
-  if (state.leaving || state.draining || state.fenced) return turn.effects
+  if (state.leaving || state.fenced) return turn.effects
+  if (state.draining) {
+    placeLeases(turn) // DR3
+    return turn.effects
+  }
   reserveGroups(turn)
   placeActors(turn)
   placeLeases(turn)

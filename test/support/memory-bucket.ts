@@ -81,6 +81,6 @@ export class MemoryBucket implements Bucket {
 
   #check(call: keyof Bucket): void {
     if (!this.failing.has(call)) return
-    throw new GcsUnavailableError(`${call} failed, nothing was written (injected)`)
+    throw new GcsUnavailableError(`${call} failed, nothing was changed (injected)`)
   }
 }

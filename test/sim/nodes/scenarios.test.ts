@@ -328,6 +328,26 @@ describe('scenario of several nodes', () => {
     expect(starts).toBe(3)
   })
 
+  test('F06 D218 a task that its node lets end as it drains has its own tasks run elsewhere', async () => {
+    const what = { key: 'outer', sleepMs: 5_000, spinMs: 0, sizeBytes: 0, atMostOnce: true }
+    const value = await playNodes({
+      plan: calmNodes(3),
+      program: async ({ cluster, others }) => {
+        const [leaving] = others as [SimMember]
+        const strategy = { schedulingStrategy: on(leaving), maxRetries: 0 }
+        const ref = remote.fanOut.options(strategy).remote(what, 2)
+        await cluster.world.until(() => cluster.ledger.tasks.get(what.key)?.starts === 1)
+        cluster.drain(leaving, new Draw('drain'))
+        await cluster.world.until(() => leaving.node?.raylet.state.draining === true)
+        const value = await get(ref)
+        ref.free()
+        return value
+      },
+    })
+    const parts = [0, 1].map((i) => remote.digestOfPart(what, i))
+    expect(remote.digestOf(value)).toBe(remote.combined(what.key, parts))
+  })
+
   test('F08 D208 of a node that stood still until it was dead nothing stays, though a driver attaches as it goes on', async () => {
     const rows = await playNodes({
       plan: calmNodes(4),

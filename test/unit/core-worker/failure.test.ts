@@ -1,7 +1,19 @@
 // What a task, or a constructor, threw travels as it is, or else as the nearest thing that can.
 import { describe, expect, it } from 'vitest'
-import { SerializationError } from '../../../runtime/common/errors.ts'
-import { decodeFailure, encodeFailure, sendableOf } from '../../../runtime/core-worker/failure.ts'
+import {
+  CapacityError,
+  ObjectLostError,
+  SerializationError,
+} from '../../../runtime/common/errors.ts'
+import type { ObjectId } from '../../../runtime/common/ids.ts'
+import {
+  ArgumentLost,
+  decodeFailure,
+  encodeFailure,
+  mayRetryFailure,
+  sendableOf,
+} from '../../../runtime/core-worker/failure.ts'
+import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
 import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
 
 const codec = new ValueCodec()
@@ -55,3 +67,15 @@ describe('what was thrown', () => {
     },
   )
 })
+
+it.each([
+  [new CapacityError('the bucket is away'), true],
+  [new ObjectLostError('no copy is left'), false],
+])(
+  'an argument that cannot be read: %s: its task, which had not begun, may run again: %s',
+  (error, may) => {
+    const lost = new ArgumentLost('an object'.padEnd(20, '.') as ObjectId, error)
+    const failure = decodeFailure(codec, encodeFailure(codec, lost, where).blob)
+    expect(mayRetryFailure(failure, {} as TaskRecord)).toBe(may)
+  },
+)

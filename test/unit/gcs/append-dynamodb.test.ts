@@ -29,7 +29,7 @@ const ROWS = Array.from({ length: 60 }, (_, index): AppendedRow => {
 
 test('nothing was written: the first batch was throttled', async () => {
   const error = await caught(appendRows(throttledAfter(0), ROWS), GcsUnavailableError)
-  expect(error.message).toContain('nothing was written')
+  expect(error.message).toContain('nothing was changed')
 })
 
 test('a part was written: a later batch was throttled', async () => {
