@@ -47,9 +47,9 @@ export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): 
       drivenAt: undefined,
       startedAtMs: turn.nowMs,
       endedAtMs: undefined,
-      over: false,
+      isWindingDown: false,
       driverEnded: false,
-      isOver: false,
+      isOverEverywhere: false,
       entryFirst: false,
       turns: new Set(),
       pendingActors: new Set(),
@@ -113,7 +113,7 @@ export function endIdleJobs(turn: Turn): void {
 export function jobOver(turn: Turn, { jobId }: EventOf<'jobOver'>): void {
   const job = turn.state.jobs.get(jobId)
   if (job?.endedAtMs === undefined) return
-  job.isOver = true
+  job.isOverEverywhere = true
   forgetIfDone(turn, job)
 }
 
@@ -167,7 +167,7 @@ function hasDetached(turn: Turn, jobId: JobId): boolean {
 }
 
 function windDown(turn: Turn, job: Job): void {
-  job.over = true
+  job.isWindingDown = true
   endGroupsOf(turn, job.jobId) // those that a detached actor has made meanwhile
   endActorsOf(turn, job)
   job.turns.clear()
@@ -187,15 +187,15 @@ export function forgetIfDone(turn: Turn, job: Job): void {
   const { jobId, endedAtMs } = job
   if (endedAtMs === undefined || hasDetached(turn, jobId)) return
   const isHome = job.drivenAt === undefined
-  if (!job.over && mayBeNeeded(turn.state, job)) {
+  if (!job.isWindingDown && mayBeNeeded(turn.state, job)) {
     turn.effects.push({ kind: 'watchJob', jobId, isHome })
     return
   }
-  if (!job.over) windDown(turn, job)
+  if (!job.isWindingDown) windDown(turn, job)
   for (const worker of turn.state.workers.values()) if (worker.jobId === jobId) return
   turn.state.jobs.delete(jobId)
   const hasEnded = isHome || job.driverEnded
-  const end = job.isOver ? 'OVER' : hasEnded ? 'ENDED' : 'GONE'
+  const end = job.isOverEverywhere ? 'OVER' : hasEnded ? 'ENDED' : 'GONE'
   turn.effects.push({ kind: 'jobForgotten', jobId, isHome, end })
   forgetPoolsOf(turn.state, jobId)
 }
@@ -205,8 +205,8 @@ export function forgetIfDone(turn: Turn, job: Job): void {
  * this node own what it reads.
  */
 function mayBeNeeded(state: RayletState, job: Job): boolean {
-  const { jobId, drivenAt, driverEnded, isOver } = job
-  if (state.cluster === undefined || isOver) return false
+  const { jobId, drivenAt, driverEnded, isOverEverywhere } = job
+  if (state.cluster === undefined || isOverEverywhere) return false
   if (drivenAt !== undefined && !driverEnded) return false
   for (const { link, jobId: of } of state.clients.values()) {
     if (link !== undefined && of === jobId) return true

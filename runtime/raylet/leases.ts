@@ -61,7 +61,7 @@ export function classOf(
   spec: ClassSpec | undefined,
 ): SchedulingClass | undefined {
   const job = client.jobId === undefined ? undefined : turn.state.jobs.get(client.jobId)
-  if (job === undefined || job.over) return undefined
+  if (job === undefined || job.isWindingDown) return undefined
   const known = client.classes.get(classId)
   if (known !== undefined) return known
   if (spec === undefined) return undefined

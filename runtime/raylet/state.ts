@@ -70,11 +70,11 @@ export interface Job {
   readonly startedAtMs: number
   endedAtMs: number | undefined
   /** Its driver is gone and nothing of it is detached: nothing of it is started any more. */
-  over: boolean
+  isWindingDown: boolean
   /** It was said to have: that a connection to its node has closed is no such word (GU3). */
   driverEnded: boolean
   /** No detached actor of it is left anywhere (EJ1). */
-  isOver: boolean
+  isOverEverywhere: boolean
   /** Its workers import the entry before any other module: see the notice of that name. */
   entryFirst: boolean
   /** Whose turn it is within the job: scheduling classes and the queue of actors, in order. */

@@ -142,7 +142,7 @@ function refuseCreation(turn: Turn, actor: Actor, error: VirgaError): void {
 
 function queueActor(turn: Turn, actor: Actor): void {
   const job = turn.state.jobs.get(actor.spec.jobId)
-  if (job === undefined || job.over) {
+  if (job === undefined || job.isWindingDown) {
     const why = `the job of this actor has ended, and with it the ${actor.spec.className}`
     refuseCreation(turn, actor, new ActorNotFoundError(why))
     return

@@ -124,7 +124,12 @@ export function answerKills(turn: Turn, actor: Actor): void {
 
 function endIncarnation(turn: Turn, actor: Actor, exit: WorkerExit): void {
   const job = turn.state.jobs.get(actor.spec.jobId)
-  if (actor.ending !== undefined || actor.restartsLeft === 0 || job === undefined || job.over) {
+  if (
+    actor.ending !== undefined ||
+    actor.restartsLeft === 0 ||
+    job === undefined ||
+    job.isWindingDown
+  ) {
     endActor(turn, actor, actor.ending?.error ?? diedOf(actor, exit))
     return
   }

@@ -256,7 +256,7 @@ export function actorOffered(turn: Turn, event: EventOf<'actorOffered'>): void {
 function host(turn: Turn, offered: ActorOffer): Actor | undefined {
   const { state } = turn
   const job = takeJob(turn, offered.origin)
-  if (job.over) return undefined
+  if (job.isWindingDown) return undefined
   const actor: Actor = { ...newLife(turn, offered), place: 'HERE', holder: offered.holder }
   actor.lived = offered.lived
   if (!takeLease(turn, actor)) {
@@ -300,7 +300,7 @@ export function actorAdopted(turn: Turn, event: EventOf<'actorAdopted'>): void {
   const known = state.actors.get(made.spec.actorId)
   if (known !== undefined) dropLife(turn, known)
   const job = takeJob(turn, made.origin)
-  job.over = false
+  job.isWindingDown = false
   const exit = lostWorker('' as WorkerId)
   const actor = newLife(turn, { ...made, incarnation, exit })
   actor.lived = lived

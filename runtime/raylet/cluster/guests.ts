@@ -99,13 +99,13 @@ export function takeJob({ state, nowMs }: Turn, owner: Driven): Job {
   const known = state.jobs.get(spec.jobId)
   if (known !== undefined) {
     if (known.drivenAt === undefined) return known
-    known.over = false
+    known.isWindingDown = false
     if (!known.driverEnded) known.endedAtMs = undefined
     return known
   }
   const job: Job = {
     ...{ jobId: spec.jobId, spec, driver, drivenAt, startedAtMs: nowMs },
-    ...{ endedAtMs: undefined, over: false, driverEnded: false, isOver: false },
+    ...{ endedAtMs: undefined, isWindingDown: false, driverEnded: false, isOverEverywhere: false },
     ...{ entryFirst: false, leaseCount: 0 },
     ...{ turns: new Set(), pendingActors: new Set() },
   }

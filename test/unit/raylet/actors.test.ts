@@ -424,7 +424,7 @@ describe('the end of a job', () => {
     brain.hello('w2')
     brain.close('driver1')
     const { job1 } = Object.fromEntries(brain.state.jobs)
-    expect(job1?.over).toBe(false)
+    expect(job1?.isWindingDown).toBe(false)
     // One that has its resources and waits for a worker, one that waits for resources.
     brain.createActor('w2', { actorId: B })
     brain.createActor('w2', { actorId: 'actorC' as ActorId })

@@ -116,6 +116,6 @@ test('a guest that comes once more does not undo the end of its driver', () => {
   brain.send({ kind: 'guestLinkClosed', link: GUESTS.actor })
   expect(brain.state.workers.get(brain.id('w2'))?.phase).toBe('EXITING')
   lease(brain, 'actor', 'w3')
-  expect(brain.state.jobs.get(JOB)).toMatchObject({ over: false, driverEnded: true })
+  expect(brain.state.jobs.get(JOB)).toMatchObject({ isWindingDown: false, driverEnded: true })
   expect(seen(brain, brain.send({ kind: 'jobOver', jobId: JOB }))).toContain('→ w3: exit RETIRED')
 })
