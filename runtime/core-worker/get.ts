@@ -4,6 +4,7 @@
 //   for.
 //   GE2. get throws the first failure at once; wait keeps the order of its input.
 //   GE3. While a task waits for something pending, its worker is reported blocked: its CPU is free.
+//   GE4. What a get reads from the store comes READS_AHEAD at a time, not one after the other.
 // Source: Ray core_worker.cc (Get, Wait, NotifyDirectCallTaskBlocked).
 import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'
@@ -17,6 +18,8 @@ import type { StoreClient } from './store-client.ts'
 import { decodeStored } from './stored-blob.ts'
 
 const CALL_SITE_EVERY_MS = 1
+/** GE4. Enough for all links of a node to be busy; the raylet admits pulls by their bytes (PM2). */
+const READS_AHEAD = 64
 
 export interface GetterDeps {
   readonly clock: Clock
@@ -84,12 +87,7 @@ export class Getter {
         for (const entry of entries) if (entry.state === FAILED) throw entry.value
       }
       if (this.#deps.commits !== undefined) await this.#committed(reading)
-      const values: unknown[] = []
-      for (const entry of entries) {
-        const value = this.#read(entry, reading)
-        values.push(value instanceof Promise ? await value : value)
-      }
-      return values
+      return await this.#readAll(entries, reading)
     } catch (error) {
       throw this.#deps.present(error, site ?? captureCallSite())
     }
@@ -243,6 +241,23 @@ export class Getter {
           this.#read(entry, reading),
         ) // it was lost while others were awaited
     }
+  }
+
+  /** GE4. Each is decoded as it comes, so that it holds no room while it waits for those before it. */
+  async #readAll(entries: readonly ObjectEntry[], reading: Reading): Promise<unknown[]> {
+    const values: unknown[] = []
+    for (let at = 0; at < entries.length; at += 1) {
+      const end = Math.min(entries.length, at + READS_AHEAD)
+      while (values.length < end) {
+        const value = this.#read(entries[values.length] as ObjectEntry, reading)
+        // If it fails, it is told in its turn, or not at all where another has failed before.
+        if (value instanceof Promise) value.catch(() => undefined)
+        values.push(value)
+      }
+      const value = values[at]
+      if (value instanceof Promise) values[at] = await value
+    }
+    return values
   }
 
   /** GE1. In a durable job a value is told once what came before it is written: an upload, maybe. */

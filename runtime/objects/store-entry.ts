@@ -134,6 +134,8 @@ export interface StoreState {
   nowMs: number
   /** When bytes were last freed or spilled. */
   progressAtMs: number
+  /** T8. When a copy last went into a file for want of room; -Infinity: some was released since. */
+  filedAtMs: number
   spillNotBeforeMs: number
   spillBackoffMs: number
   spillError: Error | undefined

@@ -107,6 +107,7 @@ function growFor(state: StoreState, sizeBytes: number): StoreEffect {
 
 function evict(state: StoreState, entry: Entry, effects: StoreEffect[]): void {
   dropFromArena(state, entry)
+  state.filedAtMs = -Infinity // its reader has released it
   state.totals.evictedCount += 1
   if (entry.range !== undefined) return
   state.sealed.delete(entry.id)
@@ -257,8 +258,9 @@ export function expire(state: StoreState): StoreEffect[] {
 
 /** T8. Its reader can do nothing about what others pin here. */
 export function moveCopiesToFiles(state: StoreState): StoreEffect[] {
-  const due = copiesInLine(state).filter((request) => movesAtMs(state, request) <= state.nowMs)
-  return [...due].map((request) => {
+  const due = [...copiesInLine(state).filter((request) => movesAtMs(state, request) <= state.nowMs)]
+  if (due.length > 0) state.filedAtMs = state.nowMs
+  return due.map((request) => {
     state.queue.splice(state.queue.indexOf(request), 1)
     state.queuedCreates.delete(request.id)
     return createDirect(state, request)
@@ -282,8 +284,12 @@ function copiesInLine({ options, queue }: StoreState): IteratorObject<CreateRequ
   return (options.hasFiles ? queue : []).values().filter(isMovable)
 }
 
-const movesAtMs = (state: StoreState, { sinceMs }: RoomRequest): number =>
-  Math.max(sinceMs, state.progressAtMs) + COPY_WAIT_MS
+/** T8. Where one has waited in vain, and nothing was released since, the next need not. */
+function movesAtMs(state: StoreState, { sinceMs }: RoomRequest): number {
+  const { progressAtMs, filedAtMs, batches } = state
+  if (filedAtMs >= progressAtMs && batches.size === 0) return sinceMs
+  return Math.max(sinceMs, progressAtMs) + COPY_WAIT_MS
+}
 
 const deadlineOf = (state: StoreState, { sinceMs }: RoomRequest): number =>
   Math.max(sinceMs, state.progressAtMs) + state.options.fullTimeoutMs

@@ -14,7 +14,8 @@
 //   T6. Above the threshold, unpinned primaries are spilled, least recently used first. What is
 //       spilled stays in the arena until its room is needed.
 //   T7. A request waits at most until nothing was freed or spilled for fullTimeoutMs.
-//   T8. A copy of another node's object does so for COPY_WAIT_MS at most, then goes into a file.
+//   T8. A copy of another node's object does so for COPY_WAIT_MS at most, then goes into a file; at
+//       once where one before it did and nothing was freed, spilled or dropped since.
 // Source: Ray object_lifecycle_manager.h, local_object_manager.h; Dask worker_state_machine.py.
 import { StoppedError, UsageError } from '../common/errors.ts'
 import { ArenaAllocator, blockBytesOf } from './arena.ts'
@@ -69,6 +70,7 @@ export function createStoreState(options: StoreOptions, committedBytes: number):
     nextKey: 1,
     nowMs: 0,
     progressAtMs: 0,
+    filedAtMs: -Infinity,
     spillNotBeforeMs: 0,
     spillBackoffMs: 0,
     spillError: undefined,

@@ -53,6 +53,23 @@ describe('the store: a copy of another node’s object', () => {
     expect(typesOf(passUntil(story, 3500))).toEqual(['openDirect'])
   })
 
+  it('goes into a file at once where one before it did, until something is released', () => {
+    const story = full()
+    story.put('small', MIB / 2)
+    story.pin('small')
+    story.create('first', 5 * MIB, 'puller', false)
+    expect(typesOf(passUntil(story, 2000))).toEqual(['openDirect'])
+    story.nowMs = 2500
+    for (const id of ['second', 'third']) story.create(id, 5 * MIB, 'puller', false)
+    expect(typesOf(passUntil(story, 2500))).toEqual(['openDirect', 'openDirect'])
+    story.nowMs = 3000
+    story.free('small')
+    story.unpin('small')
+    story.create('fourth', 5 * MIB, 'puller', false)
+    expect(passUntil(story, 4999)).toEqual([])
+    expect(typesOf(passUntil(story, 5000))).toEqual(['openDirect'])
+  })
+
   it('goes on waiting for room where no file can be had, and tries for none again', () => {
     const story = full()
     story.create('copy', 5 * MIB, 'puller', false)
