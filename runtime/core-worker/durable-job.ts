@@ -11,6 +11,7 @@ import type { TaskRecord } from './task-record.ts'
 export interface DurableWorker {
   readonly lineageStream: Pick<LineageStream, 'keep' | 'commits'> | undefined
   readonly deps: { readonly raylet: Pick<CoreWorkerDeps['raylet'], 'request' | 'hold'> }
+  storeFree(objectId: ObjectId): void
 }
 
 export class DurableJob {
@@ -48,9 +49,14 @@ export class DurableJob {
     await this.commits()
   }
 
-  /** @throws UsageError where the cluster has no bucket. */
+  /** What cannot be kept is given up: nobody has a ref of it. @throws UsageError without a bucket. */
   async keepStored(objectId: ObjectId): Promise<void> {
-    await this.#worker.deps.raylet.request('keepObject', { objectId })
+    try {
+      await this.#worker.deps.raylet.request('keepObject', { objectId })
+    } catch (error) {
+      this.#worker.storeFree(objectId)
+      throw error
+    }
   }
 
   /** A large argument is being stored. Resolves when it is in the bucket, too. */

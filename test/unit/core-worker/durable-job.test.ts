@@ -2,7 +2,7 @@
 // copies in the bucket of what was put or passed.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { ObjectStoreFullError } from '../../../runtime/common/errors.ts'
+import { CapacityError, ObjectStoreFullError } from '../../../runtime/common/errors.ts'
 import type { ObjectId } from '../../../runtime/common/ids.ts'
 import { DurableJob } from '../../../runtime/core-worker/durable-job.ts'
 
@@ -11,7 +11,7 @@ const LARGE = { objectId: 'large' as ObjectId, sizeBytes: 1e6 }
 /** A job whose bucket takes what it is given when it is told to. */
 function aJob() {
   const bucket = Promise.withResolvers<undefined>()
-  const seen = { held: 0, asked: [] as unknown[], told: false }
+  const seen = { held: 0, asked: [] as unknown[], freed: [] as unknown[], told: false }
   const raylet = {
     request: (type: string, message: object): Promise<never> => {
       seen.asked.push([type, message])
@@ -19,7 +19,8 @@ function aJob() {
     },
     hold: (count: number) => void (seen.held += count),
   }
-  const job = new DurableJob({ lineageStream: undefined, deps: { raylet } })
+  const storeFree = (objectId: ObjectId): void => void seen.freed.push(objectId)
+  const job = new DurableJob({ lineageStream: undefined, deps: { raylet }, storeFree })
   const telling = (): void => void job.commits()?.then(() => (seen.told = true))
   return { job, bucket, seen, telling }
 }
@@ -35,6 +36,7 @@ it('F06: tells nothing before a large argument is in the bucket', async () => {
   expect(seen).toEqual({
     held: 1,
     asked: [['keepObject', { objectId: LARGE.objectId }]],
+    freed: [],
     told: false,
   })
   bucket.resolve(undefined)
@@ -51,6 +53,15 @@ it('goes on when one has no room: only its own task fails', async () => {
   telling()
   await expect(kept).rejects.toBe(full)
   await nextTurn()
-  expect(seen).toEqual({ held: 0, asked: [], told: true })
+  expect(seen).toEqual({ held: 0, asked: [], freed: [], told: true })
   expect(job.commits()).toBe(undefined)
+})
+
+it('frees what the bucket does not take: nobody has a ref of it', async () => {
+  const { job, bucket, seen } = aJob()
+  const away = new CapacityError('the bucket is away')
+  const kept = job.keepStored(LARGE.objectId)
+  bucket.reject(away)
+  await expect(kept).rejects.toBe(away)
+  expect(seen.freed).toEqual([LARGE.objectId])
 })
