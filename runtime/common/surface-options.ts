@@ -76,7 +76,10 @@ export interface TaskOptions<N extends number = number> extends Placed {
   retryExceptions?: boolean | ErrorClass[]
   /** Milliseconds from the start of each attempt, then TaskTimeoutError. Default: none. */
   timeoutMs?: number
-  /** The worker exits after so many runs of this function. Default: never; 1 with GPUs. */
+  /**
+   * The worker exits after so many runs of this function, once nobody holds what it has put.
+   * Default: never; 1 with GPUs.
+   */
   maxCalls?: number
   /** Cancels every task submitted under it. */
   signal?: AbortSignal

@@ -210,10 +210,17 @@ export class WorkerSide {
   drain(): void {
     this.#executor.handBack()
     this.flush()
+    this.onceFree(() => {
+      this.#leave()
+    })
+  }
+
+  /** @param leave  called when nothing runs and nobody else holds what this process owns. */
+  onceFree(leave: () => void): void {
     const { references, handoffs } = this.#worker
     this.#executor.stop(() => {
       const leaveIfFree = (): void => {
-        if (references.counts().lent === 0 && !handoffs.isOpen) this.#leave()
+        if (references.counts().lent === 0 && !handoffs.isOpen) leave()
       }
       references.onNoneLent = leaveIfFree
       handoffs.onDone = leaveIfFree

@@ -109,6 +109,7 @@ export interface WorkerExit {
     | 'KILLED'
     | 'IDLE'
     | 'RETIRED'
+    | 'SPENT'
     | 'DRAINED'
     | 'NODE_LOST'
   /** Who used the memory, where the raylet ended it for that. */

@@ -6,7 +6,7 @@
 //       one that is EXITING may keep its lease until its process is gone.
 //   R3. A lease is held by exactly one class or actor, and known to both sides.
 //   R4. Leases without a worker are exactly those that wait for one.
-//   R5. No more workers than the cap.
+//   R5. No more workers than the cap, but for those that are retired.
 //   R6. An actor that is ALIVE has a worker; one that waits to be placed is queued once; a dead one
 //       is queued nowhere.
 //   R7. A group that is CREATED holds all its bundles, any other none; where there are several
@@ -19,7 +19,7 @@ import { assert } from '../common/assert.ts'
 import type { ResourceLedger } from '../common/resource-ledger.ts'
 import { ledgersOf } from './placement.ts'
 import { isUnused } from './class-wants.ts'
-import { workerlessOf } from './pools.ts'
+import { roomForWorkers, workerlessOf } from './pools.ts'
 import type { Job, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 import type { Actor } from './actors/actor-state.ts'
 import type { Group } from './groups/group.ts'
@@ -32,7 +32,7 @@ export function check(state: RayletState): void {
   for (const lease of workerlessOf(state)) {
     assert(state.leases.has(lease.leaseId), `R4: lease ${String(lease.leaseId)} is forgotten`)
   }
-  assert(state.workers.size <= state.config.workersMax, `R5: ${String(state.workers.size)} workers`)
+  assert(roomForWorkers(state) >= 0, `R5: ${String(state.workers.size)} workers`)
   for (const each of classesOf(state)) checkClass(state, each)
   for (const actor of state.actors.values()) checkActor(state, actor)
   for (const group of state.groups.values()) {
@@ -78,7 +78,7 @@ function checkLedgers(state: RayletState): void {
 function checkWorker(state: RayletState, worker: Worker): void {
   const { phase, lease } = worker
   if (phase === 'LEASED') assert(lease !== undefined, 'R2: a leased worker has no lease')
-  if (phase === 'STARTING' || phase === 'IDLE')
+  if (phase === 'STARTING' || phase === 'IDLE' || phase === 'RETIRED')
     assert(lease === undefined, `R2: ${phase} has a lease`)
   if (lease === undefined) return
   assert(lease.worker === worker, `R2: lease ${String(lease.leaseId)} has another worker`)
@@ -161,9 +161,11 @@ function checkCounts(state: RayletState): void {
     const held = leases.filter((lease) => lease.pool === pool)
     const idle = of.filter(({ phase }) => phase === 'IDLE')
     const starting = of.filter(({ phase }) => phase === 'STARTING').length
+    const retired = of.filter(({ isRetired }) => isRetired).length
     const blocked = held.filter(({ waits, actor }) => waits.size > 0 && actor === undefined).length
     const without = held.filter(({ worker }) => worker === undefined)
     assert(pool.starting === starting, `PL1: ${pool.key} has ${String(starting)} starting`)
+    assert(pool.retired === retired, `PL1: ${pool.key} has ${String(retired)} retired`)
     assert(pool.blocked === blocked, `PL1: ${pool.key} has ${String(blocked)} blocked`)
     assert(
       pool.idle.length === idle.length && idle.every((worker) => pool.idle.includes(worker)),

@@ -18,12 +18,13 @@ import { judgeTask, mayBeJudgedAnew } from './placement.ts'
 import { awaitNoWorker, awaitWorker, poolOf } from './pools.ts'
 import { reclaimFor } from './reclaim.ts'
 import { killRemoteLease, returnRemoteLease, tellBoundNode } from './cluster/node-asks.ts'
+import { retireWorker } from './retired.ts'
 import { isReserved, reservationsOf, type Reservations } from './reservations.ts'
 import type { Client, Job, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 import type { Actor } from './actors/actor-state.ts'
 import { notify, type Turn } from './turn.ts'
 import { isAnyWaiting } from './waiters.ts'
-import { askToExit, attachWorkers, becomeIdle, kill } from './workers.ts'
+import { attachWorkers, becomeIdle, kill } from './workers.ts'
 
 /** Step 1. */
 export function wantLeases(
@@ -285,7 +286,7 @@ export function returnLease(turn: Turn, client: Client, leaseId: number, retire:
   const { worker } = lease
   endLease(turn, lease)
   if (worker?.phase !== 'LEASED') return
-  if (retire) askToExit(turn, worker, 'RETIRED')
+  if (retire) retireWorker(turn, worker)
   else becomeIdle(turn, worker)
 }
 

@@ -1,8 +1,8 @@
 // What a pool has: who of it is idle, how many are starting, which leases wait for one. Kept where
 // they change, so that granting leases does not walk over all workers (step-cost.test.ts).
 // Invariants:
-//   PL1. idle, starting, workerless and blocked of every pool are what a walk over all workers and
-//        leases would find (check.ts walks).
+//   PL1. idle, starting, retired, workerless and blocked of every pool are what a walk over all
+//        workers and leases would find (check.ts walks).
 //   PL2. The idle are in the order in which they became so.
 //   PL3. An actor is given no worker that owns what others may hold, as long as another can be had:
 //        kill() of the actor would take that along.
@@ -30,6 +30,7 @@ export function poolOf(state: RayletState, jobId: JobId, spec: ClassSpec | undef
       idleEndedAtMs: -Infinity,
       keepsIdle: false,
       starting: 0,
+      retired: 0,
       startFailures: 0,
       workerless: new Set(),
       newLeases: 0,
@@ -70,7 +71,16 @@ export function addWorker(state: RayletState, worker: Worker): void {
 }
 
 export function removeWorker(state: RayletState, worker: Worker): void {
-  if (state.workers.delete(worker.workerId)) leave(worker)
+  if (!state.workers.delete(worker.workerId)) return
+  leave(worker)
+  if (worker.isRetired) worker.pool.retired -= 1
+}
+
+/** It stays so until it is gone: as it leaves, it counts to the cap no more than before. */
+export function setRetired(worker: Worker): void {
+  setPhase(worker, 'RETIRED')
+  worker.isRetired = true
+  worker.pool.retired += 1
 }
 
 export function setPhase(worker: Worker, phase: WorkerPhase): void {
@@ -88,6 +98,13 @@ function leave(worker: Worker): void {
   const { phase, pool } = worker
   if (phase === 'STARTING') pool.starting -= 1
   else if (phase === 'IDLE') pool.idle.splice(pool.idle.indexOf(worker), 1)
+}
+
+/** How many workers there may still be beside those that are not retired. */
+export function roomForWorkers(state: RayletState): number {
+  let retired = 0
+  for (const pool of state.pools.values()) retired += pool.retired
+  return state.config.workersMax - (state.workers.size - retired)
 }
 
 /**

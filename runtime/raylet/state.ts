@@ -108,8 +108,11 @@ export interface SchedulingClass {
   told: Map<string, number> | undefined
 }
 
-/** STARTING until it said hello. EXITING: told to, and killed at exitByMs. */
-export type WorkerPhase = 'STARTING' | 'IDLE' | 'LEASED' | 'EXITING'
+/**
+ * STARTING until it said hello. EXITING: told to, and killed at exitByMs. RETIRED: it has run what
+ * it may (maxCalls), and ends once nobody needs what it owns.
+ */
+export type WorkerPhase = 'STARTING' | 'IDLE' | 'LEASED' | 'RETIRED' | 'EXITING'
 
 export interface Worker {
   readonly workerId: WorkerId
@@ -131,6 +134,8 @@ export interface Worker {
   mayStay: boolean
   /** It has said that it does. */
   stays: boolean
+  /** Told that it has run what it may: RETIRED, and EXITING after that. */
+  isRetired: boolean
   /** It owns what others may hold. */
   isOwner: boolean
   rssBytes: number
@@ -154,6 +159,8 @@ export interface Pool {
   keepsIdle: boolean
   /** How many are being started. */
   starting: number
+  /** Kept by pools.ts: workers that take no more work. */
+  retired: number
   /** How many in a row ended before they registered. */
   startFailures: number
   /** Its leases that wait for a worker, oldest first. */
@@ -216,7 +223,7 @@ export interface RayletState {
   readonly clients: Map<WorkerId, Client>
   /** In the order of whose turn is next; gone with the last worker once the driver has left. */
   readonly jobs: Map<JobId, Job>
-  /** At most workersMax (R5). */
+  /** At most workersMax, and the retired (R5). */
   readonly workers: Map<WorkerId, Worker>
   /** Those in use, and as many others as there may be workers. */
   readonly pools: Map<string, Pool>
@@ -255,6 +262,8 @@ export interface RayletState {
   deadlockCheckAtMs: number | undefined
   /** When the owners of actors may be asked again to let go of garbage. */
   collectNotBeforeMs: number
+  /** When who may hold what retired workers own is asked to collect next. */
+  collectForRetiredAtMs: number
   /** When the waits were looked at last, and those that were stuck asked again. */
   deadlockLookedAtMs: number
   /**
@@ -306,6 +315,7 @@ export function createState(config: NodeConfig, cluster?: ClusterParts): RayletS
     wakeAtMs: Infinity,
     deadlockCheckAtMs: undefined,
     collectNotBeforeMs: 0,
+    collectForRetiredAtMs: 0,
     deadlockLookedAtMs: Infinity,
     // A node of several grants nothing before the GCS has confirmed it once.
     leaseUntilMs: cluster === undefined ? Infinity : -Infinity,

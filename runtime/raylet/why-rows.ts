@@ -11,7 +11,7 @@ import {
 } from '../common/resources.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { ClassSpec, StateRow } from '../protocol/messages.ts'
-import { workerlessOf } from './pools.ts'
+import { roomForWorkers, workerlessOf } from './pools.ts'
 import { sumOf, type Limiter } from './limiters/token-bucket.ts'
 import { whyKept, whyTokens } from './limiters/why-tokens.ts'
 import type { Lease, RayletState, SchedulingClass, Wait } from './state.ts'
@@ -58,8 +58,8 @@ function whyWorkerless(state: RayletState, nowMs: number): StateRow[] {
   })
 }
 
-const mayStart = ({ workers, config }: RayletState, { pool }: Lease): boolean =>
-  workers.size < config.workersMax || pool.starting > 0
+const mayStart = (state: RayletState, { pool }: Lease): boolean =>
+  roomForWorkers(state) > 0 || pool.starting > 0
 
 function whyNoWorker({ config: { workersMax } }: RayletState): string {
   return (

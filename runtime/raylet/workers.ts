@@ -1,6 +1,6 @@
 // The worker pool: processes by what they must be (job, runtime env, threads, inspector).
 //        1              2            3               5
-//   ───► STARTING ───► IDLE ───► LEASED ───► EXITING ───► gone
+//   ───► STARTING ───► IDLE ───► LEASED ───► EXITING ───► gone     RETIRED: retired.ts
 //            │          ▲ │  4      │           ▲
 //            │ 6        └─┼─────────┘           │
 //            └──────────► └─────────────────────┘
@@ -16,7 +16,7 @@ import {
 } from '../common/limits.ts'
 import { workerIdOf, type WorkerId } from '../common/ids.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
-import { addWorker, awaitNoWorker, poolOf, setPhase, workerFor } from './pools.ts'
+import { addWorker, awaitNoWorker, poolOf, roomForWorkers, setPhase, workerFor } from './pools.ts'
 import { foundNoWorker, sparesByPool, startsMaxOf, wantsSpares, wasNotNeeded } from './spares.ts'
 import { idleEnded, keptIdleMs, missedIdle } from './surplus.ts'
 import { notify, wakeBy, type EventOf, type Turn, type WorkerStart } from './turn.ts'
@@ -33,10 +33,11 @@ export function attachWorkers(
   onAttached: (lease: Lease, worker: Worker) => void,
 ): void {
   const { state } = turn
+  const mayStart = roomForWorkers(state) > 0
   for (const pool of state.pools.values()) {
     for (const lease of pool.workerless) {
       if (pool.idle.length === 0) break
-      const worker = workerFor(lease, state.workers.size < state.config.workersMax)
+      const worker = workerFor(lease, mayStart)
       if (worker === undefined) continue
       awaitNoWorker(lease)
       setPhase(worker, 'LEASED')
@@ -87,7 +88,7 @@ function longestWithout(state: RayletState): Lease | undefined {
 /** @param startsLeft  how many more may be starting now. */
 function startSpares(turn: Turn, startsLeft: number): void {
   const { state } = turn
-  let room = Math.min(startsLeft, state.config.workersMax - state.workers.size)
+  let room = Math.min(startsLeft, roomForWorkers(state))
   if (room <= 0 || !wantsSpares(state)) return
   for (const [pool, wanted] of sparesByPool(state)) {
     const spare = Math.max(0, pool.starting - pool.workerless.size) + pool.idle.length
@@ -102,9 +103,8 @@ function startSpares(turn: Turn, startsLeft: number): void {
  * Whether one more worker may be started; at the cap, an idle one of another pool must go first.
  */
 function makeRoom(turn: Turn): boolean {
-  const { workers, config, pools } = turn.state
-  if (workers.size < config.workersMax) return true
-  for (const { idle } of pools.values()) {
+  if (roomForWorkers(turn.state) > 0) return true
+  for (const { idle } of turn.state.pools.values()) {
     const [longest] = idle
     if (longest === undefined) continue
     askToExit(turn, longest, 'IDLE')
@@ -118,7 +118,7 @@ export function prestart(turn: Turn, job: Job): void {
   if (turn.state.draining || turn.state.leaving) return
   const pool = poolOf(turn.state, job.jobId, undefined)
   for (let i = 0; i < turn.state.config.cpuCount; i++) {
-    if (turn.state.workers.size >= turn.state.config.workersMax) return
+    if (roomForWorkers(turn.state) <= 0) return
     spawn(turn, pool, '')
   }
 }
@@ -145,6 +145,7 @@ function spawn(turn: Turn, pool: Pool, name: string): void {
     memory: undefined,
     mayStay: false,
     stays: false,
+    isRetired: false,
     isOwner: false,
     rssBytes: 0,
   })

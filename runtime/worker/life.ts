@@ -28,6 +28,12 @@ export function liveUntilTold(
   references.onOwning = (isOwner) => {
     raylet.notify('owning', { isOwner })
   }
+  const leave = (): void => {
+    leaving = true
+    side.flush()
+    // Ends when all is sent, above: the last events may be more than a socket takes at once.
+    raylet.close()
+  }
   return {
     startActor: (message) => {
       references.onOwning = undefined // it is told for the choice of an actor's worker alone
@@ -43,10 +49,9 @@ export function liveUntilTold(
         raylet.notify('staying', {})
         return
       }
-      leaving = true
-      side.flush()
-      // Ends when all is sent, above: the last events may be more than a socket takes at once.
-      raylet.close()
+      // It runs nothing more; what it has put may be needed until its job ends, which says RETIRED.
+      if (reason === 'SPENT') side.onceFree(leave)
+      else leave()
     },
     output: () => undefined,
   }

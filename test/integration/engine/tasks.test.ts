@@ -15,6 +15,7 @@ import {
   kill,
   shutdown,
   wait,
+  type ObjectRef,
 } from 'virga'
 import * as fn from './functions.ts'
 import { RemoteGpuUser } from './stress-functions.ts'
@@ -321,6 +322,20 @@ describe('tasks over processes', () => {
     const pids: number[] = []
     for (let i = 0; i < 3; i += 1) pids.push((await once.run()).pid)
     expect(new Set(pids).size).toBe(3)
+  })
+
+  it('keeps a worker that has reached maxCalls while others hold what it has put, no longer', async () => {
+    const once = fn.putInside.options({ maxCalls: 1 })
+    const retired = async (): Promise<number> => {
+      const rows = await stateRows<{ state: string }>('workers')
+      return rows.filter(({ state }) => state === 'RETIRED').length
+    }
+    const { ref } = await once.run(new Float64Array(30_000).fill(7))
+    await until(async () => (await retired()) === 1)
+    for (let i = 0; i < 10; i += 1) await once.run(i) // dropped at once
+    // Nobody makes garbage here: the raylet asks for a collection.
+    await until(async () => (await retired()) === 1)
+    expect((await get(ref as ObjectRef<Float64Array>))[29_999]).toBe(7)
   })
 
   it('gives GPUs by number and hides the others', async () => {

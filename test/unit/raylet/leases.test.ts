@@ -82,7 +82,7 @@ describe('leases', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
     const [lease = 0] = grantsOf(brain.want('driver1', 0, 2, {}))
     expect(brain.show(brain.giveBack('driver1', lease, true))).toEqual([
-      '→ w1: exit RETIRED',
+      '→ w1: exit SPENT',
       'spawn w2 for job1, cpus 1',
     ])
   })
