@@ -37,10 +37,12 @@ import {
   makeLineage,
   makeLineageStream,
   makeReceiver,
+  makeCutBorrowers,
   makeReferences,
   makeRootScope,
   makeSubmitter,
 } from './parts.ts'
+import type { CutBorrowers } from './cut-borrowers.ts'
 import { Peers, type Peer } from './peers.ts'
 import type { RayletLink } from './raylet-link.ts'
 import { peerHandlers } from './peer-handlers.ts'
@@ -101,6 +103,7 @@ export class CoreWorker {
   readonly options: CoreWorkerOptions
   readonly codec: ValueCodec
   readonly references: References
+  readonly cutBorrowers: CutBorrowers
   readonly handoffs: Handoffs
   readonly peers: Peers
   readonly store: StoreClient
@@ -137,7 +140,7 @@ export class CoreWorker {
   constructor(deps: CoreWorkerDeps, options: CoreWorkerOptions) {
     this.deps = deps
     this.options = options
-    const { clock, finalization, raylet } = deps
+    const { clock, finalization, memory, raylet } = deps
     this.codec = deps.valueCodec(this)
     const dial = (address: string): Peer => this.peers.dial(address)
     if (options.welcome.keepsLineage === true) {
@@ -155,7 +158,7 @@ export class CoreWorker {
       { workerId: options.workerId, address: options.address, jobId: this.jobId },
       peerHandlers(this),
     )
-    const { memory } = deps
+    this.cutBorrowers = makeCutBorrowers(this)
     const { collector } = this
     this.store = new StoreClient({ clock, collector, memory, link: storeLink(raylet) })
     this.leases = new Leases({
@@ -254,6 +257,7 @@ export class CoreWorker {
     this.#hasLeft = true
     this.tally.flush()
     this.lineageStream?.stop()
+    this.cutBorrowers.stop()
     this.peers.closeAll()
     this.deps.raylet.close()
     await this.options.closeListener()

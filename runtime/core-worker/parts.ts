@@ -7,6 +7,7 @@ import { nodeIdIn } from '../protocol/node-identity.ts'
 import { ArgumentEncoder } from './arguments.ts'
 import { withCallSite } from './call-site.ts'
 import type { CoreWorker } from './core-worker.ts'
+import { CutBorrowers } from './cut-borrowers.ts'
 import { Getter } from './get.ts'
 import { Lineage } from './lineage.ts'
 import { LineageStream } from './lineage-stream.ts'
@@ -67,12 +68,23 @@ export function makeReferences(worker: CoreWorker): References {
     },
     ownAddress: options.address,
     dial: (address) => worker.peers.dial(address),
+    borrowerClosed: (peer, gone) => {
+      worker.cutBorrowers.closed(peer, gone)
+    },
     actorGone: (objectId) => {
       worker.registry.gone(actorIdOfObject(objectId))
     },
     actorForgotten: (objectId) => {
       worker.registry.forgotten(actorIdOfObject(objectId))
     },
+  })
+}
+
+export function makeCutBorrowers({ deps, options, peers }: CoreWorker): CutBorrowers {
+  return new CutBorrowers({
+    ...{ clock: deps.clock, ownAddress: options.address },
+    dial: (address) => peers.dial(address),
+    hasEnded: (peer) => peers.hasEnded(peer),
   })
 }
 

@@ -31,13 +31,19 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
         const asked = message as PeerCalls['getObject'][0]
         return worker.values.describe(asked, peer.nodeId, (make) => answers.answer(peer, make))
       }
+      if (type === 'registerAgain') {
+        const { address } = message as PeerCalls['registerAgain'][0]
+        return worker.references.registerAgain(address)
+      }
       const { objectId } = message as PeerCalls['borrow' | 'adoptObject'][0]
       if (type === 'adoptObject') {
         const { lineage } = message as PeerCalls['adoptObject'][0]
         worker.adoption?.take(objectId, lineage)
         worker.references.lend(peer, objectId)
       }
-      if (type === 'borrow') worker.references.lend(peer, objectId)
+      if (type === 'borrow') {
+        worker.references.lend(peer, objectId, (message as PeerCalls['borrow'][0]).again)
+      }
       if (type === 'flush') worker.execution?.replies.flush()
       return undefined
     },

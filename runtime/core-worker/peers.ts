@@ -13,6 +13,7 @@ import type { ByteReader } from '../protocol/byte-reader.ts'
 import { Channel } from '../protocol/channel.ts'
 import type { Connection, Transport } from '../protocol/connection.ts'
 import { epochIn, nodeIdIn } from '../protocol/node-identity.ts'
+import { isNobodyThere } from '../protocol/peer-transport.ts'
 import type { ClientNotices } from '../protocol/messages.ts'
 import type { PeerCalls, PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
@@ -29,11 +30,15 @@ export class Peer {
   readonly address: string
   channel: PeerChannel | undefined
   workerId: WorkerId | undefined
-  /** As it says of itself: of one that was accepted, `address` is not known. */
+  /** As it says of itself, of one that was accepted. */
   #saidAddress = ''
   closed = false
   /** Closed, and its process may go on: nothing came through any more (CW2). */
   isCut = false
+  /** Closed by neither end: either may live. */
+  isBroken = false
+  /** It was dialled, and its machine said that nobody listens. */
+  isNobodyThere = false
   /** PE4. */
   isOver = false
   /** As owner: tasks pushed and not answered, by seq, in push order. */
@@ -61,15 +66,20 @@ export class Peer {
     else this.#queue.push(use)
   }
 
+  /** Where it listens. */
+  get knownAddress(): string {
+    return this.address || this.#saidAddress
+  }
+
   /** In hex, where there are several. */
   get nodeId(): string | undefined {
-    return nodeIdIn(this.address || this.#saidAddress)
+    return nodeIdIn(this.knownAddress)
   }
 
   /** The life of its node that it is of; undefined where there is one node. */
   get life(): { readonly nodeId: string; readonly epoch: number } | undefined {
-    const address = this.address || this.#saidAddress
-    const [nodeId, epoch] = [nodeIdIn(address), epochIn(address)]
+    const { knownAddress } = this
+    const [nodeId, epoch] = [nodeIdIn(knownAddress), epochIn(knownAddress)]
     return nodeId === undefined || epoch === undefined ? undefined : { nodeId, epoch }
   }
 
@@ -197,7 +207,8 @@ export class Peers {
         )
         peer.opened(channel)
       },
-      () => {
+      (error: unknown) => {
+        peer.isNobodyThere = isNobodyThere(error)
         this.#closed(peer)
       },
     )
@@ -216,9 +227,13 @@ export class Peers {
     for (const peer of [...this.#accepted]) this.#endIfOver(peer)
   }
 
+  /** Whether the life of its node that it is of has, as far as this process was told. */
+  hasEnded({ life }: Peer): boolean {
+    return life !== undefined && (this.#ended.get(life.nodeId) ?? 0) >= life.epoch
+  }
+
   #endIfOver(peer: Peer): boolean {
-    const { life } = peer
-    if (life === undefined || (this.#ended.get(life.nodeId) ?? 0) < life.epoch) return false
+    if (!this.hasEnded(peer)) return false
     peer.isOver = true
     peer.channel?.close()
     this.#closed(peer)
@@ -272,6 +287,7 @@ export class Peers {
       closed: (error) => {
         this.#channels.delete(channel)
         peer.isCut = isCut(error)
+        peer.isBroken = error !== undefined
         this.#closed(peer)
       },
     })

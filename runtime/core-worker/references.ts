@@ -7,9 +7,10 @@
 //       until the reply, which comes only once they are registered; what is inside results,
 //       failures and stream items until handoffDone (handoffs.ts).
 //   B2. A stored object is freed once: when its entry is gone and nobody borrows it.
-//   B3. A borrower that dies gives up everything it borrowed.
+//   B3. A borrower that dies gives up everything it borrowed; one that is only cut off gives up
+//       nothing (cut-borrowers.ts).
 // Source: Ray reference_count.h (owner, borrowers, contained refs).
-import { ObjectLostError, ProtocolError } from '../common/errors.ts'
+import { ObjectLostError, OwnerDiedError, ProtocolError } from '../common/errors.ts'
 import type { Finalization, Weak } from '../common/finalization.ts'
 import {
   PUT_INDEX_FIRST,
@@ -29,6 +30,9 @@ import type { Peer } from './peers.ts'
 export interface ReferencesDeps {
   readonly finalization: Finalization
   dial(address: string): Peer
+  /** A borrower's connection has closed. @param gone  called once when what was registered over it
+   *  is held there no more, or over another one. */
+  borrowerClosed(peer: Peer, gone: () => void): void
   /** Nobody refers to a stored object of ours any more. */
   storeFree(objectId: ObjectId): void
   /** Nobody holds a handle of an actor of ours any more. */
@@ -63,7 +67,7 @@ export class References implements RefHooks {
   readonly #lent = new Map<ObjectId, ObjectEntry>()
   /** Requests that wait for their owners, or for their ends. */
   readonly #registering = new Set<Promise<void>>()
-  /** By peer, how often it has registered each of those; gone with its connection. */
+  /** By peer, how often it has registered each of those; gone with its process (B3). */
   readonly #borrowedBy = new Map<Peer, Map<ObjectId, number>>()
   /** Called when others have given back the last object of ours that they held. */
   onNoneLent: (() => void) | undefined
@@ -168,6 +172,15 @@ export class References implements RefHooks {
     this.#register(id, ownerAddress)
   }
 
+  /** An owner has lost the connection over which it was told what this process holds of it. */
+  async registerAgain(ownerAddress: string): Promise<void> {
+    const peer = this.#deps.dial(ownerAddress)
+    const held = [...this.#tracked.keys()].filter(
+      (id) => this.find(id)?.sharing?.ownerAddress === ownerAddress,
+    )
+    await Promise.all(held.map((id) => registration(peer, id, true)))
+  }
+
   /** What is about to leave stays until `settled` has. */
   keepUntil(settled: Promise<void>): void {
     this.#registering.add(settled)
@@ -187,8 +200,8 @@ export class References implements RefHooks {
     return this.#registering.size === 0 ? undefined : Promise.all(this.#registering)
   }
 
-  /** A peer registers as a borrower of an object of ours. */
-  lend(peer: Peer, id: ObjectId): void {
+  /** A peer registers as a borrower of an object of ours. @param again  once, if it has not. */
+  lend(peer: Peer, id: ObjectId, again = false): void {
     const entry = this.find(id)
     if (entry === undefined) return
     const sharing = this.share(entry)
@@ -198,9 +211,12 @@ export class References implements RefHooks {
       counts = new Map()
       this.#borrowedBy.set(peer, counts)
       peer.whenClosed(() => {
-        this.#peerGone(peer)
+        this.#deps.borrowerClosed(peer, () => {
+          this.#peerGone(peer)
+        })
       })
     }
+    if (again && counts.has(id)) return
     counts.set(id, (counts.get(id) ?? 0) + 1)
     sharing.borrowerCount += 1
   }
@@ -323,22 +339,9 @@ export class References implements RefHooks {
   }
 
   #register(id: ObjectId, ownerAddress: string): void {
-    const peer = this.#deps.dial(ownerAddress)
-    const registered = new Promise<void>((resolve) => {
-      const forget = peer.whenClosed(resolve)
-      peer.with((channel) => {
-        channel.request('borrow', { objectId: id }).then(
-          () => {
-            forget()
-            resolve()
-          },
-          () => {
-            resolve() // the owner is gone; a get will say so
-          },
-        )
-      })
-    })
-    this.keepUntil(registered)
+    const registered = registration(this.#deps.dial(ownerAddress), id)
+    // Else the owner is gone; a get will say so.
+    this.keepUntil(registered.catch(() => undefined))
   }
 
   #returned(id: ObjectId, count: number): void {
@@ -356,6 +359,21 @@ export class References implements RefHooks {
     this.#borrowedBy.delete(peer)
     for (const [id, count] of counts ?? []) this.#returned(id, count)
   }
+}
+
+/** Rejects when the owner does not answer. */
+function registration(peer: Peer, objectId: ObjectId, again = false): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const forget = peer.whenClosed(() => {
+      reject(new OwnerDiedError('the owner was lost before it knew of a borrower'))
+    })
+    peer.with((channel) => {
+      channel.request('borrow', again ? { objectId, again } : { objectId }).then(() => {
+        forget()
+        resolve()
+      }, reject)
+    })
+  })
 }
 
 const ACTOR_MARK = '\xff'.repeat(8)

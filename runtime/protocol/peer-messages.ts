@@ -23,7 +23,11 @@ export interface PeerCalls {
   /** Answered when the object is complete. `lost`: why the asker could not read what it was told of
    *  it before. `reads`: it is read where it was asked for. */
   getObject: [{ objectId: ObjectId; lost?: WireError; reads?: boolean }, Resolution]
-  borrow: [{ objectId: ObjectId }, undefined]
+  /** `again`: the connection over which it was registered before was lost. */
+  borrow: [{ objectId: ObjectId; again?: boolean }, undefined]
+  /** Its owner asks a borrower. Answered when all that it holds of the owner at `address` is
+   *  registered at a connection that is open. */
+  registerAgain: [{ address: string }, undefined]
   /** Answered after all replies that were sent by then. */
   flush: [object, undefined]
   /** The receiver has adopted the owner of that object; it takes the sender as a borrower of it. */

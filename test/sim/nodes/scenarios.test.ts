@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
 import { rendezvous } from '../../../runtime/gcs/rendezvous.ts'
 import { heldPartition } from '../../../runtime/gcs/tables.ts'
-import { get, getActor, kill, limiter, nodeAffinity, wait } from '../../../sdk/index.ts'
+import { get, getActor, kill, limiter, wait } from '../../../sdk/index.ts'
 import type { SimWorker } from '../launcher.ts'
 import type { JudgedLimit } from '../limits-ledger.ts'
 import { Draw } from '../draw.ts'
@@ -12,6 +12,7 @@ import { machineOf } from '../process.ts'
 import { driversLeave } from '../run.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
+import { countIn, losePower, on } from './scene.ts'
 import type { SimMember } from './member.ts'
 import {
   lendAll,
@@ -23,9 +24,6 @@ import {
   shown,
   tellsTwice,
 } from './workload.ts'
-
-const on = ({ nodeId }: SimMember, soft = false): ReturnType<typeof nodeAffinity> =>
-  nodeAffinity(nodeId, { soft })
 
 describe('scenario of several nodes', () => {
   test.each(['first', 'second', 'third', 'fourth'])(
@@ -470,8 +468,6 @@ const SIZE_BYTES = 200_000
 /** Nobody is declared dead for it. */
 const SHORT_MS = 2_000
 
-const countIn = ({ node }: SimMember): number => node?.store?.list().length ?? 0
-
 /** Within that it is declared dead. */
 const FROZEN_MS = 2 * LEASE_MS
 /** In which who goes on has pinged the others. */
@@ -506,10 +502,4 @@ function theUnlucky({ home, others }: Scene): {
     if (heirs.length === HEIR_COUNT) return { victim, heirs }
   }
   throw new Error('the home of the program is an heir of all')
-}
-
-function losePower({ cluster: { world } }: Scene, member: SimMember): void {
-  for (const process of world.processes()) {
-    if (machineOf(process) === member.machine) world.crash(process)
-  }
 }

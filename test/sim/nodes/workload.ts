@@ -127,6 +127,26 @@ export const RemoteSender = remote(Sender)
 /** By its key, what a sender has read in the end, or why it could not. */
 export const sent = new Map<string, unknown>()
 
+class Keeper {
+  #refs: readonly ObjectRef<Value>[] = []
+
+  keep(box: { readonly refs: readonly ObjectRef<Value>[] }): void {
+    this.#refs = box.refs
+  }
+
+  async read(): Promise<number[]> {
+    return (await get([...this.#refs])).map(digestOf)
+  }
+
+  drop(): void {
+    for (const ref of this.#refs) ref.free()
+    this.#refs = []
+  }
+}
+
+/** Keeps refs for others. */
+export const RemoteKeeper = remote(Keeper)
+
 /** Refs of which somebody else is the owner. */
 export interface Lent {
   /** Of their owner. */

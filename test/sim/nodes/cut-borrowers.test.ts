@@ -1,0 +1,64 @@
+// Processes that hold what others own, and are cut off from them.
+import { describe, expect, test } from 'vitest'
+import { put } from '../../../sdk/index.ts'
+import { machineOf } from '../process.ts'
+import * as remote from '../workload.ts'
+import type { SimMember } from './member.ts'
+import { calmNodes, playNodes } from './play.ts'
+import { countIn, losePower, on } from './scene.ts'
+import { RemoteKeeper } from './workload.ts'
+
+const SIZE_BYTES = 200_000
+
+describe('a borrower that is cut off', () => {
+  test('D216 a link between two living nodes is cut: what is borrowed over it is there after it, and goes with its borrower', async () => {
+    const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'kept' }
+    const { read, left } = await playNodes({
+      plan: calmNodes(3),
+      program: async ({ cluster: { world }, home, others }) => {
+        const [there] = others as [SimMember]
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(there) }).remote()
+        const refs = [remote.combine.remote(what), await put(remote.valueOf(1, SIZE_BYTES))]
+        await keeper.keep.run({ refs })
+        world.network.holdMachines(home.machine, there.machine, 40_000)
+        await remote.sleep(5_000)
+        for (const ref of refs) ref.free()
+        await remote.sleep(45_000)
+        const read = await keeper.read.run()
+        await keeper.drop.run()
+        await remote.sleep(15_000)
+        return { read, left: countIn(home) + countIn(there) }
+      },
+    })
+    expect(read).toEqual([remote.combined(what.key, []), 1])
+    expect(left).toBe(0)
+  })
+
+  test.each(['process', 'node'])(
+    'D216 a borrower is cut off and its %s dies meanwhile: what it held is freed',
+    async (what) => {
+      const counts = await playNodes({
+        plan: calmNodes(3),
+        program: async (scene) => {
+          const { world } = scene.cluster
+          const { home, others } = scene
+          const [there] = others as [SimMember]
+          const keeper = RemoteKeeper.options({ schedulingStrategy: on(there) }).remote()
+          const ref = await put(remote.valueOf(1, SIZE_BYTES))
+          await keeper.keep.run({ refs: [ref] })
+          world.network.holdMachines(home.machine, there.machine, 40_000)
+          await remote.sleep(5_000)
+          ref.free()
+          await remote.sleep(20_000)
+          const before = countIn(home)
+          if (what === 'node') losePower(scene, there)
+          for (const { process } of world.workers())
+            if (machineOf(process) === there.machine) world.crash(process)
+          await remote.sleep(60_000)
+          return [before, countIn(home)]
+        },
+      })
+      expect(counts).toEqual([1, 0])
+    },
+  )
+})
