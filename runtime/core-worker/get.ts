@@ -5,6 +5,7 @@
 //   GE2. get throws the first failure at once; wait keeps the order of its input.
 //   GE3. While a task waits for something pending, its worker is reported blocked: its CPU is free.
 //   GE4. What a get reads from the store comes READS_AHEAD at a time, not one after the other.
+//   GE5. Ready is what is on this node: wait fetches what is not, unless told not to.
 // Source: Ray core_worker.cc (Get, Wait, NotifyDirectCallTaskBlocked).
 import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'
@@ -12,6 +13,7 @@ import { GetTimeoutError, UsageError } from '../common/errors.ts'
 import type { Beside, ValueCodec } from '../protocol/value-codec.ts'
 import { boundedWait } from './bounded-wait.ts'
 import { captureCallSite, type CallSite } from './call-site.ts'
+import type { LocalCopies } from './local-copies.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import type { ObjectRef } from './object-ref.ts'
 import type { StoreClient } from './store-client.ts'
@@ -25,6 +27,7 @@ export interface GetterDeps {
   readonly clock: Clock
   readonly codec: ValueCodec
   readonly store: StoreClient
+  readonly local: LocalCopies
   /** @throws ForeignRefError, ObjectFreedError */
   entryOf(this: void, ref: ObjectRef): ObjectEntry
   /** Finishes an error for the user: call site, frames in the user's source. */
@@ -99,25 +102,41 @@ export class Getter {
   ): Promise<[ready: ObjectRef[], pending: ObjectRef[]]> {
     const numReturns = options.numReturns ?? 1
     if (refs.length === 0) throw new UsageError('wait() was given no refs: give it one at least')
-    let missing = numReturns - this.#countReadyOnce(refs)
+    const { entryOf, local } = this.#deps
+    const isReady = options.fetchLocal === false || !local.hasNodes ? isComplete : local.has
+    const missing = numReturns - this.#countReadyOnce(refs, isReady)
     refuseAborted(options)
-    if (missing <= 0) return splitReady(refs, numReturns, this.#deps.entryOf)
-    const entries = refs.map(this.#deps.entryOf)
+    if (missing <= 0) return splitReady(refs, numReturns, (ref) => isReady(entryOf(ref)))
+    const entries = refs.map(entryOf)
     for (const entry of entries) if (entry.pending) this.#deps.resolve(entry, false)
-    missing = numReturns - countReady(entries)
-    if (missing > 0 && options.timeoutMs !== 0) {
-      await this.#until(entries, options, {
-        need: missing,
-        enough: () => --missing <= 0,
-        onTimeout: 'return',
-      })
-    }
-    return splitReady(refs, numReturns, (_ref, at) => entries[at] as ObjectEntry)
+    await this.#untilReady(entries, { ...options, numReturns }, isReady)
+    return splitReady(refs, numReturns, (_ref, at) => isReady(entries[at] as ObjectEntry))
+  }
+
+  /** GE5. */
+  async #untilReady(
+    entries: readonly ObjectEntry[],
+    options: Partial<WaitSpecOptions> & { readonly numReturns: number },
+    isReady: typeof isComplete,
+  ): Promise<void> {
+    let missing = options.numReturns
+    for (const entry of entries) if (isReady(entry)) missing -= 1
+    if (missing <= 0) return
+    const isAway = (entry: ObjectEntry): boolean => !entry.pending && !isReady(entry)
+    const away = isReady === isComplete ? undefined : entries.filter(isAway)
+    // A loop of looks that do not wait has them fetched as well.
+    if (options.timeoutMs === 0 && (away ?? []).length === 0) return
+    await this.#until(entries, options, {
+      need: missing,
+      enough: () => --missing <= 0,
+      onTimeout: 'return',
+      ...(away === undefined ? {} : { isReady, away }),
+    })
   }
 
   /** Of refs that must all differ: marked, because programs wait in loops, on what is left of a
    *  thousand refs, and a Set of them each time, or a list, would be most of the work. */
-  #countReadyOnce(refs: readonly ObjectRef[]): number {
+  #countReadyOnce(refs: readonly ObjectRef[], isReady: typeof isComplete): number {
     const { entryOf } = this.#deps
     const mark = ++this.#waitCount
     let count = 0
@@ -127,7 +146,7 @@ export class Getter {
         throw new UsageError('wait() was given the same ObjectRef twice; each must be unique')
       }
       entry.waitMark = mark
-      if (!entry.pending) count += 1
+      if (isReady(entry)) count += 1
     }
     return count
   }
@@ -165,8 +184,12 @@ export class Getter {
       need?: number
       enough(entry: ObjectEntry): boolean
       onTimeout: 'throw' | 'return'
+      /** What is complete and is not is fetched. */
+      isReady?: typeof isComplete
+      away?: readonly ObjectEntry[]
     },
   ): Promise<void> {
+    const { isReady = isComplete, away = [] } = rule
     const pending = entries.filter((entry) => entry.pending)
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined
@@ -177,7 +200,8 @@ export class Getter {
         done = true
         timer?.cancel()
         options.signal?.removeEventListener('abort', abort)
-        for (const entry of pending) if (entry.pending) entry.forgetWaiter(waiter)
+        fetches?.stop()
+        for (const entry of entries) if (entry.pending) entry.forgetWaiter(waiter)
         unblock()
         if (error === undefined) resolve()
         // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- a signal's reason may
@@ -185,12 +209,19 @@ export class Getter {
         else reject(error)
       }
       const waiter = (entry: ObjectEntry): void => {
-        if (!done && rule.enough(entry)) finish()
+        if (done) return
+        if (entry.pending) entry.whenComplete(waiter)
+        else if (!isReady(entry)) fetches?.add(entry)
+        else if (rule.enough(entry)) finish()
       }
+      const fetches = rule.isReady && this.#deps.local.fetches(waiter)
       const abort = (): void => {
         finish(options.signal?.reason)
       }
-      const unblock = this.#deps.block(pending, endsItself ? undefined : finish, rule.need)
+      // What is on its way may be enough: then it is no deadlock.
+      const need = rule.need === undefined ? undefined : rule.need - away.length
+      const canEnd = endsItself || (need ?? 1) <= 0
+      const unblock = this.#deps.block(pending, canEnd ? undefined : finish, need)
       options.signal?.addEventListener('abort', abort, { once: true })
       const { timeoutMs } = options
       if (timeoutMs !== undefined) {
@@ -201,6 +232,7 @@ export class Getter {
         })
       }
       for (const entry of pending) entry.whenComplete(waiter)
+      for (const entry of away) waiter(entry)
     })
   }
 
@@ -290,6 +322,8 @@ function leftOf({ options, untilMs }: Reading, clock: Clock): Partial<GetSpecOpt
   return { ...options, timeoutMs: Math.max(0, untilMs - clock.monotonicMs()) }
 }
 
+const isComplete = (entry: ObjectEntry): boolean => !entry.pending
+
 function countReady(entries: readonly ObjectEntry[]): number {
   let count = 0
   for (const entry of entries) if (!entry.pending) count += 1
@@ -300,15 +334,15 @@ function countReady(entries: readonly ObjectEntry[]): number {
 function splitReady(
   refs: readonly ObjectRef[],
   numReturns: number,
-  entryAt: (ref: ObjectRef, at: number) => ObjectEntry,
+  isReadyAt: (ref: ObjectRef, at: number) => boolean,
 ): [ObjectRef[], ObjectRef[]] {
   const ready: ObjectRef[] = []
   const before: ObjectRef[] = []
   let at = 0
   for (; at < refs.length && ready.length < numReturns; at += 1) {
     const ref = refs[at] as ObjectRef
-    if (entryAt(ref, at).pending) before.push(ref)
-    else ready.push(ref)
+    if (isReadyAt(ref, at)) ready.push(ref)
+    else before.push(ref)
   }
   const after = refs.slice(at)
   return [ready, before.length === 0 ? after : before.concat(after)]

@@ -11,6 +11,7 @@ import { CutBorrowers } from './cut-borrowers.ts'
 import { Getter } from './get.ts'
 import { Lineage } from './lineage.ts'
 import { LineageStream } from './lineage-stream.ts'
+import { LocalCopies } from './local-copies.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import { objectSpec } from './object-spec.ts'
 import { entryIn } from './object-ref.ts'
@@ -157,6 +158,14 @@ export function makeGetter(worker: CoreWorker): Getter {
     clock: deps.clock,
     codec,
     store,
+    local: new LocalCopies({
+      here: holders && nodeIdIn(worker.options.address),
+      fetch: async (stored) => {
+        await store.fetch(stored)
+        holders?.gotAt(stored)
+      },
+      lost: (entry, error) => worker.recovery.lost(entry, error, [entry]),
+    }),
     entryOf: (ref) => entryIn(ref, references),
     resolve: (entry, reads) => {
       worker.values.resolve(entry, reads)

@@ -139,6 +139,16 @@ export class StoreClient {
     }
   }
 
+  /** Resolves once it can be read on this node; its pin lingers for who reads it next (SC2). */
+  async fetch(stored: StoredAt): Promise<void> {
+    const { objectId } = stored
+    if (this.#pins.has(objectId)) return
+    const pin = await this.#pin(stored)
+    if (pin.mappings > 0 || pin.timer !== undefined) return
+    pin.mappings += 1
+    this.#unmapped(objectId, pin)
+  }
+
   /** SC3. */
   #nextTurn(): Promise<void> {
     this.#turn ??= new Promise((resolve) => {

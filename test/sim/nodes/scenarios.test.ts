@@ -193,7 +193,7 @@ describe('scenario of several nodes', () => {
               const what = { key, sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false }
               return remote.combine.options({ schedulingStrategy: on(leaving) }).remote(what)
             })
-            await wait(made, { numReturns: made.length })
+            await wait(made, { numReturns: made.length, fetchLocal: false })
             return made
           })
           cluster.drain(leaving, new Draw('drain'))
@@ -229,7 +229,7 @@ describe('scenario of several nodes', () => {
           const strategy = { schedulingStrategy: on(leaving), maxRetries: 0 }
           return remote.combine.options(strategy).remote({ ...what, key })
         })
-        await wait(refs, { numReturns: refs.length })
+        await wait(refs, { numReturns: refs.length, fetchLocal: false })
         cluster.drain(leaving, new Draw('drain'))
         await cluster.world.until(() => !leaving.process.alive)
         expect(countIn(taker)).toBeGreaterThan(0)
@@ -375,7 +375,7 @@ describe('scenario of several nodes', () => {
         const [there] = others as [SimMember]
         const strategy = { schedulingStrategy: on(there), maxRetries: 0 }
         const ref = remote.combine.options(strategy).remote(what)
-        await wait([ref], { numReturns: 1 })
+        await wait([ref], { numReturns: 1, fetchLocal: false })
         expect(countIn(there)).toBe(1)
         there.mayDie(cluster.world.scheduler.nowMs + SHORT_MS)
         there.process.pause(SHORT_MS)
@@ -397,7 +397,7 @@ describe('scenario of several nodes', () => {
         const [there] = others as [SimMember]
         const strategy = { schedulingStrategy: on(there), maxRetries: 0 }
         const ref = remote.combine.options(strategy).remote(what)
-        await wait([ref], { numReturns: 1 })
+        await wait([ref], { numReturns: 1, fetchLocal: false })
         await remote.sleep(5_000)
         cluster.world.network.cut(home.process, there.process)
         await remote.sleep(45_000)

@@ -111,7 +111,7 @@ class Sender {
   async #send(what: Doing, nodeId: string): Promise<number[]> {
     const there = combine.options({ schedulingStrategy: nodeAffinity(nodeId), maxRetries: 0 })
     const first = there.remote({ ...what, key: `${what.key}.1`, sleepMs: 0 })
-    await wait([first], { numReturns: 1 })
+    await wait([first], { numReturns: 1, fetchLocal: false })
     const second = there.remote({ ...what, key: `${what.key}.2` })
     try {
       const last = await get(second)

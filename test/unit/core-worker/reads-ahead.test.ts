@@ -32,6 +32,7 @@ beforeEach(() => {
     },
     entryOf: (ref: ObjectRef) => ref,
     lost: () => false,
+    local: {},
     present: (error: unknown) => error,
   }
   getter = new Getter(deps as unknown as GetterDeps)
