@@ -6,6 +6,7 @@
 //   CB2. Meanwhile its owner asks, at most every ASK_MS_MAX; an end of the job ends the owner.
 // On one node a connection breaks with a process only.
 import type { Clock, Timer } from '../common/clock.ts'
+import { nodeIdIn } from '../protocol/node-identity.ts'
 import type { Peer } from './peers.ts'
 
 const ASK_MS_FIRST = 500
@@ -30,7 +31,8 @@ export class CutBorrowers {
 
   /** @param gone  called once, at once where the process has ended (CB1). */
   closed(peer: Peer, gone: () => void): void {
-    if (peer.isBroken && peer.life !== undefined) this.#ask(peer, gone, ASK_MS_FIRST)
+    const isElsewhere = peer.nodeId !== nodeIdIn(this.#deps.ownAddress)
+    if (isElsewhere && peer.isBroken) this.#ask(peer, gone, ASK_MS_FIRST)
     else gone()
   }
 
