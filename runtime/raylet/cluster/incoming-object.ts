@@ -1,5 +1,6 @@
 // One object that is looked for at other nodes, or on its way from them: who waits for it here,
 // what of it has come, and who waits to pass that on.
+import type { ObjectCorruptedError } from '../../common/errors.ts'
 import type { ObjectPlace } from '../../objects/store.ts'
 import type { Reading } from './bulk-lanes.ts'
 import type { FoundObject, ObjectSought } from './object-directory.ts'
@@ -31,6 +32,8 @@ export class IncomingObject {
   error: Error | undefined
   /** The disk of this node did not take a part of it. */
   diskError: Error | undefined
+  /** F41. What a copy that was read last was found to be. */
+  damage: ObjectCorruptedError | undefined
   isSeeking = false
   /** Its end is no error: it is made here instead, or nobody has it any more. */
   givesWay = false

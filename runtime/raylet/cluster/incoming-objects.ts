@@ -227,6 +227,7 @@ export class IncomingObjects {
       // What lies damaged there stays so: after a second try that is no copy.
       const isGone = error instanceof ObjectCorruptedError && incoming.failed.has(holder)
       if (!incoming.isEnding) void this.#findOther(incoming, holder)
+      if (error instanceof ObjectCorruptedError) incoming.damage = error
       const { message: reason } = asError(error)
       const isDamaged = error instanceof FrameCorruptError || error instanceof ObjectCorruptedError
       this.#step({ type: 'chunkFailed', pull, chunk, reason, isDamaged })

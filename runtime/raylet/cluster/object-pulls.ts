@@ -15,7 +15,11 @@
 //   OP7. A copy that came for a driver alone goes with it: a detached actor may keep its job alive
 //        for ever. One that this node is to keep for another does not.
 import { delay, type Clock } from '../../common/clock.ts'
-import { ObjectNotFoundError, StoppedError } from '../../common/errors.ts'
+import {
+  ObjectNotFoundError,
+  StoppedError,
+  type ObjectCorruptedError,
+} from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { NodeRow } from '../../gcs/nodes.ts'
 import type { ObjectPlace, ObjectStore } from '../../objects/store.ts'
@@ -85,13 +89,16 @@ export class ObjectPulls {
    */
   async pin(client: string, objectId: string, hints: readonly string[] = []): Promise<ObjectPlace> {
     const { store } = this.#deps
+    let damage: ObjectCorruptedError | undefined
     for (let left = ATTEMPTS; left > 0 && store().sizeOf(objectId) === undefined; left -= 1) {
       while (this.#isMadeHere(objectId)) await delay(this.#deps.clock, MAKING_MS) // OP5
       this.#checkHere(client)
       const incoming = await this.#incoming.fetch(client, { objectId, hints, mayRelay: true })
       await incoming.whole
+      damage = incoming.damage ?? damage
     }
     this.#checkHere(client)
+    if (damage !== undefined && store().sizeOf(objectId) === undefined) throw damage
     return await store().pin(client, objectId)
   }
 
@@ -157,9 +164,9 @@ export class ObjectPulls {
     if (type === 'keepObject') return await this.#keep(from, message as KeepAsked)
     if (type === 'relayObject') return await this.#relay(from, message as RelayAsked)
     const { objectId } = message as PeerRayletCalls['holds'][0]
-    const held = this.#deps.store().holding(objectId)
-    if (held === undefined) return undefined
-    const { sizeBytes, isPrimary } = held
+    const sizeBytes = this.#deps.store().sizeOf(objectId) // F41: of what is damaged there is none
+    if (sizeBytes === undefined) return undefined
+    const isPrimary = this.#deps.store().holding(objectId)?.isPrimary === true
     return { nodeId: this.#deps.nodeId, sizeBytes, isPrimary }
   }
 

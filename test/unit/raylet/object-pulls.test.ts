@@ -272,11 +272,12 @@ describe('an object that is larger than the store', () => {
     speed = 5
     const small = aSmallNode('small')
     const bytes = await makeLarge(small, 'object')
-    const [path = ''] = small.spill.paths
-    small.spill.files.bytesOf(path)[5 * MIB] = 255 - (bytes[5 * MIB] ?? 0)
+    small.spill.files.bytesOf(small.spill.paths[0] ?? '')[5 * MIB] = 255 - (bytes[5 * MIB] ?? 0)
     const reader = aSmallNode('reader')
     await caught(reader.pulls.pin('client', 'object'), ObjectCorruptedError)
     await until(() => reader.spill.paths.length === 0)
+    const asked = { from: 'reader', type: 'holds', message: { objectId: 'object' }, link }
+    expect(await small.pulls.requested(asked)).toBe(undefined)
   })
 
   test('F66: and than the disk of its reader is refused by name, before a byte is sent', async () => {
@@ -285,8 +286,7 @@ describe('an object that is larger than the store', () => {
     const small = aSmallNode('small', 8 * MIB)
     const error = await caught(small.pulls.pin('client', 'object'), ObjectStoreFullError)
     expect(error.message).toContain('the spill place cannot take it')
-    expect(sentBy(a)).toBe(0)
-    expect(small.spill.paths).toEqual([])
+    expect([sentBy(a), small.spill.paths]).toEqual([0, []])
   })
 
   test('F66: and fills the disk half-way is refused at once, and leaves no part behind', async () => {
