@@ -144,6 +144,7 @@ export class StoreClient {
     const { objectId } = stored
     if (this.#pins.has(objectId)) return
     const pin = await this.#pin(stored)
+    await Promise.resolve() // who reads it and waited for the same pin maps it first (SC1)
     if (pin.mappings > 0 || pin.timer !== undefined) return
     pin.mappings += 1
     this.#unmapped(objectId, pin)

@@ -86,6 +86,15 @@ describe('the pins of a process', () => {
     expect(world.asked.slice(4)).toEqual(['collect', 'unpin'])
   })
 
+  it('stay while a read maps what was fetched at the same time, though the store runs short (SC1)', async () => {
+    const world = new World()
+    world.client.shed()
+    await Promise.all([world.client.fetch(AT), world.client.read(AT)])
+    expect(world.asked).toEqual(['collect', 'pin'])
+    world.unmap()
+    expect(world.asked).toEqual(['collect', 'pin', 'unpin'])
+  })
+
   it('go with the last mapping of a freed object', async () => {
     const world = new World()
     await world.client.read(AT)
