@@ -7,7 +7,7 @@
 //   CR4. What waits on several nodes in the same way, for the same, is one row. Why it waits for a
 //        limiter says the node that gives its tokens out, if that answered.
 //   CR5. An actor is one row, a living one before those of nodes that know it to be dead.
-import { toResources } from '../../common/resources.ts'
+import { toResources, unitsPerOne } from '../../common/resources.ts'
 import type { NodeRow } from '../../gcs/nodes.ts'
 import type { RayletCalls, StateRow } from '../../protocol/messages.ts'
 import { asKeeperSays } from '../limiters/why-tokens.ts'
@@ -70,7 +70,7 @@ function onePerActor(rows: readonly StateRow[]): StateRow[] {
   return [...actors.values()]
 }
 
-/** CR2. */
+/** CR2. In whole units, as each node counts them: 0.1 + 0.2 is 0.3. */
 function summed(rows: readonly StateRow[]): StateRow[] {
   const sums = new Map<unknown, { total: number; free: number }>()
   for (const { name, total, free } of rows) {
@@ -79,7 +79,11 @@ function summed(rows: readonly StateRow[]): StateRow[] {
     sum.free += Number(free)
     sums.set(name, sum)
   }
-  return [...sums].map(([name, sum]) => ({ name, ...sum }))
+  return [...sums].map(([name, { total, free }]) => {
+    const perOne = unitsPerOne(String(name))
+    const exact = (amount: number): number => Math.round(amount * perOne) / perOne
+    return { name, total: exact(total), free: exact(free) }
+  })
 }
 
 /** CR4: how many in all, since the first of them. */

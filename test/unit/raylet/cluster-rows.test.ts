@@ -22,6 +22,8 @@ it('what several nodes have of one resource is one row', () => {
   const disk = { name: 'disk', total: 5, free: 5 }
   const { rows } = clusterRows(asked('resources'), [answer(cpu(1)), answer(cpu(2), disk)])
   expect(rows).toEqual([{ name: 'CPU', total: 4, free: 3 }, disk])
+  const tenths = clusterRows(asked('resources'), [answer(cpu(0.1)), answer(cpu(0.2))])
+  expect(tenths.rows).toMatchObject([{ free: 0.3 }])
 })
 
 it('CR1: a node that did not answer has the row that the GCS has of it, and is suspected', () => {
