@@ -188,7 +188,8 @@ export function forgetIfDone(turn: Turn, job: Job): void {
   if (endedAtMs === undefined || hasDetached(turn, jobId)) return
   const isHome = job.drivenAt === undefined
   if (!job.isWindingDown && mayBeNeeded(turn.state, job)) {
-    turn.effects.push({ kind: 'watchJob', jobId, isHome })
+    const drivenAt = job.driverEnded ? undefined : job.drivenAt
+    turn.effects.push({ kind: 'watchJob', jobId, isHome, drivenAt })
     return
   }
   if (!job.isWindingDown) windDown(turn, job)
@@ -202,13 +203,13 @@ export function forgetIfDone(turn: Turn, job: Job): void {
 
 /**
  * By a detached actor on another node: it is a guest here, or who runs its tasks is, or workers of
- * this node own what it reads.
+ * this node own what it reads. Or by the driver, which may be cut off: for what they own alone.
  */
 function mayBeNeeded(state: RayletState, job: Job): boolean {
   const { jobId, drivenAt, driverEnded, isOverEverywhere } = job
   if (state.cluster === undefined || isOverEverywhere) return false
-  if (drivenAt !== undefined && !driverEnded) return false
-  for (const { link, jobId: of } of state.clients.values()) {
+  const hasEnded = drivenAt === undefined || driverEnded
+  for (const { link, jobId: of } of hasEnded ? state.clients.values() : []) {
     if (link !== undefined && of === jobId) return true
   }
   for (const worker of state.workers.values()) {

@@ -15,6 +15,7 @@ import type {
   WorkerExit,
 } from '../protocol/messages.ts'
 import type { ActorEventOfNodes, ActorEffectOfNodes } from './actors/actor-events.ts'
+import type { JobWatched } from './cluster/ended-jobs.ts'
 import type { NodeEffect, NodeEvent } from './cluster/node-events.ts'
 import type { WaitEffect, WaitEvent } from './deadlocks/wait-events.ts'
 import type { LimiterEffect, LimiterEvent } from './limiters/limiter-events.ts'
@@ -252,7 +253,7 @@ export type RayletEffect =
   /** It may be forgotten by then. */
   | { readonly kind: 'jobEnded'; readonly job: Job }
   /** Its driver has ended, and a detached actor on another node may need what is here. */
-  | { readonly kind: 'watchJob'; readonly jobId: JobId; readonly isHome: boolean }
+  | ({ readonly kind: 'watchJob' } & JobWatched)
   /** Nothing of it is left: no driver, no worker. */
   | {
       readonly kind: 'jobForgotten'

@@ -39,6 +39,7 @@ import type { NodeEffect } from './node-events.ts'
 import { EndedJobs } from './ended-jobs.ts'
 import { KeptObjects } from './kept-objects.ts'
 import { leasedStorage } from './leased-storage.ts'
+import { isDriven } from './live-jobs.ts'
 import { heldIn, locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
@@ -262,6 +263,7 @@ export class ClusterSide {
     const { state, brain, objects } = this.#deps
     return new EndedJobs({
       ...this.#deps,
+      isDriven: (jobId, nodeId) => isDriven(this.#member, jobId, nodeId),
       hasAnyOf: (jobId) => state.jobs.has(jobId) || objects.hasAnyOf(jobId),
       over: (jobId) => {
         if (state.jobs.has(jobId)) brain.tell({ kind: 'jobOver', jobId })

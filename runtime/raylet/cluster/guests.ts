@@ -4,9 +4,9 @@
 //   GU1. Asked for leases, this node grants what it has free now, or refuses: guests wait at home.
 //        A class that is bound to this node waits here, in turn with those of its own processes.
 //   GU2. A guest is known by one connection of its home, and ends with it (OL1).
-//   GU3. A job that no process of this node drives lives here as long as a guest or actor of it.
-//        When its driver is said to have ended, only for a detached actor (EJ1): that its
-//        connection closes is no such word.
+//   GU3. A job that no process of this node drives lives here as long as a guest or actor of it, or
+//        a worker that owns what others may hold. When its driver is said to have ended (EJ3), only
+//        for a detached actor (EJ1): that its connection closes is no such word.
 //   GU4. A home that gave up waiting for an answer asks again for the same leases: those that it
 //        has here and does not know of are they, and no others are taken (F21).
 import { actorLinkClosed } from '../actors/actors-elsewhere.ts'

@@ -19,6 +19,21 @@ export async function findLiveJobs(
   return new Set([...answers.flatMap(({ jobIds }) => jobIds), ...liveHere()])
 }
 
+const ASK_LIMIT_MS = 5_000
+
+/** By a node, in hex; one that lives and does not answer may. */
+export async function isDriven(
+  member: Pick<ClusterMember, 'ask' | 'others'>,
+  jobId: JobId,
+  nodeId: string,
+): Promise<boolean> {
+  if (!member.others().some((other) => other.nodeId === nodeId)) return false
+  return await member.ask(nodeId, 'liveJobs', {}, ASK_LIMIT_MS).then(
+    ({ jobIds }) => jobIds.includes(jobId),
+    () => true, // it is away: the next look asks again
+  )
+}
+
 /**
  * Whether a detached actor of it lives or is to be started again, as their rows say: on its way to
  * its next life it may be on no node for as long as the GCS is away, or those that are to start it

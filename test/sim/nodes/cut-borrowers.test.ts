@@ -1,12 +1,12 @@
 // Processes that hold what others own, and are cut off from them.
 import { describe, expect, test } from 'vitest'
-import { put } from '../../../sdk/index.ts'
+import { get, put } from '../../../sdk/index.ts'
 import { machineOf } from '../process.ts'
 import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes } from './play.ts'
 import { countIn, losePower, on } from './scene.ts'
-import { RemoteKeeper } from './workload.ts'
+import { lendAll, RemoteKeeper } from './workload.ts'
 
 const SIZE_BYTES = 200_000
 
@@ -59,6 +59,36 @@ describe('a borrower that is cut off', () => {
         },
       })
       expect(counts).toEqual([1, 0])
+    },
+  )
+})
+
+describe('an owner that is cut off', () => {
+  test.each(['is whole again', 'is cut while the driver drops what it holds'])(
+    'D219 with nothing else of its job on its node stays, and goes with what it owns: the link %s',
+    async (how) => {
+      const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'lent' }
+      const { read, left } = await playNodes({
+        plan: calmNodes(3),
+        program: async ({ cluster: { world }, home, others }) => {
+          const [there] = others as [SimMember]
+          const lending = lendAll.options({ schedulingStrategy: on(there) }).remote(what, 10_000)
+          const { stored, made, stamped } = await get(lending)
+          await remote.sleep(2_000)
+          const refs = [lending, stored, made, stamped]
+          const isDropped = how !== 'is whole again'
+          const early = isDropped ? await get([stored, made]) : []
+          world.network.holdMachines(home.machine, there.machine, 40_000)
+          if (isDropped) for (const ref of refs) ref.free()
+          await remote.sleep(45_000)
+          const read = isDropped ? early : await get([stored, made])
+          if (!isDropped) for (const ref of refs) ref.free()
+          await remote.sleep(30_000)
+          return { read: read.map(remote.digestOf), left: countIn(there) }
+        },
+      })
+      expect(read).toEqual([remote.digestOfPart(what, 0), remote.combined('lent.1', [])])
+      expect(left).toBe(0)
     },
   )
 })

@@ -3,16 +3,18 @@ import { beforeEach, expect, it } from 'vitest'
 import type { JobId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
-import { EndedJobs } from '../../../runtime/raylet/cluster/ended-jobs.ts'
+import { EndedJobs, type JobWatched } from '../../../runtime/raylet/cluster/ended-jobs.ts'
 import { LOOK_MS_MAX } from '../../../runtime/raylet/cluster/looks.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { detachedActorOf, endActorOf } from './actor-row.ts'
 
 const JOB = 'aaaa' as JobId
+const OF_ENDED: JobWatched = { jobId: JOB, isHome: false, drivenAt: undefined }
 
 let clock: HandClock
 let storage: MemoryStorage
 let hasAny: boolean
+let isDriven: boolean
 let over: JobId[]
 let jobs: EndedJobs
 
@@ -20,9 +22,11 @@ beforeEach(() => {
   clock = new HandClock()
   storage = new MemoryStorage()
   hasAny = true
+  isDriven = true
   over = []
   jobs = new EndedJobs({
     ...{ clock, storage, log: silentLog, random: { next: () => 0.5 } as never },
+    isDriven: () => Promise.resolve(isDriven),
     hasAnyOf: () => hasAny,
     over: (jobId) => {
       over.push(jobId)
@@ -32,21 +36,21 @@ beforeEach(() => {
 
 it('EJ1: a job is over once none of its detached actors is left', async () => {
   await detachedActorOf(storage, JOB)
-  jobs.watch(JOB, false)
+  jobs.watch(OF_ENDED)
   await clock.advance(5 * LOOK_MS_MAX)
   expect(over).toEqual([])
   await endActorOf(storage, JOB)
-  jobs.watch(JOB, false) // said once more, which changes nothing
+  jobs.watch(OF_ENDED) // said once more, which changes nothing
   await clock.advance(LOOK_MS_MAX)
   expect(over).toEqual([JOB])
   expect(clock.pendingCount).toBe(0)
 })
 
 it('EJ2: its home knows at once, others within seconds', async () => {
-  jobs.watch(JOB, true)
+  jobs.watch({ ...OF_ENDED, isHome: true })
   await clock.advance(0)
   expect(over).toEqual([JOB])
-  jobs.watch(JOB, false)
+  jobs.watch(OF_ENDED)
   await clock.advance(1_000)
   expect(over).toEqual([JOB])
   await clock.advance(1_000)
@@ -55,7 +59,7 @@ it('EJ2: its home knows at once, others within seconds', async () => {
 
 it('when the last process of it has gone it is looked for soon, however long it went on', async () => {
   await detachedActorOf(storage, JOB)
-  jobs.watch(JOB, false)
+  jobs.watch(OF_ENDED)
   await clock.advance(10 * LOOK_MS_MAX)
   await endActorOf(storage, JOB)
   jobs.jobForgotten(JOB, false)
@@ -66,8 +70,17 @@ it('when the last process of it has gone it is looked for soon, however long it 
 it('of which nothing is left here no row is read', async () => {
   hasAny = false
   storage.query = () => Promise.reject(new Error('it is read'))
-  jobs.watch(JOB, true)
+  jobs.watch({ ...OF_ENDED, isHome: true })
   await clock.advance(LOOK_MS_MAX)
   expect(over).toEqual([])
   expect(clock.pendingCount).toBe(0)
+})
+
+it('EJ3: a driver that is cut off is waited for; its node says that it has ended', async () => {
+  jobs.watch({ ...OF_ENDED, drivenAt: 'a1' })
+  await clock.advance(10 * LOOK_MS_MAX)
+  expect(over).toEqual([])
+  isDriven = false
+  await clock.advance(LOOK_MS_MAX)
+  expect(over).toEqual([JOB])
 })
