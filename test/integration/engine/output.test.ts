@@ -75,7 +75,7 @@ describe('output of workers', () => {
     expect(result.rssBytes).toBeLessThan(400 * 1024 ** 2)
     expect(result.rayletPeakBytes).toBeLessThan(400 * 1024 ** 2)
     expect(stdout.length).toBeLessThan(bytes)
-    expect(stderr).toMatch(/\d+ lines dropped: see \/.*\/logs\/worker-\w+\.log while/)
+    expect(stderr).toMatch(/\d+ lines dropped: see \/.*\/logs\/worker-\w+-\w+\.log while/)
     const shown = stdout.match(/^\(flood pid=\d+\) (x|the last)/gm)?.length ?? 0
     const unnamed = stdout.match(/^\(worker pid=\d+\) (x|the last)/gm)?.length ?? 0
     const marks = [...stderr.matchAll(/ (\d+) lines? dropped(?:.*\[repeated (\d+)×\])?/g)]
