@@ -67,8 +67,7 @@ const startOptions: readonly OptionSpec[] = [
   },
   {
     flags: '--host <address>',
-    summary: 'address of this machine at which its nodes reach each other',
-    initial: '127.0.0.1',
+    summary: 'address of this machine at which its nodes reach each other (127.0.0.1)',
   },
   {
     flags: '--gcs <where>',

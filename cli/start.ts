@@ -18,9 +18,10 @@ export async function run(world: World, input: Input): Promise<number> {
     labels: options['labels'],
     objectStoreMemoryBytes: options['objectStoreMemoryBytes'] as number | undefined,
     nodes: options['nodes'] as number,
-    host: hostOf(options['host']),
+    host: hostOf(options['host'] as string | undefined),
   }
   if (address !== undefined) refuseNewClusters(options)
+  else refuseHostOfOne(options)
   const started =
     address === undefined
       ? await clusters.start({
@@ -48,6 +49,15 @@ function refuseNewClusters(options: Input['options']): void {
       `${flag} is of a new cluster; with --address nodes join one that has its own`,
     )
   }
+}
+
+/** A node without others, and without tables by which others could find it, listens to nobody. */
+function refuseHostOfOne({ host, nodes, gcs }: Input['options']): void {
+  if (host === undefined || nodes !== 1 || (gcs ?? 'memory') !== 'memory') return
+  throw new UsageError(
+    '--host is where nodes reach each other, and a cluster of one has no other: give --nodes or ' +
+      '--gcs dynamodb as well, or leave --host out',
+  )
 }
 
 function tablesOf(options: Input['options']): TablesPlace | undefined {
@@ -85,8 +95,7 @@ function checkPlace({ endpointUrl, cluster }: TablesPlace): void {
 }
 
 /** Written as HOST:PORT/NODE/EPOCH, so none of the marks may be in it. */
-function hostOf(value: unknown): string {
-  const host = String(value)
+function hostOf(host = '127.0.0.1'): string {
   if (/^[\w.-]+$/.test(host)) return host
   throw new UsageError(`--host must be an IPv4 address or a name of this machine, got '${host}'`)
 }

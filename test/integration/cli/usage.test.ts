@@ -123,6 +123,8 @@ describe('virga', () => {
   })
 
   it('asks whose tables it is to use with DynamoDB', async () => {
+    const alone = await place.virga('start', '--host', '127.0.0.1')
+    expect(alone).toMatchObject({ code: 2, stderr: expect.stringContaining('--host') as unknown })
     const { code, stderr } = await place.virga('start', '--gcs', 'dynamodb')
     expect(code).toBe(2)
     expect(stderr).toMatch(/--cluster NAME, or .*--endpoint-url/)
