@@ -10,7 +10,7 @@
 //   B3. A borrower that dies gives up everything it borrowed; one that is only cut off gives up
 //       nothing (cut-borrowers.ts).
 // Source: Ray reference_count.h (owner, borrowers, contained refs).
-import { ObjectLostError, OwnerDiedError, ProtocolError } from '../common/errors.ts'
+import { ObjectLostError, ProtocolError } from '../common/errors.ts'
 import type { Finalization, Weak } from '../common/finalization.ts'
 import {
   PUT_INDEX_FIRST,
@@ -26,6 +26,7 @@ import type { LineageStream } from './lineage-stream.ts'
 import { FAILED, ObjectEntry, STORED, type Sharing } from './object-entry.ts'
 import type { RefHooks } from './object-ref.ts'
 import type { Peer } from './peers.ts'
+import { Registrations } from './registrations.ts'
 
 export interface ReferencesDeps {
   readonly finalization: Finalization
@@ -65,8 +66,7 @@ export class References implements RefHooks {
   readonly #owned = new Set<ObjectId>()
   /** Those that a living peer has registered; by that peer below. */
   readonly #lent = new Map<ObjectId, ObjectEntry>()
-  /** Requests that wait for their owners, or for their ends. */
-  readonly #registering = new Set<Promise<void>>()
+  readonly #registrations: Registrations
   /** By peer, how often it has registered each of those; gone with its process (B3). */
   readonly #borrowedBy = new Map<Peer, Map<ObjectId, number>>()
   /** Called when others have given back the last object of ours that they held. */
@@ -76,6 +76,7 @@ export class References implements RefHooks {
 
   constructor(deps: ReferencesDeps) {
     this.#deps = deps
+    this.#registrations = new Registrations((address) => deps.dial(address))
   }
 
   /** Whether objects or actors that others may hold would be lost with this process. */
@@ -169,22 +170,20 @@ export class References implements RefHooks {
 
   /** Those that borrow from an owner that is gone register with the one that it has now. */
   registerAt(id: ObjectId, ownerAddress: string): void {
-    this.#register(id, ownerAddress)
+    this.#registrations.register(id, ownerAddress)
   }
 
   /** An owner has lost the connection over which it was told what this process holds of it. */
   async registerAgain(ownerAddress: string): Promise<void> {
-    const peer = this.#deps.dial(ownerAddress)
     const held = [...this.#tracked.keys()].filter(
       (id) => this.find(id)?.sharing?.ownerAddress === ownerAddress,
     )
-    await Promise.all(held.map((id) => registration(peer, id, true)))
+    await this.#registrations.registerAgain(held, ownerAddress)
   }
 
   /** What is about to leave stays until `settled` has. */
   keepUntil(settled: Promise<void>): void {
-    this.#registering.add(settled)
-    void settled.then(() => this.#registering.delete(settled))
+    this.#registrations.keepUntil(settled)
   }
 
   /** An object of ours to which nobody has referred for a while, awaited anew. */
@@ -197,7 +196,7 @@ export class References implements RefHooks {
 
   /** Resolves when every borrow begun so far is registered with its owner (B1). */
   settled(): Promise<unknown> | undefined {
-    return this.#registering.size === 0 ? undefined : Promise.all(this.#registering)
+    return this.#registrations.settled()
   }
 
   /** A peer registers as a borrower of an object of ours. @param again  once, if it has not. */
@@ -311,22 +310,11 @@ export class References implements RefHooks {
     }
     if (ownerAddress !== undefined) {
       if (isGone && isActorObject(id)) this.#deps.actorForgotten(id)
-      this.#giveUp(id, ownerAddress)
+      this.#registrations.release(id, ownerAddress)
     } else if (isGone) {
       if (isActorObject(id)) this.#deps.actorGone(id)
       else if (stored) this.#deps.storeFree(id)
     }
-  }
-
-  #giveUp(id: ObjectId, ownerAddress: string): void {
-    const send = (): void => {
-      this.#deps.dial(ownerAddress).with((channel) => {
-        channel.notify('release', { objectId: id })
-      })
-    }
-    const settling = this.settled()
-    if (settling === undefined) send()
-    else settling.then(send, send)
   }
 
   #borrow(id: ObjectId, ownerAddress: string, lineage: Uint8Array | undefined): ObjectEntry {
@@ -334,14 +322,8 @@ export class References implements RefHooks {
     entry.id = id
     entry.sharing = { ...owned(), ownerAddress, lineage }
     this.#track(entry, id)
-    this.#register(id, ownerAddress)
+    this.#registrations.register(id, ownerAddress)
     return entry
-  }
-
-  #register(id: ObjectId, ownerAddress: string): void {
-    const registered = registration(this.#deps.dial(ownerAddress), id)
-    // Else the owner is gone; a get will say so.
-    this.keepUntil(registered.catch(() => undefined))
   }
 
   #returned(id: ObjectId, count: number): void {
@@ -359,21 +341,6 @@ export class References implements RefHooks {
     this.#borrowedBy.delete(peer)
     for (const [id, count] of counts ?? []) this.#returned(id, count)
   }
-}
-
-/** Rejects when the owner does not answer. */
-function registration(peer: Peer, objectId: ObjectId, again = false): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const forget = peer.whenClosed(() => {
-      reject(new OwnerDiedError('the owner was lost before it knew of a borrower'))
-    })
-    peer.with((channel) => {
-      channel.request('borrow', again ? { objectId, again } : { objectId }).then(() => {
-        forget()
-        resolve()
-      }, reject)
-    })
-  })
 }
 
 const ACTOR_MARK = '\xff'.repeat(8)

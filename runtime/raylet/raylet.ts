@@ -344,7 +344,7 @@ export class Raylet {
         this.#jobEnded(effect.job)
         return
       case 'watchJob':
-        this.#cluster?.ended.watch(effect)
+        this.#cluster?.jobs.ended.watch(effect)
         return
       case 'jobForgotten':
         if (this.#cluster?.jobForgotten(effect) !== true) this.#objects.freeOf(effect.jobId)

@@ -34,12 +34,9 @@ import { handOn } from './hand-on.ts'
 import type { JobStore } from '../job-store.ts'
 import { ClusterPlaces } from './cluster-places.ts'
 import { clearRowsOf } from './dead-rows.ts'
-import { DrivenJobs } from './driven-jobs.ts'
+import { ClusterJobs } from './cluster-jobs.ts'
 import type { NodeEffect } from './node-events.ts'
-import { EndedJobs } from './ended-jobs.ts'
-import { KeptObjects } from './kept-objects.ts'
 import { leasedStorage } from './leased-storage.ts'
-import { isDriven } from './live-jobs.ts'
 import { heldIn, locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
@@ -87,12 +84,10 @@ export class ClusterSide {
   readonly #actorRows: ActorRows
   readonly #adopter: ActorAdopter
   readonly places: ClusterPlaces
-  readonly ended: EndedJobs
+  readonly jobs: ClusterJobs
   readonly #deps: ClusterSideDeps
   readonly #member: ClusterMember
   readonly #sweeper: SpillSweeper
-  readonly #kept: KeptObjects
-  readonly #jobs: DrivenJobs
 
   constructor(given: ClusterSideDeps) {
     this.#deps = given
@@ -105,12 +100,11 @@ export class ClusterSide {
     const { nodeId: id, epoch } = deps.state.config
     const nodeId = toHex(id)
     const self = { nodeId, epoch }
-    const liveJobs = (): readonly JobId[] => [...deps.state.jobs.keys()]
     this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
-    this.#jobs = new DrivenJobs({ ...deps, self, member, liveJobs, places: this.places })
+    this.jobs = new ClusterJobs({ ...deps, self, member, places: this.places })
     this.#groups = new GroupPeers({
       ...{ ...deps, member, self },
-      holdsJob: (jobId) => this.#jobs.groups(jobId),
+      holdsJob: (jobId) => this.jobs.driven.groups(jobId),
       ownLoad: () => this.leases.ownLoad(),
     })
     this.#waits = new BrainPeers(
@@ -129,7 +123,7 @@ export class ClusterSide {
     const tellOfDeath = (death: NodeDeath): Promise<void> => tellDeath(member, deps.clock, death)
     this.#adopter = new ActorAdopter({
       ...{ ...ofRows, tellOfDeath, hasArrived: () => member.hasArrived },
-      clearRowsOf: (gone) => clearRowsOf({ ...deps, jobs: this.#jobs }, gone),
+      clearRowsOf: (gone) => clearRowsOf({ ...deps, jobs: this.jobs.driven }, gone),
     })
     const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)
     this.#actorRows = new ActorRows({
@@ -138,17 +132,9 @@ export class ClusterSide {
       goneElsewhere: (wanted) => goneElsewhere(member, wanted),
     })
     this.#sweeper = new SpillSweeper({
-      ...{ ...deps, nodeId, member, liveJobs },
+      ...{ ...deps, nodeId, member, liveJobs: this.jobs.live },
       store: () => deps.objects.opened,
     })
-    this.#kept = new KeptObjects({
-      ...{ ...deps, member, liveJobs },
-      hasAnyOf: (jobId) => deps.objects.hasAnyOf(jobId),
-      free: (jobId) => {
-        deps.objects.freeOf(jobId)
-      },
-    })
-    this.ended = this.#makeEndedJobs()
     this.objects = new ObjectPulls({
       ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
       nodeId,
@@ -156,7 +142,7 @@ export class ClusterSide {
       isDriver: (client) => isDriverHere(deps.state, client as WorkerId),
       restore: (objectId) => this.places.restore(objectId),
       kept: (objectId) => {
-        this.#kept.keptFor(jobIdOfObject(objectId as ObjectId))
+        this.jobs.kept.keptFor(jobIdOfObject(objectId as ObjectId))
       },
       store: () => deps.objects.store,
     })
@@ -218,7 +204,7 @@ export class ClusterSide {
 
   /** A driver is on this node. */
   jobBegan(job: JobSpec): void {
-    this.#jobs.began(job)
+    this.jobs.driven.began(job)
   }
 
   /** A process of this node is gone. */
@@ -243,33 +229,14 @@ export class ClusterSide {
     this.objects.stop()
     this.lineage.stop()
     this.places.stop()
-    this.#kept.stop()
-    this.ended.stop()
-    this.#jobs.stop()
+    this.jobs.stop()
     await this.#member.tellOthers()
   }
 
   /** @returns whether the store of this node keeps what it has of it, for other nodes. */
-  jobForgotten({ jobId, isHome, end }: JobForgotten): boolean {
-    this.lineage.jobForgotten(jobId)
-    this.#jobs.forgotten(jobId)
-    if (end === 'OVER') return false
-    if (end === 'ENDED') this.ended.jobForgotten(jobId, isHome)
-    else if (this.#deps.objects.hasAnyOf(jobId)) this.#kept.keptFor(jobId)
-    return this.#kept.jobForgotten(jobId) || end === 'ENDED'
-  }
-
-  #makeEndedJobs(): EndedJobs {
-    const { state, brain, objects } = this.#deps
-    return new EndedJobs({
-      ...this.#deps,
-      isDriven: (jobId, nodeId) => isDriven(this.#member, jobId, nodeId),
-      hasAnyOf: (jobId) => state.jobs.has(jobId) || objects.hasAnyOf(jobId),
-      over: (jobId) => {
-        if (state.jobs.has(jobId)) brain.tell({ kind: 'jobOver', jobId })
-        else objects.freeOf(jobId)
-      },
-    })
+  jobForgotten(job: JobForgotten): boolean {
+    this.lineage.jobForgotten(job.jobId)
+    return this.jobs.forgotten(job)
   }
 
   /** F06. */
@@ -289,7 +256,7 @@ export class ClusterSide {
   /** To be called when nothing of this node runs any more. */
   async leave(): Promise<void> {
     await this.#sweeper.stop(this.#member.end)
-    await this.#jobs.leave(this.#member.end)
+    await this.jobs.driven.leave(this.#member.end)
     await this.#member.leave()
   }
 
@@ -371,7 +338,7 @@ export class ClusterSide {
       const { objectIds } = message.message as PeerRayletCalls['holdsAny'][0]
       return { held: heldIn(this.#deps.objects.store, objectIds) }
     }
-    if (type === 'liveJobs') return { jobIds: [...this.#deps.state.jobs.keys()] }
+    if (type === 'liveJobs') return { jobIds: this.jobs.live() }
     if (type === 'hasMet') return { hasMet: this.#adopter.hasMet(message.message as Holder) }
     if (isGroupCall(type)) return this.#groups.requested(message)
     if (isWaitCall(type)) return this.#waits.requested(message)

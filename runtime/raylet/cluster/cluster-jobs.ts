@@ -1,0 +1,77 @@
+// What a node of several has of jobs when their processes here have gone: the rows and the bucket
+// of those that it drives (driven-jobs.ts), what a detached actor or a driver elsewhere may still
+// need (ended-jobs.ts), and what it keeps for nodes that left (kept-objects.ts).
+import type { JobId } from '../../common/ids.ts'
+import type { Holder } from '../../gcs/actors.ts'
+import type { Storage } from '../../gcs/storage.ts'
+import type { Brain } from '../brain.ts'
+import type { JobStore } from '../job-store.ts'
+import type { RayletDeps } from '../raylet-ports.ts'
+import type { RayletState } from '../state.ts'
+import type { RayletEffect } from '../turn.ts'
+import type { ClusterMember } from './cluster-member.ts'
+import type { ClusterPlaces } from './cluster-places.ts'
+import { DrivenJobs } from './driven-jobs.ts'
+import { EndedJobs } from './ended-jobs.ts'
+import { KeptObjects } from './kept-objects.ts'
+import { isDriven } from './live-jobs.ts'
+
+type JobForgotten = Extract<RayletEffect, { kind: 'jobForgotten' }>
+
+export interface ClusterJobsDeps extends Pick<RayletDeps, 'clock' | 'random' | 'log'> {
+  readonly storage: Storage
+  readonly self: Holder
+  readonly member: ClusterMember
+  readonly state: RayletState
+  readonly brain: Brain
+  readonly objects: JobStore
+  readonly places: ClusterPlaces
+}
+
+export class ClusterJobs {
+  readonly driven: DrivenJobs
+  readonly ended: EndedJobs
+  readonly kept: KeptObjects
+  readonly #deps: ClusterJobsDeps
+
+  constructor(deps: ClusterJobsDeps) {
+    this.#deps = deps
+    const { state, brain, objects, member } = deps
+    const liveJobs = this.live
+    this.driven = new DrivenJobs({ ...deps, liveJobs })
+    this.ended = new EndedJobs({
+      ...deps,
+      isDriven: (jobId, nodeId) => isDriven(member, jobId, nodeId),
+      hasAnyOf: (jobId) => state.jobs.has(jobId) || objects.hasAnyOf(jobId),
+      over: (jobId) => {
+        if (state.jobs.has(jobId)) brain.tell({ kind: 'jobOver', jobId })
+        else objects.freeOf(jobId)
+      },
+    })
+    this.kept = new KeptObjects({
+      ...{ ...deps, liveJobs },
+      hasAnyOf: (jobId) => objects.hasAnyOf(jobId),
+      free: (jobId) => {
+        objects.freeOf(jobId)
+      },
+    })
+  }
+
+  /** Those of which something lives here. */
+  readonly live = (): readonly JobId[] => [...this.#deps.state.jobs.keys()]
+
+  /** @returns whether the store of this node keeps what it has of it, for other nodes. */
+  forgotten({ jobId, isHome, end }: JobForgotten): boolean {
+    this.driven.forgotten(jobId)
+    if (end === 'OVER') return false
+    if (end === 'ENDED') this.ended.jobForgotten(jobId, isHome)
+    else if (this.#deps.objects.hasAnyOf(jobId)) this.kept.keptFor(jobId)
+    return this.kept.jobForgotten(jobId) || end === 'ENDED'
+  }
+
+  stop(): void {
+    this.kept.stop()
+    this.ended.stop()
+    this.driven.stop()
+  }
+}
