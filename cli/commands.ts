@@ -151,6 +151,16 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./get.ts'),
   },
   {
+    name: 'remove',
+    summary: 'end a placement group that has outlived its job',
+    operands: '<kind> <id>',
+    asksCluster: true,
+    more:
+      '<kind> is `placement-group`, <id> its id or the start of it. Its resources are free again, and ' +
+      'what runs in it ends.',
+    load: () => import('./remove.ts'),
+  },
+  {
     name: 'summary',
     summary: 'how many there are, by function, class or state',
     operands: '<kind>',

@@ -92,6 +92,9 @@ async function connect(address: string): Promise<RayletClient> {
     stop: async () => {
       await link.request('stop', {})
     },
+    removeGroup: async (groupId) => {
+      await link.request('removeGroup', { groupId })
+    },
     close: () => {
       link.close()
     },

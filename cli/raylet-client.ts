@@ -18,6 +18,8 @@ export interface RayletClient {
   /** Progress by function as it was when the cluster stopped; rejects when it only vanished. */
   lastSummary(): Promise<readonly Row[]>
   stop(): Promise<void>
+  /** Resolves when it is removed. May be repeated. */
+  removeGroup(groupId: string): Promise<void>
   close(): void
 }
 

@@ -7,7 +7,7 @@ export { limiter } from './limiter.ts'
 export { inPlacementGroup, nodeAffinity } from '../runtime/common/option-values.ts'
 export { runtimeContext } from './runtime-context.ts'
 export { availableResources, clusterResources, nodes } from './cluster-state.ts'
-export { placementGroup } from './placement-group.ts'
+export { getPlacementGroup, placementGroup } from './placement-group.ts'
 export { ActorPool, type PoolCall } from './actor-pool.ts'
 export { Queue, type QueueOptions } from './queue.ts'
 export {

@@ -1,10 +1,15 @@
 // Placement groups: resources reserved together, and where work then runs. A group is a name for a
 // reservation that the raylet holds; it travels in values as its id and its bundles.
 //   placementGroup() ──createGroup──► PENDING ──► CREATED ──remove()──► REMOVED
-// A group ends with the job of whoever made it, unless it is detached.
+// A group ends with the job of whoever made it, unless it is detached: that one is found by its
+// name, by any job.
 // Source: Ray python/ray/util/placement_group.py.
-import { parsePlacementGroup, parseReadyTimeout } from '../runtime/common/call-options.ts'
-import { GetTimeoutError } from '../runtime/common/errors.ts'
+import {
+  parseGroupName,
+  parsePlacementGroup,
+  parseReadyTimeout,
+} from '../runtime/common/call-options.ts'
+import { GetTimeoutError, UsageError } from '../runtime/common/errors.ts'
 import { toHex } from '../runtime/common/ids.ts'
 import { toResources } from '../runtime/common/resources.ts'
 import type { PlacementGroup, PlacementGroupOptions, Resources } from '../runtime/common/surface.ts'
@@ -39,6 +44,44 @@ export function placementGroup(
     bundles: spec.bundles,
   })
   return new Reservation(groupId, spec.bundles.map(toResources), created)
+}
+
+/** More than a cluster holds: what was cut off could not be found. */
+const GROUPS_MAX = 1_000_000
+
+/**
+ * The placement group of that name, of whichever job: a detached one outlives its own.
+ * @param name  the one it was given, or its id, which is the name of a group without one.
+ * @throws UsageError when there is none, or when several have that name.
+ * Source: Ray ray.util.get_placement_group.
+ */
+export async function getPlacementGroup(name: string): Promise<PlacementGroup> {
+  const wanted = parseGroupName(name)
+  const rows = await groupRows(currentWorker('getPlacementGroup()'))
+  const found = rows.filter((row) => row['name'] === wanted || row['groupId'] === wanted)
+  const [row, ...others] = found
+  if (row === undefined) {
+    throw new UsageError(
+      `no placement group is named '${wanted}'; \`virga list placement-groups\` shows those that are`,
+    )
+  }
+  if (others.length > 0) {
+    const ids = found.map(({ groupId }) => String(groupId)).join(', ')
+    throw new UsageError(
+      `several placement groups are named '${wanted}': say which by its id: ${ids}`,
+    )
+  }
+  const bundles = (row['bundles'] as readonly { resources: Resources }[]).map(
+    ({ resources }) => resources,
+  )
+  return new Reservation(String(row['groupId']), bundles, Promise.resolve())
+}
+
+type GroupRow = Readonly<Record<string, unknown>>
+
+async function groupRows(worker: CoreWorker): Promise<readonly GroupRow[]> {
+  const asked = { kind: 'groups', limit: GROUPS_MAX }
+  return (await worker.deps.raylet.request('state', asked)).rows
 }
 
 class Reservation implements PlacementGroup {
@@ -103,7 +146,7 @@ class Reservation implements PlacementGroup {
   }
 
   async #isReserved(worker: CoreWorker): Promise<boolean> {
-    const { rows } = await worker.deps.raylet.request('state', { kind: 'groups' })
+    const rows = await groupRows(worker)
     const row = rows.find((each) => each['groupId'] === this.id)
     if (row === undefined) await this.#reserve(worker) // removed: says so
     return row?.['state'] === 'CREATED'

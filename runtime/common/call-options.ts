@@ -176,6 +176,10 @@ export function parsePlacementGroup(bundles: unknown, options: unknown): GroupSp
   }
 }
 
+/** @throws UsageError for what is no name. */
+export const parseGroupName = (name: unknown): string =>
+  nameText('the name of a placement group', name)
+
 /** How long `ready()` or `wait()` of a group waits; undefined: for ever. */
 export function parseReadyTimeout(options: unknown): number | undefined {
   return option(readOptions(options, 'ready()', { timeoutMs: true }), 'timeoutMs', waitMs)

@@ -217,6 +217,7 @@ export interface InitOptions {
 export interface PlacementGroupOptions {
   /** Default 'PACK': few nodes, if they fit. */
   strategy?: 'PACK' | 'SPREAD' | 'STRICT_PACK' | 'STRICT_SPREAD'
+  /** For people, and for `getPlacementGroup`: several may have the same. Default: its id. */
   name?: string
   /** Lives on after its creator, until `remove`. */
   lifetime?: 'detached'

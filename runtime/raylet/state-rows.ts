@@ -121,6 +121,7 @@ function groupRow({ config }: RayletState, group: Group): StateRow {
     name: group.spec.name,
     jobId: toHex(group.spec.jobId),
     state: group.state,
+    detached: group.spec.detached,
     strategy: group.spec.strategy,
     coordinator: across?.coordinator ?? own,
     ...(across === undefined ? {} : { answeredBy: own }),

@@ -11,7 +11,7 @@ const TEST_MS = 150_000
 
 const place = placeOfEachTest(TEST_MS)
 
-const rows = (kind: string): Promise<Row[]> => place.rows(kind)
+const rows = (kind: string, ...args: readonly string[]): Promise<Row[]> => place.rows(kind, ...args)
 const freeCpus = async (): Promise<unknown> =>
   ((await place.json('status'))['resources'] as Row[]).find(({ name }) => name === 'CPU')?.['free']
 
@@ -118,7 +118,48 @@ async function survivesLoss(): Promise<void> {
   await until(async () => (await freeCpus()) === 4, DEATH_MS)
 }
 
+/** A detached group whose job is over is found by its name, and removed by a command. */
+async function keptUntilRemoved(): Promise<void> {
+  const ran = async (env: Readonly<Record<string, string>>): Promise<string> => {
+    Object.assign(place.env, env)
+    const { code, stdout, stderr } = await place.node(fixture('group-by-name.mts')).ended
+    for (const name of Object.keys(env)) delete place.env[name]
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    return stdout
+  }
+  const [first, second] = await rows('nodes')
+  await ran({ MAKES: '1', AT: `unix:${String(second?.['address'])}` })
+  const [listed] = await rows('placement-groups')
+  expect(listed).toMatchObject({ name: 'kept', state: 'CREATED', detached: true })
+  const jobs = await rows('jobs', '--filter', `jobId=${String(listed?.['jobId'])}`)
+  expect(jobs).toMatchObject([{ state: 'FINISHED' }])
+
+  const bundles = listed?.['bundles'] as Row[]
+  const found = JSON.parse(await ran({ AT: `unix:${String(first?.['address'])}` })) as Row
+  expect(found).toEqual({
+    id: listed?.['groupId'],
+    bundles: [{ CPU: 1 }, { CPU: 1 }],
+    ranAt: bundles[1]?.['nodeId'],
+  })
+
+  const unknown = await place.virga('remove', 'placement-group', 'zz')
+  expect(unknown.code).toBe(2)
+  expect(unknown.stderr).toContain("no groupId starts with 'zz'")
+  const id = String(found['id']).slice(0, 8)
+  const { code, stdout } = await place.virga('remove', 'placement-group', id)
+  expect({ code, stdout }).toEqual({
+    ...{ code: 0, stdout: `Placement group ${String(found['id'])} (kept) is removed.\n` },
+  })
+  expect(await rows('placement-groups')).toEqual([])
+  await until(async () => (await freeCpus()) === 4)
+}
+
 describe('placement groups over nodes', () => {
+  it('a detached one is found by its name once its job is over, and removed', async () => {
+    await place.startNodes({ nodes: 2 })
+    await keptUntilRemoved()
+  })
+
   it(
     'when a node is killed, its bundles are placed anew and the others stay',
     async () => {

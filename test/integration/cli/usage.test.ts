@@ -13,7 +13,7 @@ afterAll(() => {
 })
 
 const COMMANDS = [
-  'run start stop status top list get summary memory timeline logs doctor',
+  'run start stop status top list get remove summary memory timeline logs doctor',
   'submit deploy bake report dashboard replay',
 ].flatMap((line) => line.split(' '))
 

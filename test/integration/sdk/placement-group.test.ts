@@ -8,6 +8,7 @@ import {
   UsageError,
   availableResources,
   get,
+  getPlacementGroup,
   inPlacementGroup,
   init,
   placementGroup,
@@ -122,6 +123,21 @@ test('a group travels in values, and is waited for where it arrives', async () =
   const copy = (await get(await put([one])))[0] as PlacementGroup
   await copy.remove()
   await expect(one.ready()).rejects.toThrow(PlacementGroupRemovedError)
+})
+
+test('a group is found by its name, or by its id, until it is removed', async () => {
+  const one = group([{ slot: 1 }, { slot: 0.5 }], { name: 'named' })
+  const found = await getPlacementGroup('named')
+  expect({ id: found.id, bundles: found.bundles }).toEqual({ id: one.id, bundles: one.bundles })
+  await found.ready()
+  expect((await getPlacementGroup(group([{ slot: 1 }]).id)).bundles).toEqual([{ slot: 1 }])
+  const twin = group([{ slot: 1 }], { name: 'named' })
+  await expect(getPlacementGroup('named')).rejects.toThrow(UsageError)
+  await expect(getPlacementGroup('named')).rejects.toThrow(`${one.id}, ${twin.id}`)
+  await twin.remove()
+  await found.remove()
+  await expect(getPlacementGroup('named')).rejects.toThrow("no placement group is named 'named'")
+  await expect(getPlacementGroup('')).rejects.toThrow(UsageError)
 })
 
 test('a task that waits for a group has given its CPU back', async () => {
