@@ -8,15 +8,12 @@ import { workerOfLog } from '../runtime/common/worker-log.ts'
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
 import { textOf, type RayletClient } from './raylet-client.ts'
+import { atNode, WORKER, workerIdStart } from './worker-ids.ts'
 import type { Input, Logs, World } from './world.ts'
 
-/** Of a node's id, in the name of its logs. */
-const SHOWN_ID_CHARS = 8
 /** In a sentence. */
 const NAMES_SHOWN_MAX = 8
 const RAYLET = 'raylet'
-/** Before the number of a worker, which is the first part of its id. */
-const WORKER = 'worker-'
 /** Of a worker's id: its number and the start of its node's id. */
 const KEY_CHARS = 2 * (WORKER_NUMBER_BYTES + WORKER_NODE_BYTES)
 
@@ -52,7 +49,7 @@ function logsOf(logs: Logs, nodes: readonly SessionNode[]): NodeLog[] {
       const shown = worker === undefined ? file : `${WORKER}${worker.number}`
       return {
         ...{ sessionDir, file, job: worker?.job ?? '' },
-        name: nodes.length > 1 ? `${shown}-${nodeId.slice(0, SHOWN_ID_CHARS)}` : shown,
+        name: atNode(shown, nodeId, nodes.length),
         key: worker === undefined ? '' : (worker.number + nodeId).slice(0, KEY_CHARS),
       }
     }),
@@ -79,9 +76,11 @@ export async function chosen(
         'jobs; what workers have written: virga logs',
     )
   }
-  const wanted = what.replace(/^worker-/, '').toLowerCase()
-  if (/^[0-9a-f]+$/.test(wanted)) {
-    const found = all.filter(({ key }) => key.startsWith(wanted.slice(0, KEY_CHARS)))
+  const wanted = workerIdStart(what)
+  if (what !== '') {
+    const isMeant = ({ key, name }: NodeLog): boolean =>
+      name.startsWith(what) || (key !== '' && key.startsWith(wanted.slice(0, KEY_CHARS)))
+    const found = all.filter(isMeant)
     if (found.length === 1) return found
     if (found.length > 1) {
       throw new UsageError(

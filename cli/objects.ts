@@ -1,4 +1,4 @@
-// Rows of the objects in the store, with who made each: the raylet knows its id, people know pids.
+// Rows of the objects in the stores, with who made each: the raylet knows its id, people know pids.
 import {
   KINDS,
   numberOf,
@@ -8,6 +8,7 @@ import {
   type Row,
   type StateTable,
 } from './raylet-client.ts'
+import { shownWorkerId } from './worker-ids.ts'
 
 /** Rows of any kind. */
 export function tableOf(client: RayletClient, kind: Kind): Promise<StateTable> {
@@ -15,27 +16,33 @@ export function tableOf(client: RayletClient, kind: Kind): Promise<StateTable> {
 }
 
 export async function objectsOf(client: RayletClient): Promise<StateTable> {
-  const [objects, workers, jobs] = await Promise.all([
+  const [objects, workers, jobs, nodes] = await Promise.all([
     client.state('objects'),
     client.state('workers'),
     client.state('jobs'),
+    client.state('nodes'),
   ])
   const { rows, dropped } = objects
-  return { rows: withOwners(rows, workers.rows, jobs.rows), dropped }
+  const makers = { workers: workers.rows, jobs: jobs.rows, nodeCount: nodes.rows.length }
+  return { rows: withOwners(rows, makers), dropped }
 }
 
 /** An ObjectId is the id of its task, which ends in that of its job, and four bytes of an index. */
 const JOB_ID_AT = [24, 32] as const
 
+interface Makers {
+  readonly workers: readonly Row[]
+  readonly jobs: readonly Row[]
+  readonly nodeCount: number
+}
+
 /** @returns the rows with the process that made each object, and the job it belongs to. */
-export function withOwners(
-  objects: readonly Row[],
-  workers: readonly Row[],
-  jobs: readonly Row[],
-): Row[] {
+export function withOwners(objects: readonly Row[], { workers, jobs, nodeCount }: Makers): Row[] {
   const owners = new Map<string, string>()
   for (const worker of workers) {
-    owners.set(textOf(worker, 'workerId'), `worker ${String(numberOf(worker, 'pid'))}`)
+    const workerId = textOf(worker, 'workerId')
+    const shown = shownWorkerId(workerId, nodeCount)
+    owners.set(workerId, `worker ${String(numberOf(worker, 'pid'))} (${shown})`)
   }
   for (const job of jobs) {
     const pid = numberOf(job, 'driverPid')

@@ -57,16 +57,19 @@ export function cutText(chosen: Chosen, noun: string): string | undefined {
   return texts.length === 0 ? undefined : texts.join(' ')
 }
 
-/** The row whose id is `id`, or starts with it. @throws UsageError for none, or several. */
+/**
+ * The row whose id is `id`, or starts with it; of several with the same id, the first.
+ * @throws UsageError for none, or several ids.
+ */
 export function findById(rows: readonly Row[], idKey: string, id: string): Row {
   const found = rows.filter((row) => String(row[idKey]).startsWith(id))
-  const exact =
-    found.find((row) => row[idKey] === id) ?? (found.length === 1 ? found[0] : undefined)
+  const ids = new Set(found.map((row) => row[idKey]))
+  const exact = found.find((row) => row[idKey] === id) ?? (ids.size === 1 ? found[0] : undefined)
   if (exact !== undefined) return exact
   if (found.length === 0) {
     throw new UsageError(`no ${idKey} starts with '${id}'; virga list shows those there are`)
   }
-  throw new UsageError(`${countText(found.length)} ids start with '${id}': give more of it`)
+  throw new UsageError(`${countText(ids.size)} ids start with '${id}': give more of it`)
 }
 
 export function cellText(value: unknown): string {

@@ -5,6 +5,7 @@ import { EXIT } from './exit-codes.ts'
 import { numberOf, textOf, type RayletClient, type Row } from './raylet-client.ts'
 import { storeOfAll, storeText, type StoreUse } from './store-use.ts'
 import { tableText } from './table.ts'
+import { SHOWN_NODE_CHARS } from './worker-ids.ts'
 import type { Input, World } from './world.ts'
 
 interface Status {
@@ -87,7 +88,7 @@ function nodeText(node: Row): string {
     ...(node['suspected'] === true ? ['does not answer'] : []),
     ...(textOf(node, 'death') === '' ? [] : [textOf(node, 'death')]),
   ]
-  return `  ${textOf(node, 'nodeId').slice(0, 8)} ${notes.join(', ')}`
+  return `  ${textOf(node, 'nodeId').slice(0, SHOWN_NODE_CHARS)} ${notes.join(', ')}`
 }
 
 async function showWaiting(world: World, waiting: readonly Row[], why: boolean): Promise<void> {

@@ -6,6 +6,7 @@ import { EXIT } from './exit-codes.ts'
 import { numberOf, textOf, type RayletClient, type Row } from './raylet-client.ts'
 import { storeOfAll, storeText, type StoreUse } from './store-use.ts'
 import { tableText } from './table.ts'
+import { shownWorkerId, SHOWN_NODE_CHARS } from './worker-ids.ts'
 import type { Input, Machine, World } from './world.ts'
 
 const INTERVAL_MS_MIN = 100
@@ -34,6 +35,8 @@ export function run(world: World, input: Input): Promise<number> {
 interface Top {
   readonly workers: readonly Row[]
   readonly store: StoreUse
+  /** Those that live and those that do not. */
+  readonly nodeCount: number
 }
 
 function sampler(world: World, client: RayletClient, machine: Machine): () => Promise<Top> {
@@ -52,7 +55,7 @@ function sampler(world: World, client: RayletClient, machine: Machine): () => Pr
     })
     before = usage
     beforeMs = nowMs
-    return { workers: rows, store: storeOfAll(nodes.rows) }
+    return { workers: rows, store: storeOfAll(nodes.rows), nodeCount: nodes.rows.length }
   }
 }
 
@@ -89,11 +92,15 @@ const COLUMNS = [
   { head: 'CPU %', align: 'right' },
   { head: 'memory', align: 'right' },
   { head: 'age', align: 'right' },
-  { head: 'worker' },
 ] as const
+const WORKER_COLUMN = { head: 'worker' } as const
+/** Where there are several. */
+const NODE_COLUMN = { head: 'node' } as const
 
 async function topText(world: World, top: Top, widthMax?: number): Promise<string> {
-  const { workers, store } = top
+  const { workers, store, nodeCount } = top
+  const isOneNode = nodeCount <= 1
+  const columns = [...COLUMNS, ...(isOneNode ? [] : [NODE_COLUMN]), WORKER_COLUMN]
   const sorted = workers.toSorted((a, b) => numberOf(b, 'cpuPercent') - numberOf(a, 'cpuPercent'))
   const rows = sorted.map((row) => [
     String(numberOf(row, 'pid')),
@@ -102,8 +109,9 @@ async function topText(world: World, top: Top, widthMax?: number): Promise<strin
     numberOf(row, 'cpuPercent').toFixed(1),
     bytesText(numberOf(row, 'rssBytes')),
     durationText(numberOf(row, 'ageMs')),
-    textOf(row, 'workerId').slice(0, 8),
+    ...(isOneNode ? [] : [textOf(row, 'nodeId').slice(0, SHOWN_NODE_CHARS)]),
+    shownWorkerId(textOf(row, 'workerId'), nodeCount),
   ])
   const head = `${plural(workers.length, 'worker')}, object store ${storeText(store)}`
-  return `${head}\n${await tableText(world.screen, COLUMNS, rows, widthMax)}`
+  return `${head}\n${await tableText(world.screen, columns, rows, widthMax)}`
 }

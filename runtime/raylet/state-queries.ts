@@ -35,11 +35,14 @@ export interface StateQueriesDeps {
 
 export class StateQueries {
   readonly #deps: StateQueriesDeps
+  /** In hex. */
+  readonly #nodeId: string
   readonly #startedAtMs: number
   readonly #finishedJobs: StateRow[] = []
 
   constructor(deps: StateQueriesDeps) {
     this.#deps = deps
+    this.#nodeId = toHex(deps.state.config.nodeId)
     this.#startedAtMs = deps.clock.monotonicMs()
   }
 
@@ -48,7 +51,7 @@ export class StateQueries {
     const { progress, store, state, clock } = this.#deps
     const limit = message.limit ?? STATE_ROWS_DEFAULT
     if (message.kind === 'tasks') return this.#tasks(limit)
-    if (message.kind === 'objects') return objectRows(store(), limit)
+    if (message.kind === 'objects') return objectRows(store(), this.#nodeId, limit)
     if (message.kind === 'summary') return limited(progress.rows(), limit)
     if (message.kind === 'why') return limited(this.#why(), limit)
     if (message.kind === 'gcsCost') return limited(this.#gcsCost(), limit)
@@ -62,15 +65,14 @@ export class StateQueries {
     const { name, namespace, jobId } = job.spec
     const ageMs = Math.round(this.#deps.clock.monotonicMs() - job.startedAtMs)
     const ended = { state: 'FINISHED', driverId: toHex(job.driver), driverPid: null, ageMs }
-    this.#finishedJobs.push({ jobId: toHex(jobId), name, namespace, ...ended })
+    const [id, nodeId] = [toHex(jobId), this.#nodeId]
+    this.#finishedJobs.push({ jobId: id, nodeId, name, namespace, ...ended })
     if (this.#finishedJobs.length > FINISHED_JOBS_MAX) this.#finishedJobs.shift()
   }
 
   #tasks(limit: number): RayletCalls['state'][1] {
-    const { taskLog, state } = this.#deps
-    const nodeId = toHex(state.config.nodeId)
-    const { rows, dropped } = taskLog.rows(limit)
-    return { rows: rows.map((row) => ({ ...row, nodeId })), dropped }
+    const { rows, dropped } = this.#deps.taskLog.rows(limit)
+    return { rows: rows.map((row) => ({ ...row, nodeId: this.#nodeId })), dropped }
   }
 
   #why(): StateRow[] {
@@ -84,8 +86,8 @@ export class StateQueries {
 
   /** Units are of this node since it started, `seconds` ago. */
   #gcsCost(): StateRow[] {
-    const { state, units, clock } = this.#deps
-    const nodeId = toHex(state.config.nodeId)
+    const { units, clock } = this.#deps
+    const nodeId = this.#nodeId
     const seconds = (clock.monotonicMs() - this.#startedAtMs) / 1000
     return (units?.rows() ?? []).map((row) => ({ nodeId, seconds, ...row }))
   }

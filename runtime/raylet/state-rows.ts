@@ -17,12 +17,13 @@ export function stateRows(state: RayletState, kind: string, nowMs: number): Stat
     case 'resources':
       return resourceRows(state)
     case 'workers':
-      return [...state.workers.values()].map((worker) => workerRow(worker, nowMs))
+      return [...state.workers.values()].map((worker) => workerRow(state, worker, nowMs))
     case 'actors':
       return actorsHere(state).map((actor) => actorRow(state, actor, nowMs))
     case 'jobs':
       return drivenHere(state).map((job) => ({
         jobId: toHex(job.jobId),
+        nodeId: toHex(state.config.nodeId),
         name: job.spec.name,
         namespace: job.spec.namespace,
         state: job.endedAtMs === undefined ? 'RUNNING' : 'FINISHED',
@@ -72,10 +73,11 @@ function resourceRows(state: RayletState): StateRow[] {
   return Object.entries(totals).map(([name, total]) => ({ name, total, free: free[name] ?? 0 }))
 }
 
-function workerRow(worker: Worker, nowMs: number): StateRow {
+function workerRow({ config }: RayletState, worker: Worker, nowMs: number): StateRow {
   const { lease } = worker
   return {
     workerId: toHex(worker.workerId),
+    nodeId: toHex(config.nodeId),
     pid: worker.pid,
     jobId: toHex(worker.jobId),
     state: lease === undefined ? worker.phase : lease.actor === undefined ? 'LEASED' : 'ACTOR',
@@ -137,11 +139,16 @@ function groupRow({ config }: RayletState, group: Group): StateRow {
   }
 }
 
-/** The objects of this node's store, as many as are asked for. */
-export function objectRows(store: ObjectStore, limit: number): RayletCalls['state'][1] {
+/** The objects of a node's store, as many as are asked for. @param nodeId  in hex. */
+export function objectRows(
+  store: ObjectStore,
+  nodeId: string,
+  limit: number,
+): RayletCalls['state'][1] {
   const { rows: objects, dropped } = limited(store.list(), limit)
   const rows = objects.map(({ objectId, creator, ...rest }) => ({
     objectId: toHex(objectId),
+    nodeId,
     creator: toHex(creator),
     ...rest,
   }))

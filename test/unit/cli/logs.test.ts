@@ -25,6 +25,36 @@ it('all logs of a job are found by the start of its id, long after its end', asy
   await expect(of('ff')).rejects.toThrow("no log of 'ff'")
 })
 
+it('what other commands print of the id of a worker, or of its log, names it, or all it may be', async () => {
+  const nodes = ['aabbccddeeff00112233', 'aabbccff0011', '99bbccddeeff']
+  const logs = nodes.flatMap((nodeId) =>
+    ['00000001', '00000002'].map((number): NodeLog => {
+      const name = `worker-${number}-${nodeId.slice(0, 8)}`
+      return {
+        sessionDir: nodeId,
+        file: '',
+        job: '06cfb93a',
+        name,
+        key: number + nodeId.slice(0, 16),
+      }
+    }),
+  )
+  const of = async (what: string): Promise<string[]> =>
+    (await chosen(client, logs, what)).map(({ sessionDir }) => sessionDir)
+  for (const what of [
+    ...['00000001aabbccdd', '00000001aabbccddeeff00110001', '00000001aabbccd'],
+    ...['worker-00000001-aabbccdd', 'worker-00000001-aabbccd', '00000001-AABBCCDD'],
+  ]) {
+    expect(await of(what), what).toEqual([nodes[0]])
+  }
+  for (const what of ['00000001', 'worker-00000001', 'worker-00000001-aabb', 'worker-']) {
+    await expect(of(what), what).rejects.toThrow(
+      `several logs start with '${what}', give more of the id`,
+    )
+  }
+  await expect(of('worker-00000003')).rejects.toThrow("no log of 'worker-00000003'")
+})
+
 it('of hundreds of logs the newest few are named, and how many others there are', async () => {
   await expect(chosen(client, ofWorkers, 'nothing')).rejects.toThrow(
     /^no log of 'nothing': there are worker-00000292, .*worker-00000299 and 292 older ones, see virga logs$/,

@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { withOwners } from '../../../cli/objects.ts'
 
+const WORKER_ID = '00000003aabbccddeeff00110001'
+
 describe('withOwners', () => {
   it('names the worker or driver that made an object, and its job', () => {
     const object = (creator: string, index = 0) => ({
@@ -10,21 +12,29 @@ describe('withOwners', () => {
       sizeBytes: 1,
     })
     const rows = withOwners(
-      [...['w1', 'd1', 'd2', 'x'].map(object), object('raylet of another node', 1)],
-      [{ workerId: 'w1', pid: 7 }],
-      [
-        { driverId: 'd1', driverPid: 9, name: 'app.ts' },
-        { driverId: 'd2', driverPid: null, name: 'old.ts' },
-      ],
+      [...[WORKER_ID, 'd1', 'd2', 'x'].map(object), object('raylet of another node', 1)],
+      {
+        workers: [{ workerId: WORKER_ID, pid: 7 }],
+        jobs: [
+          { driverId: 'd1', driverPid: 9, name: 'app.ts' },
+          { driverId: 'd2', driverPid: null, name: 'old.ts' },
+        ],
+        nodeCount: 2,
+      },
     )
     expect(rows.map((row) => row['owner'])).toEqual([
-      ...['worker 7', 'driver 9 (app.ts)', 'ended driver (old.ts)', 'ended worker'],
+      ...[
+        'worker 7 (00000003aabbccdd)',
+        'driver 9 (app.ts)',
+        'ended driver (old.ts)',
+        'ended worker',
+      ],
       'driver 9 (app.ts)', // a copy of the second
     ])
     expect(rows[0]).toEqual({
       objectId: object('').objectId,
       sizeBytes: 1,
-      owner: 'worker 7',
+      owner: 'worker 7 (00000003aabbccdd)',
       jobId: '0a0b0c0d',
     })
   })

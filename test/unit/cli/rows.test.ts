@@ -58,5 +58,10 @@ describe('findById', () => {
     expect(findById(rows, 'taskId', 'id11')).toBe(rows[11])
     expect(() => findById(rows, 'taskId', 'id')).toThrow('12 ids start with')
     expect(() => findById(rows, 'taskId', 'x')).toThrow(UsageError)
+    const copies = [{ objectId: 'ab1' }, { objectId: 'ab1' }]
+    expect(findById(copies, 'objectId', 'ab')).toBe(copies[0])
+    expect(() => findById([...copies, { objectId: 'ab2' }], 'objectId', 'ab')).toThrow(
+      '2 ids start',
+    )
   })
 })

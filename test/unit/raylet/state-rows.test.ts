@@ -13,6 +13,6 @@ test('of objects that nobody asked for no row is made, but they are counted', ()
     },
   }
   const store = { list: () => Array.from({ length: 100 }, () => object) }
-  const { rows, dropped } = objectRows(store as unknown as ObjectStore, 2)
+  const { rows, dropped } = objectRows(store as unknown as ObjectStore, 'node', 2)
   expect([rows.length, dropped, readCount]).toEqual([2, 98, 2])
 })
