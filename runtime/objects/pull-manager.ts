@@ -13,15 +13,20 @@
 //       refused is asked of another holder.
 //   PM4. A holder that failed is asked again only when no other is left, after a pause that
 //       doubles, and at most attemptsMax times; then the pull fails and names what each did.
+//   PM5. An event looks at the pull that it names, at those whose pause is over, and at those that
+//       it lets in: never at all of them, as each of thousands has several events.
 // Source: Ray pull_manager.h, object_manager.h (5 MiB chunks); design section 5, Location.
 import { assert, unreachable } from '../common/assert.ts'
 import { ObjectCorruptedError, ObjectLostError } from '../common/errors.ts'
+import { createHeap, firstOf, setKey, type KeyedHeap } from '../common/keyed-heap.ts'
 import type { Chunk, PullEffect, PullEvent, PullName, PullPurpose } from './pull-events.ts'
 
 /** Source: Ray object_manager_default_chunk_size = 5 MiB. */
 export const CHUNK_BYTES = 4 * 1024 * 1024
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 5000
+/** PM2. Behind every get: pulls are counted from 1. */
+const AFTER_GETS = 2 ** 52
 
 export interface PullOptions {
   /** PM2. */
@@ -44,6 +49,8 @@ interface Holder {
 interface Pull extends PullName {
   readonly sizeBytes: number
   readonly wantedBy: Map<string, PullPurpose>
+  /** Of those that want it. */
+  getCount: number
   readonly holders: Map<string, Holder>
   /** Why holders failed, the last words of each. */
   readonly reasons: Map<string, string>
@@ -61,6 +68,10 @@ export interface PullState {
   /** By object, in the order in which they were first wanted. */
   readonly pulls: Map<string, Pull>
   readonly byNumber: Map<number, Pull>
+  /** PM2. Those that may be admitted, by their turn. */
+  readonly queue: KeyedHeap<Pull>
+  /** PM5. Those that lack chunks and have a holder that pauses, by when a pause is over. */
+  readonly pauses: KeyedHeap<Pull>
   nextPull: number
   /** Of pulls that are not QUEUED. */
   inFlightBytes: number
@@ -72,6 +83,8 @@ export function createPullState(options: PullOptions): PullState {
     options,
     pulls: new Map(),
     byNumber: new Map(),
+    queue: createHeap(),
+    pauses: createHeap(),
     nextPull: 1,
     inFlightBytes: 0,
     nowMs: 0,
@@ -81,21 +94,32 @@ export function createPullState(options: PullOptions): PullState {
 /** Takes one event into the state. @returns what is to be done about it. */
 export function stepPulls(state: PullState, event: PullEvent, nowMs: number): PullEffect[] {
   state.nowMs = nowMs
-  const effects = apply(state, event)
+  const pull = event.type === 'want' ? want(state, event) : pullOf(state, event)
+  const effects = pull === undefined ? [] : apply(state, pull, event)
+  if (pull !== undefined) setKey(state.queue, pull, turnOf(state, pull))
   admit(state, effects)
-  for (const pull of state.pulls.values()) askMore(state, pull, effects)
+  if (pull !== undefined) askMore(state, pull, effects)
+  for (let due = firstOf(state.pauses); due !== undefined; due = firstOf(state.pauses)) {
+    if (due.key > nowMs) break
+    askMore(state, due.value, effects)
+  }
   return effects
 }
 
-function apply(state: PullState, event: PullEvent): PullEffect[] {
-  if (event.type === 'timer') return []
-  if (event.type === 'want') {
-    want(state, event)
-    return []
-  }
-  const pull = 'pull' in event ? state.byNumber.get(event.pull) : state.pulls.get(event.objectId)
-  if (pull === undefined) return [] // it has ended: the answer is late
+/** @returns undefined when it has ended: the event is late. */
+function pullOf(
+  state: PullState,
+  event: Exclude<PullEvent, { readonly type: 'want' }>,
+): Pull | undefined {
+  if (event.type === 'timer') return undefined
+  return 'pull' in event ? state.byNumber.get(event.pull) : state.pulls.get(event.objectId)
+}
+
+function apply(state: PullState, pull: Pull, event: PullEvent): PullEffect[] {
   switch (event.type) {
+    case 'timer':
+    case 'want':
+      return []
     case 'unwant':
       return unwant(state, pull, event.by)
     case 'holderFound':
@@ -118,7 +142,7 @@ function apply(state: PullState, event: PullEvent): PullEffect[] {
   }
 }
 
-function want(state: PullState, event: Extract<PullEvent, { readonly type: 'want' }>): void {
+function want(state: PullState, event: Extract<PullEvent, { readonly type: 'want' }>): Pull {
   const { objectId, sizeBytes, by, purpose, holders } = event
   let pull = state.pulls.get(objectId)
   if (pull === undefined) {
@@ -129,14 +153,19 @@ function want(state: PullState, event: Extract<PullEvent, { readonly type: 'want
     state.byNumber.set(pull.pull, pull)
   }
   assert(pull.sizeBytes === sizeBytes, `object ${objectId} has two sizes`)
-  if (pull.wantedBy.get(by) !== 'get') pull.wantedBy.set(by, purpose)
+  if (pull.wantedBy.get(by) !== 'get') {
+    pull.wantedBy.set(by, purpose)
+    if (purpose === 'get') pull.getCount += 1
+  }
   for (const holder of holders) addHolder(pull, holder)
+  return pull
 }
 
 const newProgress = (): Pick<
   Pull,
-  'holders' | 'reasons' | 'phase' | 'asked' | 'failedCount' | 'damagedCount'
+  'getCount' | 'holders' | 'reasons' | 'phase' | 'asked' | 'failedCount' | 'damagedCount'
 > => ({
+  getCount: 0,
   holders: new Map(),
   reasons: new Map(),
   phase: 'QUEUED',
@@ -160,6 +189,7 @@ function addHolder(pull: Pull, name: string): void {
 
 /** PM1. */
 function unwant(state: PullState, pull: Pull, by: string): PullEffect[] {
+  if (pull.wantedBy.get(by) === 'get') pull.getCount -= 1
   pull.wantedBy.delete(by)
   return pull.wantedBy.size > 0 ? [] : drop(state, pull)
 }
@@ -173,6 +203,8 @@ function drop(state: PullState, pull: Pull): PullEffect[] {
 function forget(state: PullState, pull: Pull): void {
   state.pulls.delete(pull.objectId)
   state.byNumber.delete(pull.pull)
+  setKey(state.queue, pull, undefined)
+  setKey(state.pauses, pull, undefined)
   if (pull.phase !== 'QUEUED') state.inFlightBytes -= inMemory(state, pull)
 }
 
@@ -241,20 +273,22 @@ function chunkFailed(
 }
 
 /** PM2. Gets first, then in the order in which they were wanted. */
+function turnOf({ byNumber }: PullState, pull: Pull): number | undefined {
+  const isWaiting = pull.phase === 'QUEUED' && pull.holders.size > 0 && byNumber.has(pull.pull)
+  if (!isWaiting) return undefined
+  return pull.getCount > 0 ? pull.pull : AFTER_GETS + pull.pull
+}
+
 function admit(state: PullState, effects: PullEffect[]): void {
-  const queued = [...state.pulls.values()].filter(
-    ({ phase, holders }) => phase === 'QUEUED' && holders.size > 0,
-  )
-  const isGet = ({ wantedBy }: Pull): boolean => [...wantedBy.values()].includes('get')
-  const inOrder = [...queued.filter(isGet), ...queued.filter((pull) => !isGet(pull))]
-  for (const pull of inOrder) {
-    const { sizeBytes } = pull
+  for (let next = firstOf(state.queue); next !== undefined; next = firstOf(state.queue)) {
+    const pull = next.value
     const bytes = inMemory(state, pull)
     const isOver = state.inFlightBytes + bytes > state.options.inFlightBytesMax
     if (isOver && state.inFlightBytes > 0) return
+    setKey(state.queue, pull, undefined)
     pull.phase = 'ADMITTED'
     state.inFlightBytes += bytes
-    effects.push({ type: 'makeRoom', ...nameOf(pull), sizeBytes })
+    effects.push({ type: 'makeRoom', ...nameOf(pull), sizeBytes: pull.sizeBytes })
   }
 }
 
@@ -265,17 +299,18 @@ function inMemory({ options }: PullState, { sizeBytes }: Pull): number {
 
 /** PM3, PM4. Fills the window of an active pull, the idlest holder first. */
 function askMore(state: PullState, pull: Pull, effects: PullEffect[]): void {
-  if (pull.phase !== 'ACTIVE') return
+  if (pull.phase !== 'ACTIVE' || !state.byNumber.has(pull.pull)) return
   while (pull.asked.size < state.options.windowChunks) {
     const [range] = pull.missing
     const holder = pickHolder(state, pull)
-    if (range === undefined || holder === undefined) return
+    if (range === undefined || holder === undefined) break
     pull.missing.shift()
     const chunk: Chunk = { holder: holder.name, ...range }
     holder.inFlightCount += 1
     pull.asked.set(range.offset, chunk)
     effects.push({ type: 'ask', ...nameOf(pull), chunk })
   }
+  setKey(state.pauses, pull, pauseOverAtMs(state, pull))
 }
 
 function pickHolder(state: PullState, pull: Pull): Holder | undefined {
@@ -291,17 +326,18 @@ function pickHolder(state: PullState, pull: Pull): Holder | undefined {
   return best
 }
 
-/** When the event 'timer' is next needed. */
-export function nextPullTimerAtMs(state: PullState): number | undefined {
+/** PM4. */
+function pauseOverAtMs({ nowMs }: PullState, { missing, holders }: Pull): number | undefined {
+  if (missing.length === 0) return undefined
   let atMs = Infinity
-  for (const { phase, missing, holders } of state.pulls.values()) {
-    if (phase !== 'ACTIVE' || missing.length === 0) continue
-    for (const { notBeforeMs } of holders.values()) {
-      if (notBeforeMs > state.nowMs) atMs = Math.min(atMs, notBeforeMs)
-    }
+  for (const { notBeforeMs } of holders.values()) {
+    if (notBeforeMs > nowMs) atMs = Math.min(atMs, notBeforeMs)
   }
   return atMs === Infinity ? undefined : atMs
 }
+
+/** When the event 'timer' is next needed. */
+export const nextPullTimerAtMs = ({ pauses }: PullState): number | undefined => firstOf(pauses)?.key
 
 /** F41: where what came was damaged, the object is, and not merely out of reach. */
 function lostError({ objectId, sizeBytes, reasons, damagedCount }: Pull): Error {

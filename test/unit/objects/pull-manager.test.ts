@@ -2,6 +2,8 @@
 // holders that fail, lose their copies, answer late or damage what they send.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { assert } from '../../../runtime/common/assert.ts'
+import { checkHeap } from '../../../runtime/common/keyed-heap.ts'
 import type { PullEffect, PullEvent } from '../../../runtime/objects/pull-events.ts'
 import {
   CHUNK_BYTES,
@@ -153,6 +155,14 @@ describe('pulls', () => {
     expect(typesOf(ended)).toEqual(['abort', 'failed'])
   })
 
+  it('PM5: eight times as many take some eight times as long, and not 64 times', () => {
+    cpuTimeOf(1_000) // compiled by now
+    const [few, many] = [1_000, 8_000].map((count) =>
+      Math.min(...[1, 2, 3].map(() => cpuTimeOf(count))),
+    )
+    expect((many ?? Infinity) / (few ?? 0)).toBeLessThan(30)
+  })
+
   it('all end, within the memory they may use, whatever holders do', () => {
     fc.assert(
       fc.property(fc.infiniteStream(fc.nat()), (numbers) => {
@@ -162,6 +172,36 @@ describe('pulls', () => {
     )
   })
 })
+
+/** So many are wanted at once; half wait for room, and each chunk fails once. */
+function cpuTimeOf(count: number): number {
+  const options = { ...OPTIONS, inFlightBytesMax: (count / 2) * CHUNK_BYTES }
+  const state = createPullState(options)
+  const open: PullEffect[] = []
+  const tell = (event: PullEvent, nowMs: number): void => {
+    open.push(...stepPulls(state, event, nowMs))
+  }
+  const failed = new Set<number>()
+  const began = process.cpuUsage()
+  for (let number = 0; number < count; number++) {
+    const holders = [`n${number % 8}`]
+    const want = { by: 'x', objectId: `o${number}`, purpose: 'get', holders } as const
+    tell({ type: 'want', ...want, sizeBytes: CHUNK_BYTES }, 0)
+  }
+  for (let nowMs = 0; state.pulls.size > 0; nowMs = nextPullTimerAtMs(state) ?? nowMs) {
+    tell({ type: 'timer' }, nowMs)
+    for (let effect = open.pop(); effect !== undefined; effect = open.pop()) {
+      const { pull } = effect
+      if (effect.type === 'makeRoom') tell({ type: 'roomMade', pull }, nowMs)
+      if (effect.type !== 'ask') continue
+      const { chunk } = effect
+      if (failed.has(pull)) tell({ type: 'chunkCame', pull, chunk }, nowMs)
+      else tell({ type: 'chunkFailed', pull, chunk, reason: 'injected' }, nowMs)
+      failed.add(pull)
+    }
+  }
+  return process.cpuUsage(began).user
+}
 
 const IDS = ['a', 'b', 'c', 'd', 'e']
 const NODES = ['n1', 'n2', 'n3']
@@ -243,6 +283,25 @@ class World {
     const large = admitted.filter(({ sizeBytes }) => sizeBytes > 0)
     expect(inFlightBytes <= OPTIONS.inFlightBytesMax || large.length === 1).toBe(true)
     for (const { asked } of pulls.values()) expect(asked.size).toBeLessThanOrEqual(2)
+    this.#checkTurns()
+  }
+
+  /** PM5. Who is to be looked at without an event of its own is where it is looked for. */
+  #checkTurns(): void {
+    const { state } = this.story
+    checkHeap(state.queue)
+    checkHeap(state.pauses)
+    for (const pull of state.pulls.values()) {
+      const { phase, missing } = pull
+      const holders = [...pull.holders.values()]
+      const isWaiting = phase === 'QUEUED' && holders.length > 0
+      assert(state.queue.places.has(pull) === isWaiting, 'it is not where its turn is looked for')
+      const isPausing = holders.some(({ notBeforeMs }) => notBeforeMs > state.nowMs)
+      const isLacking = phase === 'ACTIVE' && missing.length > 0 && isPausing
+      assert(state.pauses.places.has(pull) === isLacking, 'the end of its pause is not looked for')
+    }
+    const known = state.queue.entries.length + state.pauses.entries.length
+    assert(known <= state.pulls.size, 'a pull that has ended is looked for')
   }
 
   #ended(effect: Extract<PullEffect, { readonly type: 'pulled' | 'failed' }>): void {
