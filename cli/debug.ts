@@ -15,10 +15,10 @@ export function run(world: World, input: Input): Promise<number> {
     const rowsOf = async (kind: string) => (await client.state(kind)).rows
     const units = await rowsOf('gcsCost')
     if (units.length === 0) throw new UsageError(FREE)
-    const [summary = [], actors = [], nodes = []] = await Promise.all(
-      ['summary', 'actors', 'nodes'].map(rowsOf),
+    const [summary = [], actors = [], nodes = [], jobs = [], groups = []] = await Promise.all(
+      ['summary', 'actors', 'nodes', 'jobs', 'groups'].map(rowsOf),
     )
-    const cost = gcsCost(units, { summary, actors, nodes })
+    const cost = gcsCost(units, { summary, actors, nodes, jobs, groups })
     if (input.json) world.screen.print(JSON.stringify(cost))
     else await show(world, cost)
     return cost.lines.some(({ isPassed }) => isPassed) ? EXIT.FAILED : EXIT.DONE
@@ -42,9 +42,8 @@ async function show({ screen }: World, cost: GcsCost) {
 
 function cellsOf(line: CostLine): string[] {
   const { what, per, budget } = line
-  const [units, all, read] = [line.writeUnits, line.writeUnitsTotal, line.readUnitsTotal].map(
-    (each) => String(Math.round(each * 1000) / 1000),
-  )
-  const held = `${String(budget ?? '')}${line.isPassed ? ' PASSED' : ''}`
+  const shown = (each: number): string => String(Math.round(each * 1000) / 1000)
+  const [units, all, read] = [line.writeUnits, line.writeUnitsTotal, line.readUnitsTotal].map(shown)
+  const held = `${budget === undefined ? '' : shown(budget)}${line.isPassed ? ' PASSED' : ''}`
   return [what, units ?? '', per, held, all ?? '', read ?? '']
 }

@@ -1,12 +1,27 @@
 // What the GCS costs, against the budgets of the design: a list of lines from what each node says
 // of the units that DynamoDB told it. Pure.
-// Source: design 8.
+// Budgets in units are the design's. Where rows are as large as a program makes them, as those of
+// actors are, the budget is how often they are written, in units of their mean size.
+// Source: design 8; DECISIONS D174, D224.
 import { numberOf, textOf, type Row } from './raylet-client.ts'
+
+const PER = {
+  '1,000 tasks': ({ tasks }) => tasks / 1000,
+  'actor call': ({ calls }) => calls,
+  'large object': ({ largeObjects }) => largeObjects,
+  'node-second': ({ nodeSeconds }) => nodeSeconds,
+  node: ({ nodes }) => nodes,
+  job: ({ jobs }) => jobs,
+  'life of an actor': ({ lives }) => lives,
+  'placement group': ({ groups }) => groups,
+  'adopted owner': ({ adoptions }) => adoptions,
+} satisfies Readonly<Record<string, (counts: Counts) => number>>
+type Per = keyof typeof PER
 
 export interface CostLine {
   readonly what: string
   /** What its budget counts by. */
-  readonly per: '1,000 tasks' | 'actor call' | 'large object' | 'node-second' | 'node'
+  readonly per: Per
   readonly writeUnits: number
   /** Of all time and nodes. */
   readonly writeUnitsTotal: number
@@ -23,6 +38,8 @@ export interface Work {
   readonly actors: readonly Row[]
   /** With the totals of their stores. */
   readonly nodes: readonly Row[]
+  readonly jobs: readonly Row[]
+  readonly groups: readonly Row[]
 }
 
 export interface GcsCost {
@@ -36,12 +53,21 @@ export interface GcsCost {
   readonly lines: readonly CostLine[]
 }
 
-type Counts = Omit<GcsCost, 'lines'> & { readonly lives: number }
+interface Counts extends Omit<GcsCost, 'lines'> {
+  readonly jobs: number
+  /** Of actors. */
+  readonly lives: number
+  readonly groups: number
+  readonly deadNodes: number
+  readonly adoptions: number
+}
 
 interface Part {
   readonly what: string
-  readonly per: CostLine['per']
+  readonly per: Per
   readonly budget?: number
+  /** Instead: how often what it is for may be written. */
+  readonly writes?: (counts: Counts) => number
   readonly holds: (row: { table: string; kind: string; call: string }) => boolean
   /** Of its units, those that the budget is for. Default: all. */
   readonly counted?: (units: number, writes: number, counts: Counts) => number
@@ -53,6 +79,9 @@ interface Part {
 const WRITES_PER_LIFE = 4
 /** A second's tasks are one segment, however few they are: fewer tasks than this say nothing. */
 const TASKS_MIN = 1_000
+
+/** A list of nodes, an offer that was refused, a lost race: nothing that grows. */
+const WRITES_SLACK = 10
 
 /** Each row is of the first part that holds it. */
 const PARTS: readonly Part[] = [
@@ -75,7 +104,7 @@ const PARTS: readonly Part[] = [
   {
     ...{ what: 'heartbeats of nodes', per: 'node-second', budget: 0.25 },
     // A node registers once, by a put.
-    holds: ({ kind, call }) => kind === 'N' && call !== 'putIf',
+    holds: ({ kind, call }) => kind === 'N' && call !== 'putIf' && call !== 'append',
     // One that drains says so at once.
     slack: ({ nodes }) => nodes,
   },
@@ -83,12 +112,37 @@ const PARTS: readonly Part[] = [
     ...{ what: 'registration of nodes', per: 'node' },
     holds: ({ kind }) => kind === 'N' || kind === 'M',
   },
-  { ...{ what: 'jobs, actors, names, groups', per: '1,000 tasks' }, holds: () => true },
+  {
+    // What its node holds is written, and deleted.
+    ...{ what: 'jobs', per: 'job', writes: () => 2 },
+    holds: ({ kind }) => kind === 'HD',
+  },
+  {
+    // Held, registered, unnamed, dead, held no more; held by the node to which it is offered, and
+    // no more by the other. A name is written in the same transactions.
+    ...{ what: 'actors and names', per: 'life of an actor' },
+    writes: ({ nodes }) => (nodes > 1 ? 7 : 5),
+    holds: ({ kind }) => kind === 'A' || kind === 'H' || kind === 'NAME',
+  },
+  {
+    // Registered, reserved, removed; with each node that died it may be taken over, lose bundles
+    // and be reserved again.
+    ...{ what: 'placement groups', per: 'placement group' },
+    writes: ({ deadNodes }) => 3 + 3 * deadNodes,
+    holds: ({ kind }) => kind === 'P',
+  },
+  {
+    // Held, adopted, and the reverse of both.
+    ...{ what: 'adopted owners', per: 'adopted owner', writes: () => 4 },
+    holds: ({ kind }) => kind === 'O' || kind === 'HO',
+  },
+  // Nothing else writes.
+  { ...{ what: 'all else', per: 'node-second', budget: 0 }, holds: () => true },
 ]
 
 /** @param units  rows of the kind gcsCost, of every node. */
 export function gcsCost(units: readonly Row[], work: Work): GcsCost {
-  const { lives, ...counts } = countsOf(units, work)
+  const counts = countsOf(units, work)
   const partOf = (row: Row): Part | undefined =>
     PARTS.find(({ holds }) =>
       holds({
@@ -96,60 +150,68 @@ export function gcsCost(units: readonly Row[], work: Work): GcsCost {
         call: textOf(row, 'call'),
       }),
     )
+  const { tasks, calls, largeObjects, nodes, nodeSeconds } = counts
   const lines = PARTS.map((part) =>
     lineOf(
       part,
       units.filter((row) => partOf(row) === part),
-      { lives, ...counts },
+      counts,
     ),
   )
-  return { ...counts, lines }
+  return { tasks, calls, largeObjects, nodes, nodeSeconds, lines }
 }
 
 function lineOf(part: Part, rows: readonly Row[], counts: Counts): CostLine {
-  const { what, per, budget } = part
+  const { what, per } = part
   const writeUnitsTotal = sumOf(rows, 'writeUnits')
   const counted = part.counted?.(writeUnitsTotal, sumOf(rows, 'calls'), counts) ?? writeUnitsTotal
-  const divisor = divisorOf(per, counts)
+  const divisor = PER[per](counts)
   const writeUnits = divisor === 0 ? 0 : counted / divisor
-  const slack = part.slack?.(counts) ?? 0
-  const isPassed = budget !== undefined && divisor > 0 && counted > budget * divisor + slack
+  const { budget, slack } = budgetOf(part, rows, counts)
+  const isCounted = divisor > 0 || part.writes !== undefined
+  const isPassed = budget !== undefined && isCounted && counted > budget * divisor + slack
   const readUnitsTotal = sumOf(rows, 'readUnits')
   return { what, per, writeUnits, writeUnitsTotal, readUnitsTotal, budget, isPassed }
 }
 
-function divisorOf(per: CostLine['per'], counts: Counts): number {
-  switch (per) {
-    case '1,000 tasks':
-      return counts.tasks / 1000
-    case 'actor call':
-      return counts.calls
-    case 'large object':
-      return counts.largeObjects
-    case 'node-second':
-      return counts.nodeSeconds
-    case 'node':
-      return counts.nodes
-  }
+function budgetOf(
+  { budget, slack, writes }: Part,
+  rows: readonly Row[],
+  counts: Counts,
+): { readonly budget: number | undefined; readonly slack: number } {
+  if (writes === undefined) return { budget, slack: slack?.(counts) ?? 0 }
+  const written = rows.filter((row) => numberOf(row, 'writeUnits') > 0)
+  const calls = sumOf(written, 'calls')
+  const unitsEach = calls === 0 ? 1 : sumOf(written, 'writeUnits') / calls
+  return { budget: writes(counts) * unitsEach, slack: WRITES_SLACK * unitsEach }
 }
 
-function countsOf(units: readonly Row[], { summary, actors, nodes }: Work): Counts {
+function countsOf(units: readonly Row[], work: Work): Counts {
+  const { summary, actors, nodes } = work
   const seconds = new Map(units.map((row) => [textOf(row, 'nodeId'), numberOf(row, 'seconds')]))
   const ended = (kind: string): number => {
     const rows = summary.filter((row) => textOf(row, 'kind') === kind)
     return sumOf(rows, 'done') + sumOf(rows, 'failed')
   }
-  // What a node held is deleted when it holds it no more.
-  const left = units.filter(
-    (row) => textOf(row, 'kind') === 'H' && textOf(row, 'call') === 'delete',
-  )
+  const callsOf = (kind: string, call: string): number =>
+    sumOf(
+      units.filter((row) => textOf(row, 'kind') === kind && textOf(row, 'call') === call),
+      'calls',
+    )
+  const running = work.jobs.filter((row) => textOf(row, 'state') === 'RUNNING')
   return {
     tasks: ended('task'),
     calls: ended('actor'),
     largeObjects: nodes.reduce((sum, row) => sum + objectsMade(row), 0),
     nodes: seconds.size,
     nodeSeconds: [...seconds.values()].reduce((sum, each) => sum + each, 0),
-    lives: sumOf(left, 'calls') + actors.length + sumOf(actors, 'incarnation'),
+    // What a node held is deleted when it holds it no more; ended jobs are not all listed.
+    jobs: Math.max(work.jobs.length, running.length + callsOf('HD', 'delete')),
+    lives: callsOf('H', 'delete') + actors.length + sumOf(actors, 'incarnation'),
+    // Those that were removed are listed nowhere.
+    groups: Math.max(work.groups.length, callsOf('P', 'putIf')),
+    deadNodes: nodes.filter((row) => textOf(row, 'state') === 'DEAD').length,
+    adoptions: callsOf('O', 'putIf'),
   }
 }
 

@@ -47,7 +47,8 @@ async function appendBatch(access: DynamoAccess, rows: readonly AppendedRow[]): 
       const answer = await access.client.send(
         new BatchWriteItemCommand({ RequestItems: pending, ReturnConsumedCapacity: 'TOTAL' }),
       )
-      access.consumption.recordAll('append', answer.ConsumedCapacity)
+      const keys = rows.map(({ key }) => key)
+      access.consumption.recordAll('append', keys, answer.ConsumedCapacity)
       pending = answer.UnprocessedItems ?? {}
       const count = Object.values(pending).reduce((sum, left) => sum + left.length, 0)
       if (count > 0) throw new UnprocessedError(`${String(count)} rows were left undone`)

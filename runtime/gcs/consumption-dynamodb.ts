@@ -24,12 +24,20 @@ export class Consumption {
     this.#meter.record({ call, table, pk, sk, readUnits, writeUnits })
   }
 
-  /** Of an answer about writes to several tables and partitions. */
-  recordAll(call: string, consumed: readonly ConsumedCapacity[] | undefined): void {
+  /**
+   * Of an answer about writes to several tables and partitions.
+   * @param keys  of all rows: what is told of a table counts as of the first of its rows, which is
+   *   what a transaction is about.
+   */
+  recordAll(
+    call: string,
+    keys: readonly RowKey[],
+    consumed: readonly ConsumedCapacity[] | undefined,
+  ): void {
     for (const { TableName = '', CapacityUnits = 0 } of consumed ?? []) {
-      const table = TableName.slice(tableNameOf(this.#cluster, '' as TableName).length)
-      const units = { readUnits: 0, writeUnits: CapacityUnits }
-      this.#meter.record({ call, table: table as TableName, pk: undefined, ...units })
+      const table = TableName.slice(tableNameOf(this.#cluster, '' as TableName).length) as TableName
+      const { pk, sk } = keys.find((key) => key.table === table) ?? { pk: undefined, sk: undefined }
+      this.#meter.record({ call, table, pk, sk, readUnits: 0, writeUnits: CapacityUnits })
     }
   }
 }

@@ -7,7 +7,7 @@ export interface Consumed {
   /** The method of Storage. */
   readonly call: string
   readonly table: TableName
-  /** Undefined where one answer covers rows of several partitions. */
+  /** Of the first row, where one answer covers several; undefined: not known. */
   readonly pk: string | undefined
   /** The row, or what the sort keys of those that were looked for begin with. */
   readonly sk?: string | undefined

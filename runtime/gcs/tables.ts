@@ -131,10 +131,15 @@ export const locationKey = (objectId: string, isKept: boolean): RowKey => ({
   sk: isKept ? 'K' : 'S',
 })
 
-/** What a row of `cluster` is: `N` in `N#3`, `A` and `P` in a job's partition; '' for no partition. */
+/**
+ * What a row of `cluster` is: `N` in `N#3`, `A` and `P` in a job's partition, `HD` and `HO` for jobs
+ * and adoptions that a node holds, `H` for actors and all of them; '' for no partition.
+ */
 export function kindOf(pk: string | undefined, sk: string | undefined): string {
   const ofPartition = pk?.split('#', 1)[0] ?? ''
-  return ofPartition === 'J' ? (sk?.split('#', 1)[0] ?? ofPartition) : ofPartition
+  const [ofRow = '', ...rest] = sk?.split('#') ?? []
+  if (ofPartition === 'J') return ofRow === '' ? ofPartition : ofRow
+  return ofPartition === 'H' && rest.length > 0 ? ofPartition + ofRow : ofPartition
 }
 
 function shardOf(hex: string): number {

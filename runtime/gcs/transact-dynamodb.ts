@@ -28,7 +28,11 @@ export async function transactItems(
             ReturnConsumedCapacity: 'TOTAL',
           }),
         )
-        access.consumption.recordAll('transact', answer.ConsumedCapacity)
+        access.consumption.recordAll(
+          'transact',
+          items.map(({ key }) => key),
+          answer.ConsumedCapacity,
+        )
         return true
       } catch (error) {
         return judgeTransaction({ items, token, unsure }, error)

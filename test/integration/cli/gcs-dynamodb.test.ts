@@ -73,6 +73,7 @@ describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
   it('virga debug gcs-cost tells what its tables have cost, against the budgets', async () => {
     await start(1)
     expect((await place.virga('run', '--plain', fixture('work.mts'))).code).toBe(0)
+    expect((await place.virga('run', '--plain', fixture('names-and-groups.mts'))).code).toBe(0)
     const told = async () => await place.json('debug', 'gcs-cost')
     const heartbeats = async (): Promise<CostLine | undefined> =>
       ((await told())['lines'] as CostLine[]).find(({ what }) => what.startsWith('heartbeats'))
@@ -88,10 +89,14 @@ describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
       'calls of actors',
       'places of large objects',
       'heartbeats of nodes',
+      ...['jobs', 'actors and names', 'placement groups', 'adopted owners', 'all else'],
     ])
+    for (const what of ['jobs', 'actors and names', 'placement groups']) {
+      expect(lines.find((line) => line.what === what)?.writeUnits, what).toBeGreaterThan(1)
+    }
     expect(lines.filter(({ isPassed }) => isPassed)).toEqual([])
     // The work has an actor, whose row was written, and calls of it, which wrote nothing.
-    expect(await told()).toMatchObject({ calls: 5 })
+    expect(await told()).toMatchObject({ calls: 5 + 8 })
     const calls = lines.find(({ what }) => what === 'calls of actors')
     expect(calls).toMatchObject({ writeUnits: 0 })
     expect(calls?.writeUnitsTotal).toBeGreaterThan(0)

@@ -7,7 +7,7 @@ const units = (nodeId: string, table: string, kind: string, writeUnits: number) 
   call: 'update',
 })
 
-/** 4,000 tasks, 1,000 calls of two actors, one of them in its second life; 10 objects. */
+/** 4,000 tasks, 1,000 calls of two actors, one of them in its second life; 10 objects; 2 jobs. */
 const WORK: Work = {
   summary: [
     { kind: 'task', done: 3_000, failed: 999 },
@@ -18,8 +18,10 @@ const WORK: Work = {
   nodes: [
     { store: { totals: { createdCount: 6 } } },
     { store: { totals: { createdCount: 4 } } },
-    { store: null }, // of a node that is dead
+    { store: null }, // of a node that is silent
   ],
+  jobs: [{ state: 'RUNNING' }, { state: 'FINISHED' }],
+  groups: [{}],
 }
 const ALL = [
   units('a', 'lineage', '', 3),
@@ -32,8 +34,15 @@ const ALL = [
   { ...units('a', 'cluster', 'N', 1), call: 'putIf' },
   units('a', 'cluster', 'M', 2),
   units('a', 'cluster', 'NAME', 4),
-  units('a', 'cluster', '', 1),
+  units('a', 'cluster', 'HD', 3),
+  units('a', 'cluster', 'P', 2),
+  { ...units('a', 'cluster', 'O', 1), call: 'putIf' },
 ]
+
+const OF_THINGS = {
+  ...{ HD: 'jobs', H: 'actors and names', NAME: 'actors and names' },
+  ...{ P: 'placement groups', O: 'adopted owners', HO: 'adopted owners' },
+}
 
 const passed = ({ lines }: GcsCost): string[] =>
   lines.filter(({ isPassed }) => isPassed).map(({ what }) => what)
@@ -50,15 +59,20 @@ test('units of all nodes are summed, each by what its budget counts', () => {
       ['places of large objects', 2, 'large object', 2],
       ['heartbeats of nodes', 0.25, 'node-second', 0.25],
       ['registration of nodes', 1.5, 'node', undefined],
-      ['jobs, actors, names, groups', 2.5, '1,000 tasks', undefined],
+      ['jobs', 1.5, 'job', 6],
+      // By 7 writes of 4.5 units each.
+      ['actors and names', 3, 'life of an actor', 31.5],
+      ['placement groups', 2, 'placement group', 6],
+      ['adopted owners', 1, 'adopted owner', 4],
+      ['all else', 0, 'node-second', 0],
     ],
   )
   const total = lines.reduce((sum, { writeUnitsTotal }) => sum + writeUnitsTotal, 0)
-  expect(total).toBe(111)
-  expect(lines.reduce((sum, { readUnitsTotal }) => sum + readUnitsTotal, 0)).toBe(22)
+  expect(total).toBe(116)
+  expect(lines.reduce((sum, { readUnitsTotal }) => sum + readUnitsTotal, 0)).toBe(26)
 })
 
-test('of four budgets, each that is passed is marked, and no other', () => {
+test('of all budgets, each that is passed is marked, and no other', () => {
   expect(passed(gcsCost(ALL, WORK))).toEqual([])
   const more = (table: string, kind: string, writeUnits: number, calls = 1): string[] =>
     passed(gcsCost([...ALL, { ...units('a', table, kind, writeUnits), calls }], WORK))
@@ -68,7 +82,14 @@ test('of four budgets, each that is passed is marked, and no other', () => {
   expect(more('locations', '', 1)).toEqual(['places of large objects'])
   expect(more('cluster', 'N', 3)).toEqual(['heartbeats of nodes'])
   expect(more('cluster', 'N', 2)).toEqual([]) // each node may say once that it drains
-  expect(more('cluster', 'NAME', 100)).toEqual([])
+  // Ten writes more than usual are nothing that grows.
+  for (const [kind, what] of Object.entries(OF_THINGS)) {
+    expect(more('cluster', kind, 10, 10), kind).toEqual([])
+    expect(more('cluster', kind, 40, 40), kind).toEqual([what])
+    expect(more('cluster', kind, 4_000), kind).toEqual([]) // a large row, once
+  }
+  expect(more('cluster', 'JOBS', 1)).toEqual(['all else'])
+  expect(more('cluster', '', 1)).toEqual(['all else'])
 })
 
 test('what is beyond the lives of actors is told per call', () => {
@@ -91,8 +112,25 @@ test('a second has a segment, however few tasks: fewer than a thousand pass noth
 })
 
 test('before any task has ended nothing is divided by none', () => {
-  const none: Work = { summary: [], actors: [], nodes: [] }
-  const { lines } = gcsCost([units('a', 'cluster', 'JOBS', 5)], none)
+  const none: Work = { summary: [], actors: [], nodes: [], jobs: [], groups: [] }
+  const { lines } = gcsCost([units('a', 'cluster', 'HD', 5)], none)
   expect(lines.every(({ writeUnits, isPassed }) => writeUnits === 0 && !isPassed)).toBe(true)
-  expect(lines.at(-1)?.writeUnitsTotal).toBe(5)
+  expect(lines.find(({ what }) => what === 'jobs')?.writeUnitsTotal).toBe(5)
+})
+
+test('what is removed, or has ended, counts by what was written of it', () => {
+  const write = (kind: string, call: string, calls: number) => ({
+    ...{ ...units('a', 'cluster', kind, calls), call, calls },
+  })
+  const gone = { ...WORK, actors: [], jobs: [], groups: [] }
+  const rows = [
+    ...[write('HD', 'append', 500), write('HD', 'delete', 500)],
+    ...[write('H', 'append', 500), write('H', 'delete', 500), write('A', 'transact', 1000)],
+    ...[write('P', 'putIf', 500), write('P', 'update', 500), write('P', 'transact', 500)],
+  ]
+  expect(passed(gcsCost(rows, gone))).toEqual([])
+  const twice = [...rows, ...rows.filter(({ call }) => call === 'append' || call === 'update')]
+  expect(passed(gcsCost([...twice, write('P', 'transact', 500)], gone))).toEqual([
+    ...['jobs', 'placement groups'],
+  ])
 })
