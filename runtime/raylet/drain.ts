@@ -16,7 +16,7 @@ import { reasonFor } from '../common/reason.ts'
 import { actorGone, endActor, willEnd } from './actors/actor-end.ts'
 import { refuseWaitingGroups } from './groups/groups.ts'
 import { endLease, refuseClass } from './leases.ts'
-import { judgeTask, nodeDrains, ownNodeView } from './placement.ts'
+import { judgeTask, nodeDrains, seeOwnNode } from './placement.ts'
 import { workerlessOf } from './pools.ts'
 import { askBack } from './reclaim.ts'
 import type { RayletState } from './state.ts'
@@ -28,7 +28,7 @@ export function drain(turn: Turn, event: Extract<RayletEvent, { kind: 'drain' }>
   const { state } = turn
   if (state.draining) return
   state.draining = true
-  state.cluster?.view.set(ownNodeView(state))
+  if (state.cluster !== undefined) seeOwnNode(state, state.cluster.view)
   refuseWhatWaits(turn)
   for (const lease of state.leases.values()) {
     lease.endsWith = nodeDrains()

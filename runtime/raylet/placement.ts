@@ -20,25 +20,27 @@ import type { Client, RayletState } from './state.ts'
 import type { Bundle, Group } from './groups/group.ts'
 
 /** With one node there is nothing to draw. */
-const NOTHING: ResourceSet = {}
 const noChoice: Pick<Random, 'next'> = { next: () => 0 }
 
-/** This node as placement sees it. One that drains holds nothing more (DR1). */
-export function ownNodeView(state: RayletState): NodeView {
-  const nodeId = toHex(state.config.nodeId)
-  const { draining } = state
-  return {
-    nodeId,
-    totals: draining ? NOTHING : state.config.totals,
-    free: draining ? NOTHING : state.ledger.free,
-    labels: { ...state.config.labels, [NODE_ID_LABEL]: nodeId },
-  }
+/** This node as placement sees it. */
+export function ownNodeView({ config, ledger }: RayletState): NodeView {
+  const nodeId = toHex(config.nodeId)
+  const labels = { ...config.labels, [NODE_ID_LABEL]: nodeId }
+  return { nodeId, totals: config.totals, free: ledger.free, labels }
+}
+
+/** Brings that up to date. Once this node drains it is gone, for what asks for nothing too (DR1). */
+export function seeOwnNode(state: RayletState, view: ClusterView): void {
+  const own = ownNodeView(state)
+  if (state.draining) view.delete(own.nodeId)
+  else view.set(own)
 }
 
 /** This node alone: groups stay where they were made. */
 export function clusterView(state: RayletState): ClusterView {
-  const own = ownNodeView(state)
-  return new ClusterView([own], own.nodeId)
+  const view = new ClusterView([], toHex(state.config.nodeId))
+  seeOwnNode(state, view)
+  return view
 }
 
 /**

@@ -31,7 +31,7 @@ import { mayTake, takeJob } from '../cluster/guests.ts'
 import { mayBeSlow } from '../cluster/slow-node.ts'
 import { takeLease } from '../leases.ts'
 import { holdersFor } from '../groups/group-routing.ts'
-import { judge, ledgersOf, ownNodeView } from '../placement.ts'
+import { judge, ledgersOf, seeOwnNode } from '../placement.ts'
 import { lostWorker } from '../lost-worker.ts'
 import { shun } from '../cluster/remote-leases.ts'
 import type { RayletState } from '../state.ts'
@@ -50,7 +50,7 @@ export function placeActors(turn: Turn): void {
   const full = new Set<string>()
   for (const { pendingActors } of jobs.values()) {
     if (pendingActors.size === 0) continue
-    cluster.view.set(ownNodeView(turn.state))
+    seeOwnNode(turn.state, cluster.view)
     for (const actor of pendingActors) {
       if (actor.place === 'HERE' || actor.place === 'UNPLACED')
         placeActor(turn, cluster, actor, full)

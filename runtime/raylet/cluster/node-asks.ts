@@ -30,7 +30,7 @@ import { forgetIfUnused, onTheWay, unaskedFor } from '../class-wants.ts'
 import { endFirstWait, waitForFirst } from './first-leases.ts'
 import type { LeasesAsked } from './peer-raylet-messages.ts'
 import { guestClassOf, tellNode } from './node-notices.ts'
-import { ownNodeView } from '../placement.ts'
+import { seeOwnNode } from '../placement.ts'
 import { hasNothingYet, mayBeSlow } from './slow-node.ts'
 import type { Client, RayletState, SchedulingClass } from '../state.ts'
 import type { ClusterState, RemoteLease } from './cluster-state.ts'
@@ -46,7 +46,7 @@ export function placeLeases(turn: Turn): void {
   const { state } = turn
   const { cluster } = state
   if (cluster === undefined) return
-  cluster.view.set(ownNodeView(state))
+  seeOwnNode(state, cluster.view)
   for (const job of state.jobs.values()) {
     for (const each of job.turns) {
       if (each === 'ACTORS') continue

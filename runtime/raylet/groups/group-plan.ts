@@ -5,7 +5,7 @@ import { NO_RESOURCES, type ResourceSet } from '../../common/resources.ts'
 import type { GroupSpec } from '../../protocol/messages.ts'
 import { ClusterView, type NodeView } from '../../scheduling/cluster-view.ts'
 import { placeBundles, type BundlePlan } from '../../scheduling/place-bundles.ts'
-import { ownNodeView } from '../placement.ts'
+import { seeOwnNode } from '../placement.ts'
 import type { RayletState } from '../state.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
 
@@ -21,7 +21,7 @@ export interface Placing {
 
 /** By what is free; on slow nodes only what those that are well have no room for. */
 export function planGroup(state: RayletState, cluster: ClusterState, placing: Placing): BundlePlan {
-  cluster.view.set(ownNodeView(state))
+  seeOwnNode(state, cluster.view)
   const nodes = [...cluster.view.nodes()]
   const plan = planAmong(state, nodes, placing)
   if (plan.kind === 'PLACE' || placing.mayBeSlow !== true) return plan

@@ -29,3 +29,24 @@ test.each([
     expect(brains.at(0).broken[0]?.goesOn).toBe(goesOn)
   },
 )
+
+test.each([
+  ['of several', 2, [1, 0]],
+  ['the only one', 1, [0, 1]],
+] as const)(
+  'DR3: what runs at a node that drains submits a task that asks for nothing; the node is %s',
+  (what, count, [asked, refused]) => {
+    const brains = new SeveralBrains(
+      Array.from({ length: count }, () => ({ resources: units({ CPU: 1 }) })),
+    )
+    brains.driver('d')
+    brains.want('d', 1)
+    brains.drain(0)
+    const [worker] = brains.at(0).state.workers.values()
+    if (worker === undefined) throw new Error('it has no worker')
+    const before = brains.at(0).refused.length
+    brains.want(worker.workerId, 1, { demand: {} })
+    expect(brains.askedCount).toBe(asked)
+    expect(brains.at(0).refused.length - before).toBe(refused)
+  },
+)
