@@ -24,3 +24,20 @@ export function delay(clock: Clock, delayMs: number): Promise<void> {
     clock.after(delayMs, resolve)
   })
 }
+
+/** Waits for `work`, but no longer than `limitMs`. @returns whether it has ended. */
+export async function within(
+  clock: Clock,
+  limitMs: number,
+  work: Promise<unknown>,
+): Promise<boolean> {
+  const late = Promise.withResolvers<false>()
+  const timer = clock.after(limitMs, () => {
+    late.resolve(false)
+  })
+  try {
+    return await Promise.race([work.then(() => true), late.promise])
+  } finally {
+    timer.cancel()
+  }
+}

@@ -1,7 +1,7 @@
 // The I/O of a node's object store: does what the effects of store-state.ts ask for, and tells its
 // end as an event. Bytes move between arena and spill place in pieces, so that what nobody waits
 // for any more stops at the next one.
-import type { Clock } from '../common/clock.ts'
+import { within, type Clock } from '../common/clock.ts'
 import { StoppedError, VirgaError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import type { Arena } from './arena-access.ts'
@@ -66,19 +66,14 @@ export class StoreIo {
   async close(): Promise<void> {
     this.#isClosed = true
     const { clock, log, arena } = this.#deps
-    const limit = Promise.withResolvers<'LATE'>()
-    const timer = clock.after(CLOSE_LIMIT_MS, () => {
-      limit.resolve('LATE')
-    })
     const ended = Promise.all(this.#running).then(() => this.#closeSpill())
-    if ((await Promise.race([ended, limit.promise])) === 'LATE') {
+    if (!(await within(clock, CLOSE_LIMIT_MS, ended))) {
       const seconds = String(CLOSE_LIMIT_MS / 1000)
       log.warn(
         `spilled objects were left behind: their place did not answer within ${seconds} s. Whoever ` +
           'cleans up there may delete what begins with this cluster and node',
       )
     }
-    timer.cancel()
     await arena.close()
   }
 

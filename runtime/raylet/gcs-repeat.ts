@@ -35,6 +35,11 @@ export class GcsRepeat {
     this.#last.set(key, last)
   }
 
+  /** Resolves when all that was begun under that key is done. */
+  async done(key: string): Promise<void> {
+    await this.#last.get(key)
+  }
+
   /**
    * @param refused  told what the GCS refuses for good (GW3).
    * @param about  what the log names beside the error.

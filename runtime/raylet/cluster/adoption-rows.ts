@@ -3,6 +3,8 @@
 // Invariant:
 //   AU1. The row that names an adopter goes when that has ended, which its raylet sees; of a dead
 //        node its heirs do it (dead-rows.ts).
+//   AU2. Who lost, and adopts the same owner later, does so after its rows of before are gone: what
+//        still waits to delete them, past an outage, would else delete those that it has won.
 import type { Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
 import type { Holder } from '../../gcs/actors.ts'
@@ -42,6 +44,7 @@ export class AdoptionRows {
     const owners = this.#owners.get(adopter) ?? new Set()
     this.#owners.set(adopter, owners.add(owner))
     try {
+      await this.#repeat.done(`${owner} ${adopter}`) // AU2
       await holdsAdoption(storage, self, { owner, adopter })
       const row = await adopt(storage, owner, by, gone)
       if (row.adopter !== adopter) this.#release(adopter, owner)

@@ -6,7 +6,7 @@
 //   CM2. What is asked of all nodes is answered though some do not: each has ALL_LIMIT_MS.
 //   CM4. Once stopped, or no member any more, it begins no write: only `leave` says goodbye.
 import type { Clock } from '../../common/clock.ts'
-import { delay } from '../../common/clock.ts'
+import { within } from '../../common/clock.ts'
 import { VirgaError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { Random } from '../../common/random.ts'
@@ -290,7 +290,7 @@ export class ClusterMember {
       const told = membership.sayGoodbye(SHUT_DOWN, limitMs).catch((error: unknown) => {
         this.#deps.log.info('the GCS was not told of the end', { error: String(error) })
       })
-      await Promise.race([told, delay(this.#deps.clock, limitMs)])
+      await within(this.#deps.clock, limitMs, told)
     }
     await this.#peers.close()
   }

@@ -42,6 +42,7 @@ import { ObjectPulls } from './object-pulls.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 import type { RayletDeps } from '../raylet-ports.ts'
 import { SpillSweeper } from './spill-sweeper.ts'
+import { sweepAtEnd } from './sweep-at-end.ts'
 import { STATE_ROWS_DEFAULT, type StateQueries } from '../state-queries.ts'
 import type { RayletState } from '../state.ts'
 import type { RayletEffect } from '../turn.ts'
@@ -255,8 +256,8 @@ export class ClusterSide {
 
   /** To be called when nothing of this node runs any more. */
   async leave(): Promise<void> {
-    await this.#sweeper.stop(this.#member.end)
-    await this.jobs.driven.leave(this.#member.end)
+    const { end } = this.#member
+    await sweepAtEnd(this.#deps, this.#sweeper.stop(end), this.jobs.driven.leave(end))
     await this.#member.leave()
   }
 

@@ -86,7 +86,7 @@ export class DrivenJobs {
   async leave(end: ClusterMember['end']): Promise<void> {
     await this.#ends.stop()
     if (end !== 'BY_THIS_NODE' && end !== 'BY_ANOTHER') return
-    for (const jobId of this.#jobs.keys()) await this.#deps.places.jobForgotten(jobId)
+    await Promise.all([...this.#jobs.keys()].map((jobId) => this.#deps.places.jobForgotten(jobId)))
   }
 
   #add(jobId: JobId, about: object = {}): Driven {

@@ -6,7 +6,7 @@
 //        copy in the bucket is told to the GCS; what goes nowhere within the limit is lost with
 //        this node, and is told in its log.
 //   HN2. Nodes that wait for room themselves leave half of the time for the bucket.
-import { delay, type Clock } from '../../common/clock.ts'
+import { within, type Clock } from '../../common/clock.ts'
 import { VirgaError } from '../../common/errors.ts'
 import type { ObjectId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
@@ -53,7 +53,7 @@ export async function handOn(deps: HandOnDeps, limitMs: number): Promise<void> {
     }
   }
   const workers = Promise.all(Array.from({ length: AT_A_TIME }, work))
-  await Promise.race([workers, delay(clock, limitMs)])
+  await within(clock, limitMs, workers)
   const lostCount = lost + left.length
   log.info('what only this node held was handed on', { count: keptBefore, lostCount })
 }

@@ -1,16 +1,19 @@
 // What a dead node had in the GCS goes with it: what its processes had adopted, groups of the jobs
 // that it drove, and the rows that say what it held. Its heirs do that.
 import { beforeEach, expect, test } from 'vitest'
+import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
 import { fromHex, type JobId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { readHeldBy, registerActor, willHold, type Holder } from '../../../runtime/gcs/actors.ts'
 import { claimGroup, readGroup, registerGroup, type GroupRow } from '../../../runtime/gcs/groups.ts'
 import { holdsJob } from '../../../runtime/gcs/held-rows.ts'
 import { readAdoption } from '../../../runtime/gcs/owners.ts'
+import type { Storage } from '../../../runtime/gcs/storage.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { heldPartition } from '../../../runtime/gcs/tables.ts'
 import { AdoptionRows } from '../../../runtime/raylet/cluster/adoption-rows.ts'
 import { clearRowsOf } from '../../../runtime/raylet/cluster/dead-rows.ts'
+import { changedStorage } from '../../support/changed-storage.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 const GONE: Holder = { nodeId: 'a0', epoch: 1 }
@@ -78,9 +81,13 @@ test('DW1: a row of an actor stays as long as that is held by the dead node', as
   expect(await readHeldBy(storage, GONE)).toHaveLength(1)
 })
 
-const adoptions = (self: Holder, here: ReadonlySet<string>): AdoptionRows =>
+const adoptions = (
+  self: Holder,
+  here: ReadonlySet<string>,
+  rows: Storage = storage,
+): AdoptionRows =>
   new AdoptionRows({
-    ...{ storage, clock, log: silentLog, self },
+    ...{ storage: rows, clock, log: silentLog, self },
     isHere: (adopter) => here.has(adopter),
   })
 
@@ -105,6 +112,25 @@ test('AU1: who leaves while it adopts has adopted nothing', async () => {
   await clock.advance(0)
   expect(await readAdoption(storage, 'o1')).toBeUndefined()
   expect(await heldBy(GONE)).toEqual([])
+})
+
+test('AU2: who lost, and adopts once the winner is gone too, keeps what it has then', async () => {
+  let isAway = true
+  const changed = changedStorage(storage, {
+    delete: (...args) =>
+      isAway ? Promise.reject(new GcsUnavailableError('away')) : storage.delete(...args),
+  })
+  const rows = adoptions(GONE, new Set(['w1']), changed)
+  await adoptions(OTHER, new Set(['w2'])).adopt('o', { adopter: 'w2', address: 'y' }, undefined)
+  const lost = await rows.adopt('o', { adopter: 'w1', address: 'x' }, undefined)
+  expect(lost).toMatchObject({ adopter: 'w2' })
+  const won = rows.adopt('o', { adopter: 'w1', address: 'x' }, lost)
+  isAway = false
+  await clock.advance(1_000)
+  expect(await won).toMatchObject({ adopter: 'w1', epoch: 2 })
+  await clock.advance(1_000)
+  expect(await readAdoption(storage, 'o')).toMatchObject({ adopter: 'w1' })
+  expect(await heldBy(GONE)).toEqual(['O#o#w1'])
 })
 
 test('AO3: of a dead node what it adopted goes, but for what another has adopted since', async () => {

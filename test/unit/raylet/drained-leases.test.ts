@@ -35,7 +35,7 @@ test.each([
   ['the only one', 1, [0, 1]],
 ] as const)(
   'DR3: what runs at a node that drains submits a task that asks for nothing; the node is %s',
-  (what, count, [asked, refused]) => {
+  (_, count, [asked, refused]) => {
     const brains = new SeveralBrains(
       Array.from({ length: count }, () => ({ resources: units({ CPU: 1 }) })),
     )

@@ -9,6 +9,7 @@ import { heldPartition } from '../../../runtime/gcs/tables.ts'
 import type { JobSpec } from '../../../runtime/protocol/messages.ts'
 import { DrivenJobs, type DrivenJobsDeps } from '../../../runtime/raylet/cluster/driven-jobs.ts'
 import { LOOK_MS_MAX, LOOK_MS_MIN } from '../../../runtime/raylet/cluster/looks.ts'
+import { sweepAtEnd } from '../../../runtime/raylet/cluster/sweep-at-end.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 const SELF = { nodeId: 'a0', epoch: 1 }
@@ -19,13 +20,13 @@ const SPEC = { jobId: JOB, name: 'job', namespace: 'n' } as JobSpec
 let storage: MemoryStorage
 let clock: HandClock
 let elsewhere: JobId[]
-let bucket: { isThere: boolean; isAway: boolean; forgotten: JobId[] }
+let bucket: { isThere: boolean; isAway: boolean; answers: boolean; forgotten: JobId[] }
 let jobs: DrivenJobs
 beforeEach(() => {
   storage = new MemoryStorage()
   clock = new HandClock()
   elsewhere = []
-  bucket = { isThere: true, isAway: false, forgotten: [] }
+  bucket = { isThere: true, isAway: false, answers: true, forgotten: [] }
   const askEach = (): Promise<unknown> =>
     Promise.resolve({ answers: [{ jobIds: elsewhere }], silent: [] })
   jobs = new DrivenJobs({
@@ -37,6 +38,7 @@ beforeEach(() => {
         return bucket.isThere
       },
       jobForgotten: (jobId) => {
+        if (!bucket.answers) return new Promise(() => undefined)
         if (!bucket.isAway) bucket.forgotten.push(jobId)
         return Promise.resolve(!bucket.isAway)
       },
@@ -118,4 +120,18 @@ it('JD3: with the whole cluster goes what the bucket keeps for any job, with one
   expect(bucket.forgotten).toEqual([])
   await jobs.leave('BY_ANOTHER')
   expect(bucket.forgotten).toEqual([JOB])
+})
+
+it('JD3: a bucket that does not answer keeps no node from its end for more than 3 s', async () => {
+  bucket.answers = false
+  jobs.began(SPEC)
+  const warnings: string[] = []
+  const log = { ...silentLog, warn: (message: string) => warnings.push(message) }
+  let hasEnded = false
+  const ended = sweepAtEnd({ clock, log }, jobs.leave('BY_ANOTHER')).then(() => (hasEnded = true))
+  await clock.advance(2_999)
+  expect(hasEnded).toBe(false)
+  await clock.advance(1)
+  await ended
+  expect(warnings).toEqual([expect.stringContaining('the bucket was not swept within 3 s')])
 })
