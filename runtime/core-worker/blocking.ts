@@ -38,6 +38,17 @@ interface Dependency {
   waiterCount: number
 }
 
+/**
+ * Reports its task as blocked on these entries until the result is called.
+ * @param fail  told of a deadlock; absent for waits that end by themselves.
+ * @param need  how many entries must be complete; default all.
+ */
+export type Block = (
+  entries: readonly ObjectEntry[],
+  fail?: (error: Error) => void,
+  need?: number,
+) => () => void
+
 export class Blocking {
   readonly #worker: CoreWorker
   /** Waits now, that may be part of a ring. Those that end by themselves are none. */
@@ -51,19 +62,20 @@ export class Blocking {
     this.#worker = worker
   }
 
-  /**
-   * Reports this task as blocked on these entries until the result is called.
-   * @param fail  told of a deadlock; absent for waits that end by themselves.
-   * @param need  how many entries must be complete; default all.
-   */
-  block(
-    entries: readonly ObjectEntry[],
-    fail?: (error: Error) => void,
-    need = entries.length,
+  readonly block: Block = (...of) => this.blocker()(...of)
+
+  /** Of the task that runs now: what it waits for may change when none does. */
+  blocker(): Block {
+    const scope = this.#worker.deps.context.current()
+    return (...of) => this.#block(scope, ...of)
+  }
+
+  #block(
+    scope: Scope | undefined,
+    ...[entries, fail, need = entries.length]: Parameters<Block>
   ): () => void {
-    const { raylet, context } = this.#worker.deps
+    const { raylet } = this.#worker.deps
     raylet.hold(1)
-    const scope = context.current()
     if (scope?.parts.mode !== 'worker' || entries.length === 0) {
       return () => {
         raylet.hold(-1)

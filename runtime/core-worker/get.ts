@@ -4,6 +4,7 @@
 //   for.
 //   GE2. get throws the first failure at once; wait keeps the order of its input.
 //   GE3. While a task waits for something pending, its worker is reported blocked: its CPU is free.
+//        What a wait fetches may become that: its node may be gone.
 //   GE4. What a get reads from the store comes READS_AHEAD at a time, not one after the other.
 //   GE5. Ready is what is on this node: wait fetches what is not, unless told not to.
 // Source: Ray core_worker.cc (Get, Wait, NotifyDirectCallTaskBlocked).
@@ -11,8 +12,10 @@ import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { GetTimeoutError, UsageError } from '../common/errors.ts'
 import type { Beside, ValueCodec } from '../protocol/value-codec.ts'
+import type { Block } from './blocking.ts'
 import { boundedWait } from './bounded-wait.ts'
 import { captureCallSite, type CallSite } from './call-site.ts'
+import type { ChangingWait } from './changing-wait.ts'
 import type { LocalCopies } from './local-copies.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import type { ObjectRef } from './object-ref.ts'
@@ -40,13 +43,8 @@ export interface GetterDeps {
   readonly hasRead?: ((stored: StoredAt) => void) | undefined
   /** In a durable job: resolves when what makes the results again is in the GCS. */
   readonly commits?: (() => Promise<void> | undefined) | undefined
-  /** Reports this task as blocked until `need` of these entries are complete; the result ends the
-   *  report. A deadlock found meanwhile is told to `fail`. */
-  block(
-    entries: readonly ObjectEntry[],
-    fail: ((error: Error) => void) | undefined,
-    need: number | undefined,
-  ): () => void
+  /** Of the task that runs now. @param now  what it waits for. */
+  waiting(this: void, now: () => Parameters<Block>): ChangingWait
 }
 
 export class Getter {
@@ -127,8 +125,7 @@ export class Getter {
     // A loop of looks that do not wait has them fetched as well.
     if (options.timeoutMs === 0 && (away ?? []).length === 0) return
     await this.#until(entries, options, {
-      need: missing,
-      enough: () => --missing <= 0,
+      missing,
       onTimeout: 'return',
       ...(away === undefined ? {} : { isReady, away }),
     })
@@ -167,22 +164,19 @@ export class Getter {
     options: Partial<GetSpecOptions>,
   ): Promise<void> | undefined {
     for (const entry of entries) if (entry.pending) this.#deps.resolve(entry, true)
-    let left = entries.length - countReady(entries)
-    if (left === 0) return undefined
-    if (options.timeoutMs === 0) throw timeoutError(left, entries.length, 0)
-    return this.#until(entries, options, {
-      enough: (entry) => entry.state === FAILED || --left === 0,
-      onTimeout: 'throw',
-    })
+    const missing = entries.length - countReady(entries)
+    if (missing === 0) return undefined
+    if (options.timeoutMs === 0) throw timeoutError(missing, entries.length, 0)
+    return this.#until(entries, options, { missing, onTimeout: 'throw' })
   }
 
   #until(
     entries: readonly ObjectEntry[],
     options: Partial<Pick<GetSpecOptions, 'timeoutMs' | 'signal'>>,
     rule: {
-      /** How many must be complete; default all. */
-      need?: number
-      enough(entry: ObjectEntry): boolean
+      /** How many more must be ready. */
+      missing: number
+      /** One that throws ends with the first failure (GE2). */
       onTimeout: 'throw' | 'return'
       /** What is complete and is not is fetched. */
       isReady?: typeof isComplete
@@ -190,11 +184,11 @@ export class Getter {
     },
   ): Promise<void> {
     const { isReady = isComplete, away = [] } = rule
-    const pending = entries.filter((entry) => entry.pending)
+    let { missing } = rule
+    const { timeoutMs } = options
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined
       let done = false
-      const endsItself = options.timeoutMs !== undefined
       const finish = (error?: unknown): void => {
         if (done) return
         done = true
@@ -202,7 +196,7 @@ export class Getter {
         options.signal?.removeEventListener('abort', abort)
         fetches?.stop()
         for (const entry of entries) if (entry.pending) entry.forgetWaiter(waiter)
-        unblock()
+        waiting.end()
         if (error === undefined) resolve()
         // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- a signal's reason may
         // be any value
@@ -210,20 +204,36 @@ export class Getter {
       }
       const waiter = (entry: ObjectEntry): void => {
         if (done) return
-        if (entry.pending) entry.whenComplete(waiter)
-        else if (!isReady(entry)) fetches?.add(entry)
-        else if (rule.enough(entry)) finish()
+        if (entry.pending) {
+          entry.whenComplete(waiter)
+          waiting.changed()
+        } else if (!isReady(entry)) {
+          comingCount += 1
+          fetches?.add(entry)
+        } else {
+          missing -= 1
+          if (missing <= 0 || (rule.onTimeout === 'throw' && entry.state === FAILED)) finish()
+        }
       }
-      const fetches = rule.isReady && this.#deps.local.fetches(waiter)
+      let comingCount = 0
+      const fetches =
+        rule.isReady &&
+        this.#deps.local.fetches((entry) => {
+          comingCount -= 1
+          waiter(entry)
+        })
       const abort = (): void => {
         finish(options.signal?.reason)
       }
-      // What is on its way may be enough: then it is no deadlock.
-      const need = rule.need === undefined ? undefined : rule.need - away.length
-      const canEnd = endsItself || (need ?? 1) <= 0
-      const unblock = this.#deps.block(pending, canEnd ? undefined : finish, need)
+      const waiting = this.#deps.waiting(() => {
+        // What is on its way may be enough: then it is no deadlock.
+        const need = missing - comingCount
+        const canEnd = timeoutMs !== undefined || need <= 0
+        return [entries.filter((entry) => entry.pending), canEnd ? undefined : finish, need]
+      })
+      for (const entry of away) waiter(entry)
+      waiting.tell()
       options.signal?.addEventListener('abort', abort, { once: true })
-      const { timeoutMs } = options
       if (timeoutMs !== undefined) {
         timer = this.#deps.clock.after(timeoutMs, () => {
           if (rule.onTimeout === 'return') finish()
@@ -231,8 +241,7 @@ export class Getter {
             finish(timeoutError(entries.filter((e) => e.pending).length, entries.length, timeoutMs))
         })
       }
-      for (const entry of pending) entry.whenComplete(waiter)
-      for (const entry of away) waiter(entry)
+      for (const entry of entries) if (entry.pending) entry.whenComplete(waiter)
     })
   }
 

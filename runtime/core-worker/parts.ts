@@ -6,6 +6,7 @@ import { LINEAGE_BYTES_MAX, LINEAGE_BYTES_MAX_ON_ONE_NODE } from '../common/limi
 import { nodeIdIn } from '../protocol/node-identity.ts'
 import { ArgumentEncoder } from './arguments.ts'
 import { withCallSite } from './call-site.ts'
+import { ChangingWait } from './changing-wait.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { CutBorrowers } from './cut-borrowers.ts'
 import { Getter } from './get.ts'
@@ -176,7 +177,7 @@ export function makeGetter(worker: CoreWorker): Getter {
         holders.gotAt(stored)
       }),
     commits: worker.durable && (() => worker.durable?.commits()),
-    block: (entries, fail, need) => worker.blocking.block(entries, fail, need),
+    waiting: (now) => new ChangingWait(deps.clock, worker.blocking.blocker(), now),
     lost: (entry, error, beside) => worker.recovery.lost(entry, error, beside),
     present: (error, site) => withCallSite(error, site, label, deps.stackView()),
   })

@@ -1,13 +1,14 @@
 // What a wait brings to the node of its program, counted there.
 import { expect, test } from 'vitest'
-import { nodeAffinity, wait } from '../../../sdk/index.ts'
+import { DeadlockError } from '../../../runtime/common/errors.ts'
+import { get, nodeAffinity, wait } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes } from './play.ts'
 import type { SimMember } from './member.ts'
+import { countIn, losePower, on } from './scene.ts'
+import { givenBy, RemoteCircle, waitsLater } from './workload.ts'
 
 const SIZE_BYTES = 200_000
-
-const countIn = ({ node }: SimMember): number => node?.store?.list().length ?? 0
 
 test('GE5 wait has what is stored elsewhere brought here, unless it is told not to', async () => {
   const counts = await playNodes({
@@ -33,4 +34,46 @@ test('GE5 wait has what is stored elsewhere brought here, unless it is told not 
     },
   })
   expect(counts).toEqual([2, 0, 0, 2, 2, 2])
+})
+
+test('GE3 tasks hold all CPUs and wait for what was lost with its node: it is made again on theirs', async () => {
+  const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false }
+  const digests = await playNodes({
+    plan: calmNodes(4),
+    program: async (scene) => {
+      const [there, ...rest] = scene.others as [SimMember, ...SimMember[]]
+      const waiting = [scene.home, ...rest].map((member) =>
+        waitsLater
+          .options({ schedulingStrategy: on(member) })
+          .remote({ ...what, key: member.machine }, there.nodeId, 20_000),
+      )
+      await scene.cluster.world.until(() => countIn(there) === waiting.length)
+      await remote.sleep(5_000)
+      losePower(scene, there)
+      const got = await get(waiting)
+      for (const ref of waiting) ref.free()
+      return [got, [scene.home, ...rest].map(({ machine }) => remote.combined(machine, []))]
+    },
+  })
+  expect(digests[0]).toEqual(digests[1])
+})
+
+test('GE3 a wait for what was lost is told as a ring, where that is made by who waits', async () => {
+  const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'circle' }
+  const told = await playNodes({
+    plan: calmNodes(4),
+    program: async (scene) => {
+      const [there] = scene.others as [SimMember]
+      const circle = RemoteCircle.options({ schedulingStrategy: on(scene.home) }).remote()
+      const ref = givenBy.options({ schedulingStrategy: on(there, true) }).remote(circle, what)
+      await scene.cluster.world.until(() => countIn(there) === 1)
+      const waiting = circle.waitsLater.remote({ ref }, 20_000)
+      await remote.sleep(5_000)
+      losePower(scene, there)
+      const told = await get(waiting).catch((error: unknown) => (error as Error).cause)
+      for (const each of [waiting, ref]) each.free()
+      return told
+    },
+  })
+  expect(told).toBeInstanceOf(DeadlockError)
 })

@@ -147,6 +147,41 @@ class Keeper {
 /** Keeps refs for others. */
 export const RemoteKeeper = remote(Keeper)
 
+/** Has something made on that node, and waits for it to be here once it has rested. */
+export const waitsLater = remote(
+  async (what: Doing, nodeId: string, restMs: number): Promise<number> => {
+    const there = { schedulingStrategy: nodeAffinity(nodeId, { soft: true }) }
+    const ref = combine.options(there).remote(what)
+    try {
+      await wait([ref], { numReturns: 1, fetchLocal: false })
+      await sleep(restMs)
+      await wait([ref])
+      return digestOf(await get(ref))
+    } finally {
+      ref.free()
+    }
+  },
+)
+
+class Circle {
+  give(what: Doing): Value {
+    return valueOf(digestOfPart(what, 0), what.sizeBytes)
+  }
+
+  /** Waits for it to be here once it has rested. */
+  async waitsLater({ ref }: { readonly ref: ObjectRef<Value> }, restMs: number): Promise<void> {
+    await wait([ref], { numReturns: 1, fetchLocal: false })
+    await sleep(restMs)
+    await wait([ref])
+  }
+}
+
+/** Waits for what needs itself to be made again. */
+export const RemoteCircle = remote(Circle)
+type CircleHandle = ReturnType<typeof RemoteCircle.remote>
+
+export const givenBy = remote((circle: CircleHandle, what: Doing) => circle.give.run(what))
+
 /** Refs of which somebody else is the owner. */
 export interface Lent {
   /** Of their owner. */
