@@ -34,6 +34,7 @@ import type {
 import { nodeAddressOf } from '../../protocol/node-identity.ts'
 import { AdoptionRows } from './adoption-rows.ts'
 import type { ClusterMember } from './cluster-member.ts'
+import type { Holders } from './holder-search.ts'
 import { GcsRepeat } from '../gcs-repeat.ts'
 import type { JobStore } from '../job-store.ts'
 import type { ClusterPlaces } from './cluster-places.ts'
@@ -52,7 +53,8 @@ export interface ClusterLineageDeps {
   readonly clock: Clock
   readonly log: Log
   readonly state: RayletState
-  readonly member: Pick<ClusterMember, 'ask' | 'askAll' | 'nodes'>
+  readonly member: Pick<ClusterMember, 'ask' | 'nodes'>
+  readonly holdersOf: (objectId: ObjectId) => Promise<Pick<Holders, 'holders'>>
   readonly objects: Pick<JobStore, 'store'>
   readonly places: Pick<ClusterPlaces, 'find' | 'keep'>
 }
@@ -190,11 +192,11 @@ export class ClusterLineage {
 
   /** Here, or on another node. */
   async #held(objectId: ObjectId): Promise<{ sizeBytes: number } | undefined> {
-    const { objects, member } = this.#deps
+    const { objects, holdersOf } = this.#deps
     const here = objects.store.sizeOf(objectId)
     if (here !== undefined) return { sizeBytes: here }
-    const answers = await member.askAll('holds', { objectId })
-    return answers.find((answer) => answer !== undefined)
+    const { holders } = await holdersOf(objectId)
+    return holders[0]
   }
 
   async #adopt(

@@ -377,7 +377,7 @@ export class ClusterMember {
       case 'callActor':
       case 'drainOutput':
       case 'holds':
-      case 'holdsAny':
+      case 'reaches':
       case 'isAlive':
       case 'liveJobs':
       case 'hasMet':

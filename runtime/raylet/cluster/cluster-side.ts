@@ -37,7 +37,7 @@ import { clearRowsOf } from './dead-rows.ts'
 import { ClusterJobs } from './cluster-jobs.ts'
 import type { NodeEffect } from './node-events.ts'
 import { leasedStorage } from './leased-storage.ts'
-import { heldIn, locate } from './object-places.ts'
+import { locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 import type { RayletDeps } from '../raylet-ports.ts'
@@ -147,7 +147,10 @@ export class ClusterSide {
       },
       store: () => deps.objects.store,
     })
-    this.lineage = new ClusterLineage({ ...deps, member, places: this.places })
+    this.lineage = new ClusterLineage({
+      ...{ ...deps, member, places: this.places },
+      holdersOf: (objectId) => this.objects.holdersOf(objectId),
+    })
   }
 
   /** What the brain wants of other nodes, or of rows that they read. */
@@ -335,10 +338,6 @@ export class ClusterSide {
 
   #requested(message: PeerMessage): unknown {
     const { type, from } = message
-    if (type === 'holdsAny') {
-      const { objectIds } = message.message as PeerRayletCalls['holdsAny'][0]
-      return { held: heldIn(this.#deps.objects.store, objectIds) }
-    }
     if (type === 'liveJobs') return { jobIds: this.jobs.live() }
     if (type === 'hasMet') return { hasMet: this.#adopter.hasMet(message.message as Holder) }
     if (isGroupCall(type)) return this.#groups.requested(message)

@@ -21,6 +21,7 @@ import {
 } from '../../objects/broadcast.ts'
 import type { ObjectStore } from '../../objects/store.ts'
 import type { ClusterMember } from './cluster-member.ts'
+import { HolderSearch, type Holder, type Holders } from './holder-search.ts'
 import type { PeerBreaker } from './peer-breaker.ts'
 import type { PeerRayletCalls } from './peer-raylet-messages.ts'
 
@@ -66,11 +67,28 @@ export interface ObjectDirectoryDeps {
 
 export class ObjectDirectory {
   readonly #deps: ObjectDirectoryDeps
+  readonly #search: HolderSearch
   readonly #trees = new Map<string, BroadcastState>()
   #treesMax = TREES_MIN
 
   constructor(deps: ObjectDirectoryDeps) {
     this.#deps = deps
+    this.#search = new HolderSearch(deps)
+  }
+
+  /** Of all other living nodes. */
+  holdersOf(objectId: string): Promise<Holders> {
+    return this.#search.holdersOf(objectId)
+  }
+
+  /** Another node asks. */
+  holds(asked: PeerRayletCalls['holds'][0]): PeerRayletCalls['holds'][1] {
+    return this.#search.holds(asked)
+  }
+
+  /** Another node asks. */
+  reaches(asked: PeerRayletCalls['reaches'][0]): Promise<PeerRayletCalls['reaches'][1]> {
+    return this.#search.reaches(asked)
   }
 
   /** OD4. @param isWanted  asked before each round. @returns undefined: nobody has it. */
@@ -155,8 +173,7 @@ export class ObjectDirectory {
   /** OD1. @returns how many nodes were silent, when no other has it. */
   async #findAnywhere(sought: ObjectSought): Promise<FoundObject | number> {
     const { objectId, failed } = sought
-    const { answers, silent } = await this.#deps.member.askEach('holds', { objectId })
-    const holders = answers.filter((answer) => answer !== undefined)
+    const { holders, silent } = await this.#search.holdersOf(objectId)
     const first = firstOf(holders)
     if (first !== undefined) {
       const found = await this.#join(first.nodeId, sought)
@@ -185,7 +202,8 @@ export class ObjectDirectory {
   ): Promise<FoundObject | undefined> {
     if (cutOff.length === 0) return undefined
     const between = this.#others().filter((id) => !cutOff.includes(id) && !failed.includes(id))
-    for (const nodeId of between) {
+    for (const nodeId of await this.#search.reachedBy(objectId, { between, beyond: cutOff })) {
+      if (!between.includes(nodeId)) continue
       const asked = { objectId, hints: [...cutOff, ...hints] }
       const sizeBytes = await this.#deps.member
         .ask(nodeId, 'relayObject', asked, RELAY_LIMIT_MS)
@@ -199,9 +217,11 @@ export class ObjectDirectory {
   async #lookAt(tree: BroadcastState, objectId: string, nodeId: string): Promise<void> {
     if (nodeId === this.#deps.nodeId || !tree.nodes.has(nodeId)) return
     const { member } = this.#deps
-    const answer = await member.ask(nodeId, 'holds', { objectId }, ASK_LIMIT_MS).catch(() => 'AWAY')
-    // A receiver that is not done yet has not got it either, and stays.
-    if (answer === undefined && tree.nodes.get(nodeId)?.isHolder === true) nodeLeft(tree, nodeId)
+    const asked = { objectIds: [objectId] }
+    const answer = await member.ask(nodeId, 'holds', asked, ASK_LIMIT_MS).catch(() => undefined)
+    // A receiver that is not done yet has not got it either, and stays; as one that is away does.
+    if (answer?.held.length === 0 && tree.nodes.get(nodeId)?.isHolder === true)
+      nodeLeft(tree, nodeId)
   }
 
   #treeOf(objectId: string): BroadcastState {
@@ -224,8 +244,6 @@ export class ObjectDirectory {
     this.#treesMax = Math.max(TREES_MIN, 2 * this.#trees.size)
   }
 }
-
-type Holder = NonNullable<PeerRayletCalls['holds'][1]>
 
 /** Whom all ask first: the node that made it, or the same of the others for everybody. */
 const firstOf = (holders: readonly Holder[]): Holder | undefined =>

@@ -9,20 +9,19 @@ import type { ClusterMember } from './cluster-member.ts'
 type Located = RayletCalls['locateObjects'][1]
 type ObjectIds = RayletCalls['locateObjects'][0]['objectIds']
 
-/** Those of which this node has a copy that can be read, as far as it knows. */
-export const heldIn = (store: ObjectStore, objectIds: ObjectIds): ObjectIds =>
-  objectIds.filter((objectId) => store.sizeOf(objectId) !== undefined)
-
 /** Asks the others for what is not here. */
 export async function locate(
   store: ObjectStore,
   member: Pick<ClusterMember, 'askEach' | 'left'> | undefined,
   objectIds: ObjectIds,
 ): Promise<Located> {
-  const held = new Set(heldIn(store, objectIds))
+  const held = new Set(objectIds.filter((objectId) => store.sizeOf(objectId) !== undefined))
   const missing = objectIds.filter((objectId) => !held.has(objectId))
   if (missing.length === 0 || member === undefined) return { held: [...held], silent: [], left: [] }
-  const { answers, silent } = await member.askEach('holdsAny', { objectIds: missing })
-  for (const answer of answers) for (const objectId of answer.held) held.add(objectId)
+  const { answers, silent } = await member.askEach('holds', { objectIds: missing })
+  const heldThere = new Set(
+    answers.flatMap((answer) => answer.held.map(({ objectId }) => objectId)),
+  )
+  for (const objectId of missing) if (heldThere.has(objectId)) held.add(objectId)
   return { held: [...held], silent, left: member.left() }
 }

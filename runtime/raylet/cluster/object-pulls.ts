@@ -28,6 +28,7 @@ import type { PeerTransport } from '../../protocol/peer-transport.ts'
 import { BulkLanes } from './bulk-lanes.ts'
 import { BulkServer } from './bulk-server.ts'
 import type { ClusterMember } from './cluster-member.ts'
+import type { Holders } from './holder-search.ts'
 import { IncomingObjects } from './incoming-objects.ts'
 import { ObjectDirectory } from './object-directory.ts'
 import { MissedFrees } from './missed-frees.ts'
@@ -153,6 +154,11 @@ export class ObjectPulls {
     }
   }
 
+  /** Of all other living nodes. */
+  holdersOf(objectId: string): Promise<Holders> {
+    return this.#directory.holdersOf(objectId)
+  }
+
   /** Another node asks. */
   async requested({ from, type, message }: PeerMessage): Promise<unknown> {
     if (type === 'joinReaders') return this.#directory.join(from, message as JoinAsked)
@@ -163,11 +169,10 @@ export class ObjectPulls {
     }
     if (type === 'keepObject') return await this.#keep(from, message as KeepAsked)
     if (type === 'relayObject') return await this.#relay(from, message as RelayAsked)
-    const { objectId } = message as PeerRayletCalls['holds'][0]
-    const sizeBytes = this.#deps.store().sizeOf(objectId) // F41: of what is damaged there is none
-    if (sizeBytes === undefined) return undefined
-    const isPrimary = this.#deps.store().holding(objectId)?.isPrimary === true
-    return { nodeId: this.#deps.nodeId, sizeBytes, isPrimary }
+    if (type === 'reaches') {
+      return await this.#directory.reaches(message as PeerRayletCalls['reaches'][0])
+    }
+    return this.#directory.holds(message as PeerRayletCalls['holds'][0])
   }
 
   /** Another node tells. */

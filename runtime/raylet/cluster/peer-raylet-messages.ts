@@ -2,7 +2,7 @@
 // end has proved which node it is; what it says is checked all the same: a node of another version
 // must not leave this one half changed.
 import { ProtocolError } from '../../common/errors.ts'
-import type { ActorId, JobId, ObjectId, WorkerId } from '../../common/ids.ts'
+import type { ActorId, JobId, WorkerId } from '../../common/ids.ts'
 import {
   count,
   flag,
@@ -101,12 +101,18 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, Li
   hasMet: [{ nodeId: string; epoch: number }, { hasMet: boolean }]
   /** The segment of a spec that the receiver has written and still knows of. */
   findSegment: [{ owner: string; sequence: number }, number | undefined]
-  /** Which of these that node can read in its store. */
-  holdsAny: [{ objectIds: readonly ObjectId[] }, { held: readonly ObjectId[] }]
-  /** Answered when the whole object is in that node's store. */
+  /** Which of these that node can read, whole, in its store. */
   holds: [
-    { objectId: string },
-    { nodeId: string; sizeBytes: number; isPrimary: boolean } | undefined,
+    { objectIds: readonly string[] },
+    {
+      nodeId: string
+      held: readonly { objectId: string; sizeBytes: number; isPrimary: boolean }[]
+    },
+  ]
+  /** Which of these the receiver could read from nodes that the sender does not reach. */
+  reaches: [
+    { beyond: readonly string[]; objectIds: readonly string[] },
+    { reached: readonly string[] },
   ]
   /** Of a node that holds it: whom to read it from, but for those that have failed to give it. */
   joinReaders: [
@@ -198,13 +204,13 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   watchActor: { actorId: text, isUnmade: flag },
   callActor: { call: actorCall, isUnmade: flag },
   drainOutput: { jobId: text },
-  holds: { objectId: text },
+  holds: { objectIds: listOf(text) },
+  reaches: { beyond: listOf(text), objectIds: listOf(text) },
   isAlive: { address: text },
   liveJobs: {},
   goneActor: { name: text, namespace: text },
   hasMet: { nodeId: text, epoch: count },
   findSegment: { owner: text, sequence: count },
-  holdsAny: { objectIds: listOf(text) },
   ...GROUP_CALLS,
   ...WAIT_CALLS,
   ...LIMITER_CALLS,

@@ -50,13 +50,13 @@ function made() {
         silent.has(id)
           ? Promise.reject(new NodeDiedError('silent'))
           : Promise.resolve(nodes.get(id)?.lineage.requested({ type, message } as never)),
-      askAll: () => {
-        holds.asked += 1
-        return Promise.resolve(holds.answers)
-      },
+    }
+    const holdersOf = (): Promise<object> => {
+      holds.asked += 1
+      return Promise.resolve({ holders: holds.answers })
     }
     const lineage = new ClusterLineage({
-      ...{ storage, clock, log: { ...log, warn: log.info }, member, objects, places },
+      ...{ storage, clock, log: { ...log, warn: log.info }, member, holdersOf, objects, places },
       state: { ...state, workers: new Map() },
     } as never)
     const adopt = (from: string): Promise<{ address: string }> =>

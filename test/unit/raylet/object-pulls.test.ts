@@ -276,8 +276,8 @@ describe('an object that is larger than the store', () => {
     const reader = aSmallNode('reader')
     await caught(reader.pulls.pin('client', 'object'), ObjectCorruptedError)
     await until(() => reader.spill.paths.length === 0)
-    const asked = { from: 'reader', type: 'holds', message: { objectId: 'object' }, link }
-    expect(await small.pulls.requested(asked)).toBe(undefined)
+    const asked = { from: 'reader', type: 'holds', message: { objectIds: ['object'] }, link }
+    expect(await small.pulls.requested(asked)).toEqual({ nodeId: 'small', held: [] })
   })
 
   test('F66: and than the disk of its reader is refused by name, before a byte is sent', async () => {
