@@ -109,7 +109,6 @@ export interface WorkerExit {
     | 'KILLED'
     | 'IDLE'
     | 'RETIRED'
-    | 'SPENT'
     | 'DRAINED'
     | 'NODE_LOST'
   /** Who used the memory, where the raylet ended it for that. */

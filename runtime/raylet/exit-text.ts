@@ -8,7 +8,6 @@ const CAUSES: Readonly<Record<WorkerExit['cause'], string>> = {
   KILLED: 'was killed',
   IDLE: 'was idle and ended',
   RETIRED: 'was retired',
-  SPENT: 'had run its maxCalls and ended',
   NODE_LOST: 'ran on a node that cannot be reached any more',
   DRAINED: 'ended with its node, which was shut down',
 }

@@ -15,7 +15,7 @@ export function workerExited(turn: Turn, event: EventOf<'workerExited'>): void {
   const worker = turn.state.workers.get(event.exit.workerId)
   if (worker === undefined) return
   const { memory } = worker
-  const cause = worker.cause ?? (worker.isRetired ? 'SPENT' : causeOf(event.exit))
+  const cause = worker.cause ?? causeOf(event.exit)
   const exit: WorkerExit = { ...event.exit, cause, ...(memory === undefined ? {} : { memory }) }
   removeWorker(turn.state, worker)
   endLeaseOf(turn, worker, exit)

@@ -9,7 +9,7 @@ import { MEMORY_THRESHOLD } from '../common/limits.ts'
 import { TOP_MEMORY_USERS, type MemoryUse } from '../common/memory-use.ts'
 import { MEMORY, unitsOf } from '../common/resources.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
-import type { Lease, Worker } from './state.ts'
+import type { Worker } from './state.ts'
 import type { MemorySample, Turn } from './turn.ts'
 import { kill } from './workers.ts'
 
@@ -41,12 +41,14 @@ function memoryUse(turn: Turn, worker: Worker, sample: MemorySample): MemoryUse 
   const top = [...turn.state.workers.values()]
     .sort((a, b) => b.rssBytes - a.rssBytes)
     .slice(0, TOP_MEMORY_USERS)
-    .map(({ lease, pid, rssBytes }) => ({ name: nameOf(lease), pid, rssBytes }))
+    .map((worker) => ({ name: nameOf(worker), pid: worker.pid, rssBytes: worker.rssBytes }))
   return { usedBytes, totalBytes, limitBytes, top }
 }
 
-const nameOf = (lease: Lease | undefined): string =>
-  lease === undefined ? 'an idle worker' : (lease.actor?.spec.className ?? lease.spec.name)
+function nameOf({ lease, isRetired }: Worker): string {
+  if (lease !== undefined) return lease.actor?.spec.className ?? lease.spec.name
+  return isRetired ? 'a worker that has run its maxCalls' : 'an idle worker'
+}
 
 /** What its lease allows, beside what every worker needs. */
 function limitOf({ lease }: Worker): number | undefined {

@@ -39,6 +39,20 @@ describe('memory', () => {
     expect(sample(brain, 0.96, { w1: 5, w2: 1, w3: 2 })).toEqual(['SIGKILL w3'])
   })
 
+  test('F65: one that has run its maxCalls goes first as well, and is told by what it is', () => {
+    const brain = aBusyNode({ resources: { CPU: 2 } })
+    brain.want('driver1', 0, 1, { retriable: false })
+    brain.want('driver1', 1, 1, { name: 'busy', retriable: false })
+    brain.giveBack('driver1', 1, true)
+    expect(sample(brain, 0.96, { w1: 1, w2: 2 })).toEqual(['SIGKILL w1'])
+    const { memory } = brain.state.workers.get(brain.id('w1')) ?? {}
+    expect(memory?.top.map(({ name }) => name)).toEqual([
+      'busy',
+      'a worker that has run its maxCalls',
+      'an idle worker',
+    ])
+  })
+
   test('F65: then the newest whose work may be run again, before any other', () => {
     const brain = aBusyNode({ resources: { CPU: 3 } })
     brain.want('driver1', 0, 1, { retriable: true })
