@@ -26,6 +26,10 @@ export function grant(
   entry: Entry,
   { requestId, clientId }: { readonly requestId: number; readonly clientId: string },
 ): StoreEffect {
+  // A copy that came for one process is for all, once another of this node reads it.
+  if (!entry.isPrimary && ![entry.owner, entry.creator].includes(clientId)) {
+    setOwner(state, entry, entry.creator)
+  }
   const group = groupOf(state, clientId, entry.id)
   group.count += 1
   if (!group.entries.includes(entry)) {

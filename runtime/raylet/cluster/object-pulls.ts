@@ -13,7 +13,7 @@
 //   OP6. Nodes that read from each other in a circle go on as soon as one of them has heard of it
 //        (WC1); none of two that need a way round waits for the other's (OD2).
 //   OP7. A copy that came for a driver alone goes with it: a detached actor may keep its job alive
-//        for ever. One that this node is to keep for another does not.
+//        for ever. One that this node is to keep for another does not, nor what others here read.
 import { delay, type Clock } from '../../common/clock.ts'
 import {
   ObjectNotFoundError,

@@ -105,13 +105,15 @@ describe('the store: a copy of another node’s object', () => {
     expect(story.pin('copy')).toMatchObject([{ type: 'pinned', place: { path: 'file' } }])
   })
 
-  it('that came for a process goes with it, unless it is kept for another node', () => {
+  it('that came for a process goes with it, unless it is kept for another node, or read here', () => {
     const story = new Story({})
     story.owner = 'driver'
-    for (const id of ['copy', 'kept']) story.put(id, MIB, 'puller', false)
+    for (const id of ['copy', 'kept', 'read']) story.put(id, MIB, 'puller', false)
     story.tell({ type: 'keep', id: 'kept' })
-    story.exit('driver')
-    expect([...story.state.sealed.keys()]).toEqual(['kept'])
+    for (const client of ['driver', 'puller']) story.pin('copy', client)
+    for (const client of ['driver', 'worker']) story.pin('read', client)
+    for (const client of ['worker', 'driver']) story.exit(client)
+    expect([...story.state.sealed.keys()]).toEqual(['kept', 'read'])
     story.exit('puller')
     expect(story.state.sealed.size).toBe(0)
   })
