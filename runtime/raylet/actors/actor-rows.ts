@@ -35,8 +35,9 @@ import type { RayletEffect } from '../turn.ts'
 
 /** How often a name's row may name an actor that is gone meanwhile. */
 const NAME_TRIES_MAX = 5
-/** Other nodes are asked who had a name no oftener. */
+/** Other nodes are asked who had a name no oftener, and of no more names in that time. */
 const GONE_ASKED_MS = 1_000
+const GONE_ASKED_MAX = 100
 const FORGOTTEN = 'it was of an earlier life of the cluster'
 
 export interface ActorRowsDeps {
@@ -60,7 +61,8 @@ type EffectOf<K extends RowEffect['kind']> = Extract<RowEffect, { kind: K }>
 export class ActorRows {
   readonly #deps: ActorRowsDeps
   readonly #repeat: GcsRepeat
-  #askGoneAtMs = -Infinity
+  /** When others were asked who had a name, the last one last. */
+  readonly #goneAskedAtMs = new Map<string, number>()
 
   constructor(deps: ActorRowsDeps) {
     this.#deps = deps
@@ -214,8 +216,14 @@ export class ActorRows {
   /** Who had that name last. Many may ask for a name again and again until there is one. */
   async #goneElsewhere(wanted: ActorName): Promise<GoneActor | undefined> {
     const nowMs = this.#deps.clock.monotonicMs()
-    if (nowMs < this.#askGoneAtMs) return undefined
-    this.#askGoneAtMs = nowMs + GONE_ASKED_MS
+    const asked = this.#goneAskedAtMs
+    for (const [key, atMs] of asked) {
+      if (nowMs - atMs < GONE_ASKED_MS) break
+      asked.delete(key)
+    }
+    const key = JSON.stringify([wanted.namespace, wanted.name])
+    if (asked.has(key) || asked.size >= GONE_ASKED_MAX) return undefined
+    asked.set(key, nowMs)
     return await this.#deps.goneElsewhere(wanted)
   }
 

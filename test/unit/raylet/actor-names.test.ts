@@ -82,8 +82,8 @@ class TestNode {
     return (await made) as ActorInfo
   }
 
-  async find(): Promise<ActorInfo | undefined> {
-    const wanted = { name: 'c', namespace: 'default' }
+  async find(name = 'c'): Promise<ActorInfo | undefined> {
+    const wanted = { name, namespace: 'default' }
     const found = this.#brain.ask((request) => ({ kind: 'findActor', request, ...wanted }))
     return (await found) as ActorInfo | undefined
   }
@@ -160,6 +160,8 @@ describe('the name of an actor that was made on another node', () => {
     expect(there.data).toMatchObject({ name: 'c', className: 'Counter', actorId: toHex('first') })
     expect(await b.find()).toBeUndefined() // asked again at once: the others are spared
     expect(b.goneAsked).toBe(1)
+    await b.find('another') // of which each name is asked for by itself
+    expect(b.goneAsked).toBe(2)
   })
 
   test('the refusal names the node where the actor lives, not the one that made it', async () => {
