@@ -132,8 +132,8 @@ export function errorOf(failure: Failure, record: TaskRecord): Error {
   })
 }
 
-/** What kept an argument from being read passes: a bucket that is away, a disk that is full. */
-const PASSING = new Set(['ERR_CAPACITY', 'ERR_GCS_UNAVAILABLE'])
+/** What kept an argument from being read passes: a bucket that is away, a full disk or store. */
+const PASSING = new Set(['ERR_CAPACITY', 'ERR_GCS_UNAVAILABLE', 'ERR_OBJECT_STORE_FULL'])
 
 /** Whether a failed task may run again: by its retryExceptions, or as it had not begun. */
 export function mayRetryFailure(failure: Failure, record: TaskRecord): boolean {

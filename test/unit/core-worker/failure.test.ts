@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import {
   CapacityError,
   ObjectLostError,
+  ObjectStoreFullError,
   SerializationError,
 } from '../../../runtime/common/errors.ts'
 import type { ObjectId } from '../../../runtime/common/ids.ts'
@@ -70,6 +71,7 @@ describe('what was thrown', () => {
 
 it.each([
   [new CapacityError('the bucket is away'), true],
+  [new ObjectStoreFullError('the disk here is full'), true],
   [new ObjectLostError('no copy is left'), false],
 ])(
   'an argument that cannot be read: %s: its task, which had not begun, may run again: %s',
