@@ -14,7 +14,7 @@ import type { ClusterPlaces } from './cluster-places.ts'
 import { DrivenJobs } from './driven-jobs.ts'
 import { EndedJobs } from './ended-jobs.ts'
 import { KeptObjects } from './kept-objects.ts'
-import { isDriven } from './live-jobs.ts'
+import { jobsOf } from './live-jobs.ts'
 
 type JobForgotten = Extract<RayletEffect, { kind: 'jobForgotten' }>
 
@@ -41,7 +41,7 @@ export class ClusterJobs {
     this.driven = new DrivenJobs({ ...deps, liveJobs })
     this.ended = new EndedJobs({
       ...deps,
-      isDriven: (jobId, nodeId) => isDriven(member, jobId, nodeId),
+      jobsOf: (nodeId) => jobsOf(member, nodeId),
       hasAnyOf: (jobId) => state.jobs.has(jobId) || objects.hasAnyOf(jobId),
       over: (jobId) => {
         if (state.jobs.has(jobId)) brain.tell({ kind: 'jobOver', jobId })

@@ -14,18 +14,19 @@ import { toHex, type JobId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import type { Random } from '../../common/random.ts'
 import type { Storage } from '../../gcs/storage.ts'
-import { hasDetachedActor } from './live-jobs.ts'
+import { hasDetachedActor, type LiveJobs } from './live-jobs.ts'
 import { Looks } from './looks.ts'
 
 const FIRST_LOOK_MS = 3_000
+const NONE: ReadonlySet<JobId> = new Set()
 
 export interface EndedJobsDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
   readonly storage: Storage
-  /** EJ3. @param nodeId  which has driven it, in hex. */
-  readonly isDriven: (jobId: JobId, nodeId: string) => Promise<boolean>
+  /** EJ3. Those of that node, in hex. */
+  readonly jobsOf: (nodeId: string) => Promise<LiveJobs>
   /** Whether this node still has anything of it. */
   readonly hasAnyOf: (jobId: JobId) => boolean
   readonly over: (jobId: JobId) => void
@@ -76,17 +77,29 @@ export class EndedJobs {
     this.#looks.soon(isHome ? 0 : this.#deps.random.next() * FIRST_LOOK_MS) // EJ2
   }
 
-  /** EJ1. */
+  /** Each node is asked once, and delays nothing but its own. */
   async #look(): Promise<void> {
-    const { storage, hasAnyOf, isDriven, log, over } = this.#deps
-    for (const [jobId, drivenAt] of [...this.#watched]) {
-      if (!hasAnyOf(jobId)) this.#watched.delete(jobId)
-      else if (drivenAt !== undefined && (await isDriven(jobId, drivenAt))) continue
-      else if (!(await hasDetachedActor(storage, jobId)) && !this.#isStopped) {
-        this.#watched.delete(jobId)
-        log.info('a job is over', { jobId: toHex(jobId) })
-        over(jobId)
-      }
+    for (const jobId of [...this.#watched.keys()]) {
+      if (!this.#deps.hasAnyOf(jobId)) this.#watched.delete(jobId)
+    }
+    const byNode = Map.groupBy(this.#watched, ([, drivenAt]) => drivenAt)
+    const looks = [...byNode].map(([nodeId, watched]) => {
+      const jobIds = watched.map(([jobId]) => jobId)
+      return this.#lookAt(nodeId, jobIds)
+    })
+    await Promise.all(looks)
+  }
+
+  /** EJ1. @param jobIds  driven from that node; undefined: their drivers have ended. */
+  async #lookAt(nodeId: string | undefined, jobIds: readonly JobId[]): Promise<void> {
+    const { storage, jobsOf, log, over } = this.#deps
+    const driven = nodeId === undefined ? NONE : await jobsOf(nodeId)
+    if (driven === undefined) return // EJ3: the next look asks again
+    for (const jobId of jobIds) {
+      if (driven.has(jobId) || (await hasDetachedActor(storage, jobId)) || this.#isStopped) continue
+      this.#watched.delete(jobId)
+      log.info('a job is over', { jobId: toHex(jobId) })
+      over(jobId)
     }
   }
 }

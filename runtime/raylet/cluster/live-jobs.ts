@@ -21,17 +21,18 @@ export async function findLiveJobs(
 
 const ASK_LIMIT_MS = 5_000
 
-/** By a node, in hex; one that lives and does not answer may. */
-export async function isDriven(
+/** Those of one node, in hex; none where it is no member any more; undefined: it did not answer. */
+export async function jobsOf(
   member: Pick<ClusterMember, 'ask' | 'others'>,
-  jobId: JobId,
   nodeId: string,
-): Promise<boolean> {
-  if (!member.others().some((other) => other.nodeId === nodeId)) return false
-  return await member.ask(nodeId, 'liveJobs', {}, ASK_LIMIT_MS).then(
-    ({ jobIds }) => jobIds.includes(jobId),
-    () => true, // it is away: the next look asks again
-  )
+): Promise<LiveJobs> {
+  if (!member.others().some((other) => other.nodeId === nodeId)) return new Set()
+  try {
+    return new Set((await member.ask(nodeId, 'liveJobs', {}, ASK_LIMIT_MS)).jobIds)
+  } catch (error) {
+    if (!(error instanceof VirgaError)) throw error
+    return undefined
+  }
 }
 
 /**

@@ -91,16 +91,18 @@ export class SpillSweeper {
   async #look(): Promise<void> {
     const live = await findLiveJobs(this.#deps.member, this.#deps.liveJobs)
     if (live === undefined) return
+    const mayStart = new Map<JobId, boolean>() // read once for all dead nodes
     for (const [owner, readers = live] of [...this.#waiting]) {
       const left = new Set<JobId>()
-      for (const jobId of readers) if (await this.#lives(jobId, live)) left.add(jobId)
+      for (const jobId of readers) {
+        if (!live.has(jobId) && !mayStart.has(jobId)) {
+          mayStart.set(jobId, await hasDetachedActor(this.#deps.storage, jobId))
+        }
+        if (live.has(jobId) || mayStart.get(jobId) === true) left.add(jobId)
+      }
       this.#waiting.set(owner, left)
       if (left.size === 0 && !this.#stopped) await this.#sweep(owner)
     }
-  }
-
-  async #lives(jobId: JobId, live: ReadonlySet<JobId>): Promise<boolean> {
-    return live.has(jobId) || (await hasDetachedActor(this.#deps.storage, jobId))
   }
 
   async #sweep(owner: SpillOwner): Promise<void> {

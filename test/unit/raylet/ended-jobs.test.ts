@@ -1,5 +1,6 @@
 // Of a job whose driver has ended a node keeps what a detached actor may need, until none is left.
 import { beforeEach, expect, it } from 'vitest'
+import { delay } from '../../../runtime/common/clock.ts'
 import type { JobId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
@@ -14,7 +15,9 @@ const OF_ENDED: JobWatched = { jobId: JOB, isHome: false, drivenAt: undefined }
 let clock: HandClock
 let storage: MemoryStorage
 let hasAny: boolean
-let isDriven: boolean
+/** By node; one that is not in it does not answer for 5 s. */
+let drivenAt: Map<string, JobId[]>
+let asked: string[]
 let over: JobId[]
 let jobs: EndedJobs
 
@@ -22,11 +25,17 @@ beforeEach(() => {
   clock = new HandClock()
   storage = new MemoryStorage()
   hasAny = true
-  isDriven = true
+  drivenAt = new Map([['a1', [JOB]]])
+  asked = []
   over = []
   jobs = new EndedJobs({
     ...{ clock, storage, log: silentLog, random: { next: () => 0.5 } as never },
-    isDriven: () => Promise.resolve(isDriven),
+    jobsOf: async (nodeId) => {
+      asked.push(nodeId)
+      const jobIds = drivenAt.get(nodeId)
+      if (jobIds === undefined) await delay(clock, 5_000)
+      return jobIds && new Set(jobIds)
+    },
     hasAnyOf: () => hasAny,
     over: (jobId) => {
       over.push(jobId)
@@ -80,7 +89,17 @@ it('EJ3: a driver that is cut off is waited for; its node says that it has ended
   jobs.watch({ ...OF_ENDED, drivenAt: 'a1' })
   await clock.advance(10 * LOOK_MS_MAX)
   expect(over).toEqual([])
-  isDriven = false
+  drivenAt.set('a1', [])
   await clock.advance(LOOK_MS_MAX)
   expect(over).toEqual([JOB])
+})
+
+it('EJ3: a node that does not answer is asked once for all its jobs, and delays no others', async () => {
+  const cutOff = Array.from({ length: 20 }, (_, i) => `job${i}` as JobId)
+  for (const jobId of cutOff) jobs.watch({ ...OF_ENDED, jobId, drivenAt: 'away' })
+  drivenAt.set('a1', [])
+  jobs.watch({ ...OF_ENDED, drivenAt: 'a1' })
+  await clock.advance(3_000)
+  expect(over).toEqual([JOB])
+  expect(asked).toEqual(['away', 'a1'])
 })

@@ -1,6 +1,6 @@
 // What a dead node had spilled stays as long as a job lives that may read it, and is swept once, by
 // one of those that live; again after a failure, and at the latest when the cluster ends.
-import { beforeEach, expect, it } from 'vitest'
+import { beforeEach, expect, it, vi } from 'vitest'
 import { GcsUnavailableError } from '../../../runtime/common/errors.ts'
 import type { JobId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
@@ -10,7 +10,7 @@ import {
   SpillSweeper,
   type SpillSweeperDeps,
 } from '../../../runtime/raylet/cluster/spill-sweeper.ts'
-import { LOOK_MS_MAX } from '../../../runtime/raylet/cluster/looks.ts'
+import { LOOK_MS_MAX, LOOK_MS_MIN } from '../../../runtime/raylet/cluster/looks.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { detachedActorOf, endActorOf } from './actor-row.ts'
@@ -112,6 +112,27 @@ it('each dead node waits for the jobs of its own time', async () => {
   jobs.set('a', [])
   await clock.advance(LOOK_MS_MAX)
   expect(swept).toEqual(['d-1', 'e-1'])
+})
+
+it('what the rows say of a job is read once in a look, however many lives have ended', async () => {
+  const job = 'aaaa' as JobId
+  await detachedActorOf(storage, job)
+  const readsOf = async (epoch: number): Promise<number> => {
+    all = LIVING.map(sweeperOf)
+    jobs.set('a', [job])
+    const living = LIVING.map((id) => row(id, 'ALIVE'))
+    for (const each of all) each.nodes([...living, { ...row('d', 'DEAD'), epoch }])
+    await clock.advance(0)
+    jobs.clear()
+    const reads = vi.spyOn(storage, 'query')
+    await clock.advance(LOOK_MS_MIN)
+    for (const each of all) await each.stop('THIS_NODE')
+    return reads.mock.calls.length
+  }
+  const one = await readsOf(1)
+  expect(one).toBeGreaterThan(0)
+  vi.restoreAllMocks()
+  expect(await readsOf(16)).toBeLessThanOrEqual(one * LIVING.length) // each node reads for itself
 })
 
 it('looks less and less often while a job goes on, and soon again at the next death', async () => {
