@@ -27,12 +27,10 @@ export async function jobsOf(
   nodeId: string,
 ): Promise<LiveJobs> {
   if (!member.others().some((other) => other.nodeId === nodeId)) return new Set()
-  try {
-    return new Set((await member.ask(nodeId, 'liveJobs', {}, ASK_LIMIT_MS)).jobIds)
-  } catch (error) {
-    if (!(error instanceof VirgaError)) throw error
-    return undefined
-  }
+  return await member.ask(nodeId, 'liveJobs', {}, ASK_LIMIT_MS).then(
+    ({ jobIds }) => new Set(jobIds),
+    () => undefined, // of ours, or of the system
+  )
 }
 
 /**

@@ -90,7 +90,7 @@ export class MissedFrees {
       try {
         await member.ask(nodeId, 'freeMissed', { objectIds, agesMs }, ANSWER_LIMIT_MS)
       } catch {
-        return false // MF1: it is away still
+        return false // MF1: it is away still; the error is of ours, or of the system
       }
       for (const [objectId, atMs] of batch) {
         if (missed.get(objectId) === atMs) missed.delete(objectId)
