@@ -96,7 +96,7 @@ export class ObjectFreedError extends UsageError {
   }
 }
 
-/** No such object: its id was never made here, or nobody refers to it any more. */
+/** No such object: its id was never made here, or nobody is known to refer to it any more. */
 export class ObjectNotFoundError extends UsageError {
   declare readonly code: 'ERR_OBJECT_NOT_FOUND'
   static {

@@ -37,12 +37,12 @@ import {
   makeLineage,
   makeLineageStream,
   makeReceiver,
-  makeCutBorrowers,
   makeReferences,
   makeRootScope,
   makeSubmitter,
+  makeUntilHeard,
 } from './parts.ts'
-import type { CutBorrowers } from './cut-borrowers.ts'
+import { CutBorrowers } from './cut-borrowers.ts'
 import { Peers, type Peer } from './peers.ts'
 import type { RayletLink } from './raylet-link.ts'
 import { peerHandlers } from './peer-handlers.ts'
@@ -60,6 +60,7 @@ import type { Submitter } from './submit.ts'
 import type { TaskEnds } from './task-ends.ts'
 import { refuseForce, type TaskKind } from './task-kind.ts'
 import type { TaskRecord } from './task-record.ts'
+import type { UntilHeard } from './until-heard.ts'
 import { Values } from './values.ts'
 
 export interface CoreWorkerDeps {
@@ -103,6 +104,7 @@ export class CoreWorker {
   readonly options: CoreWorkerOptions
   readonly codec: ValueCodec
   readonly references: References
+  readonly untilHeard: UntilHeard
   readonly cutBorrowers: CutBorrowers
   readonly handoffs: Handoffs
   readonly peers: Peers
@@ -158,7 +160,8 @@ export class CoreWorker {
       { workerId: options.workerId, address: options.address, jobId: this.jobId },
       peerHandlers(this),
     )
-    this.cutBorrowers = makeCutBorrowers(this)
+    this.untilHeard = makeUntilHeard(this)
+    this.cutBorrowers = new CutBorrowers(this)
     const { collector } = this
     this.store = new StoreClient({ clock, collector, memory, link: storeLink(raylet) })
     this.leases = new Leases({
@@ -190,10 +193,7 @@ export class CoreWorker {
     this.submitter = makeSubmitter(this)
     this.receiver = makeReceiver(this)
     raylet.onClosed = (error) => {
-      this.lineageStream?.stop()
-      this.ends.failAll(error)
-      this.blocking.failAll(error)
-      this.actors.failAll(error)
+      this.#failAll(error)
     }
     this.actors = new Actors({
       dial,
@@ -253,11 +253,19 @@ export class CoreWorker {
     return makeActorHandle({ info, entry, method, hasLeft: () => this.hasLeft })
   }
 
+  /** The cluster is gone. */
+  #failAll(error: Error): void {
+    this.lineageStream?.stop()
+    this.ends.failAll(error)
+    this.blocking.failAll(error)
+    this.actors.failAll(error)
+  }
+
   async close(): Promise<void> {
     this.#hasLeft = true
     this.tally.flush()
     this.lineageStream?.stop()
-    this.cutBorrowers.stop()
+    this.untilHeard.stop()
     this.peers.closeAll()
     this.deps.raylet.close()
     await this.options.closeListener()

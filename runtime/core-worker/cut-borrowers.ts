@@ -1,29 +1,35 @@
-// Borrowers on other nodes whose connections broke. A cut that lasts longer than what TCP waits for
-// breaks them while both processes live, and what is borrowed over them is needed after it.
+// Borrowers on other nodes that their owner does not hear of: whose connections broke, or who could
+// not be reached when they came to hold something. A cut that lasts longer than what TCP waits for
+// breaks connections while both processes live, and what is borrowed over them is needed after it.
+//   borrower  its registration fails ─► whoever is told that a ref has arrived is told so before
+//   giver     holds what it gave until its owner has heard of the borrower
+//   owner     lends it to that address, and asks there, as it asks one whose connection broke
 // Invariants:
 //   CB1. What it has borrowed stays lent until it has registered anew all that it still holds, its
-//        machine says that its process is gone, or the life of its node has ended.
-//   CB2. Meanwhile its owner asks, at most every ASK_MS_MAX; an end of the job ends the owner.
-// On one node a connection breaks with a process only.
-import type { Clock, Timer } from '../common/clock.ts'
-import { nodeIdIn } from '../protocol/node-identity.ts'
-import type { Peer } from './peers.ts'
-
-const ASK_MS_FIRST = 500
-const ASK_MS_MAX = 8_000
+//        machine says that its process is gone, or the life of its node has ended (UH1).
+//   CB2. Who holds a ref that its owner was not told of says so to all who may let go of it for its
+//        sake (B1), once to each, ahead of what lets them.
+import type { ObjectId } from '../common/ids.ts'
+import type { PeerNotices } from '../protocol/peer-messages.ts'
+import type { ObjectEntry } from './object-entry.ts'
+import { Peer } from './peers.ts'
+import type { References } from './references.ts'
+import type { UntilHeard } from './until-heard.ts'
 
 export interface CutBorrowersDeps {
-  readonly clock: Pick<Clock, 'after'>
-  readonly ownAddress: string
-  dial(address: string): Peer
-  /** The life of its node has. */
-  hasEnded(peer: Peer): boolean
+  readonly options: { readonly address: string }
+  readonly untilHeard: Pick<UntilHeard, 'ask' | 'mayLive'>
+  readonly references: Pick<References, 'find' | 'lend' | 'use'>
 }
+
+type Unheard = PeerNotices['unheard']['refs'][number]
 
 export class CutBorrowers {
   readonly #deps: CutBorrowersDeps
-  readonly #pauses = new Set<Timer>()
-  #stopped = false
+  /** CB2. Of what this process holds. */
+  readonly #unheard = new Map<ObjectId, Unheard>()
+  /** The newest of those that a peer was told of. */
+  readonly #toldOf = new WeakMap<Peer, Set<Unheard>>()
 
   constructor(deps: CutBorrowersDeps) {
     this.#deps = deps
@@ -31,49 +37,78 @@ export class CutBorrowers {
 
   /** @param gone  called once, at once where the process has ended (CB1). */
   closed(peer: Peer, gone: () => void): void {
-    const isElsewhere = peer.nodeId !== nodeIdIn(this.#deps.ownAddress)
-    if (isElsewhere && peer.isBroken) this.#ask(peer, gone, ASK_MS_FIRST)
-    else gone()
-  }
-
-  stop(): void {
-    this.#stopped = true
-    for (const pause of this.#pauses) pause.cancel()
-    this.#pauses.clear()
-  }
-
-  #ask(peer: Peer, gone: () => void, pauseMs: number): void {
-    if (this.#stopped) return
-    if (this.#deps.hasEnded(peer)) {
+    const { options, untilHeard } = this.#deps
+    if (!untilHeard.mayLive(peer)) {
       gone()
       return
     }
-    const asked = this.#deps.dial(peer.knownAddress)
-    let isSettled = false
-    const failed = (): void => {
-      if (isSettled) return
-      isSettled = true
-      forget()
-      if (asked.isNobodyThere) gone()
-      else this.#askLater(peer, gone, pauseMs)
-    }
-    const forget = asked.whenClosed(failed)
-    asked.with((channel) => {
-      channel.request('registerAgain', { address: this.#deps.ownAddress }).then(() => {
-        if (isSettled) return
-        isSettled = true
-        forget()
-        gone()
-      }, failed)
+    untilHeard.ask({
+      address: peer.knownAddress,
+      ask: (channel) => channel.request('registerAgain', { address: options.address }),
+      done: gone,
     })
   }
 
-  #askLater(peer: Peer, gone: () => void, pauseMs: number): void {
-    if (this.#stopped) return
-    const pause = this.#deps.clock.after(pauseMs, () => {
-      this.#pauses.delete(pause)
-      this.#ask(peer, gone, Math.min(2 * pauseMs, ASK_MS_MAX))
-    })
-    this.#pauses.add(pause)
+  /** This process could not register with the owner, at the other end of `peer`. */
+  notHeard(peer: Peer, objectId: ObjectId): void {
+    if (!this.#deps.untilHeard.mayLive(peer)) return
+    this.#unheard.set(objectId, { objectId, ownerAddress: peer.address })
   }
+
+  /** It has since, or holds it no more. */
+  settled(objectId: ObjectId): void {
+    this.#unheard.delete(objectId)
+  }
+
+  /** CB2. It is about to be told what lets it drop what it gave. */
+  tell(peer: Peer): void {
+    if (this.#unheard.size === 0) return
+    const known = this.#toldOf.get(peer)
+    const refs = [...this.#unheard.values()].filter((each) => known?.has(each) !== true)
+    this.#toldOf.set(peer, new Set(this.#unheard.values()))
+    if (refs.length === 0) return
+    peer.with((channel) => {
+      channel.notify('unheard', { refs })
+    })
+  }
+
+  /** A borrower could not tell the owners of these, which it may have from here. */
+  passOn(borrower: Peer, { refs }: PeerNotices['unheard']): void {
+    const { references, untilHeard } = this.#deps
+    const address = borrower.knownAddress
+    const own: ObjectId[] = []
+    const byOwner = new Map<string, ObjectEntry[]>()
+    for (const { objectId } of refs) {
+      const entry = references.find(objectId)
+      if (entry?.sharing === undefined) continue
+      const { ownerAddress } = entry.sharing
+      if (ownerAddress === undefined) own.push(objectId)
+      else pushInto(byOwner, ownerAddress, entry)
+    }
+    this.lendAt(address, own)
+    for (const [ownerAddress, entries] of byOwner) {
+      references.use(entries, 1)
+      const objectIds = entries.map(({ id }) => id as ObjectId)
+      untilHeard.ask({
+        address: ownerAddress,
+        ask: (channel) => channel.request('borrowFor', { objectIds, address }),
+        done: () => {
+          references.use(entries, -1)
+        },
+      })
+    }
+  }
+
+  /** The borrower at that address has these, and could not say so. */
+  lendAt(address: string, objectIds: readonly ObjectId[]): void {
+    const borrower = new Peer(address)
+    for (const objectId of objectIds) this.#deps.references.lend(borrower, objectId)
+    borrower.close()
+  }
+}
+
+function pushInto<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [value])
+  else list.push(value)
 }

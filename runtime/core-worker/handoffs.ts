@@ -55,6 +55,7 @@ export class Handoffs {
     if (handoff === undefined) return []
     const entries = handoff.refs.map((ref) => this.#references.decode(ref))
     const done = (): void => {
+      this.#references.tellUnheard(peer)
       peer.with((channel) => {
         channel.notify('handoffDone', { handoffId: handoff.id })
       })

@@ -8,7 +8,6 @@ import { ArgumentEncoder } from './arguments.ts'
 import { withCallSite } from './call-site.ts'
 import { ChangingWait } from './changing-wait.ts'
 import type { CoreWorker } from './core-worker.ts'
-import { CutBorrowers } from './cut-borrowers.ts'
 import { Getter } from './get.ts'
 import { Lineage } from './lineage.ts'
 import { LineageStream } from './lineage-stream.ts'
@@ -21,6 +20,7 @@ import { ReplyReceiver } from './reply-receiver.ts'
 import { Scope } from './scope.ts'
 import { Submitter } from './submit.ts'
 import { TaskEnds } from './task-ends.ts'
+import { UntilHeard } from './until-heard.ts'
 
 export function makeEnds(worker: CoreWorker): TaskEnds {
   const { deps, references, tally, storeFree, holders } = worker
@@ -70,8 +70,19 @@ export function makeReferences(worker: CoreWorker): References {
     },
     ownAddress: options.address,
     dial: (address) => worker.peers.dial(address),
-    borrowerClosed: (peer, gone) => {
-      worker.cutBorrowers.closed(peer, gone)
+    cut: {
+      closed: (peer, gone) => {
+        worker.cutBorrowers.closed(peer, gone)
+      },
+      notHeard: (peer, objectId) => {
+        worker.cutBorrowers.notHeard(peer, objectId)
+      },
+      settled: (objectId) => {
+        worker.cutBorrowers.settled(objectId)
+      },
+      tell: (peer) => {
+        worker.cutBorrowers.tell(peer)
+      },
     },
     actorGone: (objectId) => {
       worker.registry.gone(actorIdOfObject(objectId))
@@ -82,11 +93,11 @@ export function makeReferences(worker: CoreWorker): References {
   })
 }
 
-export function makeCutBorrowers({ deps, options, peers }: CoreWorker): CutBorrowers {
-  return new CutBorrowers({
+export function makeUntilHeard({ deps, options, peers }: CoreWorker): UntilHeard {
+  return new UntilHeard({
     ...{ clock: deps.clock, ownAddress: options.address },
     dial: (address) => peers.dial(address),
-    hasEnded: (peer) => peers.hasEnded(peer),
+    hasEnded: (address) => peers.hasEnded(address),
   })
 }
 

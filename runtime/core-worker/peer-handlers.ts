@@ -35,6 +35,11 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
         const { address } = message as PeerCalls['registerAgain'][0]
         return worker.references.registerAgain(address)
       }
+      if (type === 'borrowFor') {
+        const { address, objectIds } = message as PeerCalls['borrowFor'][0]
+        worker.cutBorrowers.lendAt(address, objectIds)
+        return undefined
+      }
       const { objectId } = message as PeerCalls['borrow' | 'adoptObject'][0]
       if (type === 'adoptObject') {
         const { lineage } = message as PeerCalls['adoptObject'][0]
@@ -42,7 +47,7 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
         worker.references.lend(peer, objectId)
       }
       if (type === 'borrow') {
-        worker.references.lend(peer, objectId, (message as PeerCalls['borrow'][0]).again)
+        worker.references.lend(peer, objectId, (message as PeerCalls['borrow'][0]).times)
       }
       if (type === 'flush') worker.execution?.replies.flush()
       return undefined
@@ -84,6 +89,9 @@ function peerNotices(worker: CoreWorker): PeerNoticeHandlers {
     },
     release: (peer, { objectId }) => {
       worker.references.release(peer, objectId)
+    },
+    unheard: (peer, message) => {
+      worker.cutBorrowers.passOn(peer, message)
     },
     retiring: (peer) => {
       worker.leases.retiring(peer)

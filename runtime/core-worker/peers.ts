@@ -71,16 +71,15 @@ export class Peer {
     return this.address || this.#saidAddress
   }
 
+  /** It has closed, and its process may be there all the same. */
+  get mayLive(): boolean {
+    const isLost = this.isBroken || this.channel === undefined
+    return this.closed && isLost && !this.isNobodyThere
+  }
+
   /** In hex, where there are several. */
   get nodeId(): string | undefined {
     return nodeIdIn(this.knownAddress)
-  }
-
-  /** The life of its node that it is of; undefined where there is one node. */
-  get life(): { readonly nodeId: string; readonly epoch: number } | undefined {
-    const { knownAddress } = this
-    const [nodeId, epoch] = [nodeIdIn(knownAddress), epochIn(knownAddress)]
-    return nodeId === undefined || epoch === undefined ? undefined : { nodeId, epoch }
   }
 
   saidHello({ workerId, address }: PeerCalls['peerHello'][0]): void {
@@ -227,13 +226,15 @@ export class Peers {
     for (const peer of [...this.#accepted]) this.#endIfOver(peer)
   }
 
-  /** Whether the life of its node that it is of has, as far as this process was told. */
-  hasEnded({ life }: Peer): boolean {
-    return life !== undefined && (this.#ended.get(life.nodeId) ?? 0) >= life.epoch
+  /** Whether the life of the node in that address has, as far as this process was told. */
+  hasEnded(address: string): boolean {
+    const [nodeId, epoch] = [nodeIdIn(address), epochIn(address)]
+    if (nodeId === undefined || epoch === undefined) return false // there is one node
+    return (this.#ended.get(nodeId) ?? 0) >= epoch
   }
 
   #endIfOver(peer: Peer): boolean {
-    if (!this.hasEnded(peer)) return false
+    if (!this.hasEnded(peer.knownAddress)) return false
     peer.isOver = true
     peer.channel?.close()
     this.#closed(peer)

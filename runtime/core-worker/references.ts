@@ -7,8 +7,8 @@
 //       until the reply, which comes only once they are registered; what is inside results,
 //       failures and stream items until handoffDone (handoffs.ts).
 //   B2. A stored object is freed once: when its entry is gone and nobody borrows it.
-//   B3. A borrower that dies gives up everything it borrowed; one that is only cut off gives up
-//       nothing (cut-borrowers.ts).
+//   B3. A borrower that dies gives up everything it borrowed; one that is only cut off, or cannot
+//       say what it has, gives up nothing (cut-borrowers.ts).
 // Source: Ray reference_count.h (owner, borrowers, contained refs).
 import { ObjectLostError, ProtocolError } from '../common/errors.ts'
 import type { Finalization, Weak } from '../common/finalization.ts'
@@ -26,14 +26,12 @@ import type { LineageStream } from './lineage-stream.ts'
 import { FAILED, ObjectEntry, STORED, type Sharing } from './object-entry.ts'
 import type { RefHooks } from './object-ref.ts'
 import type { Peer } from './peers.ts'
-import { Registrations } from './registrations.ts'
+import { Registrations, type CutLinks } from './registrations.ts'
 
 export interface ReferencesDeps {
   readonly finalization: Finalization
   dial(address: string): Peer
-  /** A borrower's connection has closed. @param gone  called once when what was registered over it
-   *  is held there no more, or over another one. */
-  borrowerClosed(peer: Peer, gone: () => void): void
+  readonly cut: CutLinks
   /** Nobody refers to a stored object of ours any more. */
   storeFree(objectId: ObjectId): void
   /** Nobody holds a handle of an actor of ours any more. */
@@ -76,7 +74,7 @@ export class References implements RefHooks {
 
   constructor(deps: ReferencesDeps) {
     this.#deps = deps
-    this.#registrations = new Registrations((address) => deps.dial(address))
+    this.#registrations = new Registrations((address) => deps.dial(address), deps.cut)
   }
 
   /** Whether objects or actors that others may hold would be lost with this process. */
@@ -199,25 +197,38 @@ export class References implements RefHooks {
     return this.#registrations.settled()
   }
 
-  /** A peer registers as a borrower of an object of ours. @param again  once, if it has not. */
-  lend(peer: Peer, id: ObjectId, again = false): void {
+  /** What lets a peer drop refs that it gave is about to leave: of some, no owner may know (CB2). */
+  tellUnheard(peer: Peer): void {
+    this.#deps.cut.tell(peer)
+  }
+
+  /**
+   * A peer registers as a borrower of an object of ours.
+   * @param times  as it says after a cut, how often it has in all; else once more.
+   */
+  lend(peer: Peer, id: ObjectId, times?: number): void {
     const entry = this.find(id)
     if (entry === undefined) return
     const sharing = this.share(entry)
     this.#lent.set(id, entry)
-    let counts = this.#borrowedBy.get(peer)
-    if (counts === undefined) {
-      counts = new Map()
-      this.#borrowedBy.set(peer, counts)
-      peer.whenClosed(() => {
-        this.#deps.borrowerClosed(peer, () => {
-          this.#peerGone(peer)
-        })
+    const counts = this.#countsOf(peer)
+    const before = counts.get(id) ?? 0
+    const count = times === undefined ? before + 1 : Math.max(before, times)
+    counts.set(id, count)
+    sharing.borrowerCount += count - before
+  }
+
+  #countsOf(peer: Peer): Map<ObjectId, number> {
+    const known = this.#borrowedBy.get(peer)
+    if (known !== undefined) return known
+    const counts = new Map<ObjectId, number>()
+    this.#borrowedBy.set(peer, counts)
+    peer.whenClosed(() => {
+      this.#deps.cut.closed(peer, () => {
+        this.#peerGone(peer)
       })
-    }
-    if (again && counts.has(id)) return
-    counts.set(id, (counts.get(id) ?? 0) + 1)
-    sharing.borrowerCount += 1
+    })
+    return counts
   }
 
   release(peer: Peer, id: ObjectId): void {
@@ -307,10 +318,11 @@ export class References implements RefHooks {
       this.#tracked.delete(id)
       this.#disown(id)
       this.#deps.lineage?.gone(id)
+      this.#deps.cut.settled(id)
     }
     if (ownerAddress !== undefined) {
       if (isGone && isActorObject(id)) this.#deps.actorForgotten(id)
-      this.#registrations.release(id, ownerAddress)
+      this.#registrations.release(id, ownerAddress, !isGone)
     } else if (isGone) {
       if (isActorObject(id)) this.#deps.actorGone(id)
       else if (stored) this.#deps.storeFree(id)
@@ -321,6 +333,7 @@ export class References implements RefHooks {
     const entry = new ObjectEntry(undefined, 0, 0)
     entry.id = id
     entry.sharing = { ...owned(), ownerAddress, lineage }
+    if (this.#tracked.has(id)) this.#registrations.willRelease(id, ownerAddress) // it is collected
     this.#track(entry, id)
     this.#registrations.register(id, ownerAddress)
     return entry
@@ -364,7 +377,9 @@ function lost(id: ObjectId): ObjectEntry {
   const entry = new ObjectEntry(undefined, 0, 0)
   entry.id = id
   const error = new ObjectLostError(
-    `object ${toHex(id)} was freed before this ref to it was used; keep another one until then`,
+    `object ${toHex(id)} was freed before this ref came back to its owner, which knew of nobody that ` +
+      'held one: it is lost by a failure of the cluster. Have it made again.',
+    { data: { objectId: toHex(id) } },
   )
   entry.complete(FAILED, error)
   return entry

@@ -169,6 +169,7 @@ export class ReplyWriter {
   }
 
   #sendNow(peer: Peer, write: (frame: ByteWriter) => void): void {
+    this.#deps.references.tellUnheard(peer)
     peer.with((channel) => {
       channel.segment(SEGMENT_REPLY, write)
       channel.flush()

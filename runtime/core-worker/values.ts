@@ -153,7 +153,10 @@ export class Values {
       const hex = toHex(objectId)
       return this.#failed(
         new ObjectNotFoundError(
-          `no object ${hex} is known to its owner: it was freed; keep a ref as long as it is needed`,
+          `the owner of object ${hex} has it no more: it was freed, as the owner knew of nobody that ` +
+            'held a ref of it. Whoever held one all the time has lost it by a failure of the cluster, ' +
+            'not by a mistake: have it made again.',
+          { data: { objectId: hex } },
         ),
       )
     }

@@ -196,7 +196,8 @@ export function answer(entry: Entry, make: (requestId: number) => StoreEffect): 
 /** B26. The same words for an id of another job, a forged one and a freed one. */
 export const notFound = (id: string): ObjectNotFoundError =>
   new ObjectNotFoundError(
-    'There is no such object in this store: its id was never made here, or nobody refers to it ' +
-      'any more. Keep a ref for as long as the value is needed.',
+    'There is no such object in this store: its id was never made here, or it was freed, as nobody ' +
+      'was known to hold a ref of it. Whoever held one all the time has lost it by a failure of the ' +
+      'cluster, not by a mistake: have it made again.',
     { data: { objectId: Buffer.from(id, 'latin1').toString('hex') } },
   )

@@ -23,8 +23,10 @@ export interface PeerCalls {
   /** Answered when the object is complete. `lost`: why the asker could not read what it was told of
    *  it before. `reads`: it is read where it was asked for. */
   getObject: [{ objectId: ObjectId; lost?: WireError; reads?: boolean }, Resolution]
-  /** `again`: the connection over which it was registered before was lost. */
-  borrow: [{ objectId: ObjectId; again?: boolean }, undefined]
+  /** `times`: the connection over which it was registered before was lost; how often it counts. */
+  borrow: [{ objectId: ObjectId; times?: number }, undefined]
+  /** The process at `address` has them, and could not say so itself. */
+  borrowFor: [{ objectIds: readonly ObjectId[]; address: string }, undefined]
   /** Its owner asks a borrower. Answered when all that it holds of the owner at `address` is
    *  registered at a connection that is open. */
   registerAgain: [{ address: string }, undefined]
@@ -58,6 +60,8 @@ export interface PeerNotices {
   }
   streamAck: { seq: number; consumed: number }
   release: { objectId: ObjectId }
+  /** The sender has these, and could not tell their owners. Before it lets go of what holds them. */
+  unheard: { refs: readonly { readonly objectId: ObjectId; readonly ownerAddress: string }[] }
   cancelObject: { objectId: ObjectId; force: boolean; recursive: boolean }
   /** The worker ends after what it runs now: its owner returns the lease. */
   retiring: object

@@ -3,8 +3,8 @@
 // adopts what it owned (gcs/owners.ts).
 // Invariants:
 //   AL1. Nobody is adopted who lives: the raylet of its node says that the process is gone, or the
-//        node is dead: of one that is not seen here, the GCS says so. While neither is known, who
-//        asks waits, at most GONE_LIMIT_MS.
+//        node is dead: of one that is not seen here, the GCS says so. While its node does not
+//        answer, who asks waits, at most GONE_LIMIT_MS; of one that still lives it hears so.
 //   AL2. Of an owner there is one adopter, decided by its row; one that is gone too is followed by
 //        another, with the next epoch.
 //   AL3. What is remembered of written specs ends with the job of who owned them.
@@ -45,6 +45,8 @@ const ASK_LIMIT_MS = 2_000
 /** Longer than a node that is silent takes to be declared dead. */
 const GONE_LIMIT_MS = 60_000
 const LOOK_EVERY_MS = 500
+/** A process that has ended may live for its raylet a moment longer than its connections. */
+const LIVES_AFTER_MS = 2_000
 /** Adopters that are found gone, one after the other, before one asks in vain. */
 const ADOPTERS_MAX = 16
 
@@ -212,7 +214,7 @@ export class ClusterLineage {
       if (row?.adopter === by.adopter) return row
       const at = row?.address ?? address
       const isGone = await this.#whetherGone(at, row)
-      if (row !== undefined && !isGone) return row // AL2
+      if (!isGone) return row ?? { address } // AL2
       const gone = row
       row = await this.#fromGcs(client, () => this.#adoptions.adopt(owner, by, gone))
       log.info('an owner was adopted', { owner, by: row.adopter, epoch: row.epoch })
@@ -220,14 +222,16 @@ export class ClusterLineage {
     throw new VirgaError(`${String(ADOPTERS_MAX)} adopters of ${owner} have ended one by one`)
   }
 
-  /** AL1. An adopter that lives is asked at once; an owner whose connection was cut is waited for. */
+  /** AL1. An adopter that lives is asked at once; an owner after a while, as its connection broke. */
   async #whetherGone(address: string, adoption: Adoption | undefined): Promise<boolean> {
     const { clock } = this.#deps
-    const untilMs = clock.monotonicMs() + GONE_LIMIT_MS
+    const nowMs = clock.monotonicMs()
+    const untilMs = nowMs + GONE_LIMIT_MS
+    const livesFromMs = adoption === undefined ? nowMs + LIVES_AFTER_MS : nowMs
     for (;;) {
       const lives = await this.#lives(address)
       if (lives === false) return true
-      if (lives === true && adoption !== undefined) return false
+      if (lives === true && clock.monotonicMs() >= livesFromMs) return false
       if (this.#stopped || clock.monotonicMs() >= untilMs) {
         throw new NodeDiedError(
           `the process at ${address} cannot be reached, and nobody can say that it has ended`,

@@ -64,6 +64,80 @@ describe('a borrower that is cut off', () => {
 })
 
 describe('an owner that is cut off', () => {
+  const lent = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'passed' }
+  const values = [remote.digestOfPart(lent, 0), remote.combined('passed.1', [])]
+
+  test.each(['it reads it after the cut', 'it reads it at once'])(
+    'D222 from a borrower that is given its ref by a third process, which drops its own: it stays, and goes with that borrower; %s',
+    async (when) => {
+      const { read, left } = await playNodes({
+        plan: calmNodes(3),
+        program: async ({ cluster: { world }, others }) => {
+          const [owning, keeping] = others as [SimMember, SimMember]
+          const keeper = RemoteKeeper.options({ schedulingStrategy: on(keeping) }).remote()
+          await keeper.keep.run({ refs: [] })
+          const lending = lendAll.options({ schedulingStrategy: on(owning) }).remote(lent, 1_000)
+          const { stored, made, stamped } = await get(lending)
+          await get([stored, made])
+          await remote.sleep(3_000)
+          world.network.holdMachines(owning.machine, keeping.machine, 60_000)
+          await keeper.keep.run({ refs: [stored, made] })
+          const early = when === 'it reads it at once' ? keeper.read.remote() : undefined
+          for (const ref of [lending, stamped, stored, made]) ref.free()
+          await remote.sleep(75_000)
+          const read = await (early === undefined ? keeper.read.run() : get(early))
+          await keeper.drop.run()
+          await remote.sleep(15_000)
+          return { read, left: countIn(owning) + countIn(keeping) }
+        },
+      })
+      expect(read).toEqual(values)
+      expect(left).toBe(0)
+    },
+  )
+
+  test('D222 for longer than a borrower waits: the error does not say that it has ended', async () => {
+    const error = await playNodes({
+      plan: calmNodes(3),
+      program: async ({ cluster: { world }, others }) => {
+        const [owning, keeping] = others as [SimMember, SimMember]
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(keeping) }).remote()
+        await keeper.keepLent.run(lent, owning.nodeId)
+        await remote.sleep(3_000)
+        world.network.holdMachines(owning.machine, keeping.machine, 150_000)
+        const read = keeper.read.run()
+        return await read.then(String, ({ cause }: Error) => (cause as Error).message)
+      },
+    })
+    expect(error).toMatch(/^object [0-9a-f]{40} could not be fetched: the process at .* cannot be/)
+  })
+
+  test('D222 from a borrower that gets its ref inside a result of a third process: it stays', async () => {
+    const { read, left } = await playNodes({
+      plan: calmNodes(3),
+      program: async ({ cluster: { world }, home, others }) => {
+        const [owning, giving] = others as [SimMember, SimMember]
+        const giver = RemoteKeeper.options({ schedulingStrategy: on(giving) }).remote()
+        await giver.keepLent.run(lent, owning.nodeId)
+        await giver.read.run()
+        await remote.sleep(3_000) // its lease is over
+        world.network.holdMachines(owning.machine, home.machine, 60_000)
+        await remote.sleep(5_000)
+        const given = giver.give.remote()
+        const { refs } = await get(given)
+        given.free()
+        await giver.drop.run()
+        await remote.sleep(75_000)
+        const read = (await get([...refs])).map(remote.digestOf)
+        for (const ref of refs) ref.free()
+        await remote.sleep(15_000)
+        return { read, left: countIn(owning) + countIn(giving) }
+      },
+    })
+    expect(read).toEqual(values)
+    expect(left).toBe(0)
+  })
+
   test.each(['is whole again', 'is cut while the driver drops what it holds'])(
     'D219 with nothing else of its job on its node stays, and goes with what it owns: the link %s',
     async (how) => {

@@ -134,8 +134,21 @@ class Keeper {
     this.#refs = box.refs
   }
 
+  /** Refs of what a task on that node lends. */
+  async keepLent(what: Doing, nodeId: string): Promise<void> {
+    const there = lendAll.options({ schedulingStrategy: nodeAffinity(nodeId) })
+    const lending = there.remote(what, 1_000)
+    const { stored, made, stamped } = await get(lending)
+    for (const ref of [lending, stamped]) ref.free()
+    this.#refs = [stored, made]
+  }
+
   async read(): Promise<number[]> {
     return (await get([...this.#refs])).map(digestOf)
+  }
+
+  give(): { readonly refs: readonly ObjectRef<Value>[] } {
+    return { refs: this.#refs }
   }
 
   drop(): void {
