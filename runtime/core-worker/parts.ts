@@ -171,10 +171,11 @@ export function makeGetter(worker: CoreWorker): Getter {
     codec,
     store,
     local: new LocalCopies({
+      clock: deps.clock,
       here: holders && nodeIdIn(worker.options.address),
-      fetch: async (stored) => {
-        await store.fetch(stored)
-        holders?.gotAt(stored)
+      fetch: (stored) => {
+        const { done, leave } = store.fetch(stored)
+        return { done: done.then(() => holders?.gotAt(stored)), leave }
       },
       lost: (entry, error) => worker.recovery.lost(entry, error, [entry]),
     }),

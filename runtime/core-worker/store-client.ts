@@ -7,7 +7,7 @@
 //       would pile up until large objects had to be copied: it gives up its turn now and then.
 import type { Clock, Timer } from '../common/clock.ts'
 import type { ArenaClient, DirectAccess } from '../objects/arena-access.ts'
-import { ObjectCorruptedError } from '../common/errors.ts'
+import { ObjectCorruptedError, StoppedError } from '../common/errors.ts'
 import type { ObjectId, WorkerId } from '../common/ids.ts'
 import { PIN_LINGER_MS } from '../common/limits.ts'
 import type { Copy } from '../protocol/value-codec.ts'
@@ -40,6 +40,16 @@ export interface StoreLink {
   abort(objectId: ObjectId): void
   damaged(objectId: ObjectId): void
   unpin(objectId: ObjectId, count: number): void
+  /** Takes back a request for a pin, which then may be refused; it may have been granted. */
+  unwant(objectId: ObjectId): void
+}
+
+/** A copy on its way here. */
+export interface Fetching {
+  /** Resolves once it can be read on this node. Rejects also where all who wanted it have left. */
+  readonly done: Promise<void>
+  /** Who asked for it wants it no more. Not to be called twice. */
+  leave(this: void): void
 }
 
 type Place = RayletCalls['storePin'][1]
@@ -50,6 +60,13 @@ interface Pin {
   /** Nobody will ask for it again. */
   freed: boolean
   timer: Timer | undefined
+}
+
+/** A request for a pin, under way for all who want the object. */
+interface Pinning {
+  readonly pin: Promise<Pin>
+  wants: number
+  isLeft: boolean
 }
 
 export interface StoreClientDeps {
@@ -68,8 +85,8 @@ export class StoreClient {
   #readsInTurn = 0
   #turn: Promise<void> | undefined
   #isShortUntilMs = -Infinity
-  /** Reads under way. */
-  readonly #pinning = new Map<ObjectId, Promise<Pin>>()
+  /** Reads and fetches under way. */
+  readonly #pinning = new Map<ObjectId, Pinning>()
 
   constructor(deps: StoreClientDeps) {
     this.#deps = deps
@@ -112,7 +129,7 @@ export class StoreClient {
   async read(stored: StoredAt): Promise<StoredBlob> {
     const { objectId } = stored
     if (++this.#readsInTurn >= READS_PER_TURN) await this.#nextTurn()
-    const pin = this.#pins.get(objectId) ?? (await this.#pin(stored))
+    const pin = this.#pins.get(objectId) ?? (await this.#pin(stored).pin)
     pin.timer?.cancel()
     pin.timer = undefined
     pin.mappings += 1
@@ -139,15 +156,34 @@ export class StoreClient {
     }
   }
 
-  /** Resolves once it can be read on this node; its pin lingers for who reads it next (SC2). */
-  async fetch(stored: StoredAt): Promise<void> {
+  /** Has it brought to this node; its pin lingers for who reads it next (SC2). */
+  fetch(stored: StoredAt): Fetching {
     const { objectId } = stored
-    if (this.#pins.has(objectId)) return
-    const pin = await this.#pin(stored)
+    if (this.#pins.has(objectId)) return { done: Promise.resolve(), leave: () => undefined }
+    const pinning = this.#pin(stored)
+    return {
+      done: this.#fetched(objectId, pinning),
+      leave: () => {
+        this.#leave(objectId, pinning)
+      },
+    }
+  }
+
+  async #fetched(objectId: ObjectId, pinning: Pinning): Promise<void> {
+    const pin = await pinning.pin
     await Promise.resolve() // who reads it and waited for the same pin maps it first (SC1)
     if (pin.mappings > 0 || pin.timer !== undefined) return
     pin.mappings += 1
     this.#unmapped(objectId, pin)
+  }
+
+  /** SC4. */
+  #leave(objectId: ObjectId, pinning: Pinning): void {
+    pinning.wants -= 1
+    if (pinning.wants > 0 || this.#pinning.get(objectId) !== pinning) return
+    pinning.isLeft = true
+    this.#pinning.delete(objectId)
+    this.#deps.link.unwant(objectId)
   }
 
   /** SC3. */
@@ -184,20 +220,32 @@ export class StoreClient {
     if (pin.mappings === 0) this.#unpin(objectId, pin)
   }
 
-  #pin(stored: StoredAt): Promise<Pin> {
+  #pin(stored: StoredAt): Pinning {
     const { objectId } = stored
     const running = this.#pinning.get(objectId)
-    if (running !== undefined) return running
-    const pinning = this.#deps.link
+    if (running !== undefined) {
+      running.wants += 1
+      return running
+    }
+    const pin = this.#deps.link
       .pin(stored)
-      .then((place) => {
-        const pin: Pin = { place, mappings: 0, freed: false, timer: undefined }
-        this.#pins.set(objectId, pin)
-        return pin
+      .then((place) => this.#pinned(objectId, pinning, place))
+      .finally(() => {
+        if (this.#pinning.get(objectId) === pinning) this.#pinning.delete(objectId)
       })
-      .finally(() => this.#pinning.delete(objectId))
+    const pinning: Pinning = { pin, wants: 1, isLeft: false }
     this.#pinning.set(objectId, pinning)
     return pinning
+  }
+
+  #pinned(objectId: ObjectId, { isLeft }: Pinning, place: Place): Pin {
+    if (isLeft) {
+      this.#deps.link.unpin(objectId, 1) // SC4
+      throw new StoppedError('nobody wants this object here any more')
+    }
+    const pin: Pin = { place, mappings: 0, freed: false, timer: undefined }
+    this.#pins.set(objectId, pin)
+    return pin
   }
 
   #unmapped(objectId: ObjectId, pin: Pin): void {

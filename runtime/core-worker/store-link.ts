@@ -21,5 +21,8 @@ export function storeLink(raylet: RayletLink): StoreLink {
     unpin: (objectId, count) => {
       raylet.notify('storeUnpin', { objectId, count })
     },
+    unwant: (objectId) => {
+      raylet.notify('storeUnwant', { objectId })
+    },
   }
 }

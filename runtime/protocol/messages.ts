@@ -247,6 +247,8 @@ export interface RayletNotices {
   unblocked: { waitId: number; taskId: TaskId }
   storeAbort: { objectId: ObjectId }
   storeUnpin: { objectId: ObjectId; count: number }
+  /** A storePin that is under way is wanted no more: it may be refused, or granted already. */
+  storeUnwant: { objectId: ObjectId }
   /** The bytes in its file are not what was written: only who reads them sees that. */
   storeDamaged: { objectId: ObjectId }
   storeFree: { objectIds: readonly ObjectId[] }

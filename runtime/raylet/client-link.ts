@@ -35,6 +35,8 @@ export interface LinkHost {
   readonly store: () => ObjectStore
   /** Of an object of this node, or of another one. @param hints  nodes that may hold it. */
   pin(client: WorkerId, objectId: string, hints?: readonly string[]): ReturnType<ObjectStore['pin']>
+  /** It waits for that pin no more. */
+  unwant(client: WorkerId, objectId: string): void
   free(objectIds: readonly string[]): void
   /** The same, of copies that are made again. */
   drop(objectIds: readonly string[]): void
@@ -193,6 +195,9 @@ export class ClientLink {
       case 'storeAbort':
         this.#host.store().abort((message as RayletNotices['storeAbort']).objectId)
         return
+      case 'storeUnwant':
+        this.#host.unwant(client, (message as RayletNotices['storeUnwant']).objectId)
+        return
       case 'storeUnpin': {
         const { objectId, count } = message as RayletNotices['storeUnpin']
         this.#host.store().unpin(client, objectId, count)
@@ -279,6 +284,7 @@ type BrainNotice = Exclude<
   keyof RayletNotices,
   | 'storeAbort'
   | 'storeUnpin'
+  | 'storeUnwant'
   | 'storeDamaged'
   | 'storeFree'
   | 'taskEvents'

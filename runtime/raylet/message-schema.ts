@@ -138,6 +138,7 @@ const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
   unblocked: { waitId: count },
   storeAbort: { objectId: text },
   storeUnpin: { objectId: text, count },
+  storeUnwant: { objectId: text },
   storeDamaged: { objectId: text },
   storeFree: { objectIds: listOf(text) },
   taskEvents: { pid: count, runs: listOf(eventRun), droppedCount: count },

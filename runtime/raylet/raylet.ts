@@ -231,6 +231,7 @@ export class Raylet {
       codec,
       store: () => this.#objects.store,
       pin: (client, objectId, hints) => this.#reached.pin(client, objectId, hints),
+      unwant: (client, objectId) => this.#cluster?.objects.unwant(client, objectId),
       free: (objectIds) => {
         this.#reached.free(objectIds)
       },

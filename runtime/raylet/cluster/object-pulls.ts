@@ -65,6 +65,8 @@ export class ObjectPulls {
   readonly #server: BulkServer
   readonly #incoming: IncomingObjects
   readonly #missedFrees: MissedFrees
+  /** Pins that wait for what is not here, by client and object. */
+  readonly #asks = new Map<string, Set<Ask>>()
 
   constructor(deps: ObjectPullsDeps) {
     this.#deps = deps
@@ -90,23 +92,65 @@ export class ObjectPulls {
    */
   async pin(client: string, objectId: string, hints: readonly string[] = []): Promise<ObjectPlace> {
     const { store } = this.#deps
-    let damage: ObjectCorruptedError | undefined
-    for (let left = ATTEMPTS; left > 0 && store().sizeOf(objectId) === undefined; left -= 1) {
-      while (this.#isMadeHere(objectId)) await delay(this.#deps.clock, MAKING_MS) // OP5
-      this.#checkHere(client)
-      const incoming = await this.#incoming.fetch(client, { objectId, hints, mayRelay: true })
-      await incoming.whole
-      damage = incoming.damage ?? damage
+    if (store().sizeOf(objectId) === undefined) {
+      const ask: Ask = { client, isLeft: false }
+      const asks = this.#asksOf(client, objectId)
+      asks.add(ask)
+      try {
+        await this.#fetched(ask, objectId, hints)
+      } finally {
+        asks.delete(ask)
+        if (asks.size === 0) this.#asks.delete(askKey(client, objectId))
+        if (asks.size === 0 && this.#isGone(ask)) this.#unwantHere(client, objectId)
+      }
     }
-    this.#checkHere(client)
-    if (damage !== undefined && store().sizeOf(objectId) === undefined) throw damage
     return await store().pin(client, objectId)
   }
 
+  async #fetched(ask: Ask, objectId: string, hints: readonly string[]): Promise<void> {
+    const { store } = this.#deps
+    let damage: ObjectCorruptedError | undefined
+    for (let left = ATTEMPTS; left > 0 && store().sizeOf(objectId) === undefined; left -= 1) {
+      while (this.#isMadeHere(objectId)) await delay(this.#deps.clock, MAKING_MS) // OP5
+      this.#checkHere(ask)
+      const sought = { objectId, hints, mayRelay: true }
+      const incoming = await this.#incoming.fetch(ask.client, sought)
+      this.#checkHere(ask)
+      await incoming.whole
+      damage = incoming.damage ?? damage
+    }
+    this.#checkHere(ask)
+    if (damage !== undefined && store().sizeOf(objectId) === undefined) throw damage
+  }
+
+  #asksOf(client: string, objectId: string): Set<Ask> {
+    const key = askKey(client, objectId)
+    const asks = this.#asks.get(key) ?? new Set()
+    this.#asks.set(key, asks)
+    return asks
+  }
+
+  /** OP4. That process waits for this object no more; what it asks for later is another request. */
+  unwant(client: string, objectId: string): void {
+    const asks = this.#asks.get(askKey(client, objectId))
+    if (asks === undefined) return // it is here, and granted
+    for (const ask of asks) ask.isLeft = true
+    this.#unwantHere(client, objectId)
+  }
+
+  #unwantHere(client: string, objectId: string): void {
+    const incoming = this.#incoming.find(objectId)
+    if (incoming !== undefined) this.#incoming.unwant(incoming, client)
+  }
+
+  #isGone({ client, isLeft }: Ask): boolean {
+    return isLeft || !this.#deps.isHere(client)
+  }
+
   /** OP4. Others may have wanted the same pull to go on. */
-  #checkHere(client: string): void {
-    if (this.#deps.isHere(client)) return
-    throw new StoppedError('The process that asked for this object has left.')
+  #checkHere(ask: Ask): void {
+    if (!this.#isGone(ask)) return
+    throw new StoppedError('The process that asked for this object has left, or wants it no more.')
   }
 
   /**
@@ -230,6 +274,14 @@ export class ObjectPulls {
     return isKept
   }
 }
+
+/** One pin that waits. */
+interface Ask {
+  readonly client: string
+  isLeft: boolean
+}
+
+const askKey = (client: string, objectId: string): string => `${client} ${objectId}`
 
 type JoinAsked = PeerRayletCalls['joinReaders'][0]
 type KeepAsked = PeerRayletCalls['keepObject'][0]

@@ -9,6 +9,8 @@ import { countIn, losePower, on } from './scene.ts'
 import { givenBy, RemoteCircle, waitsLater } from './workload.ts'
 
 const SIZE_BYTES = 200_000
+/** Longer than what nobody wants is still fetched, and short enough for no connection to end. */
+const CUT_MS = 12_500
 
 test('GE5 wait has what is stored elsewhere brought here, unless it is told not to', async () => {
   const counts = await playNodes({
@@ -76,4 +78,27 @@ test('GE3 a wait for what was lost is told as a ring, where that is made by who 
     },
   })
   expect(told).toBeInstanceOf(DeadlockError)
+})
+
+test('LC3 what a wait leaves behind comes no more after a while, until the next wait wants it', async () => {
+  const counts = await playNodes({
+    plan: calmNodes(2),
+    program: async ({ cluster, home, others }) => {
+      const [there] = others as [SimMember]
+      const what = { key: 'made there', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES }
+      const strategy = { schedulingStrategy: nodeAffinity(there.nodeId) }
+      const made = remote.combine.options(strategy).remote({ ...what, atMostOnce: false })
+      await wait([made], { fetchLocal: false })
+      cluster.world.network.holdMachines(home.machine, there.machine, CUT_MS)
+      const [ready] = await wait([made], { timeoutMs: 1_000 })
+      const seen = [ready.length]
+      await remote.sleep(3 * CUT_MS) // given up before the link was whole again
+      seen.push(countIn(home))
+      const [later] = await wait([made])
+      seen.push(later.length, countIn(home))
+      made.free()
+      return seen
+    },
+  })
+  expect(counts).toEqual([0, 0, 1, 1])
 })

@@ -1,28 +1,37 @@
-// What a wait fetches: so much at a time, once, and nothing more when it has ended.
+// What a wait fetches: so much at a time, once, nothing more when it has ended, and for nobody only
+// a while.
 import { describe, expect, it } from 'vitest'
 import { LocalCopies } from '../../../runtime/core-worker/local-copies.ts'
 import { FAILED, STORED, type ObjectEntry } from '../../../runtime/core-worker/object-entry.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 
 const MAX = 64
+const UNWANTED_MS = 10_000
 
 interface Fetching extends PromiseWithResolvers<void> {
   readonly sizeBytes: number
+  hasLeft: boolean
 }
 
 function world({ isLost = false } = {}) {
   const fetching: Fetching[] = []
   const came: ObjectEntry[] = []
+  const clock = new HandClock()
   const local = new LocalCopies({
-    here: 'here',
+    ...{ clock, here: 'here' },
     fetch: ({ sizeBytes }) => {
-      const fetch = { ...Promise.withResolvers<void>(), sizeBytes }
+      const fetch = { ...Promise.withResolvers<void>(), sizeBytes, hasLeft: false }
       fetching.push(fetch)
-      return fetch.promise
+      const leave = (): void => {
+        fetch.hasLeft = true
+        fetch.reject(new RangeError('nobody wants it'))
+      }
+      return { done: fetch.promise, leave }
     },
     lost: () => isLost,
   })
   const fetches = local.fetches((entry) => came.push(entry))
-  return { fetching, came, local, fetches }
+  return { clock, fetching, came, local, fetches }
 }
 
 const stored = (sizeBytes: number, nodeId?: string): ObjectEntry =>
@@ -51,6 +60,44 @@ describe('what a wait fetches', () => {
     await turn()
     expect(fetching.length).toBe(MAX + 1)
     expect(entries.filter(local.has)).toEqual([entries[5], entries[6]])
+  })
+
+  it('LC3 is given up when no wait has wanted it for a while, and begun anew by the next', async () => {
+    const { clock, fetching, local, fetches } = world()
+    const entries = [stored(1, 'there'), stored(2, 'there')] as const
+    for (const entry of entries) fetches.add(entry)
+    fetches.stop()
+    const other = local.fetches(() => undefined)
+    other.add(entries[1])
+    clock.turn(UNWANTED_MS)
+    await turn()
+    expect(fetching.map(({ hasLeft }) => hasLeft)).toEqual([true, false])
+    expect(entries.map(local.has)).toEqual([false, false])
+    other.add(entries[0])
+    expect(fetching.map(({ sizeBytes }) => sizeBytes)).toEqual([1, 2, 1])
+    other.stop()
+    // The second time it is left alone twice as long: a loop that looks rarely gets there.
+    clock.turn(UNWANTED_MS)
+    expect(fetching.map(({ hasLeft }) => hasLeft)).toEqual([true, true, false])
+    clock.turn(UNWANTED_MS)
+    expect(fetching.map(({ hasLeft }) => hasLeft)).toEqual([true, true, true])
+    await turn()
+  })
+
+  it('LC3 goes on for a loop of waits that end before it has come', async () => {
+    const { clock, fetching, local } = world()
+    const entry = stored(1, 'there')
+    for (let looks = 0; looks < 5; looks += 1) {
+      const fetches = local.fetches(() => undefined)
+      fetches.add(entry)
+      fetches.stop()
+      clock.turn(UNWANTED_MS - 1)
+    }
+    expect(fetching.length).toBe(1)
+    fetching[0]?.resolve()
+    await turn()
+    expect(local.has(entry)).toBe(true)
+    expect(clock.pendingCount).toBe(0)
   })
 
   it.each([true, false])(

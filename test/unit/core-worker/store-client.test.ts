@@ -14,6 +14,8 @@ class World {
   readonly asked: string[] = []
   readonly #unmaps: (() => void)[] = []
   readonly client: StoreClient
+  /** Pins are granted after it. */
+  granting = Promise.resolve()
 
   constructor() {
     const refuse = (): Promise<never> => Promise.reject(new TypeError('nobody writes here'))
@@ -37,12 +39,14 @@ class World {
         seal: refuse,
         pin: async () => {
           this.asked.push('pin')
+          await this.granting
           return { offset: 0, sizeBytes: 4 }
         },
         drop: refuse,
         abort: () => undefined,
         damaged: () => undefined,
         unpin: () => this.asked.push('unpin'),
+        unwant: () => this.asked.push('unwant'),
       },
     })
   }
@@ -89,7 +93,7 @@ describe('the pins of a process', () => {
   it('stay while a read maps what was fetched at the same time, though the store runs short (SC1)', async () => {
     const world = new World()
     world.client.shed()
-    await Promise.all([world.client.fetch(AT), world.client.read(AT)])
+    await Promise.all([world.client.fetch(AT).done, world.client.read(AT)])
     expect(world.asked).toEqual(['collect', 'pin'])
     world.unmap()
     expect(world.asked).toEqual(['collect', 'pin', 'unpin'])
@@ -104,5 +108,38 @@ describe('the pins of a process', () => {
     expect(world.asked).toEqual(['pin'])
     world.unmap()
     expect(world.asked).toEqual(['pin', 'unpin'])
+  })
+
+  it('SC4 what nobody wants any more is taken back once, and a pin that came is given up', async () => {
+    const world = new World()
+    const granted = Promise.withResolvers<void>()
+    world.granting = granted.promise
+    const one = world.client.fetch(AT)
+    const other = world.client.fetch(AT)
+    one.leave()
+    expect(world.asked).toEqual(['pin'])
+    other.leave()
+    expect(world.asked).toEqual(['pin', 'unwant'])
+    const again = world.client.fetch(AT) // asks anew
+    granted.resolve()
+    await expect(one.done).rejects.toThrow('nobody wants')
+    await expect(other.done).rejects.toThrow('nobody wants')
+    await again.done
+    expect(world.asked).toEqual(['pin', 'unwant', 'pin', 'unpin'])
+    again.leave() // it is here
+    world.wait(PIN_LINGER_MS)
+    expect(world.asked).toEqual(['pin', 'unwant', 'pin', 'unpin', 'unpin'])
+  })
+
+  it('SC4 a fetch that is left goes on for who reads the same', async () => {
+    const world = new World()
+    const granted = Promise.withResolvers<void>()
+    world.granting = granted.promise
+    const fetching = world.client.fetch(AT)
+    const reading = world.client.read(AT)
+    fetching.leave()
+    granted.resolve()
+    await reading
+    expect(world.asked).toEqual(['pin'])
   })
 })

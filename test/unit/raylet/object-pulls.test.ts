@@ -13,7 +13,6 @@ import {
   VirgaError,
 } from '../../../runtime/common/errors.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
-import type { NodeRow } from '../../../runtime/gcs/nodes.ts'
 import { MemoryArena } from '../../../runtime/objects/arena-memory.ts'
 import { MemorySpill } from '../../../runtime/objects/spill-memory.ts'
 import { ObjectStore } from '../../../runtime/objects/store.ts'
@@ -24,23 +23,19 @@ import type { Connection } from '../../../runtime/protocol/connection.ts'
 import { ObjectPulls, type ObjectPullsDeps } from '../../../runtime/raylet/cluster/object-pulls.ts'
 import { bulkOver } from '../../support/bulk-over.ts'
 import { caught, until } from '../../support/waiting.ts'
-
-const MIB = 1024 * 1024
-const STORE_BYTES = 64 * MIB
-/** More than two chunks. */
-const SIZE_BYTES = 9 * MIB
-
-interface TestNode {
-  readonly nodeId: string
-  readonly arena: MemoryArena
-  readonly store: ObjectStore
-  readonly pulls: ObjectPulls
-  /** Nodes that were asked for something, in order. */
-  readonly asked: string[]
-  /** What it gives is damaged on its way. */
-  damages: boolean
-  away: boolean
-}
+import {
+  MIB,
+  SIZE_BYTES,
+  STORE_BYTES,
+  make,
+  makeLarge,
+  read,
+  readLarge,
+  rowOf,
+  sentBy,
+  type SmallNode,
+  type TestNode,
+} from './pulling-node.ts'
 
 /** How much faster than ours: pauses between attempts are no part of these tests. */
 let speed: number
@@ -346,6 +341,39 @@ describe('a pull', () => {
     expect((await b.pulls.pin('other', 'object')).sizeBytes).toBe(40 * MIB)
   })
 
+  test('OP4: which its process takes back ends, and begins anew when it asks again', async () => {
+    const [a, b] = nodes as [TestNode, TestNode]
+    await make(a, 'object', 40 * MIB)
+    let frames = 0
+    let again: Promise<unknown> | undefined
+    onFrame = () => {
+      if (++frames === 3) {
+        b.pulls.unwant('client', 'object')
+        again = b.pulls.pin('client', 'object')
+      }
+      return 'SEND'
+    }
+    await caught(b.pulls.pin('client', 'object'), StoppedError)
+    await again
+    expect(b.store.list()).toMatchObject([{ state: 'SEALED', pinnerCount: 1 }])
+    b.pulls.unwant('client', 'object') // it is here: nothing to take back
+    b.store.unpin('client', 'object')
+    expect(b.store.list()).toMatchObject([{ pinnerCount: 0 }])
+  })
+
+  test('OP4: which its process takes back, and nobody else wants, leaves nothing', async () => {
+    const [a, b] = nodes as [TestNode, TestNode]
+    await make(a, 'object', 40 * MIB)
+    let frames = 0
+    onFrame = () => {
+      if (++frames === 3) b.pulls.unwant('client', 'object')
+      return 'SEND'
+    }
+    await caught(b.pulls.pin('client', 'object'), StoppedError)
+    await until(() => b.store.stats().usedBytes === 0)
+    expect(sentBy(a)).toBeLessThan(30 * MIB)
+  })
+
   test('OP4: that goes on for others pins nothing for a reader that has left', async () => {
     const [a, b] = nodes as [TestNode, TestNode]
     await make(a, 'object')
@@ -444,25 +472,6 @@ function aSmallNode(nodeId: string, spillBytes = 64 * MIB): SmallNode {
   return node
 }
 
-interface SmallNode extends TestNode {
-  readonly spill: MemorySpill
-}
-
-/** An object in a file of its own. */
-async function makeLarge({ store, spill }: SmallNode, objectId: string): Promise<Buffer> {
-  const bytes = Buffer.from(Array.from({ length: SIZE_BYTES }, (_, i) => (i * 7 + (i >> 8)) & 255))
-  const { path } = await store.create('maker', objectId, SIZE_BYTES)
-  await spill.direct.write(path ?? '', bytes)
-  await store.seal(objectId)
-  return bytes
-}
-
-/** What a pin gives, of an object in a file of its own. */
-async function readLarge({ pulls, spill }: SmallNode, objectId: string): Promise<Uint8Array> {
-  const { offset, sizeBytes, path = '', checksum = 0 } = await pulls.pin('client', objectId)
-  return await spill.direct.read({ offset, sizeBytes, path, checksum })
-}
-
 function aNode(nodeId: string, sizeBytes = STORE_BYTES, spill?: MemorySpill): TestNode {
   const arena = new MemoryArena({ sizeBytes })
   const store = new ObjectStore({ arena, spill, clock: systemClock, log: silentLog }, { sizeBytes })
@@ -538,26 +547,4 @@ function faulty(end: Connection, from: string, to: string): Connection {
   return end
 }
 
-const rowOf = (nodeId: string): NodeRow =>
-  ({ nodeId, address: nodeId, state: 'ALIVE', epoch: 1 }) as NodeRow
-
-const sentBy = ({ store }: TestNode): number => store.stats().totals.sentBytes
-
 const link = { id: 1, notify: () => undefined }
-
-async function make(
-  { store, arena }: TestNode,
-  objectId: string,
-  sizeBytes = SIZE_BYTES,
-): Promise<Buffer> {
-  const bytes = Buffer.from(Array.from({ length: sizeBytes / 16 }, (_, i) => i % 251)).fill(3, 0, 9)
-  const whole = Buffer.concat(Array.from({ length: 16 }, () => bytes))
-  const { offset } = await store.create('maker', objectId, sizeBytes)
-  await arena.write(offset, whole)
-  await store.seal(objectId)
-  return whole
-}
-
-async function read({ arena }: TestNode, offset: number): Promise<Uint8Array> {
-  return Uint8Array.from(await arena.read(offset, SIZE_BYTES))
-}
