@@ -2,6 +2,7 @@
 // upload may be repeated (BK2), so a write in doubt is no other error than one that failed.
 import type { Bucket } from '../../runtime/common/bucket.ts'
 import { GcsUnavailableError } from '../../runtime/common/errors.ts'
+import type { LateKeys } from './late-keys.ts'
 import type { SimProcess } from './process.ts'
 import { callsTo, type ServiceParts } from './service.ts'
 
@@ -11,26 +12,6 @@ const HITS = {
   'in time': 'a call of the bucket is executed and fails',
   late: 'a call of the bucket is executed after it failed',
 } as const
-
-/** What was written last by a call that was executed long after it was begun, or failed. */
-export class LateKeys {
-  readonly keys = new Set<string>()
-  #isLate = false
-
-  asLate<T>(run: () => T): T {
-    this.#isLate = true
-    try {
-      return run()
-    } finally {
-      this.#isLate = false
-    }
-  }
-
-  writes(key: string): void {
-    if (this.#isLate) this.keys.add(key)
-    else this.keys.delete(key)
-  }
-}
 
 /** @param owner  the node and epoch that it is for, as it names what it writes. */
 export function simBucket(

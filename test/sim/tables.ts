@@ -8,14 +8,15 @@ import {
   type RowValue,
   type TransactItem,
 } from '../../runtime/gcs/storage.ts'
+import { LateKeys } from './late-keys.ts'
 
 const TABLES = ['cluster', 'lineage', 'locations'] as const
 
 export class SimTables extends MemoryStorage {
   readonly #room: { rowsMax: number; bytesMax: number }
-  /** All that was ever to be written, and whether that was late at last. */
-  readonly #keys = new Map<string, { readonly key: RowKey; readonly isLate: boolean }>()
-  #isLate = false
+  /** All that was ever to be written. */
+  readonly #keys = new Map<string, RowKey>()
+  readonly #late = new LateKeys()
 
   constructor() {
     const room = { rowsMax: Infinity, bytesMax: Infinity }
@@ -38,14 +39,8 @@ export class SimTables extends MemoryStorage {
     return super.transact(items)
   }
 
-  /** A call is executed long after it was begun, or of which its writer was told that it failed. */
   late<T>(run: () => T): T {
-    this.#isLate = true
-    try {
-      return run()
-    } finally {
-      this.#isLate = false
-    }
+    return this.#late.asLate(run)
   }
 
   /**
@@ -58,13 +53,15 @@ export class SimTables extends MemoryStorage {
       await super.append([{ key: { ...LAST, table }, value: {}, expiresAtMs: 0 }])
     }
     this.#room.rowsMax = this.#room.bytesMax = Infinity
-    const known = [...this.#keys.values()].filter(({ isLate }) => !isLate)
-    const rows = await Promise.all(known.map(({ key }) => this.get(key)))
+    const known = [...this.#keys].filter(([text]) => !this.#late.keys.has(text))
+    const rows = await Promise.all(known.map(([, key]) => this.get(key)))
     return rows.filter((row) => row !== undefined)
   }
 
   #writes(key: RowKey): void {
-    this.#keys.set(keyText(key), { key, isLate: this.#isLate })
+    const text = keyText(key)
+    this.#keys.set(text, key)
+    this.#late.writes(text)
   }
 }
 

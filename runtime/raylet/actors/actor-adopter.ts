@@ -30,7 +30,7 @@ import type { Storage } from '../../gcs/storage.ts'
 import { epochIn } from '../../protocol/node-identity.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
 import { decodeMade, type MadeActor } from './actor-origin.ts'
-import { endedLives, hasEnded, type EndedLives } from './ended-lives.ts'
+import { endedLives, epochsEnded, hasEnded, type EndedLives } from './ended-lives.ts'
 import type { Stimulus } from '../client-link.ts'
 import { GcsRepeat } from '../gcs-repeat.ts'
 
@@ -43,8 +43,6 @@ const LAST_AFTER_MS = 60_000
 const HEIRS_MAX = 16
 /** A death is heard of later than an arrival, by so much at most while the GCS answers. */
 const HEARD_WITHIN_MS = 10_000
-/** Of one node, that came and went since it was seen last. */
-const UNSEEN_MAX = 16
 /** Of which a node keeps who comes ahead of it: the newest. */
 const LEFT_MAX = 1_000
 
@@ -129,12 +127,9 @@ export class ActorAdopter {
   }
 
   /** AH2. Epochs of that node that have ended since it was seen last. */
-  #unseenBefore({ nodeId, epoch, state }: NodeRow): readonly number[] {
-    const seen = this.#seen.get(nodeId)
-    if (seen === undefined && !this.#hadArrived) return []
-    const ended = state === 'DEAD' ? epoch : epoch - 1
-    const first = Math.max((seen ?? 0) + 1, ended - UNSEEN_MAX + 1)
-    return Array.from({ length: Math.max(0, ended - first + 1) }, (_, i) => first + i)
+  #unseenBefore(row: NodeRow): readonly number[] {
+    const seen = this.#seen.get(row.nodeId)
+    return seen === undefined && !this.#hadArrived ? [] : epochsEnded(row, seen)
   }
 
   #inherit(gone: Holder, death: string): void {

@@ -7,6 +7,9 @@ import type { NodeRow } from '../../gcs/nodes.ts'
  *  may still meet a process. */
 const TOLD_MAX = 1_000
 
+/** Of one node, that others may not have seen end: the newest. */
+const UNSEEN_MAX = 16
+
 /** By node, the newest epoch that is over; nothing of one that lives in its first. */
 export type EndedLives = ReadonlyMap<string, number>
 
@@ -16,11 +19,22 @@ export function endedLives(
 ): EndedLives {
   const ended = new Map<string, number>()
   for (const { nodeId, epoch, state } of rows) {
-    const newest = state === 'DEAD' ? epoch : epoch - 1
+    const newest = newestEnded({ epoch, state })
     if (newest > 0) ended.set(nodeId, newest)
   }
   return ended
 }
+
+/** Epochs of that node that have ended after that one, oldest first. */
+export function epochsEnded(row: Life, after = 0): readonly number[] {
+  const newest = newestEnded(row)
+  const first = Math.max(after + 1, newest - UNSEEN_MAX + 1)
+  return Array.from({ length: Math.max(0, newest - first + 1) }, (_, i) => first + i)
+}
+
+type Life = Pick<NodeRow, 'epoch' | 'state'>
+
+const newestEnded = ({ epoch, state }: Life): number => (state === 'DEAD' ? epoch : epoch - 1)
 
 /** @param epoch  without it, whether some life of that node has. */
 export const hasEnded = (ended: EndedLives, nodeId: string, epoch = 0): boolean =>

@@ -13,12 +13,15 @@ import type { ClusterMember } from './cluster-member.ts'
 import { findLiveJobs, hasDetachedActor } from './live-jobs.ts'
 import { Looks } from './looks.ts'
 
-export interface AwaitedEndsDeps {
+export interface AwaitedEndsPorts {
   readonly clock: Clock
   readonly member: Pick<ClusterMember, 'askEach'>
   readonly storage: Storage
   /** Those that live on this node. */
   readonly liveJobs: () => readonly JobId[]
+}
+
+export interface AwaitedEndsDeps extends AwaitedEndsPorts {
   /** Whether anything is still to go with that job. */
   readonly isWanted: (jobId: JobId) => boolean
   /** JW1. @returns false: to be told again at the next look. */

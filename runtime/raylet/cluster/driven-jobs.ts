@@ -13,14 +13,11 @@ import { removeGroupsOf } from '../../gcs/groups.ts'
 import { holdsJob, holdsJobNoMore } from '../../gcs/held-rows.ts'
 import type { JobSpec } from '../../protocol/messages.ts'
 import { GcsRepeat } from '../gcs-repeat.ts'
-import { AwaitedEnds, type AwaitedEndsDeps } from './awaited-ends.ts'
+import { AwaitedEnds, type AwaitedEndsPorts } from './awaited-ends.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import type { ClusterPlaces } from './cluster-places.ts'
 
-export interface DrivenJobsDeps extends Pick<
-  AwaitedEndsDeps,
-  'clock' | 'member' | 'storage' | 'liveJobs'
-> {
+export interface DrivenJobsDeps extends AwaitedEndsPorts {
   readonly log: Log
   readonly self: Holder
   readonly places: Pick<ClusterPlaces, 'hasBucket' | 'jobForgotten'>

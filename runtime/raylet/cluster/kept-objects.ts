@@ -8,12 +8,9 @@
 //        while it came is found to have ended.
 import { toHex, type JobId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
-import { AwaitedEnds, type AwaitedEndsDeps } from './awaited-ends.ts'
+import { AwaitedEnds, type AwaitedEndsPorts } from './awaited-ends.ts'
 
-export interface KeptObjectsDeps extends Pick<
-  AwaitedEndsDeps,
-  'clock' | 'member' | 'storage' | 'liveJobs'
-> {
+export interface KeptObjectsDeps extends AwaitedEndsPorts {
   readonly log: Log
   /** Whether the store of this node has anything of a job. */
   readonly hasAnyOf: (jobId: JobId) => boolean

@@ -13,14 +13,12 @@ import type { JobId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import type { NodeRow } from '../../gcs/nodes.ts'
 import { rendezvous } from '../../gcs/rendezvous.ts'
+import { epochsEnded } from '../actors/ended-lives.ts'
 import type { NodeStore, SpillOwner } from '../node-store.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import { findLiveJobs, hasDetachedActor, type LiveJobs } from './live-jobs.ts'
 import { Looks } from './looks.ts'
-
-/** Of one node, that are swept: the last ones. */
-const LIVES_MAX = 16
 
 export interface SpillSweeperDeps {
   readonly nodeId: string
@@ -75,14 +73,14 @@ export class SpillSweeper {
     const left = new Set(member.left())
     for (const node of member.nodes()) {
       const hasLeft = left.has(node.nodeId)
-      for (const owner of livesEnded(node)) if (!hasLeft) this.#waiting.set(owner, undefined)
+      for (const owner of ownersOf(node)) if (!hasLeft) this.#waiting.set(owner, undefined)
     }
   }
 
   #ownOf(nodes: readonly NodeRow[]): readonly SpillOwner[] {
     const living = nodes.filter(({ state }) => state === 'ALIVE').map(({ nodeId }) => nodeId)
     return nodes
-      .flatMap(livesEnded)
+      .flatMap(ownersOf)
       .filter((owner) => !this.#swept.has(owner))
       .filter((owner) => rendezvous(owner, living, 1)[0] === this.#deps.nodeId)
   }
@@ -119,9 +117,5 @@ export class SpillSweeper {
 }
 
 /** Of that node, also those after which it is back: who sweeps may not have seen it dead. */
-function livesEnded({ nodeId, epoch, state }: NodeRow): SpillOwner[] {
-  const newest = state === 'DEAD' ? epoch : epoch - 1
-  const oldest = Math.max(1, newest - LIVES_MAX + 1)
-  const count = Math.max(0, newest - oldest + 1)
-  return Array.from({ length: count }, (_, i): SpillOwner => `${nodeId}-${oldest + i}`)
-}
+const ownersOf = (row: NodeRow): SpillOwner[] =>
+  epochsEnded(row).map((epoch): SpillOwner => `${row.nodeId}-${epoch}`)
