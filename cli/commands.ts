@@ -1,5 +1,6 @@
 // The commands as data: what `virga --help` tells, what commander parses, and where each one is.
 // A command's module is loaded when it is called, with the libraries that it alone needs.
+import { DEAD_ACTORS_MAX } from '../runtime/common/limits.ts'
 import { KIND_NAMES } from './raylet-client.ts'
 import type { Run } from './world.ts'
 
@@ -139,8 +140,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     asksCluster: true,
     more:
       'Tasks are those that ended, the newest last; `virga summary tasks` counts all. Dead actors are ' +
-      'listed with why they died: each node keeps the newest 10000, for as long as it lives; those ' +
-      'that died with a node are kept by one that ended them.',
+      `listed with why they died: each node keeps the newest ${DEAD_ACTORS_MAX}, for as long as it lives; ` +
+      'those that died with a node are kept by one that ended them.',
     load: () => import('./list.ts'),
   },
   {

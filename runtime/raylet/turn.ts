@@ -252,7 +252,7 @@ export type RayletEffect =
     }
   /** It may be forgotten by then. */
   | { readonly kind: 'jobEnded'; readonly job: Job }
-  /** Its driver has ended, and a detached actor on another node may need what is here. */
+  /** What is here of it may be needed by a detached actor elsewhere, or a driver that is cut off. */
   | ({ readonly kind: 'watchJob' } & JobWatched)
   /** Nothing of it is left: no driver, no worker. */
   | {

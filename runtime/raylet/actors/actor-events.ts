@@ -122,7 +122,7 @@ export type ActorEventOfNodes =
   | { readonly kind: 'actorCall'; readonly request: number; readonly call: ActorCall }
   | { readonly kind: 'actorCalled'; readonly request: number }
   | { readonly kind: 'livesEnded'; readonly ended: EndedLives }
-  /** No detached actor of it is left anywhere, whose driver has ended (EJ1). */
+  /** Its driver is gone, and no detached actor of it is left anywhere (EJ1, EJ3). */
   | { readonly kind: 'jobOver'; readonly jobId: JobId }
   | {
       /** This node has ended one whose node is dead. */

@@ -3,7 +3,7 @@
 // round, with a short timer: one of a second is in time where pauses come at its own pace.
 //   well ──SLOW_FROM of the last ROUNDS were late──► slow ──WELL_UP_TO or fewer were──► well
 // One long pause is one late round: a collection of garbage makes no node slow. Nor does work of
-// its own: what its process used of the CPU while it was late was not taken by others.
+// its own: what its process used of the CPU in that round was not taken by others.
 // Source: faults.md F11 (gray failure).
 
 /** The timer of a round. */
