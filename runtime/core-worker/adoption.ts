@@ -54,7 +54,7 @@ export class Adoption {
     const lineage = this.#found.get(entry)
     if (lineage === undefined) return false
     this.#found.delete(entry)
-    this.#begin(entry, lineage)
+    this.#told(entry, this.#remake(entry, lineage))
     return true
   }
 
@@ -90,26 +90,30 @@ export class Adoption {
   #make(entry: ObjectEntry, lineage: Uint8Array): void {
     if (this.#making.has(entry) || entry.task !== undefined) return
     this.#making.add(entry)
-    this.#begin(entry, lineage)
+    this.#told(entry, this.#findOrRemake(entry, lineage))
   }
 
-  #begin(entry: ObjectEntry, lineage: Uint8Array): void {
-    this.#remake(entry, lineage).catch((error: unknown) => {
+  /** Why it cannot be made is what its readers are told. */
+  #told(entry: ObjectEntry, making: Promise<void>): void {
+    making.catch((error: unknown) => {
       entry.complete(FAILED, this.#died(entry, reasonOf(error), error))
     })
   }
 
-  async #remake(entry: ObjectEntry, lineage: Uint8Array): Promise<void> {
-    const { deps, references } = this.#worker
-    const { place, spec: carried } = readLineage(lineage)
-    const objectId = references.idOf(entry)
-    const found = await deps.raylet.request('findObject', { objectId })
-    if (found !== undefined) {
-      this.#found.set(entry, lineage)
-      entry.complete(STORED, { objectId, sizeBytes: found.sizeBytes })
+  async #findOrRemake(entry: ObjectEntry, lineage: Uint8Array): Promise<void> {
+    const objectId = this.#worker.references.idOf(entry)
+    const found = await this.#worker.deps.raylet.request('findObject', { objectId })
+    if (found === undefined) {
+      await this.#remake(entry, lineage)
       return
     }
-    const spec = carried ?? (await deps.raylet.request('readSpec', place))
+    this.#found.set(entry, lineage)
+    entry.complete(STORED, { objectId, sizeBytes: found.sizeBytes })
+  }
+
+  async #remake(entry: ObjectEntry, lineage: Uint8Array): Promise<void> {
+    const { place, spec: carried } = readLineage(lineage)
+    const spec = carried ?? (await this.#worker.deps.raylet.request('readSpec', place))
     if (!entry.pending || entry.task !== undefined) return // another object of its task was quicker
     if (spec === undefined) {
       entry.complete(FAILED, this.#died(entry, NOT_COMMITTED))

@@ -146,7 +146,7 @@ export class Recovery {
     const { references } = this.#worker
     const asked = level.filter(({ entry }) => mayBeGone(entry))
     if (asked.length === 0) return []
-    const looked = await this.#look(asked.map(({ entry }) => references.idOf(entry)))
+    const looked = await this.#look(asked)
     return asked.flatMap((each) => {
       const { entry, error } = each
       if (!mayBeGone(entry)) return []
@@ -163,15 +163,18 @@ export class Recovery {
   }
 
   /** RV2. */
-  async #look(objectIds: readonly ObjectId[]): Promise<Looked> {
+  async #look(asked: readonly Missing[]): Promise<Looked> {
     const { raylet, clock } = this.#worker.deps
     const untilMs = clock.monotonicMs() + LOOK_FOR_MS
     const held = new Set<ObjectId>()
-    let missing = objectIds
+    const idsOf = (all: readonly Missing[]): ObjectId[] =>
+      all.map(({ entry }) => this.#worker.references.idOf(entry))
+    let missing = asked
     for (;;) {
-      const answer = await raylet.request('locateObjects', { objectIds: missing })
+      const unread = idsOf(missing.filter(({ error }) => error !== undefined))
+      const answer = await raylet.request('locateObjects', { objectIds: idsOf(missing), unread })
       for (const objectId of answer.held) held.add(objectId)
-      missing = missing.filter((objectId) => !held.has(objectId))
+      missing = missing.filter(({ entry }) => !held.has(this.#worker.references.idOf(entry)))
       const { silent, left } = answer
       const isOver = missing.length === 0 || silent.length === 0 || clock.monotonicMs() > untilMs
       if (isOver) return { held, silent: missing.length === 0 ? [] : silent, left }

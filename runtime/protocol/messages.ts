@@ -184,9 +184,10 @@ export interface RayletCalls {
     { offset: number; sizeBytes: number; path?: string; checksum?: number },
   ]
   /** Which of these some living node has; which of those nodes, in hex, did not answer; and which
-   *  have left because they were told to. */
+   *  have left because they were told to. `unread`: those that somebody tried to read, and could
+   *  not; of these a copy in the bucket counts only once it was read from there. */
   locateObjects: [
-    { objectIds: readonly ObjectId[] },
+    { objectIds: readonly ObjectId[]; unread: readonly ObjectId[] },
     { held: readonly ObjectId[]; silent: readonly string[]; left: readonly string[] },
   ]
   createGroup: [GroupSpec, undefined]

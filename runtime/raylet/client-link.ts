@@ -42,7 +42,7 @@ export interface LinkHost {
   drop(objectIds: readonly string[]): void
   /** A process of this node is to make this object, once this resolves; undefined: at once. */
   making(objectId: string): Promise<void> | undefined
-  locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): unknown
+  locate(sought: RayletCalls['locateObjects'][0]): unknown
   /** Registers the client, or throws when it is refused. */
   welcome(link: ClientLink, hello: Hello): Promise<Welcome>
   tell(stimulus: Stimulus): void
@@ -124,7 +124,7 @@ export class ClientLink {
         this.#host.drop((message as RayletCalls['storeDrop'][0]).objectIds)
         return undefined
       case 'locateObjects':
-        return this.#host.locate((message as RayletCalls['locateObjects'][0]).objectIds)
+        return this.#host.locate(message as RayletCalls['locateObjects'][0])
       case 'state':
         return this.#host.query(message as RayletCalls['state'][0])
       case 'drainOutput':

@@ -101,7 +101,7 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
   storeSeal: { objectId: text },
   storeDrop: { objectIds: listOf(text) },
   storePin: { objectId: text, nodeId: optional(text) },
-  locateObjects: { objectIds: listOf(text) },
+  locateObjects: { objectIds: listOf(text), unread: listOf(text) },
   createGroup: groupFields,
   awaitGroup: { groupId: text },
   removeGroup: { groupId: text },

@@ -241,9 +241,9 @@ export class Raylet {
         else this.#cluster.objects.drop(objectIds)
       },
       making: (objectId) => this.#cluster?.objects.giveWay(objectId),
-      locate: (objectIds) => {
+      locate: (sought) => {
         const { store } = this.#objects
-        return this.#cluster?.locate(objectIds) ?? locate(store, undefined, objectIds)
+        return this.#cluster?.locate(sought) ?? locate(store, undefined, sought.objectIds)
       },
       welcome: (link, hello) => this.#welcome(link, hello),
       tell: (stimulus) => {

@@ -5,7 +5,7 @@
 //        batch goes costs nothing. Rows of freed ones expire by themselves.
 //   OQ2. A copy from the bucket counts by its checksum alone, wherever the row came from. One that
 //        is damaged or gone is not told of again here, so that its object is made again in place of
-//        being looked for.
+//        being looked for. Whoever could not read it may be on another node: it is tried here then.
 //   OQ3. At most WAITING_MAX places wait while the GCS is away: the oldest are forgotten, as facts
 //        may be.
 import type { Clock, Timer } from '../../common/clock.ts'
@@ -25,6 +25,8 @@ import type { JobStore } from '../job-store.ts'
 const TELL_EVERY_MS = 1_000
 const WAITING_MAX = 100_000
 const UNREADABLE_MAX = 10_000
+/** Each has 16 MiB on their way. */
+const TRIED_AT_ONCE = 4
 /** What this node is to its own store, as the maker of copies and their reader. */
 const SELF = 'the bucket'
 
@@ -64,10 +66,42 @@ export class ClusterPlaces {
     return ranges.find((range) => !this.#unreadable.has(keyOf(range)))
   }
 
-  /** Those of which there is a copy in the bucket. */
-  async kept(objectIds: readonly ObjectId[]): Promise<readonly ObjectId[]> {
+  /**
+   * Those of which there is a copy in the bucket.
+   * @param unread  which of them somebody could not read: such a copy is tried (OQ2).
+   */
+  async kept(
+    objectIds: readonly ObjectId[],
+    unread: readonly ObjectId[],
+  ): Promise<readonly ObjectId[]> {
+    const isUnread = new Set(unread)
     const found = await Promise.all(objectIds.map((objectId) => this.find(objectId)))
-    return objectIds.filter((_, i) => found[i] !== undefined)
+    const told = objectIds.filter((_, i) => found[i] !== undefined)
+    const kept = told.filter((objectId) => !isUnread.has(objectId))
+    const untried = told.filter((objectId) => isUnread.has(objectId))
+    const tryAll = async (): Promise<void> => {
+      for (let next = untried.pop(); next !== undefined; next = untried.pop()) {
+        if (await this.#canBeRead(next)) kept.push(next)
+      }
+    }
+    await Promise.all(Array.from({ length: TRIED_AT_ONCE }, tryAll))
+    return kept
+  }
+
+  /** OQ2. What a bucket that does not answer was told to have may be there. */
+  async #canBeRead(objectId: ObjectId): Promise<boolean> {
+    for (;;) {
+      const range = await this.find(objectId)
+      if (range === undefined) return false
+      try {
+        await this.#bucket?.read(range, () => Promise.resolve())
+        return true
+      } catch (error) {
+        if (!(error instanceof VirgaError)) throw error
+        if (!(error instanceof ObjectCorruptedError)) return true
+        this.#isUnreadable(range)
+      }
+    }
   }
 
   /** Brings a copy from the bucket into this node's store, if there is one. */

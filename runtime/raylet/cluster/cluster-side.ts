@@ -272,11 +272,12 @@ export class ClusterSide {
     return clusterRows({ kind, limit, nodes: member.nodes() }, answers)
   }
 
-  async locate(objectIds: RayletCalls['locateObjects'][0]['objectIds']): ReturnType<typeof locate> {
+  async locate(sought: RayletCalls['locateObjects'][0]): ReturnType<typeof locate> {
+    const { objectIds, unread } = sought
     const located = await locate(this.#deps.objects.store, this.#member, objectIds)
     const held = new Set(located.held)
     const missing = objectIds.filter((objectId) => !held.has(objectId))
-    return { ...located, held: [...held, ...(await this.places.kept(missing))] }
+    return { ...located, held: [...held, ...(await this.places.kept(missing, unread))] }
   }
 
   /** What workers of that job have printed on other nodes has been sent. */

@@ -15,7 +15,6 @@ import { calmNodes, playNodes, type Scene } from './play.ts'
 import { countIn, losePower, on } from './scene.ts'
 import type { SimMember } from './member.ts'
 import {
-  lendAll,
   makesLate,
   makesLateAndStays,
   RemoteSender,
@@ -433,34 +432,6 @@ describe('scenario of several nodes', () => {
       },
     })
     expect(counts).toEqual([1, 1]) // its job is there still
-  })
-
-  test('D212 a durable job reads what was spilled since, once its owner has ended and its nodes have freed it', async () => {
-    const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false }
-    const bucket = { latencyMs: 10, failChance: 0, diskFirst: false }
-    const plan = calmNodes(3)
-    const node = { ...plan.node, cpus: 4, arenaBytes: 1024 * 1024 }
-    const read = await playNodes({
-      plan: { ...plan, node, bucket, parts: ['durable'] },
-      program: async ({ cluster: { world }, others }) => {
-        const [there] = others as [SimMember]
-        const strategy = { schedulingStrategy: on(there) }
-        const lending = lendAll.options(strategy).remote({ ...what, key: 'lent' }, 60_000)
-        const { pid, stored, made, stamped } = await get(lending)
-        const fill = ['a', 'b', 'c', 'd', 'e', 'f'].map((key) =>
-          remote.combine.options(strategy).remote({ ...what, key }),
-        )
-        await wait(fill, { numReturns: fill.length, fetchLocal: false })
-        await remote.sleep(5_000) // the GCS is told where it has spilled
-        world.crash(world.processOf(pid))
-        await remote.sleep(5_000) // its files are deleted
-        const values = [await get(stored), await get(made)]
-        for (const ref of [lending, stored, made, stamped, ...fill]) ref.free()
-        return values.map(remote.digestOf)
-      },
-    })
-    const lent = { ...what, key: 'lent' }
-    expect(read).toEqual([remote.digestOfPart(lent, 0), remote.combined('lent.1', [])])
   })
 })
 

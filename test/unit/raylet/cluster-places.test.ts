@@ -1,7 +1,7 @@
 // Where large objects lie: told to the GCS, and read back from the bucket.
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
-import { ObjectCorruptedError } from '../../../runtime/common/errors.ts'
+import { CapacityError, ObjectCorruptedError } from '../../../runtime/common/errors.ts'
 import { toHex, type ObjectId } from '../../../runtime/common/ids.ts'
 import { silentLog } from '../../../runtime/common/log.ts'
 import type { Consumed } from '../../../runtime/gcs/meter.ts'
@@ -26,8 +26,9 @@ const range: SpillRange = { path: 's3://b/7', offset: 4, sizeBytes: 3, checksum:
 /**
  * A store and a bucket of maps: objects of three bytes.
  * @param gone  paths that cannot be read.
+ * @param away  a path that cannot be reached.
  */
-function made({ gone = [] }: { readonly gone?: readonly string[] } = {}) {
+function made({ gone = [], away }: { gone?: readonly string[]; away?: string } = {}) {
   const clock = new HandClock()
   const bytes = new Map<string, Uint8Array>()
   let inBucket: Uint8Array | undefined
@@ -37,6 +38,7 @@ function made({ gone = [] }: { readonly gone?: readonly string[] } = {}) {
   const bucket: SharedBucket = {
     holds: (path) => path.startsWith('s3://'),
     read: async ({ path }, sink) => {
+      if (path === away) throw new CapacityError('the bucket does not answer')
       const found = gone.includes(path) ? undefined : inBucket
       if (found === undefined) throw new ObjectCorruptedError('it is gone')
       await sink(0, found)
@@ -89,14 +91,14 @@ test('what was kept comes back into the store, whoever asks; lost bytes are told
   bytes.set(id('a'), Uint8Array.of(1, 2, 3))
   await places.keep(id('a'))
   bytes.clear()
-  expect(await places.kept([id('a'), id('b')])).toEqual([id('a')])
+  expect(await places.kept([id('a'), id('b')], [])).toEqual([id('a')])
   await places.restore(id('a'))
   expect(bytes.get(id('a'))).toEqual(Uint8Array.of(1, 2, 3))
   bytes.clear()
   lose()
   await caught(places.restore(id('a')), ObjectCorruptedError)
   expect(bytes.size).toBe(0)
-  expect(await places.kept([id('a')])).toEqual([]) // OQ2
+  expect(await places.kept([id('a')], [])).toEqual([]) // OQ2
 })
 
 test('F42: what was spilled from a larger store comes into a file where the arena is too small', async () => {
@@ -151,4 +153,21 @@ test('a copy that was spilled is read where the one that is kept is damaged', as
   bytes.clear()
   await places.restore(id('a'))
   expect(bytes.get(id('a'))).toEqual(Uint8Array.of(1, 2, 3))
+})
+
+test('OQ2: what somebody could not read is tried before it is said to be there', async () => {
+  const away = 's3://b/away'
+  const { clock, places, bytes } = made({ gone: ['s3://b/gone'], away })
+  const paths = { a: 's3://b/gone', b: away, c: 's3://b/there', d: 's3://b/gone' }
+  const ids = Object.keys(paths).map(id)
+  for (const [name, path] of Object.entries(paths)) {
+    bytes.set(id(name), Uint8Array.of(1, 2, 3))
+    if (name === 'c') await places.keep(id(name))
+    places.spilled(id(name), { ...range, path, offset: ids.indexOf(id(name)) })
+  }
+  await clock.advance(1000)
+  expect((await places.kept(ids, [])).toSorted()).toEqual(ids)
+  const [gone, ...others] = ids as [ObjectId, ...ObjectId[]]
+  expect((await places.kept(ids, [gone, id('b'), id('c')])).toSorted()).toEqual(others)
+  expect((await places.kept(ids, [])).toSorted()).toEqual(others) // it is known now
 })

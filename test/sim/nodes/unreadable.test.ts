@@ -1,0 +1,111 @@
+// What is told to lie in the bucket, and is not there any more: its owner has ended, or its file is
+// gone.
+import { describe, expect, test } from 'vitest'
+import { get, wait, type ObjectRef } from '../../../sdk/index.ts'
+import * as remote from '../workload.ts'
+import type { SimMember } from './member.ts'
+import type { NodesPlan } from './plan.ts'
+import { calmNodes, playNodes, type Scene } from './play.ts'
+import { losePower, on } from './scene.ts'
+import { lendAll, type Lent } from './workload.ts'
+
+const what = { sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false }
+const LENT = 'lent'
+
+/** Small stores: what a node has is in the bucket soon. */
+function smallNodes(): NodesPlan {
+  const plan = calmNodes(3)
+  const bucket = { latencyMs: 10, failChance: 0, diskFirst: false }
+  return { ...plan, node: { ...plan.node, cpus: 4, arenaBytes: 1024 * 1024 }, bucket }
+}
+
+/** What a task on that node lent, once it has ended and its files are deleted. */
+async function lentBy({ cluster: { world } }: Scene, there: SimMember): Promise<Lent> {
+  const strategy = { schedulingStrategy: on(there) }
+  const lending = lendAll.options(strategy).remote({ ...what, key: LENT }, 60_000)
+  const lent = await get(lending)
+  const fill = Array.from({ length: 9 }, (_, i) =>
+    remote.combine.options(strategy).remote({ ...what, key: `fill ${String(i)}` }),
+  )
+  await wait(fill, { numReturns: fill.length, fetchLocal: false })
+  await remote.sleep(5_000) // the GCS is told where it has spilled
+  world.crash(world.processOf(lent.pid))
+  await remote.sleep(5_000)
+  for (const ref of [lending, ...fill]) ref.free()
+  return lent
+}
+
+function freeAll({ stored, made, stamped }: Lent): void {
+  for (const ref of [stored, made, stamped]) ref.free()
+}
+
+const made = remote.combined(`${LENT}.1`, [])
+
+describe('what was spilled, and deleted with its owner', () => {
+  test('D212 a durable job reads what was spilled since, once its owner has ended and its nodes have freed it', async () => {
+    const read = await playNodes({
+      plan: { ...smallNodes(), parts: ['durable'] },
+      program: async (scene) => {
+        const [there] = scene.others as [SimMember]
+        const lent = await lentBy(scene, there)
+        const values = [await get(lent.stored), await get(lent.made)]
+        freeAll(lent)
+        return values.map(remote.digestOf)
+      },
+    })
+    expect(read).toEqual([remote.digestOfPart({ ...what, key: LENT }, 0), made])
+  })
+
+  const readers = {
+    'as its argument': (ref: ObjectRef<remote.Value>, there: SimMember) =>
+      remote.combine.options({ schedulingStrategy: on(there) }).run(reading, ref),
+    'as a borrower': (ref: ObjectRef<remote.Value>, there: SimMember) =>
+      remote.openBox.options({ schedulingStrategy: on(there) }).run(reading, { refs: [ref] }),
+  }
+  test.each(Object.entries(readers))(
+    'AD4 D226 who adopted it makes it again, though another node is the first to miss it: %s',
+    async (_how, read) => {
+      const { digest, tookMs } = await playNodes({
+        plan: smallNodes(),
+        program: async (scene) => {
+          const [there, elsewhere] = scene.others as [SimMember, SimMember]
+          const lent = await lentBy(scene, there)
+          const { scheduler } = scene.cluster.world
+          await wait([lent.made], { numReturns: 1, fetchLocal: false }) // which adopts it
+          const sinceMs = scheduler.nowMs
+          const value = await read(lent.made, elsewhere)
+          freeAll(lent)
+          return { digest: remote.digestOf(value), tookMs: scheduler.nowMs - sinceMs }
+        },
+      })
+      expect(digest).toBe(remote.combined(reading.key, [made]))
+      expect(tookMs).toBeLessThan(SOON_MS)
+    },
+  )
+})
+
+test('D226 what a dead node had spilled is gone from the bucket: its owner has it made again', async () => {
+  const digest = await playNodes({
+    plan: smallNodes(),
+    program: async (scene) => {
+      const { bucket } = scene.cluster
+      const [there, elsewhere] = scene.others as [SimMember, SimMember]
+      const made = ['x', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((key) =>
+        remote.combine.options({ schedulingStrategy: on(there, true) }).remote({ ...what, key }),
+      )
+      const [ref] = made as [ObjectRef<remote.Value>]
+      await wait(made, { numReturns: made.length, fetchLocal: false })
+      await remote.sleep(5_000) // the GCS is told where it has spilled
+      losePower(scene, there)
+      bucket.objects.clear()
+      const strategy = { schedulingStrategy: on(elsewhere) }
+      const value = await remote.combine.options(strategy).run(reading, ref)
+      for (const each of made) each.free()
+      return remote.digestOf(value)
+    },
+  })
+  expect(digest).toBe(remote.combined(reading.key, [remote.combined('x', [])]))
+})
+
+const reading = { ...what, key: 'reader' }
+const SOON_MS = 5_000
