@@ -195,8 +195,9 @@ async function joinNodes(
   const join = findCredentials(sessionDir)
   if (join === undefined || gcs === undefined) {
     throw new UsageError(
-      `the cluster at unix:${address} is one node that listens for no others; start it with ` +
-        '--nodes 2 or more, or with --gcs dynamodb, and others can join it',
+      `the cluster at unix:${address} is one node that listens for no others. End it with virga ` +
+        'stop, and start one that others can join: virga start --nodes 2 or more, or with ' +
+        '--gcs dynamodb',
     )
   }
   const { nodes: count, host } = options

@@ -99,6 +99,9 @@ function peerNotices(worker: CoreWorker): PeerNoticeHandlers {
     handoffDone: (peer, { handoffId }) => {
       worker.handoffs.done(peer, handoffId)
     },
+    collectHandles: () => {
+      worker.collector.collectForOthers()
+    },
   }
 }
 

@@ -231,6 +231,11 @@ export class References implements RefHooks {
     return counts
   }
 
+  /** Who holds objects of ours. */
+  borrowers(): Peer[] {
+    return [...this.#borrowedBy].flatMap(([peer, counts]) => (counts.size > 0 ? [peer] : []))
+  }
+
   release(peer: Peer, id: ObjectId): void {
     const counts = this.#borrowedBy.get(peer)
     const count = counts?.get(id) ?? 0

@@ -7,6 +7,7 @@ import { ByteReader } from '../protocol/byte-reader.ts'
 import type { ActorSpec, FunctionIdentity } from '../protocol/actor-messages.ts'
 import type { ClientNotices } from '../protocol/messages.ts'
 import type { PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
+import { askHolders } from './ask-holders.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { ArrivingArguments, decodeArguments } from './decode-arguments.ts'
 import { Executor } from './execute.ts'
@@ -215,17 +216,33 @@ export class WorkerSide {
     })
   }
 
+  /** It has run what it may (maxCalls). @param leave  as of onceFree. */
+  spent(leave: () => void): void {
+    this.onceFree(leave)
+    const { references } = this.#worker
+    askHolders({
+      ...{ clock: this.#clock, borrowers: () => references.borrowers() },
+      isHeld: () => this.#isHeld,
+    })
+  }
+
   /** @param leave  called when nothing runs and nobody else holds what this process owns. */
   onceFree(leave: () => void): void {
     const { references, handoffs } = this.#worker
     this.#executor.stop(() => {
       const leaveIfFree = (): void => {
-        if (references.counts().lent === 0 && !handoffs.isOpen) leave()
+        if (!this.#isHeld) leave()
       }
       references.onNoneLent = leaveIfFree
       handoffs.onDone = leaveIfFree
       leaveIfFree()
     })
+  }
+
+  /** Something of it is lent, or on its way to who will borrow it. */
+  get #isHeld(): boolean {
+    const { references, handoffs } = this.#worker
+    return references.counts().lent > 0 || handoffs.isOpen
   }
 
   /**

@@ -66,6 +66,8 @@ export interface PeerNotices {
   /** The worker ends after what it runs now: its owner returns the lease. */
   retiring: object
   handoffDone: { handoffId: number }
+  /** By an owner that ends once nobody holds anything of it: the receiver may hold garbage alone. */
+  collectHandles: object
 }
 
 /** What all tasks of one kind share; sent once per connection. */

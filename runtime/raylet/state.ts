@@ -262,8 +262,6 @@ export interface RayletState {
   deadlockCheckAtMs: number | undefined
   /** When the owners of actors may be asked again to let go of garbage. */
   collectNotBeforeMs: number
-  /** When who may hold what retired workers own is asked to collect next. */
-  collectForRetiredAtMs: number
   /** When the waits were looked at last, and those that were stuck asked again. */
   deadlockLookedAtMs: number
   /**
@@ -315,7 +313,6 @@ export function createState(config: NodeConfig, cluster?: ClusterParts): RayletS
     wakeAtMs: Infinity,
     deadlockCheckAtMs: undefined,
     collectNotBeforeMs: 0,
-    collectForRetiredAtMs: 0,
     deadlockLookedAtMs: Infinity,
     // A node of several grants nothing before the GCS has confirmed it once.
     leaseUntilMs: cluster === undefined ? Infinity : -Infinity,

@@ -26,7 +26,6 @@ import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
 import type { Client, RayletState } from './state.ts'
 import type { EventOf, RayletEffect, RayletEvent, Turn } from './turn.ts'
-import { tendRetired } from './retired.ts'
 import { owning, staying, tendWorkers } from './workers.ts'
 
 /** Take in one event; changes `state` and returns what is to be done, in order. */
@@ -173,7 +172,6 @@ function applyNotice(turn: Turn, event: ProcessNotice): void {
 function tick(turn: Turn): void {
   turn.state.wakeAtMs = Infinity
   tendWorkers(turn)
-  tendRetired(turn)
   reportDeadlocks(turn)
   tendLimiters(turn)
   endShunning(turn)

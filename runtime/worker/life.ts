@@ -50,7 +50,7 @@ export function liveUntilTold(
         return
       }
       // It runs nothing more; what it has put may be needed until its job ends, which says RETIRED.
-      if (reason === 'SPENT') side.onceFree(leave)
+      if (reason === 'SPENT') side.spent(leave)
       else leave()
     },
     output: () => undefined,

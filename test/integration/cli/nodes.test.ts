@@ -71,7 +71,7 @@ describe('virga start --nodes 3', () => {
     const { address } = await place.json('start', '--port', String(await freePort()))
     const alone = await place.virga('start', '--address', String(address))
     expect(alone.code).toBe(2)
-    expect(alone.stderr).toContain('start it with --nodes 2 or more')
+    expect(alone.stderr).toContain('virga start --nodes 2 or more')
     const gcs = await place.virga('start', '--address', String(address), '--gcs', 'memory')
     expect(gcs.code).toBe(2)
     expect(gcs.stderr).toContain('--gcs is of a new cluster')
