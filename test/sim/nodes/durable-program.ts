@@ -3,6 +3,7 @@
 // owned.
 //   DJ1  what was told can be read: a put from the bucket, a small one from the GCS, and a result
 //        is made again
+//   DJ2  nothing is told before what makes it again is in the GCS: judge.ts
 import { CapacityError, GcsUnavailableError, TaskError } from '../../../runtime/common/errors.ts'
 import { get, type ObjectRef } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'

@@ -1,6 +1,8 @@
 // What the programs of drivers have in common: what they write into the story of a run, and which
 // errors may come of its faults.
 import { VirgaError } from '../../../runtime/common/errors.ts'
+import { entryOf, type ObjectRef } from '../../../runtime/core-worker/object-ref.ts'
+import { readLineage } from '../../../runtime/core-worker/ref-lineage.ts'
 import type { PartHost } from './program.ts'
 
 /** What of an error is part of the story. */
@@ -18,6 +20,18 @@ export class Judge {
     const { trace, nowMs } = this.#host.cluster.world.scheduler
     const { machine, driver } = this.#host.member
     trace.add(nowMs, driver?.name ?? machine, what)
+  }
+
+  /** DJ2: a result of a durable job is told once what makes it again is in the GCS. */
+  told(key: string, ref: ObjectRef): void {
+    const { cluster, member } = this.#host
+    const core = cluster.world.drivers.find(({ process }) => process === member.driver)?.core
+    if (core?.durable === undefined || core.lineageStream === undefined) return
+    const lineage = core.lineageStream.carry(entryOf(ref))
+    if (lineage.length === 0) return // nothing makes it again
+    const { owner, sequence } = readLineage(lineage).place
+    if (cluster.witness.hasSpec(owner, sequence)) return
+    this.broken(`DJ2: ${key} is told, and its lineage is not in the GCS`)
   }
 
   broken(what: string, error?: unknown): void {

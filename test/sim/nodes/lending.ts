@@ -18,7 +18,9 @@ export async function lentTo(
   const what = { key: name, sleepMs: 0, spinMs: 0, sizeBytes, atMostOnce: false }
   const ref = lendAll.options({ schedulingStrategy: 'SPREAD' }).remote(what, forMs(draw))
   try {
-    return { what, lent: await get(ref) }
+    const lent = await get(ref)
+    judge.told(name, ref)
+    return { what, lent }
   } catch (error) {
     judge.failed(name, error)
     return undefined

@@ -146,6 +146,8 @@ export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
   durable: {
     'gives the ref of what was put before the bucket has it': () =>
       swap(DurableJob.prototype, 'keepStored', () => () => Promise.resolve()),
+    'tells a result before it is written how it is made again': () =>
+      swap(DurableJob.prototype, 'commits', () => () => undefined),
   },
   limiters: {
     'does not tell the keeper what it holds': () => misheard(holdingNothing),

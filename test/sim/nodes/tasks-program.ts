@@ -51,6 +51,7 @@ export class TasksProgram implements Part {
     try {
       const value = await get(ref)
       this.#host.judge.note(`has ${key}`)
+      this.#host.judge.told(key, ref)
       return value
     } catch (error) {
       this.#host.judge.note(`has no ${key}: ${String(error).slice(0, ERROR_CHARS_MAX)}`)

@@ -5,7 +5,9 @@
 //   actors     each next life is taken once (AH1)
 //   groups     where bundles lie is written before they are committed there (GR1)
 //   adoptions  an owner has one adopter in each epoch (AO1)
+//   lineage    what makes an object again: a durable job is told of it later (DJ2)
 import type { GroupRow } from '../../../runtime/gcs/groups.ts'
+import { hasSpec, type SegmentIndex } from '../../../runtime/gcs/lineage-segment.ts'
 import type {
   Row,
   RowKey,
@@ -58,6 +60,8 @@ export class Witness {
   readonly #attempts = new Map<string, number>()
   /** By owner. */
   readonly #adoptions = new Map<string, RowValue>()
+  /** By owner, the indexes of segments with specs of it. */
+  readonly #specs = new Map<string, SegmentIndex[]>()
 
   constructor(inner: Storage, parts: WitnessParts) {
     this.#parts = parts
@@ -69,6 +73,10 @@ export class Witness {
     this.storage = changedStorage(inner, {
       putIf: (...args) => watched(inner.putIf(...args)),
       update: (...args) => watched(inner.update(...args)),
+      append: async (rows) => {
+        await inner.append(rows)
+        for (const { key, value } of rows) if (key.table === 'lineage') this.#sawSegment(value)
+      },
       transact: async (items) => {
         const isDone = await inner.transact(items)
         if (isDone) for (const item of items) this.#sawName(item)
@@ -87,6 +95,20 @@ export class Witness {
   /** Whether it was written that they are to lie there. */
   hasPlaced(groupId: string, bundle: PlacedBundle): boolean {
     return this.#places.has(placeText(groupId, bundle))
+  }
+
+  /** Whether it was written how that submission of an owner is run again. */
+  hasSpec(owner: string, sequence: number): boolean {
+    const index = this.#specs.get(owner) ?? []
+    return hasSpec({ index, packed: NOTHING }, owner, sequence)
+  }
+
+  #sawSegment({ index }: RowValue): void {
+    for (const each of index as readonly SegmentIndex[]) {
+      const known = this.#specs.get(each.owner)
+      if (known === undefined) this.#specs.set(each.owner, [each])
+      else known.push(each)
+    }
   }
 
   #saw({ key, value }: Row): void {
@@ -186,3 +208,5 @@ export class Witness {
     }
   }
 }
+
+const NOTHING = new Uint8Array(0)
