@@ -16,6 +16,7 @@ import type { GroupSpec } from '../../protocol/messages.ts'
 import { perform } from './group-actions.ts'
 import { forgetGroup, refuseUnplaceable } from './group-end.ts'
 import { returnHere } from './group-holder.ts'
+import { tellHeirs } from './group-heirs.ts'
 import { ownId, publish, tellWatchers, toldOf } from './group-notices.ts'
 import { mayBeSlow } from '../cluster/slow-node.ts'
 import { planAnyway, planGroup, type Placing } from './group-plan.ts'
@@ -53,7 +54,9 @@ export function coordinate(
   const group = newGroup(turn, spec, ownId(turn))
   // Who waits for it already, where the node that drove its job was to coordinate it.
   group.awaiting.push(...(state.groups.get(spec.groupId)?.awaiting.splice(0) ?? []))
-  take(turn, cluster.groups, group, reserving.createReservation(spec.groupId, missing.length))
+  const { groups } = cluster
+  const reservation = reserving.createReservation(spec.groupId, missing.length)
+  tellHeirs(turn, groups, take(turn, groups, group, reservation))
   turn.effects.push({ kind: 'registerGroup', row: rowOf(turn, group) })
   return undefined
 }
@@ -111,6 +114,7 @@ export function takeOverGroup(turn: Turn, cluster: ClusterState, row: GroupRow):
     ...{ coordinator: ownId(turn), term, version: 0, error: undefined },
     places: living.map((place) => place?.nodeId ?? null),
   }
+  tellHeirs(turn, groups, each)
   perform(turn, cluster, each, actions)
 }
 
@@ -225,6 +229,7 @@ export function coordinatedMembers(
         publish(turn, cluster.groups, each, { error: each.group.across.error })
       }
     }
+    tellHeirs(turn, cluster.groups, each)
     if (each.retryAtMs === Infinity) each.retryAtMs = turn.nowMs
   }
 }

@@ -281,6 +281,24 @@ describe('a placement group over nodes', () => {
     expect(free(several).slice(1)).toEqual([2, 2, 2])
   })
 
+  test('DG1: a detached one that lay on its coordinator alone outlives that, and its job', () => {
+    const several = nodes(4)
+    create(several, { detached: true, strategy: 'STRICT_PACK', bundles: [units({ CPU: 2 })] })
+    const row = () => several.rows.get(GROUP)
+    pass(several, () => row()?.state === 'CREATED')
+    expect(row()?.places).toMatchObject([{ nodeId: several.at(0).id }])
+    several.leave('driver')
+    several.die(0)
+    pass(several, () => row()?.state === 'CREATED' && row()?.term === 1)
+    const request = ready(several, 3)
+    pass(several, () => several.answers.has(request))
+    const gone = remove(several, 2)
+    pass(several, () => several.answers.has(gone))
+    pass(several, () => free(several).slice(1).join() === '2,2,2')
+    const knowing = several.nodes.filter(({ cut, state }) => !cut && state.groups.size > 0)
+    expect(knowing).toEqual([])
+  })
+
   test('a detached one of which no node is left is placed anew for who asks for it next', () => {
     const several = nodes(3)
     create(several, { detached: true, bundles: [units({ CPU: 1 }), units({ CPU: 1 })] })
