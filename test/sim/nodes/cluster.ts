@@ -37,6 +37,8 @@ export class Cluster {
   /** All lives of all nodes. */
   readonly members: SimMember[] = []
   readonly witness: Witness
+  /** By name, whose driver made it, until they are removed. */
+  readonly detachedGroups = new Map<string, SimMember>()
   /** Who gave out tokens of limiters last. */
   keeper: SimMember | undefined
   /** When what has been done to it so far has passed. */

@@ -1,5 +1,12 @@
-// Placement groups over nodes: reserved, used while their nodes die, mended, and removed.
-import { get, inPlacementGroup, placementGroup, type PlacementGroup } from '../../../sdk/index.ts'
+// Placement groups over nodes: reserved, used while their nodes die, mended, and removed. What is
+// detached outlives its driver, with what it has reserved: another driver removes it.
+import {
+  get,
+  getPlacementGroup,
+  inPlacementGroup,
+  placementGroup,
+  type PlacementGroup,
+} from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import { SLOTS } from './plan.ts'
 import type { Part, PartHost } from './program.ts'
@@ -18,16 +25,35 @@ export class GroupsProgram implements Part {
   }
 
   async round(name: string): Promise<boolean> {
-    const { draw } = this.#host
+    await this.#removeLeft()
+    const { draw, cluster, member } = this.#host
     const strategy = draw.pick(STRATEGIES)
     const count = this.#bundleCount(strategy)
     this.#host.judge.note(`reserves ${name}, ${strategy} of ${String(count)}`)
+    const isDetached = draw.chance(0.15)
+    if (isDetached) cluster.detachedGroups.set(name, member)
     const group = placementGroup(
       Array.from({ length: count }, () => ({ slot: 1 })),
-      { strategy, name, ...(draw.chance(0.15) ? { lifetime: 'detached' } : {}) },
+      { strategy, name, ...(isDetached ? { lifetime: 'detached' } : {}) },
     )
     const wentWell = await this.#use(name, group)
-    return (await this.#remove(name, group)) && wentWell
+    const isRemoved = await this.#remove(name, group)
+    if (isRemoved) cluster.detachedGroups.delete(name)
+    return isRemoved && wentWell
+  }
+
+  /** Those of nodes that have ended. One that is not found now may be: it is looked for again. */
+  async #removeLeft(): Promise<void> {
+    const { detachedGroups } = this.#host.cluster
+    for (const [name, { process }] of [...detachedGroups]) {
+      if (process.alive) continue
+      try {
+        await this.#remove(name, await getPlacementGroup(name))
+        detachedGroups.delete(name)
+      } catch (error) {
+        this.#host.judge.failed(`looking for ${name}`, error)
+      }
+    }
   }
 
   /** So many fit even when only as many nodes are well as always are. */

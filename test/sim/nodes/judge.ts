@@ -22,9 +22,11 @@ export class Judge {
     trace.add(nowMs, driver?.name ?? machine, what)
   }
 
-  /** DJ2: a result of a durable job is told once what makes it again is in the GCS. */
+  /** DJ2: a result of a durable job is told once what makes it again is in the GCS. A driver whose
+   *  raylet leaves, or is gone, is told what it has: its job is over. */
   told(key: string, ref: ObjectRef): void {
     const { cluster, member } = this.#host
+    if (!member.isServing) return
     const core = cluster.world.drivers.find(({ process }) => process === member.driver)?.core
     if (core?.durable === undefined || core.lineageStream === undefined) return
     const lineage = core.lineageStream.carry(entryOf(ref))
