@@ -4,13 +4,22 @@ import { ActorNotFoundError, type VirgaError } from '../../common/errors.ts'
 import { toHex } from '../../common/ids.ts'
 import { reasonFor } from '../../common/reason.ts'
 import type { ActorInfo } from '../../protocol/actor-messages.ts'
-import { KILLED, actorGone, endActor, releaseName, tellWatchers, writeDeath } from './actor-end.ts'
+import {
+  KILLED,
+  actorGone,
+  answerKills,
+  endActor,
+  releaseName,
+  tellWatchers,
+  writeDeath,
+} from './actor-end.ts'
 import { claimName, infoOf, livingOf, nameTaken } from './actor-names.ts'
 import type { ActorOrigin } from './actor-origin.ts'
 import { actorIsHere } from './actors-elsewhere.ts'
 import { foundInstead } from './found-actors.ts'
 import { judge } from '../placement.ts'
 import { newActor, type Actor } from './actor-state.ts'
+import type { ActorsOfNodes } from './actors-of-nodes.ts'
 import { answer, refuse, type EventOf, type NameHolder, type Turn } from '../turn.ts'
 
 /** Arrow 1. */
@@ -68,6 +77,7 @@ export function actorRegistered(turn: Turn, event: EventOf<'actorRegistered'>): 
   if (actor === undefined) return
   if (existing === 'KILLED') {
     endActor(turn, actor, actorGone(actor, KILLED)) // AC5
+    answerKills(turn, actor)
     return
   }
   if (existing === undefined) {
@@ -75,13 +85,22 @@ export function actorRegistered(turn: Turn, event: EventOf<'actorRegistered'>): 
     actor.holder = { nodeId: toHex(nodeId), epoch }
     actor.named = actor.spec.name !== undefined
     if (actor.phase !== 'DEAD') queueActor(turn, actor)
-    else if (turn.state.cluster !== undefined) writeDeath(turn, turn.state.cluster.actors, actor)
+    else if (turn.state.cluster !== undefined)
+      writeLateDeath(turn, turn.state.cluster.actors, actor)
     return
   }
+  answerKills(turn, actor)
   const { name, namespace, getIfExists } = actor.spec
   if (actor.phase === 'DEAD' || name === undefined) return
   if (getIfExists) takeExisting(turn, actor, existing.info)
   else refuseCreation(turn, actor, nameTaken(name, namespace, existing.holder))
+}
+
+/** It ended while its row was on its way; who has killed it is told when its name is free. */
+function writeLateDeath(turn: Turn, ofNodes: ActorsOfNodes, actor: Actor): void {
+  const [first, ...others] = actor.killRequests.splice(0)
+  writeDeath(turn, ofNodes, actor, first)
+  for (const request of others) writeDeath(turn, ofNodes, actor, request)
 }
 
 /** Arrow 2, or 4 when another actor has the name. */
@@ -122,7 +141,9 @@ function nameIsHeld(turn: Turn, actor: Actor, name: string, holder: NameHolder):
 /** Arrow 4: it never had its name. */
 export function claimRefused(turn: Turn, event: EventOf<'claimRefused'>): void {
   const actor = turn.state.actors.get(event.actorId)
-  if (actor !== undefined) refuseCreation(turn, actor, event.error)
+  if (actor === undefined) return
+  refuseCreation(turn, actor, event.error)
+  answerKills(turn, actor)
 }
 
 /** getIfExists found a living one: the new actor was never made. */

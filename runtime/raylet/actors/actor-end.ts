@@ -70,7 +70,9 @@ export function writeDeath(
   const { incarnation, spec, error, holder } = actor
   ofNodes.mayBeIdle = true
   if (holder === undefined) {
-    if (request !== undefined) answer(turn, request, undefined)
+    if (request === undefined) return
+    if (actor.origin === undefined) answer(turn, request, undefined)
+    else actor.killRequests.push(request) // its row is on its way, and with it its name
     return
   }
   const write = { kind: 'DEAD', death: error?.message ?? 'it ended', request } as const

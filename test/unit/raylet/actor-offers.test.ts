@@ -4,6 +4,7 @@ import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
 import { NODE_ID_LABEL } from '../../../runtime/common/label-selector.ts'
 import type { ActorView } from '../../../runtime/protocol/actor-messages.ts'
 import type { ActorOffer } from '../../../runtime/raylet/actors/actor-events.ts'
+import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
 import { seededRandom } from '../../support/seeded.ts'
 import { aClass, aDriversJob, anActor, Brain, hexNodeId, units } from './brain.ts'
@@ -67,6 +68,31 @@ describe('an actor of several nodes', () => {
     expect(made(brain, { actorId: A })).toBeUndefined()
     expect(brain.state.actors.get(A)).toMatchObject({ place: 'HERE' })
   })
+
+  test.each([
+    ['is written', { existing: undefined }, ['writeActor']],
+    ['says that it was killed', { existing: 'KILLED' as const }, []],
+  ])(
+    'D223 one that is killed before its row is written: kill() ends once that %s',
+    (_, registered, written) => {
+      const brain = aMember(4)
+      brain.createActor('driver1', { actorId: A, name: 'a' })
+      const request = brain.nextRequest()
+      const isKill = (effect: RayletEffect): boolean =>
+        effect.kind === 'answer' && effect.request === request
+      const kill = {
+        ...{ kind: 'killActor' as const, client: DRIVER },
+        actorId: A,
+        noRestart: true,
+      }
+      expect(brain.send({ ...kill, request }).some(isKill)).toBe(false)
+      const effects = brain.send({ kind: 'actorRegistered', actorId: A, ...registered })
+      const writes = effects.filter(({ kind }) => kind === 'writeActor')
+      expect(writes.map(({ kind }) => kind)).toEqual(written)
+      if (written.length === 0) expect(effects.some(isKill)).toBe(true)
+      else expect(writes).toMatchObject([{ write: { kind: 'DEAD', request } }])
+    },
+  )
 
   test('HO1: one for which there is no room is offered where there is; refused, to a better node', () => {
     const brain = aMember(0)
