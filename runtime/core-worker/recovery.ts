@@ -12,12 +12,15 @@
 //        that was told to leave.
 // Source: Ray object_recovery_manager.cc, task_manager.cc (ResubmitTask).
 import {
+  GcsUnavailableError,
   ObjectCorruptedError,
   ObjectLostError,
   ObjectNotFoundError,
   type VirgaError,
 } from '../common/errors.ts'
 import { objectIdOf, type ObjectId } from '../common/ids.ts'
+import { delay } from '../common/clock.ts'
+import type { RayletCalls } from '../protocol/messages.ts'
 import { OOM_RETRIES_MAX } from '../common/limits.ts'
 import { nodeIdIn } from '../protocol/node-identity.ts'
 import type { CoreWorker } from './core-worker.ts'
@@ -164,7 +167,7 @@ export class Recovery {
 
   /** RV2. */
   async #look(asked: readonly Missing[]): Promise<Looked> {
-    const { raylet, clock } = this.#worker.deps
+    const { clock } = this.#worker.deps
     const untilMs = clock.monotonicMs() + LOOK_FOR_MS
     const held = new Set<ObjectId>()
     const idsOf = (all: readonly Missing[]): ObjectId[] =>
@@ -172,15 +175,30 @@ export class Recovery {
     let missing = asked
     for (;;) {
       const unread = idsOf(missing.filter(({ error }) => error !== undefined))
-      const answer = await raylet.request('locateObjects', { objectIds: idsOf(missing), unread })
+      const answer = await this.#locate({ objectIds: idsOf(missing), unread }, untilMs)
       for (const objectId of answer.held) held.add(objectId)
       missing = missing.filter(({ entry }) => !held.has(this.#worker.references.idOf(entry)))
       const { silent, left } = answer
       const isOver = missing.length === 0 || silent.length === 0 || clock.monotonicMs() > untilMs
       if (isOver) return { held, silent: missing.length === 0 ? [] : silent, left }
-      await new Promise<void>((resolve) => {
-        clock.after(LOOK_AGAIN_MS, resolve)
-      })
+      await delay(clock, LOOK_AGAIN_MS)
+    }
+  }
+
+  /** The GCS alone knows of some copies: while it is away it is asked again, as nodes are. */
+  async #locate(
+    asked: RayletCalls['locateObjects'][0],
+    untilMs: number,
+  ): Promise<RayletCalls['locateObjects'][1]> {
+    const { raylet, clock } = this.#worker.deps
+    for (;;) {
+      try {
+        return await raylet.request('locateObjects', asked)
+      } catch (error) {
+        const mayPass = error instanceof GcsUnavailableError && clock.monotonicMs() <= untilMs
+        if (!mayPass) throw error
+      }
+      await delay(clock, LOOK_AGAIN_MS)
     }
   }
 

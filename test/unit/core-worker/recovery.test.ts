@@ -5,6 +5,7 @@ import {
   GetTimeoutError,
   ObjectCorruptedError,
   ObjectLostError,
+  GcsUnavailableError,
   ObjectNotFoundError,
   TaskCancelledError,
 } from '../../../runtime/common/errors.ts'
@@ -123,6 +124,23 @@ describe('a lost result', () => {
       })
       expect((await get(ref))[0]).toBe(3)
       expect(fn.runs.get('make 3')).toBe(2)
+    }))
+
+  it('is looked for again while the GCS is away, which may know of a copy', () =>
+    cluster.run(async () => {
+      const ref = fn.make.remote(3)
+      await ready(ref)
+      await lose(ref)
+      const { raylet } = cluster.driver.deps
+      const request = raylet.request.bind(raylet)
+      let awayCount = 2
+      Object.assign(raylet, {
+        request: async (type: string, message: object) => {
+          if (type === 'locateObjects' && awayCount-- > 0) throw new GcsUnavailableError('away')
+          return await request(type as never, message as never)
+        },
+      })
+      expect((await get(ref))[0]).toBe(3)
     }))
 
   it('may be small then', () =>
