@@ -290,7 +290,7 @@ export class Getter {
     for (let at = 0; at < entries.length; at += 1) {
       const end = Math.min(entries.length, at + READS_AHEAD)
       while (values.length < end) {
-        const value = this.#read(entries[values.length] as ObjectEntry, reading)
+        const value = this.#readAhead(entries[values.length] as ObjectEntry, reading)
         // If it fails, it is told in its turn, or not at all where another has failed before.
         if (value instanceof Promise) value.catch(() => undefined)
         values.push(value)
@@ -299,6 +299,15 @@ export class Getter {
       if (value instanceof Promise) values[at] = await value
     }
     return values
+  }
+
+  /** What cannot be decoded throws at once: it is told in its turn, too. */
+  #readAhead(entry: ObjectEntry, reading: Reading): unknown {
+    try {
+      return this.#read(entry, reading)
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+    }
   }
 
   /** GE1. In a durable job a value is told once what came before it is written: an upload, maybe. */

@@ -7,6 +7,7 @@ import { ownBlob, type StoredBlob } from '../../../runtime/core-worker/stored-bl
 import { HandClock } from '../../support/hand-clock.ts'
 
 const AHEAD = 64
+const BROKEN = 99
 
 let reads: (PromiseWithResolvers<StoredBlob> & { readonly number: number })[]
 let decoded: number[]
@@ -19,6 +20,7 @@ beforeEach(() => {
     clock: new HandClock(),
     codec: {
       decode: ([number = -1]: Uint8Array) => {
+        if (number === BROKEN) throw new SyntaxError('it cannot be decoded')
         decoded.push(number)
         return number
       },
@@ -83,5 +85,13 @@ describe('a get of stored objects', () => {
     reads[1]?.reject(new RangeError('second'))
     come(0)
     expect(await got).toEqual(new RangeError('second'))
+  })
+
+  it('GE2 nor is what cannot be decoded told before a failure of those before it', async () => {
+    const got = getMany([stored(0), inline(BROKEN)]).catch((error: unknown) => error)
+    await turn()
+    reads[0]?.reject(new RangeError('first'))
+    expect(await got).toEqual(new RangeError('first'))
+    expect(await getMany([inline(BROKEN)]).catch(String)).toContain('cannot be decoded')
   })
 })
