@@ -2,15 +2,17 @@
 // Invariants:
 //   GE1. A wait ends: by completion, its time-out, its signal, or a typed error of what it waits
 //   for.
-//   GE2. get throws the first failure at once; wait keeps the order of its input.
+//   GE2. get throws the first failure at once, and of values that cannot be read the first in
+//        order; wait keeps the order of its input.
 //   GE3. While a task waits for something pending, its worker is reported blocked: its CPU is free.
 //        What a wait fetches may become that: its node may be gone.
-//   GE4. What a get reads from the store comes READS_AHEAD at a time, not one after the other.
+//   GE4. What a get reads from the store comes READS_AT_ONCE_MAX at a time, not one after the other.
 //   GE5. Ready is what is on this node: wait fetches what is not, unless told not to.
 // Source: Ray core_worker.cc (Get, Wait, NotifyDirectCallTaskBlocked).
 import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { GetTimeoutError, UsageError } from '../common/errors.ts'
+import { READS_AT_ONCE_MAX } from '../common/limits.ts'
 import type { Beside, ValueCodec } from '../protocol/value-codec.ts'
 import type { Block } from './blocking.ts'
 import { boundedWait } from './bounded-wait.ts'
@@ -23,8 +25,6 @@ import type { StoreClient } from './store-client.ts'
 import { decodeStored } from './stored-blob.ts'
 
 const CALL_SITE_EVERY_MS = 1
-/** GE4. Enough for all links of a node to be busy; the raylet admits pulls by their bytes (PM2). */
-const READS_AHEAD = 64
 
 export interface GetterDeps {
   readonly clock: Clock
@@ -288,7 +288,7 @@ export class Getter {
   async #readAll(entries: readonly ObjectEntry[], reading: Reading): Promise<unknown[]> {
     const values: unknown[] = []
     for (let at = 0; at < entries.length; at += 1) {
-      const end = Math.min(entries.length, at + READS_AHEAD)
+      const end = Math.min(entries.length, at + READS_AT_ONCE_MAX)
       while (values.length < end) {
         const value = this.#readAhead(entries[values.length] as ObjectEntry, reading)
         // If it fails, it is told in its turn, or not at all where another has failed before.

@@ -2,16 +2,15 @@
 // Invariants:
 //   LC1. What has come once counts as here, though it may be dropped for room later: a ref that a
 //        wait has told ready stays so. So does what cannot be read: get tells why.
-//   LC2. One wait has FETCHES_MAX on their way at a time, and begins none once it has ended.
+//   LC2. One wait has READS_AT_ONCE_MAX on their way at a time, and begins none once it has ended.
 //   LC3. What no wait wants any more is given up after a while: a loop of waits is back by then, or
 //        has twice as long the next time, so that it gets there however rarely it looks.
 // Source: Ray wait_manager.h, core_worker.cc (Wait with fetch_local).
 import type { Clock, Timer } from '../common/clock.ts'
+import { READS_AT_ONCE_MAX } from '../common/limits.ts'
 import { STORED, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import type { Fetching } from './store-client.ts'
 
-/** LC2. As many as a get reads at a time. */
-const FETCHES_MAX = 64
 /** LC3. Longer than loops pause, and short beside what a link is busy with for nothing. */
 const UNWANTED_MS = 10_000
 
@@ -154,7 +153,7 @@ class Fetches {
   }
 
   #begin(): void {
-    while (this.#running.size < FETCHES_MAX && this.#next < this.#queue.length) {
+    while (this.#running.size < READS_AT_ONCE_MAX && this.#next < this.#queue.length) {
       const entry = this.#queue[this.#next++] as ObjectEntry
       const running = this.#shared.want(entry)
       this.#running.add(running)

@@ -1,7 +1,7 @@
 // What a wait brings to the node of its program, counted there.
 import { expect, test } from 'vitest'
 import { DeadlockError } from '../../../runtime/common/errors.ts'
-import { get, nodeAffinity, wait } from '../../../sdk/index.ts'
+import { get, wait } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes } from './play.ts'
 import type { SimMember } from './member.ts'
@@ -18,7 +18,7 @@ test('GE5 wait has what is stored elsewhere brought here, unless it is told not 
     program: async ({ home, others }) => {
       const made = others.map((there, at) => {
         const what = { key: `made ${String(at)}`, sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES }
-        const strategy = { schedulingStrategy: nodeAffinity(there.nodeId) }
+        const strategy = { schedulingStrategy: on(there) }
         return remote.combine.options(strategy).remote({ ...what, atMostOnce: false })
       })
       const all = { numReturns: made.length }
@@ -86,7 +86,7 @@ test('LC3 what a wait leaves behind comes no more after a while, until the next 
     program: async ({ cluster, home, others }) => {
       const [there] = others as [SimMember]
       const what = { key: 'made there', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES }
-      const strategy = { schedulingStrategy: nodeAffinity(there.nodeId) }
+      const strategy = { schedulingStrategy: on(there) }
       const made = remote.combine.options(strategy).remote({ ...what, atMostOnce: false })
       await wait([made], { fetchLocal: false })
       cluster.world.network.holdMachines(home.machine, there.machine, CUT_MS)

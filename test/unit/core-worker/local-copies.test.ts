@@ -1,11 +1,11 @@
 // What a wait fetches: so much at a time, once, nothing more when it has ended, and for nobody only
 // a while.
 import { describe, expect, it } from 'vitest'
+import { READS_AT_ONCE_MAX } from '../../../runtime/common/limits.ts'
 import { LocalCopies } from '../../../runtime/core-worker/local-copies.ts'
 import { FAILED, STORED, type ObjectEntry } from '../../../runtime/core-worker/object-entry.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
-const MAX = 64
 const UNWANTED_MS = 10_000
 
 interface Fetching extends PromiseWithResolvers<void> {
@@ -48,17 +48,19 @@ describe('what a wait fetches', () => {
 
   it('LC2 comes so many at a time, and no more once the wait has ended', async () => {
     const { fetching, came, local, fetches } = world()
-    const entries = Array.from({ length: MAX + 3 }, (_none, at) => stored(at, 'there'))
+    const entries = Array.from({ length: READS_AT_ONCE_MAX + 3 }, (_none, at) =>
+      stored(at, 'there'),
+    )
     for (const entry of entries) fetches.add(entry)
-    expect(fetching.length).toBe(MAX)
+    expect(fetching.length).toBe(READS_AT_ONCE_MAX)
     fetching[5]?.resolve()
     await turn()
     expect(came).toEqual([entries[5]])
-    expect(fetching.length).toBe(MAX + 1)
+    expect(fetching.length).toBe(READS_AT_ONCE_MAX + 1)
     fetches.stop()
     fetching[6]?.resolve()
     await turn()
-    expect(fetching.length).toBe(MAX + 1)
+    expect(fetching.length).toBe(READS_AT_ONCE_MAX + 1)
     expect(entries.filter(local.has)).toEqual([entries[5], entries[6]])
   })
 

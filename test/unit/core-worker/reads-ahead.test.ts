@@ -1,12 +1,12 @@
 // A get of many stored objects: how many reads are under way at a time, and in what order they end.
 import { beforeEach, describe, expect, it } from 'vitest'
+import { READS_AT_ONCE_MAX } from '../../../runtime/common/limits.ts'
 import { Getter, type GetterDeps } from '../../../runtime/core-worker/get.ts'
 import { BLOB, STORED, type ObjectEntry } from '../../../runtime/core-worker/object-entry.ts'
 import type { ObjectRef } from '../../../runtime/core-worker/object-ref.ts'
 import { ownBlob, type StoredBlob } from '../../../runtime/core-worker/stored-blob.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
-const AHEAD = 64
 const BROKEN = 99
 
 let reads: (PromiseWithResolvers<StoredBlob> & { readonly number: number })[]
@@ -65,17 +65,17 @@ describe('a get of stored objects', () => {
   })
 
   it('GE4 has so many reads under way, and begins the next as the first ends', async () => {
-    const got = getMany(Array.from({ length: AHEAD + 2 }, (_none, at) => stored(at)))
+    const got = getMany(Array.from({ length: READS_AT_ONCE_MAX + 2 }, (_none, at) => stored(at)))
     await turn()
-    expect(reads.length).toBe(AHEAD)
+    expect(reads.length).toBe(READS_AT_ONCE_MAX)
     come(0)
     await turn()
-    expect(reads.length).toBe(AHEAD + 1)
-    for (let at = 1; at < AHEAD + 2; at += 1) {
+    expect(reads.length).toBe(READS_AT_ONCE_MAX + 1)
+    for (let at = 1; at < READS_AT_ONCE_MAX + 2; at += 1) {
       come(at)
       await turn()
     }
-    expect((await got).length).toBe(AHEAD + 2)
+    expect((await got).length).toBe(READS_AT_ONCE_MAX + 2)
   })
 
   it('GE2 throws the first that fails in order, and no other failure is left unhandled', async () => {
