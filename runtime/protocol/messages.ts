@@ -108,7 +108,7 @@ export interface WorkerExit {
     | 'MEMORY_PRESSURE'
     | 'KILLED'
     | 'IDLE'
-    | 'RETIRED'
+    | 'OVER'
     | 'DRAINED'
     | 'NODE_LOST'
   /** Who used the memory, where the raylet ended it for that. */

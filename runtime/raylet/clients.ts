@@ -175,7 +175,7 @@ function windDown(turn: Turn, job: Job): void {
     if (lease.jobId === job.jobId) endLease(turn, lease)
   }
   for (const worker of turn.state.workers.values()) {
-    if (worker.jobId === job.jobId) askToExit(turn, worker, 'RETIRED', ORPHAN_GRACE_MS)
+    if (worker.jobId === job.jobId) askToExit(turn, worker, 'OVER', ORPHAN_GRACE_MS)
   }
 }
 

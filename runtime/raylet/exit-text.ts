@@ -7,7 +7,7 @@ const CAUSES: Readonly<Record<WorkerExit['cause'], string>> = {
   MEMORY_PRESSURE: 'was killed because the node ran out of memory',
   KILLED: 'was killed',
   IDLE: 'was idle and ended',
-  RETIRED: 'was retired',
+  OVER: 'was needed no more',
   NODE_LOST: 'ran on a node that cannot be reached any more',
   DRAINED: 'ended with its node, which was shut down',
 }

@@ -49,7 +49,7 @@ export function liveUntilTold(
         raylet.notify('staying', {})
         return
       }
-      // It runs nothing more; what it has put may be needed until its job ends, which says RETIRED.
+      // It runs nothing more; what it has put may be needed until its job ends, which says OVER.
       if (reason === 'SPENT') side.spent(leave)
       else leave()
     },

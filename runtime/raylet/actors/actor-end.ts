@@ -109,7 +109,7 @@ export function retireActor(turn: Turn, actor: Actor, reason: ReleaseReason): vo
     return
   }
   willEnd(turn, actor, actorGone(actor, why))
-  if (worker !== undefined) askToExit(turn, worker, 'RETIRED', graceMs)
+  if (worker !== undefined) askToExit(turn, worker, 'OVER', graceMs)
 }
 
 /** Its process is gone: arrow 5 while restarts are left, else arrow 4. The lease has ended. */

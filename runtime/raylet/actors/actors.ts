@@ -88,7 +88,7 @@ export function actorFailed(turn: Turn, event: EventOf<'actorFailed'>): void {
   if (actor === undefined) return
   const worker = actor.lease?.worker
   endActor(turn, actor, event.error)
-  if (worker !== undefined) askToExit(turn, worker, 'RETIRED')
+  if (worker !== undefined) askToExit(turn, worker, 'OVER')
 }
 
 /**
@@ -115,7 +115,7 @@ export function entryFirst(turn: Turn, event: EventOf<'entryFirst'>): void {
   if (actor?.lease === undefined || actor.phase === 'DEAD') return
   endLease(turn, actor.lease)
   answerKills(turn, actor)
-  askToExit(turn, worker, 'RETIRED')
+  askToExit(turn, worker, 'OVER')
   actor.waitingSinceMs = turn.nowMs
   job.pendingActors.add(actor)
   job.turns.add('ACTORS')

@@ -125,7 +125,7 @@ describe('an actor', () => {
       brain.show(brain.send({ kind: 'actorFailed', client, actorId: A, error: boom })),
     ).toEqual([
       '→ driver1: actorChanged actorA DEAD #0, ERR_ACTOR_DIED: boom',
-      '→ w1: exit RETIRED',
+      '→ w1: exit OVER',
     ])
     brain.exit('w1', { code: 0, signal: null })
     expect(brain.state.actors.get(A)?.phase).toBe('DEAD')
@@ -222,7 +222,7 @@ describe('an actor', () => {
     brain.createActor('driver1', { actorId: A })
     ready(brain, 'w1', A)
     const gone = brain.send({ kind: 'actorHandlesGone', client: brain.id('driver1'), actorId: A })
-    expect(brain.show(gone)).toEqual(['→ w1: exit RETIRED'])
+    expect(brain.show(gone)).toEqual(['→ w1: exit OVER'])
     expect(brain.show(brain.tick(5_000))).toEqual(['SIGKILL w1'])
     brain.exit('w1')
     expect(brain.state.actors.get(A)?.phase).toBe('DEAD')
@@ -405,9 +405,9 @@ describe('the end of a job', () => {
     ready(brain, 'w1', A)
     ready(brain, 'w2', B)
     const effects = brain.show(brain.close('driver1'))
-    expect(effects).toContain('→ w2: exit RETIRED')
+    expect(effects).toContain('→ w2: exit OVER')
     expect(effects).toContain('job job1 ended')
-    expect(effects).not.toContain('→ w1: exit RETIRED')
+    expect(effects).not.toContain('→ w1: exit OVER')
     brain.exit('w2')
     expect(brain.state.actors.get(A)?.phase).toBe('ALIVE')
     kill(brain, A)
@@ -445,7 +445,7 @@ describe('the end of a job', () => {
   test('running tasks are asked to leave, then killed', () => {
     const brain = aBusyNode({ resources: { CPU: 1 } })
     brain.want('driver1', 0, 1, {})
-    expect(brain.show(brain.close('driver1'))).toContain('→ w1: exit RETIRED')
+    expect(brain.show(brain.close('driver1'))).toContain('→ w1: exit OVER')
     expect(brain.free()).toEqual(units({ CPU: 1 }))
     expect(brain.show(brain.tick(500))).toEqual(['SIGKILL w1'])
   })

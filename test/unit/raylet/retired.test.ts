@@ -34,6 +34,6 @@ test('RW2: it is not killed, however long it stays', () => {
 
 test('it ends with its job', () => {
   const brain = aRetired()
-  expect(brain.show(brain.close('driver1'))).toContain('→ w1: exit RETIRED')
+  expect(brain.show(brain.close('driver1'))).toContain('→ w1: exit OVER')
   expect(brain.show(brain.tick(10_000))).toContain('SIGKILL w1')
 })

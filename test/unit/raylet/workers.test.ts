@@ -128,7 +128,7 @@ describe('workers', () => {
 
   test('one that was asked because it is idle, and stays, ends with its job', () => {
     const brain = aNodeThatAskedAnIdleOne()
-    expect(brain.show(brain.close('driver1'))).toContain('→ w1: exit RETIRED')
+    expect(brain.show(brain.close('driver1'))).toContain('→ w1: exit OVER')
     expect(brain.show(brain.tick(500))).toEqual(['SIGKILL w1', 'SIGKILL w2'])
     for (const name of ['w1', 'w2']) brain.exit(name)
     expect(brain.state.jobs.size).toBe(0)
