@@ -89,8 +89,8 @@ export const CUT_NOTICED_MS = KEEP_ALIVE_MS + UNACKNOWLEDGED_LIMIT_MS + 2_000
 /** How long word of what became of an actor, or of its maker, may take where it cannot be dialled:
  *  longer than a node that is gone takes to be declared dead (D155). */
 export const ACTOR_WORD_MS_MAX = 25_000
-/** Stored objects that one get reads, or one wait fetches, at a time: enough for all links of a node
- *  to be busy; the raylet admits pulls by their bytes (PM2). */
+/** Stored objects that one get reads, or one wait fetches, at a time: enough for all links of a
+ *  node to be busy; the raylet admits pulls by their bytes (PM2). */
 export const READS_AT_ONCE_MAX = 64
 /** How long a process keeps an object pinned after it read it last. */
 export const PIN_LINGER_MS = 500

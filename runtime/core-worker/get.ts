@@ -6,7 +6,7 @@
 //        order; wait keeps the order of its input.
 //   GE3. While a task waits for something pending, its worker is reported blocked: its CPU is free.
 //        What a wait fetches may become that: its node may be gone.
-//   GE4. What a get reads from the store comes READS_AT_ONCE_MAX at a time, not one after the other.
+//   GE4. What a get reads from the store comes READS_AT_ONCE_MAX at a time, not one after another.
 //   GE5. Ready is what is on this node: wait fetches what is not, unless told not to.
 // Source: Ray core_worker.cc (Get, Wait, NotifyDirectCallTaskBlocked).
 import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'

@@ -123,10 +123,7 @@ describe('an actor', () => {
     const client = brain.id('w1')
     expect(
       brain.show(brain.send({ kind: 'actorFailed', client, actorId: A, error: boom })),
-    ).toEqual([
-      '→ driver1: actorChanged actorA DEAD #0, ERR_ACTOR_DIED: boom',
-      '→ w1: exit OVER',
-    ])
+    ).toEqual(['→ driver1: actorChanged actorA DEAD #0, ERR_ACTOR_DIED: boom', '→ w1: exit OVER'])
     brain.exit('w1', { code: 0, signal: null })
     expect(brain.state.actors.get(A)?.phase).toBe('DEAD')
     expect(brain.free()).toEqual(units({ CPU: 1 }))
