@@ -51,6 +51,11 @@ interface Met {
   readonly atMs: number
 }
 
+interface Epochs {
+  readonly first: number
+  readonly last: number
+}
+
 /** What a dead node has left to this one, should those die that come before it. */
 interface Left {
   readonly gone: Holder
@@ -78,8 +83,8 @@ export class ActorAdopter {
   readonly #repeat: GcsRepeat
   /** The epoch in which each living node was met, and when. */
   readonly #met = new Map<string, Met>()
-  /** Those that are dead by now; as many as the cluster has had members. */
-  readonly #dead = new Map<string, number>()
+  /** Lives that have ended and are cleared up after; as many nodes as the cluster has had. */
+  readonly #dead = new Map<string, Epochs>()
   /** The newest epoch of each that has a row. */
   readonly #seen = new Map<string, number>()
   /** When it was told last. */
@@ -99,7 +104,9 @@ export class ActorAdopter {
 
   /** AH2. */
   hasMet({ nodeId, epoch }: Holder): boolean {
-    return this.#met.get(nodeId)?.epoch === epoch || this.#dead.get(nodeId) === epoch
+    const dead = this.#dead.get(nodeId)
+    if (this.#met.get(nodeId)?.epoch === epoch) return true
+    return dead !== undefined && epoch >= dead.first && epoch <= dead.last
   }
 
   /** All that have a row, the dead included. */
@@ -114,7 +121,6 @@ export class ActorAdopter {
       const isDead = row.state === 'DEAD'
       if (known !== undefined && (isDead || epoch > known.epoch)) {
         this.#met.delete(nodeId)
-        this.#dead.set(nodeId, known.epoch)
         died.push([row, { nodeId, epoch: known.epoch }])
       }
       if (!isDead && known?.epoch !== epoch) this.#met.set(nodeId, { epoch, atMs })
@@ -134,6 +140,8 @@ export class ActorAdopter {
 
   #inherit(gone: Holder, death: string): void {
     const { self, clock } = this.#deps
+    const { first } = this.#dead.get(gone.nodeId) ?? { first: gone.epoch }
+    this.#dead.set(gone.nodeId, { first, last: gone.epoch })
     const key = `${gone.nodeId}#${String(gone.epoch)}`
     // Who has come since has not met it, and will do nothing (AH2).
     const metBeforeMs = clock.monotonicMs() - HEARD_WITHIN_MS

@@ -143,6 +143,9 @@ test('AH2: of nodes that are dead when they are seen first only those that came 
   expect(started).toEqual([])
   await anActorOn('short', OTHER_ACTOR)
   see([only], rowsOf([only], ['gone', 'short']))
+  // Who asks by its name meanwhile does not take it for one of an earlier life of the cluster.
+  expect(adopters.get(only)?.hasMet(holder('short'))).toBe(true)
+  expect(adopters.get(only)?.hasMet(holder('gone'))).toBe(false)
   await clock.advance(TURNS_MS)
   expect(started).toEqual([only])
   expect(await readActor(storage, OTHER_ACTOR)).toMatchObject({ nodeId: only })
