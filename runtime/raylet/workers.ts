@@ -274,7 +274,8 @@ export function owning(turn: Turn, event: EventOf<'owning'>): void {
   const worker = turn.state.workers.get(event.client)
   if (worker === undefined) return
   worker.isOwner = event.isOwner
-  if (turn.state.cluster !== undefined) turn.state.cluster.actors.mayBeIdle = true
+  if (event.isOwner || turn.state.cluster === undefined) return
+  turn.state.cluster.actors.mayBeIdle = true // its job may have been here for that alone (GU3)
 }
 
 function serveAgain(turn: Turn, worker: Worker): void {
