@@ -12,7 +12,6 @@ import type { KeptTask } from './lineage.ts'
 export type WhyLost =
   | { readonly reason: 'PUT' | 'LINEAGE_DROPPED' }
   | { readonly reason: 'NO_RETRIES' | 'RETRIES_USED_UP' | 'ACTOR_GONE'; readonly kept: KeptTask }
-  | { readonly reason: 'NODE_SILENT'; readonly nodeIds: readonly string[] }
   | { readonly reason: 'UNREADABLE' | 'NOT_GIVEN_AGAIN' }
 
 /**
@@ -52,7 +51,7 @@ const isPut = (objectId: ObjectId): boolean =>
 
 function named(why: WhyLost): ErrorData {
   if ('kept' in why) return { task: why.kept.name, maxRetries: why.kept.maxRetries }
-  return 'nodeIds' in why ? { nodeIds: why.nodeIds } : {}
+  return {}
 }
 
 function textOf(why: WhyLost): string {
@@ -69,8 +68,6 @@ function textOf(why: WhyLost): string {
       return `${why.kept.name} has used up its maxRetries of ${String(why.kept.maxRetries)}. Raise it if nodes are lost that often.`
     case 'ACTOR_GONE':
       return `it is a result of the actor call ${why.kept.name}, and nobody has a handle of that actor any more.`
-    case 'NODE_SILENT':
-      return `a copy may lie on ${why.nodeIds.join(', ')}, which did not answer and is not known to be dead. Try again later.`
     case 'NOT_GIVEN_AGAIN':
       return 'its stream was run again, and ended before it. A stream must give the same items each time.'
     case 'UNREADABLE':

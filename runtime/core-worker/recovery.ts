@@ -7,7 +7,8 @@
 // Invariants:
 //   RV1. While an object is looked for or made again, whoever else misses it waits for the same.
 //   RV2. A task runs again only once every living node has said that it has no copy of its result:
-//        who does not answer is asked again until it does, or is dead. So an id has one value.
+//        who does not answer is asked again until it does, or is dead, however long an outage of
+//        the GCS keeps that from being known. So an id has one value.
 //   RV3. Each such run uses up one of the task's maxRetries, unless it is for what a node took along
 //        that was told to leave.
 // Source: Ray object_recovery_manager.cc, task_manager.cc (ResubmitTask).
@@ -18,10 +19,10 @@ import {
   ObjectNotFoundError,
   type VirgaError,
 } from '../common/errors.ts'
-import { objectIdOf, type ObjectId } from '../common/ids.ts'
 import { delay } from '../common/clock.ts'
-import type { RayletCalls } from '../protocol/messages.ts'
+import { objectIdOf, type ObjectId } from '../common/ids.ts'
 import { OOM_RETRIES_MAX } from '../common/limits.ts'
+import type { RayletCalls } from '../protocol/messages.ts'
 import { nodeIdIn } from '../protocol/node-identity.ts'
 import type { CoreWorker } from './core-worker.ts'
 import type { KeptTask } from './lineage.ts'
@@ -31,10 +32,9 @@ import { RemadeStream, type LostItems } from './remade-stream.ts'
 import { DONE, TaskRecord } from './task-record.ts'
 import type { Dependency, TaskSpec } from './task-spec.ts'
 
-/** Between two looks for an object, while some node does not answer. */
+/** Between two looks for an object, while some node does not answer: doubled each time. */
 const LOOK_AGAIN_MS = 500
-/** A node that is gone is known to be dead before that. */
-const LOOK_FOR_MS = 120_000
+const LOOK_AGAIN_MS_MAX = 4_000
 /** Found, and yet not to be read: so often in a row, after pauses that double. */
 const FOUND_TIMES_MAX = 8
 const FOUND_PAUSE_MS = 50
@@ -50,14 +50,7 @@ interface Missing {
   readonly isCharged: boolean
 }
 
-/** What the nodes say of some objects. */
-interface Looked {
-  readonly held: ReadonlySet<ObjectId>
-  /** Living nodes that did not say: what is not held may be there. */
-  readonly silent: readonly string[]
-  /** Nodes that took along what they had because they were told to leave. */
-  readonly left: readonly string[]
-}
+type Looked = RayletCalls['locateObjects'][1]
 
 export class Recovery {
   readonly #worker: CoreWorker
@@ -146,60 +139,61 @@ export class Recovery {
 
   /** Those of which no node has a copy: they are awaited from now on. The others are complete. */
   async #gone(level: readonly Missing[]): Promise<readonly Missing[]> {
-    const { references } = this.#worker
-    const asked = level.filter(({ entry }) => mayBeGone(entry))
-    if (asked.length === 0) return []
-    const looked = await this.#look(asked)
-    return asked.flatMap((each) => {
-      const { entry, error } = each
-      if (!mayBeGone(entry)) return []
-      if (looked.held.has(references.idOf(entry))) {
-        if (!entry.pending || this.#isFound(entry, error)) return []
-      } else if (looked.silent.length > 0) {
-        if (entry.pending) this.#fail(entry, silence(looked), error)
-        return []
-      }
-      entry.lose()
-      const { nodeId = '' } = (entry.value ?? {}) as Partial<StoredAt>
-      return [{ ...each, isCharged: each.isCharged && !looked.left.includes(nodeId) }]
-    })
-  }
-
-  /** RV2. */
-  async #look(asked: readonly Missing[]): Promise<Looked> {
     const { clock } = this.#worker.deps
-    const untilMs = clock.monotonicMs() + LOOK_FOR_MS
-    const held = new Set<ObjectId>()
-    const idsOf = (all: readonly Missing[]): ObjectId[] =>
-      all.map(({ entry }) => this.#worker.references.idOf(entry))
-    let missing = asked
-    for (;;) {
-      const unread = idsOf(missing.filter(({ error }) => error !== undefined))
-      const answer = await this.#locate({ objectIds: idsOf(missing), unread }, untilMs)
-      for (const objectId of answer.held) held.add(objectId)
-      missing = missing.filter(({ entry }) => !held.has(this.#worker.references.idOf(entry)))
-      const { silent, left } = answer
-      const isOver = missing.length === 0 || silent.length === 0 || clock.monotonicMs() > untilMs
-      if (isOver) return { held, silent: missing.length === 0 ? [] : silent, left }
-      await delay(clock, LOOK_AGAIN_MS)
+    const gone: Missing[] = []
+    let asked = level
+    for (let pauseMs = LOOK_AGAIN_MS; ; pauseMs = Math.min(2 * pauseMs, LOOK_AGAIN_MS_MAX)) {
+      asked = asked.filter(({ entry }) => mayBeGone(entry))
+      if (asked.length === 0) return gone
+      const looked = await this.#locate(asked)
+      const missing = this.#missingOf(asked, looked, gone)
+      if (looked.silent.length === 0) {
+        for (const each of missing) gone.push(this.#lose(each, looked))
+        return gone
+      }
+      asked = missing.filter(({ entry }) => entry.pending) // RV2
+      if (asked.length > 0) await delay(clock, pauseMs)
     }
   }
 
   /** The GCS alone knows of some copies: while it is away it is asked again, as nodes are. */
-  async #locate(
-    asked: RayletCalls['locateObjects'][0],
-    untilMs: number,
-  ): Promise<RayletCalls['locateObjects'][1]> {
+  async #locate(asked: readonly Missing[]): Promise<Looked> {
     const { raylet, clock } = this.#worker.deps
+    const objectIds = this.#idsOf(asked)
+    const unread = this.#idsOf(asked.filter(({ error }) => error !== undefined))
     for (;;) {
       try {
-        return await raylet.request('locateObjects', asked)
+        return await raylet.request('locateObjects', { objectIds, unread })
       } catch (error) {
-        const mayPass = error instanceof GcsUnavailableError && clock.monotonicMs() <= untilMs
-        if (!mayPass) throw error
+        if (!(error instanceof GcsUnavailableError)) throw error
       }
       await delay(clock, LOOK_AGAIN_MS)
     }
+  }
+
+  #idsOf(all: readonly Missing[]): ObjectId[] {
+    return all.map(({ entry }) => this.#worker.references.idOf(entry))
+  }
+
+  /** Those that no node says it has. The bytes of some that one has are damaged: they are gone. */
+  #missingOf(asked: readonly Missing[], looked: Looked, gone: Missing[]): readonly Missing[] {
+    const held = new Set(looked.held)
+    const missing: Missing[] = []
+    for (const each of asked) {
+      const { entry, error } = each
+      if (!mayBeGone(entry)) continue
+      if (!held.has(this.#worker.references.idOf(entry))) missing.push(each)
+      else if (entry.pending && !this.#isFound(entry, error)) gone.push(this.#lose(each, looked))
+    }
+    return missing
+  }
+
+  /** RV3. */
+  #lose(missing: Missing, { left }: Looked): Missing {
+    const { entry, isCharged } = missing
+    entry.lose()
+    const { nodeId = '' } = (entry.value ?? {}) as Partial<StoredAt>
+    return { ...missing, isCharged: isCharged && !left.includes(nodeId) }
   }
 
   /**
@@ -337,5 +331,3 @@ const mayBeGone = (entry: ObjectEntry): boolean => entry.state === STORED || isA
 
 /** Lost, and its task does not run again yet. */
 const isAwaited = (entry: ObjectEntry): boolean => entry.pending && entry.task === undefined
-
-const silence = ({ silent }: Looked): WhyLost => ({ reason: 'NODE_SILENT', nodeIds: silent })

@@ -1,0 +1,51 @@
+// What may lie on a node that does not answer, and is not known to be dead, is waited for.
+import { describe, expect, test } from 'vitest'
+import { get, wait } from '../../../sdk/index.ts'
+import * as remote from '../workload.ts'
+import { calmNodes, playNodes, type Scene } from './play.ts'
+import { losePower, on } from './scene.ts'
+import type { SimMember } from './member.ts'
+
+/** Longer than any death takes to be known while the GCS answers. */
+const AWAY_MS = 170_000
+const KEY = 'made elsewhere'
+
+/** @returns what a get gives of what only the other node has, and how often that was begun. */
+const readWhile = (
+  nodeCount: number,
+  strike: (scene: Scene, there: SimMember) => void,
+): Promise<readonly [number, number | undefined]> =>
+  playNodes({
+    plan: calmNodes(nodeCount),
+    program: async (scene) => {
+      const [there] = scene.others as [SimMember]
+      const what = { key: KEY, sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false }
+      const ref = remote.combine.options({ schedulingStrategy: on(there, true) }).remote(what)
+      await wait([ref], { fetchLocal: false })
+      strike(scene, there)
+      const value = remote.digestOf(await get(ref))
+      ref.free()
+      return [value, scene.cluster.ledger.tasks.get(KEY)?.starts]
+    },
+  })
+
+describe('a node that is silent for minutes', () => {
+  test('RV2 behind a cut link: what it has is read once the link is whole', async () => {
+    const read = await readWhile(2, ({ cluster, home }, there) => {
+      cluster.world.network.holdMachines(home.machine, there.machine, AWAY_MS)
+    })
+    expect(read).toEqual([remote.combined(KEY, []), 1])
+  })
+
+  test('RV2 dead in an outage of the GCS: what it had is made again once that is back', async () => {
+    const read = await readWhile(3, (scene, there) => {
+      const { members, world } = scene.cluster
+      for (const { quality } of members) quality.failChance = 1
+      losePower(scene, there)
+      world.scheduler.at(world.scheduler.nowMs + AWAY_MS, undefined, 'the GCS is back', () => {
+        for (const { quality } of members) quality.failChance = 0
+      })
+    })
+    expect(read).toEqual([remote.combined(KEY, []), 2])
+  })
+})
