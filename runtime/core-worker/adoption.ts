@@ -10,7 +10,7 @@
 //   AD4. A copy that was found and turns out not to be readable is as good as none: the object is
 //        made again, as if it had not been found.
 // Source: design 5 (dead owner).
-import { NodeDiedError, OwnerDiedError, VirgaError } from '../common/errors.ts'
+import { OwnerDiedError, VirgaError } from '../common/errors.ts'
 import { objectIdOf, taskIdOfObject, toHex, type ObjectId, type TaskId } from '../common/ids.ts'
 import { decodeTask } from './adoptable-task.ts'
 import type { CoreWorker } from './core-worker.ts'
@@ -36,10 +36,7 @@ export class Adoption {
   /** The owner of a borrowed entry does not answer. @param ask  asks its adopter for the value. */
   recover(entry: ObjectEntry, ask: (address: string) => void): void {
     this.#recover(entry, ask).catch((error: unknown) => {
-      const id = this.#worker.references.idOf(entry)
-      const isSilent = error instanceof NodeDiedError // it may live
-      const why = isSilent ? ownerSilent(id, error) : ownerDied(id, reasonOf(error), error)
-      entry.complete(FAILED, why)
+      entry.complete(FAILED, this.#died(entry, reasonOf(error), error))
     })
   }
 
@@ -176,15 +173,6 @@ const noCopy = (maker: string): string =>
 
 const reasonOf = (error: unknown): string =>
   error instanceof VirgaError ? error.message : String(error)
-
-/** AL1: what nobody may adopt. */
-function ownerSilent(objectId: ObjectId, cause: NodeDiedError): OwnerDiedError {
-  const id = toHex(objectId)
-  return new OwnerDiedError(
-    `object ${id} could not be fetched: ${cause.message}; try again once the nodes reach each other`,
-    { data: { objectId: id, missing: cause.message }, cause },
-  )
-}
 
 /** @param missing  what would have been needed to make it again. */
 export function ownerDied(objectId: ObjectId, missing: string, cause?: unknown): OwnerDiedError {

@@ -1,6 +1,6 @@
 // What may lie on a node that does not answer, and is not known to be dead, is waited for.
 import { describe, expect, test } from 'vitest'
-import { get, wait } from '../../../sdk/index.ts'
+import { get, wait, type ObjectRef } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import { losePower, on } from './scene.ts'
@@ -8,6 +8,8 @@ import type { SimMember } from './member.ts'
 
 /** Longer than any death takes to be known while the GCS answers. */
 const AWAY_MS = 170_000
+/** All that was lent is registered. */
+const SETTLED_MS = 1_000
 const KEY = 'made elsewhere'
 
 /** @returns what a get gives of what only the other node has, and how often that was begun. */
@@ -47,5 +49,20 @@ describe('a node that is silent for minutes', () => {
       })
     })
     expect(read).toEqual([remote.combined(KEY, []), 2])
+  })
+
+  test('AL1 the owner of what is read is behind a cut link, and lives: it is asked again', async () => {
+    const what = { key: KEY, sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false }
+    const read = await playNodes({
+      plan: calmNodes(2),
+      program: async ({ cluster, home, others }) => {
+        const [there] = others as [SimMember]
+        const { refs } = await remote.lend.options({ schedulingStrategy: on(there) }).run(what)
+        await remote.sleep(SETTLED_MS)
+        cluster.world.network.holdMachines(home.machine, there.machine, AWAY_MS)
+        return remote.digestOf(await get(refs[0] as ObjectRef<remote.Value>))
+      },
+    })
+    expect(read).toBe(remote.digestOfPart(what, 0))
   })
 })
