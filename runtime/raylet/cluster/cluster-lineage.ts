@@ -23,7 +23,7 @@ import {
   readSpec,
 } from '../../gcs/lineage.ts'
 import { isGone } from '../../gcs/nodes.ts'
-import { readAdoption, type Adoption } from '../../gcs/owners.ts'
+import { readAdoption } from '../../gcs/owners.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import type {
   LineagePlace,
@@ -42,7 +42,9 @@ import type { PeerMessage, PeerRayletCalls } from './peer-raylet-messages.ts'
 import type { RayletState } from '../state.ts'
 
 const ASK_LIMIT_MS = 2_000
+/** Doubled each time while nobody can tell. */
 const LOOK_EVERY_MS = 500
+const LOOK_EVERY_MS_MAX = 4_000
 /** A process that has ended may live for its raylet a moment longer than its connections. */
 const LIVES_AFTER_MS = 2_000
 /** Adopters that are found gone, one after the other, before one asks in vain. */
@@ -64,6 +66,11 @@ type LineageCalls = Pick<
   'commitSpecs' | 'readSpec' | 'adoptOwner' | 'findObject' | 'keepObject'
 >
 
+interface Askers {
+  readonly all: Set<WorkerId>
+  isGone: Promise<boolean> | undefined
+}
+
 export class ClusterLineage {
   readonly #deps: ClusterLineageDeps
   readonly #writer: LineageWriter
@@ -71,6 +78,8 @@ export class ClusterLineage {
   readonly #adoptions: AdoptionRows
   /** Those who have had specs written, with their jobs. */
   readonly #owners = new Map<string, JobId>()
+  /** By the process that they wait for news of. */
+  readonly #askers = new Map<string, Askers>()
   #stopped = false
 
   constructor(deps: ClusterLineageDeps) {
@@ -211,7 +220,7 @@ export class ClusterLineage {
     for (let tries = 0; tries < ADOPTERS_MAX; tries += 1) {
       if (row?.adopter === by.adopter) return row
       const at = row?.address ?? address
-      const isGone = await this.#whetherGone(at, row)
+      const isGone = await this.#whetherGone(client, at, row !== undefined)
       if (!isGone) return row ?? { address } // AL2
       const gone = row
       row = await this.#fromGcs(client, () => this.#adoptions.adopt(owner, by, gone))
@@ -220,17 +229,35 @@ export class ClusterLineage {
     throw new VirgaError(`${String(ADOPTERS_MAX)} adopters of ${owner} have ended one by one`)
   }
 
-  /** AL1. An adopter that lives is asked at once; an owner after a while, as its connection broke. */
-  async #whetherGone(address: string, adoption: Adoption | undefined): Promise<boolean> {
-    const { clock } = this.#deps
-    const livesFromMs = clock.monotonicMs() + (adoption === undefined ? LIVES_AFTER_MS : 0)
-    while (!this.#stopped) {
+  /** AL1. All who wait for news of one process look together, until none of them is left. */
+  #whetherGone(client: WorkerId, address: string, isAdopter: boolean): Promise<boolean> {
+    const key = `${address} ${String(isAdopter)}`
+    const askers = this.#askers.get(key) ?? { all: new Set(), isGone: undefined }
+    this.#askers.set(key, askers)
+    askers.all.add(client)
+    askers.isGone ??= this.#lookFor(address, isAdopter, askers.all).finally(() => {
+      this.#askers.delete(key)
+    })
+    return askers.isGone
+  }
+
+  /** An adopter that lives is asked at once; an owner after a while, as its connection broke. */
+  async #lookFor(
+    address: string,
+    isAdopter: boolean,
+    askers: ReadonlySet<WorkerId>,
+  ): Promise<boolean> {
+    const { clock, state } = this.#deps
+    const livesFromMs = clock.monotonicMs() + (isAdopter ? 0 : LIVES_AFTER_MS)
+    const isWanted = (): boolean => [...askers].some((client) => state.clients.has(client))
+    for (let pauseMs = LOOK_EVERY_MS; !this.#stopped && isWanted();) {
       const lives = await this.#lives(address)
       if (lives === false) return true
       if (lives === true && clock.monotonicMs() >= livesFromMs) return false
-      await delay(clock, LOOK_EVERY_MS)
+      await delay(clock, pauseMs)
+      if (lives === undefined) pauseMs = Math.min(2 * pauseMs, LOOK_EVERY_MS_MAX)
     }
-    throw new NodeDiedError('this node is ending')
+    throw new NodeDiedError('who asked has left, or this node is ending')
   }
 
   /** undefined: nobody can tell now. */

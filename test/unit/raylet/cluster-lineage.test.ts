@@ -104,8 +104,31 @@ test('AL1: an owner that lives is not adopted, nor one of a silent node before t
   await clock.advance(600_000)
   expect(await readAdoption(storage, OWNER)).toBe(undefined)
   dead.add('a3')
-  await clock.advance(1_000)
+  await clock.advance(4_000)
   expect(await adopting).toMatchObject({ address: at('a1').address })
+})
+
+test('AL1: all who wait for a silent owner look together, until none of them is left', async () => {
+  const { clock, said, silent, at } = made()
+  silent.add('a3')
+  const other = fromHex('b1'.repeat(14)) as WorkerId
+  const { clients, lineage, adopt } = at('a1')
+  clients.set(other, { address: addressOf('a1', 'other'), link: undefined })
+  const gone = addressOf('a3', 'gone')
+  const question = { owner: OWNER, address: gone }
+  const asking = [...Array.from({ length: 50 }, () => adopt(gone)), adopt(gone)]
+  asking.push(lineage.asked(other, 'adoptOwner', question) as Promise<{ address: string }>)
+  const failing = asking.map((each) => caught(each, NodeDiedError))
+  await clock.advance(60_000)
+  expect(said.length).toBeLessThan(20)
+  clients.delete(other)
+  const before = said.length
+  await clock.advance(60_000)
+  expect(said.length).toBeGreaterThan(before)
+  clients.clear()
+  await clock.advance(4_000)
+  await Promise.all(failing)
+  expect(clock.pendingCount).toBe(0)
 })
 
 test('AL1: an adopter on a node that is not seen yet is not followed while it lives', async () => {
