@@ -154,7 +154,9 @@ export class CoreWorker {
     this.references = makeReferences(this)
     this.lineage = makeLineage(this)
     this.collector = new Collector(clock, finalization)
-    this.handoffs = new Handoffs(this.references)
+    this.handoffs = new Handoffs(this.references, (peer, gone) => {
+      this.cutBorrowers.closed(peer, gone)
+    })
     this.peers = new Peers(
       { transport: deps.transport, clock, codec: deps.plainCodec },
       { workerId: options.workerId, address: options.address, jobId: this.jobId },

@@ -2,6 +2,8 @@
 // receiver has registered them with their owners and said so (B1 of references.ts).
 //   sender    offer ─► the message carries id and refs ─► done, or the receiver's end
 //   receiver  take ─► registered ─► handoffDone
+// A receiver whose connection was cut may have taken what it was sent, and its receipt is lost:
+// that is held until it has registered anew all that it has (cut-borrowers.ts).
 // Arguments need no receipt: their sender holds them until the reply, which the receiver sends only
 // once it has registered them.
 import type { HandoffMessage } from '../protocol/peer-messages.ts'
@@ -9,17 +11,21 @@ import { sharedEntries } from './handles.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import type { Peer } from './peers.ts'
 import type { References } from './references.ts'
+import type { CutLinks } from './registrations.ts'
 
 export class Handoffs {
   readonly #references: References
+  readonly #closed: CutLinks['closed']
   /** By receiver, the messages that it has not acknowledged yet. */
   readonly #open = new Map<Peer, Map<number, readonly ObjectEntry[]>>()
   #nextId = 1
   /** Called when a receiver has registered what it was sent, or has ended. */
   onDone: (() => void) | undefined
 
-  constructor(references: References) {
+  /** @param closed  calls `gone` once what that receiver has is registered, or it has ended. */
+  constructor(references: References, closed: CutLinks['closed']) {
     this.#references = references
+    this.#closed = closed
   }
 
   /** Whether some receiver has still to register what it was sent. */
@@ -72,9 +78,11 @@ export class Handoffs {
     const open = new Map<number, readonly ObjectEntry[]>()
     this.#open.set(peer, open)
     peer.whenClosed(() => {
-      this.#open.delete(peer)
-      for (const entries of open.values()) this.#references.use(entries, -1)
-      this.onDone?.()
+      this.#closed(peer, () => {
+        this.#open.delete(peer)
+        for (const entries of open.values()) this.#references.use(entries, -1)
+        this.onDone?.()
+      })
     })
     return open
   }

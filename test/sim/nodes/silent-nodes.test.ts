@@ -4,13 +4,13 @@ import { get, wait, type ObjectRef } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import { losePower, on } from './scene.ts'
+import { RemoteKeeper } from './workload.ts'
 import type { SimMember } from './member.ts'
 
 /** Longer than any death takes to be known while the GCS answers. */
 const AWAY_MS = 170_000
-/** All that was lent is registered. */
-const SETTLED_MS = 1_000
 const KEY = 'made elsewhere'
+const LENT = { key: 'lent', sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false }
 
 /** @returns what a get gives of what only the other node has, and how often that was begun. */
 const readWhile = (
@@ -52,17 +52,35 @@ describe('a node that is silent for minutes', () => {
   })
 
   test('AL1 the owner of what is read is behind a cut link, and lives: it is asked again', async () => {
-    const what = { key: KEY, sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false }
     const read = await playNodes({
       plan: calmNodes(2),
       program: async ({ cluster, home, others }) => {
         const [there] = others as [SimMember]
-        const { refs } = await remote.lend.options({ schedulingStrategy: on(there) }).run(what)
-        await remote.sleep(SETTLED_MS)
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(there) }).remote()
+        const { refs } = await keeper.giveAway.run(LENT)
+        await remote.sleep(1_000)
         cluster.world.network.holdMachines(home.machine, there.machine, AWAY_MS)
         return remote.digestOf(await get(refs[0] as ObjectRef<remote.Value>))
       },
     })
-    expect(read).toBe(remote.digestOfPart(what, 0))
+    expect(read).toBe(remote.digestOfPart(LENT, 0))
+  })
+
+  test('B1 what an owner lent comes through, and word of that does not: it is there after the cut', async () => {
+    const read = await playNodes({
+      plan: calmNodes(2),
+      program: async ({ cluster, home, others }) => {
+        const [there] = others as [SimMember]
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(there) }).remote()
+        await keeper.drop.run()
+        const giving = keeper.giveAway.remote({ ...LENT, sleepMs: 2_000 })
+        await remote.sleep(1_000)
+        cluster.world.network.holdOneWay(home.machine, there.machine, 40_000)
+        const { refs } = await get(giving)
+        await remote.sleep(60_000)
+        return remote.digestOf(await get(refs[0] as ObjectRef<remote.Value>))
+      },
+    })
+    expect(read).toBe(remote.digestOfPart(LENT, 0))
   })
 })

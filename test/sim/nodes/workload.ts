@@ -151,6 +151,16 @@ class Keeper {
     return { refs: this.#refs }
   }
 
+  /** What it has put itself, and lets go of at once. */
+  async giveAway(what: Doing): Promise<{ readonly refs: readonly ObjectRef<Value>[] }> {
+    await sleep(what.sleepMs)
+    const ref = await put<Value>(valueOf(digestOfPart(what, 0), what.sizeBytes))
+    here().process.later(0, 'lets go of what it has given', () => {
+      ref.free()
+    })
+    return { refs: [ref] }
+  }
+
   drop(): void {
     for (const ref of this.#refs) ref.free()
     this.#refs = []
