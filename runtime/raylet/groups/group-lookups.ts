@@ -198,6 +198,11 @@ export function removeKnown(
     answer(turn, request, undefined)
     return
   }
+  const lookup = cluster.groups.lookups.get(groupId)
+  if (lookup !== undefined) {
+    lookup.removing.push(request) // its coordinator is gone: whoever takes it over is told
+    return
+  }
   owe(turn, cluster.groups, {
     ...{ nodeId: group.across?.coordinator ?? '', type: 'removeGroup', subject: groupId },
     ...{ message: { groupId }, request },

@@ -12,6 +12,8 @@ import { runNodesSeed } from './run.ts'
 const PART_SEEDS = 20
 /** Of each part: their worlds have twice as many events. A fast run has time for one. */
 const PART_SEED_COUNT = fewOrAll(1, PART_SEEDS)
+/** Of all at once, which are as many events as all of the others. */
+const ALL_SEED_COUNT = fewOrAll(1, 10)
 /** So many seeds show what recovers in worlds with these. Of the others it is not measured yet how
  *  many it takes. */
 const SHOWN_SOON: ReadonlySet<PartName> = new Set(['groups', 'orphans', 'durable'])
@@ -30,4 +32,11 @@ describe('simulation of several nodes', () => {
       if (PART_SEED_COUNT >= PART_SEEDS && SHOWN_SOON.has(part)) expect([...unseen]).toEqual([])
     },
   )
+
+  test('worlds with all of them at once do, too', { timeout: 20 * 60_000 }, async () => {
+    for (let seed = 1; seed <= ALL_SEED_COUNT; seed += 1) {
+      const result = await twice(() => runNodesSeed(seed, { parts: PART_NAMES }))
+      expectEndedWell(result, '--nodes', '--parts', PART_NAMES.join())
+    }
+  })
 })

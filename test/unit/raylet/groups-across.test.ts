@@ -281,6 +281,19 @@ describe('a placement group over nodes', () => {
     expect(free(several).slice(1)).toEqual([2, 2, 2])
   })
 
+  test.each([1, 2, 3])(
+    'a detached one that is removed while a node is found for it: who asks node %i is answered',
+    (at) => {
+      const several = nodes(4)
+      create(several, { detached: true, strategy: 'STRICT_SPREAD' })
+      several.dies(0)
+      const request = remove(several, at)
+      pass(several, () => several.answers.has(request))
+      expect(several.answers.get(request)).toBeUndefined()
+      pass(several, () => free(several).slice(1).join() === '2,2,2')
+    },
+  )
+
   test('DG1: a detached one that lay on its coordinator alone outlives that, and its job', () => {
     const several = nodes(4)
     create(several, { detached: true, strategy: 'STRICT_PACK', bundles: [units({ CPU: 2 })] })

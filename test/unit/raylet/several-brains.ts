@@ -145,6 +145,12 @@ export class SeveralBrains {
 
   /** Nobody hears of that node any more, and then it is dead. */
   die(index: number): void {
+    this.dies(index)
+    this.settle()
+  }
+
+  /** The same, as all have just been told, and nothing has come of it yet. */
+  dies(index: number): void {
     this.at(index).cut = true
     for (const node of this.nodes) {
       if (node.cut) continue
@@ -153,7 +159,6 @@ export class SeveralBrains {
       this.send(node, { kind: 'groupLinkClosed', link: index })
     }
     this.#tellNodes()
-    this.settle()
   }
 
   /** The first hears what that node has free, as gossip brings it. */
