@@ -11,7 +11,6 @@
 //        sake (B1), once to each, ahead of what lets them.
 import type { ObjectId } from '../common/ids.ts'
 import type { PeerNotices } from '../protocol/peer-messages.ts'
-import type { ObjectEntry } from './object-entry.ts'
 import { Peer } from './peers.ts'
 import type { References } from './references.ts'
 import type { UntilHeard } from './until-heard.ts'
@@ -26,6 +25,8 @@ type Unheard = PeerNotices['unheard']['refs'][number]
 
 export class CutBorrowers {
   readonly #deps: CutBorrowersDeps
+  /** CB1. By borrower, what waits for its answer: what it has, and what it was sent. */
+  readonly #waiting = new Map<Peer, (() => void)[]>()
   /** CB2. Of what this process holds. */
   readonly #unheard = new Map<ObjectId, Unheard>()
   /** The newest of those that a peer was told of. */
@@ -42,10 +43,20 @@ export class CutBorrowers {
       gone()
       return
     }
+    const waiting = this.#waiting.get(peer)
+    if (waiting !== undefined) {
+      waiting.push(gone)
+      return
+    }
+    const all = [gone]
+    this.#waiting.set(peer, all)
     untilHeard.ask({
       address: peer.knownAddress,
       ask: (channel) => channel.request('registerAgain', { address: options.address }),
-      done: gone,
+      done: () => {
+        this.#waiting.delete(peer)
+        for (const each of all) each()
+      },
     })
   }
 
@@ -76,19 +87,18 @@ export class CutBorrowers {
   passOn(borrower: Peer, { refs }: PeerNotices['unheard']): void {
     const { references, untilHeard } = this.#deps
     const address = borrower.knownAddress
-    const own: ObjectId[] = []
-    const byOwner = new Map<string, ObjectEntry[]>()
-    for (const { objectId } of refs) {
-      const entry = references.find(objectId)
-      if (entry?.sharing === undefined) continue
-      const { ownerAddress } = entry.sharing
-      if (ownerAddress === undefined) own.push(objectId)
-      else pushInto(byOwner, ownerAddress, entry)
-    }
-    this.lendAt(address, own)
+    const shared = refs.flatMap(({ objectId }) => references.find(objectId) ?? [])
+    const byOwner = Map.groupBy(
+      shared.filter(({ sharing }) => sharing !== undefined),
+      ({ sharing }) => sharing?.ownerAddress,
+    )
     for (const [ownerAddress, entries] of byOwner) {
-      references.use(entries, 1)
       const objectIds = entries.map(({ id }) => id as ObjectId)
+      if (ownerAddress === undefined) {
+        this.lendAt(address, objectIds)
+        continue
+      }
+      references.use(entries, 1)
       untilHeard.ask({
         address: ownerAddress,
         ask: (channel) => channel.request('borrowFor', { objectIds, address }),
@@ -105,10 +115,4 @@ export class CutBorrowers {
     for (const objectId of objectIds) this.#deps.references.lend(borrower, objectId)
     borrower.close()
   }
-}
-
-function pushInto<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
-  const list = lists.get(key)
-  if (list === undefined) lists.set(key, [value])
-  else list.push(value)
 }

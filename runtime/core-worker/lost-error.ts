@@ -50,8 +50,7 @@ const isPut = (objectId: ObjectId): boolean =>
   toBytes(objectId).readUInt32LE(TASK_ID_BYTES) >= PUT_INDEX_FIRST
 
 function named(why: WhyLost): ErrorData {
-  if ('kept' in why) return { task: why.kept.name, maxRetries: why.kept.maxRetries }
-  return {}
+  return 'kept' in why ? { task: why.kept.name, maxRetries: why.kept.maxRetries } : {}
 }
 
 function textOf(why: WhyLost): string {

@@ -66,9 +66,9 @@ type LineageCalls = Pick<
   'commitSpecs' | 'readSpec' | 'adoptOwner' | 'findObject' | 'keepObject'
 >
 
-interface Askers {
-  readonly all: Set<WorkerId>
-  isGone: Promise<boolean> | undefined
+interface Look {
+  readonly askers: Set<WorkerId>
+  readonly isGone: Promise<boolean>
 }
 
 export class ClusterLineage {
@@ -79,7 +79,7 @@ export class ClusterLineage {
   /** Those who have had specs written, with their jobs. */
   readonly #owners = new Map<string, JobId>()
   /** By the process that they wait for news of. */
-  readonly #askers = new Map<string, Askers>()
+  readonly #looks = new Map<string, Look>()
   #stopped = false
 
   constructor(deps: ClusterLineageDeps) {
@@ -232,13 +232,15 @@ export class ClusterLineage {
   /** AL1. All who wait for news of one process look together, until none of them is left. */
   #whetherGone(client: WorkerId, address: string, isAdopter: boolean): Promise<boolean> {
     const key = `${address} ${String(isAdopter)}`
-    const askers = this.#askers.get(key) ?? { all: new Set(), isGone: undefined }
-    this.#askers.set(key, askers)
-    askers.all.add(client)
-    askers.isGone ??= this.#lookFor(address, isAdopter, askers.all).finally(() => {
-      this.#askers.delete(key)
+    const known = this.#looks.get(key)
+    const askers = known?.askers ?? new Set<WorkerId>()
+    askers.add(client)
+    if (known !== undefined) return known.isGone
+    const isGone = this.#lookFor(address, isAdopter, askers).finally(() => {
+      this.#looks.delete(key)
     })
-    return askers.isGone
+    this.#looks.set(key, { askers, isGone })
+    return isGone
   }
 
   /** An adopter that lives is asked at once; an owner after a while, as its connection broke. */
