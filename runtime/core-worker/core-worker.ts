@@ -28,6 +28,7 @@ import type { Getter } from './get.ts'
 import { Handoffs } from './handoffs.ts'
 import { Leases } from './leases.ts'
 import { Limiters } from './limiters.ts'
+import { MadeAt } from './made-at.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import type { LineageStream } from './lineage-stream.ts'
 import { entryIn, refOf, type ObjectRef } from './object-ref.ts'
@@ -130,13 +131,15 @@ export class CoreWorker {
   readonly registry = new ActorRegistry(this)
   readonly values = new Values(this)
   readonly lineage: Lineage
+  readonly madeAt = new MadeAt()
   readonly recovery: Recovery
   readonly blocking = new Blocking(this)
   #hasLeft = false
 
   readonly storeFree = (objectId: ObjectId): void => {
     this.store.freed(objectId)
-    this.deps.raylet.notify('storeFree', { objectIds: [objectId] })
+    const at = this.madeAt.take(objectId)
+    this.deps.raylet.notify('storeFree', { objectIds: [objectId], at })
   }
 
   constructor(deps: CoreWorkerDeps, options: CoreWorkerOptions) {
@@ -189,7 +192,7 @@ export class CoreWorker {
         this.ends.fail(record, error)
       },
     })
-    const here = nodeIdIn(options.address)
+    const here = this.ownNodeId
     if (here !== undefined) this.holders = new ArgumentHolders(here)
     this.ends = makeEnds(this)
     this.submitter = makeSubmitter(this)
@@ -208,6 +211,11 @@ export class CoreWorker {
     this.getter = makeGetter(this)
     this.recovery = new Recovery(this)
     this.rootScope = makeRootScope(this)
+  }
+
+  /** In hex; undefined where the cluster is one node. */
+  get ownNodeId(): string | undefined {
+    return nodeIdIn(this.options.address)
   }
 
   get jobId(): JobId {

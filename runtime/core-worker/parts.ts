@@ -108,13 +108,14 @@ export function makeLineage({ references, options }: CoreWorker): Lineage {
 }
 
 export function makeReceiver(worker: CoreWorker): ReplyReceiver {
-  const { codec, references, handoffs, ends, storeFree, lineage } = worker
+  const { codec, references, handoffs, ends, storeFree, lineage, madeAt } = worker
   return new ReplyReceiver({
     codec,
     references,
     handoffs,
     ends,
     lineage,
+    madeAt,
     storeFree,
     argumentLost: (record, failure) => {
       const entry = record.holds?.find(({ id }) => id === failure.objectId)

@@ -75,7 +75,7 @@ export class Recovery {
     if (!isLoss(error)) return false
     const ownerAddress = entry.sharing?.ownerAddress
     if (ownerAddress === undefined && !this.#mayReturn(entry)) return false
-    entry.lose()
+    this.#lose(entry)
     if (ownerAddress !== undefined) {
       this.#worker.values.recover(entry, ownerAddress, error)
       return true
@@ -83,6 +83,11 @@ export class Recovery {
     this.#lookFor({ entry, error, isCharged: true })
     for (const each of beside) this.#beside.add(each)
     return true
+  }
+
+  #lose(entry: ObjectEntry): void {
+    entry.lose()
+    if (entry.id !== undefined) this.#worker.madeAt.notAlone(entry.id) // MA2
   }
 
   /** On one node there are no other copies. */
@@ -148,7 +153,7 @@ export class Recovery {
       const looked = await this.#locate(asked)
       const missing = this.#missingOf(asked, looked, gone)
       if (looked.silent.length === 0) {
-        for (const each of missing) gone.push(this.#lose(each, looked))
+        for (const each of missing) gone.push(this.#loseAs(each, looked))
         return gone
       }
       asked = missing.filter(({ entry }) => entry.pending) // RV2
@@ -183,15 +188,15 @@ export class Recovery {
       const { entry, error } = each
       if (!mayBeGone(entry)) continue
       if (!held.has(this.#worker.references.idOf(entry))) missing.push(each)
-      else if (entry.pending && !this.#isFound(entry, error)) gone.push(this.#lose(each, looked))
+      else if (entry.pending && !this.#isFound(entry, error)) gone.push(this.#loseAs(each, looked))
     }
     return missing
   }
 
   /** RV3. */
-  #lose(missing: Missing, { left }: Looked): Missing {
+  #loseAs(missing: Missing, { left }: Looked): Missing {
     const { entry, isCharged } = missing
-    entry.lose()
+    this.#lose(entry)
     const { nodeId = '' } = (entry.value ?? {}) as Partial<StoredAt>
     return { ...missing, isCharged: isCharged && !left.includes(nodeId) }
   }
@@ -259,6 +264,7 @@ export class Recovery {
   #rerunOf(kept: KeptTask, spec: TaskSpec): TaskRecord {
     const { references, ends } = this.#worker
     spec.attempt += 1
+    for (const objectId of kept.live) this.#worker.madeAt.notAlone(objectId) // MA2
     const record = new TaskRecord(spec.kind, spec.scope, spec.index)
     record.attempt = spec.attempt
     record.retriesLeft = spec.retriesLeft

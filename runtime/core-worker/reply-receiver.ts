@@ -27,6 +27,7 @@ import {
   type Outcome,
   type Reply,
 } from './replies.ts'
+import type { MadeAt } from './made-at.ts'
 import type { TaskEnds } from './task-ends.ts'
 import { DONE, type TaskRecord } from './task-record.ts'
 
@@ -36,6 +37,7 @@ export interface ReplyReceiverDeps {
   readonly handoffs: Handoffs
   readonly ends: TaskEnds
   readonly lineage: Lineage
+  readonly madeAt: MadeAt
   storeFree(objectId: ObjectId): void
   retry(record: TaskRecord): void
   /** An argument of it could not be read. @returns whether it will run once it can be */
@@ -115,7 +117,10 @@ export class ReplyReceiver {
     const failure =
       outcome.kind === 'failed' ? decodeFailure(this.#deps.codec, outcome.blob) : undefined
     if (failure !== undefined && this.#goesOn(record, failure)) return
-    if (outcome.kind === 'values') this.#deps.lineage.keep(record, storedIds(outcome.values))
+    if (outcome.kind === 'values') {
+      this.#deps.lineage.keep(record, storedIds(outcome.values))
+      this.#madeBy(peer, record, outcome.values)
+    }
     this.#deps.ends.end(record, failure !== undefined)
     if (failure === undefined) completeTask(record, placedBy(peer, outcome), contained, this.#deps)
     else failTask(record, errorOf(failure, record))
@@ -129,6 +134,15 @@ export class ReplyReceiver {
     record.retriesLeft -= 1
     this.#deps.retry(record)
     return true
+  }
+
+  /** MA1. */
+  #madeBy(peer: Peer, record: TaskRecord, values: readonly (Uint8Array | StoredValue)[]): void {
+    const isOnlyRun = record.attempt === 0 && !record.isPushedAgain
+    for (const objectId of storedIds(values)) {
+      if (isOnlyRun) this.#deps.madeAt.made(objectId, peer.nodeId)
+      else this.#deps.madeAt.notAlone(objectId)
+    }
   }
 
   /** What was made again may be small now. */

@@ -38,6 +38,8 @@ export class TaskRecord {
   retriesLeft: number
   oomRetriesLeft = 0
   seq = -1
+  /** It may have run before: a result of that may lie where it did. */
+  isPushedAgain = false
   /** Where it was pushed last. */
   peer: Peer | undefined
   /** One entry for one return (the common case) or several. A call without returns has one too:

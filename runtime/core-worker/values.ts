@@ -45,6 +45,7 @@ export class Values {
       worker.references.share(entry, contained)
       try {
         const stored = await worker.store.put(worker.references.idOf(entry), encoded, undefined)
+        worker.madeAt.made(stored.objectId, worker.ownNodeId)
         await worker.durable?.keepStored(stored.objectId)
         entry.complete(STORED, stored)
       } catch (error) {
@@ -62,7 +63,7 @@ export class Values {
 
   /** A large argument: copied now (values are encoded at the call), stored when there is room. */
   storeLarge(encoded: EncodedValue): ObjectEntry {
-    const { references, store, durable } = this.#worker
+    const { references, store, durable, madeAt, ownNodeId } = this.#worker
     const entry = this.#newEntry()
     const blob = encoded.toBytes()
     const copy: Storable = {
@@ -77,6 +78,7 @@ export class Values {
     const kept = durable === undefined ? storing : durable.keptOnce(storing)
     kept.then(
       (stored) => {
+        madeAt.made(stored.objectId, ownNodeId)
         entry.complete(STORED, stored)
         references.releaseUnused(entry) // its task may have been cancelled meanwhile
       },

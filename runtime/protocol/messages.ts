@@ -252,7 +252,8 @@ export interface RayletNotices {
   storeUnwant: { objectId: ObjectId }
   /** The bytes in its file are not what was written: only who reads them sees that. */
   storeDamaged: { objectId: ObjectId }
-  storeFree: { objectIds: readonly ObjectId[] }
+  /** Nobody refers to these any more. `at`: the node where alone they were made, in hex. */
+  storeFree: { objectIds: readonly ObjectId[]; at?: string | undefined }
   /** `droppedCount`: ended since the last report, and not among the runs. */
   taskEvents: { pid: number; runs: readonly TaskEventRun[]; droppedCount: number }
   progress: { functions: readonly FunctionProgress[] }

@@ -37,7 +37,8 @@ export interface LinkHost {
   pin(client: WorkerId, objectId: string, hints?: readonly string[]): ReturnType<ObjectStore['pin']>
   /** It waits for that pin no more. */
   unwant(client: WorkerId, objectId: string): void
-  free(objectIds: readonly string[]): void
+  /** @param at  RayletNotices.storeFree */
+  free(objectIds: readonly string[], at: string | undefined): void
   /** The same, of copies that are made again. */
   drop(objectIds: readonly string[]): void
   /** A process of this node is to make this object, once this resolves; undefined: at once. */
@@ -206,9 +207,11 @@ export class ClientLink {
       case 'storeDamaged':
         this.#host.store().damaged((message as RayletNotices['storeDamaged']).objectId)
         return
-      case 'storeFree':
-        this.#host.free((message as RayletNotices['storeFree']).objectIds)
+      case 'storeFree': {
+        const { objectIds, at } = message as RayletNotices['storeFree']
+        this.#host.free(objectIds, at)
         return
+      }
       case 'taskEvents':
         this.#host.taskEvents(message as RayletNotices['taskEvents'])
         return

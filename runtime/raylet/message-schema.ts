@@ -140,7 +140,7 @@ const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
   storeUnpin: { objectId: text, count },
   storeUnwant: { objectId: text },
   storeDamaged: { objectId: text },
-  storeFree: { objectIds: listOf(text) },
+  storeFree: { objectIds: listOf(text), at: optional(text) },
   taskEvents: { pid: count, runs: listOf(eventRun), droppedCount: count },
   progress: { functions: listOf(progress) },
   dropSpecs: { sequences: listOf(count) },

@@ -232,8 +232,9 @@ export class Raylet {
       store: () => this.#objects.store,
       pin: (client, objectId, hints) => this.#reached.pin(client, objectId, hints),
       unwant: (client, objectId) => this.#cluster?.objects.unwant(client, objectId),
-      free: (objectIds) => {
-        this.#reached.free(objectIds)
+      free: (objectIds, at) => {
+        if (this.#cluster === undefined) this.#objects.store.free(objectIds)
+        else this.#cluster.objects.free(objectIds, at)
       },
       drop: (objectIds) => {
         const { store } = this.#objects
@@ -282,7 +283,7 @@ export class Raylet {
   }
 
   /** Objects here, and of other nodes if there are any. */
-  get #reached(): Pick<ObjectPulls, 'pin' | 'free'> {
+  get #reached(): Pick<ObjectPulls, 'pin'> {
     return this.#cluster?.objects ?? this.#objects.store
   }
 

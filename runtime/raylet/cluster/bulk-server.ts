@@ -12,6 +12,7 @@ import type { Log } from '../../common/log.ts'
 import { PIECE_BYTES, type BulkConnection, type BulkHead } from '../../protocol/bulk.ts'
 import type { ObjectRange } from './bulk-lanes.ts'
 import { encodeRefusal } from './bulk-refusal.ts'
+import type { NodeLife } from './given-objects.ts'
 import { encodeWay } from './waiting-way.ts'
 
 /** Far above the window of any pull manager. */
@@ -29,7 +30,7 @@ export interface BulkServerDeps {
   readonly clock: Clock
   readonly log: Log
   /** Resolves when the range is here. @throws VirgaError when it will not come. */
-  readonly open: (range: ObjectRange, asker: string) => Promise<PartSource>
+  readonly open: (range: ObjectRange, asker: NodeLife) => Promise<PartSource>
   /** BV2. Nodes that the range comes from, one behind the other (WC1). */
   readonly wayOf: (range: ObjectRange) => readonly string[]
 }
@@ -119,7 +120,7 @@ class Serving {
   async #give(asked: Asked): Promise<void> {
     const { request } = asked
     try {
-      const source = await this.#deps.open(asked.range, this.#connection.peer.nodeId)
+      const source = await this.#deps.open(asked.range, this.#connection.peer)
       try {
         await this.#inTurn(() => this.#sendPieces(asked, source))
       } finally {

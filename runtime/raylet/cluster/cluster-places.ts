@@ -38,6 +38,8 @@ export interface ClusterPlacesDeps {
   /** This node, in hex. */
   readonly nodeId: string
   readonly epoch: number
+  /** A copy of it is there, for any node to read. */
+  readonly inBucket: (objectId: string) => void
 }
 
 export class ClusterPlaces {
@@ -55,6 +57,7 @@ export class ClusterPlaces {
   /** A copy lies there: told when other nodes can read it. */
   spilled(objectId: string, { path, offset, sizeBytes, checksum }: SpillRange): void {
     if (this.#bucket?.holds(path) !== true) return
+    this.#deps.inBucket(objectId)
     this.#tell(objectId, sizeBytes, { path, offset, checksum })
   }
 
@@ -144,6 +147,7 @@ export class ClusterPlaces {
     const bucket = this.#bucket
     if (bucket === undefined) throw new UsageError(NO_BUCKET)
     const { store } = objects
+    this.#deps.inBucket(objectId)
     const place = await store.pin(SELF, objectId)
     try {
       const read = (offset: number, sizeBytes: number): Promise<Uint8Array> =>

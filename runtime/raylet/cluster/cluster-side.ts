@@ -101,7 +101,12 @@ export class ClusterSide {
     const { nodeId: id, epoch } = deps.state.config
     const nodeId = toHex(id)
     const self = { nodeId, epoch }
-    this.places = new ClusterPlaces({ ...deps, nodeId, epoch })
+    this.places = new ClusterPlaces({
+      ...{ ...deps, nodeId, epoch },
+      inBucket: (objectId) => {
+        this.objects.isInBucket(objectId)
+      },
+    })
     this.jobs = new ClusterJobs({ ...deps, self, member, places: this.places })
     this.#groups = new GroupPeers({
       ...{ ...deps, member, self },
@@ -240,7 +245,9 @@ export class ClusterSide {
   /** @returns whether the store of this node keeps what it has of it, for other nodes. */
   jobForgotten(job: JobForgotten): boolean {
     this.lineage.jobForgotten(job.jobId)
-    return this.jobs.forgotten(job)
+    const isKept = this.jobs.forgotten(job)
+    if (!isKept) this.objects.jobForgotten(job.jobId)
+    return isKept
   }
 
   /** F06. */

@@ -7,6 +7,8 @@
 //        rest there.
 //   MF3. Each is told with how long ago it was freed: what was made under its id since then, by a
 //        task that runs again, stays.
+//   MF4. What a node was told shortly before its end, or had missed, is told to all: others may
+//        have copies from it.
 import type { Clock, Timer } from '../../common/clock.ts'
 import type { ClusterMember } from './cluster-member.ts'
 
@@ -24,10 +26,12 @@ export interface MissedFreesDeps {
 
 export class MissedFrees {
   readonly #deps: MissedFreesDeps
-  /** When each was freed, the newest last. */
-  readonly #recent = new Map<string, number>()
+  /** Told to all: when each was freed, the newest last. */
+  readonly #recent: Freed = new Map()
+  /** By node, what that was told besides. */
+  readonly #recentOf = new Map<string, Freed>()
   /** By node, when each was freed. */
-  readonly #missed = new Map<string, Map<string, number>>()
+  readonly #missed = new Map<string, Freed>()
   readonly #timers = new Map<string, Timer>()
   #isStopped = false
 
@@ -42,20 +46,51 @@ export class MissedFrees {
       this.#recent.set(objectId, nowMs)
       for (const missed of this.#missed.values()) add(missed, objectId, nowMs)
     }
-    for (const [objectId, atMs] of this.#recent) {
-      if (this.#recent.size <= MISSED_MAX && nowMs - atMs <= RECENT_MS) break
-      this.#recent.delete(objectId)
+    forgetOld(this.#recent, nowMs)
+  }
+
+  /** That node alone is told now, as far as it is reached. */
+  told(nodeId: string, objectIds: readonly string[]): void {
+    const nowMs = this.#deps.clock.monotonicMs()
+    const recent = this.#recentOf.get(nodeId) ?? new Map<string, number>()
+    this.#recentOf.set(nodeId, recent)
+    const missed = this.#missed.get(nodeId)
+    for (const objectId of objectIds) {
+      recent.set(objectId, nowMs)
+      if (missed !== undefined) add(missed, objectId, nowMs)
     }
+    forgetOld(recent, nowMs)
+  }
+
+  /** MF1. That node has not been told of these. */
+  missedBy(nodeId: string, freed: Iterable<readonly [objectId: string, atMs: number]>): void {
+    const missed = this.#missed.get(nodeId) ?? new Map<string, number>()
+    for (const [objectId, atMs] of freed) add(missed, objectId, atMs)
+    if (missed.size === 0 || this.#isStopped) return
+    this.#missed.set(nodeId, missed)
+    this.#later(nodeId)
+  }
+
+  missedByAll(freed: readonly (readonly [objectId: string, atMs: number])[]): void {
+    for (const { nodeId } of this.#deps.member.others()) this.missedBy(nodeId, freed)
+  }
+
+  /** MF4. */
+  died(nodeId: string): void {
+    const told = [...(this.#recentOf.get(nodeId) ?? []), ...(this.#missed.get(nodeId) ?? [])]
+    this.#recentOf.delete(nodeId)
+    this.#missed.delete(nodeId)
+    if (told.length > 0) this.missedByAll(told)
   }
 
   /** MF1. The connection to that node has closed, or could not be made. */
   lost(nodeId: string): void {
-    const missed = this.#missed.get(nodeId) ?? new Map<string, number>()
     const sinceMs = this.#deps.clock.monotonicMs() - RECENT_MS
-    for (const [objectId, atMs] of this.#recent) if (atMs >= sinceMs) add(missed, objectId, atMs)
-    if (missed.size === 0 || this.#isStopped) return
-    this.#missed.set(nodeId, missed)
-    this.#later(nodeId)
+    const recent = [...this.#recent, ...(this.#recentOf.get(nodeId) ?? [])]
+    this.missedBy(
+      nodeId,
+      recent.filter(([, atMs]) => atMs >= sinceMs),
+    )
   }
 
   stop(): void {
@@ -99,6 +134,16 @@ export class MissedFrees {
     }
     this.#missed.delete(nodeId)
     return true
+  }
+}
+
+/** When each was freed. */
+type Freed = Map<string, number>
+
+function forgetOld(recent: Freed, nowMs: number): void {
+  for (const [objectId, atMs] of recent) {
+    if (recent.size <= MISSED_MAX && nowMs - atMs <= RECENT_MS) break
+    recent.delete(objectId)
   }
 }
 

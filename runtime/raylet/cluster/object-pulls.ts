@@ -6,7 +6,7 @@
 // Invariants:
 //   OP1. Whoever wants an object that is here, or on its way, waits for nothing more (PM1).
 //   OP2. What has come counts only with the length and checksum that its sender told (BQ1).
-//   OP3. A free reaches every node, once that can be reached (MF1).
+//   OP3. A free reaches every node that has a copy or may get one, once that can be reached (OF1).
 //   OP4. A pull whose readers have all left ends, and gives its room back once nothing is written
 //        there any more (BL2). Nothing is pinned for a reader that has left: nobody would unpin it.
 //   OP5. What a process of this node makes has the right of way over a copy that is still coming.
@@ -20,6 +20,7 @@ import {
   StoppedError,
   type ObjectCorruptedError,
 } from '../../common/errors.ts'
+import type { JobId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import type { NodeRow } from '../../gcs/nodes.ts'
 import type { ObjectPlace, ObjectStore } from '../../objects/store.ts'
@@ -31,7 +32,7 @@ import type { ClusterMember } from './cluster-member.ts'
 import type { Holders } from './holder-search.ts'
 import { IncomingObjects } from './incoming-objects.ts'
 import { ObjectDirectory } from './object-directory.ts'
-import { MissedFrees } from './missed-frees.ts'
+import { ObjectFrees } from './object-frees.ts'
 import { openPart, PieceSpares } from './object-parts.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 
@@ -64,21 +65,25 @@ export class ObjectPulls {
   readonly #lanes: BulkLanes
   readonly #server: BulkServer
   readonly #incoming: IncomingObjects
-  readonly #missedFrees: MissedFrees
+  readonly #frees: ObjectFrees
   /** Pins that wait for what is not here, by client and object. */
   readonly #asks = new Map<string, Set<Ask>>()
 
   constructor(deps: ObjectPullsDeps) {
     this.#deps = deps
     this.#lanes = new BulkLanes(deps)
-    this.#missedFrees = new MissedFrees(deps)
+    this.#frees = new ObjectFrees(deps)
     this.#directory = new ObjectDirectory({ ...deps, breaker: this.#lanes.breaker })
     this.#incoming = new IncomingObjects(deps, this.#directory, this.#lanes)
     const spares = new PieceSpares()
     this.#server = new BulkServer({
       ...deps,
-      open: (range) => {
-        return openPart({ store: deps.store(), spares }, range, this.#incoming.find(range.objectId))
+      open: (range, asker) => {
+        const { objectId } = range
+        const incoming = this.#incoming.find(objectId)
+        const isHere = incoming !== undefined || deps.store().sizeOf(objectId) !== undefined
+        if (isHere) this.#frees.gave(objectId, asker) // GV1
+        return openPart({ store: deps.store(), spares }, range, incoming)
       },
       wayOf: ({ objectId, offset }) => this.#incoming.find(objectId)?.wayOf(offset) ?? [],
     })
@@ -170,24 +175,40 @@ export class ObjectPulls {
     this.#incoming.readerLeft(client)
   }
 
-  /** OP3. Here and everywhere, for good. */
-  free(objectIds: readonly string[]): void {
-    this.#missedFrees.freed(objectIds)
-    this.drop(objectIds)
+  /** OP3. For good. @param at  the node where alone they were made, in hex, if that is known. */
+  free(objectIds: readonly string[], at?: string): void {
+    this.#freeHere(objectIds)
+    this.#frees.free(objectIds, at)
   }
 
   /** Here, and where others can be reached: they are made again. */
   drop(objectIds: readonly string[]): void {
-    this.freed({ objectIds })
+    this.#freeHere(objectIds)
     this.#deps.member.tellAll('freeObjects', { objectIds })
   }
 
   /** OP3. The connection to that node has closed, or could not be made. */
   lost(nodeId: string): void {
-    this.#missedFrees.lost(nodeId)
+    this.#frees.lost(nodeId)
   }
 
+  /** Any node may have a copy of it that came from the bucket. */
+  isInBucket(objectId: string): void {
+    this.#frees.isAnywhere(objectId)
+  }
+
+  /** Nothing of that job is left here. */
+  jobForgotten(jobId: JobId): void {
+    this.#frees.jobForgotten(jobId)
+  }
+
+  /** Another node tells. */
   freed({ objectIds }: PeerRayletNotices['freeObjects']): void {
+    this.#freeHere(objectIds)
+    this.#frees.freed(objectIds)
+  }
+
+  #freeHere(objectIds: readonly string[]): void {
     this.#deps.store().free(objectIds)
     this.#directory.freed(objectIds)
     for (const objectId of objectIds) {
@@ -209,6 +230,7 @@ export class ObjectPulls {
     if (type === 'freeMissed') {
       const { objectIds, agesMs } = message as PeerRayletCalls['freeMissed'][0]
       this.#deps.store().free(objectIds, agesMs) // what is pulled now may have been made since
+      this.#frees.missed(objectIds, agesMs)
       return undefined
     }
     if (type === 'keepObject') return await this.#keep(from, message as KeepAsked)
@@ -230,6 +252,7 @@ export class ObjectPulls {
   }
 
   nodes(rows: readonly NodeRow[]): void {
+    this.#frees.nodes(rows)
     for (const row of rows) {
       if (row.state !== 'DEAD') continue
       this.#lanes.forget(row)
@@ -239,7 +262,7 @@ export class ObjectPulls {
   }
 
   stop(): void {
-    this.#missedFrees.stop()
+    this.#frees.stop()
     this.#incoming.stop()
     this.#lanes.close()
     this.#server.close()

@@ -64,7 +64,7 @@ function made({ gone = [], away }: { gone?: readonly string[]; away?: string } =
     partOf: (place: { objectId: string }) => Promise.resolve(bytes.get(place.objectId)),
   }
   const objects = { store, opened: { store, bucket } } as unknown as JobStore
-  const own = { nodeId: 'ab', epoch: 1 }
+  const own = { nodeId: 'ab', epoch: 1, inBucket: () => undefined }
   const places = new ClusterPlaces({ storage, clock, log: silentLog, objects, ...own })
   const told = (name: string) => findLocations(storage, toHex(id(name)))
   return { clock, places, bytes, told, units: () => units, lose: () => (inBucket = undefined) }
@@ -125,7 +125,10 @@ test('F42: what was spilled from a larger store comes into a file where the aren
   await tellLocations(storage, [row], 0)
   const objects = { store, opened: { store, bucket } } as unknown as JobStore
   const clock = new HandClock()
-  await new ClusterPlaces({ storage, clock, log: silentLog, objects, ...own }).restore(id('a'))
+  const inBucket = (): void => undefined
+  await new ClusterPlaces({ storage, clock, log: silentLog, objects, ...own, inBucket }).restore(
+    id('a'),
+  )
   const place = await store.pin('reader', id('a'))
   const read = await spill.direct.read(place as DirectPlace)
   expect(Buffer.compare(read, value)).toBe(0)

@@ -486,7 +486,6 @@ function aNode(nodeId: string, sizeBytes = STORE_BYTES, spill?: MemorySpill): Te
   const ask = async (to: string, type: string, message: object): Promise<never> => {
     asked.push(`${to} ${type}`)
     const { pulls: other } = reach(to)
-    if (type === 'ping') return undefined as never
     const source = misled.get(nodeId)
     if (type === 'joinReaders' && source !== undefined) {
       misled.delete(nodeId)
@@ -495,7 +494,7 @@ function aNode(nodeId: string, sizeBytes = STORE_BYTES, spill?: MemorySpill): Te
     return (await other.requested({ from: nodeId, type, message, link })) as never
   }
   const member: ObjectPullsDeps['member'] = {
-    ...{ ask, others: () => [] },
+    ...{ ask, others: () => member.nodes().filter((each) => each.nodeId !== nodeId) },
     askEach: async (type, message) => {
       const answers: never[] = []
       const silent: string[] = []
@@ -508,10 +507,11 @@ function aNode(nodeId: string, sizeBytes = STORE_BYTES, spill?: MemorySpill): Te
       return { answers, silent }
     },
     tell: (to, type, message) => {
-      find(to)?.pulls.copyIs({ from: nodeId, type, message, link })
+      if (type === 'freeObjects') find(to)?.pulls.freed(message as never)
+      else find(to)?.pulls.copyIs({ from: nodeId, type, message, link })
     },
-    tellAll: (_, message) => {
-      for (const each of nodes) if (each.nodeId !== nodeId) each.pulls.freed(message as never)
+    tellAll: (type, message) => {
+      for (const each of member.others()) member.tell(each.nodeId, type, message)
     },
     nodes: () => nodes.map((each) => rowOf(each.nodeId)),
   }

@@ -1,0 +1,89 @@
+// Who hears of a free, counted at all nodes; and that no copy stays, whatever happened before it.
+import { expect, test, vi } from 'vitest'
+import { get, put } from '../../../sdk/index.ts'
+import { ObjectPulls } from '../../../runtime/raylet/cluster/object-pulls.ts'
+import * as remote from '../workload.ts'
+import type { SimMember } from './member.ts'
+import { calmNodes, playNodes, type Scene } from './play.ts'
+import { countIn, losePower, on } from './scene.ts'
+
+const what = { sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false, key: 'made' }
+const COUNT = 10
+
+const leftIn = ({ home, others }: Scene): number =>
+  [home, ...others].reduce((sum, each) => sum + countIn(each), 0)
+
+/** How many times a node is told while `free` runs. */
+async function countTold(free: () => Promise<void> | void): Promise<number> {
+  const freed = vi.spyOn(ObjectPulls.prototype, 'freed')
+  try {
+    await free()
+    await remote.sleep(2_000)
+    return freed.mock.calls.length
+  } finally {
+    freed.mockRestore()
+  }
+}
+
+test('D220 a free is told where the object was made, and where it went from there', async () => {
+  const { counts, left } = await playNodes({
+    plan: calmNodes(5),
+    program: async (scene) => {
+      const [one, two] = scene.others as [SimMember, SimMember]
+      const counts: number[] = []
+      const each = [...Array(COUNT).keys()]
+      const own = await Promise.all(each.map((i) => put(remote.valueOf(i, what.sizeBytes))))
+      counts.push(await countTold(() => own.forEach((ref) => ref.free())))
+      const makes = remote.combine.options({ schedulingStrategy: on(one) })
+      const made = each.map((i) => makes.remote({ ...what, key: `made ${String(i)}` }))
+      await scene.cluster.world.until(() => countIn(one) === COUNT)
+      await remote.sleep(1_000)
+      counts.push(await countTold(() => made.forEach((ref) => ref.free())))
+      const lent = await put(remote.valueOf(1, what.sizeBytes))
+      const reads = remote.combine.options({ schedulingStrategy: on(two) })
+      await get(reads.remote({ ...what, sizeBytes: 10 }, lent))
+      await remote.sleep(5_000)
+      counts.push(await countTold(() => lent.free()))
+      return { counts, left: leftIn(scene) }
+    },
+  })
+  expect(counts).toEqual([0, COUNT, 1])
+  expect(left).toBe(0)
+})
+
+test('D220 a node dies that had made an object and given it to another: that is told', async () => {
+  const counts = await playNodes({
+    plan: calmNodes(4),
+    program: async (scene) => {
+      const [maker, reader] = scene.others as [SimMember, SimMember]
+      const made = remote.combine.options({ schedulingStrategy: on(maker) }).remote(what)
+      const reads = remote.combine.options({ schedulingStrategy: on(reader) })
+      await get(reads.remote({ ...what, sizeBytes: 10 }, made))
+      losePower(scene, maker)
+      await remote.sleep(60_000)
+      const before = countIn(reader)
+      made.free()
+      await remote.sleep(5_000)
+      return [before, countIn(scene.home) + countIn(reader)]
+    },
+  })
+  expect(counts).toEqual([1, 0])
+})
+
+test('D220 a node dies just after it was told of a free: those that it had given the object are told', async () => {
+  const counts = await playNodes({
+    plan: calmNodes(4),
+    program: async (scene) => {
+      const [maker, reader] = scene.others as [SimMember, SimMember]
+      const made = remote.combine.options({ schedulingStrategy: on(maker) }).remote(what)
+      const reads = remote.combine.options({ schedulingStrategy: on(reader) })
+      await get(reads.remote({ ...what, sizeBytes: 10 }, made))
+      await remote.sleep(5_000)
+      losePower(scene, maker)
+      made.free()
+      await remote.sleep(60_000)
+      return [countIn(scene.home), countIn(reader)]
+    },
+  })
+  expect(counts).toEqual([0, 0])
+})
