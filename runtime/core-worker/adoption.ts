@@ -63,7 +63,9 @@ export class Adoption {
       return
     }
     const { owner } = readLineage(lineage).place
-    const adopter = await deps.raylet.request('adoptOwner', { owner, address: ownerAddress })
+    const objectId = references.idOf(entry)
+    const question = { objectId, owner, address: ownerAddress }
+    const adopter = await deps.raylet.request('adoptOwner', question)
     if (!entry.pending) return
     if (adopter.address === options.address) {
       references.moved(entry, undefined)
@@ -75,7 +77,6 @@ export class Adoption {
       return
     }
     references.moved(entry, adopter.address)
-    const objectId = references.idOf(entry)
     peers.dial(adopter.address).with((channel) => {
       // Answered before what is asked next; when it fails, so does that.
       void channel.request('adoptObject', { objectId, lineage }).catch(() => undefined)

@@ -158,9 +158,9 @@ export interface RayletCalls {
   commitSpecs: [SpecBatch, { segments: readonly (number | null)[] }]
   /** The spec of an object; undefined: it is in no segment. */
   readSpec: [LineagePlace, Uint8Array | undefined]
-  /** `address`: of the owner as the ref says. Answered once that process is known to be gone, with
-   *  where its objects are to be asked for now: maybe at the sender itself. */
-  adoptOwner: [{ owner: string; address: string }, { address: string }]
+  /** `address`: of the owner of that object, as the ref says. Answered once that process is known
+   *  to be gone, with where its objects are to be asked for now: maybe at the sender itself. */
+  adoptOwner: [{ objectId: ObjectId; owner: string; address: string }, { address: string }]
   /** Its size, where some node or the bucket of the cluster has it. */
   findObject: [{ objectId: ObjectId }, { sizeBytes: number } | undefined]
   /** Answered when a copy of it is in the bucket of the cluster, and the GCS knows. */

@@ -90,7 +90,7 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
     ...{ nodeId: text, epoch: count, owner: text, sequence: count },
     segment: optional(count),
   },
-  adoptOwner: { owner: text, address: text },
+  adoptOwner: { objectId: text, owner: text, address: text },
   findObject: { objectId: text },
   keepObject: { objectId: text },
   createActor: actor,

@@ -19,12 +19,13 @@ import { GcsWriter } from './gcs-writer.ts'
 import { JobStore } from './job-store.ts'
 import { LastSummary } from './last-summary.ts'
 import { MemoryWatch } from './memory-watch.ts'
-import { locate } from './cluster/object-places.ts'
+import { locateHere } from './cluster/object-places.ts'
 import type { ObjectPulls } from './cluster/object-pulls.ts'
 import { ProgressBook } from './progress.ts'
 import type { StoreClients } from '../objects/store.ts'
 import type { RayletDeps, RayletOptions } from './raylet-ports.ts'
 import { ClusterSide } from './cluster/cluster-side.ts'
+import { SilentWaits } from './cluster/silent-waits.ts'
 import { StateQueries } from './state-queries.ts'
 import { createState, type Job, type NodeConfig, type RayletState } from './state.ts'
 import type { NoticeEffect } from './turn.ts'
@@ -55,6 +56,7 @@ export class Raylet {
   readonly #memory: MemoryWatch
   readonly #progress = new ProgressBook()
   readonly #last: LastSummary
+  readonly #silent: SilentWaits
   /** Absent where the cluster is this node alone. */
   readonly #cluster: ClusterSide | undefined
   #listener: Listener | undefined
@@ -68,6 +70,7 @@ export class Raylet {
     this.#options = options
     this.#taskLog = new TaskLog(deps.hash)
     this.#last = new LastSummary(deps.clock)
+    this.#silent = new SilentWaits(deps.clock)
     const cpus = (options.totals['CPU'] ?? 0) / UNITS_PER_ONE
     const nodeId = options.nodeId ?? newNodeId(deps.random)
     const config: NodeConfig = {
@@ -117,6 +120,7 @@ export class Raylet {
     })
     this.#queries = new StateQueries({
       ...{ state: this.state, clock: deps.clock, taskLog: this.#taskLog, progress: this.#progress },
+      silent: this.#silent,
       store: () => this.#objects.store,
       where: whereOf(options),
       units: deps.units,
@@ -129,6 +133,7 @@ export class Raylet {
     return new ClusterSide({
       ...{ ...this.#deps, cluster, state: this.state, brain: this.#brain },
       ...{ objects: this.#objects, queries: this.#queries, processes: this.#processes },
+      silent: this.#silent,
       isHere: (client) => this.#links.has(client),
       drain: (graceMs) => {
         this.drain(graceMs)
@@ -242,10 +247,8 @@ export class Raylet {
         else this.#cluster.objects.drop(objectIds)
       },
       making: (objectId) => this.#cluster?.objects.giveWay(objectId),
-      locate: (sought) => {
-        const { store } = this.#objects
-        return this.#cluster?.locate(sought) ?? locate(store, undefined, sought.objectIds)
-      },
+      locate: (sought) =>
+        this.#cluster?.locate(sought) ?? locateHere(this.#objects.store, sought.objectIds),
       welcome: (link, hello) => this.#welcome(link, hello),
       tell: (stimulus) => {
         this.#brain.tell(stimulus)

@@ -8,6 +8,7 @@ import { toHex } from '../common/ids.ts'
 import type { UnitTotals } from '../gcs/meter.ts'
 import type { ObjectStore } from '../objects/store.ts'
 import type { RayletCalls, StateRow } from '../protocol/messages.ts'
+import type { SilentWaits } from './cluster/silent-waits.ts'
 import type { ProgressBook } from './progress.ts'
 import { limited, objectRows, stateRows } from './state-rows.ts'
 import type { Job, RayletState } from './state.ts'
@@ -26,6 +27,7 @@ export interface StateQueriesDeps {
   readonly clock: Clock
   readonly taskLog: TaskLog
   readonly progress: ProgressBook
+  readonly silent: Pick<SilentWaits, 'rows'>
   /** Open by the time anybody can ask. */
   readonly store: () => ObjectStore
   readonly where: { readonly address: string; readonly pid: number }
@@ -76,10 +78,11 @@ export class StateQueries {
   }
 
   #why(): StateRow[] {
-    const { state, clock, progress, store } = this.#deps
+    const { state, clock, progress, silent, store } = this.#deps
     return [
       ...whyRows(state, clock.monotonicMs()),
       ...whyStore(store().stats()),
+      ...silent.rows(),
       ...whyPending(state, progress.pendingSince(clock.monotonicMs() - QUIET_MS)),
     ]
   }

@@ -39,6 +39,7 @@ import { GcsRepeat } from '../gcs-repeat.ts'
 import type { JobStore } from '../job-store.ts'
 import type { ClusterPlaces } from './cluster-places.ts'
 import type { PeerMessage, PeerRayletCalls } from './peer-raylet-messages.ts'
+import type { SilentWaits } from './silent-waits.ts'
 import type { RayletState } from '../state.ts'
 
 const ASK_LIMIT_MS = 2_000
@@ -59,6 +60,7 @@ export interface ClusterLineageDeps {
   readonly holdersOf: (objectId: ObjectId) => Promise<Pick<Holders, 'holders'>>
   readonly objects: Pick<JobStore, 'store'>
   readonly places: Pick<ClusterPlaces, 'find' | 'keep'>
+  readonly silent: SilentWaits
 }
 
 type LineageCalls = Pick<
@@ -68,6 +70,8 @@ type LineageCalls = Pick<
 
 interface Look {
   readonly askers: Set<WorkerId>
+  /** For which it is wanted, as many as are asked for. */
+  readonly objectIds: Set<ObjectId>
   readonly isGone: Promise<boolean>
 }
 
@@ -142,10 +146,18 @@ export class ClusterLineage {
     this.#repeat.close()
   }
 
-  /** AL4: only the GCS is asked again, not the nodes that were asked before it. */
-  #fromGcs<T>(client: WorkerId, run: () => Promise<T>): Promise<T> {
-    const { clients } = this.#deps.state
-    return this.#repeat.pastOutages(run, () => clients.has(client), { for: toHex(client) })
+  /**
+   * AL4: only the GCS is asked again, not the nodes that were asked before it.
+   * @param objectIds  for which that is, where that is known.
+   */
+  #fromGcs<T>(
+    client: WorkerId,
+    run: () => Promise<T>,
+    objectIds: readonly ObjectId[] = [],
+  ): Promise<T> {
+    const { silent, state } = this.#deps
+    const ask = (): Promise<T> => silent.ofGcs(objectIds, run)
+    return this.#repeat.pastOutages(ask, () => state.clients.has(client), { for: toHex(client) })
   }
 
   async #commit(client: WorkerId, batch: SpecBatch): Promise<LineageCalls['commitSpecs'][1]> {
@@ -191,10 +203,11 @@ export class ClusterLineage {
     const held = await this.#held(objectId)
     if (held !== undefined) return held
     let reads = 0
-    const kept = await this.#fromGcs(client, () => {
+    const read = (): ReturnType<ClusterPlaces['find']> => {
       reads += 1
       return this.#deps.places.find(objectId)
-    })
+    }
+    const kept = await this.#fromGcs(client, read, [objectId])
     if (kept !== undefined || reads === 1) return kept
     return this.#held(objectId) // what kept the GCS away may have kept nodes silent
   }
@@ -210,36 +223,42 @@ export class ClusterLineage {
 
   async #adopt(
     client: WorkerId,
-    { owner, address }: LineageCalls['adoptOwner'][0],
+    { objectId, owner, address }: LineageCalls['adoptOwner'][0],
   ): Promise<LineageCalls['adoptOwner'][1]> {
     const { storage, state, log } = this.#deps
     const self = state.clients.get(client)
     if (self === undefined) throw new VirgaError('who wants to adopt has left')
     const by = { adopter: toHex(client), address: self.address }
-    let row = await this.#fromGcs(client, () => readAdoption(storage, owner))
+    let row = await this.#fromGcs(client, () => readAdoption(storage, owner), [objectId])
     for (let tries = 0; tries < ADOPTERS_MAX; tries += 1) {
       if (row?.adopter === by.adopter) return row
       const at = row?.address ?? address
-      const isGone = await this.#whetherGone(client, at, row !== undefined)
+      const isGone = await this.#whetherGone({ client, objectId }, at, row !== undefined)
       if (!isGone) return row ?? { address } // AL2
       const gone = row
-      row = await this.#fromGcs(client, () => this.#adoptions.adopt(owner, by, gone))
+      row = await this.#fromGcs(client, () => this.#adoptions.adopt(owner, by, gone), [objectId])
       log.info('an owner was adopted', { owner, by: row.adopter, epoch: row.epoch })
     }
     throw new VirgaError(`${String(ADOPTERS_MAX)} adopters of ${owner} have ended one by one`)
   }
 
   /** AL1. All who wait for news of one process look together, until none of them is left. */
-  #whetherGone(client: WorkerId, address: string, isAdopter: boolean): Promise<boolean> {
+  #whetherGone(
+    { client, objectId }: { readonly client: WorkerId; readonly objectId: ObjectId },
+    address: string,
+    isAdopter: boolean,
+  ): Promise<boolean> {
     const key = `${address} ${String(isAdopter)}`
     const known = this.#looks.get(key)
-    const askers = known?.askers ?? new Set<WorkerId>()
+    const { askers, objectIds } = known ?? { askers: new Set(), objectIds: new Set() }
     askers.add(client)
+    objectIds.add(objectId)
     if (known !== undefined) return known.isGone
-    const isGone = this.#lookFor(address, isAdopter, askers).finally(() => {
+    const isGone = this.#lookFor(address, isAdopter, { askers, objectIds }).finally(() => {
       this.#looks.delete(key)
+      this.#deps.silent.answered('owner', objectIds)
     })
-    this.#looks.set(key, { askers, isGone })
+    this.#looks.set(key, { askers, objectIds, isGone })
     return isGone
   }
 
@@ -247,17 +266,21 @@ export class ClusterLineage {
   async #lookFor(
     address: string,
     isAdopter: boolean,
-    askers: ReadonlySet<WorkerId>,
+    { askers, objectIds }: Omit<Look, 'isGone'>,
   ): Promise<boolean> {
-    const { clock, state } = this.#deps
+    const { clock, state, silent } = this.#deps
     const livesFromMs = clock.monotonicMs() + (isAdopter ? 0 : LIVES_AFTER_MS)
+    const nodeIds = [nodeOf(address)?.nodeId ?? toHex(state.config.nodeId)]
     const isWanted = (): boolean => [...askers].some((client) => state.clients.has(client))
     for (let pauseMs = LOOK_EVERY_MS; !this.#stopped && isWanted();) {
+      const askedAtMs = clock.monotonicMs()
       const lives = await this.#lives(address)
       if (lives === false) return true
       if (lives === true && clock.monotonicMs() >= livesFromMs) return false
+      const isSilent = lives === undefined
+      if (isSilent) silent.unanswered({ who: 'owner', nodeIds }, objectIds, askedAtMs)
       await delay(clock, pauseMs)
-      if (lives === undefined) pauseMs = Math.min(2 * pauseMs, LOOK_EVERY_MS_MAX)
+      if (isSilent) pauseMs = Math.min(2 * pauseMs, LOOK_EVERY_MS_MAX)
     }
     throw new NodeDiedError('who asked has left, or this node is ending')
   }

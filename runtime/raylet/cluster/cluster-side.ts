@@ -41,6 +41,7 @@ import { locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 import type { RayletDeps } from '../raylet-ports.ts'
+import type { SilentWaits } from './silent-waits.ts'
 import { SpillSweeper } from './spill-sweeper.ts'
 import { sweepAtEnd } from './sweep-at-end.ts'
 import { STATE_ROWS_DEFAULT, type StateQueries } from '../state-queries.ts'
@@ -65,6 +66,7 @@ export interface ClusterSideDeps extends RayletDeps {
   readonly brain: Brain
   readonly objects: JobStore
   readonly queries: StateQueries
+  readonly silent: SilentWaits
   readonly processes: Pick<WorkerProcesses, 'drainOutput'>
   /** Whether a process is connected. */
   readonly isHere: (client: WorkerId) => boolean
@@ -143,7 +145,7 @@ export class ClusterSide {
     })
     this.objects = new ObjectPulls({
       ...{ member, clock: deps.clock, log: deps.log, transport: deps.cluster.transport },
-      nodeId,
+      ...{ nodeId, silent: deps.silent },
       isHere: (client) => deps.isHere(client as WorkerId),
       isDriver: (client) => isDriverHere(deps.state, client as WorkerId),
       restore: (objectId) => this.places.restore(objectId),
@@ -279,12 +281,10 @@ export class ClusterSide {
     return clusterRows({ kind, limit, nodes: member.nodes() }, answers)
   }
 
-  async locate(sought: RayletCalls['locateObjects'][0]): ReturnType<typeof locate> {
-    const { objectIds, unread } = sought
-    const located = await locate(this.#deps.objects.store, this.#member, objectIds)
-    const held = new Set(located.held)
-    const missing = objectIds.filter((objectId) => !held.has(objectId))
-    return { ...located, held: [...held, ...(await this.places.kept(missing, unread))] }
+  locate(sought: RayletCalls['locateObjects'][0]): ReturnType<typeof locate> {
+    const { objects, silent, clock } = this.#deps
+    const { store } = objects
+    return locate({ store, member: this.#member, places: this.places, silent, clock }, sought)
   }
 
   /** What workers of that job have printed on other nodes has been sent. */

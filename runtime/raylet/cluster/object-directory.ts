@@ -12,6 +12,7 @@
 //   OD5. Who does not hear whom to read from is in no tree: it finds another way, and whoever was
 //        told to read from it may be that way, in a circle.
 import { delay, type Clock } from '../../common/clock.ts'
+import type { ObjectId } from '../../common/ids.ts'
 import {
   createBroadcast,
   nodeHolds,
@@ -24,6 +25,7 @@ import type { ClusterMember } from './cluster-member.ts'
 import { HolderSearch, type Holder, type Holders } from './holder-search.ts'
 import type { PeerBreaker } from './peer-breaker.ts'
 import type { PeerRayletCalls } from './peer-raylet-messages.ts'
+import type { SilentWaits } from './silent-waits.ts'
 
 const FAN_OUT = 2
 /** Nodes that are asked by name before all are. */
@@ -63,6 +65,13 @@ export interface ObjectDirectoryDeps {
   /** Hex. */
   readonly nodeId: string
   readonly store: () => ObjectStore
+  readonly silent: Pick<SilentWaits, 'unanswered' | 'answered'>
+}
+
+/** No node that answered has it. */
+interface NotFound {
+  /** Nodes, in hex, that did not. */
+  readonly missed: readonly string[]
 }
 
 export class ObjectDirectory {
@@ -93,12 +102,17 @@ export class ObjectDirectory {
 
   /** OD4. @param isWanted  asked before each round. @returns undefined: nobody has it. */
   async find(sought: ObjectSought, isWanted: () => boolean): Promise<FoundObject | undefined> {
-    const { clock } = this.#deps
+    const { clock, silent } = this.#deps
+    const objectIds = [sought.objectId as ObjectId]
     const endMs = clock.monotonicMs() + SILENT_LIMIT_MS
     while (isWanted()) {
+      const askedAtMs = clock.monotonicMs()
       const found = (await this.#findAtHints(sought)) ?? (await this.#findAnywhere(sought))
-      if (typeof found !== 'number') return found
-      if (found === 0 || clock.monotonicMs() >= endMs) return undefined
+      const nodeIds = 'missed' in found ? found.missed : []
+      if (nodeIds.length === 0) silent.answered('nodes', objectIds)
+      else silent.unanswered({ who: 'nodes', nodeIds }, objectIds, askedAtMs)
+      if (!('missed' in found)) return found
+      if (nodeIds.length === 0 || clock.monotonicMs() >= endMs) return undefined
       await delay(clock, ROUND_MS)
     }
     return undefined
@@ -108,7 +122,7 @@ export class ObjectDirectory {
   async isInReach({ objectId, hints }: Pick<ObjectSought, 'objectId' | 'hints'>): Promise<boolean> {
     const sought = { objectId, hints, failed: [], mayRelay: false }
     const found = (await this.#findAtHints(sought)) ?? (await this.#findAnywhere(sought))
-    return typeof found !== 'number' && found.sources.length > 0
+    return !('missed' in found) && found.sources.length > 0
   }
 
   /** OD1. */
@@ -170,10 +184,10 @@ export class ObjectDirectory {
     }
   }
 
-  /** OD1. @returns how many nodes were silent, when no other has it. */
-  async #findAnywhere(sought: ObjectSought): Promise<FoundObject | number> {
+  /** OD1. */
+  async #findAnywhere(sought: ObjectSought): Promise<FoundObject | NotFound> {
     const { objectId, failed } = sought
-    const { holders, silent } = await this.#search.holdersOf(objectId)
+    const { holders, silent: missed } = await this.#search.holdersOf(objectId)
     const first = firstOf(holders)
     if (first !== undefined) {
       const found = await this.#join(first.nodeId, sought)
@@ -183,9 +197,9 @@ export class ObjectDirectory {
     }
     const { breaker } = this.#deps
     const broken = failed.filter((nodeId) => breaker.why(nodeId) !== undefined)
-    const cutOff = [...new Set([...silent, ...broken])]
+    const cutOff = [...new Set([...missed, ...broken])]
     const relayed = sought.mayRelay ? await this.#findThrough(sought, cutOff) : undefined
-    if (relayed !== undefined || first === undefined) return relayed ?? silent.length
+    if (relayed !== undefined || first === undefined) return relayed ?? { missed }
     return { sizeBytes: first.sizeBytes, sources: [] }
   }
 

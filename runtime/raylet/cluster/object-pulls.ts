@@ -31,7 +31,7 @@ import { BulkServer } from './bulk-server.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import type { Holders } from './holder-search.ts'
 import { IncomingObjects } from './incoming-objects.ts'
-import { ObjectDirectory } from './object-directory.ts'
+import { ObjectDirectory, type ObjectDirectoryDeps } from './object-directory.ts'
 import { ObjectFrees } from './object-frees.ts'
 import { openPart, PieceSpares } from './object-parts.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
@@ -49,6 +49,7 @@ export interface ObjectPullsDeps {
   /** Hex. */
   readonly nodeId: string
   readonly store: () => ObjectStore
+  readonly silent: ObjectDirectoryDeps['silent']
   /** Whether that process is connected still. */
   readonly isHere: (client: string) => boolean
   /** Whether that process is a driver of this node; absent: none is. */

@@ -3,12 +3,10 @@
 import { toHex } from '../../common/ids.ts'
 import type { StateRow } from '../../protocol/messages.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
+import { listed } from '../listed-nodes.ts'
 import type { RayletState } from '../state.ts'
 import type { Kept } from './limiters-of-nodes.ts'
 import { sumOf, type LimiterNumbers } from './token-bucket.ts'
-
-/** Of nodes, in a sentence. */
-const NODES_SHOWN_MAX = 3
 
 /** `3 at once and 5 per second`. */
 const showNumbers = ({ concurrency, perSecond }: LimiterNumbers): string =>
@@ -94,12 +92,6 @@ function whereOut(out: ReadonlyMap<string, number>, { shunned }: ClusterState): 
     `${all}, ${held} of them at ${nodes}, which does not answer: ` +
     'they count until it does, or is dead'
   )
-}
-
-function listed(nodeIds: readonly string[]): string {
-  const more = nodeIds.length - NODES_SHOWN_MAX
-  const shown = nodeIds.slice(0, NODES_SHOWN_MAX).map((nodeId) => `node ${nodeId}`)
-  return `${shown.join(', ')}${more > 0 ? ` and ${String(more)} more` : ''}`
 }
 
 const isSuspected = (shunned: ClusterState['shunned'], nodeId: string): boolean =>

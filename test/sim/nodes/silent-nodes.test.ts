@@ -1,6 +1,7 @@
 // What may lie on a node that does not answer, and is not known to be dead, is waited for.
 import { describe, expect, test } from 'vitest'
 import { get, wait, type ObjectRef } from '../../../sdk/index.ts'
+import { currentWorker } from '../../../sdk/current.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import { losePower, on } from './scene.ts'
@@ -12,11 +13,32 @@ const AWAY_MS = 170_000
 const KEY = 'made elsewhere'
 const LENT = { key: 'lent', sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false }
 
-/** @returns what a get gives of what only the other node has, and how often that was begun. */
+const SILENCE = 'node N, silent for minutes, not known to be dead'
+const SILENT = `a get of it waits for ${SILENCE}`
+const WHY_AT_MS = 100_000
+
+const SECONDS = /for (\d+) s/
+const minutes = (text: string, seconds: string): string =>
+  Number(seconds) > 60 ? 'for minutes' : text
+
+/** What `virga status --why` says in the middle of it, with figures and ids as their kinds. */
+async function whyThen(): Promise<unknown[]> {
+  await remote.sleep(WHY_AT_MS)
+  const { raylet } = currentWorker('a look').deps
+  const { rows } = await raylet.request('state', { kind: 'why' })
+  return rows.map(({ why }) =>
+    String(why)
+      .replace(/node [0-9a-f]+/, 'node N')
+      .replace(SECONDS, minutes),
+  )
+}
+
+/** @returns what a get gives of what only the other node has, how often that was begun, and why
+ *  it waited. */
 const readWhile = (
   nodeCount: number,
   strike: (scene: Scene, there: SimMember) => void,
-): Promise<readonly [number, number | undefined]> =>
+): Promise<readonly [value: number, starts: number | undefined, why: unknown]> =>
   playNodes({
     plan: calmNodes(nodeCount),
     program: async (scene) => {
@@ -25,9 +47,9 @@ const readWhile = (
       const ref = remote.combine.options({ schedulingStrategy: on(there, true) }).remote(what)
       await wait([ref], { fetchLocal: false })
       strike(scene, there)
-      const value = remote.digestOf(await get(ref))
+      const [read, why] = await Promise.all([get(ref), whyThen()])
       ref.free()
-      return [value, scene.cluster.ledger.tasks.get(KEY)?.starts]
+      return [remote.digestOf(read), scene.cluster.ledger.tasks.get(KEY)?.starts, why]
     },
   })
 
@@ -36,7 +58,7 @@ describe('a node that is silent for minutes', () => {
     const read = await readWhile(2, ({ cluster, home }, there) => {
       cluster.world.network.holdMachines(home.machine, there.machine, AWAY_MS)
     })
-    expect(read).toEqual([remote.combined(KEY, []), 1])
+    expect(read).toEqual([remote.combined(KEY, []), 1, [SILENT]])
   })
 
   test('RV2 dead in an outage of the GCS: what it had is made again once that is back', async () => {
@@ -48,7 +70,7 @@ describe('a node that is silent for minutes', () => {
         for (const { quality } of members) quality.failChance = 0
       })
     })
-    expect(read).toEqual([remote.combined(KEY, []), 2])
+    expect(read).toEqual([remote.combined(KEY, []), 2, [SILENT]])
   })
 
   test('AL1 the owner of what is read is behind a cut link, and lives: it is asked again', async () => {
@@ -60,10 +82,12 @@ describe('a node that is silent for minutes', () => {
         const { refs } = await keeper.giveAway.run(LENT)
         await remote.sleep(1_000)
         cluster.world.network.holdMachines(home.machine, there.machine, AWAY_MS)
-        return remote.digestOf(await get(refs[0] as ObjectRef<remote.Value>))
+        const [value, why] = await Promise.all([get(refs[0] as ObjectRef<remote.Value>), whyThen()])
+        return [remote.digestOf(value), why]
       },
     })
-    expect(read).toBe(remote.digestOfPart(LENT, 0))
+    const why = `a get of it waits for its owner on ${SILENCE}`
+    expect(read).toEqual([remote.digestOfPart(LENT, 0), [why]])
   })
 
   test('B1 what an owner lent comes through, and word of that does not: it is there after the cut', async () => {

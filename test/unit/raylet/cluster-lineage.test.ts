@@ -8,12 +8,14 @@ import { readAdoption } from '../../../runtime/gcs/owners.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { locationKey } from '../../../runtime/gcs/tables.ts'
 import { ClusterLineage } from '../../../runtime/raylet/cluster/cluster-lineage.ts'
+import { SilentWaits } from '../../../runtime/raylet/cluster/silent-waits.ts'
 import { changedStorage } from '../../support/changed-storage.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { seededRandom } from '../../support/seeded.ts'
 import { caught } from '../../support/waiting.ts'
 
 const OWNER = 'f0'.repeat(14)
+const WANTED = { objectId: fromHex('f1') as ObjectId, owner: OWNER }
 const addressOf = (nodeId: string, name: string): string =>
   `127.0.0.1:1/${nodeId}/1@/tmp/${name}.sock`
 
@@ -55,15 +57,18 @@ function made() {
       holds.asked += 1
       return Promise.resolve({ holders: holds.answers })
     }
+    const silentWaits = new SilentWaits(clock)
     const lineage = new ClusterLineage({
+      silent: silentWaits,
       ...{ storage, clock, log: { ...log, warn: log.info }, member, holdersOf, objects, places },
       state: { ...state, workers: new Map() },
     } as never)
     const adopt = (from: string): Promise<{ address: string }> =>
-      lineage.asked(client, 'adoptOwner', { owner: OWNER, address: from }) as never
+      lineage.asked(client, 'adoptOwner', { ...WANTED, address: from }) as never
     const find = (): Promise<unknown> =>
-      lineage.asked(client, 'findObject', { objectId: 'f1' as ObjectId })
-    return { lineage, clients, client, address, adopt, find }
+      lineage.asked(client, 'findObject', { objectId: WANTED.objectId })
+    const why = (): unknown[] => silentWaits.rows().map((row) => [row['name'], row['why']])
+    return { lineage, clients, client, address, adopt, find, why }
   }
   for (const nodeId of ['a1', 'a2', 'a3']) nodes.set(nodeId, node(nodeId))
   const at = (nodeId: string): ReturnType<typeof node> => nodes.get(nodeId) as never
@@ -103,9 +108,12 @@ test('AL1: an owner that lives is not adopted, nor one of a silent node before t
   const adopting = at('a1').adopt(addressOf('a3', 'gone'))
   await clock.advance(600_000)
   expect(await readAdoption(storage, OWNER)).toBe(undefined)
+  const silence = 'node a3, silent for 600 s, not known to be dead'
+  expect(at('a1').why()).toEqual([['f1', `a get of it waits for its owner on ${silence}`]])
   dead.add('a3')
   await clock.advance(4_000)
   expect(await adopting).toMatchObject({ address: at('a1').address })
+  expect(at('a1').why()).toEqual([])
 })
 
 test('AL1: all who wait for a silent owner look together, until none of them is left', async () => {
@@ -115,7 +123,7 @@ test('AL1: all who wait for a silent owner look together, until none of them is 
   const { clients, lineage, adopt } = at('a1')
   clients.set(other, { address: addressOf('a1', 'other'), link: undefined })
   const gone = addressOf('a3', 'gone')
-  const question = { owner: OWNER, address: gone }
+  const question = { ...WANTED, address: gone }
   const asking = [...Array.from({ length: 50 }, () => adopt(gone)), adopt(gone)]
   asking.push(lineage.asked(other, 'adoptOwner', question) as Promise<{ address: string }>)
   const failing = asking.map((each) => caught(each, NodeDiedError))
@@ -142,7 +150,7 @@ test('AL1: an adopter on a node that is not seen yet is not followed while it li
   expect(await at('a2').adopt(gone)).toMatchObject({ address: at('a1').address })
   const other = fromHex('b1'.repeat(14)) as WorkerId
   at('a1').clients.set(other, { address: addressOf('a1', 'other'), link: undefined })
-  const here = at('a1').lineage.asked(other, 'adoptOwner', { owner: OWNER, address: gone })
+  const here = at('a1').lineage.asked(other, 'adoptOwner', { ...WANTED, address: gone })
   expect(await here).toMatchObject({ address: at('a1').address })
   expect(await readAdoption(storage, OWNER)).toMatchObject({ epoch: 1 })
 })
@@ -152,8 +160,10 @@ test('AL4: an outage of the GCS delays an adoption, and loses nothing', async ()
   gcs.isAway = true
   const adopting = at('a1').adopt(addressOf('a3', 'gone'))
   await clock.advance(120_000)
+  expect(at('a1').why()).toEqual([['f1', 'a get of it waits for the GCS, silent for 120 s']])
   gcs.isAway = false
   await clock.advance(1_000)
+  expect(at('a1').why()).toEqual([])
   expect(await adopting).toMatchObject({ address: at('a1').address })
 })
 

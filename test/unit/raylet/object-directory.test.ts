@@ -7,6 +7,7 @@ import {
   type FoundObject,
   type ObjectDirectoryDeps,
 } from '../../../runtime/raylet/cluster/object-directory.ts'
+import { SilentWaits } from '../../../runtime/raylet/cluster/silent-waits.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 const COUNT = 1_000
@@ -51,7 +52,7 @@ function made(hasIt: (objectId: string) => boolean, reaches = (_: string) => fal
   }
   const breaker = { why: () => undefined, failed: () => undefined }
   const directory = new ObjectDirectory({
-    ...{ member, breaker, clock, nodeId: 'a' },
+    ...{ member, breaker, clock, nodeId: 'a', silent: new SilentWaits(clock) },
     store: () => {
       throw new Error('nobody asks this node')
     },

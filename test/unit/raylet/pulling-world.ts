@@ -12,6 +12,7 @@ import type { BulkConnection } from '../../../runtime/protocol/bulk.ts'
 import { memoryTransport } from '../../../runtime/protocol/connection-memory.ts'
 import type { Connection } from '../../../runtime/protocol/connection.ts'
 import { ObjectPulls, type ObjectPullsDeps } from '../../../runtime/raylet/cluster/object-pulls.ts'
+import { SilentWaits } from '../../../runtime/raylet/cluster/silent-waits.ts'
 import { bulkOver } from '../../support/bulk-over.ts'
 import {
   MIB,
@@ -71,6 +72,7 @@ export class PullingWorld {
     const pulls = new ObjectPulls({
       ...{ member: this.#memberOf(nodeId, asked), nodeId, clock: this.#clock, log: silentLog },
       transport: { connectBulk: (to) => this.#connectBulk(nodeId, to) },
+      silent: new SilentWaits(this.#clock),
       isHere: (by) => by !== this.gone,
       store: () => store,
     })
