@@ -92,7 +92,8 @@ function placeOf(task: TaskInfo): string {
   const parts = [`task ${short(task.taskId)}`]
   if (task.actorId !== undefined) parts.push(`actor ${short(task.actorId)}`)
   parts.push(`pid ${task.pid}`, `node ${short(task.nodeId)}`)
-  if (task.attempts > 1) parts.push(`attempt ${task.attempts}`)
+  // From 0, as runtimeContext().attempt and the rows of tasks: the number that its logs have.
+  if (task.attempts > 1) parts.push(`attempt ${task.attempts - 1}`)
   return parts.join(', ')
 }
 

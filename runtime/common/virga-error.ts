@@ -106,7 +106,7 @@ export interface TaskInfo {
   readonly nodeId: string
   readonly pid: number
   readonly workerId: string
-  /** How many attempts were made, the failed one included. */
+  /** How many attempts were made, the failed one included; that one's number is one less. */
   readonly attempts: number
 }
 

@@ -132,7 +132,11 @@ describe.each(['local', 'inline'])('tasks, address %s', (address) => {
     expect(await fn.flaky.options({ retryExceptions: true }).run(2)).toBe(2)
     expect(await fn.flaky.options({ retryExceptions: [fn.AppError] }).run(1)).toBe(1)
     await caught(fn.flaky.options({ retryExceptions: [RangeError] }).run(1), TaskError)
-    await caught(fn.flaky.options({ retryExceptions: true, maxRetries: 1 }).run(5), TaskError)
+    const often = fn.flaky.options({ retryExceptions: true, maxRetries: 1 })
+    const { message, cause, task } = await caught(often.run(5), TaskError)
+    expect(String(cause)).toContain('attempt 1')
+    expect(message).toContain(', attempt 1)')
+    expect(task.attempts).toBe(2)
   })
 
   it('cancels a running task: get throws at once, its signal aborts', async () => {

@@ -49,7 +49,7 @@ test('the message says which task threw what, and where', () => {
   const again = taskErrorOf('text', { ...task, actorId: 'ac70', attempts: 4 })
   expect(again.message).toContain("square threw 'text'")
   expect(again.message).toContain('actor ac70')
-  expect(again.message).toContain('attempt 4')
+  expect(again.message).toContain('attempt 3)') // of four, as runtimeContext() counts them
 })
 
 test('cause is the very value thrown, and task tells where', () => {
