@@ -7,6 +7,7 @@ import type { ActorInfo } from '../../protocol/actor-messages.ts'
 import {
   KILLED,
   actorGone,
+  answerKill,
   answerKills,
   endActor,
   releaseName,
@@ -49,6 +50,7 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
     refuseCreation(turn, actor, reasonFor(spec.className, reason))
   } else if (origin !== undefined) {
     const made = { spec, origin }
+    actor.registering = true
     turn.effects.push({ kind: 'registerActor', made, sinceMs: turn.nowMs })
   } else if (spec.name === undefined) {
     queueActor(turn, actor)
@@ -75,6 +77,7 @@ export function actorRegistered(turn: Turn, event: EventOf<'actorRegistered'>): 
   const { actorId, existing } = event
   const actor = turn.state.actors.get(actorId)
   if (actor === undefined) return
+  actor.registering = false
   if (existing === 'KILLED') {
     endActor(turn, actor, actorGone(actor, KILLED)) // AC5
     answerKills(turn, actor)
@@ -100,7 +103,7 @@ export function actorRegistered(turn: Turn, event: EventOf<'actorRegistered'>): 
 function writeLateDeath(turn: Turn, ofNodes: ActorsOfNodes, actor: Actor): void {
   const [first, ...others] = actor.killRequests.splice(0)
   writeDeath(turn, ofNodes, actor, first)
-  for (const request of others) writeDeath(turn, ofNodes, actor, request)
+  for (const request of others) answerKill(turn, actor, request)
 }
 
 /** Arrow 2, or 4 when another actor has the name. */
@@ -142,6 +145,7 @@ function nameIsHeld(turn: Turn, actor: Actor, name: string, holder: NameHolder):
 export function claimRefused(turn: Turn, event: EventOf<'claimRefused'>): void {
   const actor = turn.state.actors.get(event.actorId)
   if (actor === undefined) return
+  actor.registering = false
   refuseCreation(turn, actor, event.error)
   answerKills(turn, actor)
 }

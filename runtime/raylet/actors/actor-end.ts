@@ -71,12 +71,23 @@ export function writeDeath(
   ofNodes.mayBeIdle = true
   if (holder === undefined) {
     if (request === undefined) return
-    if (actor.origin === undefined) answer(turn, request, undefined)
-    else actor.killRequests.push(request) // its row is on its way, and with it its name
+    if (actor.registering) actor.killRequests.push(request)
+    else answer(turn, request, undefined)
     return
   }
   const write = { kind: 'DEAD', death: error?.message ?? 'it ended', request } as const
   turn.effects.push({ kind: 'writeActor', actorId: spec.actorId, incarnation, write })
+}
+
+/** Of one that is dead: its name is free once what is on its way to its row is written. */
+export function answerKill(turn: Turn, actor: Actor, request: number): void {
+  const { incarnation, spec, registering } = actor
+  if (turn.state.cluster === undefined) answer(turn, request, undefined)
+  else if (registering) actor.killRequests.push(request)
+  else {
+    const write = { kind: 'SETTLED', request } as const
+    turn.effects.push({ kind: 'writeActor', actorId: spec.actorId, incarnation, write })
+  }
 }
 
 /** It must not come back: DEAD once its process is gone, at once where there is none. */

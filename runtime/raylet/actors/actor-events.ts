@@ -57,6 +57,8 @@ export type ActorWrite =
   | { readonly kind: 'UNNAMED' }
   /** Another node holds it by now. */
   | { readonly kind: 'LEFT' }
+  /** Nothing: answers that request once what was to be written before is. */
+  | { readonly kind: 'SETTLED'; readonly request: number }
 
 export type ActorEventOfNodes =
   | {

@@ -189,13 +189,19 @@ export class ActorRows {
         return
       case 'LEFT':
         await holdsNoMore(storage, self, life)
+        return
+      case 'SETTLED':
+        tell({ kind: 'actorCalled', request: write.request })
     }
   }
 
   /** What cannot be written is none of ours any more. */
   #refused({ actorId, incarnation, write }: EffectOf<'writeActor'>): void {
-    if (write.kind !== 'ALIVE' && write.kind !== 'RESTARTING') return
     const { tell } = this.#deps
+    if (write.kind === 'DEAD' && write.request !== undefined) {
+      tell({ kind: 'actorCalled', request: write.request })
+    }
+    if (write.kind !== 'ALIVE' && write.kind !== 'RESTARTING') return
     tell({ kind: 'actorWritten', actorId, incarnation, write: write.kind, won: false })
   }
 

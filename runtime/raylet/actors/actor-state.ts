@@ -23,6 +23,8 @@ export interface Actor {
   waitingSinceMs: number
   /** Request to answer once the name is decided. */
   request: number | undefined
+  /** Its row is on its way, where there are several nodes. */
+  registering: boolean
   named: boolean
   /** Whether any incarnation ever lived: calls may have run. */
   lived: boolean
@@ -31,7 +33,8 @@ export interface Actor {
   error: WireError | undefined
   exit: WorkerExit | undefined
   diedAtMs: number | undefined
-  /** Requests to kill its worker alone, to be answered when that is gone. */
+  /** Requests to kill its worker alone, to be answered when that is gone; or to kill it, while it
+   *  is registering. */
   readonly killRequests: number[]
   /** Undefined where the cluster is this node alone. */
   readonly origin: ActorOrigin | undefined
@@ -74,6 +77,7 @@ export function newActor(
     since: nowMs,
     waitingSinceMs: nowMs,
     request: undefined,
+    registering: false,
     named: false,
     lived: false,
     ending: undefined,

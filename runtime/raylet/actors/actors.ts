@@ -22,6 +22,7 @@ import type { ActorId, WorkerId } from '../../common/ids.ts'
 import {
   KILLED,
   actorGone,
+  answerKill,
   answerKills,
   endActor,
   retireActor,
@@ -140,11 +141,13 @@ export function killActor(turn: Turn, event: EventOf<'killActor'>): void {
     killActor(turn, { ...event, ...found.instead, isUnmade: false })
   } else if (actor !== undefined && actor.phase !== 'DEAD') {
     killLiving(turn, actor, event)
-  } else if (actor === undefined && state.cluster !== undefined && event.isUnmade !== true) {
+  } else if (actor !== undefined) {
+    answerKill(turn, actor, request)
+  } else if (state.cluster !== undefined && event.isUnmade !== true) {
     killElsewhere(turn, event)
   } else {
-    if (actor === undefined && noRestart) state.killedUnmade.add(actorId)
-    answer(turn, request, event.isUnmade === true ? { isUnmade: actor === undefined } : undefined)
+    if (noRestart) state.killedUnmade.add(actorId)
+    answer(turn, request, event.isUnmade === true ? { isUnmade: true } : undefined)
   }
 }
 

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
 import {
   ActorAlreadyExistsError,
+  ActorDiedError,
   ActorNotFoundError,
   GcsUnavailableError,
 } from '../../../runtime/common/errors.ts'
@@ -10,6 +11,7 @@ import { toHex, type ActorId, type NodeId, type WorkerId } from '../../../runtim
 import { silentLog } from '../../../runtime/common/log.ts'
 import { actorAlive, readActor } from '../../../runtime/gcs/actors.ts'
 import { declareDead, openMembership, registerNode } from '../../../runtime/gcs/nodes.ts'
+import type { Storage } from '../../../runtime/gcs/storage.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { heldPartition } from '../../../runtime/gcs/tables.ts'
 import type { ActorInfo } from '../../../runtime/protocol/actor-messages.ts'
@@ -20,6 +22,7 @@ import { goneActor } from '../../../runtime/raylet/actors/gone-actors.ts'
 import { Brain } from '../../../runtime/raylet/brain.ts'
 import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
+import { changedStorage } from '../../support/changed-storage.ts'
 import { seededRandom } from '../../support/seeded.ts'
 import { caught, until } from '../../support/waiting.ts'
 import { aDriversJob, anActor, units } from './brain.ts'
@@ -39,7 +42,7 @@ class TestNode {
   readonly #state: RayletState
   readonly #driver: WorkerId
 
-  constructor(nodeId: string, epoch: number, storage: MemoryStorage) {
+  constructor(nodeId: string, epoch: number, storage: Storage) {
     this.id = toHex(nodeId)
     this.#driver = `driver of ${nodeId}` as WorkerId
     const totals = units({ CPU: 4 })
@@ -106,12 +109,12 @@ describe('the name of an actor that was made on another node', () => {
   let a: TestNode
   let b: TestNode
 
-  async function aNode(nodeId: string): Promise<TestNode> {
+  async function aNode(nodeId: string, through: Storage = storage): Promise<TestNode> {
     const opened = await openMembership(storage, 'epoch')
     const spec = { nodeId: toHex(nodeId), address: `@${nodeId}`, pid: 1, totals: {}, labels: {} }
     const deps = { storage, clock: systemClock, random: seededRandom(1) }
     const { epoch } = await registerNode(deps, spec, { ...opened, token: nodeId })
-    return new TestNode(nodeId, epoch, storage)
+    return new TestNode(nodeId, epoch, through)
   }
 
   beforeEach(async () => {
@@ -149,6 +152,39 @@ describe('the name of an actor that was made on another node', () => {
     await a.kill('first')
     expect(await b.create('second')).toMatchObject({ actorId: 'second' })
   })
+
+  test.each(['made', 'killed'])(
+    'A2: is free once any kill() ends, also one that comes while it is being %s',
+    async (moment) => {
+      let gate = Promise.withResolvers<undefined>()
+      let isOpen = false
+      const transact: Storage['transact'] = async (items) => {
+        await gate.promise
+        return await storage.transact(items)
+      }
+      const node = await aNode('node c', changedStorage(storage, { transact }))
+      await a.kill('first')
+      const making = node.create('second')
+      if (moment === 'made') void caught(making, ActorDiedError)
+      else {
+        gate.resolve(undefined)
+        await making
+        gate = Promise.withResolvers()
+      }
+      const kill = async (): Promise<boolean> => {
+        await node.kill('second')
+        return isOpen
+      }
+      const kills = [kill(), kill(), kill()]
+      await node.find('another') // what is answered at once is answered by now
+      isOpen = true
+      gate.resolve(undefined)
+      await Promise.any(kills)
+      expect(await b.create('third')).toMatchObject({ actorId: 'third' })
+      expect(await Promise.all(kills)).toEqual([true, true, true])
+      await kill() // it is long dead
+    },
+  )
 
   test('is of nobody once it is killed: who asks for it is told why, on any node', async () => {
     await a.kill('first')
