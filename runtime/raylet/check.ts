@@ -14,6 +14,7 @@
 //   R8. Nothing that fits is left waiting, unless it is reserved for somebody who starves.
 //   R9. Every job counts the leases of its classes and actors.
 //   R10. A class is known as long as something of it is wanted or leased, and no longer.
+//   R11. Every actor that is not DEAD is known to its job, and no other.
 //   And PL1 of pools.ts.
 import { assert } from '../common/assert.ts'
 import type { ResourceLedger } from '../common/resource-ledger.ts'
@@ -35,6 +36,7 @@ export function check(state: RayletState): void {
   assert(roomForWorkers(state) >= 0, `R5: ${String(state.workers.size)} workers`)
   for (const each of classesOf(state)) checkClass(state, each)
   for (const actor of state.actors.values()) checkActor(state, actor)
+  checkLiving(state)
   for (const group of state.groups.values()) {
     const count = bundleCount(state, group)
     assert(group.bundles.length === count, `R7: group ${group.spec.groupId} is ${group.state}`)
@@ -56,6 +58,13 @@ function heldByGroups({ cluster, groups }: RayletState): number {
       ? [...groups.values()].map(({ bundles }) => bundles.length)
       : [...cluster.groups.holds.groups.values()].map(({ bundles }) => bundles.size)
   return counts.reduce((sum, count) => sum + count, 0)
+}
+
+function checkLiving({ actors, livingActors }: RayletState): void {
+  const living = [...actors.values()].filter(({ phase }) => phase !== 'DEAD')
+  const known = [...livingActors.values()].reduce((sum, { size }) => sum + size, 0)
+  const isKnown = (actor: Actor): boolean => livingActors.get(actor.spec.jobId)?.has(actor) === true
+  assert(known === living.length && living.every(isKnown), 'R11: an actor lives unknown to its job')
 }
 
 function checkLedgers(state: RayletState): void {

@@ -5,6 +5,7 @@ import { retireActor } from './actors/actor-end.ts'
 import { releaseElsewhere } from './actors/actors-elsewhere.ts'
 import { forgetFoundOf } from './actors/found-actors.ts'
 import { isIdle } from './actors/actors-of-nodes.ts'
+import { livingActorsOf } from './actors/living-actors.ts'
 import { removeWaitsOf } from './deadlock.ts'
 import { endGroupsOf } from './groups/groups.ts'
 import { endLease } from './leases.ts'
@@ -121,8 +122,9 @@ export function jobOver(turn: Turn, { jobId }: EventOf<'jobOver'>): void {
 function endOwned(turn: Turn, client: Client): void {
   for (const lease of [...client.leases]) endOrphan(turn, lease)
   if (client.link !== undefined) return // its home says what becomes of the actors it made
-  for (const actor of [...turn.state.actors.values()]) {
-    if (actor.phase === 'DEAD' || actor.spec.detached || actor.spec.owner !== client.id) continue
+  const made = client.jobId === undefined ? [] : livingActorsOf(turn.state, client.jobId)
+  for (const actor of [...made]) {
+    if (actor.spec.detached || actor.spec.owner !== client.id) continue
     retireActor(turn, actor, 'OWNER')
   }
   releaseElsewhere(turn, client.id)
@@ -153,16 +155,13 @@ function endJob(turn: Turn, job: Job): void {
 
 /** Detached ones go on; with the last of them goes what their workers had made meanwhile. */
 function endActorsOf(turn: Turn, job: Job): void {
-  for (const actor of [...turn.state.actors.values()]) {
-    if (actor.spec.jobId !== job.jobId || actor.spec.detached || actor.phase === 'DEAD') continue
-    retireActor(turn, actor, 'JOB')
+  for (const actor of [...livingActorsOf(turn.state, job.jobId)]) {
+    if (!actor.spec.detached) retireActor(turn, actor, 'JOB')
   }
 }
 
-function hasDetached(turn: Turn, jobId: JobId): boolean {
-  for (const actor of turn.state.actors.values()) {
-    if (actor.spec.jobId === jobId && actor.spec.detached && actor.phase !== 'DEAD') return true
-  }
+function hasDetached({ state }: Turn, jobId: JobId): boolean {
+  for (const { spec } of livingActorsOf(state, jobId)) if (spec.detached) return true
   return false
 }
 

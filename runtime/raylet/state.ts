@@ -237,6 +237,8 @@ export interface RayletState {
   readonly remoteByKey: Map<string, RemoteLease>
   /** Those that programs made and hold, and DEAD_ACTORS_MAX dead ones. */
   readonly actors: Map<ActorId, Actor>
+  /** Of these, by job, those that are not DEAD (R11). */
+  readonly livingActors: Map<JobId, Set<Actor>>
   /** Connected processes by actor that lives or is to be made. */
   readonly watchers: Map<ActorId, Set<WorkerId>>
   /** The newest dead ones, which are still among `actors`: late callers hear why. */
@@ -299,6 +301,7 @@ export function createState(config: NodeConfig, cluster?: ClusterParts): RayletS
     pools: new Map(),
     leases: new Map(),
     actors: new Map(),
+    livingActors: new Map(),
     watchers: new Map(),
     deadActors: new RecentSet(DEAD_ACTORS_MAX),
     forgottenActors: new RecentSet(DEAD_ACTOR_IDS_MAX),

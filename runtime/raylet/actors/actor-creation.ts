@@ -18,6 +18,7 @@ import { claimName, infoOf, livingOf, nameTaken } from './actor-names.ts'
 import type { ActorOrigin } from './actor-origin.ts'
 import { actorIsHere } from './actors-elsewhere.ts'
 import { foundInstead } from './found-actors.ts'
+import { livesHere, livesNoMore } from './living-actors.ts'
 import { judge } from '../placement.ts'
 import { newActor, type Actor } from './actor-state.ts'
 import type { ActorsOfNodes } from './actors-of-nodes.ts'
@@ -36,6 +37,7 @@ export function createActor(turn: Turn, event: EventOf<'createActor'>): void {
   const actor = newActor(turn, { spec, origin, incarnation: 0 })
   actor.request = request
   state.actors.set(spec.actorId, actor)
+  livesHere(state, actor)
   actorIsHere(turn, spec)
   if (spec.failed !== undefined) {
     endActor(turn, actor, spec.failed)
@@ -153,6 +155,7 @@ export function claimRefused(turn: Turn, event: EventOf<'claimRefused'>): void {
 /** getIfExists found a living one: the new actor was never made. */
 function takeExisting(turn: Turn, actor: Actor, existing: ActorInfo): void {
   turn.state.actors.delete(actor.spec.actorId)
+  livesNoMore(turn.state, actor)
   foundInstead(turn, actor, existing)
   if (actor.request !== undefined) answer(turn, actor.request, existing)
   actor.request = undefined

@@ -15,6 +15,7 @@ import { describeRemains } from '../../protocol/exit-text.ts'
 import type { ActorView } from '../../protocol/actor-messages.ts'
 import type { WorkerExit } from '../../protocol/messages.ts'
 import type { ReleaseReason } from './actor-events.ts'
+import { livesNoMore } from './living-actors.ts'
 import { callHost, isAway, tellLinks, type ActorsOfNodes } from './actors-of-nodes.ts'
 import { describeExit } from '../exit-text.ts'
 import { endLease } from '../leases.ts'
@@ -41,6 +42,7 @@ export function endActor(
   if (actor.lease !== undefined && actor.lease.worker === undefined) endLease(turn, actor.lease)
   state.jobs.get(actor.spec.jobId)?.pendingActors.delete(actor)
   actor.phase = 'DEAD'
+  livesNoMore(state, actor)
   actor.diedAtMs = turn.nowMs
   actor.address = ''
   actor.error = error instanceof VirgaError ? toWire(error) : error

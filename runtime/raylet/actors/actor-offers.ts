@@ -27,6 +27,7 @@ import type { ActorOffer } from './actor-events.ts'
 import { tellLinks } from './actors-of-nodes.ts'
 import { hasEnded, type EndedLives } from './ended-lives.ts'
 import { actorIsHere, dropLife, heardOfAway, watchLink } from './actors-elsewhere.ts'
+import { livesHere } from './living-actors.ts'
 import { mayTake, takeJob } from '../cluster/guests.ts'
 import { mayBeSlow } from '../cluster/slow-node.ts'
 import { takeLease } from '../leases.ts'
@@ -267,6 +268,7 @@ function host(turn: Turn, offered: ActorOffer): Actor | undefined {
     job.turns.add('ACTORS')
   }
   state.actors.set(actor.spec.actorId, actor)
+  livesHere(state, actor)
   actorIsHere(turn, actor.spec)
   return actor
 }
@@ -308,6 +310,7 @@ export function actorAdopted(turn: Turn, event: EventOf<'actorAdopted'>): void {
   actor.error = toWire(restartingOf(actor, exit))
   actor.holder = { nodeId: toHex(state.config.nodeId), epoch: state.config.epoch }
   state.actors.set(made.spec.actorId, actor)
+  livesHere(state, actor)
   actorIsHere(turn, made.spec)
   job.pendingActors.add(actor)
   job.turns.add('ACTORS')

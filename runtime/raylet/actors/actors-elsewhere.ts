@@ -17,6 +17,7 @@ import { retireActor, viewOf } from './actor-end.ts'
 import type { ActorCall } from './actor-events.ts'
 import { tellMoved, type WatchedActor } from './actors-of-nodes.ts'
 import { foundView } from './found-actors.ts'
+import { livesNoMore } from './living-actors.ts'
 import type { Actor } from './actor-state.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
 import { answer, notify, type EventOf, type Turn } from '../turn.ts'
@@ -122,6 +123,7 @@ export function heardOfAway(turn: Turn, actor: Actor, view: ActorView): void {
     state.cluster.view.giveBack(nodeId, scheduling.demand)
   }
   state.actors.delete(actorId)
+  livesNoMore(state, actor)
   turn.effects.push({ kind: 'writeActor', actorId, incarnation, write: { kind: 'LEFT' } })
   const homeId = actor.origin?.homeId
   const entry = { nodeId, hostId: nodeId, view: undefined, homeId, requests: [] }
@@ -267,6 +269,7 @@ export function dropLife(turn: Turn, actor: Actor): void {
   const worker = actor.lease?.worker
   state.jobs.get(jobId)?.pendingActors.delete(actor)
   state.actors.delete(actorId)
+  livesNoMore(state, actor)
   const isLiving = actor.phase !== 'DEAD'
   actor.phase = 'DEAD'
   actor.address = ''

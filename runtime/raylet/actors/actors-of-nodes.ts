@@ -77,13 +77,10 @@ export function callHost(turn: Turn, actor: Actor, call: ActorCall): void {
 export const isAway = ({ place }: Actor): boolean => place === 'ASKED' || place === 'AWAY'
 
 /** A job that another node drives, and of which no guest and no living actor is here. */
-export function isIdle({ actors, clients }: RayletState, { jobId, drivenAt }: Job): boolean {
+export function isIdle({ livingActors, clients }: RayletState, { jobId, drivenAt }: Job): boolean {
   if (drivenAt === undefined) return false
   for (const { link, jobId: of } of clients.values()) {
     if (link !== undefined && of === jobId) return false
   }
-  for (const { spec, phase } of actors.values()) {
-    if (spec.jobId === jobId && phase !== 'DEAD') return false
-  }
-  return true
+  return !livingActors.has(jobId)
 }

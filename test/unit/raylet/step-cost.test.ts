@@ -1,6 +1,6 @@
 // What a step costs must not grow with the workers, actors and leases that it does not concern.
 // Costs are compared with each other, as the best of three: a busy machine slows all of them.
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { ActorId, JobId, WorkerId } from '../../../runtime/common/ids.ts'
 import { createState, type RayletState } from '../../../runtime/raylet/state.ts'
 import { step } from '../../../runtime/raylet/step.ts'
@@ -137,4 +137,28 @@ function readsOfBundles(groupCount: number): number {
 test('groups of one shape that wait are worked out once, not each in every step', () => {
   expect(readsOfBundles(1)).toBeGreaterThan(0)
   expect(readsOfBundles(50)).toBe(readsOfBundles(1))
+})
+
+test('R11: who leaves, and jobs that have ended, look at no actors but their own', () => {
+  const node = new Node()
+  const maker = 'driver2' as WorkerId
+  const jobId = 'job2' as JobId
+  const job = aJob({ jobId, name: 'ends', namespace: 'default' })
+  const address = '@'
+  node.send({ kind: 'clientConnected', client: maker, role: 'driver', pid: 2, address, job })
+  const scheduling = aClass({ name: 'Counter', demand: {} })
+  const specs = [true, false].map((detached, i) =>
+    anActor({ actorId: `of2-${String(i)}` as ActorId, jobId, owner: maker, scheduling, detached }),
+  )
+  for (const [i, spec] of specs.entries()) {
+    node.send({ kind: 'createActor', client: maker, request: 90 + i, spec })
+  }
+  node.startActors(1)
+  const walked = vi.spyOn(node.state.actors, 'values')
+  node.send({ kind: 'clientClosed', client: maker })
+  node.send({ kind: 'clientClosed', client: DRIVER })
+  expect(walked).not.toHaveBeenCalled()
+  const areEnding = [...node.state.actors.values()].map(({ ending }) => ending !== undefined)
+  expect(areEnding).toEqual([false, true, true])
+  expect(node.state.jobs.get(jobId)?.endedAtMs).toBe(0)
 })
