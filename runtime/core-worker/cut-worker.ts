@@ -22,12 +22,18 @@ export function runsLimited(peer: Peer): boolean {
   return seq !== undefined && peer.inFlight.get(seq)?.kind.limit !== undefined
 }
 
+/** Nobody may be left there who closes it; if somebody is, what this process has of it stays (CB1). */
+export function closeAtLostNode({ channel }: Peer): void {
+  channel?.notify('goesOn', {})
+  channel?.close()
+}
+
 /** Its node is lost: calls `run` once, when it has closed and nothing runs there any more. */
 export function whenRunsNoMore(peer: Peer, clock: Pick<Clock, 'after'>, run: () => void): void {
   let isOver = false
   const limit = clock.after(CUT_NOTICED_MS, () => {
     isOver = true
-    peer.channel?.close()
+    closeAtLostNode(peer)
     peer.whenClosed(run)
   })
   peer.whenClosed(() => {

@@ -147,6 +147,17 @@ export class Executor {
     return task
   }
 
+  /**
+   * Owners that are not reached any more have their tasks run elsewhere: what has not begun goes
+   * back, and what runs is told to end, and answered no more.
+   * @returns what runs.
+   */
+  abandon(): PushedTask[] {
+    this.handBack()
+    this.#runner.abandon()
+    return this.#running.abandon()
+  }
+
   /** The owner is gone: nobody wants its results. */
   ownerGone(peer: Peer): void {
     this.#groups.takeAll(peer)

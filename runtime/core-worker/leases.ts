@@ -108,7 +108,8 @@ export class Leases {
     this.#byPeer.set(peer, lease)
     // Without a connection the lease is of no use: its end, told by the raylet, settles its tasks.
     lease.forgetClose = peer.whenClosed(() => {
-      this.#deps.notifyRaylet('killLease', { leaseId: lease.leaseId })
+      const isCut = peer.mayLive ? { isCut: true } : {}
+      this.#deps.notifyRaylet('killLease', { leaseId: lease.leaseId, ...isCut })
     })
     const { gpuIds, resources } = message
     peer.with((channel) => {

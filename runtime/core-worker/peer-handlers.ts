@@ -65,6 +65,9 @@ function peerNotices(worker: CoreWorker): PeerNoticeHandlers {
     leased: (_, message) => {
       executionOf(worker).leased(message)
     },
+    goesOn: (peer) => {
+      peer.goesOn = true
+    },
     handBack: (peer) => {
       executionOf(worker).executor.handBack(peer)
     },

@@ -37,6 +37,8 @@ export class Peer {
   isCut = false
   /** Closed by neither end: either may live. */
   isBroken = false
+  /** It has closed, or is about to, and has said that its process lives. */
+  goesOn = false
   /** It was dialled, and its machine said that nobody listens. */
   isNobodyThere = false
   /** PE4. */
@@ -73,7 +75,7 @@ export class Peer {
 
   /** It has closed, and its process may be there all the same. */
   get mayLive(): boolean {
-    const isLost = this.isBroken || this.channel === undefined
+    const isLost = this.isBroken || this.goesOn || this.channel === undefined
     return this.closed && isLost && !this.isNobodyThere
   }
 

@@ -1,7 +1,8 @@
 // One pushed task, from the function to the reply.
 //   load function ─► decode arguments ─► run ─► encode result ─► reply
 // Invariants:
-//   TR1. A task is answered once (X1), then told as finished; one that moves away is neither.
+//   TR1. A task is answered once (X1), then told as finished; one that moves away is neither, and
+//        one that is abandoned is not answered.
 //   TR2. A task that waits for nothing does all this within one call, and makes no promise.
 //   TR3. Only what is about to run counts to maxCalls; a run moves the average once.
 import { TaskTimeoutError } from '../common/errors.ts'
@@ -60,6 +61,7 @@ export class TaskRunner {
   /** When the last task ended, on the monotonic clock. */
   endedAtMs = 0
   #interrupted = false
+  #isAbandoned = false
 
   constructor(deps: TaskRunnerDeps, host: RunnerHost) {
     this.#deps = deps
@@ -105,6 +107,11 @@ export class TaskRunner {
     this.#fail(task, error, task.beganMs)
   }
 
+  /** What runs has been told to end, and its owner has it run elsewhere: it is not answered (TR1). */
+  abandon(): void {
+    this.#isAbandoned = true
+  }
+
   #run(task: PushedTask, run: Runnable, args: unknown[]): unknown {
     const scope = new Scope(undefined, task)
     task.scope = scope
@@ -142,7 +149,7 @@ export class TaskRunner {
       this.#fail(task, late, startMs, micros)
       return undefined
     }
-    if (task.cancelled !== undefined) this.#deps.replies.cancelled(task)
+    if (task.cancelled !== undefined) this.#cancelled(task)
     else if (task.template.streaming) replying = this.#deps.replies.nothing(task, micros)
     else replying = this.#deps.replies.value(task, value, micros)
     if (replying === undefined) {
@@ -170,9 +177,13 @@ export class TaskRunner {
     // One that ran too long is told as such: its owner may be waiting for that to try it again.
     const { cancelled } = task
     const wasCancelled = cancelled !== undefined && !(cancelled instanceof TaskTimeoutError)
-    if (wasCancelled) this.#deps.replies.cancelled(task)
+    if (wasCancelled) this.#cancelled(task)
     else this.#deps.replies.failed(task, this.#failure(task, error), micros)
     this.#end(task, startMs, true)
+  }
+
+  #cancelled(task: PushedTask): void {
+    if (!this.#isAbandoned) this.#deps.replies.cancelled(task)
   }
 
   #failure(task: PushedTask, error: unknown): unknown {

@@ -36,6 +36,7 @@ export class RunningTasks {
 
   delete(task: PushedTask): void {
     this.#byOwner.get(task.peer)?.delete(task.seq)
+    this.#forgetIfUnused(task.peer)
   }
 
   cancel(owner: Peer, { seq, timedOut, recursive, force }: PeerNotices['cancelTask']): void {
@@ -58,12 +59,22 @@ export class RunningTasks {
     this.#byOwner.get(owner)?.get(seq)?.producer?.acknowledge(consumed)
   }
 
-  /** Nobody wants the results of its tasks. */
+  /** Nobody wants the results of any. @returns them. */
+  abandon(): PushedTask[] {
+    for (const owner of [...this.#byOwner.keys()]) this.ownerGone(owner)
+    return [...this.#byOwner.values()].flatMap((each) => [...each.values()])
+  }
+
+  /** Nobody wants the results of its tasks. They are known until they have ended. */
   ownerGone(owner: Peer): void {
     for (const task of this.#byOwner.get(owner)?.values() ?? []) {
-      stop(task, cancelledRun(task))
+      if (task.cancelled === undefined) stop(task, cancelledRun(task))
     }
-    this.#byOwner.delete(owner)
+    this.#forgetIfUnused(owner)
+  }
+
+  #forgetIfUnused(owner: Peer): void {
+    if (owner.closed && this.#byOwner.get(owner)?.size === 0) this.#byOwner.delete(owner)
   }
 }
 

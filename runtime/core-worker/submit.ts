@@ -25,7 +25,7 @@ import type { AdoptableTask } from './adoptable-task.ts'
 import type { ArgumentHolders } from './argument-holders.ts'
 import { ClassQueues } from './class-queues.ts'
 import { EndedAttempts, crashError, isOutOfMemory } from './crash.ts'
-import { runsLimited, whenRunsNoMore } from './cut-worker.ts'
+import { closeAtLostNode, runsLimited, whenRunsNoMore } from './cut-worker.ts'
 import { mayRetryTimeout, timeoutError } from './failure.ts'
 import type { Leases } from './leases.ts'
 import type { Lease } from './scheduling-class.ts'
@@ -159,7 +159,7 @@ export class Submitter {
       whenRunsNoMore(peer, this.#deps.clock, settle)
       return
     }
-    if (isLost) peer.channel?.close() // nobody may be left at a lost node who closes it
+    if (isLost) closeAtLostNode(peer)
     peer.whenClosed(settle)
   }
 

@@ -216,9 +216,21 @@ export class WorkerSide {
     })
   }
 
-  /** It has run what it may (maxCalls). @param leave  as of onceFree. */
-  spent(leave: () => void): void {
-    this.onceFree(leave)
+  /** Whoever held its lease is gone, or not reached any more and has the tasks run elsewhere. */
+  orphaned(leave: () => void, stays: () => void): void {
+    for (const { scope } of this.#executor.abandon()) {
+      for (const child of scope?.children ?? []) {
+        const entries = child.stream?.expected() ?? child.entries()
+        const isKnown = entries.some(({ sharing }) => sharing !== undefined)
+        if (!isKnown) this.#worker.submitter.cancel(child, { force: true, recursive: true })
+      }
+    }
+    this.spent(leave, stays)
+  }
+
+  /** It runs nothing more (maxCalls). @param leave, stays  as of onceFree. */
+  spent(leave: () => void, stays?: () => void): void {
+    this.onceFree(leave, stays)
     const { references } = this.#worker
     askHolders({
       ...{ clock: this.#clock, borrowers: () => references.borrowers() },
@@ -226,8 +238,11 @@ export class WorkerSide {
     })
   }
 
-  /** @param leave  called when nothing runs and nobody else holds what this process owns. */
-  onceFree(leave: () => void): void {
+  /**
+   * @param leave  called when nothing runs and nobody else holds what this process owns.
+   * @param stays  called before it, when nothing runs and somebody does.
+   */
+  onceFree(leave: () => void, stays?: () => void): void {
     const { references, handoffs } = this.#worker
     this.#executor.stop(() => {
       const leaveIfFree = (): void => {
@@ -235,7 +250,8 @@ export class WorkerSide {
       }
       references.onNoneLent = leaveIfFree
       handoffs.onDone = leaveIfFree
-      leaveIfFree()
+      if (this.#isHeld) stays?.()
+      else leave()
     })
   }
 

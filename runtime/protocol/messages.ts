@@ -109,6 +109,7 @@ export interface WorkerExit {
     | 'KILLED'
     | 'IDLE'
     | 'OVER'
+    | 'ORPHANED'
     | 'DRAINED'
     | 'NODE_LOST'
   /** Who used the memory, where the raylet ended it for that. */
@@ -214,7 +215,8 @@ export interface RayletNotices {
   /** The absolute number of leases of this class the sender could use now, held ones included. */
   wantLeases: { classId: number; count: number; spec?: ClassSpec }
   returnLease: { leaseId: LeaseId; retire?: boolean }
-  killLease: { leaseId: LeaseId }
+  /** `isCut`: the connection to its worker broke, which may live. */
+  killLease: { leaseId: LeaseId; isCut?: boolean }
   actorHandlesGone: { actorId: ActorId }
   actorReady: { actorId: ActorId; incarnation: number; address: string }
   actorFailed: { actorId: ActorId; error: WireError }

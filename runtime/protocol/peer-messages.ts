@@ -66,6 +66,8 @@ export interface PeerNotices {
   /** The worker ends after what it runs now: its owner returns the lease. */
   retiring: object
   handoffDone: { handoffId: number }
+  /** The sender was told that the receiver's node is lost, and closes this connection: it lives. */
+  goesOn: object
   /** By an owner that ends once nobody holds anything of it: the receiver may hold garbage alone. */
   collectHandles: object
 }

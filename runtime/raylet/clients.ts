@@ -10,9 +10,10 @@ import { removeWaitsOf } from './deadlock.ts'
 import { endGroupsOf } from './groups/groups.ts'
 import { endLease } from './leases.ts'
 import { forgetTokensOf } from './limiters.ts'
+import { endOrphans } from './orphans.ts'
 import { forgetPoolsOf, workerlessOf } from './pools.ts'
 import { leaveOtherNodes } from './cluster/node-asks.ts'
-import type { Client, Job, Lease, RayletState } from './state.ts'
+import type { Client, Job, RayletState } from './state.ts'
 import type { EventOf, Turn } from './turn.ts'
 import {
   ORPHAN_GRACE_MS,
@@ -120,7 +121,7 @@ export function jobOver(turn: Turn, { jobId }: EventOf<'jobOver'>): void {
 
 /** What a process owned ends with it: running tasks that nobody waits for, and its actors. */
 function endOwned(turn: Turn, client: Client): void {
-  for (const lease of [...client.leases]) endOrphan(turn, lease)
+  endOrphans(turn, client)
   if (client.link !== undefined) return // its home says what becomes of the actors it made
   const made = client.jobId === undefined ? [] : livingActorsOf(turn.state, client.jobId)
   for (const actor of [...made]) {
@@ -129,12 +130,6 @@ function endOwned(turn: Turn, client: Client): void {
   }
   releaseElsewhere(turn, client.id)
   forgetFoundOf(turn, client.id)
-}
-
-function endOrphan(turn: Turn, lease: Lease): void {
-  const { worker } = lease
-  endLease(turn, lease)
-  if (worker !== undefined) askToExit(turn, worker, 'KILLED', ORPHAN_GRACE_MS)
 }
 
 function endJob(turn: Turn, job: Job): void {

@@ -8,6 +8,7 @@ const CAUSES: Readonly<Record<WorkerExit['cause'], string>> = {
   KILLED: 'was killed',
   IDLE: 'was idle and ended',
   OVER: 'was needed no more',
+  ORPHANED: 'ran for a process that is gone or cannot be reached, and ended',
   NODE_LOST: 'ran on a node that cannot be reached any more',
   DRAINED: 'ended with its node, which was shut down',
 }

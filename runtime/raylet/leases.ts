@@ -22,9 +22,11 @@ import { retireWorker } from './retired.ts'
 import { isReserved, reservationsOf, type Reservations } from './reservations.ts'
 import type { Client, Job, Lease, RayletState, SchedulingClass, Worker } from './state.ts'
 import type { Actor } from './actors/actor-state.ts'
-import { notify, type Turn } from './turn.ts'
+import { notify, type EventOf, type Turn } from './turn.ts'
 import { isAnyWaiting } from './waiters.ts'
-import { attachWorkers, becomeIdle, kill } from './workers.ts'
+import { askToExit, attachWorkers, becomeIdle, kill, ORPHAN_GRACE_MS } from './workers.ts'
+
+type LeaseKilled = Pick<EventOf<'killLease'>, 'leaseId' | 'isCut'>
 
 /** Step 1. */
 export function wantLeases(
@@ -290,12 +292,14 @@ export function returnLease(turn: Turn, client: Client, leaseId: number, retire:
   else becomeIdle(turn, worker)
 }
 
-/** The owner wants the running task dead: cancelled by force, or out of time. */
-export function killLease(turn: Turn, client: Client, leaseId: number): void {
-  if (killRemoteLease(turn, client, leaseId)) return
+/** The owner wants the running task dead: cancelled by force, or out of time. @param isCut  or it
+ *  has lost the connection to its worker, which may live: that may stay for what it owns. */
+export function killLease(turn: Turn, client: Client, { leaseId, isCut }: LeaseKilled): void {
+  if (killRemoteLease(turn, client, { leaseId, isCut })) return
   const lease = turn.state.leases.get(leaseId as LeaseId)
   if (lease?.class?.client !== client.id || lease.worker === undefined) return
-  kill(turn, lease.worker, 'KILLED')
+  if (isCut === true) askToExit(turn, lease.worker, 'ORPHANED', ORPHAN_GRACE_MS)
+  else kill(turn, lease.worker, 'KILLED')
 }
 
 /**

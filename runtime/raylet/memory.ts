@@ -47,7 +47,7 @@ function memoryUse(turn: Turn, worker: Worker, sample: MemorySample): MemoryUse 
 
 function nameOf({ lease, isRetired }: Worker): string {
   if (lease !== undefined) return lease.actor?.spec.className ?? lease.spec.name
-  return isRetired ? 'a worker that has run its maxCalls' : 'an idle worker'
+  return isRetired ? 'a worker that is kept for what it owns' : 'an idle worker'
 }
 
 /** What its lease allows, beside what every worker needs. */

@@ -114,7 +114,7 @@ const CALLS: Readonly<Record<keyof RayletCalls, Fields>> = {
 const NOTICES: Readonly<Record<keyof RayletNotices, Fields>> = {
   wantLeases: { classId: count, count, spec: optional(classShape) },
   returnLease: { leaseId: count, retire: optional(flag) },
-  killLease: { leaseId: count },
+  killLease: { leaseId: count, isCut: optional(flag) },
   actorHandlesGone: { actorId: text },
   actorReady: { actorId: text, incarnation: count, address: text },
   actorFailed: { actorId: text, error },

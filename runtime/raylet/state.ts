@@ -109,8 +109,8 @@ export interface SchedulingClass {
 }
 
 /**
- * STARTING until it said hello. EXITING: told to, and killed at exitByMs. RETIRED: it has run what
- * it may (maxCalls), and ends once nobody needs what it owns.
+ * STARTING until it said hello. EXITING: told to, and killed at exitByMs. RETIRED: it takes
+ * no more work, and ends once nobody needs what it owns.
  */
 export type WorkerPhase = 'STARTING' | 'IDLE' | 'LEASED' | 'RETIRED' | 'EXITING'
 
@@ -130,11 +130,12 @@ export interface Worker {
   cause: WorkerExit['cause'] | undefined
   /** Who used the memory that it was ended for. */
   memory: MemoryUse | undefined
-  /** Set when it was asked to leave because it was idle: it may stay, if it owns objects. */
+  /** Set when it was asked to leave for nothing but its having no work: it may stay, if it owns
+   *  objects. */
   mayStay: boolean
   /** It has said that it does. */
   stays: boolean
-  /** Told that it has run what it may: RETIRED, and EXITING after that. */
+  /** It takes no more work: RETIRED, and EXITING after that. */
   isRetired: boolean
   /** It owns what others may hold. */
   isOwner: boolean

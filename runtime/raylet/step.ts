@@ -24,9 +24,10 @@ import { endShunning } from './cluster/remote-leases.ts'
 import { placeLeases } from './cluster/node-asks.ts'
 import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
+import { staying } from './orphans.ts'
 import type { Client, RayletState } from './state.ts'
 import type { EventOf, RayletEffect, RayletEvent, Turn } from './turn.ts'
-import { owning, staying, tendWorkers } from './workers.ts'
+import { owning, tendWorkers } from './workers.ts'
 
 /** Take in one event; changes `state` and returns what is to be done, in order. */
 export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
@@ -144,7 +145,7 @@ function applyNotice(turn: Turn, event: ProcessNotice): void {
       returnLease(turn, client, event.leaseId, event.retire)
       return
     case 'killLease':
-      killLease(turn, client, event.leaseId)
+      killLease(turn, client, event)
       return
     case 'blocked':
       blocked(turn, event)

@@ -56,7 +56,12 @@ export type RayletEvent = { readonly nowMs: number } & (
       readonly leaseId: number
       readonly retire: boolean
     }
-  | { readonly kind: 'killLease'; readonly client: WorkerId; readonly leaseId: number }
+  | {
+      readonly kind: 'killLease'
+      readonly client: WorkerId
+      readonly leaseId: number
+      readonly isCut?: boolean | undefined
+    }
   | {
       readonly kind: 'takeTokens'
       readonly client: WorkerId

@@ -14,7 +14,7 @@ import {
   WORKER_IDLE_MS,
   WORKER_REGISTER_TIMEOUT_MS,
 } from '../common/limits.ts'
-import { workerIdOf, type WorkerId } from '../common/ids.ts'
+import { workerIdOf } from '../common/ids.ts'
 import type { WorkerExit } from '../protocol/messages.ts'
 import { addWorker, awaitNoWorker, poolOf, roomForWorkers, setPhase, workerFor } from './pools.ts'
 import { foundNoWorker, sparesByPool, startsMaxOf, wantsSpares, wasNotNeeded } from './spares.ts'
@@ -189,13 +189,14 @@ export function askToExit(
   cause: WorkerExit['cause'],
   graceMs = WORKER_EXIT_GRACE_MS,
 ): void {
-  // One that may stay was asked because it is idle; any other reason overrules that.
-  const overrules = worker.mayStay && cause !== 'IDLE'
+  // One that may stay is asked whether it is needed; any other reason overrules that.
+  const isAsked = cause === 'IDLE' || cause === 'ORPHANED'
+  const overrules = worker.mayStay && !isAsked
   if (worker.phase === 'EXITING' && !overrules) return
   const connected = turn.state.clients.has(worker.workerId)
   setPhase(worker, 'EXITING')
   worker.cause = overrules ? cause : (worker.cause ?? cause)
-  worker.mayStay = cause === 'IDLE'
+  worker.mayStay = isAsked
   worker.stays = false
   if (!connected) {
     kill(turn, worker, cause)
@@ -253,7 +254,7 @@ export function tendWorkers(turn: Turn): void {
 
 function missedDeadline(turn: Turn, worker: Worker): void {
   worker.deadlineMs = undefined
-  if (worker.phase === 'EXITING' && worker.mayStay) {
+  if (worker.phase === 'EXITING' && worker.mayStay && worker.cause === 'IDLE') {
     if (worker.stays) serveAgain(turn, worker)
     // Else it has not come to read the question: given out now, it would leave under its lease.
   } else {
@@ -261,10 +262,8 @@ function missedDeadline(turn: Turn, worker: Worker): void {
   }
 }
 
-/** It owns objects that others need, so it did not leave. */
-export function staying(turn: Turn, event: { readonly client: WorkerId }): void {
-  const worker = turn.state.workers.get(event.client)
-  if (worker?.phase !== 'EXITING' || !worker.mayStay) return
+/** It was asked because it is idle, and did not leave. */
+export function idleStays(turn: Turn, worker: Worker): void {
   if (worker.deadlineMs === undefined) serveAgain(turn, worker)
   else worker.stays = true // asked again at once, it would only say the same
 }

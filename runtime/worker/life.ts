@@ -34,6 +34,9 @@ export function liveUntilTold(
     // Ends when all is sent, above: the last events may be more than a socket takes at once.
     raylet.close()
   }
+  const stays = (): void => {
+    raylet.notify('staying', {})
+  }
   return {
     startActor: (message) => {
       references.onOwning = undefined // it is told for the choice of an actor's worker alone
@@ -46,11 +49,12 @@ export function liveUntilTold(
       }
       // Merely idle: it stays for the sake of what it owns, and serves again.
       if (reason === 'IDLE' && references.isNeeded) {
-        raylet.notify('staying', {})
+        stays()
         return
       }
       // It runs nothing more; what it has put may be needed until its job ends, which says OVER.
       if (reason === 'SPENT') side.spent(leave)
+      else if (reason === 'ORPHANED') side.orphaned(leave, stays)
       else leave()
     },
     output: () => undefined,

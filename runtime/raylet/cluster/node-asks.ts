@@ -34,7 +34,7 @@ import { seeOwnNode } from '../placement.ts'
 import { hasNothingYet, mayBeSlow } from './slow-node.ts'
 import type { Client, RayletState, SchedulingClass } from '../state.ts'
 import type { ClusterState, RemoteLease } from './cluster-state.ts'
-import type { Turn } from '../turn.ts'
+import type { EventOf, Turn } from '../turn.ts'
 
 /** OL7: more would lie there with nobody at work, until their owner has come to dial all of them. */
 const ON_THE_WAY_MAX = 1_000
@@ -214,11 +214,16 @@ export function returnRemoteLease(
 }
 
 /** Its end comes back as a notice of the other node. */
-export function killRemoteLease(turn: Turn, client: Client, leaseId: number): boolean {
+export function killRemoteLease(
+  turn: Turn,
+  client: Client,
+  { leaseId, isCut }: Pick<EventOf<'killLease'>, 'leaseId' | 'isCut'>,
+): boolean {
   const lease = turn.state.remoteLeases.get(leaseId as LeaseId)
   if (lease?.class.client !== client.id) return false
   const { nodeId, remoteId } = lease
-  tellNode(turn, nodeId, 'killLease', { client: client.id, leaseId: remoteId })
+  const cut = isCut === undefined ? {} : { isCut }
+  tellNode(turn, nodeId, 'killLease', { client: client.id, leaseId: remoteId, ...cut })
   return true
 }
 

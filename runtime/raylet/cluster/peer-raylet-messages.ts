@@ -138,7 +138,7 @@ export interface PeerRayletNotices {
   /** How many leases the class wants in all; it is bound to the receiver's node. */
   guestWants: GuestClass & { readonly count: number }
   returnLease: { client: WorkerId; leaseId: number; retire: boolean }
-  killLease: { client: WorkerId; leaseId: number }
+  killLease: { client: WorkerId; leaseId: number; isCut?: boolean }
   guestLeft: { client: WorkerId }
   /** To the home of a guest, or of a driver, for it; lease numbers are the sender's. */
   toClient: { client: WorkerId; type: ToClient; message: object }
@@ -235,7 +235,7 @@ const NOTICES: Readonly<Record<keyof PeerRayletNotices, Fields>> = {
   copyIs: { objectId: text, isThere: flag },
   guestWants: { ...guestClass, count },
   returnLease: { client: text, leaseId: count, retire: flag },
-  killLease: { client: text, leaseId: count },
+  killLease: { client: text, leaseId: count, isCut: optional(flag) },
   guestLeft: { client: text },
   toClient: {
     ...{ client: text, message: object },

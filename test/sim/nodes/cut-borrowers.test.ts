@@ -1,12 +1,12 @@
 // Processes that hold what others own, and are cut off from them.
 import { describe, expect, test } from 'vitest'
-import { get, put } from '../../../sdk/index.ts'
+import { get, put, type ObjectRef } from '../../../sdk/index.ts'
 import { machineOf } from '../process.ts'
 import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes } from './play.ts'
 import { countIn, losePower, on } from './scene.ts'
-import { lendAll, RemoteKeeper } from './workload.ts'
+import { lendAll, RemoteKeeper, untilTold, waitsThere } from './workload.ts'
 
 const SIZE_BYTES = 200_000
 
@@ -164,4 +164,58 @@ describe('an owner that is cut off', () => {
       expect(left).toBe(0)
     },
   )
+})
+
+describe('an owner that is cut off from whoever holds its lease', () => {
+  const lent = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'lent' }
+
+  /** @param cutMs  from just after what it owns has come. @param runs  what runs there then. */
+  const cutFor = (
+    cutMs: number,
+    runs: { readonly seed?: string; readonly begin?: (there: SimMember) => ObjectRef<unknown> },
+  ): Promise<{ read: number[]; left: number; leases: number }> =>
+    playNodes({
+      ...(runs.seed === undefined ? {} : { seed: runs.seed }),
+      plan: calmNodes(3),
+      program: async ({ cluster: { world }, home, others }) => {
+        const [there] = others as [SimMember]
+        const lending = lendAll.options({ schedulingStrategy: on(there) }).remote(lent, 10_000)
+        const { stored, made, stamped } = await get(lending)
+        const refs: ObjectRef<unknown>[] = [lending, stored, made, stamped]
+        if (runs.begin !== undefined) {
+          refs.push(runs.begin(there))
+          await remote.sleep(200)
+        }
+        world.network.holdMachines(home.machine, there.machine, cutMs)
+        await remote.sleep(35_000)
+        const leases = others.reduce((sum, { node }) => sum + leasesOf(node), 0)
+        await remote.sleep(10_000)
+        const read = (await get([stored, made])).map(remote.digestOf)
+        if (runs.begin !== undefined) await get(refs.at(-1) as ObjectRef<unknown>)
+        for (const ref of refs) ref.free()
+        await remote.sleep(30_000)
+        return { read, left: countIn(there), leases }
+      },
+    })
+  const leasesOf = (node: SimMember['node']): number => node?.raylet.state.leases.size ?? 0
+  const values = [remote.digestOfPart(lent, 0), remote.combined('lent.1', [])]
+  const untilToldOn = (member: SimMember): ObjectRef<number> =>
+    untilTold.options({ schedulingStrategy: on(member) }).remote(60_000)
+
+  test('D231 and runs nothing: it stays, and goes with what it owns', async () => {
+    expect(await cutFor(40_000, {})).toEqual({ read: values, left: 0, leases: 0 })
+  })
+
+  test('D231 and runs a task, with one of its own elsewhere: both are told to end, and it stays', async () => {
+    const begin = (there: SimMember): ObjectRef<unknown> =>
+      waitsThere.options({ schedulingStrategy: on(there) }).remote(60_000)
+    expect(await cutFor(40_000, { begin })).toEqual({ read: values, left: 0, leases: 0 })
+  })
+
+  test('D231 for so long that not all ends of what was cut notice it, and none at the same time: it stays', async () => {
+    for (let seed = 0; seed < 25; seed += 1) {
+      const { read, left } = await cutFor(18_000, { seed: String(seed), begin: untilToldOn })
+      expect({ seed, read, left }).toEqual({ seed, read: values, left: 0 })
+    }
+  })
 })

@@ -1,6 +1,14 @@
 // What drivers of several nodes ask for beside the tasks of ../workload.ts: actors that say which
 // life answered, and refs whose owner lives elsewhere and may die.
-import { get, nodeAffinity, put, remote, wait, type ObjectRef } from '../../../sdk/index.ts'
+import {
+  get,
+  nodeAffinity,
+  put,
+  remote,
+  runtimeContext,
+  wait,
+  type ObjectRef,
+} from '../../../sdk/index.ts'
 import { here, sleep, stamp, combine, digestOf, digestOfPart, valueOf } from '../workload.ts'
 import type { Doing, Value } from '../workload.ts'
 
@@ -229,6 +237,26 @@ export const lendAll = remote(async (what: Doing, forMs: number): Promise<Lent> 
   })
   await sleep(what.sleepMs)
   return { pid: process.pid, ...refs }
+})
+
+/** Runs so long, or until it is told to end. */
+export const untilTold = remote(async (forMs: number): Promise<number> => {
+  const { signal } = runtimeContext()
+  const told = new Promise((resolve) => {
+    signal.addEventListener('abort', resolve)
+  })
+  await Promise.race([sleep(forMs), told])
+  return forMs
+})
+
+/** Waits for one that runs elsewhere, and hears of nothing else. */
+export const waitsThere = remote(async (forMs: number): Promise<number> => {
+  const ref = untilTold.options({ schedulingStrategy: 'SPREAD' }).remote(forMs)
+  try {
+    return await get(ref)
+  } finally {
+    ref.free()
+  }
 })
 
 /** Reads refs that it was given, where it runs. */

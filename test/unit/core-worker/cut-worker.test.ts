@@ -17,7 +17,7 @@ function aLostPeer() {
     peer.isCut = isCut(error)
     peer.close()
   }
-  peer.opened({ close } as unknown as PeerChannel)
+  peer.opened({ notify: () => undefined, close } as unknown as PeerChannel)
   let count = 0
   whenRunsNoMore(peer, clock, () => (count += 1))
   return { clock, close, count: () => count }

@@ -48,7 +48,7 @@ describe('memory', () => {
     const { memory } = brain.state.workers.get(brain.id('w1')) ?? {}
     expect(memory?.top.map(({ name }) => name)).toEqual([
       'busy',
-      'a worker that has run its maxCalls',
+      'a worker that is kept for what it owns',
       'an idle worker',
     ])
   })

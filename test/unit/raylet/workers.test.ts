@@ -166,7 +166,7 @@ describe('workers', () => {
     const brain = aBusyNode({ resources: { CPU: 2 } })
     brain.want('driver1', 0, 1, {})
     brain.want('w1', 0, 1, { name: 'nested' })
-    expect(brain.show(brain.close('w1'))).toContain('→ w2: exit KILLED')
+    expect(brain.show(brain.close('w1'))).toContain('→ w2: exit ORPHANED')
     expect(brain.state.leases.size).toBe(1)
   })
 
