@@ -9,6 +9,7 @@
 //        refused, never run in its place.
 //   AD4. A copy that was found and turns out not to be readable is as good as none: the object is
 //        made again, as if it had not been found.
+//   AD5. While it is looked for, nobody else looks for it, or finds that it cannot be made (RV1).
 // Source: design 5 (dead owner).
 import { OwnerDiedError, VirgaError } from '../common/errors.ts'
 import { objectIdOf, taskIdOfObject, toHex, type ObjectId, type TaskId } from '../common/ids.ts'
@@ -24,6 +25,8 @@ export class Adoption {
   readonly #worker: CoreWorker
   /** Objects of dead owners that this process makes, or has made. */
   readonly #making = new WeakSet<ObjectEntry>()
+  /** AD5. Of these, what is looked for: it is pending, and no task makes it yet. */
+  readonly #sought = new WeakSet<ObjectEntry>()
   /** AD4. How what was found can be made. */
   readonly #found = new WeakMap<ObjectEntry, Uint8Array>()
   /** Of the calls that were run here for dead owners, the last DIGESTS_MAX. */
@@ -44,6 +47,11 @@ export class Adoption {
   take(objectId: ObjectId, lineage: Uint8Array): void {
     const entry = this.#worker.references.adopted(objectId, lineage)
     if (entry.pending) this.#make(entry, lineage)
+  }
+
+  /** AD5. */
+  isSeeking(entry: ObjectEntry): boolean {
+    return this.#sought.has(entry)
   }
 
   /** AD4. It is awaited again. @returns false: it was not found for a dead owner. */
@@ -93,9 +101,12 @@ export class Adoption {
 
   /** Why it cannot be made is what its readers are told. */
   #told(entry: ObjectEntry, making: Promise<void>): void {
-    making.catch((error: unknown) => {
-      entry.complete(FAILED, this.#died(entry, reasonOf(error), error))
-    })
+    this.#sought.add(entry)
+    making
+      .catch((error: unknown) => {
+        entry.complete(FAILED, this.#died(entry, reasonOf(error), error))
+      })
+      .finally(() => this.#sought.delete(entry))
   }
 
   async #findOrRemake(entry: ObjectEntry, lineage: Uint8Array): Promise<void> {
@@ -106,7 +117,8 @@ export class Adoption {
       return
     }
     this.#found.set(entry, lineage)
-    entry.complete(STORED, { objectId, sizeBytes: found.sizeBytes })
+    this.#sought.delete(entry) // its readers may find at once that it is not there
+    entry.complete(STORED, { objectId, ...found })
   }
 
   async #remake(entry: ObjectEntry, lineage: Uint8Array): Promise<void> {

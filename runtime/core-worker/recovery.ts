@@ -114,7 +114,7 @@ export class Recovery {
         ...beside.map((entry) => ({ entry, error: undefined, isCharged: true })),
       ]
       this.#recover(all).catch((error: unknown) => {
-        for (const { entry } of missing) if (isAwaited(entry)) entry.complete(FAILED, error)
+        for (const { entry } of missing) if (this.#isAwaited(entry)) entry.complete(FAILED, error)
       })
     })
   }
@@ -142,13 +142,24 @@ export class Recovery {
     for (const record of reruns) submitter.rerun(record)
   }
 
+  /** In a store, or lost from it, and not being made. */
+  #mayBeGone(entry: ObjectEntry): boolean {
+    return entry.state === STORED || this.#isAwaited(entry)
+  }
+
+  /** Lost; its task does not run again yet, and it is not looked for elsewhere (AD5). */
+  #isAwaited(entry: ObjectEntry): boolean {
+    const isLost = entry.pending && entry.task === undefined
+    return isLost && this.#worker.adoption?.isSeeking(entry) !== true
+  }
+
   /** Those of which no node has a copy: they are awaited from now on. The others are complete. */
   async #gone(level: readonly Missing[]): Promise<readonly Missing[]> {
     const { clock } = this.#worker.deps
     const gone: Missing[] = []
     let asked = level
     for (let pauseMs = LOOK_AGAIN_MS; ; pauseMs = Math.min(2 * pauseMs, LOOK_AGAIN_MS_MAX)) {
-      asked = asked.filter(({ entry }) => mayBeGone(entry))
+      asked = asked.filter(({ entry }) => this.#mayBeGone(entry))
       if (asked.length === 0) return gone
       const looked = await this.#locate(asked)
       const missing = this.#missingOf(asked, looked, gone)
@@ -186,7 +197,7 @@ export class Recovery {
     const missing: Missing[] = []
     for (const each of asked) {
       const { entry, error } = each
-      if (!mayBeGone(entry)) continue
+      if (!this.#mayBeGone(entry)) continue
       if (!held.has(this.#worker.references.idOf(entry))) missing.push(each)
       else if (entry.pending && !this.#isFound(entry, error)) gone.push(this.#loseAs(each, looked))
     }
@@ -218,7 +229,7 @@ export class Recovery {
       return true
     }
     clock.after(times === 1 ? 0 : FOUND_PAUSE_MS * 2 ** times, () => {
-      if (isAwaited(entry)) entry.complete(STORED, entry.value)
+      if (this.#isAwaited(entry)) entry.complete(STORED, entry.value)
     })
     return true
   }
@@ -231,7 +242,7 @@ export class Recovery {
 
   /** The task of a gone object, made ready to run again; none if it may not, or does already. */
   #again({ entry, error, isCharged }: Missing): TaskRecord | undefined {
-    if (!isAwaited(entry)) return undefined // another result of the same task
+    if (!this.#isAwaited(entry)) return undefined // another result of the same task
     const kept = this.#keptOf(entry)
     if (kept?.rerun !== undefined && kept.rerun.phase !== DONE) {
       entry.task = kept.rerun // it was lost only now
@@ -331,9 +342,3 @@ function isLoss(error: unknown): error is VirgaError {
 
 const isOurs = (entry: ObjectEntry): boolean =>
   entry.sharing !== undefined && entry.sharing.ownerAddress === undefined
-
-/** In a store, or lost from it, and not being made. */
-const mayBeGone = (entry: ObjectEntry): boolean => entry.state === STORED || isAwaited(entry)
-
-/** Lost, and its task does not run again yet. */
-const isAwaited = (entry: ObjectEntry): boolean => entry.pending && entry.task === undefined

@@ -224,15 +224,15 @@ export class Values {
         return { kind: 'inline', blob: blobOf(this.#worker.codec, entry.value) }
       case BLOB:
         return { kind: 'inline', blob: entry.value as Uint8Array }
-      case STORED: {
+      case FAILED:
+        return this.#failed(entry.value)
+      // STORED; or it was lost while the answer waited for room: its reader finds out, and asks
+      // again.
+      default: {
         // What was put here is told without a node: nobody but this process knows which that is.
         const here = nodeIdIn(this.#worker.options.address)
         return { kind: 'stored', ...placeOf(entry.value as StoredAt, here) }
       }
-      case FAILED:
-        return this.#failed(entry.value)
-      default: // lost while the answer waited for room: its reader finds out, and asks again
-        return { kind: 'stored', ...placeOf(entry.value as StoredAt, undefined) }
     }
   }
 

@@ -162,8 +162,9 @@ export interface RayletCalls {
   /** `address`: of the owner of that object, as the ref says. Answered once that process is known
    *  to be gone, with where its objects are to be asked for now: maybe at the sender itself. */
   adoptOwner: [{ objectId: ObjectId; owner: string; address: string }, { address: string }]
-  /** Its size, where some node or the bucket of the cluster has it. */
-  findObject: [{ objectId: ObjectId }, { sizeBytes: number } | undefined]
+  /** Its size, where some node or the bucket of the cluster has it. `nodeId`: which node, in hex, or
+   *  whose copy in the bucket that is; absent: this one. */
+  findObject: [{ objectId: ObjectId }, { sizeBytes: number; nodeId?: string } | undefined]
   /** Answered when a copy of it is in the bucket of the cluster, and the GCS knows. */
   keepObject: [{ objectId: ObjectId }, undefined]
   createActor: [ActorSpec, ActorInfo]

@@ -199,7 +199,7 @@ export class ClusterLineage {
   async #find(
     client: WorkerId,
     { objectId }: LineageCalls['findObject'][0],
-  ): Promise<{ sizeBytes: number } | undefined> {
+  ): Promise<LineageCalls['findObject'][1]> {
     const held = await this.#held(objectId)
     if (held !== undefined) return held
     let reads = 0
@@ -208,17 +208,18 @@ export class ClusterLineage {
       return this.#deps.places.find(objectId)
     }
     const kept = await this.#fromGcs(client, read, [objectId])
-    if (kept !== undefined || reads === 1) return kept
+    if (kept !== undefined) return { sizeBytes: kept.sizeBytes, nodeId: kept.nodeId }
+    if (reads === 1) return undefined
     return this.#held(objectId) // what kept the GCS away may have kept nodes silent
   }
 
   /** Here, or on another node. */
-  async #held(objectId: ObjectId): Promise<{ sizeBytes: number } | undefined> {
+  async #held(objectId: ObjectId): Promise<LineageCalls['findObject'][1]> {
     const { objects, holdersOf } = this.#deps
     const here = objects.store.sizeOf(objectId)
     if (here !== undefined) return { sizeBytes: here }
-    const { holders } = await holdersOf(objectId)
-    return holders[0]
+    const [holder] = (await holdersOf(objectId)).holders
+    return holder && { sizeBytes: holder.sizeBytes, nodeId: holder.nodeId }
   }
 
   async #adopt(

@@ -61,11 +61,18 @@ export class ClusterPlaces {
     this.#tell(objectId, sizeBytes, { path, offset, checksum })
   }
 
-  /** The copy in the bucket; undefined where none was told, or nobody here can read it. */
-  async find(objectId: string): Promise<SpillRange | undefined> {
+  /**
+   * The copy in the bucket; undefined where none was told, or nobody here can read it.
+   * @returns also which node, in hex, has put it there.
+   */
+  async find(objectId: string): Promise<(SpillRange & { nodeId: string }) | undefined> {
     if (this.#bucket === undefined) return undefined
     const locations = await findLocations(this.#deps.storage, toHex(objectId))
-    const ranges = locations.map(({ spill, sizeBytes }) => ({ ...spill, sizeBytes }))
+    const ranges = locations.map(({ spill, sizeBytes, nodeId }) => ({
+      ...spill,
+      sizeBytes,
+      nodeId,
+    }))
     return ranges.find((range) => !this.#unreadable.has(keyOf(range)))
   }
 

@@ -6,7 +6,7 @@ import * as remote from '../workload.ts'
 import { calmNodes, playNodes } from './play.ts'
 import type { SimMember } from './member.ts'
 import { countIn, losePower, on } from './scene.ts'
-import { givenBy, RemoteCircle, waitsLater } from './workload.ts'
+import { givenBy, lendAll, RemoteCircle, waitsLater } from './workload.ts'
 
 const SIZE_BYTES = 200_000
 /** Longer than what nobody wants is still fetched, and short enough for no connection to end. */
@@ -36,6 +36,29 @@ test('GE5 wait has what is stored elsewhere brought here, unless it is told not 
     },
   })
   expect(counts).toEqual([2, 0, 0, 2, 2, 2])
+})
+
+test('GE5 what is adopted lies on another node, and a wait has it brought here', async () => {
+  const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'lent' }
+  const calm = calmNodes(3)
+  const counts = await playNodes({
+    plan: { ...calm, node: { ...calm.node, cpus: 4 } },
+    program: async ({ cluster, home, others }) => {
+      const [there, elsewhere] = others as [SimMember, SimMember]
+      const lent = await lendAll.options({ schedulingStrategy: on(there) }).run(what, 60_000)
+      const reads = remote.openBox.options({ schedulingStrategy: on(elsewhere) })
+      await reads.run({ ...what, key: 'read', sizeBytes: 0 }, { refs: [lent.made] })
+      const { world } = cluster
+      world.crash(world.processOf(lent.pid))
+      await wait([lent.made], { fetchLocal: false })
+      const seen = [countIn(elsewhere), countIn(home)]
+      await wait([lent.made])
+      seen.push(countIn(home))
+      for (const ref of [lent.stored, lent.made, lent.stamped]) ref.free()
+      return seen
+    },
+  })
+  expect(counts).toEqual([1, 0, 1])
 })
 
 test('GE3 tasks hold all CPUs and wait for what was lost with its node: it is made again on theirs', async () => {

@@ -1,6 +1,8 @@
 // What is told to lie in the bucket, and is not there any more: its owner has ended, or its file is
 // gone.
 import { describe, expect, test } from 'vitest'
+import { fromHex } from '../../../runtime/common/ids.ts'
+import { currentWorker } from '../../../sdk/current.ts'
 import { get, wait, type ObjectRef } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
@@ -83,6 +85,43 @@ describe('what was spilled, and deleted with its owner', () => {
     },
   )
 })
+
+test('AD4 D234 what is looked for to be adopted is not failed by who needs it to make something else again', async () => {
+  const digests = await playNodes({
+    plan: calmNodes(3),
+    program: async ({ cluster, others }) => {
+      const [there] = others as [SimMember]
+      const lending = lendAll.options({ schedulingStrategy: on(there) })
+      const lent = await get(lending.remote({ ...what, key: LENT }, 60_000))
+      const needs = remote.combine.remote(reading, lent.made)
+      await wait([needs, lent.made], { numReturns: 2, fetchLocal: false })
+      const { world, members } = cluster
+      world.crash(world.processOf(lent.pid))
+      const lost = [needs, lent.made].map(({ id }) => fromHex(id))
+      for (const { node } of members) node?.store?.free(lost)
+      delayed('findObject', 5_000)
+      const adopting = get(lent.made)
+      await remote.sleep(4_000)
+      const values = await Promise.all([get(needs), adopting])
+      freeAll(lent)
+      needs.free()
+      return values.map(remote.digestOf)
+    },
+  })
+  expect(digests).toEqual([remote.combined(reading.key, [made]), made])
+})
+
+/** The raylet takes so long to answer the driver, as one that asks the GCS in an outage. */
+function delayed(type: string, forMs: number): void {
+  const { raylet } = currentWorker('a delay').deps
+  const request = raylet.request.bind(raylet)
+  Object.assign(raylet, {
+    request: async (asked: string, message: object) => {
+      if (asked === type) await remote.sleep(forMs)
+      return await request(asked as never, message as never)
+    },
+  })
+}
 
 test('D226 what a dead node had spilled is gone from the bucket: its owner has it made again', async () => {
   const digest = await playNodes({
