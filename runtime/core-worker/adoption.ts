@@ -10,13 +10,18 @@
 //   AD4. A copy that was found and turns out not to be readable is as good as none: the object is
 //        made again, as if it had not been found.
 //   AD5. While it is looked for, nobody else looks for it, or finds that it cannot be made (RV1).
+//   AD6. An owner that leaves with its node names its adopter itself, while it lives: all that it
+//        gives is complete, and nothing of it is made again (hand-over.ts).
 // Source: design 5 (dead owner).
 import { OwnerDiedError, VirgaError } from '../common/errors.ts'
 import { objectIdOf, taskIdOfObject, toHex, type ObjectId, type TaskId } from '../common/ids.ts'
+import type { PeerCalls } from '../protocol/peer-messages.ts'
 import { decodeTask } from './adoptable-task.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { FAILED, STORED, type ObjectEntry } from './object-entry.ts'
 import { SPEC_TASK, SPEC_VALUE, readLineage } from './ref-lineage.ts'
+import type { Peer } from './peers.ts'
+import { readRef } from './references.ts'
 import { completeEntry } from './replies.ts'
 
 export const NO_LINEAGE = 'a cluster of one node keeps nothing that it could be made from again'
@@ -52,6 +57,33 @@ export class Adoption {
   /** AD5. */
   isSeeking(entry: ObjectEntry): boolean {
     return this.#sought.has(entry)
+  }
+
+  /** AD6. @returns whether this process is the adopter of that owner. */
+  async inherit(peer: Peer, given: PeerCalls['inherit'][0]): Promise<boolean> {
+    const { owner, address, objects } = given
+    const { deps, options, references, values } = this.#worker
+    const objectId = objects[0] && readRef(objects[0].ref).id
+    if (this.#worker.isLeaving || objectId === undefined) return false
+    const consent = { objectId, owner, address, leaves: true }
+    const by = await deps.raylet.request('adoptOwner', consent)
+    if (by.address !== options.address) return false
+    const adopted = objects.map((object) => {
+      const { id, lineage } = readRef(object.ref)
+      const entry = references.adopted(id, lineage)
+      references.lend(peer, id)
+      if (lineage !== undefined && object.value.kind === 'stored') this.#found.set(entry, lineage)
+      return { ...object, entry }
+    })
+    for (const { entry, value, contained } of adopted) {
+      if (value.kind === 'stored') {
+        const inside = contained.map((ref) => references.decode(ref))
+        references.share(entry, inside)
+      }
+      values.resolved(entry, value)
+    }
+    await references.settled()
+    return true
   }
 
   /** AD4. It is awaited again. @returns false: it was not found for a dead owner. */

@@ -135,6 +135,8 @@ export class CoreWorker {
   readonly recovery: Recovery
   readonly blocking = new Blocking(this)
   #hasLeft = false
+  /** Its node leaves, and it with it. */
+  isLeaving = false
 
   readonly storeFree = (objectId: ObjectId): void => {
     this.store.freed(objectId)

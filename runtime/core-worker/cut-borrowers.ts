@@ -2,7 +2,8 @@
 // not be reached when they came to hold something. A cut that lasts longer than what TCP waits for
 // breaks connections while both processes live, and what is borrowed over them is needed after it.
 //   borrower  its registration fails ─► whoever is told that a ref has arrived is told so before
-//   giver     holds what it gave until its owner has heard of the borrower
+//   giver     holds what it gave until its owner has heard of the borrower, or the borrower of whom
+//             that has left everything to (hand-over.ts)
 //   owner     lends it to that address, and asks there, as it asks one whose connection broke
 // Invariants:
 //   CB1. What it has borrowed stays lent until it has registered anew all that it still holds, its
@@ -10,10 +11,12 @@
 //   CB2. Who holds a ref that its owner was not told of says so to all who may let go of it for its
 //        sake (B1), once to each, ahead of what lets them.
 import type { ObjectId } from '../common/ids.ts'
+import { nodeIdIn } from '../protocol/node-identity.ts'
 import type { PeerNotices } from '../protocol/peer-messages.ts'
+import type { ObjectEntry } from './object-entry.ts'
 import { Peer } from './peers.ts'
 import type { References } from './references.ts'
-import type { UntilHeard } from './until-heard.ts'
+import type { Question, UntilHeard } from './until-heard.ts'
 
 export interface CutBorrowersDeps {
   readonly options: { readonly address: string }
@@ -62,7 +65,7 @@ export class CutBorrowers {
 
   /** This process could not register with the owner, at the other end of `peer`. */
   notHeard(peer: Peer, objectId: ObjectId): void {
-    if (!this.#deps.untilHeard.mayLive(peer)) return
+    if (nodeIdIn(peer.address) === undefined) return // its process is gone, and all that it owned
     this.#unheard.set(objectId, { objectId, ownerAddress: peer.address })
   }
 
@@ -83,30 +86,38 @@ export class CutBorrowers {
     })
   }
 
-  /** A borrower could not tell the owners of these, which it may have from here. */
+  /** A borrower could not tell the owners of these, which it may have from here: they are cut off
+   *  from it, or have left. */
   passOn(borrower: Peer, { refs }: PeerNotices['unheard']): void {
-    const { references, untilHeard } = this.#deps
+    const { references, options } = this.#deps
     const address = borrower.knownAddress
-    const shared = refs.flatMap(({ objectId }) => references.find(objectId) ?? [])
-    const byOwner = Map.groupBy(
-      shared.filter(({ sharing }) => sharing !== undefined),
-      ({ sharing }) => sharing?.ownerAddress,
-    )
-    for (const [ownerAddress, entries] of byOwner) {
-      const objectIds = entries.map(({ id }) => id as ObjectId)
-      if (ownerAddress === undefined) {
-        this.lendAt(address, objectIds)
-        continue
+    for (const [from, told] of Map.groupBy(refs, ({ ownerAddress }) => ownerAddress)) {
+      const shared = told.flatMap(({ objectId }) => references.find(objectId) ?? [])
+      const byOwner = Map.groupBy(shared, ({ sharing }) => sharing?.ownerAddress ?? options.address)
+      for (const [to, entries] of byOwner) {
+        const objectIds = entries.map(({ id }) => id as ObjectId)
+        if (to !== from) {
+          this.#hold(entries, address, (channel) =>
+            channel.request('ownerMoved', { from, to, objectIds }),
+          )
+        } else if (to === options.address) this.lendAt(address, objectIds)
+        else {
+          this.#hold(entries, to, (channel) => channel.request('borrowFor', { objectIds, address }))
+        }
       }
-      references.use(entries, 1)
-      untilHeard.ask({
-        address: ownerAddress,
-        ask: (channel) => channel.request('borrowFor', { objectIds, address }),
-        done: () => {
-          references.use(entries, -1)
-        },
-      })
     }
+  }
+
+  /** Until that process has answered. */
+  #hold(entries: readonly ObjectEntry[], address: string, ask: Question['ask']): void {
+    const { references, untilHeard } = this.#deps
+    references.use(entries, 1)
+    untilHeard.ask({
+      ...{ address, ask },
+      done: () => {
+        references.use(entries, -1)
+      },
+    })
   }
 
   /** The borrower at that address has these, and could not say so. */

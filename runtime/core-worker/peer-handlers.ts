@@ -7,7 +7,8 @@ import type { Peer, PeerHandlers } from './peers.ts'
 export function peerHandlers(worker: CoreWorker): PeerHandlers {
   const notices: Readonly<Record<string, ((peer: Peer, message: never) => void) | undefined>> =
     peerNotices(worker)
-  const answers = new PacedAnswers(worker.deps.clock)
+  const calls: Readonly<Record<string, ((peer: Peer, message: never) => unknown) | undefined>> =
+    peerCalls(worker)
   return {
     push: (peer, reader) => {
       executionOf(worker).executor.push(peer, reader)
@@ -26,31 +27,42 @@ export function peerHandlers(worker: CoreWorker): PeerHandlers {
     notified: (peer, type, message) => {
       notices[type]?.(peer, message as never)
     },
-    requested: (peer, type, message) => {
-      if (type === 'getObject') {
-        const asked = message as PeerCalls['getObject'][0]
-        return worker.values.describe(asked, peer.nodeId, (make) => answers.answer(peer, make))
-      }
-      if (type === 'registerAgain') {
-        const { address } = message as PeerCalls['registerAgain'][0]
-        return worker.references.registerAgain(address)
-      }
-      if (type === 'borrowFor') {
-        const { address, objectIds } = message as PeerCalls['borrowFor'][0]
-        worker.cutBorrowers.lendAt(address, objectIds)
-        return undefined
-      }
-      const { objectId } = message as PeerCalls['borrow' | 'adoptObject'][0]
-      if (type === 'adoptObject') {
-        const { lineage } = message as PeerCalls['adoptObject'][0]
-        worker.adoption?.take(objectId, lineage)
-        worker.references.lend(peer, objectId)
-      }
-      if (type === 'borrow') {
-        worker.references.lend(peer, objectId, (message as PeerCalls['borrow'][0]).times)
-      }
-      if (type === 'flush') worker.execution?.replies.flush()
-      return undefined
+    requested: (peer, type, message) => calls[type]?.(peer, message as never),
+  }
+}
+
+type PeerCallHandlers = {
+  readonly [K in Exclude<keyof PeerCalls, 'peerHello'>]: (
+    peer: Peer,
+    message: PeerCalls[K][0],
+  ) => unknown
+}
+
+function peerCalls(worker: CoreWorker): PeerCallHandlers {
+  const { references } = worker
+  const answers = new PacedAnswers(worker.deps.clock)
+  return {
+    getObject: (peer, asked) => {
+      return worker.values.describe(asked, peer.nodeId, (make) => answers.answer(peer, make))
+    },
+    borrow: (peer, { objectId, times }) => {
+      references.lend(peer, objectId, times)
+    },
+    borrowFor: (_, { address, objectIds }) => {
+      worker.cutBorrowers.lendAt(address, objectIds)
+    },
+    registerAgain: (_, { address }) => references.registerAgain(address),
+    flush: () => {
+      worker.execution?.replies.flush()
+    },
+    adoptObject: (peer, { objectId, lineage }) => {
+      worker.adoption?.take(objectId, lineage)
+      references.lend(peer, objectId)
+    },
+    inherit: (peer, given) => worker.adoption?.inherit(peer, given) ?? false,
+    ownerMoved: (_, moved) => {
+      references.ownerMoved(moved)
+      return references.settled()
     },
   }
 }

@@ -22,6 +22,7 @@ import {
 } from '../common/ids.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
+import type { PeerCalls } from '../protocol/peer-messages.ts'
 import type { LineageStream } from './lineage-stream.ts'
 import { FAILED, ObjectEntry, STORED, type Sharing } from './object-entry.ts'
 import type { RefHooks } from './object-ref.ts'
@@ -110,6 +111,15 @@ export class References implements RefHooks {
     return entry.sharing
   }
 
+  /** Objects and actors of ours that others hold, or find inside what they may read. */
+  needed(): ObjectEntry[] {
+    return [...this.#owned].flatMap((id) => {
+      const entry = this.find(id)
+      const { borrowerCount = 0 } = entry?.sharing ?? {}
+      return entry !== undefined && (borrowerCount > 0 || entry.uses > 0) ? [entry] : []
+    })
+  }
+
   /** An entry of ours that others may hold, if it still lives. */
   find(id: ObjectId): ObjectEntry | undefined {
     return this.#lent.get(id) ?? this.#tracked.get(id)?.deref()
@@ -128,11 +138,7 @@ export class References implements RefHooks {
 
   /** A ref that arrived: its entry here, registered with its owner if it is new. */
   decode(bytes: Uint8Array): ObjectEntry {
-    const reader = new ByteReader(bytes)
-    const id = reader.string() as ObjectId
-    const ownerAddress = reader.string()
-    const lineage =
-      reader.remaining === 0 ? undefined : Uint8Array.from(reader.view(reader.remaining))
+    const { id, ownerAddress, lineage } = readRef(bytes)
     return this.borrowed(id, ownerAddress, lineage)
   }
 
@@ -144,8 +150,8 @@ export class References implements RefHooks {
     return this.#borrow(id, ownerAddress, lineage)
   }
 
-  /** An object of a dead owner, which this process has adopted: from now on it is one of ours. */
-  adopted(id: ObjectId, lineage: Uint8Array): ObjectEntry {
+  /** An object of another owner, which this process has adopted: from now on it is one of ours. */
+  adopted(id: ObjectId, lineage: Uint8Array | undefined): ObjectEntry {
     const known = this.find(id)
     if (known === undefined) {
       const entry = new ObjectEntry(undefined, 0, 0)
@@ -166,9 +172,14 @@ export class References implements RefHooks {
     this.#track(entry, this.idOf(entry))
   }
 
-  /** Those that borrow from an owner that is gone register with the one that it has now. */
-  registerAt(id: ObjectId, ownerAddress: string): void {
-    this.#registrations.register(id, ownerAddress)
+  /** Of these, what this process borrows from the owner at `from` it borrows from that at `to`. */
+  ownerMoved({ from, to, objectIds }: PeerCalls['ownerMoved'][0]): void {
+    for (const id of objectIds) {
+      const entry = this.find(id)
+      if (entry?.sharing?.ownerAddress !== from) continue
+      this.moved(entry, to)
+      this.#registrations.register(id, to)
+    }
   }
 
   /** An owner has lost the connection over which it was told what this process holds of it. */
@@ -234,6 +245,21 @@ export class References implements RefHooks {
   /** Who holds objects of ours. */
   borrowers(): Peer[] {
     return [...this.#borrowedBy].flatMap(([peer, counts]) => (counts.size > 0 ? [peer] : []))
+  }
+
+  /** What that borrower holds. */
+  lentTo(peer: Peer): ObjectEntry[] {
+    return [...(this.#borrowedBy.get(peer)?.keys() ?? [])].flatMap((id) => this.find(id) ?? [])
+  }
+
+  /** It is registered elsewhere for these. */
+  lentNoMore(peer: Peer, ids: readonly ObjectId[]): void {
+    const counts = this.#borrowedBy.get(peer)
+    for (const id of ids) {
+      const count = counts?.get(id) ?? 0
+      counts?.delete(id)
+      if (count > 0) this.#returned(id, count)
+    }
   }
 
   release(peer: Peer, id: ObjectId): void {
@@ -359,6 +385,20 @@ export class References implements RefHooks {
     this.#borrowedBy.delete(peer)
     for (const [id, count] of counts ?? []) this.#returned(id, count)
   }
+}
+
+/** What stands for a ref inside a value. */
+export function readRef(bytes: Uint8Array): {
+  readonly id: ObjectId
+  readonly ownerAddress: string
+  readonly lineage: Uint8Array | undefined
+} {
+  const reader = new ByteReader(bytes)
+  const id = reader.string() as ObjectId
+  const ownerAddress = reader.string()
+  const lineage =
+    reader.remaining === 0 ? undefined : Uint8Array.from(reader.view(reader.remaining))
+  return { id, ownerAddress, lineage }
 }
 
 const ACTOR_MARK = '\xff'.repeat(8)

@@ -19,7 +19,7 @@ export interface UntilHeardDeps {
   hasEnded(address: string): boolean
 }
 
-interface Question {
+export interface Question {
   readonly address: string
   readonly ask: (channel: PeerChannel) => Promise<unknown>
   /** Called once: it has answered, or is gone. */

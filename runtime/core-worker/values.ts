@@ -5,7 +5,7 @@ import { ObjectNotFoundError, VirgaError } from '../common/errors.ts'
 import { toHex, type ObjectId } from '../common/ids.ts'
 import { INLINE_BYTES_MAX } from '../common/limits.ts'
 import { nodeIdIn } from '../protocol/node-identity.ts'
-import type { PeerCalls, Resolution } from '../protocol/peer-messages.ts'
+import type { Inherited, PeerCalls, Resolution } from '../protocol/peer-messages.ts'
 import type { EncodedValue } from '../protocol/value-codec.ts'
 import { NO_LINEAGE, ownerDied } from './adoption.ts'
 import type { CoreWorker } from './core-worker.ts'
@@ -14,7 +14,7 @@ import { handleEntriesOf, sharedEntries } from './handles.ts'
 import { BLOB, FAILED, ObjectEntry, STORED, VALUE, type StoredAt } from './object-entry.ts'
 import type { ObjectRef } from './object-ref.ts'
 import { completeEntry, completeOwned, copyOf } from './replies.ts'
-import type { Storable } from './store-client.ts'
+import { storableOf } from './store-client.ts'
 
 const COLLECT_SHARE = 1 / 8
 
@@ -65,14 +65,7 @@ export class Values {
   storeLarge(encoded: EncodedValue): ObjectEntry {
     const { references, store, durable, madeAt, ownNodeId } = this.#worker
     const entry = this.#newEntry()
-    const blob = encoded.toBytes()
-    const copy: Storable = {
-      sizeBytes: encoded.sizeBytes,
-      writeTo: (target, copy) => {
-        if (copy === undefined) target.set(blob)
-        else copy(target, blob)
-      },
-    }
+    const copy = storableOf(encoded.toBytes())
     references.share(entry, sharedEntries(encoded.handles))
     const storing = store.put(references.idOf(entry), copy, undefined)
     const kept = durable === undefined ? storing : durable.keptOnce(storing)
@@ -117,11 +110,7 @@ export class Values {
     peer.with((channel) => {
       channel.request('getObject', { objectId, ...why }).then(
         (resolution) => {
-          try {
-            this.#resolved(entry, resolution)
-          } catch (error) {
-            entry.complete(FAILED, error) // a value that the types of this process refuse
-          }
+          this.resolved(entry, resolution)
         },
         (error: unknown) => {
           if (!peer.closed) entry.complete(FAILED, error)
@@ -205,6 +194,27 @@ export class Values {
   #newEntry(): ObjectEntry {
     const scope = this.#worker.scope()
     return new ObjectEntry(scope, scope.nextPut++, -1)
+  }
+
+  /** Its owner has said what it is. */
+  resolved(entry: ObjectEntry, resolution: Resolution): void {
+    try {
+      this.#resolved(entry, resolution)
+    } catch (error) {
+      entry.complete(FAILED, error) // a value that the types of this process refuse
+    }
+  }
+
+  /** What its heir is told of an object that is complete, when this process leaves with its node. */
+  toInherit(entry: ObjectEntry): Inherited {
+    const { references } = this.#worker
+    const value = this.#resolutionOf(entry)
+    const contained = value.kind === 'stored' ? (entry.sharing?.contained ?? []) : []
+    return {
+      ref: references.encode(entry),
+      value,
+      contained: contained.map((each) => references.encode(each)),
+    }
   }
 
   #resolved(entry: ObjectEntry, resolution: Resolution): void {

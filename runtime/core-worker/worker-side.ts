@@ -11,6 +11,7 @@ import { askHolders } from './ask-holders.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { ArrivingArguments, decodeArguments } from './decode-arguments.ts'
 import { Executor } from './execute.ts'
+import { HandOver } from './hand-over.ts'
 import { asSystemFailure, isThrown } from './failure.ts'
 import {
   constructActor,
@@ -205,15 +206,23 @@ export class WorkerSide {
   }
 
   /**
-   * The node is being shut down: what runs may end, tasks that have not begun go back, and whoever
-   * holds objects of this process may still read them. The raylet ends it when the time is up.
+   * The node is being shut down: what runs may end, tasks that have not begun go back, and what
+   * others hold of this process is handed over; where it cannot be, they may still read it. The
+   * raylet ends it when the time is up.
    */
   drain(): void {
+    this.#worker.isLeaving = true
     this.#executor.handBack()
     this.flush()
-    this.onceFree(() => {
-      this.#leave()
-    })
+    const handOver = new HandOver(this.#worker)
+    this.onceFree(
+      () => {
+        this.#leave()
+      },
+      () => {
+        handOver.run()
+      },
+    )
   }
 
   /** Whoever held its lease is gone, or not reached any more and has the tasks run elsewhere. */
@@ -228,9 +237,9 @@ export class WorkerSide {
     this.spent(leave, stays)
   }
 
-  /** It runs nothing more (maxCalls). @param leave, stays  as of onceFree. */
-  spent(leave: () => void, stays?: () => void): void {
-    this.onceFree(leave, stays)
+  /** It runs nothing more (maxCalls). @param leave, held  as of onceFree. */
+  spent(leave: () => void, held?: () => void): void {
+    this.onceFree(leave, held)
     const { references } = this.#worker
     askHolders({
       ...{ clock: this.#clock, borrowers: () => references.borrowers() },
@@ -240,18 +249,18 @@ export class WorkerSide {
 
   /**
    * @param leave  called when nothing runs and nobody else holds what this process owns.
-   * @param stays  called before it, when nothing runs and somebody does.
+   * @param held  called while it does not, at first and whenever something is given back.
    */
-  onceFree(leave: () => void, stays?: () => void): void {
+  onceFree(leave: () => void, held?: () => void): void {
     const { references, handoffs } = this.#worker
     this.#executor.stop(() => {
       const leaveIfFree = (): void => {
-        if (!this.#isHeld) leave()
+        if (this.#isHeld) held?.()
+        else leave()
       }
       references.onNoneLent = leaveIfFree
       handoffs.onDone = leaveIfFree
-      if (this.#isHeld) stays?.()
-      else leave()
+      leaveIfFree()
     })
   }
 

@@ -169,7 +169,7 @@ export type StoreEvent =
     }
   | { readonly type: 'seal'; readonly requestId: number; readonly id: string }
   | { readonly type: 'abort'; readonly id: string }
-  | { readonly type: 'keep'; readonly id: string }
+  | { readonly type: 'keep'; readonly id: string; readonly owner: string }
   | {
       readonly type: 'pin'
       readonly requestId: number

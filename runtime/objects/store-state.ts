@@ -111,7 +111,7 @@ function apply(state: StoreState, event: StoreEvent): StoreEffect[] {
     case 'abort':
       return abort(state, event.id)
     case 'keep':
-      return keep(state, event.id)
+      return keep(state, event.id, event.owner)
     case 'pin':
       return pin(state, event)
     case 'unpin':
@@ -177,12 +177,11 @@ function abort(state: StoreState, id: string): StoreEffect[] {
   return entry === undefined ? [] : discard(state, entry, error)
 }
 
-/** A copy is from now on the one that may not be dropped. */
-function keep(state: StoreState, id: string): StoreEffect[] {
+/** A copy is from now on the one that may not be dropped, and outlives who had it made or read. */
+function keep(state: StoreState, id: string, owner: string): StoreEffect[] {
   const entry = state.sealed.get(id)
   if (entry === undefined) return []
-  // It came for a process of this node, and is kept for others now.
-  if (!entry.isPrimary) setOwner(state, entry, entry.creator)
+  setOwner(state, entry, owner)
   entry.isPrimary = true
   classify(state, entry)
   return []

@@ -179,10 +179,11 @@ export class ObjectStore {
 
   /**
    * This node keeps its copy from now on, instead of the one that made it.
+   * @param owner  with whom it ends, instead of who owned it.
    * @returns false when there is none.
    */
-  keep(objectId: string): boolean {
-    this.#handle({ type: 'keep', id: objectId })
+  keep(objectId: string, owner: string): boolean {
+    this.#handle({ type: 'keep', id: objectId, owner })
     return this.#state.sealed.has(objectId)
   }
 

@@ -160,13 +160,19 @@ export interface RayletCalls {
   /** The spec of an object; undefined: it is in no segment. */
   readSpec: [LineagePlace, Uint8Array | undefined]
   /** `address`: of the owner of that object, as the ref says. Answered once that process is known
-   *  to be gone, with where its objects are to be asked for now: maybe at the sender itself. */
-  adoptOwner: [{ objectId: ObjectId; owner: string; address: string }, { address: string }]
+   *  to be gone, with where its objects are to be asked for now: maybe at the sender itself.
+   *  `leaves`: that process asks for it, and lives; answered at once. */
+  adoptOwner: [
+    { objectId: ObjectId; owner: string; address: string; leaves?: boolean },
+    { address: string },
+  ]
   /** Its size, where some node or the bucket of the cluster has it. `nodeId`: which node, in hex, or
    *  whose copy in the bucket that is; absent: this one. */
   findObject: [{ objectId: ObjectId }, { sizeBytes: number; nodeId?: string } | undefined]
   /** Answered when a copy of it is in the bucket of the cluster, and the GCS knows. */
   keepObject: [{ objectId: ObjectId }, undefined]
+  /** Of one that leaves with its node: whether all of these are where they outlive both. */
+  handOn: [{ objectIds: readonly ObjectId[] }, boolean]
   createActor: [ActorSpec, ActorInfo]
   findActor: [{ name: string; namespace: string }, ActorInfo | undefined]
   /** `homeId`: the node, in hex, of who made it; `homeEpoch`: in which of its lives. */

@@ -34,6 +34,21 @@ export interface PeerCalls {
   flush: [object, undefined]
   /** The receiver has adopted the owner of that object; it takes the sender as a borrower of it. */
   adoptObject: [{ objectId: ObjectId; lineage: Uint8Array }, undefined]
+  /** By an owner that leaves: the receiver owns these from now on, and takes the sender as a
+   *  borrower of them. Answered with whether it does, once what is inside them is registered.
+   *  `owner`: in hex; `address`: where it listens. */
+  inherit: [{ owner: string; address: string; objects: readonly Inherited[] }, boolean]
+  /** The owner of these is at `to` now. Answered when the receiver is registered there. */
+  ownerMoved: [{ from: string; to: string; objectIds: readonly ObjectId[] }, undefined]
+}
+
+/** An object whose owner leaves. */
+export interface Inherited {
+  /** ref-lineage.ts */
+  readonly ref: Uint8Array
+  readonly value: Resolution
+  /** The refs inside what is stored. */
+  readonly contained: readonly Uint8Array[]
 }
 
 /** Refs inside a value on its way, held by the sender until it hears handoffDone. */

@@ -44,6 +44,8 @@ export interface LinkHost {
   /** A process of this node is to make this object, once this resolves; undefined: at once. */
   making(objectId: string): Promise<void> | undefined
   locate(sought: RayletCalls['locateObjects'][0]): unknown
+  /** @returns whether all of these outlive this node. */
+  handOn(objectIds: readonly string[]): boolean | Promise<boolean>
   /** Registers the client, or throws when it is refused. */
   welcome(link: ClientLink, hello: Hello): Promise<Welcome>
   tell(stimulus: Stimulus): void
@@ -124,6 +126,8 @@ export class ClientLink {
       case 'storeDrop':
         this.#host.drop((message as RayletCalls['storeDrop'][0]).objectIds)
         return undefined
+      case 'handOn':
+        return this.#host.handOn((message as RayletCalls['handOn'][0]).objectIds)
       case 'locateObjects':
         return this.#host.locate(message as RayletCalls['locateObjects'][0])
       case 'state':
@@ -260,6 +264,7 @@ type BrainCall = Exclude<
   | 'findObject'
   | 'locateObjects'
   | 'keepObject'
+  | 'handOn'
 >
 
 function requestStimulus(

@@ -2,8 +2,9 @@
 // written to the GCS in segments (gcs/lineage.ts), and of those who hold refs of a dead process one
 // adopts what it owned (gcs/owners.ts).
 // Invariants:
-//   AL1. Nobody is adopted who lives: the raylet of its node says that the process is gone, or the
-//        node is dead: of one that is not seen here, the GCS says so. While its node does not
+//   AL1. Nobody is adopted who lives, unless it asks for that, as it leaves: the raylet of its node
+//        says that the process is gone, or the node is dead: of one that is not seen here, the GCS
+//        says so. While its node does not
 //        answer, who asks waits; of one that still lives it hears so.
 //   AL2. Of an owner there is one adopter, decided by its row; one that is gone too is followed by
 //        another, with the next epoch.
@@ -224,7 +225,7 @@ export class ClusterLineage {
 
   async #adopt(
     client: WorkerId,
-    { objectId, owner, address }: LineageCalls['adoptOwner'][0],
+    { objectId, owner, address, leaves = false }: LineageCalls['adoptOwner'][0],
   ): Promise<LineageCalls['adoptOwner'][1]> {
     const { storage, state, log } = this.#deps
     const self = state.clients.get(client)
@@ -234,7 +235,9 @@ export class ClusterLineage {
     for (let tries = 0; tries < ADOPTERS_MAX; tries += 1) {
       if (row?.adopter === by.adopter) return row
       const at = row?.address ?? address
-      const isGone = await this.#whetherGone({ client, objectId }, at, row !== undefined)
+      const isGivenUp = leaves && row === undefined
+      const isGone =
+        isGivenUp || (await this.#whetherGone({ client, objectId }, at, row !== undefined))
       if (!isGone) return row ?? { address } // AL2
       const gone = row
       row = await this.#fromGcs(client, () => this.#adoptions.adopt(owner, by, gone), [objectId])

@@ -30,7 +30,8 @@ import { BrainPeers } from './brain-peers.ts'
 import type { GroupEffect } from '../groups/group-events.ts'
 import { isGroupCall } from '../groups/group-messages.ts'
 import { GroupPeers } from '../groups/group-peers.ts'
-import { handOn } from './hand-on.ts'
+import { handOn, onlyHere } from './hand-on.ts'
+import type { Holders } from './holder-search.ts'
 import type { JobStore } from '../job-store.ts'
 import { ClusterPlaces } from './cluster-places.ts'
 import { clearRowsOf } from './dead-rows.ts'
@@ -231,7 +232,7 @@ export class ClusterSide {
 
   /** This node begins to end: it asks nothing of others any more. */
   async stop(): Promise<void> {
-    if (this.#deps.state.draining && this.#member.leavesAlone) await this.#handOn()
+    if (this.#deps.state.draining && this.#member.leavesAlone) await this.#handOnWhatIsLeft()
     this.leases.stop()
     this.#groups.stop()
     this.#actors.stop()
@@ -252,18 +253,24 @@ export class ClusterSide {
     return isKept
   }
 
-  /** F06. */
-  async #handOn(): Promise<void> {
+  async #handOnWhatIsLeft(): Promise<void> {
     const { state, objects } = this.#deps
     const endsHere = (owner: string): boolean => {
       const client = state.clients.get(owner as WorkerId)
       return client !== undefined && client.link === undefined
     }
-    const { nodeId } = state.config
-    const deps = { ...this.#deps, member: this.#member, nodeId: toHex(nodeId), endsHere }
+    await this.handOn(onlyHere(objects.store, endsHere))
+  }
+
+  /** F06. @returns whether all of these outlive this node. */
+  async handOn(objectIds: readonly string[]): Promise<boolean> {
+    const { state, objects } = this.#deps
+    const { store } = objects
+    const deps = { ...this.#deps, member: this.#member, nodeId: toHex(state.config.nodeId), store }
     const keep = (objectId: ObjectId): Promise<void> => this.places.keep(objectId)
     const keepInBucket = objects.opened?.bucket === undefined ? undefined : keep
-    await handOn({ ...deps, store: objects.store, keepInBucket }, DRAIN_GRACE_MS)
+    const holdersOf = (objectId: string): Promise<Holders> => this.objects.holdersOf(objectId)
+    return await handOn({ ...deps, holdersOf, keepInBucket }, objectIds, DRAIN_GRACE_MS)
   }
 
   /** To be called when nothing of this node runs any more. */

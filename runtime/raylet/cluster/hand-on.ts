@@ -1,6 +1,7 @@
-// A node that leaves gives what only it holds to nodes that stay (F06): of objects that processes
-// of other nodes own, its copy is the one that may not be dropped. What none of them takes goes to
-// the cluster's bucket, if it has one.
+// A node that leaves gives what would end with it to nodes that stay (F06): what its processes own
+// and others need, as each of them leaves, and in the end objects of other owners of which its copy
+// is the one that may not be dropped. What none of them takes goes to the cluster's bucket, if it
+// has one.
 // Invariants:
 //   HN1. An object counts as handed on only when another node has said that it keeps it, or its
 //        copy in the bucket is told to the GCS; what goes nowhere within the limit is lost with
@@ -12,6 +13,7 @@ import type { ObjectId } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
 import type { ObjectStore } from '../../objects/store.ts'
 import type { ClusterMember } from './cluster-member.ts'
+import type { Holders } from './holder-search.ts'
 
 /** Objects on their way at a time. */
 const AT_A_TIME = 4
@@ -23,25 +25,32 @@ export interface HandOnDeps {
   /** Hex. */
   readonly nodeId: string
   readonly store: ObjectStore
-  /** Whether an object ends with this node, as its owner does. */
-  readonly endsHere: (owner: string) => boolean
+  readonly holdersOf: (objectId: string) => Promise<Pick<Holders, 'holders'>>
   /** Resolves when a copy in the bucket is there for all; undefined: the cluster has no bucket. */
   readonly keepInBucket: ((objectId: ObjectId) => Promise<void>) | undefined
 }
 
-/** Resolves when all are handed on, or `limitMs` is over. */
-export async function handOn(deps: HandOnDeps, limitMs: number): Promise<void> {
-  const { clock, log, store, endsHere, nodeId, member, keepInBucket } = deps
-  const left = store.list().flatMap(({ objectId }) => {
+/** What would be lost with this node. @param endsHere  whether an owner ends with it too. */
+export function onlyHere(store: ObjectStore, endsHere: (owner: string) => boolean): string[] {
+  return store.list().flatMap(({ objectId }) => {
     const held = store.holding(objectId)
     return held?.isPrimary === true && !endsHere(held.owner) ? [objectId] : []
   })
+}
+
+/** Once all are handed on, or `limitMs` is over. @returns whether they are. */
+export async function handOn(
+  deps: HandOnDeps,
+  objectIds: readonly string[],
+  limitMs: number,
+): Promise<boolean> {
+  const { clock, log, nodeId, member, keepInBucket } = deps
+  const left = [...objectIds]
   const isStaying = (state: string, id: string): boolean => state === 'ALIVE' && id !== nodeId
   const takers = member.nodes().flatMap((node) => {
     return isStaying(node.state, node.nodeId) ? [node.nodeId] : []
   })
-  if (left.length === 0) return
-  const keptBefore = left.length
+  if (left.length === 0) return true
   const forNodesMs = keepInBucket === undefined ? limitMs : limitMs / 2 // HN2
   const untilMs = clock.monotonicMs() + forNodesMs
   let lost = 0
@@ -55,26 +64,53 @@ export async function handOn(deps: HandOnDeps, limitMs: number): Promise<void> {
   const workers = Promise.all(Array.from({ length: AT_A_TIME }, work))
   await within(clock, limitMs, workers)
   const lostCount = lost + left.length
-  log.info('what only this node held was handed on', { count: keptBefore, lostCount })
+  log.info('what would end with this node was handed on', { count: objectIds.length, lostCount })
+  return lostCount === 0
+}
+
+interface Takers {
+  /** Who stays. */
+  readonly takers: string[]
+  readonly untilMs: number
 }
 
 /** HN1. Each is asked in turn, so that one that is full is not the end of it. */
-async function giveAway(
-  { member, clock }: HandOnDeps,
-  objectId: string,
-  { takers, untilMs }: { readonly takers: string[]; readonly untilMs: number },
-): Promise<boolean> {
+async function giveAway(deps: HandOnDeps, objectId: string, to: Takers): Promise<boolean> {
+  const { takers } = to
+  if (await keptWhereItLies(deps, objectId, to)) return true
   for (let tries = takers.length; tries > 0; tries -= 1) {
     const taker = takers.shift()
     if (taker === undefined) return false
     takers.push(taker)
-    const limitMs = untilMs - clock.monotonicMs()
-    if (limitMs <= 0) return false
-    // One that is away, or has no room, is passed over: the next one may have it.
-    const isKept = await member.ask(taker, 'keepObject', { objectId }, limitMs).catch(() => false)
-    if (isKept) return true
+    if (await isTakenBy(deps, taker, { objectId, untilMs: to.untilMs })) return true
   }
   return false
+}
+
+/** What a process of this node had made elsewhere. */
+async function keptWhereItLies(
+  deps: HandOnDeps,
+  objectId: string,
+  { takers, untilMs }: Takers,
+): Promise<boolean> {
+  if (deps.store.holding(objectId)?.isPrimary === true) return false
+  const { holders } = await deps.holdersOf(objectId)
+  for (const { nodeId } of holders) {
+    if (!takers.includes(nodeId)) continue
+    if (await isTakenBy(deps, nodeId, { objectId, untilMs })) return true
+  }
+  return false
+}
+
+/** One that is away, or has no room, is passed over: the next one may have it. */
+async function isTakenBy(
+  { member, clock }: HandOnDeps,
+  taker: string,
+  { objectId, untilMs }: { readonly objectId: string; readonly untilMs: number },
+): Promise<boolean> {
+  const limitMs = untilMs - clock.monotonicMs()
+  if (limitMs <= 0) return false
+  return await member.ask(taker, 'keepObject', { objectId }, limitMs).catch(() => false)
 }
 
 async function putAway({ keepInBucket, log }: HandOnDeps, objectId: ObjectId): Promise<boolean> {

@@ -33,7 +33,7 @@ import type { Holders } from './holder-search.ts'
 import { IncomingObjects } from './incoming-objects.ts'
 import { ObjectDirectory, type ObjectDirectoryDeps } from './object-directory.ts'
 import { ObjectFrees } from './object-frees.ts'
-import { openPart, PieceSpares } from './object-parts.ts'
+import { AS_CLIENT, openPart, PieceSpares } from './object-parts.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 
 /** A copy may be dropped for room between its coming and its being pinned. */
@@ -293,7 +293,7 @@ export class ObjectPulls {
       const incoming = await this.#incoming.fetch(`node ${from}`, sought)
       await incoming.whole
     }
-    const isKept = store().keep(objectId)
+    const isKept = store().keep(objectId, AS_CLIENT)
     if (isKept) this.#deps.kept?.(objectId)
     return isKept
   }

@@ -81,7 +81,7 @@ describe('tasks whose arguments are large', () => {
 })
 
 describe('F06: a node that is asked to leave', () => {
-  it('hands on what only it holds: it is read though nobody may make it again', async () => {
+  it('hands on what only it holds, and what its processes own: it is read, and not made again', async () => {
     await place.startNodes({ nodes: 3, numCpus: 1 })
     const program = place.node(fixture('objects-on-nodes.mts'), '1')
     const [told] = await linesOf(program, 2)
@@ -95,6 +95,10 @@ describe('F06: a node that is asked to leave', () => {
     const { code, stderr } = await program.ended
     expect(stderr).toBe('')
     expect(code).toBe(0)
-    expect(jsonLines(program).at(-1)).toEqual({ length: 4 * MIB })
+    const lent = [
+      [5, MIB],
+      [6, MIB],
+    ]
+    expect(jsonLines(program).at(-1)).toEqual({ length: 4 * MIB, lent, small: 'small' })
   })
 })

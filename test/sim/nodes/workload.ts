@@ -169,10 +169,27 @@ class Keeper {
     return { refs: [ref] }
   }
 
+  /** A value that holds what it keeps beside something of its own; it keeps neither. */
+  async wrap(what: Doing): Promise<{ readonly ref: ObjectRef<Wrapped> }> {
+    const own = await put<Value>(valueOf(digestOfPart(what, 0), what.sizeBytes))
+    const filler = new Uint8Array(what.sizeBytes)
+    const ref = await put<Wrapped>({ refs: [...this.#refs, own], filler })
+    here().process.later(0, 'lets go of what it has wrapped', () => {
+      for (const each of [own, ref]) each.free()
+      this.drop()
+    })
+    return { ref }
+  }
+
   drop(): void {
     for (const ref of this.#refs) ref.free()
     this.#refs = []
   }
+}
+
+export interface Wrapped {
+  readonly refs: readonly ObjectRef<Value>[]
+  readonly filler: Uint8Array
 }
 
 /** Keeps refs for others. */

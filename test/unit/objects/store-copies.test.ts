@@ -99,7 +99,7 @@ describe('the store: a copy of another node’s object', () => {
     story.seal('copy')
     const range = { path: 'file', offset: 0, sizeBytes: 5 * MIB, checksum: 7 }
     story.tell({ type: 'directSealed', key: opening.key, range })
-    story.tell({ type: 'keep', id: 'copy' })
+    story.tell({ type: 'keep', id: 'copy', owner: 'puller' })
     story.unpin('held')
     story.free('held')
     expect(story.pin('copy')).toMatchObject([{ type: 'pinned', place: { path: 'file' } }])
@@ -109,7 +109,7 @@ describe('the store: a copy of another node’s object', () => {
     const story = new Story({})
     story.owner = 'driver'
     for (const id of ['copy', 'kept', 'read']) story.put(id, MIB, 'puller', false)
-    story.tell({ type: 'keep', id: 'kept' })
+    story.tell({ type: 'keep', id: 'kept', owner: 'puller' })
     for (const client of ['driver', 'puller']) story.pin('copy', client)
     for (const client of ['driver', 'worker']) story.pin('read', client)
     for (const client of ['worker', 'driver']) story.exit(client)

@@ -1,0 +1,134 @@
+// What processes of a node own that leaves on request, and others hold refs of: it stays (F06).
+import { describe, expect, test } from 'vitest'
+import { DRAIN_GRACE_MS } from '../../../runtime/common/limits.ts'
+import { get } from '../../../sdk/index.ts'
+import { Draw } from '../draw.ts'
+import * as remote from '../workload.ts'
+import type { SimMember } from './member.ts'
+import { calmNodes, playNodes, type Scene } from './play.ts'
+import { countIn, on } from './scene.ts'
+import { RemoteKeeper, lendAll } from './workload.ts'
+
+const OWNED_MS = 300_000
+const CUT_MS = 120_000
+const LARGE_BYTES = 200_000
+const LENT = { key: 'lent', sleepMs: 0, spinMs: 0, sizeBytes: LARGE_BYTES, atMostOnce: false }
+const MADE = remote.combined('lent.1', [])
+const PUT = remote.digestOfPart(LENT, 0)
+
+/** @returns once it is gone, how long that took, in ms. */
+async function leave({ cluster }: Scene, member: SimMember): Promise<number> {
+  const { world } = cluster
+  const beganMs = world.scheduler.nowMs
+  cluster.drain(member, new Draw('drain'))
+  await world.until(() => !member.process.alive)
+  return world.scheduler.nowMs - beganMs
+}
+
+/** Until no store has anything of this job. */
+const allFreed = ({ cluster }: Scene): Promise<void> =>
+  cluster.world.until(() => cluster.members.every((member) => countIn(member) === 0))
+
+describe('F06 D235 the node of an owner leaves', () => {
+  test.each([
+    ['large', LARGE_BYTES],
+    ['small', 0],
+  ])('what its task has put, and had made, is read, and made once: %s', async (_, sizeBytes) => {
+    const what = { ...LENT, sizeBytes }
+    await playNodes({
+      plan: calmNodes(3),
+      program: async (scene) => {
+        const { cluster, others } = scene
+        const [leaving, staying] = others as [SimMember, SimMember]
+        const lending = lendAll.options({ schedulingStrategy: on(leaving) }).remote(what, OWNED_MS)
+        const { stored, made, stamped } = await get(lending)
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(staying) }).remote()
+        await keeper.keep.run({ refs: [stored, made] })
+        await leave(scene, leaving)
+        expect((await get([stored, made])).map(remote.digestOf)).toEqual([PUT, MADE])
+        expect(typeof (await get(stamped))).toBe('number')
+        for (const ref of [lending, stored, made, stamped]) ref.free()
+        await remote.sleep(30_000)
+        expect(await keeper.read.run()).toEqual([PUT, MADE])
+        const startsOf = (key: string): number | undefined => cluster.ledger.tasks.get(key)?.starts
+        expect(['lent.1', 'lent.2'].map(startsOf)).toEqual([1, 1])
+        await keeper.drop.run()
+        await allFreed(scene)
+      },
+    })
+  })
+
+  test('what its actor has put is read, and freed when nobody refers to it', async () => {
+    await playNodes({
+      plan: calmNodes(3),
+      program: async (scene) => {
+        const [leaving] = scene.others as [SimMember]
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const giving = keeper.giveAway.remote(LENT)
+        const { refs } = await get(giving)
+        await remote.sleep(1_000)
+        expect(await leave(scene, leaving)).toBeLessThan(DRAIN_GRACE_MS)
+        expect((await get([...refs])).map(remote.digestOf)).toEqual([PUT])
+        for (const ref of [giving, ...refs]) ref.free()
+        await allFreed(scene)
+      },
+    })
+  })
+
+  test.each([
+    ['large', LARGE_BYTES],
+    ['small', 0],
+  ])('what is inside a value that it has put stays with that value: %s', async (_, sizeBytes) => {
+    const what = { ...LENT, sizeBytes }
+    await playNodes({
+      plan: calmNodes(3),
+      program: async (scene) => {
+        const [leaving, staying] = scene.others as [SimMember, SimMember]
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const there = { schedulingStrategy: on(staying), maxRetries: 0 }
+        const given = remote.combine.options(there).remote({ ...what, key: 'given' })
+        await keeper.keep.run({ refs: [given] })
+        const wrapping = keeper.wrap.remote(what)
+        const { ref } = await get(wrapping)
+        given.free()
+        await remote.sleep(1_000)
+        await leave(scene, leaving)
+        await remote.sleep(10_000)
+        const { refs } = await get(ref)
+        ref.free()
+        const combined = remote.combined('given', [])
+        expect((await get([...refs])).map(remote.digestOf)).toEqual([combined, PUT])
+        for (const each of [wrapping, ...refs]) each.free()
+        await allFreed(scene)
+      },
+    })
+  })
+
+  test.each([
+    ['is cut off from it', 0],
+    ['reads its refs when it has left', 30_000],
+  ])('CB2 who %s registers with its heir', async (_, busyMs) => {
+    await playNodes({
+      plan: calmNodes(3),
+      program: async (scene) => {
+        const { network } = scene.cluster.world
+        const [leaving, staying] = scene.others as [SimMember, SimMember]
+        const giver = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const giving = giver.giveAway.remote(LENT)
+        const { refs } = await get(giving)
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(staying) }).remote()
+        const busy = keeper.giveAway.remote({ ...LENT, sizeBytes: 0, sleepMs: busyMs })
+        if (busyMs === 0) network.holdMachines(staying.machine, leaving.machine, CUT_MS)
+        const keeping = keeper.keep.remote({ refs })
+        await leave(scene, leaving)
+        for (const ref of [giving, ...refs]) ref.free()
+        await get(keeping)
+        for (const ref of [busy, keeping]) ref.free()
+        await remote.sleep(60_000)
+        expect(await keeper.read.run()).toEqual([PUT])
+        await keeper.drop.run()
+        await allFreed(scene)
+      },
+    })
+  })
+})
