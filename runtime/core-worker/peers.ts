@@ -222,10 +222,10 @@ export class Peers {
     peer.opened(this.#attach(peer, connection))
   }
 
-  /** PE4. Those that were dialled are left: what comes back there is of attempts that are over. */
+  /** PE4. All that was asked there ends as well: a process that stands still keeps its connections. */
   livesEnded(ended: ClientNotices['livesEnded']['ended']): void {
     for (const [nodeId, epoch] of ended) this.#ended.set(nodeId, epoch)
-    for (const peer of [...this.#accepted]) this.#endIfOver(peer)
+    for (const peer of [...this.#accepted, ...this.#byAddress.values()]) this.#endIfOver(peer)
   }
 
   /** Whether the life of the node in that address has, as far as this process was told. */

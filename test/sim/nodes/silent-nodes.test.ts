@@ -3,13 +3,16 @@ import { describe, expect, test } from 'vitest'
 import { get, wait, type ObjectRef } from '../../../sdk/index.ts'
 import { currentWorker } from '../../../sdk/current.ts'
 import * as remote from '../workload.ts'
+import { machineOf } from '../process.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import { losePower, on } from './scene.ts'
-import { RemoteKeeper } from './workload.ts'
+import { RemoteKeeper, lendAll } from './workload.ts'
 import type { SimMember } from './member.ts'
 
 /** Longer than any death takes to be known while the GCS answers. */
 const AWAY_MS = 170_000
+/** README: dead within 21 s, which all know 5 s later. */
+const KNOWN_DEAD_MS = 30_000
 const KEY = 'made elsewhere'
 const LENT = { key: 'lent', sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false }
 
@@ -89,6 +92,33 @@ describe('a node that is silent for minutes', () => {
     const why = `a get of it waits for its owner on ${SILENCE}`
     expect(read).toEqual([remote.digestOfPart(LENT, 0), [why]])
   })
+
+  test.each([
+    ['large', 200_000],
+    ['small', 0],
+  ])(
+    'PE4 all of it stands still: what is read of it ends once it is dead: %s',
+    async (_, sizeBytes) => {
+      const [value, forMs] = await playNodes({
+        plan: calmNodes(3),
+        program: async ({ cluster: { world }, others }) => {
+          const [there] = others as [SimMember]
+          const lending = lendAll.options({ schedulingStrategy: on(there) })
+          const { stored } = await lending.run({ ...LENT, sizeBytes }, 2 * AWAY_MS)
+          there.mayDie(world.scheduler.nowMs + AWAY_MS)
+          for (const process of world.processes()) {
+            if (machineOf(process) === there.machine) process.pause(AWAY_MS)
+          }
+          const beganMs = world.scheduler.nowMs
+          const value = await get(stored).then(remote.digestOf, (error: unknown) => error)
+          return [value, world.scheduler.nowMs - beganMs] as const
+        },
+      })
+      if (sizeBytes === 0) expect(value).toBe(remote.digestOfPart({ ...LENT, sizeBytes }, 0))
+      else expect(value).toMatchObject({ code: 'ERR_OWNER_DIED' })
+      expect(forMs).toBeLessThan(KNOWN_DEAD_MS)
+    },
+  )
 
   test('B1 what an owner lent comes through, and word of that does not: it is there after the cut', async () => {
     const read = await playNodes({
