@@ -4,7 +4,8 @@
 //   heir      adopts the owner, with its consent, and has what it owned (adoption.ts)
 //   borrower  registers with the heir
 // Invariants:
-//   HV1. What is awaited is waited for, as its task may go on elsewhere; nothing is made again.
+//   HV1. What is awaited is given once it is complete, as its task may go on elsewhere; nothing is
+//        made again.
 //   HV2. An object is held here until each borrower is registered with the heir, and what is inside
 //        it with its own owner. For who cannot be reached it is held until the time is up.
 //   HV3. Actors that this process has made are not given away: they end with it.
@@ -17,10 +18,15 @@ import type { Peer } from './peers.ts'
 
 const BATCH_OBJECTS_MAX = 256
 const BATCH_BYTES_MAX = 1024 * 1024
+/** Nobody may have room, or be an heir that stays, and in a moment somebody is. */
+const AGAIN_MS = 500
 
 export class HandOver {
   readonly #worker: CoreWorker
   #isRunning = false
+  #heir: Peer | undefined
+  /** What is given once it is complete. */
+  readonly #awaited = new WeakSet<ObjectEntry>()
 
   constructor(worker: CoreWorker) {
     this.#worker = worker
@@ -28,39 +34,64 @@ export class HandOver {
 
   /** Gives away what can be given now; what nobody takes is read here until the time is up. */
   run(): void {
-    const { adoption, handoffs } = this.#worker
+    const { adoption, deps, handoffs } = this.#worker
     // Where there is one node, nobody stays. What is on its way is given when it has arrived.
     if (this.#isRunning || adoption === undefined || handoffs.isOpen) return
     this.#isRunning = true
-    this.#giveAll()
-      .catch((error: unknown) => {
-        if (!(error instanceof VirgaError)) throw error
+    const ended = (isGiven: boolean): void => {
+      this.#isRunning = false
+      if (isGiven) return
+      deps.clock.after(AGAIN_MS, () => {
+        this.run()
       })
-      .finally(() => {
-        this.#isRunning = false
-      })
+    }
+    this.#giveAll().then(ended, (error: unknown) => {
+      if (!(error instanceof VirgaError)) throw error
+      ended(false)
+    })
   }
 
-  async #giveAll(): Promise<void> {
-    const { references, deps, ownNodeId } = this.#worker
+  /** @returns whether all that is complete was given. */
+  async #giveAll(): Promise<boolean> {
+    const { references, deps } = this.#worker
     const needed = references.needed()
-    await Promise.all(needed.map(completed)) // HV1
-    const stored = needed.filter(({ state }) => state === STORED)
+    for (const entry of needed) if (entry.pending) this.#await(entry)
+    const given = needed.filter(({ pending }) => !pending)
+    const stored = given.filter(({ state }) => state === STORED)
     const objectIds = stored.map((entry) => references.idOf(entry))
-    if (objectIds.length > 0 && !(await deps.raylet.request('handOn', { objectIds }))) return
-    for (const heir of needed.length === 0 ? [] : references.borrowers()) {
-      if (heir.nodeId === ownNodeId || !(await this.#inherits(heir, needed))) continue
-      for (const entry of needed) references.moved(entry, heir.knownAddress)
-      break
-    }
+    if (objectIds.length > 0 && !(await deps.raylet.request('handOn', { objectIds }))) return false
+    const isGiven = given.length === 0 || (await this.#findHeir(given))
     await Promise.all(references.borrowers().map((peer) => this.#moveBorrower(peer)))
+    return isGiven
+  }
+
+  /** HV1. */
+  #await(entry: ObjectEntry): void {
+    if (this.#awaited.has(entry)) return
+    this.#awaited.add(entry)
+    entry.whenComplete(() => {
+      this.run()
+    })
+  }
+
+  /** It has one heir: who adopts it is one process. */
+  async #findHeir(given: readonly ObjectEntry[]): Promise<boolean> {
+    const { ownNodeId, references } = this.#worker
+    const heirs = this.#heir === undefined ? references.borrowers() : [this.#heir]
+    for (const heir of heirs) {
+      if (heir.nodeId === ownNodeId || !(await this.#inherits(heir, given))) continue
+      this.#heir = heir
+      for (const entry of given) references.moved(entry, heir.knownAddress)
+      return true
+    }
+    return false
   }
 
   /** In batches, so that no message is larger than others are. */
-  async #inherits(heir: Peer, needed: readonly ObjectEntry[]): Promise<boolean> {
+  async #inherits(heir: Peer, given: readonly ObjectEntry[]): Promise<boolean> {
     const { options, values } = this.#worker
     const owner = toHex(options.workerId)
-    const left = [...needed]
+    const left = [...given]
     while (left.length > 0) {
       const objects: Inherited[] = []
       for (let sizeBytes = 0; objects.length < BATCH_OBJECTS_MAX && sizeBytes < BATCH_BYTES_MAX;) {
@@ -89,8 +120,3 @@ export class HandOver {
     }
   }
 }
-
-const completed = (entry: ObjectEntry): Promise<unknown> =>
-  new Promise((resolve) => {
-    entry.whenComplete(resolve)
-  })

@@ -111,10 +111,10 @@ export class References implements RefHooks {
     return entry.sharing
   }
 
-  /** Objects and actors of ours that others hold, or find inside what they may read. */
+  /** Objects of ours that others hold, or find inside what they may read. */
   needed(): ObjectEntry[] {
     return [...this.#owned].flatMap((id) => {
-      const entry = this.find(id)
+      const entry = isActorObject(id) ? undefined : this.find(id)
       const { borrowerCount = 0 } = entry?.sharing ?? {}
       return entry !== undefined && (borrowerCount > 0 || entry.uses > 0) ? [entry] : []
     })

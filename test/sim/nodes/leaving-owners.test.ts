@@ -75,6 +75,25 @@ describe('F06 D235 the node of an owner leaves', () => {
     })
   })
 
+  test('what cannot be given yet, or at all, keeps nothing else: a task that runs, and an actor', async () => {
+    await playNodes({
+      plan: calmNodes(3),
+      program: async (scene) => {
+        const [leaving] = scene.others as [SimMember]
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const { refs } = await keeper.giveAway.run(LENT)
+        const held = [
+          await keeper.make.run('made there'),
+          await keeper.begin.run({ ...LENT, key: 'long', sleepMs: 60_000 }),
+        ]
+        await remote.sleep(1_000)
+        await leave(scene, leaving)
+        expect((await get([...refs])).map(remote.digestOf)).toEqual([PUT])
+        expect(held).toHaveLength(2)
+      },
+    })
+  })
+
   test.each([
     ['large', LARGE_BYTES],
     ['small', 0],

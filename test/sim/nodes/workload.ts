@@ -169,6 +169,16 @@ class Keeper {
     return { refs: [ref] }
   }
 
+  /** An actor of its own. */
+  make(name: string): { readonly teller: TellerHandle } {
+    return { teller: RemoteTeller.remote(name, false) }
+  }
+
+  /** Has something made, and does not wait for it. */
+  begin(what: Doing): { readonly ref: ObjectRef<Value> } {
+    return { ref: combine.remote(what) }
+  }
+
   /** A value that holds what it keeps beside something of its own; it keeps neither. */
   async wrap(what: Doing): Promise<{ readonly ref: ObjectRef<Wrapped> }> {
     const own = await put<Value>(valueOf(digestOfPart(what, 0), what.sizeBytes))
