@@ -2,8 +2,8 @@
 // not be reached when they came to hold something. A cut that lasts longer than what TCP waits for
 // breaks connections while both processes live, and what is borrowed over them is needed after it.
 //   borrower  its registration fails ─► whoever is told that a ref has arrived is told so before
-//   giver     holds what it gave until its owner has heard of the borrower, or the borrower of whom
-//             that has left everything to (hand-over.ts)
+//   giver     holds what it gave until its owner has heard from the borrower, or the borrower of
+//             whom that has left everything to (hand-over.ts)
 //   owner     lends it to that address, and asks there, as it asks one whose connection broke
 // Invariants:
 //   CB1. What it has borrowed stays lent until it has registered anew all that it still holds, its
@@ -63,7 +63,8 @@ export class CutBorrowers {
     })
   }
 
-  /** This process could not register with the owner, at the other end of `peer`. */
+  /** This process could not register with the owner, at the other end of `peer`, or has waited too
+   *  long for that. */
   notHeard(peer: Peer, objectId: ObjectId): void {
     if (nodeIdIn(peer.address) === undefined) return // its process is gone, and all that it owned
     this.#unheard.set(objectId, { objectId, ownerAddress: peer.address })
@@ -89,41 +90,67 @@ export class CutBorrowers {
   /** A borrower could not tell the owners of these, which it may have from here: they are cut off
    *  from it, or have left. */
   passOn(borrower: Peer, { refs }: PeerNotices['unheard']): void {
-    const { references, options } = this.#deps
+    const { references } = this.#deps
     const address = borrower.knownAddress
     for (const [from, told] of Map.groupBy(refs, ({ ownerAddress }) => ownerAddress)) {
       const shared = told.flatMap(({ objectId }) => references.find(objectId) ?? [])
-      const byOwner = Map.groupBy(shared, ({ sharing }) => sharing?.ownerAddress ?? options.address)
-      for (const [to, entries] of byOwner) {
-        const objectIds = entries.map(({ id }) => id as ObjectId)
-        if (to !== from) {
-          this.#hold(entries, address, (channel) =>
-            channel.request('ownerMoved', { from, to, objectIds }),
-          )
-        } else if (to === options.address) this.lendAt(address, objectIds)
-        else {
-          this.#hold(entries, to, (channel) => channel.request('borrowFor', { objectIds, address }))
-        }
+      this.#settle(shared, from, address)
+    }
+  }
+
+  /** CB2. The borrower at that address knows `from` as the owner of these. */
+  #settle(all: readonly ObjectEntry[], from: string, address: string): void {
+    const { options } = this.#deps
+    const byOwner = Map.groupBy(all, ({ sharing }) => sharing?.ownerAddress ?? options.address)
+    for (const [to, entries] of byOwner) {
+      const objectIds = entries.map(({ id }) => id as ObjectId)
+      if (to !== from) {
+        this.#hold(entries, address, (channel) =>
+          channel.request('ownerMoved', { from, to, objectIds }),
+        )
+      } else if (to === options.address) void this.lendAt(address, objectIds)
+      else {
+        this.#hold(
+          entries,
+          to,
+          (channel) => channel.request('borrowFor', { objectIds, address }),
+          () => {
+            const isMoved = (entry: ObjectEntry): boolean => entry.sharing?.ownerAddress !== from
+            this.#settle(entries.filter(isMoved), from, address) // it has left meanwhile
+          },
+        )
       }
     }
   }
 
-  /** Until that process has answered. */
-  #hold(entries: readonly ObjectEntry[], address: string, ask: Question['ask']): void {
+  /** Until that process has answered, or is gone. */
+  #hold(
+    entries: readonly ObjectEntry[],
+    address: string,
+    ask: Question['ask'],
+    answered = (): void => undefined,
+  ): void {
     const { references, untilHeard } = this.#deps
     references.use(entries, 1)
     untilHeard.ask({
       ...{ address, ask },
       done: () => {
+        answered()
         references.use(entries, -1)
       },
     })
   }
 
-  /** The borrower at that address has these, and could not say so. */
-  lendAt(address: string, objectIds: readonly ObjectId[]): void {
+  /**
+   * The borrower at that address has these, and could not say so.
+   * @returns resolves when it has, or is gone.
+   */
+  lendAt(address: string, objectIds: readonly ObjectId[]): Promise<void> {
     const borrower = new Peer(address)
     for (const objectId of objectIds) this.#deps.references.lend(borrower, objectId)
     borrower.close()
+    return new Promise((resolve) => {
+      this.closed(borrower, resolve)
+    })
   }
 }

@@ -63,7 +63,7 @@ export function makeLineageStream(worker: CoreWorker): LineageStream {
 export function makeReferences(worker: CoreWorker): References {
   const { deps, options, jobId, lineageStream: lineage, storeFree } = worker
   return new References({
-    ...{ finalization: deps.finalization, jobId, lineage },
+    ...{ finalization: deps.finalization, clock: deps.clock, jobId, lineage },
     storeFree: (objectId) => {
       worker.lineage.released(objectId)
       storeFree(objectId)
@@ -74,6 +74,7 @@ export function makeReferences(worker: CoreWorker): References {
       closed: (peer, gone) => {
         worker.cutBorrowers.closed(peer, gone)
       },
+      mayBeCutOff: (peer) => worker.untilHeard.isElsewhere(peer.address),
       notHeard: (peer, objectId) => {
         worker.cutBorrowers.notHeard(peer, objectId)
       },

@@ -48,8 +48,8 @@ function peerCalls(worker: CoreWorker): PeerCallHandlers {
     borrow: (peer, { objectId, times }) => {
       references.lend(peer, objectId, times)
     },
-    borrowFor: (_, { address, objectIds }) => {
-      worker.cutBorrowers.lendAt(address, objectIds)
+    borrowFor: async (_, { address, objectIds }) => {
+      await worker.cutBorrowers.lendAt(address, objectIds)
     },
     registerAgain: (_, { address }) => references.registerAgain(address),
     flush: () => {

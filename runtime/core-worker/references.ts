@@ -10,6 +10,7 @@
 //   B3. A borrower that dies gives up everything it borrowed; one that is only cut off, or cannot
 //       say what it has, gives up nothing (cut-borrowers.ts).
 // Source: Ray reference_count.h (owner, borrowers, contained refs).
+import type { Clock } from '../common/clock.ts'
 import { ObjectLostError, ProtocolError } from '../common/errors.ts'
 import type { Finalization, Weak } from '../common/finalization.ts'
 import {
@@ -31,6 +32,7 @@ import { Registrations, type CutLinks } from './registrations.ts'
 
 export interface ReferencesDeps {
   readonly finalization: Finalization
+  readonly clock: Pick<Clock, 'after' | 'monotonicMs'>
   dial(address: string): Peer
   readonly cut: CutLinks
   /** Nobody refers to a stored object of ours any more. */
@@ -75,7 +77,7 @@ export class References implements RefHooks {
 
   constructor(deps: ReferencesDeps) {
     this.#deps = deps
-    this.#registrations = new Registrations((address) => deps.dial(address), deps.cut)
+    this.#registrations = new Registrations({ ...deps, dial: (address) => deps.dial(address) })
   }
 
   /** Whether objects or actors that others may hold would be lost with this process. */

@@ -37,7 +37,7 @@ export class UntilHeard {
 
   /** Whether the process behind a connection that has closed may live, and hold what it held. */
   mayLive(peer: Peer): boolean {
-    return peer.mayLive && this.#isElsewhere(peer.knownAddress)
+    return peer.mayLive && this.isElsewhere(peer.knownAddress)
   }
 
   ask(question: Question, pauseMs = ASK_MS_FIRST): void {
@@ -53,7 +53,7 @@ export class UntilHeard {
       if (isSettled) return
       isSettled = true
       forget()
-      if (asked.isNobodyThere || !this.#isElsewhere(address)) done()
+      if (asked.isNobodyThere || !this.isElsewhere(address)) done()
       else this.#askLater(question, pauseMs)
     }
     const forget = asked.whenClosed(failed)
@@ -73,7 +73,8 @@ export class UntilHeard {
     this.#pauses.clear()
   }
 
-  #isElsewhere(address: string): boolean {
+  /** On another node. */
+  isElsewhere(address: string): boolean {
     return nodeIdIn(address) !== nodeIdIn(this.#deps.ownAddress)
   }
 

@@ -25,7 +25,7 @@ export interface PeerCalls {
   getObject: [{ objectId: ObjectId; lost?: WireError; reads?: boolean }, Resolution]
   /** `times`: the connection over which it was registered before was lost; how often it counts. */
   borrow: [{ objectId: ObjectId; times?: number }, undefined]
-  /** The process at `address` has them, and could not say so itself. */
+  /** The process at `address` has them, and could not say so itself. Answered once it has. */
   borrowFor: [{ objectIds: readonly ObjectId[]; address: string }, undefined]
   /** Its owner asks a borrower. Answered when all that it holds of the owner at `address` is
    *  registered at a connection that is open. */

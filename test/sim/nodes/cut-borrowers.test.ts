@@ -96,6 +96,29 @@ describe('an owner that is cut off', () => {
     },
   )
 
+  test('BT2 from a borrower that is given its ref: what that answers does not wait for the link', async () => {
+    const { tookMs, read } = await playNodes({
+      plan: calmNodes(3),
+      program: async ({ cluster: { world }, others }) => {
+        const [owning, keeping] = others as [SimMember, SimMember]
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(keeping) }).remote()
+        await keeper.keep.run({ refs: [] })
+        const lending = lendAll.options({ schedulingStrategy: on(owning) }).remote(lent, 1_000)
+        const { stored, made, stamped } = await get(lending)
+        await remote.sleep(3_000)
+        world.network.holdMachines(owning.machine, keeping.machine, 60_000)
+        const sinceMs = world.scheduler.nowMs
+        await keeper.keep.run({ refs: [stored, made] })
+        const tookMs = world.scheduler.nowMs - sinceMs
+        for (const ref of [lending, stamped, stored, made]) ref.free()
+        await remote.sleep(75_000)
+        return { tookMs, read: await keeper.read.run() }
+      },
+    })
+    expect(tookMs).toBeLessThan(3_000)
+    expect(read).toEqual(values)
+  })
+
   test('D229 for longer than any death takes to be known: who reads what it owns waits, and gets it', async () => {
     const read = await playNodes({
       plan: calmNodes(3),
