@@ -298,7 +298,9 @@ export class References implements RefHooks {
   releaseUnused(entry: ObjectEntry): void {
     const { sharing } = entry
     if (sharing === undefined || entry.handles > 0 || entry.uses > 0 || sharing.freed) return
-    if (sharing.borrowerCount > 0 || entry.pending) return
+    // One of another owner that nobody here waits for may never be complete here.
+    const isDue = sharing.ownerAddress === undefined || entry.isAwaited
+    if (sharing.borrowerCount > 0 || (entry.pending && isDue)) return
     sharing.freed = true
     this.#deps.finalization.forget(entry)
     const isStored = entry.state === STORED || sharing.wasLost

@@ -6,6 +6,7 @@ import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import { countIn, losePower, on } from './scene.ts'
+import { RemoteKeeper } from './workload.ts'
 
 const what = { sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false, key: 'made' }
 const COUNT = 10
@@ -86,4 +87,21 @@ test('D220 a node dies just after it was told of a free: those that it had given
     },
   })
   expect(counts).toEqual([0, 0])
+})
+
+test('free() of a ref that came from its owner gives it back, though it was never read here', async () => {
+  const left = await playNodes({
+    plan: calmNodes(2),
+    program: async (scene) => {
+      const [there] = scene.others as [SimMember]
+      const keeper = RemoteKeeper.options({ schedulingStrategy: on(there) }).remote()
+      const giving = keeper.giveAway.remote(what)
+      const { refs } = await get(giving)
+      expect(countIn(there)).toBe(1)
+      for (const ref of [giving, ...refs]) ref.free()
+      await remote.sleep(5_000)
+      return leftIn(scene)
+    },
+  })
+  expect(left).toBe(0)
 })
