@@ -12,9 +12,9 @@ import type { Peer } from './peers.ts'
 /** Closes of the other end that show here as errors. */
 const ENDED = new Set(['ECONNRESET', 'EPIPE'])
 
-/** @param error  with which the connection closed; absent where an end closed it. */
-export const isCut = (error: (Error & { readonly code?: string }) | undefined): boolean =>
-  error !== undefined && !ENDED.has(error.code ?? '')
+/** @param error  with which the connection broke. */
+export const isCut = (error: Error & { readonly code?: string }): boolean =>
+  !ENDED.has(error.code ?? '')
 
 /** What it runs, or is given next, holds a token. */
 export function runsLimited(peer: Peer): boolean {
@@ -37,7 +37,7 @@ export function whenRunsNoMore(peer: Peer, clock: Pick<Clock, 'after'>, run: () 
     peer.whenClosed(run)
   })
   peer.whenClosed(() => {
-    if (isOver || peer.isCut) return
+    if (isOver || peer.end === 'CUT') return
     limit.cancel()
     run()
   })

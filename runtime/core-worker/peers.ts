@@ -25,6 +25,17 @@ import type { TaskRecord } from './task-record.ts'
 
 export type PeerChannel = Channel<PeerCalls, PeerNotices>
 
+/**
+ * How a connection has ended.
+ *   CLOSED     an end has closed it: its process has ended, unless it said that it goes on (CW1)
+ *   RESET      it broke, as where its process was killed; or that lives behind a cut which is over
+ *   CUT        it broke, as nothing came through any more (CW2)
+ *   UNREACHED  it was dialled in vain
+ *   NOBODY     the same, and its machine said that nobody listens
+ *   OVER       the life of its node has ended (PE4)
+ */
+export type PeerEnd = 'CLOSED' | 'RESET' | 'CUT' | 'UNREACHED' | 'NOBODY' | 'OVER'
+
 /** One other process: what we sent it, and what it sent us. */
 export class Peer {
   readonly address: string
@@ -32,17 +43,9 @@ export class Peer {
   workerId: WorkerId | undefined
   /** As it says of itself, of one that was accepted. */
   #saidAddress = ''
-  closed = false
-  /** Closed, and its process may go on: nothing came through any more (CW2). */
-  isCut = false
-  /** Closed by neither end: either may live. */
-  isBroken = false
-  /** It has closed, or is about to, and has said that its process lives. */
+  #end: PeerEnd | undefined
+  /** It is about to close, and has said that its process lives. */
   goesOn = false
-  /** It was dialled, and its machine said that nobody listens. */
-  isNobodyThere = false
-  /** PE4. */
-  isOver = false
   /** As owner: tasks pushed and not answered, by seq, in push order. */
   readonly inFlight = new InFlight<TaskRecord>()
   /** As owner: the templates it knows. */
@@ -73,10 +76,27 @@ export class Peer {
     return this.address || this.#saidAddress
   }
 
+  /** Undefined: it is open, or dialled. */
+  get end(): PeerEnd | undefined {
+    return this.#end
+  }
+
+  get closed(): boolean {
+    return this.#end !== undefined
+  }
+
   /** It has closed, and its process may be there all the same. */
   get mayLive(): boolean {
-    const isLost = this.isBroken || this.goesOn || this.channel === undefined
-    return this.closed && isLost && !this.isNobodyThere
+    switch (this.#end) {
+      case 'RESET':
+      case 'CUT':
+      case 'UNREACHED':
+        return true
+      case 'CLOSED':
+        return this.goesOn
+      default:
+        return false
+    }
   }
 
   /** In hex, where there are several. */
@@ -138,9 +158,10 @@ export class Peer {
     }
   }
 
-  close(): void {
+  /** @param end  default: an end has closed it, where it was open. */
+  close(end: PeerEnd = this.channel === undefined ? 'UNREACHED' : 'CLOSED'): void {
     if (this.closed) return
-    this.closed = true
+    this.#end = end
     this.#queue = []
     const listeners = [...this.#onClosed]
     this.#onClosed.clear()
@@ -203,14 +224,13 @@ export class Peers {
             peer.workerId = reply.workerId
           },
           () => {
-            this.#closed(peer)
+            this.#closed(peer, 'CLOSED')
           },
         )
         peer.opened(channel)
       },
       (error: unknown) => {
-        peer.isNobodyThere = isNobodyThere(error)
-        this.#closed(peer)
+        this.#closed(peer, isNobodyThere(error) ? 'NOBODY' : 'UNREACHED')
       },
     )
     return peer
@@ -237,9 +257,8 @@ export class Peers {
 
   #endIfOver(peer: Peer): boolean {
     if (!this.hasEnded(peer.knownAddress)) return false
-    peer.isOver = true
+    this.#closed(peer, 'OVER')
     peer.channel?.close()
-    this.#closed(peer)
     return true
   }
 
@@ -262,23 +281,23 @@ export class Peers {
     this.#channels.add(channel)
     channel.start({
       push: (reader) => {
-        if (!peer.isOver) handlers.push(peer, reader)
+        if (peer.end !== 'OVER') handlers.push(peer, reader)
       },
       part: (reader) => {
-        if (!peer.isOver) handlers.part(peer, reader)
+        if (peer.end !== 'OVER') handlers.part(peer, reader)
       },
       reply: (reader) => {
         handlers.reply(peer, reader)
       },
       notified: (type, message) => {
-        if (peer.isOver) return
+        if (peer.end === 'OVER') return
         if (type === 'template') {
           const { slot, template } = message as PeerNotices['template']
           peer.templates[slot] = template
         } else handlers.notified(peer, type, message)
       },
       requested: (type, message) => {
-        if (peer.isOver) throw lifeOver()
+        if (peer.end === 'OVER') throw lifeOver()
         if (type !== 'peerHello') return handlers.requested(peer, type, message)
         peer.saidHello(message as PeerCalls['peerHello'][0])
         if (this.#endIfOver(peer)) throw lifeOver()
@@ -289,21 +308,25 @@ export class Peers {
       },
       closed: (error) => {
         this.#channels.delete(channel)
-        peer.isCut = isCut(error)
-        peer.isBroken = error !== undefined
-        this.#closed(peer)
+        this.#closed(peer, endOf(error))
       },
     })
     return channel
   }
 
-  #closed(peer: Peer): void {
+  #closed(peer: Peer, end: PeerEnd): void {
     this.#accepted.delete(peer)
     if (this.#byAddress.get(peer.address) === peer) this.#byAddress.delete(peer.address)
     if (peer.closed) return
-    peer.close()
+    peer.close(end)
     this.#handlers.closed(peer)
   }
+}
+
+/** @param error  with which it closed; absent where an end closed it. */
+function endOf(error: Error | undefined): PeerEnd {
+  if (error === undefined) return 'CLOSED'
+  return isCut(error) ? 'CUT' : 'RESET'
 }
 
 const lifeOver = (): NodeDiedError =>

@@ -141,5 +141,5 @@ export class TaskEnds {
 }
 
 /** CW2: it may hold its token there. */
-const isHeldAt = ({ isCut }: Peer, { kind }: TaskRecord): boolean =>
-  isCut && kind.limit !== undefined
+const isHeldAt = ({ end }: Peer, { kind }: TaskRecord): boolean =>
+  end === 'CUT' && kind.limit !== undefined

@@ -53,7 +53,7 @@ export class UntilHeard {
       if (isSettled) return
       isSettled = true
       forget()
-      if (asked.isNobodyThere || !this.isElsewhere(address)) done()
+      if (asked.end === 'NOBODY' || !this.isElsewhere(address)) done()
       else this.#askLater(question, pauseMs)
     }
     const forget = asked.whenClosed(failed)

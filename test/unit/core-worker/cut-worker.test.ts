@@ -14,8 +14,7 @@ function aLostPeer() {
   const clock = new HandClock()
   const peer = new Peer('at-worker')
   const close = (error?: Error): void => {
-    peer.isCut = isCut(error)
-    peer.close()
+    peer.close(error !== undefined && isCut(error) ? 'CUT' : 'CLOSED')
   }
   peer.opened({ notify: () => undefined, close } as unknown as PeerChannel)
   let count = 0

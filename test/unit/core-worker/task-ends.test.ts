@@ -31,8 +31,7 @@ function running() {
 
 it('CW2: a task that is cancelled after its connection was cut keeps its token until nothing runs there', async () => {
   const { clock, ends, peer, record, returned } = running()
-  peer.isCut = true
-  peer.close()
+  peer.close('CUT')
   ends.end(record, true)
   await clock.advance(CUT_NOTICED_MS - 1)
   expect(returned()).toBe(0)
@@ -44,8 +43,7 @@ it('CW2: so does one that was cancelled before', async () => {
   const { clock, ends, peer, record, returned } = running()
   ends.end(record, true)
   expect(returned()).toBe(0)
-  peer.isCut = true
-  peer.close()
+  peer.close('CUT')
   await clock.advance(CUT_NOTICED_MS - 1)
   expect(returned()).toBe(0)
   await clock.advance(1)
