@@ -4,25 +4,15 @@ import { describe, expect, test } from 'vitest'
 import { LEASE_MS } from '../../../runtime/gcs/lease-terms.ts'
 import { rendezvous } from '../../../runtime/gcs/rendezvous.ts'
 import { heldPartition } from '../../../runtime/gcs/tables.ts'
-import { get, getActor, kill, limiter, wait } from '../../../sdk/index.ts'
-import type { SimWorker } from '../launcher.ts'
+import { get, kill, limiter, wait } from '../../../sdk/index.ts'
 import type { JudgedLimit } from '../limits-ledger.ts'
 import { Draw } from '../draw.ts'
 import { machineOf } from '../process.ts'
-import { driversLeave } from '../run.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
-import { countIn, losePower, on } from './scene.ts'
+import { countIn, losePower, on, whereElse } from './scene.ts'
 import type { SimMember } from './member.ts'
-import {
-  makesLate,
-  makesLateAndStays,
-  RemoteSender,
-  RemoteTeller,
-  sent,
-  shown,
-  tellsTwice,
-} from './workload.ts'
+import { makesLate, makesLateAndStays, RemoteTeller, shown, tellsTwice } from './workload.ts'
 
 describe('scenario of several nodes', () => {
   test.each(['first', 'second', 'third', 'fourth'])(
@@ -212,37 +202,6 @@ describe('scenario of several nodes', () => {
     },
   )
 
-  test('D197 what a node that left has handed over stays when its job has ended there only', async () => {
-    const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: true }
-    const keys = ['a', 'b', 'c', 'd']
-    const digests = await playNodes({
-      plan: calmNodes(3),
-      program: async ({ cluster, others }) => {
-        const [leaving, taker] = others as [SimMember, SimMember]
-        const teller = RemoteTeller.options({ schedulingStrategy: on(taker) }).remote('one', false)
-        cluster.ledger.called('home', 0, remote.here().process)
-        const told = teller.tell.remote('home', 0, 0)
-        await get(told)
-        told.free()
-        const refs = keys.map((key) => {
-          const strategy = { schedulingStrategy: on(leaving), maxRetries: 0 }
-          return remote.combine.options(strategy).remote({ ...what, key })
-        })
-        await wait(refs, { numReturns: refs.length, fetchLocal: false })
-        cluster.drain(leaving, new Draw('drain'))
-        await cluster.world.until(() => !leaving.process.alive)
-        expect(countIn(taker)).toBeGreaterThan(0)
-        await kill(teller)
-        await remote.sleep(45_000)
-        expect(taker.node?.raylet.state.jobs.size).toBe(1) // its own
-        const values = await get(refs)
-        for (const ref of refs) ref.free()
-        return values.map(remote.digestOf)
-      },
-    })
-    expect(digests).toEqual(keys.map((key) => remote.combined(key, [])))
-  })
-
   test('D201 one that was declared dead as it stood still ends, though the GCS is away from it', async () => {
     const isAlive = await playNodes({
       plan: calmNodes(4),
@@ -258,91 +217,6 @@ describe('scenario of several nodes', () => {
       },
     })
     expect(isAlive).toBe(false)
-  })
-
-  test('D206 a driver ends: what a detached actor has on a node where that was a guest goes on', async () => {
-    const what = {
-      key: 'sent',
-      sleepMs: 40_000,
-      spinMs: 0,
-      sizeBytes: SIZE_BYTES,
-      atMostOnce: true,
-    }
-    const named = { name: 'sender', namespace: remote.SHARED_NAMESPACE }
-    await playNodes({
-      plan: calmNodes(4),
-      program: async ({ cluster: { world, ledger }, others }) => {
-        const [theirs, there, itsHome] = others as [SimMember, SimMember, SimMember]
-        if (theirs.node === undefined) throw new Error('it has no raylet')
-        sent.clear()
-        const driver = await world.startDriver('another driver', theirs.node)
-        const { deps, rootScope } = driver.core
-        await deps.context.run(rootScope, async () => {
-          await remote.combine
-            .options({ schedulingStrategy: on(there) })
-            .run({ ...what, key: 'its own', sleepMs: 0 })
-          const strategy = { schedulingStrategy: on(itsHome), lifetime: 'detached' as const }
-          const sender = RemoteSender.options({ ...strategy, ...named }).remote()
-          await sender.send.run(what, there.nodeId)
-        })
-        await world.until(() => ledger.tasks.has('sent.2'))
-        world.crash(driver.process)
-        await world.until(() => sent.has(what.key))
-        expect(sent.get(what.key)).toEqual([1, 2].map((i) => remote.combined(`sent.${i}`, [])))
-        await kill(await getActor(named.name, { namespace: named.namespace }))
-        await remote.sleep(75_000)
-        for (const { node } of [theirs, there, itsHome])
-          expect(node?.raylet.state.jobs.size).toBe(1) // its own
-        expect(countIn(there)).toBe(0)
-      },
-    })
-  })
-
-  test('F06 D207 a task outlasts the drain of its node, twice: it runs elsewhere, and is not charged', async () => {
-    const what = { key: 'long', sleepMs: 30_000, spinMs: 0, sizeBytes: 0, atMostOnce: false }
-    const starts = await playNodes({
-      plan: calmNodes(4),
-      program: async (scene) => {
-        const { cluster, home, others } = scene
-        const [leaving] = others as [SimMember]
-        const busy = remote.combine
-          .options({ schedulingStrategy: on(home) })
-          .remote({ ...what, key: 'busy', sleepMs: 200_000 })
-        const strategy = { schedulingStrategy: on(leaving, true), maxRetries: 1 }
-        const ref = remote.combine.options(strategy).remote(what)
-        const starts = (): number => cluster.ledger.tasks.get(what.key)?.starts ?? 0
-        await cluster.world.until(() => starts() === 1)
-        cluster.drain(leaving, new Draw('drain'))
-        await cluster.world.until(() => starts() === 2)
-        const next = others.find(({ machine }) => machine === whereElse(scene))
-        if (next === undefined) throw new Error('it runs on no other node')
-        cluster.drain(next, new Draw('next drain'))
-        expect(await get(ref)).toBe(remote.combined(what.key, []))
-        for (const each of [busy, ref]) each.free()
-        return starts()
-      },
-    })
-    expect(starts).toBe(3)
-  })
-
-  test('F06 D218 a task that its node lets end as it drains has its own tasks run elsewhere', async () => {
-    const what = { key: 'outer', sleepMs: 5_000, spinMs: 0, sizeBytes: 0, atMostOnce: true }
-    const value = await playNodes({
-      plan: calmNodes(3),
-      program: async ({ cluster, others }) => {
-        const [leaving] = others as [SimMember]
-        const strategy = { schedulingStrategy: on(leaving), maxRetries: 0 }
-        const ref = remote.fanOut.options(strategy).remote(what, 2)
-        await cluster.world.until(() => cluster.ledger.tasks.get(what.key)?.starts === 1)
-        cluster.drain(leaving, new Draw('drain'))
-        await cluster.world.until(() => leaving.node?.raylet.state.draining === true)
-        const value = await get(ref)
-        ref.free()
-        return value
-      },
-    })
-    const parts = [0, 1].map((i) => remote.digestOfPart(what, i))
-    expect(remote.digestOf(value)).toBe(remote.combined(what.key, parts))
   })
 
   test('F08 D208 of a node that stood still until it was dead nothing stays, though a driver attaches as it goes on', async () => {
@@ -365,96 +239,13 @@ describe('scenario of several nodes', () => {
     })
     expect(rows).toEqual([])
   })
-
-  test('D208 a free that is lost with its connection is told again', async () => {
-    const what = { key: 'a', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: true }
-    const left = await playNodes({
-      plan: calmNodes(3),
-      program: async ({ cluster, home, others }) => {
-        const [there] = others as [SimMember]
-        const strategy = { schedulingStrategy: on(there), maxRetries: 0 }
-        const ref = remote.combine.options(strategy).remote(what)
-        await wait([ref], { numReturns: 1, fetchLocal: false })
-        expect(countIn(there)).toBe(1)
-        there.mayDie(cluster.world.scheduler.nowMs + SHORT_MS)
-        there.process.pause(SHORT_MS)
-        ref.free()
-        await remote.sleep(SHORT_MS / 2)
-        cluster.world.network.cut(home.process, there.process)
-        await remote.sleep(2 * SHORT_MS)
-        return countIn(there)
-      },
-    })
-    expect(left).toBe(0)
-  })
-
-  test('D197 what was made on another node stays there when the connection to it breaks', async () => {
-    const what = { key: 'a', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: true }
-    const digest = await playNodes({
-      plan: calmNodes(3),
-      program: async ({ cluster, home, others }) => {
-        const [there] = others as [SimMember]
-        const strategy = { schedulingStrategy: on(there), maxRetries: 0 }
-        const ref = remote.combine.options(strategy).remote(what)
-        await wait([ref], { numReturns: 1, fetchLocal: false })
-        await remote.sleep(5_000)
-        cluster.world.network.cut(home.process, there.process)
-        await remote.sleep(45_000)
-        expect(there.node?.raylet.state.jobs.size).toBe(1) // its own
-        const value = await get(ref)
-        ref.free()
-        return remote.digestOf(value)
-      },
-    })
-    expect(digest).toBe(remote.combined(what.key, []))
-  })
-
-  test('OP7 what came for a driver goes with it, though a detached actor keeps its job alive', async () => {
-    const what = { key: 'a', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false }
-    const counts = await playNodes({
-      plan: calmNodes(3),
-      program: async ({ cluster: { world, ledger }, home, others }) => {
-        const [there] = others as [SimMember]
-        const lasting = {
-          name: 'lasting',
-          lifetime: 'detached',
-          schedulingStrategy: on(home),
-        } as const
-        const teller = RemoteTeller.options(lasting).remote('lasting', false)
-        ledger.called('home', 0, remote.here().process)
-        await get(teller.tell.remote('home', 0, 0))
-        await get(remote.combine.options({ schedulingStrategy: on(there) }).remote(what))
-        const before = countIn(home)
-        const driver = world.drivers.find(({ process }) => machineOf(process) === home.machine)
-        driversLeave(world)
-        await world.until(() => driver?.process.alive !== true && countIn(home) === 0)
-        return [before, home.node?.raylet.state.jobs.size]
-      },
-    })
-    expect(counts).toEqual([1, 1]) // its job is there still
-  })
 })
 
 const SIZE_BYTES = 200_000
-/** Nobody is declared dead for it. */
-const SHORT_MS = 2_000
-
 /** Within that it is declared dead. */
 const FROZEN_MS = 2 * LEASE_MS
 /** In which who goes on has pinged the others. */
 const LOST_MS = 5_000
-
-/** The other machine on which a task runs. */
-function whereElse({ cluster, home }: Scene): string {
-  const isBusy = ({ core }: SimWorker): boolean => (core?.execution?.executor.runningCount ?? 0) > 0
-  const machines = cluster.world
-    .workers()
-    .filter(isBusy)
-    .map(({ process }) => machineOf(process))
-  const found = machines.find((machine) => machine !== home.machine)
-  if (found === undefined) throw new Error('no task runs elsewhere')
-  return found
-}
 
 /** Who comes then has met all others. */
 const ACQUAINTED_MS = 15_000
