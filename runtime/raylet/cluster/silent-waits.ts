@@ -3,7 +3,8 @@
 // Invariants:
 //   SI1. An object is told of from a second after somebody did not answer, until all have or nobody
 //        has looked for it for FORGET_MS: who looks asks again sooner, and the GCS too.
-//   SI2. Who is silent is so since it did first not answer, however many objects wait for it.
+//   SI2. Who is silent is so since it did first not answer, however many objects wait for it; the
+//        GCS since it has last answered anything.
 import type { Clock } from '../../common/clock.ts'
 import { toHex, type ObjectId } from '../../common/ids.ts'
 import { isOutage } from '../../gcs/attempts.ts'
@@ -70,6 +71,7 @@ export class SilentWaits {
     this.unanswered(GCS, objectIds, this.#clock.monotonicMs())
     try {
       const answer = await ask()
+      for (const who of namesOf(GCS)) this.#sinceMs.set(who, this.#clock.monotonicMs()) // SI2
       this.answered('gcs', objectIds)
       return answer
     } catch (error) {

@@ -79,3 +79,17 @@ test('the GCS is waited for while it does not answer, not once it has refused', 
   )
   expect(rows()).toEqual([])
 })
+
+test('SI2: the GCS is silent since its last answer, though questions overlap all the time', async () => {
+  const { clock, silent, rows } = made()
+  const asking = Promise.withResolvers<undefined>()
+  const first = silent.ofGcs([A], () => asking.promise)
+  await clock.advance(10_000)
+  const second = silent.ofGcs([B], () => new Promise<never>(() => undefined))
+  await clock.advance(5_000)
+  asking.resolve(undefined)
+  await first
+  await clock.advance(3_000)
+  expect(rows()).toEqual([['bb', 1, 8_000, 'a get of it waits for the GCS, silent for 3 s']])
+  void second
+})
