@@ -49,6 +49,8 @@ export interface EncodedArguments {
 
 export interface ArgumentsDeps {
   readonly codec: ValueCodec
+  /** In hex, where there are several: what says nothing else is most likely there. */
+  readonly ownNodeId: string | undefined
   /** @throws ForeignRefError, ObjectFreedError */
   entryOf(this: void, ref: ObjectRef): ObjectEntry
   /** Puts a large argument into the store: an entry that completes as STORED. */
@@ -98,7 +100,7 @@ export class ArgumentEncoder {
       const entry = argument instanceof Uint8Array ? undefined : placed.get(argument.objectId)
       if (entry !== undefined) this.#writeEntry(writer, entry)
       else if (argument instanceof Uint8Array) writeInlineArgument(writer, argument)
-      else writeStoredArgument(writer, argument.objectId, argument.sizeBytes)
+      else writeStoredArgument(writer, argument)
     }
     return this.#pack(writer)
   }
@@ -169,8 +171,9 @@ export class ArgumentEncoder {
         writeInlineArgument(writer, entry.value as Uint8Array)
         return
       case STORED: {
-        const { objectId, sizeBytes } = entry.value as StoredAt
-        writeStoredArgument(writer, objectId, sizeBytes)
+        const stored = entry.value as StoredAt
+        const nodeId = stored.nodeId ?? this.#deps.ownNodeId
+        writeStoredArgument(writer, nodeId === undefined ? stored : { ...stored, nodeId })
         return
       }
       default:

@@ -3,7 +3,7 @@
 // in parts ahead of it.
 import { VirgaError } from '../common/errors.ts'
 import type { ByteReader } from '../protocol/byte-reader.ts'
-import { ARGUMENT_INLINE, readStored, type StoredValue } from '../protocol/task-frames.ts'
+import { ARGUMENT_INLINE, readStoredArgument, type StoredValue } from '../protocol/task-frames.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { ArgumentLost } from './failure.ts'
 import { decodeStored } from './stored-blob.ts'
@@ -83,7 +83,8 @@ function decodeInto(
 ): Promise<void>[] | undefined {
   let fetching: Promise<void>[] | undefined
   for (let left = count; left > 0; left -= 1) {
-    if (reader.u8() === ARGUMENT_INLINE) {
+    const kind = reader.u8()
+    if (kind === ARGUMENT_INLINE) {
       const sizeBytes = reader.varint()
       const at = reader.skip(sizeBytes)
       args.push(codec.decodeRange(reader.bytes, at, at + sizeBytes, isLasting))
@@ -91,7 +92,7 @@ function decodeInto(
     }
     const i = args.push(undefined) - 1
     fetching ??= []
-    const stored = readStored(reader)
+    const stored = readStoredArgument(reader, kind)
     fetching.push(
       store.read(stored).then(
         (blob) => {

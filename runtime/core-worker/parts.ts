@@ -135,7 +135,7 @@ export function makeSubmitter(worker: CoreWorker): Submitter {
   const { codec, ends, leases, references, holders } = worker
   const { clock } = worker.deps
   const encoder = new ArgumentEncoder({
-    codec,
+    ...{ codec, ownNodeId: worker.ownNodeId },
     entryOf: (ref) => entryIn(ref, references),
     storeLarge: (encoded) => worker.values.storeLarge(encoded),
   })

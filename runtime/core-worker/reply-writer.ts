@@ -227,8 +227,7 @@ export class ReplyWriter {
       for (const [i, { at }] of large.entries()) {
         writer.range(inline.buffer, from, at)
         from = at
-        const { objectId, sizeBytes } = placed[i] as StoredAt
-        writeStoredArgument(writer, objectId, sizeBytes)
+        writeStoredArgument(writer, placed[i] as StoredAt)
       }
       writer.range(inline.buffer, from, inline.position)
       writeHandoff(writer, handoff)

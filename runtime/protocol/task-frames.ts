@@ -66,35 +66,47 @@ export function readPartHeader(reader: ByteReader): PartHeader {
 
 export const ARGUMENT_INLINE = 0
 const ARGUMENT_STORED = 1
+/** The same, and then the node, as a string. */
+const ARGUMENT_STORED_AT = 2
 
 export function writeInlineArgument(writer: ByteWriter, blob: Uint8Array): void {
   writer.u8(ARGUMENT_INLINE)
   writer.lengthPrefixed(blob)
 }
 
-export function writeStoredArgument(writer: ByteWriter, id: ObjectId, sizeBytes: number): void {
-  writer.u8(ARGUMENT_STORED)
-  writer.latin1(id)
-  writer.f64(sizeBytes)
+export function writeStoredArgument(writer: ByteWriter, stored: StoredValue): void {
+  const { nodeId } = stored
+  writer.u8(nodeId === undefined ? ARGUMENT_STORED : ARGUMENT_STORED_AT)
+  writeStored(writer, stored)
+  if (nodeId !== undefined) writer.string(nodeId)
 }
 
 export interface StoredValue {
   readonly objectId: ObjectId
   readonly sizeBytes: number
-  /** Not on the wire: the node, in hex, of whoever said so, where there are several. */
+  /** In hex, where there are several nodes: of an argument, where it was stored; else not on the
+   *  wire, and the node of whoever said so. */
   readonly nodeId?: string
 }
 
 /** Passes over one argument. */
 export function skipArgument(reader: ByteReader): void {
-  if (reader.u8() === ARGUMENT_INLINE) reader.skip(reader.varint())
-  else reader.skip(OBJECT_ID_BYTES + 8)
+  const kind = reader.u8()
+  if (kind === ARGUMENT_INLINE) reader.skip(reader.varint())
+  else readStoredArgument(reader, kind)
 }
 
 /** One argument: its blob (a view of the record), or where it is stored. */
 export function readArgument(reader: ByteReader): Uint8Array | StoredValue {
-  if (reader.u8() === ARGUMENT_INLINE) return reader.view(reader.varint())
-  return readStored(reader)
+  const kind = reader.u8()
+  if (kind === ARGUMENT_INLINE) return reader.view(reader.varint())
+  return readStoredArgument(reader, kind)
+}
+
+/** What follows the kind of one that is not inline. */
+export function readStoredArgument(reader: ByteReader, kind: number): StoredValue {
+  const stored = readStored(reader)
+  return kind === ARGUMENT_STORED_AT ? { ...stored, nodeId: reader.string() } : stored
 }
 
 export const REPLY_VALUE = 0 // varint byteLength · blob

@@ -1,8 +1,8 @@
 // Questions about many objects that go to other nodes together: who waits for thousands of objects
 // asks as often as who waits for one.
 // Invariants:
-//   TG1. What is asked for in one turn goes at once, in one round; what is asked for in the
-//        GATHER_MS after that goes in the next one, and of each object there is one question in it.
+//   TG1. What is asked for in one turn goes at once, in one round; what is asked for until that is
+//        answered, or GATHER_MS are over, goes in the next one, in which each object is once.
 //   TG2. A round has IDS_MAX objects at most: the rest is next.
 //   TG3. An answer is of a round that began after the object was asked for.
 import type { Clock } from '../../common/clock.ts'
@@ -44,10 +44,17 @@ export class AskedTogether<Heeded, Answer> {
   #begin(): void {
     if (this.#isGathering || this.#next.size === 0) return
     this.#isGathering = true
-    this.#clock.immediate(() => void this.#round())
-    this.#clock.after(GATHER_MS, () => {
-      this.#isGathering = false
-      this.#begin()
+    this.#clock.immediate(() => {
+      let isOver = false
+      const over = (): void => {
+        if (isOver) return
+        isOver = true
+        timer.cancel()
+        this.#isGathering = false
+        this.#begin()
+      }
+      const timer = this.#clock.after(GATHER_MS, over)
+      void this.#round().then(over)
     })
   }
 

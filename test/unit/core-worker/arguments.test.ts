@@ -18,7 +18,7 @@ const codec = new ValueCodec()
 function anEncoder() {
   const stored: ObjectEntry[] = []
   const encoder = new ArgumentEncoder({
-    codec,
+    ...{ codec, ownNodeId: undefined },
     entryOf,
     storeLarge: ({ sizeBytes }) => {
       const entry = new ObjectEntry(undefined, 0, 0)
