@@ -62,7 +62,7 @@ export function makeLineageStream(worker: CoreWorker): LineageStream {
 
 export function makeReferences(worker: CoreWorker): References {
   const { deps, options, jobId, lineageStream: lineage, storeFree } = worker
-  return new References({
+  const references = new References({
     ...{ finalization: deps.finalization, clock: deps.clock, jobId, lineage },
     storeFree: (objectId) => {
       worker.lineage.released(objectId)
@@ -92,6 +92,8 @@ export function makeReferences(worker: CoreWorker): References {
       worker.registry.forgotten(actorIdOfObject(objectId))
     },
   })
+  deps.raylet.isKnown = (objectId) => references.find(objectId) !== undefined
+  return references
 }
 
 export function makeUntilHeard({ deps, options, peers }: CoreWorker): UntilHeard {

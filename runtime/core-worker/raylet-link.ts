@@ -2,9 +2,15 @@
 // exactly while something is awaited.
 import type { Clock } from '../common/clock.ts'
 import { NodeDiedError, StoppedError } from '../common/errors.ts'
+import type { ObjectId } from '../common/ids.ts'
 import { Channel } from '../protocol/channel.ts'
 import type { Connection } from '../protocol/connection.ts'
-import type { ClientNotices, RayletCalls, RayletNotices } from '../protocol/messages.ts'
+import type {
+  ClientCalls,
+  ClientNotices,
+  RayletCalls,
+  RayletNotices,
+} from '../protocol/messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
 
 export type NoticeHandlers = {
@@ -19,6 +25,8 @@ export class RayletLink {
   /** What the raylet has said of its end. */
   #reason: string | undefined
   onClosed: ((error: NodeDiedError | StoppedError) => void) | undefined
+  /** Whether this process refers to an object. */
+  isKnown: ((objectId: ObjectId) => boolean) | undefined
 
   constructor(connection: Connection, deps: { clock: Clock; codec: ValueCodec }) {
     this.#channel = new Channel(connection, deps)
@@ -30,7 +38,12 @@ export class RayletLink {
         const handle = (handlers as Record<string, ((message: object) => void) | undefined>)[type]
         handle?.(message)
       },
-      requested: () => undefined,
+      requested: (type, message) => {
+        if (type !== 'refersTo') return undefined
+        const { objectIds } = message as ClientCalls['refersTo'][0]
+        const { isKnown } = this
+        return isKnown && { objectIds: objectIds.filter((id) => isKnown(id as ObjectId)) }
+      },
       closed: () => {
         this.#closed = true
         this.onClosed?.(this.#whyClosed())

@@ -274,6 +274,12 @@ export interface RayletNotices {
   returnTokens: { name: string; count: number; unused: boolean }
 }
 
+/** What a raylet asks of a process of its node. */
+export interface ClientCalls {
+  /** Which of these it holds, owns or lends; undefined: it does not know that of itself yet. */
+  refersTo: [{ objectIds: readonly string[] }, { objectIds: readonly string[] } | undefined]
+}
+
 export interface ClientNotices {
   leaseGranted: {
     classId: number

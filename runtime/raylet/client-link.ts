@@ -1,12 +1,13 @@
 // One connection of a client: says hello, turns its messages into events, checks who may say what.
 // Store messages do not concern the brain and go to the store straight away.
-import type { Clock } from '../common/clock.ts'
-import { ProtocolError, UnsupportedMessageError } from '../common/errors.ts'
+import { within, type Clock } from '../common/clock.ts'
+import { ProtocolError, StoppedError, UnsupportedMessageError } from '../common/errors.ts'
 import type { WorkerId } from '../common/ids.ts'
 import { Channel } from '../protocol/channel.ts'
 import type { Connection } from '../protocol/connection.ts'
 import {
   PROTOCOL_VERSION,
+  type ClientCalls,
   type ClientNotices,
   type Hello,
   type RayletCalls,
@@ -66,6 +67,9 @@ export interface LinkHost {
   stop(): void
 }
 
+/** What is asked by other nodes must be answered within as much (ALL_LIMIT_MS). */
+const ANSWER_LIMIT_MS = 1_000
+
 /** Unsent output above this is not forwarded to the driver but dropped and counted. */
 const FORWARD_BUFFER_BYTES_MAX = 4 * 1024 * 1024
 
@@ -73,7 +77,7 @@ export class ClientLink {
   /** Of the process behind it, once it has said hello. */
   pid = 0
   readonly #host: LinkHost
-  readonly #channel: Channel<object & Record<never, never>, ClientNotices>
+  readonly #channel: Channel<ClientCalls, ClientNotices>
   #client: WorkerId | undefined
 
   constructor(connection: Connection, host: LinkHost) {
@@ -97,6 +101,15 @@ export class ClientLink {
 
   notify<K extends keyof ClientNotices>(type: K, message: ClientNotices[K]): void {
     this.#channel.notify(type, message)
+  }
+
+  /** Which of these it refers to. @throws when it does not say so in time. */
+  async refersTo(objectIds: readonly string[]): Promise<string[]> {
+    const answer = this.#channel.request('refersTo', { objectIds })
+    const isInTime = await within(this.#host.clock, ANSWER_LIMIT_MS, answer)
+    const said = isInTime ? await answer : undefined
+    if (said === undefined) throw new StoppedError('a process does not say to what it refers')
+    return [...said.objectIds]
   }
 
   /** Whether more output may be sent: the client reads what it gets. */

@@ -52,6 +52,26 @@ export class ClientLinks {
     for (const link of this.#links.values()) link.notify('livesEnded', { ended })
   }
 
+  /**
+   * Which of these processes of this node refer to: drivers and workers.
+   * @throws where one does not answer. One that ends meanwhile refers to nothing.
+   */
+  async refersTo(objectIds: readonly string[]): Promise<readonly string[]> {
+    const asked = [...this.#links].flatMap(([id, link]) =>
+      this.#state.clients.get(id)?.role === 'cli' ? [] : [this.#refersTo(id, link, objectIds)],
+    )
+    return (await Promise.all(asked)).flat()
+  }
+
+  async #refersTo(id: WorkerId, link: ClientLink, objectIds: readonly string[]): Promise<string[]> {
+    try {
+      return await link.refersTo(objectIds)
+    } catch (error) {
+      if (this.#links.get(id) === link) throw error
+      return []
+    }
+  }
+
   get hasWorkers(): boolean {
     return [...this.#links.keys()].some((id) => this.#state.clients.get(id)?.role === 'worker')
   }

@@ -135,6 +135,7 @@ export class Raylet {
       ...{ objects: this.#objects, queries: this.#queries, processes: this.#processes },
       silent: this.#silent,
       isHere: (client) => this.#links.has(client),
+      refersTo: (objectIds) => this.#links.refersTo(objectIds),
       drain: (graceMs) => {
         this.drain(graceMs)
       },

@@ -1,6 +1,7 @@
 // What a node of several has of jobs when their processes here have gone: the rows and the bucket
 // of those that it drives (driven-jobs.ts), what a detached actor or a driver elsewhere may still
-// need (ended-jobs.ts), and what it keeps for nodes that left (kept-objects.ts).
+// need (ended-jobs.ts), what it keeps for nodes that left (kept-objects.ts), and what is left of
+// processes of whose end it has not heard (unowned-objects.ts).
 import type { JobId } from '../../common/ids.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { Storage } from '../../gcs/storage.ts'
@@ -15,10 +16,13 @@ import { DrivenJobs } from './driven-jobs.ts'
 import { EndedJobs } from './ended-jobs.ts'
 import { KeptObjects } from './kept-objects.ts'
 import { jobsOf } from './live-jobs.ts'
+import type { ObjectPulls } from './object-pulls.ts'
+import { UnownedObjects, type UnownedObjectsDeps } from './unowned-objects.ts'
 
 type JobForgotten = Extract<RayletEffect, { kind: 'jobForgotten' }>
 
-export interface ClusterJobsDeps extends Pick<RayletDeps, 'clock' | 'random' | 'log'> {
+export interface ClusterJobsDeps
+  extends Pick<RayletDeps, 'clock' | 'random' | 'log'>, Pick<UnownedObjectsDeps, 'refersTo'> {
   readonly storage: Storage
   readonly self: Holder
   readonly member: ClusterMember
@@ -26,12 +30,14 @@ export interface ClusterJobsDeps extends Pick<RayletDeps, 'clock' | 'random' | '
   readonly brain: Brain
   readonly objects: JobStore
   readonly places: ClusterPlaces
+  readonly pulls: () => Pick<ObjectPulls, 'freed'>
 }
 
 export class ClusterJobs {
   readonly driven: DrivenJobs
   readonly ended: EndedJobs
   readonly kept: KeptObjects
+  readonly unowned: UnownedObjects
   readonly #deps: ClusterJobsDeps
 
   constructor(deps: ClusterJobsDeps) {
@@ -46,6 +52,12 @@ export class ClusterJobs {
       over: (jobId) => {
         if (state.jobs.has(jobId)) brain.tell({ kind: 'jobOver', jobId })
         else objects.freeOf(jobId)
+      },
+    })
+    this.unowned = new UnownedObjects({
+      ...deps,
+      free: (objectIds) => {
+        deps.pulls().freed({ objectIds })
       },
     })
     this.kept = new KeptObjects({
@@ -71,6 +83,7 @@ export class ClusterJobs {
 
   stop(): void {
     this.kept.stop()
+    this.unowned.stop()
     this.ended.stop()
     this.driven.stop()
   }

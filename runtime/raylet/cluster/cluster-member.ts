@@ -380,6 +380,7 @@ export class ClusterMember {
       case 'reaches':
       case 'isAlive':
       case 'liveJobs':
+      case 'refersTo':
       case 'hasMet':
       case 'goneActor':
       case 'findSegment':

@@ -55,6 +55,7 @@ const ASK_LIMIT_MS = 5_000
 
 type JobForgotten = Extract<RayletEffect, { kind: 'jobForgotten' }>
 type StateCall = RayletCalls['state']
+type RefersTo = PeerRayletCalls['refersTo'][0]
 type EffectOfNodes = NodeEffect | GroupEffect | WaitEffect | LimiterEffect | ActorEffectOfNodes
 
 const OF_ACTORS: ReadonlySet<string> = new Set([
@@ -71,6 +72,8 @@ export interface ClusterSideDeps extends RayletDeps {
   readonly processes: Pick<WorkerProcesses, 'drainOutput'>
   /** Whether a process is connected. */
   readonly isHere: (client: WorkerId) => boolean
+  /** Which of these a process of this node refers to. Rejects where one does not answer. */
+  readonly refersTo: (objectIds: readonly string[]) => Promise<readonly string[]>
   /** The GCS wants this node drained. */
   readonly drain: (graceMs: number) => void
   /** Processes of this node are to take nothing from those any more (PE4). */
@@ -110,7 +113,8 @@ export class ClusterSide {
         this.objects.isInBucket(objectId)
       },
     })
-    this.jobs = new ClusterJobs({ ...deps, self, member, places: this.places })
+    const pulls = (): ObjectPulls => this.objects
+    this.jobs = new ClusterJobs({ ...deps, self, member, places: this.places, pulls })
     this.#groups = new GroupPeers({
       ...{ ...deps, member, self },
       holdsJob: (jobId) => this.jobs.driven.groups(jobId),
@@ -319,6 +323,7 @@ export class ClusterSide {
       nodes: (nodes) => {
         this.leases.nodes(nodes)
         this.objects.nodes(nodes)
+        this.jobs.unowned.nodes(nodes)
         this.#actors.nodes(nodes)
         this.#adopter.nodes(nodes)
         this.#sweeper.nodes(nodes)
@@ -330,6 +335,7 @@ export class ClusterSide {
       },
       lost: (nodeId) => {
         this.objects.lost(nodeId)
+        this.jobs.unowned.lost()
         brain.tell({ kind: 'nodeLost', nodeId })
       },
       linkClosed: (link) => {
@@ -354,6 +360,7 @@ export class ClusterSide {
   #requested(message: PeerMessage): unknown {
     const { type, from } = message
     if (type === 'liveJobs') return { jobIds: this.jobs.live() }
+    if (type === 'refersTo') return this.jobs.unowned.answer(message.message as RefersTo)
     if (type === 'hasMet') return { hasMet: this.#adopter.hasMet(message.message as Holder) }
     if (isGroupCall(type)) return this.#groups.requested(message)
     if (isWaitCall(type)) return this.#waits.requested(message)

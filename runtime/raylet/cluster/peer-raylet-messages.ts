@@ -95,6 +95,8 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, Li
   isAlive: [{ address: string }, boolean]
   /** Of which something lives on that node. */
   liveJobs: [object, { jobIds: readonly JobId[] }]
+  /** Of these, who is connected to that node, whose driver is, and to what a process there refers. */
+  refersTo: [RefersAsked, RefersAsked]
   /** Of the actors that node knows to be dead, the last one of that name. */
   goneActor: [{ name: string; namespace: string }, GoneActor | undefined]
   /** Whether that node was a member together with one in that epoch of its life. */
@@ -125,6 +127,12 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, Li
   freeMissed: [{ objectIds: readonly string[]; agesMs: readonly number[] }, undefined]
   /** Of a node that may reach its holders: its size, once it is on its way to that node. */
   relayObject: [{ objectId: string; hints: readonly string[] }, number | undefined]
+}
+
+interface RefersAsked {
+  readonly owners: readonly string[]
+  readonly jobIds: readonly string[]
+  readonly objectIds: readonly string[]
 }
 
 export interface PeerRayletNotices {
@@ -208,6 +216,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
   reaches: { beyond: listOf(text), objectIds: listOf(text) },
   isAlive: { address: text },
   liveJobs: {},
+  refersTo: { owners: listOf(text), jobIds: listOf(text), objectIds: listOf(text) },
   goneActor: { name: text, namespace: text },
   hasMet: { nodeId: text, epoch: count },
   findSegment: { owner: text, sequence: count },

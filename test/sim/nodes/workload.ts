@@ -204,6 +204,7 @@ export interface Wrapped {
 
 /** Keeps refs for others. */
 export const RemoteKeeper = remote(Keeper)
+export type KeeperClass = typeof Keeper
 
 /** Has something made on that node, and waits for it to be here once it has rested. */
 export const waitsLater = remote(
