@@ -17,6 +17,8 @@ import { here } from '../workload.ts'
 import type { PartName } from './plan.ts'
 
 const IMPATIENCE_MS = 200
+/** Rows of batches, of which one is left undone. */
+const UNDONE_EVERY = 4
 
 type Bugs = Readonly<Record<string, () => () => void>>
 
@@ -148,6 +150,22 @@ export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
       swap(DurableJob.prototype, 'keepStored', () => () => Promise.resolve()),
     'tells a result before it is written how it is made again': () =>
       swap(DurableJob.prototype, 'commits', () => () => undefined),
+    'forgets what a batch of appends has left undone (UnprocessedItems)': () => {
+      const counts = new WeakMap<MemoryStorage, number>()
+      return swap(
+        MemoryStorage.prototype,
+        'append',
+        (real) =>
+          function (this: MemoryStorage, rows) {
+            const begun = counts.get(this) ?? 0
+            counts.set(this, begun + rows.length)
+            return real.call(
+              this,
+              rows.filter((_, i) => (begun + i) % UNDONE_EVERY !== 0),
+            )
+          },
+      )
+    },
   },
   limiters: {
     'does not tell the keeper what it holds': () => misheard(holdingNothing),
