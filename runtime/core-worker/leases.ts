@@ -4,7 +4,8 @@
 //   L1. A task is in exactly one place: the class queue, or in flight at one lease.
 //   L2. Tasks go to the lease with the least in flight (choose-lease.ts: of many, to an idle one),
 //       never more than its measured time allows (pipelining.ts).
-//   L3. An idle lease goes back after LEASE_IDLE_MS, at once when the raylet asks.
+//   L3. An idle lease goes back after LEASE_IDLE_MS, at once when the raylet asks, and at once of
+//        SPREAD: the next call is to go to the next node.
 //   L4. Nothing waits long behind a task that turned out slow: it is asked back and goes elsewhere.
 //   L5. A class without tasks and leases, of which the raylet was told so, is forgotten here and
 //       there: options that differ from call to call leave nothing behind.
@@ -281,6 +282,10 @@ export class Leases {
 
   #idle(lease: Lease): void {
     const { cls } = lease
+    if (cls.spec.strategy.kind === 'SPREAD' && cls.queue.length === 0) {
+      this.#return(lease)
+      return
+    }
     lease.idleSinceMs = this.#deps.clock.monotonicMs()
     this.#want(cls)
     cls.idleTimer ??= this.#deps.clock.after(LEASE_IDLE_MS, () => {

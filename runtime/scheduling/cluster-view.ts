@@ -14,6 +14,8 @@
 //   CV6. A node that says that it is slow is marked so, as long as no more than half of all do:
 //        where most are, going elsewhere gains nothing, and nobody is avoided. The own node is
 //        counted and never marked.
+//   CV7. Of nodes that are used alike, SPREAD takes the one that it chose longest ago, by the turns
+//        that are counted in this view: it goes round, also with what takes nothing.
 // Source: Ray cluster_resource_manager.h; design 6.
 import { fits, type ResourceSet } from '../common/resources.ts'
 import { RankedNodes, type Shape } from './ranked-nodes.ts'
@@ -29,6 +31,8 @@ export interface NodeView {
   readonly isSlow?: boolean
   /** Full whatever the demand, were it nothing (CV4). */
   readonly isAside?: boolean
+  /** CV7: in which turn a SPREAD chose it last; absent: in none. */
+  readonly turn?: number
 }
 
 /** What one node says of its own load. Versions count up, in one epoch of the node. */
@@ -61,6 +65,9 @@ export class ClusterView {
   readonly #unanswered = new Map<string, ResourceSet>()
   /** CV6: those that say so. */
   readonly #slow = new Set<string>()
+  /** CV7. */
+  readonly #turns = new Map<string, number>()
+  #turnCount = 0
   /** In the order in which they were asked last. */
   readonly #ranked = new Map<string, RankedNodes>()
 
@@ -89,7 +96,9 @@ export class ClusterView {
     const { size } = this.#nodes
     const isKnown = !isAside && node.isAside !== true
     const free = isAside ? {} : node.free
-    this.#nodes.set(nodeId, this.#marked(isKnown ? node : { ...node, free, isAside }))
+    const turn = this.#turns.get(nodeId)
+    const seen = turn === undefined || turn === node.turn ? node : { ...node, turn }
+    this.#nodes.set(nodeId, this.#marked(isKnown ? seen : { ...seen, free, isAside }))
     this.#changed(nodeId)
     if (this.#nodes.size > size) this.#markAnew()
   }
@@ -119,6 +128,7 @@ export class ClusterView {
     this.#aside.delete(nodeId)
     this.#unanswered.delete(nodeId)
     this.#slow.delete(nodeId)
+    this.#turns.delete(nodeId)
     if (!this.#nodes.delete(nodeId)) return
     this.#changed(nodeId)
     this.#markAnew()
@@ -177,7 +187,16 @@ export class ClusterView {
     if (node !== undefined) this.set({ ...node, free: less(node.free, demand, count) })
   }
 
-  /** The reverse: it holds the demand no more, by what is known here. */
+  /** CV7: a SPREAD chose it. */
+  tookTurn(nodeId: string): void {
+    const node = this.#known(nodeId)
+    if (node === undefined) return
+    this.#turnCount += 1
+    this.#turns.set(nodeId, this.#turnCount)
+    this.set(node)
+  }
+
+  /** The reverse of take(): it holds the demand no more, by what is known here. */
   giveBack(nodeId: string, demand: ResourceSet, count = 1): void {
     const node = this.#known(nodeId)
     if (node === undefined) return

@@ -71,8 +71,10 @@ function routeForwarded(router: Router, request: RoutedRequest, self: string): R
   return give(view, request, placement.node.nodeId)
 }
 
-function give(view: ClusterView, { demand, hops }: RoutedRequest, nodeId: string): Route {
+function give(view: ClusterView, request: RoutedRequest, nodeId: string): Route {
+  const { demand, strategy, hops } = request
   view.take(nodeId, demand.resources)
+  if (strategy.kind === 'SPREAD') view.tookTurn(nodeId)
   if (nodeId === view.preferredId) return { kind: 'GRANT' }
   return { kind: 'FORWARD', nodeId, hops: hops + 1 }
 }

@@ -3,7 +3,7 @@
 //   DEFAULT  hybrid: score = use of the scarcest resource, 0 below one half. The node that holds
 //            the large arguments first; then the preferred node if its score is lowest; else two
 //            of the best k at random, and the less used of them.
-//   SPREAD   the available node with the lowest use.
+//   SPREAD   the available node with the lowest use; of several, the next in turn (CV7).
 //   NODE_AFFINITY  that node; soft: elsewhere if it is gone or too small.
 // Available nodes come first; feasible but busy ones are waited for; among either, nodes without
 // GPUs come first for demands without. Slow nodes come last: a node that is well and busy is waited

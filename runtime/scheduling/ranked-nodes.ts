@@ -1,7 +1,7 @@
 // The nodes for one shape of demand, in order of use: those that can hold it now, or those that
 // ever could. Kept as a sorted array, since moving a pointer past a thousand takes a microsecond.
-//   RN1. Sorted by score, then by node id; below one half of use all scores are 0, so that most
-//        changes of load move nothing.
+//   RN1. Sorted by score, then, where scores are exact, by turn (CV7), then by node id; below one
+//        half of use all scores of the hybrid are 0, so that most changes of load move nothing.
 import { fits, type ResourceSet } from '../common/resources.ts'
 import type { NodeView } from './cluster-view.ts'
 import { matchesLabels, type LabelSelector } from './labels.ts'
@@ -23,14 +23,24 @@ export interface Ranked {
   readonly score: number
 }
 
+interface Position {
+  readonly nodeId: string
+  readonly score: number
+  readonly turn: number
+}
+
 interface Entry extends Ranked {
   node: NodeView
   score: number
+  turn: number
   readonly list: Entry[]
 }
 
-const isBefore = (a: Ranked, score: number, nodeId: string): boolean =>
-  a.score === score ? a.nodeId < nodeId : a.score < score
+/** RN1. */
+function isBefore(a: Position, b: Position): boolean {
+  if (a.score !== b.score) return a.score < b.score
+  return a.turn === b.turn ? a.nodeId < b.nodeId : a.turn < b.turn
+}
 
 export class RankedNodes {
   readonly #shape: Shape
@@ -73,18 +83,20 @@ export class RankedNodes {
     const entry = this.#entries.get(nodeId)
     const list = node === undefined ? undefined : this.#listFor(node)
     if (entry !== undefined && entry.list !== list) {
-      entry.list.splice(positionOf(entry.list, entry.score, nodeId), 1)
+      entry.list.splice(positionOf(entry.list, entry), 1)
       this.#entries.delete(nodeId)
     }
     if (node === undefined || list === undefined) return
-    const score = scoreOf(node, this.#shape.scoring)
+    const { scoring } = this.#shape
+    const score = scoreOf(node, scoring)
+    const turn = scoring === 'exact' ? (node.turn ?? 0) : 0
     if (entry?.list === list) {
       entry.node = node
-      move(entry, score)
+      move(entry, { nodeId, score, turn })
     } else {
-      const added = { nodeId, node, score, list }
+      const added = { nodeId, node, score, turn, list }
       this.#entries.set(nodeId, added)
-      list.splice(positionOf(list, score, nodeId), 0, added)
+      list.splice(positionOf(list, added), 0, added)
     }
   }
 
@@ -101,31 +113,32 @@ export class RankedNodes {
 }
 
 /** The index of the first that does not come before. */
-function positionOf(list: readonly Entry[], score: number, nodeId: string): number {
+function positionOf(list: readonly Entry[], sought: Position): number {
   let low = 0
   let high = list.length
   while (low < high) {
     const middle = (low + high) >>> 1
     const other = list[middle]
-    if (other !== undefined && isBefore(other, score, nodeId)) low = middle + 1
+    if (other !== undefined && isBefore(other, sought)) low = middle + 1
     else high = middle
   }
   return low
 }
 
-/** To its place under a new score, past those in between and no others (RN1). */
-function move(entry: Entry, score: number): void {
-  if (score === entry.score) return
-  const { list, nodeId } = entry
-  let at = positionOf(list, entry.score, nodeId)
-  for (let next = list[at + 1]; next && isBefore(next, score, nodeId); next = list[at + 1]) {
+/** To its new place, past those in between and no others (RN1). */
+function move(entry: Entry, to: Position): void {
+  if (to.score === entry.score && to.turn === entry.turn) return
+  const { list } = entry
+  let at = positionOf(list, entry)
+  for (let next = list[at + 1]; next && isBefore(next, to); next = list[at + 1]) {
     list[at] = next
     at += 1
   }
-  for (let last = list[at - 1]; last && !isBefore(last, score, nodeId); last = list[at - 1]) {
+  for (let last = list[at - 1]; last && !isBefore(last, to); last = list[at - 1]) {
     list[at] = last
     at -= 1
   }
   list[at] = entry
-  entry.score = score
+  entry.score = to.score
+  entry.turn = to.turn
 }

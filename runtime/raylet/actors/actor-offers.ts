@@ -123,14 +123,14 @@ function choose(
     ...{ resources, labelSelectors },
     mayBeSlow: mayBeSlow(turn, cluster, waitingSinceMs),
   }
-  const spread = strategy.kind === 'SPREAD' ? leastSpread(view, demand, actors.spread) : undefined
+  const spread = strategy.kind === 'SPREAD' ? nextInTurn(view, demand, actors.spread) : undefined
   const placement =
     spread === undefined ? place(demand, view, strategy, random) : { kind: 'PLACE', node: spread }
   if (placement.kind === 'INFEASIBLE' || placement.kind === 'UNSCHEDULABLE') return 'NOWHERE'
   const { nodeId } = (placement as { readonly node: NodeView }).node
   if (placement.kind === 'PLACE') {
     view.take(nodeId, resources)
-    if (spread !== undefined) actors.spread.set(nodeId, (actors.spread.get(nodeId) ?? 0) + 1)
+    if (spread !== undefined) tookTurn(cluster, nodeId)
     return { nodeId, isBound: false }
   }
   const own = toHex(turn.state.config.nodeId)
@@ -138,25 +138,32 @@ function choose(
   return shunned.has(nodeId) ? undefined : { nodeId, isBound: true }
 }
 
-/** Actors that live hold nothing by default: their load says nothing of where they were spread. */
-function leastSpread(
+/**
+ * Actors that live hold nothing by default: their load says nothing of where they were spread. They
+ * go round the nodes, not to where the fewest ever were: that had one catch up for all that went
+ * elsewhere while it was full.
+ */
+function nextInTurn(
   view: ClusterView,
   { resources, labelSelectors }: Demand,
-  spread: ReadonlyMap<string, number>,
+  spread: ReadonlySet<string>,
 ): NodeView | undefined {
   for (const selector of labelSelectors.length > 0 ? labelSelectors : [{}]) {
-    let best: NodeView | undefined
-    let fewest = Infinity
+    const able = new Map<string, NodeView>()
     for (const node of view.nodes()) {
-      const count = spread.get(node.nodeId) ?? 0
-      if (count >= fewest || node.isSlow === true || !isAvailable(node, resources)) continue
-      if (!matchesLabels(node.labels, selector)) continue
-      best = node
-      fewest = count
+      if (node.isSlow === true || !isAvailable(node, resources)) continue
+      if (matchesLabels(node.labels, selector)) able.set(node.nodeId, node)
     }
-    if (best !== undefined) return best
+    for (const [nodeId, node] of able) if (!spread.has(nodeId)) return node
+    for (const nodeId of spread) if (able.has(nodeId)) return able.get(nodeId)
   }
   return undefined
+}
+
+function tookTurn({ view, actors: { spread } }: ClusterState, nodeId: string): void {
+  spread.delete(nodeId)
+  spread.add(nodeId)
+  for (const each of spread) if (view.get(each) === undefined) spread.delete(each)
 }
 
 interface Offering {

@@ -19,8 +19,8 @@ export interface ActorsOfNodes {
   readonly made: Map<ActorId, HostedElsewhere>
   /** Those that died, or were let go of, elsewhere: their rows may be gone when they are asked for. */
   readonly ended: RecentSet<ActorId>
-  /** By node, how many actors this one has spread there. */
-  readonly spread: Map<string, number>
+  /** Where this one has spread actors, the node that it chose longest ago first. */
+  readonly spread: Set<string>
   /** Something has ended here since it was looked whether a guest's job has. */
   mayBeIdle: boolean
 }
@@ -46,7 +46,7 @@ export interface HostedElsewhere {
 }
 
 export const newActorsOfNodes = (): ActorsOfNodes => ({
-  ...{ watched: new Map(), links: new Map(), made: new Map(), spread: new Map() },
+  ...{ watched: new Map(), links: new Map(), made: new Map(), spread: new Set() },
   ...{ ended: new RecentSet(DEAD_ACTOR_IDS_MAX), mayBeIdle: false },
 })
 

@@ -34,9 +34,9 @@ describe('actors on three nodes', () => {
     expect(code).toBe(0)
     const told = JSON.parse(stdout) as Record<string, unknown> & { readonly ids: string[] }
     const [, second = ''] = told.ids
-    expect((told['spreadOver'] as string[]).toSorted()).toEqual(
-      [...told.ids, ...told.ids].toSorted(),
-    )
+    const twice = [...told.ids, ...told.ids].toSorted()
+    expect((told['spreadOver'] as string[]).toSorted()).toEqual(twice)
+    expect((told['spreadInTurn'] as string[]).toSorted()).toEqual(twice)
     expect(told).toMatchObject({
       bound: second,
       reached: { calls: [1, 2, 3], taken: 'ActorAlreadyExistsError' },

@@ -13,8 +13,9 @@ const kind = { maxRetries: 3, timing: new Timing(), streaming: false, timeoutMs:
 const aTask = () => ({ kind, phase: 1, argsBytes: 0 }) as unknown as TaskRecord
 
 /** An owner with so many leases, all of whose workers are being dialled. */
-function anOwner(leaseCount: number, taskCount: number) {
+function anOwner(leaseCount: number, taskCount: number, spec = aClass()) {
   const peers: Peer[] = []
+  const told: string[] = []
   const leases = new Leases({
     clock: new HandClock(),
     dial: (address) => {
@@ -22,9 +23,11 @@ function anOwner(leaseCount: number, taskCount: number) {
       peers.push(peer)
       return peer
     },
-    notifyRaylet: () => undefined,
+    notifyRaylet: (type, message) => {
+      if ('leaseId' in message) told.push(`${type} ${String(message.leaseId)}`)
+    },
   })
-  const cls = leases.classOf(aClass())
+  const cls = leases.classOf(spec)
   cls.queue.unshift(Array.from({ length: taskCount }, aTask))
   leases.pump(cls)
   grantMore(leases, cls.classId, 0, leaseCount)
@@ -32,7 +35,7 @@ function anOwner(leaseCount: number, taskCount: number) {
     peer.inFlight.take(peer.inFlight.firstSeq() ?? -1)
     leases.replied(peer)
   }
-  return { leases, cls, peers, reply }
+  return { leases, cls, peers, reply, told }
 }
 
 function grantMore(leases: Leases, classId: number, from: number, count: number): void {
@@ -86,4 +89,15 @@ test('ML1: leases that became idle while there were few are found when there are
   cls.queue.unshift(Array.from({ length: few + SCANNED_MAX }, aTask))
   leases.pump(cls)
   expect(cls.queue.length).toBe(0)
+})
+
+test('L3: a lease of SPREAD goes back once nothing waits, so that the next call goes elsewhere', () => {
+  const spread = anOwner(1, 2, aClass({ strategy: { kind: 'SPREAD' } }))
+  for (const peer of spread.peers) spread.reply(peer)
+  expect(spread.told).toEqual([])
+  for (const peer of spread.peers) spread.reply(peer)
+  expect(spread.told).toEqual(['returnLease 0'])
+  const other = anOwner(1, 1)
+  for (const peer of other.peers) other.reply(peer)
+  expect(other.told).toEqual([])
 })

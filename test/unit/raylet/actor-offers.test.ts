@@ -94,6 +94,22 @@ describe('an actor of several nodes', () => {
     },
   )
 
+  test('SPREAD goes round, and catches up with nothing that went elsewhere while a node was full', () => {
+    const brain = aMember(0)
+    const view = brain.state.cluster?.view
+    const next = (i: number): string | undefined => {
+      const actorId = `spread${String(i)}` as ActorId
+      const scheduling = aClass({ strategy: { kind: 'SPREAD' }, demand: units({ CPU: 0.1 }) })
+      brain.createActor('driver1', { actorId, scheduling })
+      brain.send({ kind: 'actorRegistered', actorId, existing: undefined })
+      return brain.state.actors.get(actorId)?.hostId
+    }
+    view?.setAside('0c')
+    expect([0, 1, 2].map(next)).toEqual(['0b', '0b', '0b'])
+    view?.letIn('0c')
+    expect([3, 4, 5, 6].map(next)).toEqual(['0c', '0b', '0c', '0b'])
+  })
+
   test('HO1: one for which there is no room is offered where there is; refused, to a better node', () => {
     const brain = aMember(0)
     const offer = made(brain, { actorId: A })

@@ -86,3 +86,30 @@ test('CV6 a node that says it is slow is marked, unless more than half do; the o
   says('a', 2, false)
   expect([marked(), view.hasSlow]).toEqual([[], false])
 })
+
+test('CV7 SPREAD goes round nodes that are used alike, whatever is told of them meanwhile', () => {
+  const all = { CPU: 20_000 }
+  const node = (nodeId: string, free = all) => ({ nodeId, totals: all, free, labels: {} })
+  const view = new ClusterView(
+    ['own', 'a', 'b'].map((id) => node(id)),
+    'own',
+  )
+  const next = (resources = {}): string => {
+    const demand = { resources, labelSelectors: [] }
+    const placement = place(demand, view, { kind: 'SPREAD' }, { next: () => 0 })
+    if (placement.kind !== 'PLACE') return placement.kind
+    view.tookTurn(placement.node.nodeId)
+    return placement.node.nodeId
+  }
+  expect([next(), next(), next({ CPU: 10_000 })]).toEqual(['a', 'b', 'own'])
+  view.refresh(node('a'))
+  view.learn({ nodeId: 'b', epoch: 1, version: 1, free: all })
+  view.set(node('own'))
+  view.setAside('b')
+  expect([next(), next()]).toEqual(['a', 'own'])
+  view.letIn('b')
+  view.set(node('c')) // it has had none
+  expect([next(), next(), next(), next()]).toEqual(['c', 'b', 'a', 'own'])
+  view.take('c', LEASE) // the less used come first
+  expect([next(), next(), next()]).toEqual(['b', 'a', 'own'])
+})

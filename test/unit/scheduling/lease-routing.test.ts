@@ -72,6 +72,16 @@ describe('one request', () => {
     expect(routed(router('a', { a: 4 }), 0, bound).kind).toBe('UNSCHEDULABLE')
   })
 
+  test('SPREAD that takes nothing goes round, counted where it is placed', () => {
+    const at = router('b', { a: 4, b: 4, c: 4 })
+    const demand = { resources: {}, labelSelectors: [] }
+    const next = (): string => {
+      const route = routeLease(at, { demand, strategy: { kind: 'SPREAD' }, hops: 0 })
+      return route.kind === 'FORWARD' ? route.nodeId : route.kind
+    }
+    expect(Array.from({ length: 6 }, next)).toEqual(['a', 'GRANT', 'c', 'a', 'GRANT', 'c'])
+  })
+
   test('that fits nowhere is infeasible, with the near miss', () => {
     const demand = { resources: cpus(9), labelSelectors: [] }
     const request: RoutedRequest = { demand, strategy: DEFAULT, hops: 0 }

@@ -25,6 +25,7 @@ type Change =
   | { readonly kind: 'set'; readonly node: NodeView }
   | { readonly kind: 'delete'; readonly nodeId: string }
   | { readonly kind: 'take'; readonly nodeId: string }
+  | { readonly kind: 'turn'; readonly nodeId: string }
   | { readonly kind: 'place'; readonly cpu: number; readonly gpu: number; readonly draw: number }
 
 const id = fc.constantFrom(...ids)
@@ -32,6 +33,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   { weight: 3, arbitrary: id.chain(nodeOf).map((node) => ({ kind: 'set' as const, node })) },
   { weight: 1, arbitrary: id.map((nodeId) => ({ kind: 'delete' as const, nodeId })) },
   { weight: 2, arbitrary: id.map((nodeId) => ({ kind: 'take' as const, nodeId })) },
+  { weight: 2, arbitrary: id.map((nodeId) => ({ kind: 'turn' as const, nodeId })) },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -58,6 +60,7 @@ describe('CV1 the index', () => {
             if (each.kind === 'set') view.set(each.node)
             else if (each.kind === 'delete') view.delete(each.nodeId)
             else if (each.kind === 'take') view.take(each.nodeId, amounts(1, 0))
+            else if (each.kind === 'turn') view.tookTurn(each.nodeId)
             else {
               const demand = { resources: amounts(each.cpu, each.gpu), labelSelectors, holder }
               const nodes = [...view.nodes()]

@@ -38,7 +38,10 @@ function choices(asked: Asked, nodes: readonly NodeView[]): Set<string> {
   const used = (node: NodeView): number =>
     Math.max(0, ...Object.entries(node.totals).map(([name, n]) => 1 - (node.free[name] ?? 0) / n))
   const score = (node: NodeView): number => (spread || used(node) >= 0.5 ? used(node) : 0)
-  const ranked = pool.toSorted((a, b) => score(a) - score(b) || (a.nodeId < b.nodeId ? -1 : 1))
+  const turn = (node: NodeView): number => (spread ? (node.turn ?? 0) : 0)
+  const ranked = pool.toSorted(
+    (a, b) => score(a) - score(b) || turn(a) - turn(b) || (a.nodeId < b.nodeId ? -1 : 1),
+  )
   const [best] = ranked
   if (best === undefined || spread) return new Set(best && [best.nodeId])
   const holder = pool.find(({ nodeId }) => nodeId === demand.holder)
