@@ -20,6 +20,7 @@ import type { Group } from './groups/group.ts'
 import { heldBy, missingFor } from './class-wants.ts'
 import { holdersFor } from './groups/group-routing.ts'
 import { freeOf } from './state-rows.ts'
+import { whyGcs } from './why-gcs.ts'
 import { whyNodes, whyNothing } from './why-nodes.ts'
 
 /** What the brain knows to wait. */
@@ -36,7 +37,7 @@ export function whyRows(state: RayletState, nowMs: number): StateRow[] {
   rows.push(...whyGroups(state, nowMs))
   for (const limiter of state.limiters.values()) rows.push(...whyLimiter(state, limiter, nowMs))
   if (state.cluster !== undefined) rows.push(...whyKept(state, state.cluster, nowMs))
-  rows.push(...whyWaits(state, nowMs))
+  rows.push(...whyWaits(state, nowMs), ...whyGcs(state, nowMs))
   return rows
 }
 

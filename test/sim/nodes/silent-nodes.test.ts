@@ -6,7 +6,7 @@ import * as remote from '../workload.ts'
 import { machineOf } from '../process.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import { losePower, on } from './scene.ts'
-import { RemoteKeeper, lendAll } from './workload.ts'
+import { RemoteKeeper, RemoteTeller, lendAll } from './workload.ts'
 import type { SimMember } from './member.ts'
 
 /** Longer than any death takes to be known while the GCS answers. */
@@ -23,6 +23,11 @@ const WHY_AT_MS = 100_000
 const SECONDS = /for (\d+) s/
 const minutes = (text: string, seconds: string): string =>
   Number(seconds) > 60 ? 'for minutes' : text
+
+const GCS_AWAY = [
+  'the GCS does not answer it: new actors, groups, names and nodes wait until it does',
+  'the GCS, which is to have its row, does not answer',
+]
 
 /** What `virga status --why` says in the middle of it, with figures and ids as their kinds. */
 async function whyThen(): Promise<unknown[]> {
@@ -69,11 +74,12 @@ describe('a node that is silent for minutes', () => {
       const { members, world } = scene.cluster
       for (const { quality } of members) quality.failChance = 1
       losePower(scene, there)
+      RemoteTeller.remote('made in the outage', false)
       world.scheduler.at(world.scheduler.nowMs + AWAY_MS, undefined, 'the GCS is back', () => {
         for (const { quality } of members) quality.failChance = 0
       })
     })
-    expect(read).toEqual([remote.combined(KEY, []), 2, [SILENT]])
+    expect(read).toEqual([remote.combined(KEY, []), 2, [...GCS_AWAY, SILENT]])
   })
 
   test('AL1 the owner of what is read is behind a cut link, and lives: it is asked again', async () => {
