@@ -187,6 +187,12 @@ export class ObjectStore {
     return this.#state.sealed.has(objectId)
   }
 
+  /** What lies here, whole, of what that process owns. */
+  ownedBy(clientId: string): string[] {
+    const owned = [...(this.#state.owned.get(clientId) ?? [])]
+    return owned.filter(({ phase }) => phase === 'SEALED').map(({ id }) => id)
+  }
+
   /** Whether somebody makes it now, or waits for room to. */
   isMaking(objectId: string): boolean {
     return this.#state.creating.has(objectId) || this.#state.queuedCreates.has(objectId)

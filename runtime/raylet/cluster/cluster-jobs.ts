@@ -1,8 +1,8 @@
 // What a node of several has of jobs when their processes here have gone: the rows and the bucket
 // of those that it drives (driven-jobs.ts), what a detached actor or a driver elsewhere may still
 // need (ended-jobs.ts), what it keeps for nodes that left (kept-objects.ts), and what is left of
-// processes of whose end it has not heard (unowned-objects.ts).
-import type { JobId } from '../../common/ids.ts'
+// processes: of whose end it has not heard (unowned-objects.ts), or elsewhere (left-copies.ts).
+import type { JobId, WorkerId } from '../../common/ids.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import type { Brain } from '../brain.ts'
@@ -15,7 +15,8 @@ import type { ClusterPlaces } from './cluster-places.ts'
 import { DrivenJobs } from './driven-jobs.ts'
 import { EndedJobs } from './ended-jobs.ts'
 import { KeptObjects } from './kept-objects.ts'
-import { jobsOf } from './live-jobs.ts'
+import { LeftCopies } from './left-copies.ts'
+import { findLiveJobs, jobsOf } from './live-jobs.ts'
 import type { ObjectPulls } from './object-pulls.ts'
 import { UnownedObjects, type UnownedObjectsDeps } from './unowned-objects.ts'
 
@@ -30,7 +31,7 @@ export interface ClusterJobsDeps
   readonly brain: Brain
   readonly objects: JobStore
   readonly places: ClusterPlaces
-  readonly pulls: () => Pick<ObjectPulls, 'freed'>
+  readonly pulls: () => Pick<ObjectPulls, 'freed' | 'freeGiven' | 'takeGivenOf'>
 }
 
 export class ClusterJobs {
@@ -38,6 +39,7 @@ export class ClusterJobs {
   readonly ended: EndedJobs
   readonly kept: KeptObjects
   readonly unowned: UnownedObjects
+  readonly #leftCopies: LeftCopies
   readonly #deps: ClusterJobsDeps
 
   constructor(deps: ClusterJobsDeps) {
@@ -60,6 +62,15 @@ export class ClusterJobs {
         deps.pulls().freed({ objectIds })
       },
     })
+    this.#leftCopies = new LeftCopies({
+      ...deps,
+      liveJobs: () => findLiveJobs(member, liveJobs),
+      driven: (jobIds) => this.unowned.driven(jobIds),
+      referred: (objectIds) => this.unowned.referred(objectIds),
+      free: (told) => {
+        deps.pulls().freeGiven(told)
+      },
+    })
     this.kept = new KeptObjects({
       ...{ ...deps, liveJobs },
       hasAnyOf: (jobId) => objects.hasAnyOf(jobId),
@@ -67,6 +78,12 @@ export class ClusterJobs {
         objects.freeOf(jobId)
       },
     })
+  }
+
+  /** It has ended, and what it owned here is about to be freed. */
+  ownerEnded(owner: WorkerId): void {
+    const { objects, pulls } = this.#deps
+    if (objects.opened !== undefined) this.#leftCopies.ownerEnded(owner, pulls().takeGivenOf(owner))
   }
 
   /** Those of which something lives here. */
@@ -84,6 +101,7 @@ export class ClusterJobs {
   stop(): void {
     this.kept.stop()
     this.unowned.stop()
+    this.#leftCopies.stop()
     this.ended.stop()
     this.driven.stop()
   }

@@ -227,6 +227,7 @@ export class ClusterSide {
   clientLeft(client: WorkerId): void {
     this.objects.clientLeft(client)
     this.lineage.clientLeft(client)
+    this.jobs.ownerEnded(client)
   }
 
   /** It is not this node alone that ends. */
@@ -392,10 +393,15 @@ export class ClusterSide {
       this.#actors.notified(message)
       return
     }
+    if (type !== 'guestLeft') {
+      this.leases.notified(message)
+      return
+    }
+    const { client } = message.message as PeerRayletNotices['guestLeft']
+    this.jobs.ownerEnded(client) // its job may be forgotten with it
     this.leases.notified(message)
     // Its process has ended: what it owned is freed, and what it pinned is no longer mapped.
-    if (type !== 'guestLeft') return
-    this.#deps.objects.clientExited((message.message as PeerRayletNotices['guestLeft']).client)
+    this.#deps.objects.clientExited(client)
   }
 }
 

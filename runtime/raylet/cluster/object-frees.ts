@@ -59,7 +59,22 @@ export class ObjectFrees {
     for (const [each, ids] of to) this.#tell(each, ids)
   }
 
-  /** The same, late. */
+  /**
+   * Their owner has ended, and nobody is told yet: it is asked first who refers to them.
+   * @returns to whom copies of them may have gone from here, for tell(); this node forgets that.
+   */
+  takeGiven(objectIds: readonly string[]): Told {
+    return this.#toTell(objectIds, this.#deps.clock.monotonicMs(), true)
+  }
+
+  /** What takeGiven() said: of a node that is gone since, all may have them (OF2). */
+  tell(told: Told): void {
+    for (const [to, ids] of told) {
+      if (ids.length > 0) this.#tell(to === ALL || this.#knows(to) ? to : ALL, ids)
+    }
+  }
+
+  /** The same as freed(), late. */
   missed(objectIds: readonly string[], agesMs: readonly number[]): void {
     const nowMs = this.#deps.clock.monotonicMs()
     for (const [i, objectId] of objectIds.entries()) {
@@ -135,3 +150,6 @@ export class ObjectFrees {
 }
 
 const ALL = 'all nodes'
+
+/** By node, or for all of them: what is to be told there. */
+export type Told = ReadonlyMap<string, readonly string[]>

@@ -32,7 +32,7 @@ import type { ClusterMember } from './cluster-member.ts'
 import type { Holders } from './holder-search.ts'
 import { IncomingObjects } from './incoming-objects.ts'
 import { ObjectDirectory, type ObjectDirectoryDeps } from './object-directory.ts'
-import { ObjectFrees } from './object-frees.ts'
+import { ObjectFrees, type Told } from './object-frees.ts'
 import { AS_CLIENT, openPart, PieceSpares } from './object-parts.ts'
 import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
 
@@ -201,6 +201,17 @@ export class ObjectPulls {
   /** Nothing of that job is left here. */
   jobForgotten(jobId: JobId): void {
     this.#frees.jobForgotten(jobId)
+  }
+
+  /** ObjectFrees.takeGiven(), of what lies here and that process owns, which has ended. */
+  takeGivenOf(owner: string): Told {
+    return this.#frees.takeGiven(this.#deps.store().ownedBy(owner))
+  }
+
+  /** Nobody refers to any of that: copies of it go wherever they are, here as well. */
+  freeGiven(told: Told): void {
+    this.freed({ objectIds: [...new Set([...told.values()].flat())] })
+    this.#frees.tell(told)
   }
 
   /** Another node tells. */

@@ -109,15 +109,29 @@ export class UnownedObjects {
       ({ owner, jobId }) => !owners.has(owner) && !jobIds.has(jobId), // UO1
     )
     if (living === undefined || unowned.length === 0) return
-    const unreferred: string[] = []
-    for (let from = 0; from < unowned.length; from += ASKED_MAX) {
-      const objectIds = unowned.slice(from, from + ASKED_MAX).map(({ objectId }) => objectId)
-      const referred = await this.#askAll({ owners: [], jobIds: [], objectIds })
-      if (referred === undefined) return
-      const held = new Set(referred.objectIds)
-      unreferred.push(...objectIds.filter((id) => !held.has(id)))
-    }
+    const objectIds = unowned.map(({ objectId }) => objectId)
+    const held = await this.referred(objectIds)
+    if (held === undefined) return
+    const unreferred = objectIds.filter((id) => !held.has(id))
     this.#take(unreferred, suspected)
+  }
+
+  /** @returns those of them to which any process refers; undefined where one may, silently. */
+  async referred(objectIds: readonly string[]): Promise<ReadonlySet<string> | undefined> {
+    const held = new Set<string>()
+    for (let from = 0; from < objectIds.length; from += ASKED_MAX) {
+      const asked = objectIds.slice(from, from + ASKED_MAX)
+      const referred = await this.#askAll({ owners: [], jobIds: [], objectIds: asked })
+      if (referred === undefined) return undefined
+      for (const id of referred.objectIds) held.add(id)
+    }
+    return held
+  }
+
+  /** @returns those of them whose driver lives; undefined where one may, silently. */
+  async driven(jobIds: readonly JobId[]): Promise<ReadonlySet<string> | undefined> {
+    const said = await this.#askAll({ owners: [], jobIds, objectIds: [] })
+    return said && new Set(said.jobIds)
   }
 
   /** UO2. */

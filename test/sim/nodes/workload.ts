@@ -179,6 +179,12 @@ class Keeper {
     return { ref: combine.remote(what) }
   }
 
+  /** What it has put itself, and keeps. */
+  async own(what: Doing): Promise<{ readonly refs: readonly ObjectRef<Value>[] }> {
+    this.#refs = [await put<Value>(valueOf(digestOfPart(what, 0), what.sizeBytes))]
+    return { refs: this.#refs }
+  }
+
   /** A value that holds what it keeps beside something of its own; it keeps neither. */
   async wrap(what: Doing): Promise<{ readonly ref: ObjectRef<Wrapped> }> {
     const own = await put<Value>(valueOf(digestOfPart(what, 0), what.sizeBytes))
@@ -201,6 +207,13 @@ export interface Wrapped {
   readonly refs: readonly ObjectRef<Value>[]
   readonly filler: Uint8Array
 }
+
+/** Reads such a value, and what is in it. */
+export const unwrap = remote(async ({ refs }: Wrapped): Promise<number[]> => {
+  const values = await get([...refs])
+  for (const ref of refs) ref.free()
+  return values.map(digestOf)
+})
 
 /** Keeps refs for others. */
 export const RemoteKeeper = remote(Keeper)
