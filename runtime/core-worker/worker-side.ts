@@ -227,6 +227,10 @@ export class WorkerSide {
 
   /** Whoever held its lease is gone, or not reached any more and has the tasks run elsewhere. */
   orphaned(leave: () => void, stays: () => void): void {
+    if (!this.#isHeld) {
+      leave() // at once: what runs here is run again by whoever needs it
+      return
+    }
     for (const { scope } of this.#executor.abandon()) {
       for (const child of scope?.children ?? []) {
         const entries = child.stream?.expected() ?? child.entries()
