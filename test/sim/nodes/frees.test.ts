@@ -1,12 +1,14 @@
 // Who hears of a free, counted at all nodes; and that no copy stays, whatever happened before it.
 import { expect, test, vi } from 'vitest'
+import { currentWorker } from '../../../sdk/current.ts'
 import { get, put } from '../../../sdk/index.ts'
+import { actorEntryOf } from '../../../runtime/core-worker/actor-handle.ts'
 import { ObjectPulls } from '../../../runtime/raylet/cluster/object-pulls.ts'
 import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import { countIn, losePower, on } from './scene.ts'
-import { RemoteKeeper } from './workload.ts'
+import { RemoteKeeper, askTeller } from './workload.ts'
 
 const what = { sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false, key: 'made' }
 const COUNT = 10
@@ -104,4 +106,22 @@ test('free() of a ref that came from its owner gives it back, though it was neve
     },
   })
   expect(left).toBe(0)
+})
+
+test('D239 a handle of an actor that another process has made is held, though it was passed on', async () => {
+  const isKnown = await playNodes({
+    plan: calmNodes(2),
+    program: async ({ others }) => {
+      const [there] = others as [SimMember]
+      const keeper = RemoteKeeper.options({ schedulingStrategy: on(there) }).remote()
+      const making = keeper.make.remote('made there')
+      const { teller } = await get(making)
+      making.free()
+      await askTeller.run(teller, 'to whom it was passed')
+      await remote.sleep(1_000)
+      const { references } = currentWorker('a look')
+      return references.find(references.idOf(actorEntryOf(teller))) !== undefined
+    },
+  })
+  expect(isKnown).toBe(true)
 })
