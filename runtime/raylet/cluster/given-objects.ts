@@ -4,8 +4,9 @@
 //   GV1. Noted before a byte leaves. What any node may have read elsewhere, from the bucket, may be
 //        anywhere.
 //   GV2. Kept until the object is freed or its job forgotten, whatever becomes of the copy here.
-//   GV3. Of OBJECTS_MAX objects at most: above that the oldest are forgotten, and whatever is not
-//        noted here may be anywhere, until nothing is.
+//   GV3. Of OBJECTS_MAX objects at most: above that the oldest are forgotten, and whatever is here
+//        and not noted may be anywhere, until nothing is noted. What is not here was passed on, or
+//        never was: said to be anywhere, its free would go round for ever.
 //   GV4. A free that is told late takes what was given before it alone: a task that ran again makes
 //        its result under the same id (MF3).
 import { jobIdOfObject, type JobId, type ObjectId } from '../../common/ids.ts'
@@ -50,11 +51,15 @@ export class GivenObjects {
     this.#hasForgotten = true // GV3
   }
 
-  /** It is freed, since then. @returns who may have a copy from here; undefined: anybody may. */
-  take(objectId: string, atMs: number): readonly NodeLife[] | undefined {
+  /**
+   * It is freed, since then.
+   * @param isHere  this node had it until now.
+   * @returns who may have a copy from here; undefined: anybody may.
+   */
+  take(objectId: string, atMs: number, isHere: boolean): readonly NodeLife[] | undefined {
     const given = this.#given.get(objectId)
-    const isAnywhere =
-      this.#anywhere.delete(objectId) || (given === undefined && this.#hasForgotten)
+    const isForgotten = given === undefined && isHere && this.#hasForgotten
+    const isAnywhere = this.#anywhere.delete(objectId) || isForgotten
     if (given === undefined) return isAnywhere ? undefined : []
     const taken = [...given].filter(([, each]) => each.atMs <= atMs) // GV4
     for (const [life] of taken) given.delete(life)

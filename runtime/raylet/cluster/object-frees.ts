@@ -48,14 +48,16 @@ export class ObjectFrees {
   free(objectIds: readonly string[], at: string | undefined): void {
     const { nodeId, clock } = this.#deps
     const from = at !== undefined && (at === nodeId || this.#knows(at)) ? at : undefined
-    const to = this.#toTell(objectIds, clock.monotonicMs(), from !== undefined)
+    const atMs = clock.monotonicMs()
+    const to = this.#toTell(objectIds, { atMs, isKnown: from !== undefined })
     if (from !== undefined && from !== nodeId) to.set(from, [...objectIds])
     for (const [each, ids] of to) this.#tell(each, ids)
   }
 
-  /** Another node has told this one, now: it is passed on. */
-  freed(objectIds: readonly string[]): void {
-    const to = this.#toTell(objectIds, this.#deps.clock.monotonicMs(), true)
+  /** Another node has told this one, now: it is passed on. @param here  what was here. */
+  freed(objectIds: readonly string[], here: ReadonlySet<string>): void {
+    const atMs = this.#deps.clock.monotonicMs()
+    const to = this.#toTell(objectIds, { atMs, isKnown: true, here })
     for (const [each, ids] of to) this.#tell(each, ids)
   }
 
@@ -64,7 +66,7 @@ export class ObjectFrees {
    * @returns to whom copies of them may have gone from here, for tell(); this node forgets that.
    */
   takeGiven(objectIds: readonly string[]): Told {
-    return this.#toTell(objectIds, this.#deps.clock.monotonicMs(), true)
+    return this.#toTell(objectIds, { atMs: this.#deps.clock.monotonicMs(), isKnown: true })
   }
 
   /** What takeGiven() said: of a node that is gone since, all may have them (OF2). */
@@ -75,11 +77,11 @@ export class ObjectFrees {
   }
 
   /** The same as freed(), late. */
-  missed(objectIds: readonly string[], agesMs: readonly number[]): void {
+  missed(objectIds: readonly string[], agesMs: readonly number[], here: ReadonlySet<string>): void {
     const nowMs = this.#deps.clock.monotonicMs()
     for (const [i, objectId] of objectIds.entries()) {
       const atMs = nowMs - (agesMs[i] ?? 0)
-      for (const each of this.#toTell([objectId], atMs, true).keys()) {
+      for (const each of this.#toTell([objectId], { atMs, isKnown: true, here }).keys()) {
         if (each === ALL) this.#missed.missedByAll([[objectId, atMs]])
         else this.#missed.missedBy(each, [[objectId, atMs]])
       }
@@ -111,10 +113,10 @@ export class ObjectFrees {
   }
 
   /** @returns by node, or for ALL, what is to be told there. */
-  #toTell(objectIds: readonly string[], atMs: number, isKnown: boolean): Map<string, string[]> {
+  #toTell(objectIds: readonly string[], { atMs, isKnown, here }: Freed): Map<string, string[]> {
     const to = new Map<string, string[]>()
     for (const objectId of objectIds) {
-      const given = this.#given.take(objectId, atMs)
+      const given = this.#given.take(objectId, atMs, here?.has(objectId) ?? true)
       const isAll = !isKnown || given?.every((life) => this.#lives(life)) !== true
       const nodes = isAll ? [ALL] : given.map(({ nodeId }) => nodeId)
       for (const each of nodes) {
@@ -150,6 +152,14 @@ export class ObjectFrees {
 }
 
 const ALL = 'all nodes'
+
+interface Freed {
+  readonly atMs: number
+  /** It is known where alone it was made. */
+  readonly isKnown: boolean
+  /** What this node had; undefined: all of it, or its owner has said so. */
+  readonly here?: ReadonlySet<string>
+}
 
 /** By node, or for all of them: what is to be told there. */
 export type Told = ReadonlyMap<string, readonly string[]>

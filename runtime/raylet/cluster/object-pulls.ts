@@ -216,8 +216,17 @@ export class ObjectPulls {
 
   /** Another node tells. */
   freed({ objectIds }: PeerRayletNotices['freeObjects']): void {
+    const here = this.#hereOf(objectIds)
     this.#freeHere(objectIds)
-    this.#frees.freed(objectIds)
+    this.#frees.freed(objectIds, here)
+  }
+
+  /** Those of them that are here, or on their way. */
+  #hereOf(objectIds: readonly string[]): ReadonlySet<string> {
+    const { store } = this.#deps
+    const isHere = (objectId: string): boolean =>
+      store().sizeOf(objectId) !== undefined || this.#incoming.find(objectId) !== undefined
+    return new Set(objectIds.filter(isHere))
   }
 
   #freeHere(objectIds: readonly string[]): void {
@@ -241,8 +250,9 @@ export class ObjectPulls {
     if (type === 'joinReaders') return this.#directory.join(from, message as JoinAsked)
     if (type === 'freeMissed') {
       const { objectIds, agesMs } = message as PeerRayletCalls['freeMissed'][0]
+      const here = this.#hereOf(objectIds)
       this.#deps.store().free(objectIds, agesMs) // what is pulled now may have been made since
-      this.#frees.missed(objectIds, agesMs)
+      this.#frees.missed(objectIds, agesMs, here)
       return undefined
     }
     if (type === 'keepObject') return await this.#keep(from, message as KeepAsked)
