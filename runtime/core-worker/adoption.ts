@@ -64,10 +64,10 @@ export class Adoption {
     const { owner, address, objects } = given
     const { deps, options, references, values } = this.#worker
     const objectId = objects[0] && readRef(objects[0].ref).id
-    if (this.#worker.isLeaving || objectId === undefined) return false
+    if (this.#worker.handOver !== undefined || objectId === undefined) return false
     const consent = { objectId, owner, address, leaves: true }
     const by = await deps.raylet.request('adoptOwner', consent)
-    if (by.address !== options.address) return false
+    if (by.address !== options.address || peer.closed) return false
     const adopted = objects.map((object) => {
       const { id, lineage } = readRef(object.ref)
       const entry = references.adopted(id, lineage)
@@ -83,6 +83,8 @@ export class Adoption {
       values.resolved(entry, value)
     }
     await references.settled()
+    references.tellUnheard(peer) // CB2
+    this.#worker.handOverMore() // it may have begun to leave meanwhile
     return true
   }
 

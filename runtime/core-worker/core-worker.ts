@@ -25,8 +25,9 @@ import type { ContextStorage } from './context.ts'
 import type { Sources } from './function-sources.ts'
 import type { Executor } from './execute.ts'
 import type { Getter } from './get.ts'
+import type { HandOver } from './hand-over.ts'
 import { Handoffs } from './handoffs.ts'
-import { Leases } from './leases.ts'
+import type { Leases } from './leases.ts'
 import { Limiters } from './limiters.ts'
 import { MadeAt } from './made-at.ts'
 import type { ObjectEntry } from './object-entry.ts'
@@ -38,6 +39,7 @@ import {
   makeLineage,
   makeLineageStream,
   makeReceiver,
+  makeLeases,
   makeReferences,
   makeRootScope,
   makeSubmitter,
@@ -135,8 +137,8 @@ export class CoreWorker {
   readonly recovery: Recovery
   readonly blocking = new Blocking(this)
   #hasLeft = false
-  /** Its node leaves, and it with it. */
-  isLeaving = false
+  /** Set when its node leaves, and it with it. */
+  handOver: HandOver | undefined
 
   readonly storeFree = (objectId: ObjectId): void => {
     this.store.freed(objectId)
@@ -171,13 +173,7 @@ export class CoreWorker {
     this.cutBorrowers = new CutBorrowers(this)
     const { collector } = this
     this.store = new StoreClient({ clock, collector, memory, link: storeLink(raylet) })
-    this.leases = new Leases({
-      clock,
-      dial,
-      notifyRaylet: (type, message) => {
-        raylet.notify(type, message)
-      },
-    })
+    this.leases = makeLeases(this)
     this.tally = new Tally({
       clock,
       report: (functions) => {
@@ -263,6 +259,11 @@ export class CoreWorker {
 
   actorHandle(info: ActorInfo, entry: ObjectEntry, method: ActorTarget['method']): object {
     return makeActorHandle({ info, entry, method, hasLeft: () => this.hasLeft })
+  }
+
+  /** Others have come to hold something of this process, which may be leaving. */
+  handOverMore(): void {
+    this.handOver?.run()
   }
 
   /** The cluster is gone. */

@@ -72,7 +72,8 @@ export function crashError(
     )
   }
   const tries = describeTries(attempts, ended.slice(0, -1))
-  const how = exit.cause === 'NODE_LOST' ? describeLoss(exit, tries) : describeExit(exit, tries)
+  const isLost = exit.cause === 'NODE_LOST' || exit.cause === 'ORPHANED'
+  const how = isLost ? describeLoss(exit, tries) : describeExit(exit, tries)
   return new WorkerCrashedError(`${name} failed: its worker ${how}`, { data })
 }
 
@@ -87,6 +88,7 @@ function describeTries(attempts: number, before: readonly EndedAttempt[]): strin
 
 function describeAttempt({ cause, signal, exitCode, pid, node }: EndedAttempt): string {
   if (cause === 'NODE_LOST') return `lost with node ${node}`
+  if (cause === 'ORPHANED') return `lost with the connection to node ${node}`
   return `${signal ?? `exit code ${String(exitCode)}`} (pid ${String(pid)}, node ${node})`
 }
 
@@ -94,9 +96,10 @@ function describeAttempt({ cause, signal, exitCode, pid, node }: EndedAttempt): 
 function describeLoss(exit: WorkerExit, tries: string): string {
   const advice =
     tries === '' ? 'Give it maxRetries, if it may run again.' : 'Raise its maxRetries, if it may.'
+  const what =
+    exit.cause === 'ORPHANED' ? 'the connection to it broke' : 'which cannot be reached any more'
   return (
-    `was on node ${nodeOf(exit)}, which cannot be reached any more${tries}; it may or may not ` +
-    `have run to its end. ${advice}`
+    `was on node ${nodeOf(exit)}, ${what}${tries}; it may or may not have run to its end. ` + advice
   )
 }
 

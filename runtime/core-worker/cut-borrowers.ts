@@ -24,7 +24,12 @@ export interface CutBorrowersDeps {
   readonly references: Pick<References, 'find' | 'lend' | 'use'>
 }
 
-type Unheard = PeerNotices['unheard']['refs'][number]
+type Ref = PeerNotices['unheard']['refs'][number]
+
+interface Unheard extends Ref {
+  /** Higher with each. */
+  readonly number: number
+}
 
 export class CutBorrowers {
   readonly #deps: CutBorrowersDeps
@@ -32,8 +37,14 @@ export class CutBorrowers {
   readonly #waiting = new Map<Peer, (() => void)[]>()
   /** CB2. Of what this process holds. */
   readonly #unheard = new Map<ObjectId, Unheard>()
-  /** The newest of those that a peer was told of. */
-  readonly #toldOf = new WeakMap<Peer, Set<Unheard>>()
+  /** CB2. Of those, the newest one ever, and that which each peer was told of last. */
+  #newest = 0
+  readonly #toldOf = new WeakMap<Peer, number>()
+
+  /** Questions under way. */
+  #holds = 0
+  /** Called when one of those is answered. */
+  onHeard: (() => void) | undefined
 
   constructor(deps: CutBorrowersDeps) {
     this.#deps = deps
@@ -67,7 +78,9 @@ export class CutBorrowers {
    *  long for that. */
   notHeard(peer: Peer, objectId: ObjectId): void {
     if (nodeIdIn(peer.address) === undefined) return // its process is gone, and all that it owned
-    this.#unheard.set(objectId, { objectId, ownerAddress: peer.address })
+    this.#newest += 1
+    this.#unheard.delete(objectId) // they are in the order of their numbers
+    this.#unheard.set(objectId, { objectId, ownerAddress: peer.address, number: this.#newest })
   }
 
   /** It has since, or holds it no more. */
@@ -77,10 +90,12 @@ export class CutBorrowers {
 
   /** CB2. It is about to be told what lets it drop what it gave. */
   tell(peer: Peer): void {
-    if (this.#unheard.size === 0) return
-    const known = this.#toldOf.get(peer)
-    const refs = [...this.#unheard.values()].filter((each) => known?.has(each) !== true)
-    this.#toldOf.set(peer, new Set(this.#unheard.values()))
+    const known = this.#toldOf.get(peer) ?? 0
+    if (this.#unheard.size === 0 || known === this.#newest) return
+    this.#toldOf.set(peer, this.#newest)
+    const refs = [...this.#unheard.values()].flatMap(({ number, objectId, ownerAddress }) =>
+      number > known ? [{ objectId, ownerAddress }] : [],
+    )
     if (refs.length === 0) return
     peer.with((channel) => {
       channel.notify('unheard', { refs })
@@ -132,13 +147,21 @@ export class CutBorrowers {
   ): void {
     const { references, untilHeard } = this.#deps
     references.use(entries, 1)
+    this.#holds += 1
     untilHeard.ask({
       ...{ address, ask },
       done: () => {
         answered()
         references.use(entries, -1)
+        this.#holds -= 1
+        this.onHeard?.()
       },
     })
+  }
+
+  /** Something is held here until an owner has heard of who has it. */
+  get holdsSome(): boolean {
+    return this.#holds > 0
   }
 
   /**

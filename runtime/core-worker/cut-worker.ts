@@ -2,7 +2,8 @@
 // until its raylet has noticed too, and ends it. Only who must not run twice at a time waits for
 // that: a task that holds a token of a limiter.
 // Invariants:
-//   CW1. A connection that its other end has closed belongs to a process that has ended.
+//   CW1. A connection that its other end has closed belongs to a process that has ended, unless
+//        that has said before that it goes on (`goesOn`).
 //   CW2. One that was cut, or that nobody closes, may belong to one that runs for CUT_NOTICED_MS,
 //        after which its node has ended all that was asked for over the cut.
 import type { Clock } from '../common/clock.ts'

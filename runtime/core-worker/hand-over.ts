@@ -5,12 +5,13 @@
 //   borrower  registers with the heir
 // Invariants:
 //   HV1. What is awaited is given once it is complete, as its task may go on elsewhere; nothing is
-//        made again.
+//        made again. It begins at once, whatever runs here still.
 //   HV2. An object is held here until each borrower is registered with the heir, and what is inside
-//        it with its own owner. For who cannot be reached it is held until the time is up.
-//   HV3. Actors that this process has made are not given away: they end with it.
-import { VirgaError } from '../common/errors.ts'
-import { toHex } from '../common/ids.ts'
+//        it with its own owner. For who cannot be reached it is held until the time is up; the
+//        others get theirs.
+//   HV3. Actors that this process has made are not given away: they end with it. Nor is anything
+//        while nobody on another node holds something of it.
+import { toHex, type ObjectId } from '../common/ids.ts'
 import type { Inherited } from '../protocol/peer-messages.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { STORED, type ObjectEntry } from './object-entry.ts'
@@ -24,9 +25,13 @@ const AGAIN_MS = 500
 export class HandOver {
   readonly #worker: CoreWorker
   #isRunning = false
+  /** Something has changed since the round began that is under way. */
+  #isStale = false
   #heir: Peer | undefined
   /** What is given once it is complete. */
   readonly #awaited = new WeakSet<ObjectEntry>()
+  /** What nodes that stay have. */
+  readonly #handedOn = new Set<ObjectId>()
 
   constructor(worker: CoreWorker) {
     this.#worker = worker
@@ -34,35 +39,35 @@ export class HandOver {
 
   /** Gives away what can be given now; what nobody takes is read here until the time is up. */
   run(): void {
-    const { adoption, deps, handoffs } = this.#worker
-    // Where there is one node, nobody stays. What is on its way is given when it has arrived.
-    if (this.#isRunning || adoption === undefined || handoffs.isOpen) return
+    this.#isStale = true
+    if (this.#isRunning || this.#worker.adoption === undefined) return // one node: nobody stays
     this.#isRunning = true
-    const ended = (isGiven: boolean): void => {
+    void this.#runAll().finally(() => {
       this.#isRunning = false
-      if (isGiven) return
-      deps.clock.after(AGAIN_MS, () => {
-        this.run()
-      })
-    }
-    this.#giveAll().then(ended, (error: unknown) => {
-      if (!(error instanceof VirgaError)) throw error
-      ended(false)
     })
   }
 
-  /** @returns whether all that is complete was given. */
+  async #runAll(): Promise<void> {
+    while (this.#isStale) {
+      this.#isStale = false
+      if (await settledWell(this.#giveAll())) continue
+      const { clock } = this.#worker.deps
+      clock.after(AGAIN_MS, () => {
+        this.run()
+      })
+      return
+    }
+  }
+
+  /** @returns whether all that is complete was given, as far as there is somebody to have it. */
   async #giveAll(): Promise<boolean> {
-    const { references, deps } = this.#worker
+    const { references } = this.#worker
     const needed = references.needed()
     for (const entry of needed) if (entry.pending) this.#await(entry)
     const given = needed.filter(({ pending }) => !pending)
-    const stored = given.filter(({ state }) => state === STORED)
-    const objectIds = stored.map((entry) => references.idOf(entry))
-    if (objectIds.length > 0 && !(await deps.raylet.request('handOn', { objectIds }))) return false
-    const isGiven = given.length === 0 || (await this.#findHeir(given))
-    await Promise.all(references.borrowers().map((peer) => this.#moveBorrower(peer)))
-    return isGiven
+    const isGiven = given.length === 0 || (await this.#giveTo(this.#heirs(), given))
+    const moves = references.borrowers().map((peer) => settledWell(this.#moveBorrower(peer)))
+    return (await Promise.all(moves)).every(Boolean) && isGiven
   }
 
   /** HV1. */
@@ -75,16 +80,36 @@ export class HandOver {
   }
 
   /** It has one heir: who adopts it is one process. */
-  async #findHeir(given: readonly ObjectEntry[]): Promise<boolean> {
+  #heirs(): Peer[] {
     const { ownNodeId, references } = this.#worker
-    const heirs = this.#heir === undefined ? references.borrowers() : [this.#heir]
-    for (const heir of heirs) {
-      if (heir.nodeId === ownNodeId || !(await this.#inherits(heir, given))) continue
+    const isThere = this.#heir !== undefined && !this.#heir.closed
+    const heirs = isThere ? [this.#heir as Peer] : references.borrowers()
+    return heirs.filter(({ closed, nodeId }) => !closed && nodeId !== ownNodeId)
+  }
+
+  async #giveTo(heirs: readonly Peer[], given: readonly ObjectEntry[]): Promise<boolean> {
+    if (heirs.length === 0) return true // HV3
+    const lasting = await this.#lastingOf(given)
+    for (const heir of lasting.length === 0 ? [] : heirs) {
+      if (!(await settledWell(this.#inherits(heir, lasting)))) continue
       this.#heir = heir
-      for (const entry of given) references.moved(entry, heir.knownAddress)
-      return true
+      for (const entry of lasting) this.#worker.references.moved(entry, heir.knownAddress)
+      return lasting.length === given.length
     }
     return false
+  }
+
+  /** Those that are small, or that nodes that stay have by now. */
+  async #lastingOf(given: readonly ObjectEntry[]): Promise<readonly ObjectEntry[]> {
+    const { references, deps } = this.#worker
+    const isHere = (entry: ObjectEntry): boolean =>
+      entry.state === STORED && !this.#handedOn.has(references.idOf(entry))
+    const objectIds = given.filter(isHere).map((entry) => references.idOf(entry))
+    if (objectIds.length > 0) {
+      const { kept } = await deps.raylet.request('handOn', { objectIds })
+      for (const objectId of kept) this.#handedOn.add(objectId)
+    }
+    return given.filter((entry) => !isHere(entry))
   }
 
   /** In batches, so that no message is larger than others are. */
@@ -107,16 +132,30 @@ export class HandOver {
     return true
   }
 
-  /** HV2. By where each of what it has is now. */
-  async #moveBorrower(borrower: Peer): Promise<void> {
+  /** HV2. By where each of what it has is now. @returns whether it is told of all of that. */
+  async #moveBorrower(borrower: Peer): Promise<boolean> {
     const { references, options } = this.#worker
-    const byOwner = Map.groupBy(references.lentTo(borrower), ({ sharing }) => sharing?.ownerAddress)
-    for (const [to, entries] of byOwner) {
+    const lent = references.lentTo(borrower)
+    const byOwner = Map.groupBy(lent, ([id]) => references.find(id)?.sharing?.ownerAddress)
+    for (const [to, of] of byOwner) {
       if (to === undefined) continue // it is not given away
-      const objectIds = entries.map((entry) => references.idOf(entry))
+      const objectIds = of.map(([id]) => id)
       const message = { from: options.address, to, objectIds }
-      if (to !== borrower.knownAddress) await borrower.channel?.request('ownerMoved', message)
-      if (!borrower.closed) references.lentNoMore(borrower, objectIds)
+      if (to !== borrower.knownAddress) {
+        if (borrower.channel === undefined) return false
+        await borrower.channel.request('ownerMoved', message)
+      }
+      for (const [id, times] of of) references.release(borrower, id, times)
     }
+    return true
+  }
+}
+
+/** Whether that was answered with yes. */
+async function settledWell(asked: Promise<boolean>): Promise<boolean> {
+  try {
+    return await asked
+  } catch {
+    return false // who was asked may be gone: the error is of ours, or of the system
   }
 }

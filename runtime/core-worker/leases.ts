@@ -32,6 +32,8 @@ const FORCE_GRACE_MS = 100
 export interface LeasesDeps {
   readonly clock: Clock
   dial(address: string): Peer
+  /** Whether the process behind a connection that has closed may live. */
+  mayLive(this: void, peer: Peer): boolean
   notifyRaylet<K extends keyof RayletNotices>(type: K, message: RayletNotices[K]): void
 }
 
@@ -109,7 +111,7 @@ export class Leases {
     this.#byPeer.set(peer, lease)
     // Without a connection the lease is of no use: its end, told by the raylet, settles its tasks.
     lease.forgetClose = peer.whenClosed(() => {
-      const isCut = peer.mayLive ? { isCut: true } : {}
+      const isCut = this.#deps.mayLive(peer) ? { isCut: true } : {}
       this.#deps.notifyRaylet('killLease', { leaseId: lease.leaseId, ...isCut })
     })
     const { gpuIds, resources } = message

@@ -10,6 +10,7 @@ import { ChangingWait } from './changing-wait.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { Getter } from './get.ts'
 import { Lineage } from './lineage.ts'
+import { Leases } from './leases.ts'
 import { LineageStream } from './lineage-stream.ts'
 import { LocalCopies } from './local-copies.ts'
 import type { ObjectEntry } from './object-entry.ts'
@@ -94,6 +95,18 @@ export function makeReferences(worker: CoreWorker): References {
   })
   deps.raylet.isKnown = (objectId) => references.find(objectId) !== undefined
   return references
+}
+
+export function makeLeases({ deps, peers, untilHeard }: CoreWorker): Leases {
+  const { clock, raylet } = deps
+  return new Leases({
+    clock,
+    dial: (address) => peers.dial(address),
+    mayLive: (peer) => untilHeard.mayLive(peer),
+    notifyRaylet: (type, message) => {
+      raylet.notify(type, message)
+    },
+  })
 }
 
 export function makeUntilHeard({ deps, options, peers }: CoreWorker): UntilHeard {

@@ -47,9 +47,12 @@ function peerCalls(worker: CoreWorker): PeerCallHandlers {
     },
     borrow: (peer, { objectId, times }) => {
       references.lend(peer, objectId, times)
+      worker.handOverMore()
     },
     borrowFor: async (_, { address, objectIds }) => {
-      await worker.cutBorrowers.lendAt(address, objectIds)
+      const lent = worker.cutBorrowers.lendAt(address, objectIds)
+      worker.handOverMore()
+      await lent
     },
     registerAgain: (_, { address }) => references.registerAgain(address),
     flush: () => {
@@ -60,9 +63,10 @@ function peerCalls(worker: CoreWorker): PeerCallHandlers {
       references.lend(peer, objectId)
     },
     inherit: (peer, given) => worker.adoption?.inherit(peer, given) ?? false,
-    ownerMoved: (_, moved) => {
+    ownerMoved: async (peer, moved) => {
       references.ownerMoved(moved)
-      return references.settled()
+      await references.settled()
+      references.tellUnheard(peer) // CB2
     },
   }
 }

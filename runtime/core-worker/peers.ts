@@ -287,7 +287,7 @@ export class Peers {
         if (peer.end !== 'OVER') handlers.part(peer, reader)
       },
       reply: (reader) => {
-        handlers.reply(peer, reader)
+        if (peer.end !== 'OVER') handlers.reply(peer, reader)
       },
       notified: (type, message) => {
         if (peer.end === 'OVER') return

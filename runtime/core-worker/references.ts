@@ -221,7 +221,7 @@ export class References implements RefHooks {
    */
   lend(peer: Peer, id: ObjectId, times?: number): void {
     const entry = this.find(id)
-    if (entry === undefined) return
+    if (entry === undefined || peer.closed) return // what it had is given back
     const sharing = this.share(entry)
     this.#lent.set(id, entry)
     const counts = this.#countsOf(peer)
@@ -249,28 +249,19 @@ export class References implements RefHooks {
     return [...this.#borrowedBy].flatMap(([peer, counts]) => (counts.size > 0 ? [peer] : []))
   }
 
-  /** What that borrower holds. */
-  lentTo(peer: Peer): ObjectEntry[] {
-    return [...(this.#borrowedBy.get(peer)?.keys() ?? [])].flatMap((id) => this.find(id) ?? [])
+  /** What that borrower holds, and how often it has registered each. */
+  lentTo(peer: Peer): readonly (readonly [id: ObjectId, times: number])[] {
+    return [...(this.#borrowedBy.get(peer) ?? [])]
   }
 
-  /** It is registered elsewhere for these. */
-  lentNoMore(peer: Peer, ids: readonly ObjectId[]): void {
+  release(peer: Peer, id: ObjectId, times = 1): void {
     const counts = this.#borrowedBy.get(peer)
-    for (const id of ids) {
-      const count = counts?.get(id) ?? 0
-      counts?.delete(id)
-      if (count > 0) this.#returned(id, count)
-    }
-  }
-
-  release(peer: Peer, id: ObjectId): void {
-    const counts = this.#borrowedBy.get(peer)
-    const count = counts?.get(id) ?? 0
+    const before = counts?.get(id) ?? 0
+    const count = Math.min(times, before)
     if (count === 0) return
-    if (count === 1) counts?.delete(id)
-    else counts?.set(id, count - 1)
-    this.#returned(id, 1)
+    if (count === before) counts?.delete(id)
+    else counts?.set(id, before - count)
+    this.#returned(id, count)
   }
 
   /** free() of one handle: releases at once when it was the last and nothing else needs it. */

@@ -28,14 +28,6 @@ export interface Storable {
   writeTo(target: Uint8Array, copy?: Copy): void
 }
 
-export const storableOf = (blob: Uint8Array): Storable => ({
-  sizeBytes: blob.length,
-  writeTo: (target, copy) => {
-    if (copy === undefined) target.set(blob)
-    else copy(target, blob)
-  },
-})
-
 export interface StoreLink {
   create(
     objectId: ObjectId,

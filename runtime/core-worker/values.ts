@@ -4,7 +4,6 @@ import { fromWire, toWire } from '../common/error-wire.ts'
 import { ObjectNotFoundError, VirgaError } from '../common/errors.ts'
 import { toHex, type ObjectId } from '../common/ids.ts'
 import { INLINE_BYTES_MAX } from '../common/limits.ts'
-import { nodeIdIn } from '../protocol/node-identity.ts'
 import type { Inherited, PeerCalls, Resolution } from '../protocol/peer-messages.ts'
 import type { EncodedValue } from '../protocol/value-codec.ts'
 import { NO_LINEAGE, ownerDied } from './adoption.ts'
@@ -14,7 +13,7 @@ import { handleEntriesOf, sharedEntries } from './handles.ts'
 import { BLOB, FAILED, ObjectEntry, STORED, VALUE, type StoredAt } from './object-entry.ts'
 import type { ObjectRef } from './object-ref.ts'
 import { completeEntry, completeOwned, copyOf } from './replies.ts'
-import { storableOf } from './store-client.ts'
+import type { Storable } from './store-client.ts'
 
 const COLLECT_SHARE = 1 / 8
 
@@ -65,7 +64,14 @@ export class Values {
   storeLarge(encoded: EncodedValue): ObjectEntry {
     const { references, store, durable, madeAt, ownNodeId } = this.#worker
     const entry = this.#newEntry()
-    const copy = storableOf(encoded.toBytes())
+    const blob = encoded.toBytes()
+    const copy: Storable = {
+      sizeBytes: encoded.sizeBytes,
+      writeTo: (target, copy) => {
+        if (copy === undefined) target.set(blob)
+        else copy(target, blob)
+      },
+    }
     references.share(entry, sharedEntries(encoded.handles))
     const storing = store.put(references.idOf(entry), copy, undefined)
     const kept = durable === undefined ? storing : durable.keptOnce(storing)
@@ -110,7 +116,7 @@ export class Values {
     peer.with((channel) => {
       channel.request('getObject', { objectId, ...why }).then(
         (resolution) => {
-          this.resolved(entry, resolution)
+          if (!peer.closed) this.resolved(entry, resolution) // PE4
         },
         (error: unknown) => {
           if (!peer.closed) entry.complete(FAILED, error)
@@ -240,7 +246,7 @@ export class Values {
       // again.
       default: {
         // What was put here is told without a node: nobody but this process knows which that is.
-        const here = nodeIdIn(this.#worker.options.address)
+        const here = this.#worker.ownNodeId
         return { kind: 'stored', ...placeOf(entry.value as StoredAt, here) }
       }
     }

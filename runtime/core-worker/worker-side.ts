@@ -211,10 +211,11 @@ export class WorkerSide {
    * raylet ends it when the time is up.
    */
   drain(): void {
-    this.#worker.isLeaving = true
+    const handOver = new HandOver(this.#worker)
+    this.#worker.handOver = handOver
     this.#executor.handBack()
     this.flush()
-    const handOver = new HandOver(this.#worker)
+    handOver.run()
     this.onceFree(
       () => {
         this.#leave()
@@ -253,10 +254,10 @@ export class WorkerSide {
 
   /**
    * @param leave  called when nothing runs and nobody else holds what this process owns.
-   * @param held  called while it does not, at first and whenever something is given back.
+   * @param held  called while it does not: at first, and when one of those may have changed.
    */
   onceFree(leave: () => void, held?: () => void): void {
-    const { references, handoffs } = this.#worker
+    const { references, handoffs, cutBorrowers } = this.#worker
     this.#executor.stop(() => {
       const leaveIfFree = (): void => {
         if (this.#isHeld) held?.()
@@ -264,14 +265,16 @@ export class WorkerSide {
       }
       references.onNoneLent = leaveIfFree
       handoffs.onDone = leaveIfFree
+      cutBorrowers.onHeard = leaveIfFree
       leaveIfFree()
     })
   }
 
-  /** Something of it is lent, or on its way to who will borrow it. */
+  /** Something of it is lent, or on its way to who will borrow it; or who has it from here waits to
+   *  be known to its owner. */
   get #isHeld(): boolean {
-    const { references, handoffs } = this.#worker
-    return references.counts().lent > 0 || handoffs.isOpen
+    const { references, handoffs, cutBorrowers } = this.#worker
+    return references.counts().lent > 0 || handoffs.isOpen || cutBorrowers.holdsSome
   }
 
   /**

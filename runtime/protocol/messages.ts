@@ -171,8 +171,8 @@ export interface RayletCalls {
   findObject: [{ objectId: ObjectId }, { sizeBytes: number; nodeId?: string } | undefined]
   /** Answered when a copy of it is in the bucket of the cluster, and the GCS knows. */
   keepObject: [{ objectId: ObjectId }, undefined]
-  /** Of one that leaves with its node: whether all of these are where they outlive both. */
-  handOn: [{ objectIds: readonly ObjectId[] }, boolean]
+  /** Of one that leaves with its node: those of them that are where they outlive both. */
+  handOn: [{ objectIds: readonly ObjectId[] }, { kept: readonly ObjectId[] }]
   createActor: [ActorSpec, ActorInfo]
   findActor: [{ name: string; namespace: string }, ActorInfo | undefined]
   /** `homeId`: the node, in hex, of who made it; `homeEpoch`: in which of its lives. */

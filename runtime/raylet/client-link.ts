@@ -2,7 +2,7 @@
 // Store messages do not concern the brain and go to the store straight away.
 import { within, type Clock } from '../common/clock.ts'
 import { ProtocolError, StoppedError, UnsupportedMessageError } from '../common/errors.ts'
-import type { WorkerId } from '../common/ids.ts'
+import type { ObjectId, WorkerId } from '../common/ids.ts'
 import { Channel } from '../protocol/channel.ts'
 import type { Connection } from '../protocol/connection.ts'
 import {
@@ -45,8 +45,8 @@ export interface LinkHost {
   /** A process of this node is to make this object, once this resolves; undefined: at once. */
   making(objectId: string): Promise<void> | undefined
   locate(sought: RayletCalls['locateObjects'][0]): unknown
-  /** @returns whether all of these outlive this node. */
-  handOn(objectIds: readonly string[]): boolean | Promise<boolean>
+  /** RayletCalls.handOn */
+  handOn(objectIds: readonly ObjectId[]): Promise<RayletCalls['handOn'][1]>
   /** Registers the client, or throws when it is refused. */
   welcome(link: ClientLink, hello: Hello): Promise<Welcome>
   tell(stimulus: Stimulus): void

@@ -250,7 +250,7 @@ export class Raylet {
       making: (objectId) => this.#cluster?.objects.giveWay(objectId),
       locate: (sought) =>
         this.#cluster?.locate(sought) ?? locateHere(this.#objects.store, sought.objectIds),
-      handOn: (objectIds) => this.#cluster?.handOn(objectIds) ?? false,
+      handOn: async (objectIds) => ({ kept: (await this.#cluster?.handOn(objectIds)) ?? [] }),
       welcome: (link, hello) => this.#welcome(link, hello),
       tell: (stimulus) => {
         this.#brain.tell(stimulus)

@@ -4,7 +4,8 @@
 // Invariants:
 //   RW1. It is no worker that serves: it has no lease, and the cap counts it not (R5).
 //   RW2. It has no deadline: killed while it is slow to read, it would take along what others hold.
-//   RW3. One that lost its lease has one until nothing of that runs: it is run again elsewhere.
+//   RW3. One that lost its lease has a deadline until nothing of that runs: it is run again
+//        elsewhere.
 // Source: Ray core_worker.cc (a worker that reached max_calls drains its references, then exits).
 import { setRetired } from './pools.ts'
 import type { Worker } from './state.ts'

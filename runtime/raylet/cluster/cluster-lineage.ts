@@ -4,8 +4,8 @@
 // Invariants:
 //   AL1. Nobody is adopted who lives, unless it asks for that, as it leaves: the raylet of its node
 //        says that the process is gone, or the node is dead: of one that is not seen here, the GCS
-//        says so. While its node does not
-//        answer, who asks waits; of one that still lives it hears so.
+//        says so. While its node does not answer, who asks waits; of one that still lives it hears
+//        so.
 //   AL2. Of an owner there is one adopter, decided by its row; one that is gone too is followed by
 //        another, with the next epoch.
 //   AL3. What is remembered of written specs ends with the job of who owned them.

@@ -267,8 +267,8 @@ export class ClusterSide {
     await this.handOn(onlyHere(objects.store, endsHere))
   }
 
-  /** F06. @returns whether all of these outlive this node. */
-  async handOn(objectIds: readonly string[]): Promise<boolean> {
+  /** F06. @returns those of them that outlive this node. */
+  async handOn(objectIds: readonly ObjectId[]): Promise<readonly ObjectId[]> {
     const { state, objects } = this.#deps
     const { store } = objects
     const deps = { ...this.#deps, member: this.#member, nodeId: toHex(state.config.nodeId), store }

@@ -31,41 +31,41 @@ export interface HandOnDeps {
 }
 
 /** What would be lost with this node. @param endsHere  whether an owner ends with it too. */
-export function onlyHere(store: ObjectStore, endsHere: (owner: string) => boolean): string[] {
-  return store.list().flatMap(({ objectId }) => {
+export function onlyHere(store: ObjectStore, endsHere: (owner: string) => boolean): ObjectId[] {
+  const sole = store.list().filter(({ objectId }) => {
     const held = store.holding(objectId)
-    return held?.isPrimary === true && !endsHere(held.owner) ? [objectId] : []
+    return held?.isPrimary === true && !endsHere(held.owner)
   })
+  return sole.map(({ objectId }) => objectId as ObjectId)
 }
 
-/** Once all are handed on, or `limitMs` is over. @returns whether they are. */
+/** Once all are handed on, or `limitMs` is over. @returns those that are. */
 export async function handOn(
   deps: HandOnDeps,
-  objectIds: readonly string[],
+  objectIds: readonly ObjectId[],
   limitMs: number,
-): Promise<boolean> {
+): Promise<readonly ObjectId[]> {
   const { clock, log, nodeId, member, keepInBucket } = deps
   const left = [...objectIds]
   const isStaying = (state: string, id: string): boolean => state === 'ALIVE' && id !== nodeId
   const takers = member.nodes().flatMap((node) => {
     return isStaying(node.state, node.nodeId) ? [node.nodeId] : []
   })
-  if (left.length === 0) return true
+  if (left.length === 0) return []
   const forNodesMs = keepInBucket === undefined ? limitMs : limitMs / 2 // HN2
   const untilMs = clock.monotonicMs() + forNodesMs
-  let lost = 0
+  const kept: ObjectId[] = []
   const work = async (): Promise<void> => {
     for (let id = left.pop(); id !== undefined; id = left.pop()) {
-      const isKept =
-        (await giveAway(deps, id, { takers, untilMs })) || (await putAway(deps, id as ObjectId))
-      if (!isKept) lost += 1
+      const isKept = (await giveAway(deps, id, { takers, untilMs })) || (await putAway(deps, id))
+      if (isKept) kept.push(id)
     }
   }
   const workers = Promise.all(Array.from({ length: AT_A_TIME }, work))
   await within(clock, limitMs, workers)
-  const lostCount = lost + left.length
-  log.info('what would end with this node was handed on', { count: objectIds.length, lostCount })
-  return lostCount === 0
+  const count = objectIds.length
+  log.info('what would end with this node was handed on', { count, lostCount: count - kept.length })
+  return [...kept] // what is still under way goes on without being counted
 }
 
 interface Takers {

@@ -38,7 +38,10 @@ export async function locate(
   const held = new Set(locateHere(store, objectIds).held)
   const isMissing = (objectId: ObjectId): boolean => !held.has(objectId)
   const asked = objectIds.filter(isMissing)
-  if (asked.length === 0) return { held: objectIds, silent: [], left: [] }
+  if (asked.length === 0) {
+    silent.answered('nodes', objectIds)
+    return { held: objectIds, silent: [], left: [] }
+  }
   const askedAtMs = clock.monotonicMs()
   const { answers, silent: nodeIds } = await member.askEach('holds', { objectIds: asked })
   const heldThere = new Set(

@@ -11,6 +11,8 @@ import { RemoteKeeper, lendAll } from './workload.ts'
 
 const OWNED_MS = 300_000
 const CUT_MS = 120_000
+/** Longer than a connection lasts over which nothing comes. */
+const BROKEN_MS = 17_000
 const LARGE_BYTES = 200_000
 const LENT = { key: 'lent', sleepMs: 0, spinMs: 0, sizeBytes: LARGE_BYTES, atMostOnce: false }
 const MADE = remote.combined('lent.1', [])
@@ -147,6 +149,63 @@ describe('F06 D235 the node of an owner leaves', () => {
         expect(await keeper.read.run()).toEqual([PUT])
         await keeper.drop.run()
         await allFreed(scene)
+      },
+    })
+  })
+
+  test('HV2 one that holds something of it is cut off from it: the others get theirs', async () => {
+    await playNodes({
+      plan: calmNodes(4),
+      program: async (scene) => {
+        const { network } = scene.cluster.world
+        const [leaving, cutOff] = scene.others as [SimMember, SimMember]
+        const giver = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(cutOff) }).remote()
+        await keeper.keepOf.run(giver, LENT) // the first who borrows
+        const { refs } = await giver.giveAway.run(LENT)
+        await remote.sleep(1_000)
+        network.holdMachines(cutOff.machine, leaving.machine, CUT_MS)
+        await remote.sleep(BROKEN_MS)
+        await leave(scene, leaving)
+        expect((await get([...refs])).map(remote.digestOf)).toEqual([PUT])
+      },
+    })
+  })
+
+  test('HV1 what is complete while something large is handed on is given, too', async () => {
+    await playNodes({
+      plan: calmNodes(3),
+      program: async (scene) => {
+        const { cluster, others } = scene
+        const [leaving, staying] = others as [SimMember, SimMember]
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const given = await keeper.giveAway.run(LENT)
+        const quick = { ...LENT, key: 'quick', sizeBytes: 0, sleepMs: 3_000 }
+        const begun = await keeper.beginOn.run(quick, staying.nodeId)
+        await remote.sleep(500)
+        await leave(scene, leaving)
+        const [put, made] = await get([...given.refs, begun.ref])
+        expect([put, made].map((each) => remote.digestOf(each as remote.Value))).toEqual([
+          PUT,
+          remote.combined('quick', []),
+        ])
+        expect(cluster.ledger.tasks.get('quick')?.starts).toBe(1)
+      },
+    })
+  })
+
+  test('HV1 an actor that is busy to the end gives what it has put', async () => {
+    await playNodes({
+      plan: calmNodes(3),
+      program: async (scene) => {
+        const [leaving] = scene.others as [SimMember]
+        const keeper = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const { refs } = await keeper.giveAway.run(LENT)
+        const busy = keeper.giveAway.remote({ ...LENT, sleepMs: 60_000 })
+        await remote.sleep(1_000)
+        await leave(scene, leaving)
+        expect((await get([...refs])).map(remote.digestOf)).toEqual([PUT])
+        await get(busy).catch(() => undefined)
       },
     })
   })

@@ -135,6 +135,13 @@ export const RemoteSender = remote(Sender)
 /** By its key, what a sender has read in the end, or why it could not. */
 export const sent = new Map<string, unknown>()
 
+/** As much of a Keeper as another one needs. */
+interface Giver {
+  readonly giveAway: {
+    run(what: Doing): Promise<{ readonly refs: readonly ObjectRef<Value>[] }>
+  }
+}
+
 class Keeper {
   #refs: readonly ObjectRef<Value>[] = []
 
@@ -183,6 +190,17 @@ class Keeper {
   async own(what: Doing): Promise<{ readonly refs: readonly ObjectRef<Value>[] }> {
     this.#refs = [await put<Value>(valueOf(digestOfPart(what, 0), what.sizeBytes))]
     return { refs: this.#refs }
+  }
+
+  /** The same, on that node. */
+  beginOn(what: Doing, nodeId: string): { readonly ref: ObjectRef<Value> } {
+    return { ref: combine.options({ schedulingStrategy: nodeAffinity(nodeId) }).remote(what) }
+  }
+
+  /** What another one gives away. */
+  async keepOf(giver: Giver, what: Doing): Promise<void> {
+    const { refs } = await giver.giveAway.run(what)
+    this.#refs = refs
   }
 
   /** A value that holds what it keeps beside something of its own; it keeps neither. */

@@ -18,6 +18,7 @@ function anOwner(leaseCount: number, taskCount: number, spec = aClass()) {
   const told: string[] = []
   const leases = new Leases({
     clock: new HandClock(),
+    mayLive: () => false,
     dial: (address) => {
       const peer = new Peer(address)
       peers.push(peer)

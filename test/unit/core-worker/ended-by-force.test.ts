@@ -21,6 +21,7 @@ beforeEach(() => {
   leases = new Leases({
     clock,
     dial: () => peer,
+    mayLive: () => false,
     notifyRaylet: (type, message) => {
       if (type === 'killLease') ended.push((message as { leaseId: LeaseId }).leaseId)
     },

@@ -13,6 +13,7 @@ function someLeases() {
   const leases = new Leases({
     clock,
     dial: (address) => new Peer(address),
+    mayLive: () => false,
     notifyRaylet: (type, message) => {
       const { classId, count, spec, leaseId } = message as Record<string, unknown>
       const what =
