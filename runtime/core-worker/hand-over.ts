@@ -42,21 +42,20 @@ export class HandOver {
     this.#isStale = true
     if (this.#isRunning || this.#worker.adoption === undefined) return // one node: nobody stays
     this.#isRunning = true
-    void this.#runAll().finally(() => {
-      this.#isRunning = false
-    })
+    void this.#runAll()
   }
 
   async #runAll(): Promise<void> {
-    while (this.#isStale) {
+    let isGiven = true
+    while (this.#isStale && isGiven) {
       this.#isStale = false
-      if (await settledWell(this.#giveAll())) continue
-      const { clock } = this.#worker.deps
-      clock.after(AGAIN_MS, () => {
-        this.run()
-      })
-      return
+      isGiven = await settledWell(this.#giveAll())
     }
+    this.#isRunning = false
+    if (isGiven) return
+    this.#worker.deps.clock.after(AGAIN_MS, () => {
+      this.run()
+    })
   }
 
   /** @returns whether all that is complete was given, as far as there is somebody to have it. */
