@@ -36,6 +36,8 @@ export interface SeveralNodesOptions {
   /** Of DynamoDB and S3; undefined: the first node holds the GCS. */
   readonly endpoint?: string
   readonly objectStoreMemoryBytes?: number
+  /** Whether, of those that start, that one may be the first, which holds the GCS. Default: any. */
+  readonly mayBeFirst?: (nodeId: string, all: readonly string[]) => boolean
 }
 
 /** One life of a node. */
@@ -61,7 +63,14 @@ export class SeveralNodes {
   constructor(options: SeveralNodesOptions) {
     this.#options = options
     const host = LOOPBACK
-    this.#identities = enrolNodes({ count: LIVES_MAX, host }, Date.now(), systemRandom)
+    const identities = enrolNodes({ count: LIVES_MAX, host }, Date.now(), systemRandom)
+    const { hosts, mayBeFirst = () => true } = options
+    const all = identities.slice(0, hosts).map(({ nodeId }) => nodeId)
+    const [first] = identities.splice(
+      all.findIndex((nodeId) => mayBeFirst(nodeId, all)),
+      1,
+    )
+    this.#identities = first === undefined ? identities : [first, ...identities]
   }
 
   /** A node on each host. */

@@ -40,10 +40,13 @@ export class Limited {
   }
 }
 
-/** The host of the node that gives the tokens out. */
+/** Of these nodes, the one that gives the tokens out. */
+export const keeperIn = (nodeIds: readonly string[]): string | undefined =>
+  rendezvous('limiters', nodeIds, 1)[0]
+
+/** Its host. */
 export function keeperOf({ nodes }: SeveralNodes): number {
-  const ids = nodes.map(({ nodeId }) => nodeId)
-  const [keeper] = rendezvous('limiters', ids, 1)
+  const keeper = keeperIn(nodes.map(({ nodeId }) => nodeId))
   return nodes.find(({ nodeId }) => nodeId === keeper)?.host ?? 0
 }
 
