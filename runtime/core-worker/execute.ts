@@ -19,6 +19,8 @@ import type { Scope, ScopeParts } from './scope.ts'
 
 /** The event loop gets a turn after this much uninterrupted work. */
 const YIELD_AFTER_MS = 3
+/** Its raylet ends a worker whose owner has ended sooner than that. */
+const OWNERLESS_MS = 1_000
 
 export interface ExecutorDeps extends TaskRunnerDeps, RunningTasksDeps {
   scopeParts(task: PushedTask): ScopeParts
@@ -29,6 +31,8 @@ export interface ExecutorDeps extends TaskRunnerDeps, RunningTasksDeps {
   readonly actorId: ActorId | undefined
   /** This worker cannot run it, nor what else it has: another must import the entry first. */
   needsEntryFirst(task: PushedTask): void
+  /** Ends this process. */
+  end(): void
 }
 
 export class Executor {
@@ -163,6 +167,12 @@ export class Executor {
     this.#groups.takeAll(peer)
     this.#running.ownerGone(peer)
     this.#deps.replies.forget(peer)
+    const hasEnded = peer.end === 'CLOSED' && !peer.goesOn
+    if (!hasEnded || this.#deps.actorId !== undefined || !this.#running.hasLimited(peer)) return
+    // Its tokens are given to others. The raylet ends what ran with them, unless it stands still.
+    this.#deps.clock.after(OWNERLESS_MS, () => {
+      if (this.#running.hasLimited(peer)) this.#deps.end()
+    })
   }
 
   #timingOf(template: TaskTemplate): RunTiming {

@@ -60,11 +60,6 @@ export class ObjectEntry {
     return this.state === PENDING
   }
 
-  /** It is pending, and somebody is to be called once it is complete. */
-  get isAwaited(): boolean {
-    return (this.#waiters?.length ?? 0) > 0
-  }
-
   complete(state: number, value: unknown): boolean {
     if (this.state !== PENDING) return false
     this.state = state

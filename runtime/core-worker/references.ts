@@ -289,18 +289,12 @@ export class References implements RefHooks {
   releaseUnused(entry: ObjectEntry): void {
     const { sharing } = entry
     if (sharing === undefined || entry.handles > 0 || entry.uses > 0 || sharing.freed) return
-    if (sharing.borrowerCount > 0 || (entry.pending && !this.#isLeftUnread(entry))) return
+    if (sharing.borrowerCount > 0 || entry.pending) return
     sharing.freed = true
     this.#deps.finalization.forget(entry)
     const isStored = entry.state === STORED || sharing.wasLost
     this.#gone(this.idOf(entry), sharing.ownerAddress, isStored)
     this.#contain(sharing, [])
-  }
-
-  /** An object of another owner that nobody here waits for may never be complete here. */
-  #isLeftUnread(entry: ObjectEntry): boolean {
-    const isBorrowed = entry.sharing?.ownerAddress !== undefined
-    return isBorrowed && !entry.isAwaited && !isActorObject(this.idOf(entry))
   }
 
   counts(): { tracked: number; lent: number } {

@@ -65,6 +65,12 @@ export class RunningTasks {
     return [...this.#byOwner.values()].flatMap((each) => [...each.values()])
   }
 
+  /** Whether any that holds a token of a limiter runs for that owner. */
+  hasLimited(owner: Peer): boolean {
+    const tasks = [...(this.#byOwner.get(owner)?.values() ?? [])]
+    return tasks.some(({ template }) => template.limit !== undefined)
+  }
+
   /** Nobody wants the results of its tasks. They are known until they have ended. */
   ownerGone(owner: Peer): void {
     for (const task of this.#byOwner.get(owner)?.values() ?? []) {

@@ -145,6 +145,9 @@ export class WorkerSide {
       retire: (task) => {
         this.#retire(task)
       },
+      end: () => {
+        this.#deps.exit(1)
+      },
     })
   }
 
