@@ -216,6 +216,12 @@ export class Peers {
     if (known !== undefined && !known.closed) return known
     const peer = new Peer(address)
     this.#byAddress.set(address, peer)
+    if (this.hasEnded(address)) {
+      this.#deps.clock.immediate(() => {
+        this.#closed(peer, 'OVER') // PE4: what stands still there would accept, and answer later
+      })
+      return peer
+    }
     this.#deps.transport.connect(address).then(
       (connection) => {
         const channel = this.#attach(peer, connection)

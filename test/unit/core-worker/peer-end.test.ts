@@ -1,6 +1,15 @@
 // How a connection has ended says whether the process behind it may live: once, by the first end.
-import { describe, expect, test } from 'vitest'
-import { Peer, type PeerChannel, type PeerEnd } from '../../../runtime/core-worker/peers.ts'
+import { describe, expect, test, vi } from 'vitest'
+import type { JobId, WorkerId } from '../../../runtime/common/ids.ts'
+import {
+  Peer,
+  Peers,
+  type PeerChannel,
+  type PeerEnd,
+  type PeerHandlers,
+  type PeersDeps,
+} from '../../../runtime/core-worker/peers.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 
 const ENDS: [PeerEnd, boolean][] = [
   ['CLOSED', false],
@@ -37,5 +46,20 @@ describe('a peer', () => {
     peer.close()
     peer.close('OVER')
     expect(peer.end).toBe('UNREACHED')
+  })
+
+  test('PE4 of a life that has ended is not dialled: it is over', async () => {
+    const clock = new HandClock()
+    const connect = vi.fn(() => new Promise<never>(() => undefined))
+    const closed = vi.fn()
+    const deps = { clock, transport: { connect } } as unknown as PeersDeps
+    const own = { workerId: 'w' as WorkerId, address: '@here', jobId: 'j' as JobId }
+    const peers = new Peers(deps, own, { closed } as unknown as PeerHandlers)
+    peers.livesEnded([['aa', 1]])
+    const peer = peers.dial('127.0.0.1:1/aa/1@there')
+    await clock.advance(0)
+    expect([peer.end, closed.mock.calls.length, connect.mock.calls.length]).toEqual(['OVER', 1, 0])
+    peers.dial('127.0.0.1:1/aa/2@there')
+    expect(connect).toHaveBeenCalledTimes(1)
   })
 })
