@@ -77,6 +77,13 @@ export class Witness {
         await inner.append(rows)
         for (const { key, value } of rows) if (key.table === 'lineage') this.#sawSegment(value)
       },
+      delete: async (key, expected) => {
+        const outcome = await inner.delete(key, expected)
+        const isGone = outcome.won || outcome.current === undefined
+        // AO3: its adopter has ended, and who adopts next begins anew.
+        if (isGone && key.pk.startsWith('O#')) this.#adoptions.delete(key.pk)
+        return outcome
+      },
       transact: async (items) => {
         const isDone = await inner.transact(items)
         if (isDone) for (const item of items) this.#sawName(item)
