@@ -13,6 +13,7 @@ import type { Log } from '../../common/log.ts'
 import type { LiveJobs } from './live-jobs.ts'
 import { Looks } from './looks.ts'
 import type { Told } from './object-frees.ts'
+import { TwoLooks } from './two-looks.ts'
 
 /** Above that the oldest are left to the end of their job. */
 const OWNERS_MAX = 10_000
@@ -32,8 +33,8 @@ interface Left {
   readonly jobId: JobId
   /** Where copies went from here. */
   readonly told: Map<string, readonly string[]>
-  /** EO1. Found by the last look. */
-  unreferred: ReadonlySet<string>
+  /** EO1. To which no process refers. */
+  readonly unreferred: TwoLooks
 }
 
 export class LeftCopies {
@@ -54,7 +55,7 @@ export class LeftCopies {
     const [objectId] = [...told.values()].flat()
     if (objectId === undefined) return
     const jobId = jobIdOfObject(objectId as ObjectId)
-    this.#left.set(owner, { jobId, told: new Map(told), unreferred: new Set() })
+    this.#left.set(owner, { jobId, told: new Map(told), unreferred: new TwoLooks() })
     const [oldest] = this.#left.keys()
     if (oldest !== undefined && this.#left.size > OWNERS_MAX) this.#left.delete(oldest)
     this.#looks.soon()
@@ -78,20 +79,19 @@ export class LeftCopies {
       const ids = idsOf(left)
       const free = ids.filter((id) => !held.has(id))
       const areAllKept = withDriver?.has(left.jobId) === true && free.length < ids.length
-      this.#found(owner, left, new Set(areAllKept ? [] : free))
+      this.#found(owner, left, areAllKept ? [] : free)
     }
   }
 
   /** EO2. */
   #unsure(): void {
-    for (const left of this.#left.values()) left.unreferred = new Set()
+    for (const { unreferred } of this.#left.values()) unreferred.unsure()
   }
 
   /** EO1. */
-  #found(owner: WorkerId, left: Left, unreferred: ReadonlySet<string>): void {
-    const gone = new Set([...unreferred].filter((id) => left.unreferred.has(id)))
-    left.unreferred = unreferred
-    if (unreferred.size > 0) this.#looks.soon()
+  #found(owner: WorkerId, left: Left, unreferred: readonly string[]): void {
+    const gone = new Set(left.unreferred.found(unreferred))
+    if (unreferred.length > 0) this.#looks.soon()
     if (gone.size === 0) return
     const told = new Map<string, readonly string[]>()
     for (const [to, ids] of left.told) {

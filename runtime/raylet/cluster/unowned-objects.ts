@@ -15,6 +15,7 @@ import type { RayletState } from '../state.ts'
 import type { ClusterMember } from './cluster-member.ts'
 import { Looks } from './looks.ts'
 import type { PeerRayletCalls } from './peer-raylet-messages.ts'
+import { TwoLooks } from './two-looks.ts'
 
 /** In one question. */
 const ASKED_MAX = 1_000
@@ -45,8 +46,8 @@ export class UnownedObjects {
   readonly #looks: Looks
   /** UO3. Whether there may be any. */
   #mayBe = false
-  /** UO2. Found by the last look. */
-  #unreferred: ReadonlySet<string> = new Set()
+  /** UO2. To which no process refers. */
+  readonly #unreferred = new TwoLooks()
   readonly #lives = new Map<string, string>()
 
   constructor(deps: UnownedObjectsDeps) {
@@ -92,28 +93,39 @@ export class UnownedObjects {
     void this.#looks.stop()
   }
 
+  /** UO2. */
   async #look(): Promise<void> {
-    const suspected = this.#unreferred
-    this.#unreferred = new Set()
-    const candidates = this.#candidates()
+    const unreferred = await this.#lookFor(this.#candidates())
+    if (unreferred === undefined) {
+      this.#unreferred.unsure()
+      return
+    }
+    const gone = this.#unreferred.found(unreferred)
+    if (unreferred.length > 0) this.#looks.soon()
+    if (gone.length === 0) return
+    const { log, free } = this.#deps
+    log.info('freed what processes owned that have ended', { count: gone.length })
+    free(gone)
+  }
+
+  /** @returns those of them to which no process refers; undefined where one may, silently. */
+  async #lookFor(candidates: readonly Candidate[]): Promise<readonly ObjectId[] | undefined> {
     this.#mayBe = candidates.length > 0
-    if (!this.#mayBe) return
+    if (!this.#mayBe) return []
     const asked = {
       owners: [...new Set(candidates.map(({ owner }) => owner))],
       jobIds: [...new Set(candidates.map(({ jobId }) => jobId))],
     }
     const living = await this.#askAll({ ...asked, objectIds: [] })
-    const owners = new Set(living?.owners)
-    const jobIds = new Set(living?.jobIds)
+    if (living === undefined) return undefined
+    const owners = new Set(living.owners)
+    const jobIds = new Set(living.jobIds)
     const unowned = candidates.filter(
       ({ owner, jobId }) => !owners.has(owner) && !jobIds.has(jobId), // UO1
     )
-    if (living === undefined || unowned.length === 0) return
     const objectIds = unowned.map(({ objectId }) => objectId)
     const held = await this.referred(objectIds)
-    if (held === undefined) return
-    const unreferred = objectIds.filter((id) => !held.has(id))
-    this.#take(unreferred, suspected)
+    return held && objectIds.filter((id) => !held.has(id))
   }
 
   /** @returns those of them to which any process refers; undefined where one may, silently. */
@@ -132,17 +144,6 @@ export class UnownedObjects {
   async driven(jobIds: readonly JobId[]): Promise<ReadonlySet<string> | undefined> {
     const said = await this.#askAll({ owners: [], jobIds, objectIds: [] })
     return said && new Set(said.jobIds)
-  }
-
-  /** UO2. */
-  #take(unreferred: readonly string[], suspected: ReadonlySet<string>): void {
-    const { log, free } = this.#deps
-    const gone = unreferred.filter((id) => suspected.has(id))
-    this.#unreferred = new Set(unreferred.filter((id) => !suspected.has(id)))
-    if (this.#unreferred.size > 0 || gone.length > 0) this.#looks.soon()
-    if (gone.length === 0) return
-    log.info('freed what processes owned that have ended', { count: gone.length })
-    free(gone)
   }
 
   /** Of owners that no process here, nor a guest, is. */
