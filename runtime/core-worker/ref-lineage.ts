@@ -7,6 +7,7 @@
 //   spec    u8 VALUE · blob   |   u8 TASK · adoptable-task.ts   |   u8 STORED · name of what
 //           made it, or nothing if it was put: only copies are left
 // Source: design 5 (dead owner) and 8; Lineage Stash (SOSP 2019).
+import type { ObjectId } from '../common/ids.ts'
 import { ByteReader } from '../protocol/byte-reader.ts'
 import { ByteWriter } from '../protocol/byte-writer.ts'
 import type { LineagePlace } from '../protocol/messages.ts'
@@ -15,10 +16,35 @@ export const SPEC_VALUE = 0
 export const SPEC_TASK = 1
 export const SPEC_STORED = 2
 
+/** What stands for a ref inside a value. */
+export interface WrittenRef {
+  readonly id: ObjectId
+  readonly ownerAddress: string
+  readonly lineage: Uint8Array | undefined
+}
+
 export interface RefLineage {
   readonly place: LineagePlace
   /** Absent: it is in the GCS. */
   readonly spec: Uint8Array | undefined
+}
+
+export function writeRef({ id, ownerAddress, lineage }: WrittenRef): Uint8Array {
+  const writer = new ByteWriter()
+  writer.string(id)
+  writer.string(ownerAddress)
+  if (lineage !== undefined) writer.bytes(lineage)
+  return writer.take()
+}
+
+/** @returns the lineage as bytes of its own: it is kept longer than what they came in. */
+export function readRef(bytes: Uint8Array): WrittenRef {
+  const reader = new ByteReader(bytes)
+  const id = reader.string() as ObjectId
+  const ownerAddress = reader.string()
+  const lineage =
+    reader.remaining === 0 ? undefined : Uint8Array.from(reader.view(reader.remaining))
+  return { id, ownerAddress, lineage }
 }
 
 export function writeLineage({ place, spec }: RefLineage): Uint8Array {

@@ -21,13 +21,12 @@ import {
   type JobId,
   type ObjectId,
 } from '../common/ids.ts'
-import { ByteReader } from '../protocol/byte-reader.ts'
-import { ByteWriter } from '../protocol/byte-writer.ts'
 import type { PeerCalls } from '../protocol/peer-messages.ts'
 import type { LineageStream } from './lineage-stream.ts'
 import { FAILED, ObjectEntry, STORED, type Sharing } from './object-entry.ts'
 import type { RefHooks } from './object-ref.ts'
 import type { Peer } from './peers.ts'
+import { readRef, writeRef } from './ref-lineage.ts'
 import { Registrations, type CutLinks } from './registrations.ts'
 
 export interface ReferencesDeps {
@@ -130,12 +129,9 @@ export class References implements RefHooks {
   /** The bytes that stand for a ref inside a value: ref-lineage.ts. */
   encode(entry: ObjectEntry): Uint8Array {
     const sharing = this.share(entry)
-    const writer = new ByteWriter()
-    writer.string(this.idOf(entry))
-    writer.string(sharing.ownerAddress ?? this.#deps.ownAddress)
+    const ownerAddress = sharing.ownerAddress ?? this.#deps.ownAddress
     const lineage = sharing.lineage ?? this.#deps.lineage?.carry(entry)
-    if (lineage !== undefined) writer.bytes(lineage)
-    return writer.take()
+    return writeRef({ id: this.idOf(entry), ownerAddress, lineage })
   }
 
   /** A ref that arrived: its entry here, registered with its owner if it is new. */
@@ -378,20 +374,6 @@ export class References implements RefHooks {
     this.#borrowedBy.delete(peer)
     for (const [id, count] of counts ?? []) this.#returned(id, count)
   }
-}
-
-/** What stands for a ref inside a value. */
-export function readRef(bytes: Uint8Array): {
-  readonly id: ObjectId
-  readonly ownerAddress: string
-  readonly lineage: Uint8Array | undefined
-} {
-  const reader = new ByteReader(bytes)
-  const id = reader.string() as ObjectId
-  const ownerAddress = reader.string()
-  const lineage =
-    reader.remaining === 0 ? undefined : Uint8Array.from(reader.view(reader.remaining))
-  return { id, ownerAddress, lineage }
 }
 
 const ACTOR_MARK = '\xff'.repeat(8)
