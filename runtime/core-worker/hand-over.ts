@@ -65,7 +65,7 @@ export class HandOver {
     for (const entry of needed) if (entry.pending) this.#await(entry)
     const given = needed.filter(({ pending }) => !pending)
     const isGiven = given.length === 0 || (await this.#giveTo(this.#heirs(), given))
-    const moves = references.borrowers().map((peer) => settledWell(this.#moveBorrower(peer)))
+    const moves = references.borrowers.all().map((peer) => settledWell(this.#moveBorrower(peer)))
     return (await Promise.all(moves)).every(Boolean) && isGiven
   }
 
@@ -82,7 +82,7 @@ export class HandOver {
   #heirs(): Peer[] {
     const { ownNodeId, references } = this.#worker
     const isThere = this.#heir !== undefined && !this.#heir.closed
-    const heirs = isThere ? [this.#heir as Peer] : references.borrowers()
+    const heirs = isThere ? [this.#heir as Peer] : references.borrowers.all()
     return heirs.filter(({ closed, nodeId }) => !closed && nodeId !== ownNodeId)
   }
 
@@ -134,7 +134,7 @@ export class HandOver {
   /** HV2. By where each of what it has is now. @returns whether it is told of all of that. */
   async #moveBorrower(borrower: Peer): Promise<boolean> {
     const { references, options } = this.#worker
-    const lent = references.lentTo(borrower)
+    const lent = references.borrowers.lentTo(borrower)
     const byOwner = Map.groupBy(lent, ([id]) => references.find(id)?.sharing?.ownerAddress)
     for (const [to, of] of byOwner) {
       if (to === undefined) continue // it is not given away
@@ -144,7 +144,7 @@ export class HandOver {
         if (borrower.channel === undefined) return false
         await borrower.channel.request('ownerMoved', message)
       }
-      for (const [id, times] of of) references.release(borrower, id, times)
+      for (const [id, times] of of) references.borrowers.release(borrower, id, times)
     }
     return true
   }

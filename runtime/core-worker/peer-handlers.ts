@@ -107,7 +107,7 @@ function peerNotices(worker: CoreWorker): PeerNoticeHandlers {
       executionOf(worker).executor.streamAck(peer, message)
     },
     release: (peer, { objectId }) => {
-      worker.references.release(peer, objectId)
+      worker.references.borrowers.release(peer, objectId)
     },
     unheard: (peer, message) => {
       worker.cutBorrowers.passOn(peer, message)

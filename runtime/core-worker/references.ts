@@ -22,6 +22,7 @@ import {
   type ObjectId,
 } from '../common/ids.ts'
 import type { PeerCalls } from '../protocol/peer-messages.ts'
+import { Borrowers } from './borrowers.ts'
 import type { LineageStream } from './lineage-stream.ts'
 import { FAILED, ObjectEntry, STORED, type Sharing } from './object-entry.ts'
 import type { RefHooks } from './object-ref.ts'
@@ -64,24 +65,26 @@ export class References implements RefHooks {
   readonly #tracked = new Map<ObjectId, Weak<ObjectEntry>>()
   /** Of these, those that this process owns. */
   readonly #owned = new Set<ObjectId>()
-  /** Those that a living peer has registered; by that peer below. */
-  readonly #lent = new Map<ObjectId, ObjectEntry>()
+  /** Those that a living peer has registered. */
+  readonly borrowers: Borrowers
   readonly #registrations: Registrations
-  /** By peer, how often it has registered each of those; gone with its process (B3). */
-  readonly #borrowedBy = new Map<Peer, Map<ObjectId, number>>()
-  /** Called when others have given back the last object of ours that they held. */
-  onNoneLent: (() => void) | undefined
   /** Called when this process begins, or ceases, to own what others may hold. */
   onOwning: ((isOwner: boolean) => void) | undefined
 
   constructor(deps: ReferencesDeps) {
     this.#deps = deps
     this.#registrations = new Registrations({ ...deps, dial: (address) => deps.dial(address) })
+    this.borrowers = new Borrowers({
+      cut: deps.cut,
+      returned: (entry) => {
+        this.releaseUnused(entry)
+      },
+    })
   }
 
   /** Whether objects or actors that others may hold would be lost with this process. */
   get isNeeded(): boolean {
-    return this.#lent.size > 0 || this.#tracked.size > 0
+    return this.borrowers.lentCount > 0 || this.#tracked.size > 0
   }
 
   get jobId(): JobId {
@@ -123,7 +126,7 @@ export class References implements RefHooks {
 
   /** An entry of ours that others may hold, if it still lives. */
   find(id: ObjectId): ObjectEntry | undefined {
-    return this.#lent.get(id) ?? this.#tracked.get(id)?.deref()
+    return this.borrowers.find(id) ?? this.#tracked.get(id)?.deref()
   }
 
   /** The bytes that stand for a ref inside a value: ref-lineage.ts. */
@@ -218,46 +221,7 @@ export class References implements RefHooks {
   lend(peer: Peer, id: ObjectId, times?: number): void {
     const entry = this.find(id)
     if (entry === undefined || peer.closed) return // what it had is given back
-    const sharing = this.share(entry)
-    this.#lent.set(id, entry)
-    const counts = this.#countsOf(peer)
-    const before = counts.get(id) ?? 0
-    const count = times === undefined ? before + 1 : Math.max(before, times)
-    counts.set(id, count)
-    sharing.borrowerCount += count - before
-  }
-
-  #countsOf(peer: Peer): Map<ObjectId, number> {
-    const known = this.#borrowedBy.get(peer)
-    if (known !== undefined) return known
-    const counts = new Map<ObjectId, number>()
-    this.#borrowedBy.set(peer, counts)
-    peer.whenClosed(() => {
-      this.#deps.cut.closed(peer, () => {
-        this.#peerGone(peer)
-      })
-    })
-    return counts
-  }
-
-  /** Who holds objects of ours. */
-  borrowers(): Peer[] {
-    return [...this.#borrowedBy].flatMap(([peer, counts]) => (counts.size > 0 ? [peer] : []))
-  }
-
-  /** What that borrower holds, and how often it has registered each. */
-  lentTo(peer: Peer): readonly (readonly [id: ObjectId, times: number])[] {
-    return [...(this.#borrowedBy.get(peer) ?? [])]
-  }
-
-  release(peer: Peer, id: ObjectId, times = 1): void {
-    const counts = this.#borrowedBy.get(peer)
-    const before = counts?.get(id) ?? 0
-    const count = Math.min(times, before)
-    if (count === 0) return
-    if (count === before) counts?.delete(id)
-    else counts?.set(id, before - count)
-    this.#returned(id, count)
+    this.borrowers.lend(peer, { id, entry, sharing: this.share(entry) }, times)
   }
 
   /** free() of one handle: releases at once when it was the last and nothing else needs it. */
@@ -294,20 +258,15 @@ export class References implements RefHooks {
   }
 
   counts(): { tracked: number; lent: number } {
-    return { tracked: this.#tracked.size, lent: this.#lent.size }
+    return { tracked: this.#tracked.size, lent: this.borrowers.lentCount }
   }
 
   /** For people; counts() costs less, and keeps nothing from being collected in this turn. */
   counted(): Counted[] {
-    const ids = new Set([...this.#tracked.keys(), ...this.#lent.keys()])
+    const ids = new Set([...this.#tracked.keys(), ...this.borrowers.lentIds()])
     return [...ids].map((id) => {
-      const entry = this.find(id)
-      const lentTo: Record<string, number> = {}
-      for (const [{ workerId = '' }, counts] of this.#borrowedBy) {
-        const count = counts.get(id)
-        if (count !== undefined) lentTo[toHex(workerId)] = count
-      }
-      const { uses = 'COLLECTED', sharing } = entry ?? {}
+      const { uses = 'COLLECTED', sharing } = this.find(id) ?? {}
+      const lentTo = this.borrowers.of(id)
       return { id: toHex(id), owner: sharing?.ownerAddress, lentTo, uses }
     })
   }
@@ -357,22 +316,6 @@ export class References implements RefHooks {
     this.#track(entry, id)
     this.#registrations.register(id, ownerAddress)
     return entry
-  }
-
-  #returned(id: ObjectId, count: number): void {
-    const entry = this.#lent.get(id)
-    if (entry?.sharing === undefined) return
-    entry.sharing.borrowerCount -= count
-    if (entry.sharing.borrowerCount > 0) return
-    this.#lent.delete(id)
-    this.releaseUnused(entry)
-    if (this.#lent.size === 0) this.onNoneLent?.()
-  }
-
-  #peerGone(peer: Peer): void {
-    const counts = this.#borrowedBy.get(peer)
-    this.#borrowedBy.delete(peer)
-    for (const [id, count] of counts ?? []) this.#returned(id, count)
   }
 }
 

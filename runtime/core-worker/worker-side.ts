@@ -250,7 +250,7 @@ export class WorkerSide {
     this.onceFree(leave, held)
     const { references } = this.#worker
     askHolders({
-      ...{ clock: this.#clock, borrowers: () => references.borrowers() },
+      ...{ clock: this.#clock, borrowers: () => references.borrowers.all() },
       isHeld: () => this.#isHeld,
     })
   }
@@ -266,7 +266,7 @@ export class WorkerSide {
         if (this.#isHeld) held?.()
         else leave()
       }
-      references.onNoneLent = leaveIfFree
+      references.borrowers.onNone = leaveIfFree
       handoffs.onDone = leaveIfFree
       cutBorrowers.onHeard = leaveIfFree
       leaveIfFree()

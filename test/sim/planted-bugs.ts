@@ -2,6 +2,7 @@
 // never caught a bug proves nothing. Every one breaks a promise that the simulation must notice.
 // Source: TigerBeetle, "the fuzzer's blind spots"; mutation testing.
 import { ResourceLedger } from '../../runtime/common/resource-ledger.ts'
+import { Borrowers } from '../../runtime/core-worker/borrowers.ts'
 import { Fifo } from '../../runtime/core-worker/fifo.ts'
 import { Getter } from '../../runtime/core-worker/get.ts'
 import { Handoffs } from '../../runtime/core-worker/handoffs.ts'
@@ -73,7 +74,7 @@ export const PLANTED_BUGS: Readonly<Record<string, Plant>> = {
   'frees an argument while its task needs it': () =>
     swap(References.prototype, 'use', () => nothing),
   'never hears that a borrower has released': () =>
-    swap(References.prototype, 'release', () => nothing),
+    swap(Borrowers.prototype, 'release', () => nothing),
   'lets go of the refs of a result before they arrived': () =>
     swap(
       Handoffs.prototype,

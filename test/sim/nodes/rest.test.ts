@@ -1,7 +1,7 @@
 // Clusters of several nodes come to rest: see rest.ts. An owner that never takes back what it lent
 // is seen.
 import { expect, test } from 'vitest'
-import { References } from '../../../runtime/core-worker/references.ts'
+import { Borrowers } from '../../../runtime/core-worker/borrowers.ts'
 import { expectEndedWell } from '../ended-well.ts'
 import { swap } from '../planted-bugs.ts'
 import type { PartName } from './plan.ts'
@@ -27,7 +27,7 @@ test(
   'an owner that never takes back what it lent is seen at rest',
   { timeout: 300_000 },
   async () => {
-    const plant = (): (() => void) => swap(References.prototype, 'release', () => () => undefined)
+    const plant = (): (() => void) => swap(Borrowers.prototype, 'release', () => () => undefined)
     const { failure } = await runNodesSeed(300_002, { parts: ['orphans'], rests: true, plant })
     expect(failure?.message).toContain('I5: left at rest')
   },

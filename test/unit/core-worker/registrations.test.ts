@@ -14,7 +14,7 @@ const OWNER = 'h:2/bb/1@/tmp/o.sock'
 const ID = 'x' as ObjectId
 const OTHER = 'y' as ObjectId
 
-/** What the owner counts at the newest connection, as References.lend and release do. */
+/** What the owner counts at the newest connection, as Borrowers.lend and release do. */
 class Owner {
   counts = new Map<ObjectId, number>()
   peer = this.#connected()
