@@ -30,9 +30,6 @@ import type { PeerTransport } from '../../protocol/peer-transport.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
 import { endedError } from './ended-error.ts'
 import type { EpochFence } from './epoch-fence.ts'
-import { isWaitCall, type WaitCall } from '../deadlocks/wait-messages.ts'
-import { isLimiterCall, type LimiterCall } from '../limiters/limiter-messages.ts'
-import { isGroupCall, type GroupCall } from '../groups/group-messages.ts'
 import {
   answerMembership,
   isMembershipCall,
@@ -91,8 +88,8 @@ export interface ClusterEvents extends Pick<MemberEvents, 'expelled' | 'confirme
   bulk(connection: BulkConnection): void
 }
 
-/** What is not this file's to answer. */
-type OfOthers = MembershipCall | GroupCall | WaitCall | LimiterCall
+/** What this file answers; all else is `requested` of the raylet. */
+export type MemberCall = MembershipCall | 'state' | 'stopCluster' | 'storage'
 
 export class ClusterMember {
   readonly #deps: ClusterMemberDeps
@@ -356,13 +353,10 @@ export class ClusterMember {
 
   #requested(whole: PeerMessage): unknown {
     const { type, message } = whole
-    if (isGroupCall(type) || isWaitCall(type) || isLimiterCall(type)) {
-      return this.#events.requested(whole)
-    }
     if (isMembershipCall(type)) {
       return answerMembership(type, whole, this.#membership, (id) => this.#isKnown(id))
     }
-    switch (type as Exclude<keyof PeerRayletCalls, OfOthers>) {
+    switch (type) {
       case 'state':
         return this.#events.localRows(message as RayletCalls['state'][0])
       case 'stopCluster':
@@ -371,23 +365,7 @@ export class ClusterMember {
         return undefined
       case 'storage':
         return this.#host().handle(message as StorageRequest)
-      case 'askLeases':
-      case 'offerActor':
-      case 'watchActor':
-      case 'callActor':
-      case 'drainOutput':
-      case 'holds':
-      case 'reaches':
-      case 'isAlive':
-      case 'liveJobs':
-      case 'refersTo':
-      case 'hasMet':
-      case 'goneActor':
-      case 'findSegment':
-      case 'joinReaders':
-      case 'relayObject':
-      case 'keepObject':
-      case 'freeMissed':
+      default:
         return this.#events.requested(whole)
     }
   }

@@ -1,6 +1,6 @@
 // This raylet's dealings with those of other nodes: membership, leases, objects and output between
-// nodes, and what is asked of all of them. Each is a part of its own; here they are put together,
-// and what comes from another node is given to the one that it is for.
+// nodes, and what is asked of all of them. Each is a part of its own; here they are put together.
+// What comes from another node is given to the one that it is for by peer-dispatch.ts.
 import { unreachable } from '../../common/assert.ts'
 import { jobIdOfObject, toHex, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
 import { DRAIN_GRACE_MS } from '../../common/limits.ts'
@@ -19,16 +19,12 @@ import { ClusterActors } from '../actors/cluster-actors.ts'
 import { ClusterLeases } from './cluster-leases.ts'
 import { ClusterLineage } from './cluster-lineage.ts'
 import { ClusterMember, type ClusterPorts } from './cluster-member.ts'
-import { PING_LIMIT_MS } from './membership-peers.ts'
 import { clusterRows } from './cluster-rows.ts'
 import type { WaitEffect } from '../deadlocks/wait-events.ts'
-import { isWaitCall } from '../deadlocks/wait-messages.ts'
 import type { LimiterEffect } from '../limiters/limiter-events.ts'
-import { isLimiterCall } from '../limiters/limiter-messages.ts'
 import { PARK_MS } from '../limiters/limiter-keeper.ts'
 import { BrainPeers } from './brain-peers.ts'
 import type { GroupEffect } from '../groups/group-events.ts'
-import { isGroupCall } from '../groups/group-messages.ts'
 import { GroupPeers } from '../groups/group-peers.ts'
 import { handOn, onlyHere } from './hand-on.ts'
 import type { Holders } from './holder-search.ts'
@@ -40,7 +36,7 @@ import type { NodeEffect } from './node-events.ts'
 import { leasedStorage } from './leased-storage.ts'
 import { locate } from './object-places.ts'
 import { ObjectPulls } from './object-pulls.ts'
-import type { PeerMessage, PeerRayletCalls, PeerRayletNotices } from './peer-raylet-messages.ts'
+import { PeerDispatch } from './peer-dispatch.ts'
 import type { RayletDeps } from '../raylet-ports.ts'
 import type { SilentWaits } from './silent-waits.ts'
 import { SpillSweeper } from './spill-sweeper.ts'
@@ -55,12 +51,7 @@ const ASK_LIMIT_MS = 5_000
 
 type JobForgotten = Extract<RayletEffect, { kind: 'jobForgotten' }>
 type StateCall = RayletCalls['state']
-type RefersTo = PeerRayletCalls['refersTo'][0]
 type EffectOfNodes = NodeEffect | GroupEffect | WaitEffect | LimiterEffect | ActorEffectOfNodes
-
-const OF_ACTORS: ReadonlySet<string> = new Set([
-  ...['offerActor', 'watchActor', 'callActor', 'goneActor', 'actorChanged', 'actorMoved'],
-])
 
 export interface ClusterSideDeps extends RayletDeps {
   readonly cluster: ClusterPorts
@@ -95,6 +86,7 @@ export class ClusterSide {
   readonly #deps: ClusterSideDeps
   readonly #member: ClusterMember
   readonly #sweeper: SpillSweeper
+  readonly #dispatch: PeerDispatch
 
   constructor(given: ClusterSideDeps) {
     this.#deps = given
@@ -163,6 +155,7 @@ export class ClusterSide {
       ...{ ...deps, member, places: this.places },
       holdersOf: (objectId) => this.objects.holdersOf(objectId),
     })
+    this.#dispatch = this.#makeDispatch()
   }
 
   /** What the brain wants of other nodes, or of rows that they read. */
@@ -304,6 +297,16 @@ export class ClusterSide {
     await this.#member.askAll('drainOutput', { jobId })
   }
 
+  #makeDispatch(): PeerDispatch {
+    const { objects, processes } = this.#deps
+    return new PeerDispatch({
+      ...{ member: this.#member, leases: this.leases, lineage: this.lineage, jobs: this.jobs },
+      ...{ groups: this.#groups, waits: this.#waits, limiters: this.#limiters },
+      ...{ actors: this.#actors, adopter: this.#adopter, pulls: this.objects },
+      ...{ objects, processes },
+    })
+  }
+
   #makeMember(): ClusterMember {
     const { brain, log, queries } = this.#deps
     const leave = (): void => {
@@ -330,9 +333,9 @@ export class ClusterSide {
         this.#sweeper.nodes(nodes)
       },
       localRows: (message) => queries.answer(message),
-      requested: (message) => this.#requested(message),
+      requested: (message) => this.#dispatch.requested(message),
       notified: (message) => {
-        this.#notified(message)
+        this.#dispatch.notified(message)
       },
       lost: (nodeId) => {
         this.objects.lost(nodeId)
@@ -356,52 +359,6 @@ export class ClusterSide {
     if (command.kind === 'drain') drain(DRAIN_GRACE_MS)
     else brain.tell({ kind: 'leave' })
     this.#member.performed(command)
-  }
-
-  #requested(message: PeerMessage): unknown {
-    const { type, from } = message
-    if (type === 'liveJobs') return { jobIds: this.jobs.live() }
-    if (type === 'refersTo') return this.jobs.unowned.answer(message.message as RefersTo)
-    if (type === 'hasMet') return { hasMet: this.#adopter.hasMet(message.message as Holder) }
-    if (isGroupCall(type)) return this.#groups.requested(message)
-    if (isWaitCall(type)) return this.#waits.requested(message)
-    if (isLimiterCall(type)) return this.#limiters.requested(message)
-    if (type === 'askLeases') return this.leases.requested(message)
-    if (type === 'isAlive' || type === 'findSegment') return this.lineage.requested(message)
-    if (OF_ACTORS.has(type)) return this.#actors.requested(message)
-    if (type !== 'drainOutput') return this.objects.requested(message)
-    return this.#drainFor(from, message.message as PeerRayletCalls['drainOutput'][0])
-  }
-
-  /** Lines go on the connection dialled here: what is answered on it comes after them. */
-  async #drainFor(nodeId: string, { jobId }: PeerRayletCalls['drainOutput'][0]): Promise<void> {
-    await this.#deps.processes.drainOutput(jobId)
-    await this.#member.ask(nodeId, 'ping', {}, PING_LIMIT_MS)
-  }
-
-  #notified(message: PeerMessage): void {
-    const { type } = message
-    if (type === 'freeObjects') {
-      this.objects.freed(message.message as PeerRayletNotices['freeObjects'])
-      return
-    }
-    if (type === 'copyIs') {
-      this.objects.copyIs(message)
-      return
-    }
-    if (OF_ACTORS.has(type)) {
-      this.#actors.notified(message)
-      return
-    }
-    if (type !== 'guestLeft') {
-      this.leases.notified(message)
-      return
-    }
-    const { client } = message.message as PeerRayletNotices['guestLeft']
-    this.jobs.ownerEnded(client) // its job may be forgotten with it
-    this.leases.notified(message)
-    // Its process has ended: what it owned is freed, and what it pinned is no longer mapped.
-    this.#deps.objects.clientExited(client)
   }
 }
 
