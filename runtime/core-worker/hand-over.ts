@@ -12,13 +12,11 @@
 //   HV3. Actors that this process has made are not given away: they end with it. Nor is anything
 //        while nobody on another node holds something of it.
 import { toHex, type ObjectId } from '../common/ids.ts'
-import type { Inherited } from '../protocol/peer-messages.ts'
 import type { CoreWorker } from './core-worker.ts'
+import { inheritedBatches } from './inherited-batches.ts'
 import { STORED, type ObjectEntry } from './object-entry.ts'
 import type { Peer } from './peers.ts'
 
-const BATCH_OBJECTS_MAX = 256
-const BATCH_BYTES_MAX = 1024 * 1024
 /** Nobody may have room, or be an heir that stays, and in a moment somebody is. */
 const AGAIN_MS = 500
 
@@ -111,20 +109,11 @@ export class HandOver {
     return given.filter((entry) => !isHere(entry))
   }
 
-  /** In batches, so that no message is larger than others are. */
   async #inherits(heir: Peer, given: readonly ObjectEntry[]): Promise<boolean> {
     const { options, values } = this.#worker
     const owner = toHex(options.workerId)
-    const left = [...given]
-    while (left.length > 0) {
-      const objects: Inherited[] = []
-      for (let sizeBytes = 0; objects.length < BATCH_OBJECTS_MAX && sizeBytes < BATCH_BYTES_MAX;) {
-        const entry = left.pop()
-        if (entry === undefined) break
-        const object = values.toInherit(entry)
-        objects.push(object)
-        if (object.value.kind !== 'stored') sizeBytes += object.value.blob.length
-      }
+    const all = given.values().map((entry) => values.toInherit(entry))
+    for (const objects of inheritedBatches(all)) {
       const answer = heir.channel?.request('inherit', { owner, address: options.address, objects })
       if ((await answer) !== true) return false
     }
