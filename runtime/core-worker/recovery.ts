@@ -114,7 +114,7 @@ export class Recovery {
         ...beside.map((entry) => ({ entry, error: undefined, isCharged: true })),
       ]
       this.#recover(all).catch((error: unknown) => {
-        for (const { entry } of missing) if (this.#isAwaited(entry)) entry.complete(FAILED, error)
+        for (const { entry } of missing) if (this.#isLost(entry)) entry.complete(FAILED, error)
       })
     })
   }
@@ -144,13 +144,13 @@ export class Recovery {
 
   /** In a store, or lost from it, and not being made. */
   #mayBeGone(entry: ObjectEntry): boolean {
-    return entry.state === STORED || this.#isAwaited(entry)
+    return entry.state === STORED || this.#isLost(entry)
   }
 
   /** Lost; its task does not run again yet, and it is not looked for elsewhere (AD5). */
-  #isAwaited(entry: ObjectEntry): boolean {
-    const isLost = entry.pending && entry.task === undefined
-    return isLost && this.#worker.adoption?.isSeeking(entry) !== true
+  #isLost(entry: ObjectEntry): boolean {
+    const { pending, task } = entry
+    return pending && task === undefined && this.#worker.adoption?.isSeeking(entry) !== true
   }
 
   /** Those of which no node has a copy: they are awaited from now on. The others are complete. */
@@ -229,7 +229,7 @@ export class Recovery {
       return true
     }
     clock.after(times === 1 ? 0 : FOUND_PAUSE_MS * 2 ** times, () => {
-      if (this.#isAwaited(entry)) entry.complete(STORED, entry.value)
+      if (this.#isLost(entry)) entry.complete(STORED, entry.value)
     })
     return true
   }
@@ -242,7 +242,7 @@ export class Recovery {
 
   /** The task of a gone object, made ready to run again; none if it may not, or does already. */
   #again({ entry, error, isCharged }: Missing): TaskRecord | undefined {
-    if (!this.#isAwaited(entry)) return undefined // another result of the same task
+    if (!this.#isLost(entry)) return undefined // another result of the same task
     const kept = this.#keptOf(entry)
     if (kept?.rerun !== undefined && kept.rerun.phase !== DONE) {
       entry.task = kept.rerun // it was lost only now

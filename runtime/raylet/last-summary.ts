@@ -16,7 +16,7 @@ export class LastSummary {
   }
 
   /** Whether somebody wants to hear. */
-  get isAwaited(): boolean {
+  get isWatched(): boolean {
     return this.#waiting.size > 0
   }
 
@@ -38,7 +38,7 @@ export class LastSummary {
    *   ended, their connections not.
    */
   async tell(rows: () => StateRow[], hasWorkers: () => boolean): Promise<void> {
-    if (!this.isAwaited) return
+    if (!this.isWatched) return
     for (let turn = 0; turn < LAST_TURNS_MAX && hasWorkers(); turn += 1) await this.#turn()
     const last = { rows: rows() }
     for (const { resolve } of this.#waiting.values()) resolve(last)

@@ -217,7 +217,7 @@ export class Raylet {
     this.#links.askWorkersToExit((workerId) => {
       this.#processes.signal(workerId, 'SIGKILL')
     })
-    const graceMs = this.#last.isAwaited ? WATCHED_STOP_GRACE_MS : STOP_GRACE_MS
+    const graceMs = this.#last.isWatched ? WATCHED_STOP_GRACE_MS : STOP_GRACE_MS
     await this.#processes.endAll({ graceMs, killMs: STOP_KILL_MS })
     await this.#last.tell(
       () => this.#progress.rows(),

@@ -12,9 +12,9 @@ test('is awaited by those who watch still, and not by one that has left', () => 
   void last.wait(STAYS)
   void last.wait(LEAVES)
   last.left(LEAVES)
-  expect(last.isAwaited).toBe(true)
+  expect(last.isWatched).toBe(true)
   last.left(STAYS)
-  expect(last.isAwaited).toBe(false)
+  expect(last.isWatched).toBe(false)
 })
 
 test('reaches everybody who asked, as often as they did', async () => {
