@@ -14,8 +14,8 @@ import type { Peer } from './peers.ts'
 const ENDED = new Set(['ECONNRESET', 'EPIPE'])
 
 /** @param error  with which the connection broke. */
-export const isCut = (error: Error & { readonly code?: string }): boolean =>
-  !ENDED.has(error.code ?? '')
+export const brokenAs = (error: Error & { readonly code?: string }): 'RESET' | 'CUT' =>
+  ENDED.has(error.code ?? '') ? 'RESET' : 'CUT'
 
 /** What it runs, or is given next, holds a token. */
 export function runsLimited(peer: Peer): boolean {

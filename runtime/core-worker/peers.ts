@@ -17,7 +17,7 @@ import { isNobodyThere } from '../protocol/peer-transport.ts'
 import type { ClientNotices } from '../protocol/messages.ts'
 import type { PeerCalls, PeerNotices, TaskTemplate } from '../protocol/peer-messages.ts'
 import type { ValueCodec } from '../protocol/value-codec.ts'
-import { isCut } from './cut-worker.ts'
+import { brokenAs } from './cut-worker.ts'
 import type { ArrivingArguments } from './decode-arguments.ts'
 import { InFlight } from './in-flight.ts'
 import { TemplateSlots } from './template-slots.ts'
@@ -330,10 +330,8 @@ export class Peers {
 }
 
 /** @param error  with which it closed; absent where an end closed it. */
-function endOf(error: Error | undefined): PeerEnd {
-  if (error === undefined) return 'CLOSED'
-  return isCut(error) ? 'CUT' : 'RESET'
-}
+const endOf = (error: Error | undefined): PeerEnd =>
+  error === undefined ? 'CLOSED' : brokenAs(error)
 
 const lifeOver = (): NodeDiedError =>
   new NodeDiedError('that life of its node has ended: all that it did not tell before is lost')

@@ -67,8 +67,8 @@ export function clientClosed(turn: Turn, event: EventOf<'clientClosed'>): void {
   if (client !== undefined) removeClient(turn, client, 'ENDED')
 }
 
-/** @param why  CUT: a guest, whose process may go on at its home. */
-export function removeClient(turn: Turn, client: Client, why: 'ENDED' | 'CUT'): void {
+/** @param why  LINK_LOST: a guest, whose process may go on at its home. */
+export function removeClient(turn: Turn, client: Client, why: 'ENDED' | 'LINK_LOST'): void {
   const { state } = turn
   state.clients.delete(client.id)
   removeWaitsOf(turn, client.id)
@@ -90,11 +90,11 @@ export function removeClient(turn: Turn, client: Client, why: 'ENDED' | 'CUT'): 
 function leftBy(
   turn: Turn,
   job: Job,
-  { gone, why }: { readonly gone: Client; readonly why: 'ENDED' | 'CUT' },
+  { gone, why }: { readonly gone: Client; readonly why: 'ENDED' | 'LINK_LOST' },
 ): void {
   const { state } = turn
   if (state.cluster !== undefined) state.cluster.actors.mayBeIdle = true
-  if (job.driver !== gone.id || why === 'CUT') return
+  if (job.driver !== gone.id || why === 'LINK_LOST') return
   job.driverEnded = true
   endJob(turn, job)
 }

@@ -72,7 +72,7 @@ export function guestLeft(turn: Turn, { link, client: id }: EventOf<'guestLeft'>
 export function guestLinkClosed(turn: Turn, { link }: EventOf<'guestLinkClosed'>): void {
   actorLinkClosed(turn, link)
   for (const client of [...turn.state.clients.values()]) {
-    if (client.link === link) removeClient(turn, client, 'CUT')
+    if (client.link === link) removeClient(turn, client, 'LINK_LOST')
   }
 }
 
@@ -82,7 +82,7 @@ function guestOf(turn: Turn, link: number, { client: id, owner }: GuestClass): C
   const known = state.clients.get(id)
   if (known !== undefined && known.link === link) return known
   if (owner === undefined) return undefined
-  if (known !== undefined) removeClient(turn, known, 'CUT')
+  if (known !== undefined) removeClient(turn, known, 'LINK_LOST')
   const { role, address } = owner
   const client: Client = {
     ...{ id, role, address, pid: 0, jobId: owner.job.jobId, link },

@@ -2,7 +2,7 @@
 // by a limiter of one on real nodes: cut off for 25 s, its task ran twice at a time.
 import { describe, expect, it } from 'vitest'
 import { CUT_NOTICED_MS } from '../../../runtime/common/limits.ts'
-import { isCut, runsLimited, whenRunsNoMore } from '../../../runtime/core-worker/cut-worker.ts'
+import { brokenAs, runsLimited, whenRunsNoMore } from '../../../runtime/core-worker/cut-worker.ts'
 import { Peer, type PeerChannel } from '../../../runtime/core-worker/peers.ts'
 import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
 import { HandClock } from '../../support/hand-clock.ts'
@@ -14,7 +14,7 @@ function aLostPeer() {
   const clock = new HandClock()
   const peer = new Peer('at-worker')
   const close = (error?: Error): void => {
-    peer.close(error !== undefined && isCut(error) ? 'CUT' : 'CLOSED')
+    peer.close(error === undefined ? 'CLOSED' : brokenAs(error))
   }
   peer.opened({ notify: () => undefined, close } as unknown as PeerChannel)
   let count = 0
