@@ -201,7 +201,8 @@ export class Peers {
   readonly #channels = new Set<PeerChannel>()
   /** Of them, those that were accepted. */
   readonly #accepted = new Set<Peer>()
-  /** The newest epoch of each node that has ended, as far as this process was told. */
+  /** The newest epoch of each node that has ended, as far as this process was told: one number for
+   *  each that did while it ran, and for those that its raylet told it of at first. */
   readonly #ended = new Map<string, number>()
 
   constructor(deps: PeersDeps, options: PeersOptions, handlers: PeerHandlers) {

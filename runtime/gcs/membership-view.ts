@@ -40,6 +40,8 @@ interface Later {
 const LATER: Later = { kind: 'LATER' }
 
 export class MembershipView {
+  /** One for each node that ever registered, as in the GCS: who comes back under an id of the dead
+   *  goes on from their epoch (ND2). So large is whatever is kept for each node of the view. */
   readonly #nodes = new Map<string, NodeRow>()
   #version = -1
   #fullReadAtMs = -Infinity

@@ -28,7 +28,7 @@ export class MissedFrees {
   readonly #deps: MissedFreesDeps
   /** Told to all: when each was freed, the newest last. */
   readonly #recent: Freed = new Map()
-  /** By node, what that was told besides. */
+  /** By living node, what that was told besides: what is told a node ends with its life (MF4). */
   readonly #recentOf = new Map<string, Freed>()
   /** By node, when each was freed. */
   readonly #missed = new Map<string, Freed>()

@@ -25,8 +25,10 @@ export class ObjectFrees {
   readonly #deps: ObjectFreesDeps
   readonly #given = new GivenObjects()
   readonly #missed: MissedFrees
+  /** Of each node of the view. */
   readonly #epochs = new Map<string, number>()
-  /** OF2. Nodes of which more than one life was seen. */
+  /** OF2. Nodes of which more than one life was seen: what was made in an earlier one may be freed
+   *  as long as its owner lives. */
   readonly #returned = new Set<string>()
 
   constructor(deps: ObjectFreesDeps) {

@@ -48,6 +48,7 @@ export class UnownedObjects {
   #mayBe = false
   /** UO2. To which no process refers. */
   readonly #unreferred = new TwoLooks()
+  /** Of each node of the view: its epoch and state. */
   readonly #lives = new Map<string, string>()
 
   constructor(deps: UnownedObjectsDeps) {
