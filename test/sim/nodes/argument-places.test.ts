@@ -5,9 +5,9 @@ import { get } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes } from './play.ts'
-import { on } from './scene.ts'
+import { aDoing, on } from './scene.ts'
 
-const what = { sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false, key: 'made' }
+const what = aDoing('made')
 
 test.each(['was passed as a value', 'was made elsewhere'])(
   'D240 what %s is read without a question to all nodes',

@@ -5,24 +5,32 @@ import { machineOf } from '../process.ts'
 import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes } from './play.ts'
-import { countIn, losePower, on } from './scene.ts'
-import { lendAll, RemoteKeeper, untilTold, waitsThere } from './workload.ts'
-
-const SIZE_BYTES = 200_000
+import {
+  aDoing,
+  countIn,
+  digestsOf,
+  freeAll,
+  keeperOn,
+  LARGE_BYTES,
+  lentOn,
+  losePower,
+  on,
+} from './scene.ts'
+import { untilTold, waitsThere } from './workload.ts'
 
 describe('a borrower that is cut off', () => {
   test('D216 a link between two living nodes is cut: what is borrowed over it is there after it, and goes with its borrower', async () => {
-    const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'kept' }
+    const what = aDoing('kept')
     const { read, left } = await playNodes({
       plan: calmNodes(3),
       program: async ({ cluster: { world }, home, others }) => {
         const [there] = others as [SimMember]
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(there) }).remote()
-        const refs = [remote.combine.remote(what), await put(remote.valueOf(1, SIZE_BYTES))]
+        const keeper = keeperOn(there)
+        const refs = [remote.combine.remote(what), await put(remote.valueOf(1, LARGE_BYTES))]
         await keeper.keep.run({ refs })
         world.network.holdMachines(home.machine, there.machine, 40_000)
         await remote.sleep(5_000)
-        for (const ref of refs) ref.free()
+        freeAll(refs)
         await remote.sleep(45_000)
         const read = await keeper.read.run()
         await keeper.drop.run()
@@ -43,8 +51,8 @@ describe('a borrower that is cut off', () => {
           const { world } = scene.cluster
           const { home, others } = scene
           const [there] = others as [SimMember]
-          const keeper = RemoteKeeper.options({ schedulingStrategy: on(there) }).remote()
-          const ref = await put(remote.valueOf(1, SIZE_BYTES))
+          const keeper = keeperOn(there)
+          const ref = await put(remote.valueOf(1, LARGE_BYTES))
           await keeper.keep.run({ refs: [ref] })
           world.network.holdMachines(home.machine, there.machine, 40_000)
           await remote.sleep(5_000)
@@ -52,8 +60,9 @@ describe('a borrower that is cut off', () => {
           await remote.sleep(20_000)
           const before = countIn(home)
           if (what === 'node') losePower(scene, there)
-          for (const { process } of world.workers())
+          for (const { process } of world.workers()) {
             if (machineOf(process) === there.machine) world.crash(process)
+          }
           await remote.sleep(60_000)
           return [before, countIn(home)]
         },
@@ -64,7 +73,7 @@ describe('a borrower that is cut off', () => {
 })
 
 describe('an owner that is cut off', () => {
-  const lent = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'passed' }
+  const lent = aDoing('passed')
   const values = [remote.digestOfPart(lent, 0), remote.combined('passed.1', [])]
 
   test.each(['it reads it after the cut', 'it reads it at once'])(
@@ -74,16 +83,15 @@ describe('an owner that is cut off', () => {
         plan: calmNodes(3),
         program: async ({ cluster: { world }, others }) => {
           const [owning, keeping] = others as [SimMember, SimMember]
-          const keeper = RemoteKeeper.options({ schedulingStrategy: on(keeping) }).remote()
+          const keeper = keeperOn(keeping)
           await keeper.keep.run({ refs: [] })
-          const lending = lendAll.options({ schedulingStrategy: on(owning) }).remote(lent, 1_000)
-          const { stored, made, stamped } = await get(lending)
+          const { lending, stored, made, stamped } = await lentOn(owning, lent, 1_000)
           await get([stored, made])
           await remote.sleep(3_000)
           world.network.holdMachines(owning.machine, keeping.machine, 60_000)
           await keeper.keep.run({ refs: [stored, made] })
           const early = when === 'it reads it at once' ? keeper.read.remote() : undefined
-          for (const ref of [lending, stamped, stored, made]) ref.free()
+          freeAll([lending, stamped, stored, made])
           await remote.sleep(75_000)
           const read = await (early === undefined ? keeper.read.run() : get(early))
           await keeper.drop.run()
@@ -101,16 +109,15 @@ describe('an owner that is cut off', () => {
       plan: calmNodes(3),
       program: async ({ cluster: { world }, others }) => {
         const [owning, keeping] = others as [SimMember, SimMember]
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(keeping) }).remote()
+        const keeper = keeperOn(keeping)
         await keeper.keep.run({ refs: [] })
-        const lending = lendAll.options({ schedulingStrategy: on(owning) }).remote(lent, 1_000)
-        const { stored, made, stamped } = await get(lending)
+        const { lending, stored, made, stamped } = await lentOn(owning, lent, 1_000)
         await remote.sleep(3_000)
         world.network.holdMachines(owning.machine, keeping.machine, 60_000)
         const sinceMs = world.scheduler.nowMs
         await keeper.keep.run({ refs: [stored, made] })
         const tookMs = world.scheduler.nowMs - sinceMs
-        for (const ref of [lending, stamped, stored, made]) ref.free()
+        freeAll([lending, stamped, stored, made])
         await remote.sleep(75_000)
         return { tookMs, read: await keeper.read.run() }
       },
@@ -124,7 +131,7 @@ describe('an owner that is cut off', () => {
       plan: calmNodes(3),
       program: async ({ cluster: { world }, others }) => {
         const [owning, keeping] = others as [SimMember, SimMember]
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(keeping) }).remote()
+        const keeper = keeperOn(keeping)
         await keeper.keepLent.run(lent, owning.nodeId)
         await remote.sleep(3_000)
         world.network.holdMachines(owning.machine, keeping.machine, 150_000)
@@ -139,7 +146,7 @@ describe('an owner that is cut off', () => {
       plan: calmNodes(3),
       program: async ({ cluster: { world }, home, others }) => {
         const [owning, giving] = others as [SimMember, SimMember]
-        const giver = RemoteKeeper.options({ schedulingStrategy: on(giving) }).remote()
+        const giver = keeperOn(giving)
         await giver.keepLent.run(lent, owning.nodeId)
         await giver.read.run()
         await remote.sleep(3_000) // its lease is over
@@ -150,8 +157,8 @@ describe('an owner that is cut off', () => {
         given.free()
         await giver.drop.run()
         await remote.sleep(75_000)
-        const read = (await get([...refs])).map(remote.digestOf)
-        for (const ref of refs) ref.free()
+        const read = await digestsOf(refs)
+        freeAll(refs)
         await remote.sleep(15_000)
         return { read, left: countIn(owning) + countIn(giving) }
       },
@@ -163,13 +170,12 @@ describe('an owner that is cut off', () => {
   test.each(['is whole again', 'is cut while the driver drops what it holds'])(
     'D219 with nothing else of its job on its node stays, and goes with what it owns: the link %s',
     async (how) => {
-      const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'lent' }
+      const what = aDoing('lent')
       const { read, left } = await playNodes({
         plan: calmNodes(3),
         program: async ({ cluster: { world }, home, others }) => {
           const [there] = others as [SimMember]
-          const lending = lendAll.options({ schedulingStrategy: on(there) }).remote(what, 10_000)
-          const { stored, made, stamped } = await get(lending)
+          const { lending, stored, made, stamped } = await lentOn(there, what, 10_000)
           await remote.sleep(2_000)
           const refs = [lending, stored, made, stamped]
           const isDropped = how !== 'is whole again'
@@ -190,7 +196,7 @@ describe('an owner that is cut off', () => {
 })
 
 describe('an owner that is cut off from whoever holds its lease', () => {
-  const lent = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'lent' }
+  const lent = aDoing('lent')
 
   /** @param cutMs  from just after what it owns has come. @param runs  what runs there then. */
   const cutFor = (
@@ -202,8 +208,7 @@ describe('an owner that is cut off from whoever holds its lease', () => {
       plan: calmNodes(3),
       program: async ({ cluster: { world }, home, others }) => {
         const [there] = others as [SimMember]
-        const lending = lendAll.options({ schedulingStrategy: on(there) }).remote(lent, 10_000)
-        const { stored, made, stamped } = await get(lending)
+        const { lending, stored, made, stamped } = await lentOn(there, lent, 10_000)
         const refs: ObjectRef<unknown>[] = [lending, stored, made, stamped]
         if (runs.begin !== undefined) {
           refs.push(runs.begin(there))
@@ -213,9 +218,9 @@ describe('an owner that is cut off from whoever holds its lease', () => {
         await remote.sleep(35_000)
         const leases = others.reduce((sum, { node }) => sum + leasesOf(node), 0)
         await remote.sleep(10_000)
-        const read = (await get([stored, made])).map(remote.digestOf)
+        const read = await digestsOf([stored, made])
         if (runs.begin !== undefined) await get(refs.at(-1) as ObjectRef<unknown>)
-        for (const ref of refs) ref.free()
+        freeAll(refs)
         await remote.sleep(30_000)
         return { read, left: countIn(there), leases }
       },

@@ -1,23 +1,30 @@
 // What drains, drivers that end, and frees leave behind on other nodes, or keep there: as programs
 // of their own.
 import { describe, expect, test } from 'vitest'
-import { get, getActor, kill, wait } from '../../../sdk/index.ts'
+import { get, getActor, kill, wait, type ObjectRef } from '../../../sdk/index.ts'
 import { Draw } from '../draw.ts'
-import { machineOf } from '../process.ts'
 import { driversLeave } from '../run.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes } from './play.ts'
-import { countIn, on, whereElse } from './scene.ts'
+import { aDoing, countIn, driverOn, freeAll, leave, on, runAs, whereElse } from './scene.ts'
 import type { SimMember } from './member.ts'
 import { RemoteSender, RemoteTeller, sent } from './workload.ts'
 
+/** Made there, and not brought here. */
+async function madeOn(there: SimMember, what: remote.Doing): Promise<ObjectRef<remote.Value>> {
+  const strategy = { schedulingStrategy: on(there), maxRetries: 0 }
+  const ref = remote.combine.options(strategy).remote(what)
+  await wait([ref], { numReturns: 1, fetchLocal: false })
+  return ref
+}
+
 describe('what other nodes keep', () => {
   test('D197 what a node that left has handed over stays when its job has ended there only', async () => {
-    const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: true }
     const keys = ['a', 'b', 'c', 'd']
     const digests = await playNodes({
       plan: calmNodes(3),
-      program: async ({ cluster, others }) => {
+      program: async (scene) => {
+        const { cluster, others } = scene
         const [leaving, taker] = others as [SimMember, SimMember]
         const teller = RemoteTeller.options({ schedulingStrategy: on(taker) }).remote('one', false)
         cluster.ledger.called('home', 0, remote.here().process)
@@ -26,17 +33,16 @@ describe('what other nodes keep', () => {
         told.free()
         const refs = keys.map((key) => {
           const strategy = { schedulingStrategy: on(leaving), maxRetries: 0 }
-          return remote.combine.options(strategy).remote({ ...what, key })
+          return remote.combine.options(strategy).remote(aDoing(key, { atMostOnce: true }))
         })
         await wait(refs, { numReturns: refs.length, fetchLocal: false })
-        cluster.drain(leaving, new Draw('drain'))
-        await cluster.world.until(() => !leaving.process.alive)
+        await leave(scene, leaving)
         expect(countIn(taker)).toBeGreaterThan(0)
         await kill(teller)
         await remote.sleep(45_000)
         expect(taker.node?.raylet.state.jobs.size).toBe(1) // its own
         const values = await get(refs)
-        for (const ref of refs) ref.free()
+        freeAll(refs)
         return values.map(remote.digestOf)
       },
     })
@@ -44,13 +50,7 @@ describe('what other nodes keep', () => {
   })
 
   test('D206 a driver ends: what a detached actor has on a node where that was a guest goes on', async () => {
-    const what = {
-      key: 'sent',
-      sleepMs: 40_000,
-      spinMs: 0,
-      sizeBytes: SIZE_BYTES,
-      atMostOnce: true,
-    }
+    const what = aDoing('sent', { sleepMs: 40_000, atMostOnce: true })
     const named = { name: 'sender', namespace: remote.SHARED_NAMESPACE }
     await playNodes({
       plan: calmNodes(4),
@@ -59,8 +59,7 @@ describe('what other nodes keep', () => {
         if (theirs.node === undefined) throw new Error('it has no raylet')
         sent.clear()
         const driver = await world.startDriver('another driver', theirs.node)
-        const { deps, rootScope } = driver.core
-        await deps.context.run(rootScope, async () => {
+        await runAs(driver, async () => {
           await remote.combine
             .options({ schedulingStrategy: on(there) })
             .run({ ...what, key: 'its own', sleepMs: 0 })
@@ -101,7 +100,7 @@ describe('what other nodes keep', () => {
         if (next === undefined) throw new Error('it runs on no other node')
         cluster.drain(next, new Draw('next drain'))
         expect(await get(ref)).toBe(remote.combined(what.key, []))
-        for (const each of [busy, ref]) each.free()
+        freeAll([busy, ref])
         return starts()
       },
     })
@@ -129,14 +128,12 @@ describe('what other nodes keep', () => {
   })
 
   test('D208 a free that is lost with its connection is told again', async () => {
-    const what = { key: 'a', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: true }
+    const what = aDoing('a', { atMostOnce: true })
     const left = await playNodes({
       plan: calmNodes(3),
       program: async ({ cluster, home, others }) => {
         const [there] = others as [SimMember]
-        const strategy = { schedulingStrategy: on(there), maxRetries: 0 }
-        const ref = remote.combine.options(strategy).remote(what)
-        await wait([ref], { numReturns: 1, fetchLocal: false })
+        const ref = await madeOn(there, what)
         expect(countIn(there)).toBe(1)
         there.mayDie(cluster.world.scheduler.nowMs + SHORT_MS)
         there.process.pause(SHORT_MS)
@@ -151,14 +148,12 @@ describe('what other nodes keep', () => {
   })
 
   test('D197 what was made on another node stays there when the connection to it breaks', async () => {
-    const what = { key: 'a', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: true }
+    const what = aDoing('a', { atMostOnce: true })
     const digest = await playNodes({
       plan: calmNodes(3),
       program: async ({ cluster, home, others }) => {
         const [there] = others as [SimMember]
-        const strategy = { schedulingStrategy: on(there), maxRetries: 0 }
-        const ref = remote.combine.options(strategy).remote(what)
-        await wait([ref], { numReturns: 1, fetchLocal: false })
+        const ref = await madeOn(there, what)
         await remote.sleep(5_000)
         cluster.world.network.cut(home.process, there.process)
         await remote.sleep(45_000)
@@ -172,10 +167,12 @@ describe('what other nodes keep', () => {
   })
 
   test('OP7 what came for a driver goes with it, though a detached actor keeps its job alive', async () => {
-    const what = { key: 'a', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false }
+    const what = aDoing('a')
     const counts = await playNodes({
       plan: calmNodes(3),
-      program: async ({ cluster: { world, ledger }, home, others }) => {
+      program: async (scene) => {
+        const { home, others } = scene
+        const { world, ledger } = scene.cluster
         const [there] = others as [SimMember]
         const lasting = {
           name: 'lasting',
@@ -187,9 +184,9 @@ describe('what other nodes keep', () => {
         await get(teller.tell.remote('home', 0, 0))
         await get(remote.combine.options({ schedulingStrategy: on(there) }).remote(what))
         const before = countIn(home)
-        const driver = world.drivers.find(({ process }) => machineOf(process) === home.machine)
+        const driver = driverOn(scene, home)
         driversLeave(world)
-        await world.until(() => driver?.process.alive !== true && countIn(home) === 0)
+        await world.until(() => !driver.process.alive && countIn(home) === 0)
         return [before, home.node?.raylet.state.jobs.size]
       },
     })
@@ -197,6 +194,5 @@ describe('what other nodes keep', () => {
   })
 })
 
-const SIZE_BYTES = 200_000
 /** Nobody is declared dead for it. */
 const SHORT_MS = 2_000

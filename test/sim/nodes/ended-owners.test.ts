@@ -1,17 +1,13 @@
 // What a driver owned of whose end other nodes did not hear, beside a detached actor of its job.
 import { expect, test } from 'vitest'
 import { getActor, type ObjectRef } from '../../../sdk/index.ts'
-import { machineOf } from '../process.ts'
 import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
-import { countIn, losePower, on } from './scene.ts'
+import { aDoing, countIn, driverOn, losePower, on, runAs } from './scene.ts'
 import { RemoteKeeper, type KeeperClass } from './workload.ts'
 
 const NAMED = { name: 'keeper', namespace: remote.SHARED_NAMESPACE }
-const aDoing = (key: string): remote.Doing => ({
-  ...{ key, sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: true },
-})
 
 interface Ending {
   readonly theirs: SimMember
@@ -33,13 +29,13 @@ const afterEndOf = (
     program: async (scene) => {
       const { world } = scene.cluster
       const [theirs, there, third] = scene.others as [SimMember, SimMember, SimMember]
-      const driver = world.drivers.find(({ process }) => machineOf(process) === theirs.machine)
-      if (driver === undefined) throw new Error('it has no driver')
-      const { deps, rootScope } = driver.core
-      await deps.context.run(rootScope, async () => {
+      const driver = driverOn(scene, theirs)
+      await runAs(driver, async () => {
         const makes = remote.combine.options({ schedulingStrategy: on(there), maxRetries: 0 })
         const refs: ObjectRef<remote.Value>[] = []
-        for (const key of ['held', 'not held']) refs.push(makes.remote(aDoing(key)))
+        for (const key of ['held', 'not held']) {
+          refs.push(makes.remote(aDoing(key, { atMostOnce: true })))
+        }
         await world.until(() => countIn(there) === 2)
         const place = { schedulingStrategy: on(keeping === 'elsewhere' ? third : there) }
         const keeper = RemoteKeeper.options({ ...place, ...NAMED, lifetime: 'detached' }).remote()

@@ -5,10 +5,9 @@ import { get, wait } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes } from './play.ts'
 import type { SimMember } from './member.ts'
-import { countIn, losePower, on } from './scene.ts'
+import { aDoing, countIn, freeAll, losePower, on } from './scene.ts'
 import { givenBy, lendAll, RemoteCircle, waitsLater } from './workload.ts'
 
-const SIZE_BYTES = 200_000
 /** Longer than what nobody wants is still fetched, and short enough for no connection to end. */
 const CUT_MS = 12_500
 
@@ -17,9 +16,8 @@ test('GE5 wait has what is stored elsewhere brought here, unless it is told not 
     plan: calmNodes(3),
     program: async ({ home, others }) => {
       const made = others.map((there, at) => {
-        const what = { key: `made ${String(at)}`, sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES }
         const strategy = { schedulingStrategy: on(there) }
-        return remote.combine.options(strategy).remote({ ...what, atMostOnce: false })
+        return remote.combine.options(strategy).remote(aDoing(`made ${String(at)}`))
       })
       const all = { numReturns: made.length }
       const seen: number[] = []
@@ -31,7 +29,7 @@ test('GE5 wait has what is stored elsewhere brought here, unless it is told not 
       seen.push(local.length, countIn(home))
       const [later] = await wait(made, { ...all, timeoutMs: 0 })
       seen.push(later.length)
-      for (const ref of made) ref.free()
+      freeAll(made)
       return seen
     },
   })
@@ -39,7 +37,7 @@ test('GE5 wait has what is stored elsewhere brought here, unless it is told not 
 })
 
 test('GE5 what is adopted lies on another node, and a wait has it brought here', async () => {
-  const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'lent' }
+  const what = aDoing('lent')
   const calm = calmNodes(3)
   const counts = await playNodes({
     plan: { ...calm, node: { ...calm.node, cpus: 4 } },
@@ -54,7 +52,7 @@ test('GE5 what is adopted lies on another node, and a wait has it brought here',
       const seen = [countIn(elsewhere), countIn(home)]
       await wait([lent.made])
       seen.push(countIn(home))
-      for (const ref of [lent.stored, lent.made, lent.stamped]) ref.free()
+      freeAll([lent.stored, lent.made, lent.stamped])
       return seen
     },
   })
@@ -62,7 +60,6 @@ test('GE5 what is adopted lies on another node, and a wait has it brought here',
 })
 
 test('GE3 tasks hold all CPUs and wait for what was lost with its node: it is made again on theirs', async () => {
-  const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false }
   const digests = await playNodes({
     plan: calmNodes(4),
     program: async (scene) => {
@@ -70,13 +67,13 @@ test('GE3 tasks hold all CPUs and wait for what was lost with its node: it is ma
       const waiting = [scene.home, ...rest].map((member) =>
         waitsLater
           .options({ schedulingStrategy: on(member) })
-          .remote({ ...what, key: member.machine }, there.nodeId, 20_000),
+          .remote(aDoing(member.machine), there.nodeId, 20_000),
       )
       await scene.cluster.world.until(() => countIn(there) === waiting.length)
       await remote.sleep(5_000)
       losePower(scene, there)
       const got = await get(waiting)
-      for (const ref of waiting) ref.free()
+      freeAll(waiting)
       return [got, [scene.home, ...rest].map(({ machine }) => remote.combined(machine, []))]
     },
   })
@@ -84,7 +81,7 @@ test('GE3 tasks hold all CPUs and wait for what was lost with its node: it is ma
 })
 
 test('GE3 a wait for what was lost is told as a ring, where that is made by who waits', async () => {
-  const what = { sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false, key: 'circle' }
+  const what = aDoing('circle')
   const told = await playNodes({
     plan: calmNodes(4),
     program: async (scene) => {
@@ -96,7 +93,7 @@ test('GE3 a wait for what was lost is told as a ring, where that is made by who 
       await remote.sleep(5_000)
       losePower(scene, there)
       const told = await get(waiting).catch((error: unknown) => (error as Error).cause)
-      for (const each of [waiting, ref]) each.free()
+      freeAll([waiting, ref])
       return told
     },
   })
@@ -108,9 +105,8 @@ test('LC3 what a wait leaves behind comes no more after a while, until the next 
     plan: calmNodes(2),
     program: async ({ cluster, home, others }) => {
       const [there] = others as [SimMember]
-      const what = { key: 'made there', sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES }
       const strategy = { schedulingStrategy: on(there) }
-      const made = remote.combine.options(strategy).remote({ ...what, atMostOnce: false })
+      const made = remote.combine.options(strategy).remote(aDoing('made there'))
       await wait([made], { fetchLocal: false })
       cluster.world.network.holdMachines(home.machine, there.machine, CUT_MS)
       const [ready] = await wait([made], { timeoutMs: 1_000 })

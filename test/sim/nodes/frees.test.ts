@@ -1,16 +1,16 @@
 // Who hears of a free, counted at all nodes; and that no copy stays, whatever happened before it.
 import { expect, test, vi } from 'vitest'
 import { currentWorker } from '../../../sdk/current.ts'
-import { get, put } from '../../../sdk/index.ts'
+import { get, put, type ObjectRef } from '../../../sdk/index.ts'
 import { actorEntryOf } from '../../../runtime/core-worker/actor-handle.ts'
 import { ObjectPulls } from '../../../runtime/raylet/cluster/object-pulls.ts'
 import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
-import { countIn, losePower, on } from './scene.ts'
-import { RemoteKeeper, askTeller } from './workload.ts'
+import { aDoing, countIn, keeperOn, losePower, on } from './scene.ts'
+import { askTeller } from './workload.ts'
 
-const what = { sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false, key: 'made' }
+const what = aDoing('made')
 const COUNT = 10
 
 const leftIn = ({ home, others }: Scene): number =>
@@ -26,6 +26,14 @@ async function countTold(free: () => Promise<void> | void): Promise<number> {
   } finally {
     freed.mockRestore()
   }
+}
+
+/** What one node has made and another has read. */
+async function madeAndRead(maker: SimMember, reader: SimMember): Promise<ObjectRef<remote.Value>> {
+  const made = remote.combine.options({ schedulingStrategy: on(maker) }).remote(what)
+  const reads = remote.combine.options({ schedulingStrategy: on(reader) })
+  await get(reads.remote({ ...what, sizeBytes: 10 }, made))
+  return made
 }
 
 test('D220 a free is told where the object was made, and where it went from there', async () => {
@@ -59,9 +67,7 @@ test('D220 a node dies that had made an object and given it to another: that is 
     plan: calmNodes(4),
     program: async (scene) => {
       const [maker, reader] = scene.others as [SimMember, SimMember]
-      const made = remote.combine.options({ schedulingStrategy: on(maker) }).remote(what)
-      const reads = remote.combine.options({ schedulingStrategy: on(reader) })
-      await get(reads.remote({ ...what, sizeBytes: 10 }, made))
+      const made = await madeAndRead(maker, reader)
       losePower(scene, maker)
       await remote.sleep(60_000)
       const before = countIn(reader)
@@ -78,9 +84,7 @@ test('D220 a node dies just after it was told of a free: those that it had given
     plan: calmNodes(4),
     program: async (scene) => {
       const [maker, reader] = scene.others as [SimMember, SimMember]
-      const made = remote.combine.options({ schedulingStrategy: on(maker) }).remote(what)
-      const reads = remote.combine.options({ schedulingStrategy: on(reader) })
-      await get(reads.remote({ ...what, sizeBytes: 10 }, made))
+      const made = await madeAndRead(maker, reader)
       await remote.sleep(5_000)
       losePower(scene, maker)
       made.free()
@@ -96,7 +100,7 @@ test('a handle of an actor that another process has made is held, though it was 
     plan: calmNodes(2),
     program: async ({ others }) => {
       const [there] = others as [SimMember]
-      const keeper = RemoteKeeper.options({ schedulingStrategy: on(there) }).remote()
+      const keeper = keeperOn(there)
       const making = keeper.make.remote('made there')
       const { teller } = await get(making)
       making.free()

@@ -2,30 +2,28 @@
 import { describe, expect, test } from 'vitest'
 import { DRAIN_GRACE_MS } from '../../../runtime/common/limits.ts'
 import { get } from '../../../sdk/index.ts'
-import { Draw } from '../draw.ts'
 import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
-import { countIn, on } from './scene.ts'
-import { RemoteKeeper, lendAll } from './workload.ts'
+import {
+  aDoing,
+  countIn,
+  digestsOf,
+  freeAll,
+  keeperOn,
+  LARGE_BYTES,
+  leave,
+  lentOn,
+  on,
+} from './scene.ts'
 
 const OWNED_MS = 300_000
 const CUT_MS = 120_000
 /** Longer than a connection lasts over which nothing comes. */
 const BROKEN_MS = 17_000
-const LARGE_BYTES = 200_000
-const LENT = { key: 'lent', sleepMs: 0, spinMs: 0, sizeBytes: LARGE_BYTES, atMostOnce: false }
+const LENT = aDoing('lent')
 const MADE = remote.combined('lent.1', [])
 const PUT = remote.digestOfPart(LENT, 0)
-
-/** @returns once it is gone, how long that took, in ms. */
-async function leave({ cluster }: Scene, member: SimMember): Promise<number> {
-  const { world } = cluster
-  const beganMs = world.scheduler.nowMs
-  cluster.drain(member, new Draw('drain'))
-  await world.until(() => !member.process.alive)
-  return world.scheduler.nowMs - beganMs
-}
 
 /** Until no store has anything of this job. */
 const allFreed = ({ cluster }: Scene): Promise<void> =>
@@ -42,14 +40,13 @@ describe('F06 D235 the node of an owner leaves', () => {
       program: async (scene) => {
         const { cluster, others } = scene
         const [leaving, staying] = others as [SimMember, SimMember]
-        const lending = lendAll.options({ schedulingStrategy: on(leaving) }).remote(what, OWNED_MS)
-        const { stored, made, stamped } = await get(lending)
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(staying) }).remote()
+        const { lending, stored, made, stamped } = await lentOn(leaving, what, OWNED_MS)
+        const keeper = keeperOn(staying)
         await keeper.keep.run({ refs: [stored, made] })
         await leave(scene, leaving)
-        expect((await get([stored, made])).map(remote.digestOf)).toEqual([PUT, MADE])
+        expect(await digestsOf([stored, made])).toEqual([PUT, MADE])
         expect(typeof (await get(stamped))).toBe('number')
-        for (const ref of [lending, stored, made, stamped]) ref.free()
+        freeAll([lending, stored, made, stamped])
         await remote.sleep(30_000)
         expect(await keeper.read.run()).toEqual([PUT, MADE])
         const startsOf = (key: string): number | undefined => cluster.ledger.tasks.get(key)?.starts
@@ -65,13 +62,13 @@ describe('F06 D235 the node of an owner leaves', () => {
       plan: calmNodes(3),
       program: async (scene) => {
         const [leaving] = scene.others as [SimMember]
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const keeper = keeperOn(leaving)
         const giving = keeper.giveAway.remote(LENT)
         const { refs } = await get(giving)
         await remote.sleep(1_000)
         expect(await leave(scene, leaving)).toBeLessThan(DRAIN_GRACE_MS)
-        expect((await get([...refs])).map(remote.digestOf)).toEqual([PUT])
-        for (const ref of [giving, ...refs]) ref.free()
+        expect(await digestsOf(refs)).toEqual([PUT])
+        freeAll([giving, ...refs])
         await allFreed(scene)
       },
     })
@@ -82,7 +79,7 @@ describe('F06 D235 the node of an owner leaves', () => {
       plan: calmNodes(3),
       program: async (scene) => {
         const [leaving] = scene.others as [SimMember]
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const keeper = keeperOn(leaving)
         const { refs } = await keeper.giveAway.run(LENT)
         const held = [
           await keeper.make.run('made there'),
@@ -90,7 +87,7 @@ describe('F06 D235 the node of an owner leaves', () => {
         ]
         await remote.sleep(1_000)
         await leave(scene, leaving)
-        expect((await get([...refs])).map(remote.digestOf)).toEqual([PUT])
+        expect(await digestsOf(refs)).toEqual([PUT])
         expect(held).toHaveLength(2)
       },
     })
@@ -105,7 +102,7 @@ describe('F06 D235 the node of an owner leaves', () => {
       plan: calmNodes(3),
       program: async (scene) => {
         const [leaving, staying] = scene.others as [SimMember, SimMember]
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const keeper = keeperOn(leaving)
         const there = { schedulingStrategy: on(staying), maxRetries: 0 }
         const given = remote.combine.options(there).remote({ ...what, key: 'given' })
         await keeper.keep.run({ refs: [given] })
@@ -118,8 +115,8 @@ describe('F06 D235 the node of an owner leaves', () => {
         const { refs } = await get(ref)
         ref.free()
         const combined = remote.combined('given', [])
-        expect((await get([...refs])).map(remote.digestOf)).toEqual([combined, PUT])
-        for (const each of [wrapping, ...refs]) each.free()
+        expect(await digestsOf(refs)).toEqual([combined, PUT])
+        freeAll([wrapping, ...refs])
         await allFreed(scene)
       },
     })
@@ -134,17 +131,17 @@ describe('F06 D235 the node of an owner leaves', () => {
       program: async (scene) => {
         const { network } = scene.cluster.world
         const [leaving, staying] = scene.others as [SimMember, SimMember]
-        const giver = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const giver = keeperOn(leaving)
         const giving = giver.giveAway.remote(LENT)
         const { refs } = await get(giving)
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(staying) }).remote()
+        const keeper = keeperOn(staying)
         const busy = keeper.giveAway.remote({ ...LENT, sizeBytes: 0, sleepMs: busyMs })
         if (busyMs === 0) network.holdMachines(staying.machine, leaving.machine, CUT_MS)
         const keeping = keeper.keep.remote({ refs })
         await leave(scene, leaving)
-        for (const ref of [giving, ...refs]) ref.free()
+        freeAll([giving, ...refs])
         await get(keeping)
-        for (const ref of [busy, keeping]) ref.free()
+        freeAll([busy, keeping])
         await remote.sleep(60_000)
         expect(await keeper.read.run()).toEqual([PUT])
         await keeper.drop.run()
@@ -159,15 +156,15 @@ describe('F06 D235 the node of an owner leaves', () => {
       program: async (scene) => {
         const { network } = scene.cluster.world
         const [leaving, cutOff] = scene.others as [SimMember, SimMember]
-        const giver = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(cutOff) }).remote()
+        const giver = keeperOn(leaving)
+        const keeper = keeperOn(cutOff)
         await keeper.keepOf.run(giver, LENT) // the first who borrows
         const { refs } = await giver.giveAway.run(LENT)
         await remote.sleep(1_000)
         network.holdMachines(cutOff.machine, leaving.machine, CUT_MS)
         await remote.sleep(BROKEN_MS)
         await leave(scene, leaving)
-        expect((await get([...refs])).map(remote.digestOf)).toEqual([PUT])
+        expect(await digestsOf(refs)).toEqual([PUT])
       },
     })
   })
@@ -178,7 +175,7 @@ describe('F06 D235 the node of an owner leaves', () => {
       program: async (scene) => {
         const { cluster, others } = scene
         const [leaving, staying] = others as [SimMember, SimMember]
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const keeper = keeperOn(leaving)
         const given = await keeper.giveAway.run(LENT)
         const quick = { ...LENT, key: 'quick', sizeBytes: 0, sleepMs: 3_000 }
         const begun = await keeper.beginOn.run(quick, staying.nodeId)
@@ -199,12 +196,12 @@ describe('F06 D235 the node of an owner leaves', () => {
       plan: calmNodes(3),
       program: async (scene) => {
         const [leaving] = scene.others as [SimMember]
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(leaving) }).remote()
+        const keeper = keeperOn(leaving)
         const { refs } = await keeper.giveAway.run(LENT)
         const busy = keeper.giveAway.remote({ ...LENT, sleepMs: 60_000 })
         await remote.sleep(1_000)
         await leave(scene, leaving)
-        expect((await get([...refs])).map(remote.digestOf)).toEqual([PUT])
+        expect(await digestsOf(refs)).toEqual([PUT])
         await get(busy).catch(() => undefined)
       },
     })

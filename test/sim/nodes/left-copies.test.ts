@@ -1,23 +1,18 @@
 // Copies that other nodes have of what a process owned that has ended: they go when nobody can need
 // them, also in a job that goes on, and not before.
 import { expect, test } from 'vitest'
-import { get, getActor, kill, type ObjectRef } from '../../../sdk/index.ts'
-import { machineOf } from '../process.ts'
+import { get, getActor, kill } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes } from './play.ts'
-import { countIn, on } from './scene.ts'
+import { aDoing, countIn, digestsOf, driverOn, freeAll, keeperOn, on, runAs } from './scene.ts'
 import { RemoteKeeper, unwrap, type KeeperClass } from './workload.ts'
 
-const PUT = { key: 'put', sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: true }
+const PUT = aDoing('put', { atMostOnce: true })
 const READ = { ...PUT, key: 'read', sizeBytes: 10 }
 const DIGEST = remote.digestOfPart(PUT, 0)
 /** Two looks, and as much again. */
 const TWO_LOOKS_MS = 60_000
-
-const freeAll = (refs: readonly ObjectRef<unknown>[]): void => {
-  for (const ref of refs) ref.free()
-}
 
 /** How many copies the second node has of what an actor on the first has put, once that is killed. */
 test.each([
@@ -33,7 +28,7 @@ test.each([
     program: async ({ others }) => {
       const [first, second] = others as [SimMember, SimMember]
       const counts: number[] = []
-      const owner = RemoteKeeper.options({ schedulingStrategy: on(first) }).remote()
+      const owner = keeperOn(first)
       const owning = owner.own.remote(PUT)
       const { refs } = await get(owning)
       const reads = remote.combine.options({ schedulingStrategy: on(second) })
@@ -46,7 +41,7 @@ test.each([
       await remote.sleep(TWO_LOOKS_MS)
       counts.push(countIn(second))
       if (isHeld) {
-        expect((await get([...refs])).map(remote.digestOf)).toEqual([DIGEST])
+        expect(await digestsOf(refs)).toEqual([DIGEST])
         freeAll(refs)
       }
       await remote.sleep(TWO_LOOKS_MS)
@@ -62,7 +57,7 @@ test('EO1 what may be inside a value that somebody holds stays with that', async
     plan: calmNodes(4),
     program: async ({ others }) => {
       const [first, second] = others as [SimMember, SimMember]
-      const owner = RemoteKeeper.options({ schedulingStrategy: on(first) }).remote()
+      const owner = keeperOn(first)
       const wrapping = owner.wrap.remote(PUT)
       const { ref } = await get(wrapping)
       const reading = unwrap.options({ schedulingStrategy: on(second) }).remote(ref)
@@ -72,7 +67,7 @@ test('EO1 what may be inside a value that somebody holds stays with that', async
       await kill(owner)
       await remote.sleep(TWO_LOOKS_MS)
       const { refs } = await get(ref)
-      expect((await get([...refs])).map(remote.digestOf)).toEqual([DIGEST])
+      expect(await digestsOf(refs)).toEqual([DIGEST])
       freeAll([ref, ...refs])
       await remote.sleep(2 * TWO_LOOKS_MS)
       expect(countIn(second)).toBe(0)
@@ -83,13 +78,11 @@ test('EO1 what may be inside a value that somebody holds stays with that', async
 test('D237 a driver ends beside a detached actor: copies go of what that holds no ref of', async () => {
   const counts = await playNodes({
     plan: calmNodes(4),
-    program: async ({ cluster: { world }, others }) => {
-      const [theirs, maker, reader] = others as [SimMember, SimMember, SimMember]
-      const driver = world.drivers.find(({ process }) => machineOf(process) === theirs.machine)
-      if (driver === undefined) throw new Error('it has no driver')
+    program: async (scene) => {
+      const [theirs, maker, reader] = scene.others as [SimMember, SimMember, SimMember]
+      const driver = driverOn(scene, theirs)
       const named = { name: 'keeper', namespace: remote.SHARED_NAMESPACE }
-      const { deps, rootScope } = driver.core
-      await deps.context.run(rootScope, async () => {
+      await runAs(driver, async () => {
         const makes = remote.combine.options({ schedulingStrategy: on(maker), maxRetries: 0 })
         const made = ['held', 'not held'].map((key) => makes.remote({ ...PUT, key }))
         const reads = remote.combine.options({ schedulingStrategy: on(reader) })
@@ -100,7 +93,7 @@ test('D237 a driver ends beside a detached actor: copies go of what that holds n
       })
       await remote.sleep(2_000)
       const counts = [countIn(reader)]
-      world.crash(driver.process)
+      scene.cluster.world.crash(driver.process)
       await remote.sleep(TWO_LOOKS_MS)
       counts.push(countIn(reader))
       const keeper = await getActor<KeeperClass>(named.name, { namespace: named.namespace })

@@ -10,7 +10,7 @@ import { Draw } from '../draw.ts'
 import { machineOf } from '../process.ts'
 import * as remote from '../workload.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
-import { countIn, losePower, on, whereElse } from './scene.ts'
+import { aDoing, countIn, freeAll, losePower, on, runAs, whereElse } from './scene.ts'
 import type { SimMember } from './member.ts'
 import { makesLate, makesLateAndStays, RemoteTeller, shown, tellsTwice } from './workload.ts'
 
@@ -41,7 +41,7 @@ describe('scenario of several nodes', () => {
           await cluster.world.until(() => cluster.ledger.tasks.has(what.key))
           cluster.world.network.holdMachines(home.machine, whereElse(scene), cutMs)
           expect(await get(ref)).toBe(remote.combined(what.key, []))
-          for (const each of [busy, ref]) each.free()
+          freeAll([busy, ref])
           return cluster.ledger.tasks.get(what.key)?.starts
         },
       })
@@ -73,7 +73,7 @@ describe('scenario of several nodes', () => {
         cluster.ledger.called('after', 0, remote.here().process)
         const after = teller.tell.remote('after', 0, 0)
         const told = await get(after)
-        for (const ref of [before, after]) ref.free()
+        freeAll([before, after])
         const { probes } = cluster.world
         expect(probes.hasHit('an actor was started again on another node')).toBe(true)
         return told.life
@@ -176,11 +176,9 @@ describe('scenario of several nodes', () => {
           const [theirs, leaving, taker] = others as [SimMember, SimMember, SimMember]
           if (theirs.node === undefined) throw new Error('it has no raylet')
           const driver = await world.startDriver('another driver', theirs.node)
-          const { deps, rootScope } = driver.core
-          const refs = await deps.context.run(rootScope, async () => {
+          const refs = await runAs(driver, async () => {
             const made = ['a', 'b', 'c', 'd'].map((key) => {
-              const what = { key, sleepMs: 0, spinMs: 0, sizeBytes: SIZE_BYTES, atMostOnce: false }
-              return remote.combine.options({ schedulingStrategy: on(leaving) }).remote(what)
+              return remote.combine.options({ schedulingStrategy: on(leaving) }).remote(aDoing(key))
             })
             await wait(made, { numReturns: made.length, fetchLocal: false })
             return made
@@ -241,7 +239,6 @@ describe('scenario of several nodes', () => {
   })
 })
 
-const SIZE_BYTES = 200_000
 /** Within that it is declared dead. */
 const FROZEN_MS = 2 * LEASE_MS
 /** In which who goes on has pinged the others. */

@@ -3,10 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { get, wait, type ObjectRef } from '../../../sdk/index.ts'
 import { currentWorker } from '../../../sdk/current.ts'
 import * as remote from '../workload.ts'
-import { machineOf } from '../process.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
-import { losePower, on } from './scene.ts'
-import { RemoteKeeper, RemoteTeller, lendAll } from './workload.ts'
+import { aDoing, keeperOn, losePower, on, processesOn } from './scene.ts'
+import { RemoteTeller, lendAll } from './workload.ts'
 import type { SimMember } from './member.ts'
 
 /** Longer than any death takes to be known while the GCS answers. */
@@ -14,7 +13,7 @@ const AWAY_MS = 170_000
 /** README: dead within 21 s, which all know 5 s later. */
 const KNOWN_DEAD_MS = 30_000
 const KEY = 'made elsewhere'
-const LENT = { key: 'lent', sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false }
+const LENT = aDoing('lent')
 
 const SILENCE = 'node N, silent for minutes, not known to be dead'
 const SILENT = `a get of it waits for ${SILENCE}`
@@ -51,8 +50,9 @@ const readWhile = (
     plan: calmNodes(nodeCount),
     program: async (scene) => {
       const [there] = scene.others as [SimMember]
-      const what = { key: KEY, sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false }
-      const ref = remote.combine.options({ schedulingStrategy: on(there, true) }).remote(what)
+      const ref = remote.combine
+        .options({ schedulingStrategy: on(there, true) })
+        .remote(aDoing(KEY))
       await wait([ref], { fetchLocal: false })
       strike(scene, there)
       const [read, why] = await Promise.all([get(ref), whyThen()])
@@ -87,7 +87,7 @@ describe('a node that is silent for minutes', () => {
       plan: calmNodes(2),
       program: async ({ cluster, home, others }) => {
         const [there] = others as [SimMember]
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(there) }).remote()
+        const keeper = keeperOn(there)
         const { refs } = await keeper.giveAway.run(LENT)
         await remote.sleep(1_000)
         cluster.world.network.holdMachines(home.machine, there.machine, AWAY_MS)
@@ -112,9 +112,7 @@ describe('a node that is silent for minutes', () => {
           const lending = lendAll.options({ schedulingStrategy: on(there) })
           const { stored } = await lending.run({ ...LENT, sizeBytes }, 2 * AWAY_MS)
           there.mayDie(world.scheduler.nowMs + AWAY_MS)
-          for (const process of world.processes()) {
-            if (machineOf(process) === there.machine) process.pause(AWAY_MS)
-          }
+          for (const process of processesOn(world, there)) process.pause(AWAY_MS)
           const beganMs = world.scheduler.nowMs
           const value = await get(stored).then(remote.digestOf, (error: unknown) => error)
           return [value, world.scheduler.nowMs - beganMs] as const
@@ -131,7 +129,7 @@ describe('a node that is silent for minutes', () => {
       plan: calmNodes(2),
       program: async ({ cluster, home, others }) => {
         const [there] = others as [SimMember]
-        const keeper = RemoteKeeper.options({ schedulingStrategy: on(there) }).remote()
+        const keeper = keeperOn(there)
         await keeper.drop.run()
         const giving = keeper.giveAway.remote({ ...LENT, sleepMs: 2_000 })
         await remote.sleep(1_000)

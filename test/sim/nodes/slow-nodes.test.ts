@@ -5,6 +5,7 @@ import { get } from '../../../sdk/index.ts'
 import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
+import { freeAll } from './scene.ts'
 import { slowDown } from './slow.ts'
 
 const NODE_COUNT = 4
@@ -92,7 +93,7 @@ const tasks = (count: number, sleepMs: number) =>
 
 async function done(refs: Refs): Promise<void> {
   await get(refs)
-  for (const ref of refs) ref.free()
+  freeAll(refs)
 }
 
 function stateOf({ node }: SimMember) {

@@ -8,11 +8,10 @@ import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import type { NodesPlan } from './plan.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
-import { losePower, on } from './scene.ts'
+import { aDoing, freeAll, losePower, on } from './scene.ts'
 import { lendAll, type Lent } from './workload.ts'
 
-const what = { sleepMs: 0, spinMs: 0, sizeBytes: 200_000, atMostOnce: false }
-const LENT = 'lent'
+const LENT = aDoing('lent')
 
 /** Small stores: what a node has is in the bucket soon. */
 function smallNodes(): NodesPlan {
@@ -24,24 +23,24 @@ function smallNodes(): NodesPlan {
 /** What a task on that node lent, once it has ended and its files are deleted. */
 async function lentBy({ cluster: { world } }: Scene, there: SimMember): Promise<Lent> {
   const strategy = { schedulingStrategy: on(there) }
-  const lending = lendAll.options(strategy).remote({ ...what, key: LENT }, 60_000)
+  const lending = lendAll.options(strategy).remote(LENT, 60_000)
   const lent = await get(lending)
   const fill = Array.from({ length: 9 }, (_, i) =>
-    remote.combine.options(strategy).remote({ ...what, key: `fill ${String(i)}` }),
+    remote.combine.options(strategy).remote(aDoing(`fill ${String(i)}`)),
   )
   await wait(fill, { numReturns: fill.length, fetchLocal: false })
   await remote.sleep(5_000) // the GCS is told where it has spilled
   world.crash(world.processOf(lent.pid))
   await remote.sleep(5_000)
-  for (const ref of [lending, ...fill]) ref.free()
+  freeAll([lending, ...fill])
   return lent
 }
 
-function freeAll({ stored, made, stamped }: Lent): void {
-  for (const ref of [stored, made, stamped]) ref.free()
+function letGo({ stored, made, stamped }: Lent): void {
+  freeAll([stored, made, stamped])
 }
 
-const made = remote.combined(`${LENT}.1`, [])
+const made = remote.combined(`${LENT.key}.1`, [])
 
 describe('what was spilled, and deleted with its owner', () => {
   test('D212 a durable job reads what was spilled since, once its owner has ended and its nodes have freed it', async () => {
@@ -51,11 +50,11 @@ describe('what was spilled, and deleted with its owner', () => {
         const [there] = scene.others as [SimMember]
         const lent = await lentBy(scene, there)
         const values = [await get(lent.stored), await get(lent.made)]
-        freeAll(lent)
+        letGo(lent)
         return values.map(remote.digestOf)
       },
     })
-    expect(read).toEqual([remote.digestOfPart({ ...what, key: LENT }, 0), made])
+    expect(read).toEqual([remote.digestOfPart(LENT, 0), made])
   })
 
   const readers = {
@@ -76,7 +75,7 @@ describe('what was spilled, and deleted with its owner', () => {
           await wait([lent.made], { numReturns: 1, fetchLocal: false }) // which adopts it
           const sinceMs = scheduler.nowMs
           const value = await read(lent.made, elsewhere)
-          freeAll(lent)
+          letGo(lent)
           return { digest: remote.digestOf(value), tookMs: scheduler.nowMs - sinceMs }
         },
       })
@@ -92,7 +91,7 @@ test('AD4 D234 what is looked for to be adopted is not failed by who needs it to
     program: async ({ cluster, others }) => {
       const [there] = others as [SimMember]
       const lending = lendAll.options({ schedulingStrategy: on(there) })
-      const lent = await get(lending.remote({ ...what, key: LENT }, 60_000))
+      const lent = await get(lending.remote(LENT, 60_000))
       const needs = remote.combine.remote(reading, lent.made)
       await wait([needs, lent.made], { numReturns: 2, fetchLocal: false })
       const { world, members } = cluster
@@ -103,7 +102,7 @@ test('AD4 D234 what is looked for to be adopted is not failed by who needs it to
       const adopting = get(lent.made)
       await remote.sleep(4_000)
       const values = await Promise.all([get(needs), adopting])
-      freeAll(lent)
+      letGo(lent)
       needs.free()
       return values.map(remote.digestOf)
     },
@@ -130,7 +129,7 @@ test('D226 what a dead node had spilled is gone from the bucket: its owner has i
       const { bucket } = scene.cluster
       const [there, elsewhere] = scene.others as [SimMember, SimMember]
       const made = ['x', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((key) =>
-        remote.combine.options({ schedulingStrategy: on(there, true) }).remote({ ...what, key }),
+        remote.combine.options({ schedulingStrategy: on(there, true) }).remote(aDoing(key)),
       )
       const [ref] = made as [ObjectRef<remote.Value>]
       await wait(made, { numReturns: made.length, fetchLocal: false })
@@ -139,12 +138,12 @@ test('D226 what a dead node had spilled is gone from the bucket: its owner has i
       bucket.objects.clear()
       const strategy = { schedulingStrategy: on(elsewhere) }
       const value = await remote.combine.options(strategy).run(reading, ref)
-      for (const each of made) each.free()
+      freeAll(made)
       return remote.digestOf(value)
     },
   })
   expect(digest).toBe(remote.combined(reading.key, [remote.combined('x', [])]))
 })
 
-const reading = { ...what, key: 'reader' }
+const reading = aDoing('reader')
 const SOON_MS = 5_000
