@@ -52,7 +52,8 @@ export async function adopt(
     isOurs: ({ adopter, epoch }) => adopter === by.adopter && epoch === adoption.epoch,
   })
   const row = outcome.won ? outcome.row : outcome.current
-  return row === undefined ? adoption : asAdoption(row)
+  // AO3: that of the adopter before went as this was written, and nothing was.
+  return row === undefined ? await adopt(storage, owner, by, gone) : asAdoption(row)
 }
 
 /** AO3. The row of another adopter is left. */
