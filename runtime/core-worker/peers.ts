@@ -226,6 +226,10 @@ export class Peers {
     this.#deps.transport.connect(address).then(
       (connection) => {
         const channel = this.#attach(peer, connection)
+        if (peer.closed) {
+          channel.close() // PE4: its life has ended meanwhile
+          return
+        }
         channel.request('peerHello', this.#options).then(
           (reply) => {
             peer.workerId = reply.workerId

@@ -9,6 +9,8 @@ import {
   type PeerHandlers,
   type PeersDeps,
 } from '../../../runtime/core-worker/peers.ts'
+import type { Connection } from '../../../runtime/protocol/connection.ts'
+import { ValueCodec } from '../../../runtime/protocol/value-codec.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 const ENDS: [PeerEnd, boolean][] = [
@@ -24,6 +26,15 @@ function open(): Peer {
   const peer = new Peer('@there')
   peer.opened({} as PeerChannel)
   return peer
+}
+
+/** Those of a process, and how often one of them has closed. */
+function dialling(connect: () => Promise<Connection>) {
+  const clock = new HandClock()
+  const closed = vi.fn()
+  const deps = { clock, codec: new ValueCodec(), transport: { connect } } as unknown as PeersDeps
+  const own = { workerId: 'w' as WorkerId, address: '@here', jobId: 'j' as JobId }
+  return { peers: new Peers(deps, own, { closed } as unknown as PeerHandlers), clock, closed }
 }
 
 describe('a peer', () => {
@@ -49,17 +60,25 @@ describe('a peer', () => {
   })
 
   test('PE4 of a life that has ended is not dialled: it is over', async () => {
-    const clock = new HandClock()
     const connect = vi.fn(() => new Promise<never>(() => undefined))
-    const closed = vi.fn()
-    const deps = { clock, transport: { connect } } as unknown as PeersDeps
-    const own = { workerId: 'w' as WorkerId, address: '@here', jobId: 'j' as JobId }
-    const peers = new Peers(deps, own, { closed } as unknown as PeerHandlers)
+    const { peers, clock, closed } = dialling(connect)
     peers.livesEnded([['aa', 1]])
     const peer = peers.dial('127.0.0.1:1/aa/1@there')
     await clock.advance(0)
     expect([peer.end, closed.mock.calls.length, connect.mock.calls.length]).toEqual(['OVER', 1, 0])
     peers.dial('127.0.0.1:1/aa/2@there')
     expect(connect).toHaveBeenCalledTimes(1)
+  })
+
+  test('PE4 of a life that ends while it is dialled leaves no connection open', async () => {
+    const connecting = Promise.withResolvers<Connection>()
+    const { peers, clock } = dialling(() => connecting.promise)
+    const peer = peers.dial('127.0.0.1:1/aa/1@there')
+    peers.livesEnded([['aa', 1]])
+    const close = vi.fn()
+    const ignore = (): void => undefined
+    connecting.resolve({ start: ignore, send: ignore, close } as unknown as Connection)
+    await clock.advance(0)
+    expect([peer.end, close.mock.calls.length]).toEqual(['OVER', 1])
   })
 })
