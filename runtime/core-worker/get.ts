@@ -1,7 +1,7 @@
 // get and wait: from entries to values.
 // Invariants:
 //   GE1. A wait ends: by completion, its time-out, its signal, or a typed error of what it waits
-//   for.
+//        for.
 //   GE2. get throws the first failure at once, and of values that cannot be read the first in
 //        order; wait keeps the order of its input.
 //   GE3. While a task waits for something pending, its worker is reported blocked: its CPU is free.

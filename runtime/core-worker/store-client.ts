@@ -5,6 +5,8 @@
 //       raylet runs short it is given up, and for a while pins go with their last mapping.
 //   SC3. A loop of gets on pinned objects waits for nothing, so no finalizer would run and mappings
 //       would pile up until large objects had to be copied: it gives up its turn now and then.
+//   SC4. What nobody in this process wants here any more is not asked for any more; a pin that is
+//       granted all the same is given up.
 import type { Clock, Timer } from '../common/clock.ts'
 import type { ArenaClient, DirectAccess } from '../objects/arena-access.ts'
 import { ObjectCorruptedError, StoppedError } from '../common/errors.ts'

@@ -1,4 +1,4 @@
-// scripts/build.ts keeps its invariants BD1-B3, seen on a small project in a temporary folder.
+// scripts/build.ts keeps its invariants BD1-BD3, seen on a small project in a temporary folder.
 import { execFile } from 'node:child_process'
 import {
   cpSync,

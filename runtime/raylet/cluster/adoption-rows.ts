@@ -1,6 +1,6 @@
 // Owners that processes of this node have adopted, as the GCS has them: each has a row in what this
 // node holds, and both go with the process.
-// Invariant:
+// Invariants:
 //   AU1. The row that names an adopter goes when that has ended, which its raylet sees; of a dead
 //        node its heirs do it (dead-rows.ts).
 //   AU2. Who lost, and adopts the same owner later, does so after its rows of before are gone: what

@@ -20,7 +20,7 @@ interface Question<Heeded, Answer> extends PromiseWithResolvers<Answer> {
 export class AskedTogether<Heeded, Answer> {
   readonly #clock: Pick<Clock, 'after' | 'immediate'>
   readonly #ask: (round: Round<Heeded>) => Promise<(objectId: string) => Answer>
-  #next = new Map<string, Question<Heeded, Answer>>()
+  readonly #next = new Map<string, Question<Heeded, Answer>>()
   #isGathering = false
 
   /** @param ask  asks one round. @returns the answer for each object of it. */
