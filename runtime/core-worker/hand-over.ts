@@ -72,6 +72,7 @@ export class HandOver {
     if (this.#awaited.has(entry)) return
     this.#awaited.add(entry)
     entry.whenComplete(() => {
+      this.#awaited.delete(entry) // it may be lost once more before anybody has it
       this.run()
     })
   }
