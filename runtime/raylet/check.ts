@@ -140,6 +140,7 @@ function checkClass(state: RayletState, each: SchedulingClass): void {
 const isInOtherHands = ({ place, ending }: Actor, job: Job | undefined): boolean =>
   place === 'AWAY' ||
   place === 'LEFT' ||
+  place === 'GIVEN' ||
   (place === 'ASKED' && job === undefined && ending !== undefined)
 
 function checkActor(state: RayletState, actor: Actor): void {

@@ -4,8 +4,8 @@
 //   What runs may end within the grace time, and its results reach their owners; a worker that owns
 //   what others hold stays until they give it back. What its worker had not begun is handed back.
 //   What waits, and what is asked for later, fails: NodeDiedError. Of several nodes, others start
-//   the actors again that have restarts left, run the tasks again that have retries left, and the
-//   tasks of what runs here still (DR3).
+//   the actors again that have restarts left, as soon as their workers have ended (GA1), run the
+//   tasks again that have retries left, and the tasks of what runs here still (DR3).
 // Invariants:
 //   DR1. Once draining, no lease is granted here, no worker started, no actor or group made.
 //   DR2. What runs is not charged: it ends, or fails as its node does.
@@ -14,6 +14,8 @@
 // Source: faults.md F06; Ray node drain (a draining node takes no leases).
 import { reasonFor } from '../common/reason.ts'
 import { actorGone, endActor, willEnd } from './actors/actor-end.ts'
+import { leave } from './actors/actors-of-nodes.ts'
+import { isGiving } from './actors/left-actors.ts'
 import { refuseWaitingGroups } from './groups/groups.ts'
 import { endLease, refuseClass } from './leases.ts'
 import { judgeTask, nodeDrains, seeOwnNode } from './placement.ts'
@@ -28,6 +30,7 @@ export function drain(turn: Turn, event: Extract<RayletEvent, { kind: 'drain' }>
   const { state } = turn
   if (state.draining) return
   state.draining = true
+  state.drainEndsAtMs = turn.nowMs + event.graceMs
   if (state.cluster !== undefined) seeOwnNode(state, state.cluster.view)
   refuseWhatWaits(turn)
   for (const lease of state.leases.values()) {
@@ -36,12 +39,13 @@ export function drain(turn: Turn, event: Extract<RayletEvent, { kind: 'drain' }>
     if (lease.class !== undefined) askBack(turn, lease)
   }
   for (const worker of state.workers.values()) askToExit(turn, worker, 'DRAINED', event.graceMs)
-  leaveIfDrained(turn)
 }
 
 /** To be called after every step. */
-export function leaveIfDrained({ state, effects }: Turn): void {
+export function leaveIfDrained(turn: Turn): void {
+  const { state, effects } = turn
   if (!state.draining || state.leaving || state.workers.size > 0) return
+  if (isGiving(turn)) return
   state.leaving = true
   effects.push({ kind: 'leave' })
 }
@@ -62,8 +66,9 @@ function refuseWhatWaits(turn: Turn): void {
   }
   refuseWaitingGroups(turn)
   for (const lease of [...workerlessOf(state)]) {
-    if (lease.actor !== undefined) lease.actor.place = 'LEFT' // it goes on elsewhere
+    const { actor } = lease
     endLease(turn, lease)
+    if (actor !== undefined) leave(state, actor) // it goes on elsewhere
   }
 }
 

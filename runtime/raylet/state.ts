@@ -279,6 +279,8 @@ export interface RayletState {
   isAvoided: boolean
   /** Nothing new is taken; leaving follows when what runs has ended: drain.ts. */
   draining: boolean
+  /** Until then, in monotonic time, what runs may end, and this node stays. */
+  drainEndsAtMs: number
   leaving: boolean
 }
 
@@ -324,6 +326,7 @@ export function createState(config: NodeConfig, cluster?: ClusterParts): RayletS
     isSlow: false,
     isAvoided: false,
     draining: false,
+    drainEndsAtMs: Infinity,
     leaving: false,
   }
 }

@@ -9,6 +9,7 @@ import { unreachable } from '../common/assert.ts'
 import { placeActors } from './actors/actor-offers.ts'
 import { applyToActors } from './actors/actor-dispatch.ts'
 import { startActor } from './actors/actors.ts'
+import { giveActors } from './actors/left-actors.ts'
 import { clientClosed, clientConnected, endIdleJobs, forgetIfDone } from './clients.ts'
 import { blocked, reportDeadlocks, unblocked } from './deadlock.ts'
 import { tendWaits } from './deadlocks/wait-dispatch.ts'
@@ -34,6 +35,7 @@ export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
   const turn: Turn = { state, nowMs: event.nowMs, effects: [] }
   apply(turn, event)
   endIdleJobs(turn)
+  giveActors(turn)
   leaveIfDrained(turn)
   state.fenced = event.nowMs >= state.leaseUntilMs
   if (state.leaving || state.fenced) return turn.effects

@@ -1,4 +1,4 @@
-// Actors of nodes that have died: a living node takes the next incarnation of each that has
+// Actors of nodes that have died, or drain: a living node takes the next incarnation of each with
 // restarts left, and ends the others. Who does it is agreed on without asking: rendezvous hashing
 // gives the order; the second and third do what is left after a while, should the first be dying.
 // Invariants:
@@ -13,12 +13,17 @@
 //        late (DC3).
 //   AH5. All nodes know of the death before an actor begins its next life (TD1).
 //   AH6. What else the dead node had in the GCS, and the rows that say what it held, go after that.
+//   AH7. A node that drains has them adopted by any other, once nothing of that life runs any more
+//        (GA1). However often one is asked, and should the node die meanwhile: a life begins once.
 // Source: design 8 (work without a leader); faults.md F07, F13.
 import { delay, type Clock } from '../../common/clock.ts'
+import { toHex } from '../../common/ids.ts'
 import type { Log } from '../../common/log.ts'
+import { RecentSet } from '../../common/recent-set.ts'
 import {
   actorDead,
   claimRestart,
+  readActor,
   readHeldBy,
   willHold,
   type ActorRow,
@@ -27,8 +32,10 @@ import {
 import type { NodeDeath, NodeRow } from '../../gcs/nodes.ts'
 import { rendezvous } from '../../gcs/rendezvous.ts'
 import type { Storage } from '../../gcs/storage.ts'
+import type { WorkerExit } from '../../protocol/messages.ts'
 import { epochIn } from '../../protocol/node-identity.ts'
 import type { ValueCodec } from '../../protocol/value-codec.ts'
+import type { LeftActor } from './actor-events.ts'
 import { decodeMade, type MadeActor } from './actor-origin.ts'
 import { endedLives, epochsEnded, hasEnded, type EndedLives } from './ended-lives.ts'
 import type { Stimulus } from '../client-link.ts'
@@ -45,6 +52,8 @@ const HEIRS_MAX = 16
 const HEARD_WITHIN_MS = 10_000
 /** Of which a node keeps who comes ahead of it: the newest. */
 const LEFT_MAX = 1_000
+/** Of which it is remembered that they have begun; they are asked for again within seconds. */
+const BEGUN_MAX = 10_000
 
 interface Met {
   readonly epoch: number
@@ -74,6 +83,8 @@ export interface ActorAdopterDeps {
   readonly tell: (stimulus: Stimulus) => void
   /** MB4. */
   readonly hasArrived: () => boolean
+  /** This node drains itself: it would only give on what it adopts. */
+  readonly isLeaving: () => boolean
   /** AH6. May be repeated. */
   readonly clearRowsOf: (gone: Holder) => Promise<void>
 }
@@ -92,6 +103,8 @@ export class ActorAdopter {
   /** AH3. By node and epoch. */
   readonly #left = new Map<string, Left>()
   #ended: EndedLives = new Map()
+  /** AH7. Lives of actors that began here. */
+  readonly #begun = new RecentSet<string>(BEGUN_MAX)
 
   constructor(deps: ActorAdopterDeps) {
     this.#deps = deps
@@ -209,28 +222,70 @@ export class ActorAdopter {
 
   /** AH1. @param known  resolves when all know of the death. */
   async #decide(row: ActorRow, death: string, known: () => Promise<void>): Promise<void> {
-    const { storage, codec, self, tell, log } = this.#deps
-    const { actorId, incarnation, maxRestarts, detached } = row
+    const { codec, log } = this.#deps
+    const { actorId, maxRestarts } = row
     const made = decodeMade(codec, row.spec)
     const { className } = made.spec
     const died = `actor ${className} died: its node ${row.nodeId} is dead (${death}), and `
-    const { homeId, ownerAddress } = made.origin
-    if (!detached && hasEnded(this.#ended, homeId, epochIn(ownerAddress))) {
+    if (this.#endsWithMaker(row, made)) {
       const why = `${died}so is the node of its creator. Create a new one.`
       await this.#bury(row, made, why)
       return
     }
-    if (maxRestarts >= 0 && incarnation >= maxRestarts) {
+    if (hasNoRestart(row)) {
       await this.#bury(row, made, `${died}${noRestarts(maxRestarts)}`)
       return
     }
-    await willHold(storage, self, { actorId, incarnation: incarnation + 1 })
-    const life = await claimRestart(storage, row, self)
-    if (life === undefined) return
+    if (!(await this.#claim(row))) return
     log.info('an actor of a dead node is started again', { actorId, className })
-    const lived = row.state === 'ALIVE' || incarnation > 0
     await known() // AH5
-    tell({ kind: 'actorAdopted', made, incarnation: life.incarnation, lived, from: row.nodeId })
+    this.#begin(row, made)
+  }
+
+  /**
+   * AH7. May be repeated.
+   * @returns whether that life is over: this node has taken the next, or another had.
+   * @throws what is not known to be either, and may come to be it.
+   */
+  async adopt({ actorId: id, incarnation, exit }: LeftActor): Promise<boolean> {
+    const { storage, codec, log, isLeaving } = this.#deps
+    if (isLeaving()) return false
+    const actorId = toHex(id)
+    const row = await readActor(storage, actorId)
+    if (row === undefined || row.state === 'DEAD' || row.incarnation !== incarnation) return true
+    const made = decodeMade(codec, row.spec)
+    if (this.#endsWithMaker(row, made) || hasNoRestart(row)) return false
+    const claimed = await this.#repeat.pastOutages(() => this.#claim(row), isWanted)
+    if (!claimed) return true
+    const { className } = made.spec
+    log.info('an actor of a node that drains is started again', { actorId, className })
+    this.#begin(row, made, exit)
+    return true
+  }
+
+  #endsWithMaker({ detached }: ActorRow, { origin }: MadeActor): boolean {
+    const { homeId, ownerAddress } = origin
+    return !detached && hasEnded(this.#ended, homeId, epochIn(ownerAddress))
+  }
+
+  /** AH1. */
+  async #claim(row: ActorRow): Promise<boolean> {
+    const { storage, self } = this.#deps
+    const { actorId, incarnation } = row
+    await willHold(storage, self, { actorId, incarnation: incarnation + 1 })
+    return (await claimRestart(storage, row, self)) !== undefined
+  }
+
+  /** @param exit  how the worker of that life ended, where that was seen. */
+  #begin(row: ActorRow, made: MadeActor, exit?: WorkerExit): void {
+    const { actorId, nodeId: from } = row
+    const incarnation = row.incarnation + 1
+    const life = `${actorId}#${String(incarnation)}`
+    if (this.#begun.has(life)) return // AH7
+    this.#begun.add(life)
+    const lived = row.state === 'ALIVE' || row.incarnation > 0
+    const seen = exit === undefined ? {} : { exit }
+    this.#deps.tell({ kind: 'actorAdopted', made, incarnation, lived, from, ...seen })
   }
 
   /** It is listed here from now on, as its own node would. */
@@ -241,6 +296,11 @@ export class ActorAdopter {
     tell({ kind: 'actorBuried', made, incarnation, from: { nodeId, epoch }, death })
   }
 }
+
+const isWanted = (): boolean => true
+
+const hasNoRestart = ({ maxRestarts, incarnation }: ActorRow): boolean =>
+  maxRestarts >= 0 && incarnation >= maxRestarts
 
 const noRestarts = (maxRestarts: number): string =>
   maxRestarts === 0

@@ -31,6 +31,7 @@ import {
 } from './actors-elsewhere.ts'
 import type { ActorEventOfNodes } from './actor-events.ts'
 import { actorBuried } from './gone-actors.ts'
+import { adoptionAnswered } from './left-actors.ts'
 import { jobOver } from '../clients.ts'
 import { answer, refuse, type EventOf, type Turn } from '../turn.ts'
 
@@ -152,6 +153,9 @@ function applyToActorOfNodes(turn: Turn, event: OfNodes): void {
       return
     case 'actorAdopted':
       actorAdopted(turn, event)
+      return
+    case 'adoptionAnswered':
+      adoptionAnswered(turn, event)
       return
     default:
       unreachable(event)

@@ -16,7 +16,7 @@ import type { ActorView } from '../../protocol/actor-messages.ts'
 import type { WorkerExit } from '../../protocol/messages.ts'
 import type { ReleaseReason } from './actor-events.ts'
 import { livesNoMore } from './living-actors.ts'
-import { callHost, isAway, tellLinks, type ActorsOfNodes } from './actors-of-nodes.ts'
+import { callHost, isAway, leave, tellLinks, type ActorsOfNodes } from './actors-of-nodes.ts'
 import { describeExit } from '../exit-text.ts'
 import { endLease } from '../leases.ts'
 import { judge } from '../placement.ts'
@@ -178,10 +178,10 @@ function claimIncarnation(turn: Turn, actor: Actor): void {
   turn.effects.push({ kind: 'writeActor', actorId: spec.actorId, incarnation, write })
 }
 
-/** This node ends: once it has, another takes the next incarnation. */
+/** This node ends: another takes the next incarnation. */
 function leaveBehind(turn: Turn, actor: Actor, exit: WorkerExit): void {
   actor.phase = 'RESTARTING'
-  actor.place = 'LEFT'
+  leave(turn.state, actor)
   actor.address = ''
   actor.error = toWire(restartingOf(actor, exit))
   tellWatchers(turn, actor)

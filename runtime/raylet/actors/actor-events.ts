@@ -32,6 +32,14 @@ export interface OfferAnswer {
   readonly load: NodeLoad
 }
 
+/** One that a node leaves behind as it drains: nothing of that incarnation runs any more. */
+export interface LeftActor {
+  readonly actorId: ActorId
+  readonly incarnation: number
+  /** How its worker ended, if it had one. */
+  readonly exit?: WorkerExit
+}
+
 /** The last actor that had a name, as far as a node knows. */
 export interface GoneActor {
   readonly actorId: string
@@ -135,12 +143,20 @@ export type ActorEventOfNodes =
       readonly death: string
     }
   | {
-      /** This node has taken the next incarnation of one whose node is dead. */
+      /** This node has taken the next incarnation of one whose node is dead, or leaves. */
       readonly kind: 'actorAdopted'
       readonly made: MadeActor
       readonly incarnation: number
       readonly lived: boolean
       readonly from: string
+      /** Of the life before; undefined: nobody saw it. */
+      readonly exit?: WorkerExit
+    }
+  | {
+      readonly kind: 'adoptionAnswered'
+      readonly left: LeftActor
+      /** TAKEN: by that node, or another before. UNKNOWN: it may be, or may come to be. */
+      readonly answer: 'TAKEN' | 'REFUSED' | 'UNKNOWN'
     }
 
 export type ActorEffectOfNodes =
@@ -158,6 +174,7 @@ export type ActorEffectOfNodes =
       readonly namespace: string
     }
   | { readonly kind: 'offerActor'; readonly nodeId: string; readonly offer: ActorOffer }
+  | { readonly kind: 'askToAdopt'; readonly nodeId: string; readonly left: LeftActor }
   | {
       readonly kind: 'locateActor'
       readonly actorId: ActorId

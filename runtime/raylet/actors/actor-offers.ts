@@ -302,7 +302,7 @@ function newLife(
   return actor
 }
 
-/** This node has taken the next incarnation of one whose node is dead; it holds it now. */
+/** This node has taken the next incarnation of one whose node is dead, or leaves: it holds it. */
 export function actorAdopted(turn: Turn, event: EventOf<'actorAdopted'>): void {
   const { made, incarnation, lived, from } = event
   const { state } = turn
@@ -310,7 +310,7 @@ export function actorAdopted(turn: Turn, event: EventOf<'actorAdopted'>): void {
   if (known !== undefined) dropLife(turn, known)
   const job = takeJob(turn, made.origin)
   job.isWindingDown = false
-  const exit = lostWorker('' as WorkerId)
+  const { exit = lostWorker('' as WorkerId) } = event
   const actor = newLife(turn, { ...made, incarnation, exit })
   actor.lived = lived
   actor.hostId = from

@@ -39,7 +39,7 @@ export interface Actor {
   /** Undefined where the cluster is this node alone. */
   readonly origin: ActorOrigin | undefined
   place: ActorPlace
-  /** The other node that is asked to host it, or does. */
+  /** The other node that is asked to host or to adopt it, or hosts it. */
   hostId: string | undefined
   /** The epoch in which it said that it does. */
   hostEpoch: number
@@ -58,8 +58,9 @@ export interface Actor {
  *   AWAY      it does, and this node is still named in its row, until the actor is constructed
  *   CLAIMING  the GCS is asked for its next incarnation
  *   LEFT      for others to start again: this node ends
+ *   GIVEN     the same, and one of them is asked to: it may have done so (left-actors.ts)
  */
-export type ActorPlace = 'HERE' | 'UNPLACED' | 'ASKED' | 'AWAY' | 'CLAIMING' | 'LEFT'
+export type ActorPlace = 'HERE' | 'UNPLACED' | 'ASKED' | 'AWAY' | 'CLAIMING' | 'LEFT' | 'GIVEN'
 
 /** Before anything of it was decided. */
 export function newActor(

@@ -1,6 +1,6 @@
 // What a raylet of several knows of actors beyond those that it has itself: who watches them from
 // other nodes, where those are that processes of this node watch, and what it tells of them.
-import type { ActorId, WorkerId } from '../../common/ids.ts'
+import { toHex, type ActorId, type WorkerId } from '../../common/ids.ts'
 import { DEAD_ACTOR_IDS_MAX } from '../../common/limits.ts'
 import { RecentSet } from '../../common/recent-set.ts'
 import type { ResourceSet } from '../../common/resources.ts'
@@ -19,6 +19,8 @@ export interface ActorsOfNodes {
   readonly made: Map<ActorId, HostedElsewhere>
   /** Those that died, or were let go of, elsewhere: their rows may be gone when they are asked for. */
   readonly ended: RecentSet<ActorId>
+  /** Those that this node leaves behind as it drains, and others may start again by now. */
+  readonly left: Map<Actor, Leaving>
   /** Where this one has spread actors, the node that it chose longest ago first. */
   readonly spread: Set<string>
   /** Something has ended here since it was looked whether a guest's job has. */
@@ -45,8 +47,17 @@ export interface HostedElsewhere {
   readonly demand: ResourceSet
 }
 
+/** How far it is that another node takes an actor. */
+export interface Leaving {
+  isAsked: boolean
+  /** One that was asked has not answered: it may have taken it, or may do so yet. */
+  isInDoubt: boolean
+  notBeforeMs: number
+}
+
 export const newActorsOfNodes = (): ActorsOfNodes => ({
-  ...{ watched: new Map(), links: new Map(), made: new Map(), spread: new Set() },
+  ...{ watched: new Map(), links: new Map(), made: new Map(), left: new Map() },
+  spread: new Set(),
   ...{ ended: new RecentSet(DEAD_ACTOR_IDS_MAX), mayBeIdle: false },
 })
 
@@ -74,7 +85,24 @@ export function callHost(turn: Turn, actor: Actor, call: ActorCall): void {
 }
 
 /** Whether another node has it, or may come to. */
-export const isAway = ({ place }: Actor): boolean => place === 'ASKED' || place === 'AWAY'
+export const isAway = ({ place }: Actor): boolean =>
+  place === 'ASKED' || place === 'AWAY' || place === 'GIVEN'
+
+/** GA2: it is not for this node to end. */
+export const isGiven = ({ place, phase }: Actor): boolean => place === 'GIVEN' && phase !== 'DEAD'
+
+/** For others to start again: at once, unless it ends with this node, or they do (GA1). */
+export function leave({ cluster, config }: RayletState, actor: Actor): void {
+  actor.place = 'LEFT'
+  if (cluster === undefined || !outlives(config, actor)) return
+  cluster.actors.left.set(actor, { isAsked: false, isInDoubt: false, notBeforeMs: 0 })
+}
+
+export const outlives = (
+  { isGcsHost, nodeId }: RayletState['config'],
+  { spec, origin, holder }: Actor,
+): boolean =>
+  !isGcsHost && holder !== undefined && (spec.detached || origin?.homeId !== toHex(nodeId))
 
 /** A job that another node drives, and of which no guest and no living actor is here. */
 export function isIdle({ livingActors, clients }: RayletState, { jobId, drivenAt }: Job): boolean {

@@ -36,7 +36,7 @@ import {
   unknownView,
   watchElsewhere,
 } from './actors-elsewhere.ts'
-import { callHost, isAway } from './actors-of-nodes.ts'
+import { callHost, isAway, isGiven } from './actors-of-nodes.ts'
 import { giveCpuBack } from '../holdings.ts'
 import { endLease } from '../leases.ts'
 import type { Worker } from '../state.ts'
@@ -139,6 +139,8 @@ export function killActor(turn: Turn, event: EventOf<'killActor'>): void {
   const found = state.foundActors.get(actorId)
   if (found !== undefined) {
     killActor(turn, { ...event, ...found.instead, isUnmade: false })
+  } else if (actor !== undefined && isGiven(actor) && noRestart) {
+    killElsewhere(turn, event) // GA2
   } else if (actor !== undefined && actor.phase !== 'DEAD') {
     killLiving(turn, actor, event)
   } else if (actor !== undefined) {
@@ -158,7 +160,8 @@ function killLiving(turn: Turn, actor: Actor, { request, noRestart }: EventOf<'k
     endActor(turn, actor, actorGone(actor, KILLED), request)
   } else if (worker !== undefined) actor.killRequests.push(request)
   else {
-    if (isAway(actor))
+    // Of one that is given to another, nothing of the life that is meant runs anywhere.
+    if (isAway(actor) && !isGiven(actor))
       callHost(turn, actor, { type: 'killActor', actorId: actor.spec.actorId, noRestart })
     answer(turn, request, undefined)
   }
@@ -179,7 +182,7 @@ export function actorHandlesGone(turn: Turn, event: EventOf<'actorHandlesGone'>)
  *  actor is here. */
 export function actorCall(turn: Turn, { request, call }: EventOf<'actorCall'>): void {
   const actor = turn.state.actors.get(call.actorId)
-  if (actor === undefined) {
+  if (actor === undefined || isGiven(actor)) {
     answer(turn, request, false)
   } else if (call.type === 'killActor') {
     const { nowMs } = turn

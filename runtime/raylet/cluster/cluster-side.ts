@@ -10,6 +10,7 @@ import type { ClientNotices, JobSpec, RayletCalls } from '../../protocol/message
 import { ActorAdopter } from '../actors/actor-adopter.ts'
 import type { ActorEffectOfNodes } from '../actors/actor-events.ts'
 import { ActorRows } from '../actors/actor-rows.ts'
+import { askToAdopt } from '../actors/ask-to-adopt.ts'
 import { haveOthersMet } from '../actors/others-met.ts'
 import { goneElsewhere } from '../actors/gone-actors.ts'
 import { tellDeath } from '../actors/tell-death.ts'
@@ -128,6 +129,7 @@ export class ClusterSide {
     const tellOfDeath = (death: NodeDeath): Promise<void> => tellDeath(member, deps.clock, death)
     this.#adopter = new ActorAdopter({
       ...{ ...ofRows, tellOfDeath, hasArrived: () => member.hasArrived },
+      isLeaving: () => state.draining || state.leaving,
       clearRowsOf: (gone) => clearRowsOf({ ...deps, jobs: this.jobs.driven }, gone),
     })
     const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)
@@ -190,6 +192,9 @@ export class ClusterSide {
       case 'writeActor':
       case 'findActor':
         this.#actorRows.perform(effect)
+        return
+      case 'askToAdopt':
+        void askToAdopt({ member: this.#member, brain: this.#deps.brain }, effect)
         return
       default:
         unreachable(effect)

@@ -3,6 +3,7 @@
 import type { WorkerId } from '../../common/ids.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { ActorAdopter } from '../actors/actor-adopter.ts'
+import type { LeftActor } from '../actors/actor-events.ts'
 import type { ClusterActors } from '../actors/cluster-actors.ts'
 import { isWaitCall, type WaitCall } from '../deadlocks/wait-messages.ts'
 import { isGroupCall, type GroupCall } from '../groups/group-messages.ts'
@@ -28,7 +29,7 @@ export interface PeerDispatchParts {
   readonly waits: Pick<BrainPeers, 'requested'>
   readonly limiters: Pick<BrainPeers, 'requested'>
   readonly actors: Pick<ClusterActors, 'requested' | 'notified'>
-  readonly adopter: Pick<ActorAdopter, 'hasMet'>
+  readonly adopter: Pick<ActorAdopter, 'hasMet' | 'adopt'>
   readonly jobs: Pick<ClusterJobs, 'live' | 'unowned' | 'ownerEnded'>
   readonly objects: Pick<JobStore, 'clientExited'>
   readonly processes: Pick<WorkerProcesses, 'drainOutput'>
@@ -56,6 +57,8 @@ export class PeerDispatch {
         return jobs.unowned.answer(message as PeerRayletCalls['refersTo'][0])
       case 'hasMet':
         return { hasMet: adopter.hasMet(message as Holder) }
+      case 'adoptActor':
+        return adopter.adopt(message as LeftActor)
       case 'askLeases':
         return leases.requested(whole)
       case 'isAlive':

@@ -31,7 +31,13 @@ import type { GossipMessage } from '../../scheduling/gossip.ts'
 import { WAIT_CALLS, type WaitCalls } from '../deadlocks/wait-messages.ts'
 import { LIMITER_CALLS, type LimiterCalls } from '../limiters/limiter-messages.ts'
 import { GROUP_CALLS, type GroupCalls } from '../groups/group-messages.ts'
-import type { ActorCall, ActorOffer, OfferAnswer, GoneActor } from '../actors/actor-events.ts'
+import type {
+  ActorCall,
+  ActorOffer,
+  GoneActor,
+  LeftActor,
+  OfferAnswer,
+} from '../actors/actor-events.ts'
 import { actorShape, classShape, jobShape } from '../message-schema.ts'
 
 /** A scheduling class of a core-worker of the sender's node. */
@@ -86,6 +92,8 @@ export interface PeerRayletCalls extends StorageCalls, GroupCalls, WaitCalls, Li
   stopCluster: [object, undefined]
   askLeases: [LeasesAsked, LeasesAnswer]
   offerActor: [ActorOffer, OfferAnswer]
+  /** By a node that drains. Answers whether that node, or another before it, has. */
+  adoptActor: [LeftActor, boolean]
   /** Its view, and every change after that, when it is there; `isUnmade`: it has no row yet. */
   watchActor: [{ actorId: ActorId; isUnmade: boolean }, ActorView | undefined]
   callActor: [{ call: ActorCall; isUnmade: boolean }, { isHere: boolean }]
@@ -209,6 +217,7 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
     ...{ spec: actorShape, origin, incarnation: count, lived: flag, hops: count, isBound: flag },
     ...{ holder: shape({ nodeId: text, epoch: count }), exit: optional(object) },
   },
+  adoptActor: { actorId: text, incarnation: count, exit: optional(object) },
   watchActor: { actorId: text, isUnmade: flag },
   callActor: { call: actorCall, isUnmade: flag },
   drainOutput: { jobId: text },

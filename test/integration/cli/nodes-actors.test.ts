@@ -128,6 +128,26 @@ describe('when the node of actors is killed', () => {
   )
 })
 
+/** Less than a node that leaves waits for. */
+const KEPT_MS = '6000'
+
+it('D242: lives elsewhere while a task keeps the node that it was on, which was asked to leave', async () => {
+  const [, second] = await rows('nodes')
+  const nodeId = String(second?.['nodeId'])
+  const program = place.node(fixture('drained-actor.mts'), nodeId, KEPT_MS)
+  await until(() => program.output.stdout.includes('\n'))
+  process.kill(Number(second?.['pid']), 'SIGTERM')
+  program.child.stdin?.write('it is asked to leave\n')
+  const { code, stderr } = await program.ended
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  const [{ before } = {}, { meanwhile, state } = {}, { after } = {}] = jsonLines(program)
+  expect(before).toEqual({ count: 1, nodeId, wasRestarted: false })
+  expect(meanwhile).toMatchObject({ count: 1, wasRestarted: true })
+  expect(meanwhile).not.toMatchObject({ nodeId })
+  expect(state).toBe('DRAINING')
+  expect(after).toMatchObject({ count: 2 }) // nor again as the node has left
+})
+
 describe('a detached actor', () => {
   it(
     'F07: outlives its job and the node where it was made, until it is killed',

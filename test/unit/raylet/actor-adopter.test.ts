@@ -28,8 +28,10 @@ let buried: object[]
 /** The deaths that all others are told of. */
 let tellOfDeath: (death: NodeDeath) => Promise<void>
 let hasArrived: boolean
+let isLeaving: boolean
 beforeEach(() => {
   hasArrived = true
+  isLeaving = false
   tellOfDeath = () => Promise.resolve()
   clock = new HandClock()
   storage = new MemoryStorage()
@@ -57,7 +59,7 @@ function see(seers: readonly string[], rows: readonly NodeRow[]): void {
     const deps = {
       ...{ storage, clock, log: silentLog, codec, self: holder(nodeId), tell },
       tellOfDeath: (death: NodeDeath) => tellOfDeath(death),
-      hasArrived: () => hasArrived,
+      ...{ hasArrived: () => hasArrived, isLeaving: () => isLeaving },
       clearRowsOf: (gone: Holder) => clearRowsOf({ storage, clock, jobs: NO_JOBS }, gone),
     }
     const adopter = adopters.get(nodeId) ?? new ActorAdopter(deps)
@@ -189,3 +191,30 @@ test('one that has no restarts is listed by the node that ends it, with why and 
   const death = expect.stringContaining('actor Ledger died: its node gone is dead') as unknown
   expect(buried).toMatchObject([{ by: heirs[0], from: holder('gone'), incarnation: 0, death }])
 })
+
+test('AH7: of a node that drains one begins its next life once, however many are asked, and should the node die', async () => {
+  await anActorOn('gone')
+  see(OTHERS, rowsOf([...OTHERS, 'gone']))
+  const left = { actorId: fromHex(ACTOR) as ActorId, incarnation: 0 }
+  const ask = async (nodeId: string): Promise<unknown> => adopters.get(nodeId)?.adopt(left)
+  expect(await Promise.all(['n3', 'n3', 'n4'].map(ask))).toEqual([true, true, true])
+  const row = await readActor(storage, ACTOR)
+  expect(row).toMatchObject({ state: 'RESTARTING', incarnation: 1 })
+  expect(started).toEqual([row?.nodeId])
+  see(OTHERS, rowsOf(OTHERS, ['gone']))
+  await clock.advance(TURNS_MS)
+  expect(await Promise.all(OTHERS.map(ask))).not.toContain(false)
+  expect(started).toEqual([row?.nodeId])
+})
+
+test.each(['it has no restart left', 'who is asked leaves itself'])(
+  'AH7: it is not adopted where %s',
+  async (why) => {
+    isLeaving = why.startsWith('who')
+    await anActorOn('gone', ACTOR, isLeaving ? -1 : 0)
+    see(OTHERS, rowsOf([...OTHERS, 'gone']))
+    const left = { actorId: fromHex(ACTOR) as ActorId, incarnation: 0 }
+    expect(await adopters.get('n3')?.adopt(left)).toBe(false)
+    expect(await readActor(storage, ACTOR)).toMatchObject({ nodeId: 'gone', incarnation: 0 })
+  },
+)

@@ -115,7 +115,7 @@ export class Brain {
       cpuCount: options.prestart ?? Math.ceil((totals['CPU'] ?? 0) / UNITS_PER_ONE),
       workersMax: options.workersMax ?? 64,
       owned: options.owned ?? false,
-      isGcsHost: true,
+      isGcsHost: options.cluster === undefined,
     }
     this.state = createState(config, options.cluster)
   }

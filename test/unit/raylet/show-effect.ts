@@ -65,6 +65,8 @@ export function showEffect(effect: RayletEffect, names: Names): string {
       const { spec, incarnation, hops } = effect.offer
       return `⇒ ${effect.nodeId}: offered ${spec.actorId} #${String(incarnation)}, hop ${hops}`
     }
+    case 'askToAdopt':
+      return `⇒ ${effect.nodeId}: to adopt ${effect.left.actorId}`
     case 'locateActor':
       return `look for ${effect.actorId}`
     case 'callActor':
