@@ -155,7 +155,7 @@ interface Round {
 }
 
 /** Those that hold the least first; equals stay in the order of their turns. */
-function jobsByHoldings(state: RayletState): Job[] {
+export function jobsByHoldings(state: RayletState): Job[] {
   const jobs = [...state.jobs.values()]
   if (jobs.length < 2) return jobs
   return jobs.sort((a, b) => a.leaseCount - b.leaseCount)

@@ -1,5 +1,6 @@
-// What the processes of this node ask of other nodes (pure): leases that placement finds there, and
-// what becomes of those that they have. What the nodes answer is remote-leases.ts.
+// What the processes of this node ask of other nodes (pure): leases that placement finds there
+// (lease-placement.ts), and what becomes of those that they have. What the nodes answer is
+// remote-leases.ts.
 //   wanted ──place──► asked of a node ──granted there──► held by the owner ──► returned, or broken
 //                         │ refused: asked of a better node that one knows, or placed again
 // Invariants:
@@ -23,103 +24,16 @@
 // Source: design 6; Ray cluster_lease_manager.cc (spillback to the better node).
 import { toHex, type LeaseId } from '../../common/ids.ts'
 import type { ClassSpec } from '../../protocol/messages.ts'
-import { isAvailable, isFeasible, type NodeLoad } from '../../scheduling/cluster-view.ts'
+import { isFeasible, type NodeLoad } from '../../scheduling/cluster-view.ts'
 import { routeLease, type Route, type Router } from '../../scheduling/lease-routing.ts'
 import type { Demand } from '../../scheduling/place.ts'
-import { forgetIfUnused, onTheWay, unaskedFor } from '../class-wants.ts'
-import { endFirstWait, waitForFirst } from './first-leases.ts'
+import { forgetIfUnused } from '../class-wants.ts'
+import { endFirstWait } from './first-leases.ts'
 import type { LeasesAsked } from './peer-raylet-messages.ts'
 import { guestClassOf, tellNode } from './node-notices.ts'
-import { seeOwnNode } from '../placement.ts'
-import { hasNothingYet, mayBeSlow } from './slow-node.ts'
 import type { Client, RayletState, SchedulingClass } from '../state.ts'
 import type { ClusterState, RemoteLease } from './cluster-state.ts'
 import type { EventOf, Turn } from '../turn.ts'
-
-/** OL7: more would lie there with nobody at work, until their owner has come to dial all of them. */
-const ON_THE_WAY_MAX = 1_000
-/** Not one by one, as they are granted: so many, or all that are missing. */
-const PLACED_MIN = 125
-
-/** Decide for what is missing how much of it is granted here, and ask other nodes for the rest. */
-export function placeLeases(turn: Turn): void {
-  const { state } = turn
-  const { cluster } = state
-  if (cluster === undefined) return
-  seeOwnNode(state, cluster.view)
-  for (const job of state.jobs.values()) {
-    for (const each of job.turns) {
-      if (each === 'ACTORS') continue
-      each.here = 0
-      if (each.spec.holder !== undefined) placeClass(turn, cluster, each, each.spec.holder) // OL9
-    }
-  }
-  for (const job of state.jobs.values()) {
-    for (const each of job.turns) if (each !== 'ACTORS') placeClass(turn, cluster, each)
-  }
-}
-
-/** @param holder  OL9: only what has room there. */
-function placeClass(
-  turn: Turn,
-  cluster: ClusterState,
-  each: SchedulingClass,
-  holder?: string,
-): void {
-  const { spec } = each
-  const counts = new Map<string, number>()
-  let left = countToPlace(turn.state, each)
-  for (; left > 0 && hasRoom(cluster, holder, spec); left -= 1) {
-    const route = routeFor(cluster, spec, 0)
-    if (route?.kind === 'GRANT') each.here += 1
-    else if (route?.kind === 'FORWARD') {
-      counts.set(route.nodeId, (counts.get(route.nodeId) ?? 0) + 1)
-    } else break
-  }
-  for (const [nodeId, count] of counts) askNode(turn, each, { nodeId, count, hops: 1 })
-  if (holder === undefined) waitElsewhere(turn, cluster, each, left)
-}
-
-/** For what none that is well has room for now. */
-function waitElsewhere(
-  turn: Turn,
-  cluster: ClusterState,
-  each: SchedulingClass,
-  left: number,
-): void {
-  if (left === 0 && each.waitsAt === undefined) return
-  if (!askSlowNode(turn, cluster, each) && left > 0) waitForFirst(turn, cluster, each)
-}
-
-/**
- * One lease for who has waited long for nodes that are well; in whose turn it waits it goes on
- * waiting, until the slow one has granted it. @returns whether it was asked for.
- */
-function askSlowNode(turn: Turn, cluster: ClusterState, each: SchedulingClass): boolean {
-  if (!hasNothingYet(each) || !mayBeSlow(turn, cluster, each.waitingSinceMs)) return false
-  const route = routeFor(cluster, { ...each.spec, mayBeSlow: true }, 0)
-  if (route?.kind !== 'FORWARD') return false
-  askNode(turn, each, { nodeId: route.nodeId, count: 1, hops: 1 })
-  return true
-}
-
-function countToPlace(state: RayletState, each: SchedulingClass): number {
-  const { spec } = each
-  if (spec.strategy.kind === 'PLACEMENT_GROUP' || boundNode(state, spec) !== undefined) return 0
-  const missing = unaskedFor(each) - each.here
-  const room = ON_THE_WAY_MAX - onTheWay(each)
-  return room < Math.min(missing, PLACED_MIN) ? 0 : Math.min(missing, room)
-}
-
-function hasRoom(
-  { view }: ClusterState,
-  nodeId: string | undefined,
-  { demand }: ClassSpec,
-): boolean {
-  const node = nodeId === undefined ? undefined : view.get(nodeId)
-  if (nodeId === undefined) return true
-  return node !== undefined && node.isSlow !== true && isAvailable(node, demand)
-}
 
 /** Where one lease of the class goes next; undefined: to the holders of its group's bundles. */
 export function routeFor(
