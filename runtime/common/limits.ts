@@ -30,6 +30,8 @@ export const LEASE_IDLE_MS = 500
 export const WORKER_IDLE_MS = 1000
 /** The same where one that had ended was missed within that time, for as many as there are CPUs. */
 export const WORKER_KEPT_MS = 30_000
+/** And for the others. */
+export const WORKER_KEPT_MOMENT_MS = 5_000
 /**
  * A worker that has not registered by then is killed. Source: Ray worker_register_timeout = 60 s.
  */

@@ -54,11 +54,12 @@ test('what was kept in vain ends after 30 s, and the next surplus after one agai
   expect(endedBy(brain, brain.tick(1_000))).toBe(2)
 })
 
-test('KI1: of more, only one per CPU is kept', () => {
+test('KI1, KI2: of more, only one per CPU is kept for 30 s, the others for 5 s', () => {
   const brain = aNodeThatMissedTwo()
   expect(burst(brain, 9)).toBe(5)
-  expect(endedBy(brain, brain.tick(1_000))).toBe(5)
-  expect(endedBy(brain, brain.tick(28_999))).toBe(0)
+  expect(endedBy(brain, brain.tick(4_999))).toBe(0)
+  expect(endedBy(brain, brain.tick(1))).toBe(5)
+  expect(endedBy(brain, brain.tick(24_999))).toBe(0)
   expect(endedBy(brain, brain.tick(1))).toBe(2)
 })
 
