@@ -169,15 +169,16 @@ async function startNodes(
   { port, nodes, host, tables }: Pick<StartOptions, 'port' | 'nodes' | 'host' | 'tables'>,
   deps: ClustersDeps,
 ): Promise<StartedCluster> {
-  if (nodes === 1 && tables === undefined) return startNode(spec, { port }, deps)
-  const [own, ...joining] = await deps.enrol({ count: nodes, host, cluster: tables?.cluster })
+  if (nodes === undefined && tables === undefined) return startNode(spec, { port }, deps)
+  const count = nodes ?? 1
+  const [own, ...joining] = await deps.enrol({ count, host, cluster: tables?.cluster })
   if (own === undefined) throw new Error('a cluster has one node at least')
   if (tables !== undefined) await deps.makeTables(own.cluster, tables.endpointUrl)
   const inTables = placeOf(tables)
-  const place = { credentials: own, gcs: inTables ?? 'HERE', nodesHere: nodes }
+  const place = { credentials: own, gcs: inTables ?? 'HERE', nodesHere: count }
   const first = await startNode(spec, { port, ...place }, deps)
   const gcs = inTables ?? first.node.nodeAddress ?? ''
-  const others = { credentials: joining, gcs, nodesHere: nodes }
+  const others = { credentials: joining, gcs, nodesHere: count }
   await startAll(spec, others, deps).catch(async (error: unknown) => {
     await gone(first, 'end')
     throw error
@@ -196,11 +197,11 @@ async function joinNodes(
   if (join === undefined || gcs === undefined) {
     throw new UsageError(
       `the cluster at unix:${address} is one node that listens for no others. End it with virga ` +
-        'stop, and start one that others can join: virga start --nodes 2 or more, or with ' +
+        'stop, and start one that others can join: virga start --nodes 1 or more, or with ' +
         '--gcs dynamodb',
     )
   }
-  const { nodes: count, host } = options
+  const { nodes: count = 1, host } = options
   const nodesHere = clusterNodes({ sessionDir, ...found }).length + count
   const credentials = await deps.enrol({ count, host, join })
   const started = await startAll(spec, { credentials, gcs, nodesHere }, deps)

@@ -63,8 +63,8 @@ const startOptions: readonly OptionSpec[] = [
   },
   {
     flags: '--nodes <n>',
-    summary: 'nodes of the cluster, all on this machine',
-    ...{ read: 'count', from: 1, to: NODES_MAX, initial: 1 },
+    summary: 'nodes of the cluster, all on this machine; 1 too is one that others can join',
+    ...{ read: 'count', from: 1, to: NODES_MAX },
   },
   {
     flags: '--host <address>',

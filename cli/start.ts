@@ -17,7 +17,7 @@ export async function run(world: World, input: Input): Promise<number> {
     resources: options['resources'],
     labels: options['labels'],
     objectStoreMemoryBytes: options['objectStoreMemoryBytes'] as number | undefined,
-    nodes: options['nodes'] as number,
+    nodes: options['nodes'] as number | undefined,
     host: hostOf(options['host'] as string | undefined),
   }
   if (address !== undefined) refuseNewClusters(options)
@@ -53,10 +53,10 @@ function refuseNewClusters(options: Input['options']): void {
 
 /** A node without others, and without tables by which others could find it, listens to nobody. */
 function refuseHostOfOne({ host, nodes, gcs }: Input['options']): void {
-  if (host === undefined || nodes !== 1 || (gcs ?? 'memory') !== 'memory') return
+  if (host === undefined || nodes !== undefined || (gcs ?? 'memory') !== 'memory') return
   throw new UsageError(
-    '--host is where nodes reach each other, and a cluster of one has no other: give --nodes or ' +
-      '--gcs dynamodb as well, or leave --host out',
+    '--host is where nodes reach each other, and this cluster has one that listens to no other: ' +
+      'give --nodes or --gcs dynamodb as well, or leave --host out',
   )
 }
 
@@ -101,7 +101,7 @@ function hostOf(host = '127.0.0.1'): string {
 }
 
 function tell(world: World, input: Input, { node }: StartedCluster): void {
-  const nodes = Number(input.options['nodes'])
+  const nodes = Number(input.options['nodes'] ?? 1)
   const { screen } = world
   const { pid, address, sessionDir, nodeId, port } = node
   if (input.json) {

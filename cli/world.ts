@@ -84,8 +84,8 @@ export interface NodeOptions {
 }
 
 export interface JoinOptions extends NodeOptions {
-  /** How many, all on this machine. */
-  readonly nodes: number
+  /** How many, all on this machine; undefined: one, and of a new cluster the only one for good. */
+  readonly nodes: number | undefined
   /** The address of this machine at which nodes reach each other. */
   readonly host: string
 }

@@ -12,14 +12,8 @@ export async function nodes(): Promise<NodeInfo[]> {
   return rows.map((row) => {
     const { nodeId, pid, address, alive, state, isGcsHost, resources, available, labels } = row
     return {
-      nodeId,
-      pid,
-      address: address.startsWith('/') ? `unix:${address}` : address,
-      alive,
+      ...{ nodeId, pid, address, alive, state, isGcsHost, resources },
       suspected: row.suspected === true,
-      state,
-      isGcsHost,
-      resources,
       available: { ...noneOf(resources), ...available },
       labels: { ...labels, [NODE_ID_LABEL]: nodeId },
       epoch: row.epoch,

@@ -130,6 +130,7 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
     throw error
   })
   registry().currentCoreWorker = worker
+  if (spec.durable && worker.options.welcome.hasBucket !== true) warnOfNoBucket()
   const cluster: Cluster = {
     address: `unix:${opened.rayletAddress}`,
     jobId: toHex(worker.jobId),
@@ -145,6 +146,15 @@ async function connect(spec: InitSpecOptions): Promise<Running> {
   const drain = (): void => void drainOutput(worker)
   process.once('beforeExit', drain)
   return { worker, opened, cluster, tellLast, drain }
+}
+
+/** Results of tasks are durable without one, and so is what is small. */
+function warnOfNoBucket(): void {
+  process.emitWarning(
+    'init({ durable: true }): this cluster has no bucket, so what is put above 100 KiB, or passed ' +
+      'as such an argument, will be refused. Start the cluster with VIRGA_SPILL=s3://BUCKET/PREFIX.',
+    { type: 'VirgaWarning', code: 'VIRGA_NO_BUCKET' },
+  )
 }
 
 /** The workers of inline mode are this process: what they are to import, it does, but for the

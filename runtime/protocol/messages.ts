@@ -60,6 +60,8 @@ export interface Welcome {
   readonly job: JobSpec
   /** Set where others can go on with what a dead process owned: the cluster has several nodes. */
   readonly keepsLineage?: boolean
+  /** Set where it has a bucket, too: a durable job keeps what is `put` there. */
+  readonly hasBucket?: boolean
 }
 
 /** Where work may run, on the wire. */

@@ -312,6 +312,7 @@ export class Raylet {
       totals: this.#options.totals,
       job,
       ...(this.#cluster === undefined ? {} : { keepsLineage: true }),
+      ...(this.#cluster?.places.hasBucket === true ? { hasBucket: true } : {}),
     }
   }
 

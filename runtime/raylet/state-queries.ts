@@ -102,6 +102,8 @@ export class StateQueries {
     }
     if (kind !== 'nodes') return rows
     const store = this.#deps.store().stats()
-    return rows.map((row) => ({ ...row, ...this.#deps.where, store }))
+    const { address, pid } = this.#deps.where
+    const shown = address.startsWith('/') ? `unix:${address}` : address
+    return rows.map((row) => ({ ...row, address: shown, pid, store }))
   }
 }

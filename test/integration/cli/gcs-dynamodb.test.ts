@@ -30,7 +30,7 @@ describeOn(cloud, 'virga start --gcs dynamodb', (cloud) => {
     expect(rows.map((row) => row['state'])).toEqual(['ALIVE', 'ALIVE', 'ALIVE'])
     expect(rows.map((row) => row['isGcsHost'])).toEqual([false, false, false])
     const [first, second] = rows
-    const at = ['--address', `unix:${String(second?.['address'])}`]
+    const at = ['--address', String(second?.['address'])]
     process.kill(Number(first?.['pid']), 'SIGTERM')
     await until(async () => (await list(...at)).some((row) => row['death'] === 'it was shut down'))
     const alive = (await list(...at)).filter((row) => row['state'] === 'ALIVE')

@@ -155,7 +155,7 @@ describe('a detached actor', () => {
     async () => {
       const [first, ...others] = await rows('nodes')
       const driver = async (what: string, at: Row | undefined): Promise<unknown> => {
-        place.env['VIRGA_ADDRESS'] = `unix:${String(at?.['address'])}`
+        place.env['VIRGA_ADDRESS'] = String(at?.['address'])
         const program = place.node(fixture('detached.mts'), what, 'ns')
         delete place.env['VIRGA_ADDRESS']
         const { code, stdout, stderr } = await program.ended

@@ -128,14 +128,14 @@ async function keptUntilRemoved(): Promise<void> {
     return stdout
   }
   const [first, second] = await rows('nodes')
-  await ran({ MAKES: 'STRICT_SPREAD', AT: `unix:${String(second?.['address'])}` })
+  await ran({ MAKES: 'STRICT_SPREAD', AT: String(second?.['address']) })
   const [listed] = await rows('placement-groups')
   expect(listed).toMatchObject({ name: 'kept', state: 'CREATED', detached: true })
   const jobs = await rows('jobs', '--filter', `jobId=${String(listed?.['jobId'])}`)
   expect(jobs).toMatchObject([{ state: 'FINISHED' }])
 
   const bundles = listed?.['bundles'] as Row[]
-  const found = JSON.parse(await ran({ AT: `unix:${String(first?.['address'])}` })) as Row
+  const found = JSON.parse(await ran({ AT: String(first?.['address']) })) as Row
   expect(found).toEqual({
     id: listed?.['groupId'],
     bundles: [{ CPU: 1 }, { CPU: 1 }],
@@ -175,7 +175,7 @@ describe('placement groups over nodes', () => {
       await place.startNodes({ nodes: 3 })
       const listed = await rows('nodes')
       const [first, second] = listed
-      const program = new Survivor({ AT: `unix:${String(second?.['address'])}` })
+      const program = new Survivor({ AT: String(second?.['address']) })
       await program.says()
       expect(await rows('placement-groups')).toMatchObject([{ coordinator: second?.['nodeId'] }])
       kill(listed, String(second?.['nodeId']))
@@ -194,7 +194,7 @@ describe('placement groups over nodes', () => {
       const listed = await rows('nodes')
       const killed = String(listed[1]?.['nodeId'])
       const program = new Survivor({
-        ...{ AT: `unix:${String(listed[1]?.['address'])}`, LIFETIME: 'detached' },
+        ...{ AT: String(listed[1]?.['address']), LIFETIME: 'detached' },
       })
       const { id } = await program.says()
       // DG1: all of it lies there, and nobody uses it.

@@ -40,7 +40,12 @@ describe('virga start --nodes 3', () => {
     expect(rows.map((row) => row['state'])).toEqual(['ALIVE', 'ALIVE', 'ALIVE'])
     expect(rows.map((row) => row['isGcsHost'])).toEqual([true, false, false])
     expect(new Set(rows.map((row) => row['nodeId'])).size).toBe(3)
-    const { resources } = await place.json('status')
+    const { resources, cluster } = await place.json(
+      'status',
+      '--address',
+      String(rows[1]?.['address']),
+    )
+    expect(cluster).toMatchObject({ nodeId: rows[1]?.['nodeId'], address: rows[1]?.['address'] })
     expect(resources).toContainEqual({ name: 'CPU', total: 6, free: 6, used: 0 })
     expect((await place.virga('status')).stdout.match(/ALIVE/g)).toHaveLength(3)
     expect((await place.virga('stop')).code).toBe(0)
@@ -48,30 +53,37 @@ describe('virga start --nodes 3', () => {
     expect(place.left()).toEqual([])
   })
 
-  it('is joined by nodes of another kind, which run what asks for them and leave again', async () => {
-    const { address } = await start(2)
+  it('says at once to a durable job that it has no bucket for what is large', async () => {
+    await start(2)
+    const { code, stdout, stderr } = await place.node(fixture('durable-no-bucket.mts')).ended
+    expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: '2 small\nUsageError\n' })
+    expect(stderr.match(/VIRGA_NO_BUCKET/g)).toHaveLength(1)
+  })
+
+  it('of one node too is joined by others, which run what asks for them and leave again', async () => {
+    const { address } = await start(1)
     const join = ['start', '--address', String(address), '--num-cpus', '1']
     const { nodeId } = await place.json(...join, '--labels', '{"host":"joined"}')
     const staying = place.start(...join, '--nodes', '2', '--block')
     const alive = async (): Promise<unknown[]> =>
       (await list()).filter(({ state }) => state === 'ALIVE').map((row) => row['nodeId'])
-    await until(async () => (await alive()).length === 5)
+    await until(async () => (await alive()).length === 4)
     const onJoined = fixture('../../faults/fixtures/on-hosts.mts')
     expect((await place.node(onJoined, 'joined').ended).stdout.trim()).toBe(nodeId)
     expect(staying.output.stdout).toContain('2 nodes have joined the cluster')
     staying.child.kill('SIGINT')
     expect((await staying.ended).code).toBe(0)
-    await until(async () => (await alive()).length === 3)
+    await until(async () => (await alive()).length === 2)
     expect(await alive()).toContain(nodeId)
     expect((await place.virga('stop')).code).toBe(0)
     expect(place.left()).toEqual([])
   })
 
-  it('is joined by nobody where it is one node, and says what to do', async () => {
+  it('is joined by nobody without --nodes, and says what to do', async () => {
     const { address } = await place.json('start', '--port', String(await freePort()))
     const alone = await place.virga('start', '--address', String(address))
     expect(alone.code).toBe(2)
-    expect(alone.stderr).toContain('virga start --nodes 2 or more')
+    expect(alone.stderr).toContain('virga start --nodes 1 or more')
     const gcs = await place.virga('start', '--address', String(address), '--gcs', 'memory')
     expect(gcs.code).toBe(2)
     expect(gcs.stderr).toContain('--gcs is of a new cluster')
@@ -192,7 +204,7 @@ describe('virga start --nodes 3', () => {
     const rows = await list()
     const pids = pidsOf(rows)
     const other = rows.find((row) => row['isGcsHost'] === false)
-    place.env['VIRGA_ADDRESS'] = `unix:${String(other?.['address'])}`
+    place.env['VIRGA_ADDRESS'] = String(other?.['address'])
     const driver = place.node(fixture('never-ends.mts'))
     await until(() => driver.output.stdout.includes('waits') || driver.child.exitCode !== null)
     process.kill(Number(pid), 'SIGKILL')
