@@ -9,7 +9,7 @@ import { livingActorsOf } from './actors/living-actors.ts'
 import { removeWaitsOf } from './deadlock.ts'
 import { endGroupsOf } from './groups/groups.ts'
 import { endLease } from './leases.ts'
-import { forgetTokensOf } from './limiters.ts'
+import { tokenOwnerGone } from './limiters.ts'
 import { endOrphans } from './orphans.ts'
 import { forgetPoolsOf, workerlessOf } from './pools.ts'
 import { leaveOtherNodes } from './cluster/node-asks.ts'
@@ -72,7 +72,7 @@ export function removeClient(turn: Turn, client: Client, why: 'ENDED' | 'LINK_LO
   const { state } = turn
   state.clients.delete(client.id)
   removeWaitsOf(turn, client.id)
-  forgetTokensOf(turn, client.id)
+  tokenOwnerGone(turn, client.id)
   const job = client.jobId === undefined ? undefined : state.jobs.get(client.jobId)
   for (const each of client.classes.values()) job?.turns.delete(each)
   if (job !== undefined) leftBy(turn, job, { gone: client, why })

@@ -7,8 +7,10 @@
 //                    │ while concurrency and rate allow (token-bucket.ts), or the keeper gives
 //                    └──► tokensGranted ──► returnTokens
 // Invariants:
-//   Q1. The tokens of an owner that is gone come back with it.
-//   Q2. The numbers of a name stand as long as one of its users lives; others are refused.
+//   Q1. The tokens of an owner that is gone come back once what ran with them has ended as well:
+//       with it, where it held none, else OWNERLESS_MS later.
+//   Q2. The numbers of a name stand as long as one of its users lives, or holds tokens; others are
+//       refused.
 import { toWire } from '../common/error-wire.ts'
 import type { WorkerId } from '../common/ids.ts'
 import { limitersForgotten, limiterChanged, tellGranted } from './limiters/token-asks.ts'
@@ -24,6 +26,10 @@ import {
   type Limiter,
 } from './limiters/token-bucket.ts'
 import { notify, wakeBy, type EventOf, type Turn } from './turn.ts'
+
+/** Longer than a task outlives its owner: 0.5 s where it does not hear that it is to end
+ *  (orphans.ts), 1 s where its raylet stands still (execute.ts). */
+const OWNERLESS_MS = 2_000
 
 export function takeTokens(turn: Turn, event: EventOf<'takeTokens'>): void {
   const { name, client, count } = event
@@ -50,17 +56,44 @@ export function returnTokens(turn: Turn, event: EventOf<'returnTokens'>): void {
 }
 
 /** Q1. */
-export function forgetTokensOf(turn: Turn, client: WorkerId): void {
-  for (const limiter of turn.state.limiters.values()) {
-    if (!limiter.users.delete(client)) continue
+export function tokenOwnerGone(turn: Turn, client: WorkerId): void {
+  const { limiters, ownerless } = turn.state
+  for (const limiter of limiters.values()) {
+    if (!limiter.users.has(client)) continue
     limiter.wanted.delete(client)
-    limiter.out.delete(client)
+    const isLimited = limiter.concurrency !== Infinity
+    if (isLimited && limiter.out.has(client)) ownerless.set(client, turn.nowMs + OWNERLESS_MS)
+    else drop(limiter, client)
     changed(turn, limiter, 0)
   }
+  if (ownerless.size > 0) wakeBy(turn, turn.nowMs + OWNERLESS_MS)
+}
+
+/** Q1. */
+function returnOwnerless(turn: Turn): void {
+  const { limiters, ownerless } = turn.state
+  for (const [client, atMs] of ownerless) {
+    if (turn.nowMs < atMs) {
+      wakeBy(turn, atMs)
+      return
+    }
+    ownerless.delete(client)
+    for (const limiter of limiters.values()) {
+      if (!limiter.users.has(client)) continue
+      drop(limiter, client)
+      changed(turn, limiter, 0)
+    }
+  }
+}
+
+function drop({ users, out }: Limiter, client: WorkerId): void {
+  users.delete(client)
+  out.delete(client)
 }
 
 /** On a tick: rates have refilled; limiters that nobody uses are forgotten. */
 export function tendLimiters(turn: Turn): void {
+  returnOwnerless(turn)
   if (turn.state.cluster !== undefined) return
   for (const limiter of turn.state.limiters.values()) {
     grantTokens(turn, limiter)

@@ -252,8 +252,10 @@ export interface RayletState {
   readonly foundActors: Map<ActorId, FoundActor>
   /** Until removed, or their job has ended. */
   readonly groups: Map<string, Group>
-  /** In use by a connected process. */
+  /** In use by a connected process, or by one of `ownerless`. */
   readonly limiters: Map<string, Limiter>
+  /** Processes that are gone, and when the tokens that they held come back; the next one first. */
+  readonly ownerless: Map<WorkerId, number>
   /** By client and waitId: tasks of connected processes that wait. */
   readonly waits: Map<string, Wait>
   /** Of these, those that wait for the reader of their stream. */
@@ -312,6 +314,7 @@ export function createState(config: NodeConfig, cluster?: ClusterParts): RayletS
     foundActors: new Map(),
     groups: new Map(),
     limiters: new Map(),
+    ownerless: new Map(),
     waits: new Map(),
     unread: new Set(),
     nextLeaseId: 1,

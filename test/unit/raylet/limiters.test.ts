@@ -110,12 +110,24 @@ describe('limiters', () => {
     expect(take(brain, 'driver1', 1, { perSecond: 1 })).toEqual({ driver1: 1 })
   })
 
-  test('Q1: what an owner held comes back when it is gone', () => {
+  test('Q1: what an owner that is gone held comes back once no task of it can run any more', () => {
     const brain = aBusyNode()
     brain.driver('driver2', 'job2')
     take(brain, 'driver1', 2, { concurrency: 2 })
     take(brain, 'driver2', 2, { concurrency: 2 })
-    expect(granted(brain.close('driver1'))).toEqual({ driver2: 2 })
+    expect(granted(brain.close('driver1'))).toEqual({})
+    expect(granted(brain.tick(1_500))).toEqual({})
+    expect(granted(brain.tick(500))).toEqual({ driver2: 2 })
+  })
+
+  test('Q1: what an owner that is gone had only asked for is asked for no more', () => {
+    const brain = aBusyNode()
+    brain.driver('driver2', 'job2')
+    take(brain, 'driver2', 1, { concurrency: 1 })
+    take(brain, 'driver1', 1, { concurrency: 1 })
+    brain.close('driver1')
+    expect(giveBack(brain, 'driver2', 1)).toEqual({})
+    expect(take(brain, 'driver2', 1, { concurrency: 1 })).toEqual({ driver2: 1 })
   })
 
   test('nobody gives back more than it holds', () => {
@@ -145,8 +157,9 @@ describe('limiters', () => {
     const brain = aBusyNode()
     take(brain, 'driver1', 1, { concurrency: 1 })
     brain.close('driver1')
-    brain.tick(1)
+    brain.tick(2_000)
     expect(brain.state.limiters.size).toBe(0)
+    expect(brain.state.ownerless.size).toBe(0)
   })
 })
 
@@ -184,7 +197,7 @@ describe('what waits for a limiter', () => {
     ])
     brain.close('driver1')
     brain.driver('driver2', 'job2')
-    brain.tick(1)
+    brain.tick(2_000)
     take(brain, 'driver2', 3, { perSecond: 1 })
     expect(why()).toMatchObject([{ kind: 'limiter', why: 'its limiter starts 1 per second' }])
   })
