@@ -113,7 +113,9 @@ class Reservation implements PlacementGroup {
   }
 
   async remove(): Promise<void> {
-    await currentWorker('remove()').deps.raylet.request('removeGroup', { groupId: this.id })
+    const { leases, deps } = currentWorker('remove()')
+    leases.groupEnds(this.id)
+    await deps.raylet.request('removeGroup', { groupId: this.id })
   }
 
   /** Whether it is reserved by then. A task that waits here has given its CPU back. */

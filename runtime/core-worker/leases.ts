@@ -6,6 +6,8 @@
 //       never more than its measured time allows (pipelining.ts).
 //   L3. An idle lease goes back after LEASE_IDLE_MS, at once when the raylet asks, and at once of
 //        SPREAD: the next call is to go to the next node.
+//        So does what is idle in a placement group that is about to be removed: its worker would end
+//        with the group.
 //   L4. Nothing waits long behind a task that turned out slow: it is asked back and goes elsewhere.
 //   L5. A class without tasks and leases, of which the raylet was told so, is forgotten here and
 //       there: options that differ from call to call leave nothing behind.
@@ -171,6 +173,15 @@ export class Leases {
     lease.draining = true
     if (isFree(lease)) this.#return(lease)
     else if (lease.peer.inFlight.size > 1) this.askBack(lease)
+  }
+
+  /** L3. */
+  groupEnds(groupId: string): void {
+    for (const lease of [...this.#byLease.values()]) {
+      const { strategy } = lease.cls.spec
+      const isIn = strategy.kind === 'PLACEMENT_GROUP' && strategy.groupId === groupId
+      if (isIn && isFree(lease)) this.#return(lease)
+    }
   }
 
   /** The worker at `peer` ends after what it runs now (maxCalls). */

@@ -20,6 +20,7 @@ import { resultOf } from '../shipping/run-program.ts'
 import {
   RemotePlace,
   family,
+  pid,
   readyInTask,
   reservesAll,
   resources,
@@ -102,6 +103,18 @@ test('work in a removed group ends with PlacementGroupRemovedError, running or w
   await expect(get(waiting)).rejects.toThrow(PlacementGroupRemovedError)
   const after = square.options({ schedulingStrategy: inPlacementGroup(one) })
   await expect(after.run(2)).rejects.toThrow(PlacementGroupRemovedError)
+})
+
+test('a worker whose task has ended there serves on when the group is removed', async () => {
+  const pids = new Set<number>()
+  for (let round = 0; round < 12; round += 1) {
+    const one = group([{ slot: 1 }])
+    await one.ready()
+    const there = { schedulingStrategy: inPlacementGroup(one), numCpus: 0, resources: { slot: 1 } }
+    pids.add(await pid.options(there).run())
+    await one.remove()
+  }
+  expect(pids.size).toBeLessThanOrEqual(4)
 })
 
 test('a call that runs in an actor of a removed group ends with it, and so do later ones', async () => {
