@@ -6,8 +6,7 @@
 //       never more than its measured time allows (pipelining.ts).
 //   L3. An idle lease goes back after LEASE_IDLE_MS, at once when the raylet asks, and at once of
 //        SPREAD: the next call is to go to the next node.
-//        So does what is idle in a placement group that is about to be removed: its worker would end
-//        with the group.
+//        So does what is idle in a group that is about to be removed: its worker would end with it.
 //   L4. Nothing waits long behind a task that turned out slow: it is asked back and goes elsewhere.
 //   L5. A class without tasks and leases, of which the raylet was told so, is forgotten here and
 //       there: options that differ from call to call leave nothing behind.
