@@ -6,7 +6,6 @@ import { fromWire, toWire } from '../../common/error-wire.ts'
 import { reasonFor } from '../../common/reason.ts'
 import { unreachable } from '../../common/assert.ts'
 import type { JobId } from '../../common/ids.ts'
-import * as holding from './bundle-holds.ts'
 import { demandOf, perform } from './group-actions.ts'
 import {
   coordinate,
@@ -16,7 +15,8 @@ import {
   removeCoordinated,
   takeOverGroup,
 } from './group-coordinator.ts'
-import { commitHere, prepareHere, returnHere, tendHolds } from './group-holder.ts'
+import { askersLost, commitHere, prepareHere, returnHere, tendHolds } from './group-holder.ts'
+import { tendLine } from './group-line.ts'
 import {
   again,
   coordinatorsGone,
@@ -121,7 +121,7 @@ export function applyAcross(
       answered(turn, cluster, event)
       return
     case 'groupLinkClosed':
-      holding.linkClosed(groups.holds, event.link)
+      askersLost(turn, groups, event.link)
       return
     case 'groupRead':
       groupRead(turn, cluster, event)
@@ -139,16 +139,16 @@ export function applyAcross(
 
 /** What another node asks. */
 function asked(turn: Turn, cluster: ClusterState, event: EventOf<'groupAsked'>): void {
-  const { request } = event
   const value = replyTo(turn, cluster, event)
-  answer(turn, request, value)
+  if (value !== undefined) answer(turn, event.request, value)
 }
 
+/** @returns undefined: it is answered later. */
 function replyTo(
   turn: Turn,
   cluster: ClusterState,
-  { type, message, from, link }: EventOf<'groupAsked'>,
-): object {
+  { type, message, from, link, request }: EventOf<'groupAsked'>,
+): object | undefined {
   const { groups } = cluster
   switch (type) {
     case 'createGroup':
@@ -171,7 +171,8 @@ function replyTo(
       return {}
     case 'prepareBundles': {
       const bundles = message as GroupCalls['prepareBundles'][0]
-      return { prepared: prepareHere(turn, groups, { ...bundles, link }) }
+      const prepared = prepareHere(turn, cluster, { asked: bundles, link, request })
+      return prepared === undefined ? undefined : { prepared }
     }
     case 'commitBundles': {
       const which = message as GroupCalls['commitBundles'][0]
@@ -339,7 +340,9 @@ function unpaid(turn: Turn, { groups }: ClusterState, { type, message, request }
 }
 
 /** On a tick. */
-export function tendGroups(turn: Turn, { groups }: ClusterState): void {
+export function tendGroups(turn: Turn, cluster: ClusterState): void {
+  const { groups } = cluster
+  tendLine(turn, cluster)
   tendHolds(turn, groups)
   repeatOwed(turn, groups)
   readAgain(turn, groups)

@@ -64,15 +64,18 @@ export function perform(
 
 type ActionOf<K extends ReservationAction['kind']> = Extract<ReservationAction, { kind: K }>
 
-/** @returns what this node answers; undefined: another was asked. */
+/** @returns what this node answers; undefined: another was asked, or it answers later. */
 function prepareAt(
   turn: Turn,
-  { groups, view }: ClusterState,
+  cluster: ClusterState,
   { spec }: Group,
   { nodeId, attempt, indices }: ActionOf<'prepare'>,
 ): boolean | undefined {
+  const { view } = cluster
   const message = { spec, attempt, indices }
-  if (nodeId === ownId(turn)) return prepareHere(turn, groups, { ...message, link: undefined })
+  if (nodeId === ownId(turn)) {
+    return prepareHere(turn, cluster, { asked: message, link: undefined, request: undefined })
+  }
   const demand = demandOf(spec, indices)
   view.take(nodeId, demand)
   view.ask(nodeId, demand, 1)
@@ -120,6 +123,7 @@ function whole(turn: Turn, groups: ClusterGroups, each: Coordinated): void {
   const { group } = each
   each.wasWhole = true
   each.backoffMs = RETRY_MS_MIN
+  each.sought = undefined
   group.state = 'CREATED'
   for (const request of group.awaiting.splice(0)) answer(turn, request, undefined)
   publish(turn, groups, each, { error: undefined })

@@ -8,6 +8,8 @@
 //        heard.
 //   GC3. A group that waits is tried again after a random while, longer each time; one that has
 //        lost bundles before one that never was whole.
+//   GC4. Where nothing is free it is asked for at the same nodes for a while, which keep for it what
+//        comes free there; then at others.
 import { InfeasibleError, type VirgaError } from '../../common/errors.ts'
 import { fromHex, toHex, type JobId } from '../../common/ids.ts'
 import { toResources } from '../../common/resources.ts'
@@ -34,6 +36,8 @@ import { refuse, wakeBy, type Turn } from '../turn.ts'
 /** Source: Ray gcs_create_placement_group_retry_max_interval_ms, _multiplier. */
 const RETRY_MS_MAX = 1_000
 const RETRY_GROWTH = 1.5
+/** GC4: each takes up to a second (HB3). */
+const SOUGHT_TRIES = 8
 
 const ownCoordinator = ({ state: { config } }: Turn): Coordinator => ({
   nodeId: toHex(config.nodeId),
@@ -76,7 +80,7 @@ function take(
   turn.state.groups.set(groupId, group)
   const each: Coordinated = {
     ...{ group, reservation, watchers: new Set(), wasWhole: false },
-    ...{ retryAtMs: turn.nowMs, backoffMs: RETRY_MS_MIN },
+    ...{ retryAtMs: turn.nowMs, backoffMs: RETRY_MS_MIN, sought: undefined },
   }
   coordinated.set(groupId, each)
   return each
@@ -144,10 +148,39 @@ function tryToReserve(turn: Turn, cluster: ClusterState, each: Coordinated): voi
     return
   }
   later(turn, cluster, each)
-  const chosen = plan.kind === 'PLACE' ? plan : planAnyway(turn.state, cluster, placing)
-  if (chosen.kind !== 'PLACE') return
-  const nodeIds = new Map(missing.map((index, at) => [index, chosen.nodeIds[at] ?? '']))
+  const nodeIds =
+    plan.kind === 'PLACE' ? byIndex(missing, plan) : seek(turn, cluster, each, placing)
+  if (nodeIds === undefined) return
   perform(turn, cluster, each, reserving.begin(reservation, nodeIds))
+}
+
+const byIndex = (
+  missing: readonly number[],
+  { nodeIds }: { readonly nodeIds: readonly string[] },
+): ReadonlyMap<number, string> => new Map(missing.map((index, at) => [index, nodeIds[at] ?? '']))
+
+/** GC4. */
+function seek(
+  turn: Turn,
+  { view, random, shunned }: ClusterState,
+  each: Coordinated,
+  placing: Placing,
+): ReadonlyMap<number, string> | undefined {
+  const { missing } = placing
+  const { sought } = each
+  const mayHold = (index: number): boolean => {
+    const nodeId = sought?.nodeIds.get(index)
+    return nodeId !== undefined && view.get(nodeId) !== undefined && !shunned.has(nodeId)
+  }
+  const isSame = sought?.nodeIds.size === missing.length && missing.every(mayHold)
+  if (sought !== undefined && isSame && sought.tries < SOUGHT_TRIES) {
+    sought.tries += 1
+    return sought.nodeIds
+  }
+  const chosen = planAnyway(turn.state, { view, random, shunned }, placing)
+  if (chosen.kind !== 'PLACE') return undefined
+  each.sought = { nodeIds: byIndex(missing, chosen), tries: 1 }
+  return each.sought.nodeIds
 }
 
 /** GC3. */

@@ -2,47 +2,88 @@
 // the node's ledger, and can be drawn from once it is committed.
 // Invariants:
 //   HB1. A draining node, one that leaves, and one whose lease is over prepare nothing.
-//   HB2. Who was refused for want of room counts as waiting here until it has asked again, so that
-//        leases are asked back for it.
-import { NO_RESOURCES, addResources } from '../../common/resources.ts'
+//   HB2. Who finds no room counts as waiting here until it has asked again, so that leases are
+//        asked back for it.
+//   HB3. Its answer waits for room as well, for a second at most, in the order in which they came;
+//        of more than LINE_MAX at once, later ones are refused at once.
+import { NO_RESOURCES, addResources, resourceKey } from '../../common/resources.ts'
 import { ResourceLedger } from '../../common/resource-ledger.ts'
 import * as holding from './bundle-holds.ts'
 import type { Hold } from './bundle-holds.ts'
 import { endBundles, forgetGroup } from './group-end.ts'
-import type { BundlesAsked } from './group-messages.ts'
-import type { ClusterGroups } from './group-state.ts'
+import type { ClusterGroups, WaitingPrepare, WantedHere } from './group-state.ts'
 import { newGroup, type Bundle, type Group } from './group.ts'
 import { groupRemoved } from '../placement.ts'
-import { wakeBy, type Turn } from '../turn.ts'
+import type { ClusterState } from '../cluster/cluster-state.ts'
+import { answer, wakeBy, type Turn } from '../turn.ts'
 
 /** Twice as long as a coordinator waits before it asks again. */
 const WANTED_MS = 2_000
+/** The shortest and the longest time for which an answer waits: of two groups each of which holds
+ *  what the other waits for, one gives way first. */
+const WAIT_MS_MIN = 500
+const WAIT_MS_MAX = 1_000
+const LINE_MAX = 100
 
-/** @param link  of the coordinator; undefined: it is this node. @returns whether it is held. */
+export type Preparing = Omit<WaitingPrepare, 'answerByMs'>
+
+/** @returns whether it is held; undefined: that is answered later (HB3). */
 export function prepareHere(
   turn: Turn,
-  groups: ClusterGroups,
-  { spec, attempt, indices, link }: BundlesAsked & { readonly link: number | undefined },
-): boolean {
+  { groups, random }: Pick<ClusterState, 'groups' | 'random'>,
+  preparing: Preparing,
+): boolean | undefined {
   const { state, nowMs } = turn
   if (state.leaving || state.draining || nowMs >= state.leaseUntilMs) return false // HB1
-  const asked = { spec, attempt, indices, link, nowMs }
-  const { prepared, replaced } = holding.prepare(groups.holds, asked)
-  const group = state.groups.get(spec.groupId)
+  const { spec, indices } = preparing.asked
+  const known = groups.wantedHere.get(spec.groupId)
+  if (known !== undefined) giveUp(turn, known)
+  if (tryToPrepare(turn, groups, preparing)) return true
+  const answerByMs = nowMs + WAIT_MS_MIN + random.next() * (WAIT_MS_MAX - WAIT_MS_MIN)
+  const isInLine = ({ waiting }: WantedHere): boolean => waiting !== undefined
+  const lineLength = groups.wantedHere.values().filter(isInLine).toArray().length
+  const waiting = lineLength < LINE_MAX ? { ...preparing, answerByMs } : undefined
+  const demands = indices.map((index) => spec.bundles[index] ?? NO_RESOURCES)
+  const untilMs = answerByMs + WANTED_MS
+  groups.wantedHere.set(spec.groupId, {
+    demand: demands.reduce(addResources, NO_RESOURCES),
+    shape: demands.map(resourceKey).join(' + '),
+    ...{ sinceMs: known?.sinceMs ?? nowMs, untilMs, waiting },
+  })
+  wakeBy(turn, waiting === undefined ? untilMs : answerByMs)
+  return waiting === undefined ? false : undefined
+}
+
+/** @returns whether all of it is held now. */
+export function tryToPrepare(
+  turn: Turn,
+  groups: ClusterGroups,
+  { asked, link }: Pick<Preparing, 'asked' | 'link'>,
+): boolean {
+  const { state, nowMs } = turn
+  const { groupId } = asked.spec
+  const { prepared, replaced } = holding.prepare(groups.holds, { ...asked, link, nowMs })
+  const group = state.groups.get(groupId)
   if (group !== undefined) endBundles(turn, group, bundlesOfHolds(group, replaced), undefined)
-  if (prepared) {
-    groups.wantedHere.delete(spec.groupId)
-    wakeBy(turn, holding.expire(groups.holds, nowMs))
-  } else {
-    const demands = indices.map((index) => spec.bundles[index] ?? NO_RESOURCES)
-    const sinceMs = groups.wantedHere.get(spec.groupId)?.sinceMs ?? nowMs
-    groups.wantedHere.set(spec.groupId, {
-      ...{ demand: demands.reduce(addResources, NO_RESOURCES), sinceMs },
-      untilMs: nowMs + WANTED_MS,
-    })
-    wakeBy(turn, nowMs + WANTED_MS)
+  if (!prepared) return false
+  groups.wantedHere.delete(groupId)
+  wakeBy(turn, holding.expire(groups.holds, nowMs))
+  return true
+}
+
+/** Nobody waits for that answer any more: a coordinator that is this node hears nothing. */
+function giveUp(turn: Turn, wanted: WantedHere): void {
+  const request = wanted.waiting?.request
+  wanted.waiting = undefined
+  if (request !== undefined) answer(turn, request, { prepared: false })
+}
+
+/** The connection by which some were asked for has closed (BH3). */
+export function askersLost(turn: Turn, groups: ClusterGroups, link: number): void {
+  holding.linkClosed(groups.holds, link)
+  for (const wanted of groups.wantedHere.values()) {
+    if (wanted.waiting?.link === link) giveUp(turn, wanted)
   }
-  return prepared
 }
 
 /** @param from  the node that coordinates it, in hex. @returns whether anything of it is held. */
@@ -75,6 +116,9 @@ export function returnHere(
   { groupId, attempt }: { readonly groupId: string; readonly attempt?: number | undefined },
 ): void {
   const released = holding.giveBack(groups.holds, { groupId, attempt })
+  const wanted = groups.wantedHere.get(groupId)
+  const isIts = attempt === undefined || wanted?.waiting?.asked.attempt === attempt
+  if (wanted !== undefined && isIts) giveUp(turn, wanted)
   if (attempt === undefined) groups.wantedHere.delete(groupId)
   const group = turn.state.groups.get(groupId)
   if (group === undefined) return

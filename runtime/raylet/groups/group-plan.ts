@@ -68,11 +68,11 @@ function planAgain(
 
 /**
  * For one that waits: where it would fit if nothing were taken, among equals at random. Asked
- * there, nodes refuse, and begin to ask leases back for it.
+ * there, nodes ask leases back for it, and keep what comes free.
  */
 export function planAnyway(
   state: RayletState,
-  { view, random, shunned }: ClusterState,
+  { view, random, shunned }: Pick<ClusterState, 'view' | 'random' | 'shunned'>,
   { spec, missing, occupied }: Placing,
 ): BundlePlan {
   const bundles: ResourceSet[] = missing.map((index) => spec.bundles[index] ?? NO_RESOURCES)

@@ -4,7 +4,7 @@ import type { VirgaError } from '../../common/errors.ts'
 import type { ResourceLedger } from '../../common/resource-ledger.ts'
 import type { ResourceSet } from '../../common/resources.ts'
 import { createHolds, type Holds } from './bundle-holds.ts'
-import type { GroupCall, GroupCalls } from './group-messages.ts'
+import type { BundlesAsked, GroupCall, GroupCalls } from './group-messages.ts'
 import type { Reservation } from './group-reservation.ts'
 import type { Group } from './group.ts'
 
@@ -34,6 +34,8 @@ export interface Coordinated {
   /** While it waits: when it is tried again. */
   retryAtMs: number
   backoffMs: number
+  /** Where it was asked for although nothing was free, and how often. */
+  sought: { readonly nodeIds: ReadonlyMap<number, string>; tries: number } | undefined
 }
 
 /** A group that processes of this node use or ask for, and whose coordinator is not known. */
@@ -61,6 +63,26 @@ export interface Owed {
   readonly request: number | undefined
 }
 
+/** Bundles for which this node had no room. */
+export interface WantedHere {
+  readonly demand: ResourceSet
+  /** Those of one shape fit together or not. */
+  readonly shape: string
+  readonly sinceMs: number
+  /** Until then it counts as waiting (HB2). */
+  readonly untilMs: number
+  /** Who asked last, as long as its answer waits for room (HB3). */
+  waiting: WaitingPrepare | undefined
+}
+
+export interface WaitingPrepare {
+  readonly asked: BundlesAsked
+  /** The connection of the coordinator, and what it waits for; undefined: it is this node. */
+  readonly link: number | undefined
+  readonly request: number | undefined
+  readonly answerByMs: number
+}
+
 export interface ClusterGroups {
   readonly holds: Holds
   readonly coordinated: Map<string, Coordinated>
@@ -68,11 +90,8 @@ export interface ClusterGroups {
   /** The latest that this node knows to be removed, the oldest first. */
   readonly removed: Set<string>
   readonly owed: Map<string, Owed>
-  /** What was refused here for want of room, and until when it counts as waiting. */
-  readonly wantedHere: Map<
-    string,
-    { readonly demand: ResourceSet; sinceMs: number; untilMs: number }
-  >
+  /** Groups that found no room here, by their ids, in the order in which they came. */
+  readonly wantedHere: Map<string, WantedHere>
   /** Groups of which a holder was refusing work, and when it is told anew what is wanted. */
   readonly retellAtMs: Map<string, number>
   /** The other nodes that live, with their epochs; those that drain too. */

@@ -22,6 +22,7 @@ import {
   removeAcross,
 } from './cluster-groups.ts'
 import { neverReserved, reserveDue } from './group-coordinator.ts'
+import { prepareInLine } from './group-line.ts'
 import { forgetGroup } from './group-end.ts'
 import { newGroup, type Bundle, type Group } from './group.ts'
 import { clusterView, groupIsGone, nodeDrains } from '../placement.ts'
@@ -99,6 +100,7 @@ function removeGroup(turn: Turn, event: EventOf<'removeGroup'>): void {
 export function reserveGroups(turn: Turn): void {
   const { cluster } = turn.state
   if (cluster !== undefined) {
+    prepareInLine(turn, cluster)
     reserveDue(turn, cluster)
     return
   }

@@ -38,6 +38,17 @@ const remove = (several: SeveralBrains, at = 0): number =>
 const free = (several: SeveralBrains): number[] =>
   several.nodes.map((node, index) => (node.cut ? NaN : several.free(index)))
 
+/** Leases that the driver of the first node is to return. */
+function askedBack(several: SeveralBrains): number[] {
+  const leases = several.nodes.flatMap(({ state }) => [...state.leases.values()])
+  const addresses = new Set(
+    leases.flatMap(({ reclaimed, worker }) => (reclaimed && worker ? [worker.address] : [])),
+  )
+  return [...several.at(0).held.values()].flatMap(({ address, leaseId }) =>
+    addresses.has(address) ? [leaseId] : [],
+  )
+}
+
 const inGroup = (bundleIndex = -1) =>
   ({ kind: 'PLACEMENT_GROUP', groupId: GROUP, bundleIndex, captureChildTasks: false }) as const
 
@@ -114,6 +125,33 @@ describe('a placement group over nodes', () => {
       ({ state }) => [...state.leases.values()].filter((lease) => lease.reclaimed).length,
     )
     expect(reclaimed).toEqual([2, 2])
+  })
+
+  test('has its turn within a second beside small tasks that fill all nodes and never end (HB3)', () => {
+    const several = nodes(3)
+    several.want('driver', 60, { demand: units({ CPU: 0.2 }) })
+    for (const strategy of ['PACK', 'STRICT_SPREAD'] as const) {
+      create(several, { strategy, bundles: [units({ CPU: 0.5 }), units({ CPU: 0.5 })] })
+      const request = ready(several)
+      for (let time = 0; time < 10 && !several.answers.has(request); time += 1) {
+        several.tick(100)
+        for (const leaseId of askedBack(several)) several.giveBack('driver', leaseId)
+      }
+      expect(several.answers.has(request), strategy).toBe(true)
+      remove(several)
+    }
+  })
+
+  test('one that gives up waiting at its nodes is held nowhere (HB3, GR4)', () => {
+    const several = nodes(2)
+    several.want('driver', 4)
+    create(several, { strategy: 'STRICT_SPREAD', bundles: [units({ CPU: 2 }), units({ CPU: 2 })] })
+    several.tick(300)
+    remove(several)
+    several.want('driver', 0)
+    for (const leaseId of [...several.at(0).held.keys()]) several.giveBack('driver', leaseId)
+    expect(free(several)).toEqual([2, 2])
+    for (const { state } of several.nodes) expect(state.cluster?.groups.wantedHere.size).toBe(0)
   })
 
   test('its work goes where its bundles are, and no further', () => {

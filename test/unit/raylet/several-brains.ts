@@ -55,6 +55,8 @@ export class SeveralBrains {
   /** Of placement groups, as the GCS has them. */
   readonly rows = new Map<string, GroupRow>()
   #request = 0
+  /** What nodes ask each other of groups, by request: it may be answered later. */
+  readonly #groupAnswers = new Map<number, (value: object) => void>()
   readonly #inbox: (() => void)[] = []
   readonly #suspected = new Set<number>()
 
@@ -287,7 +289,7 @@ export class SeveralBrains {
         })
         return
       case 'answer':
-        this.answers.set(effect.request, effect.value)
+        this.#answered(effect.request, effect.value)
         return
       case 'refuse':
         this.answers.set(effect.request, effect.error)
@@ -308,6 +310,13 @@ export class SeveralBrains {
         return
       default:
     }
+  }
+
+  #answered(request: number, value: unknown): void {
+    const asker = this.#groupAnswers.get(request)
+    this.#groupAnswers.delete(request)
+    if (asker === undefined) this.answers.set(request, value)
+    else asker(value as object)
   }
 
   #notify(node: TestNode, effect: Extract<RayletEffect, { kind: 'notify' }>): void {
@@ -373,14 +382,14 @@ export class SeveralBrains {
     }
     const request = ++this.#request
     const link = this.#index(node)
-    this.send(other, { kind: 'groupAsked', from: node.id, link, request, type, message })
-    const value = this.answers.get(request) as object
-    this.answers.delete(request)
-    const load = this.#loadOf(other)
     const hasLoad = type === 'prepareBundles' || type === 'returnBundles'
-    this.#inbox.push(() => {
-      answered(hasLoad ? { ...value, load } : value)
+    this.#groupAnswers.set(request, (value) => {
+      const load = this.#loadOf(other)
+      this.#inbox.push(() => {
+        answered(hasLoad ? { ...value, load } : value)
+      })
     })
+    this.send(other, { kind: 'groupAsked', from: node.id, link, request, type, message })
   }
 
   /** The GCS as the rules of gcs/groups.ts have it. */
