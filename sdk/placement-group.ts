@@ -14,7 +14,6 @@ import { toHex } from '../runtime/common/ids.ts'
 import { toResources } from '../runtime/common/resources.ts'
 import type { PlacementGroup, PlacementGroupOptions, Resources } from '../runtime/common/surface.ts'
 import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
-import { ObjectEntry } from '../runtime/core-worker/object-entry.ts'
 import { registerOwnType } from '../runtime/core-worker/registered-types.ts'
 import { currentWorker } from './current.ts'
 
@@ -124,7 +123,7 @@ class Reservation implements PlacementGroup {
     await this.#created
     if (timeoutMs === 0) return this.#isReserved(worker)
     const reserved = this.#reserve(worker)
-    const unblock = worker.blocking.block([new ObjectEntry(undefined, 0, 0)])
+    const unblock = worker.blocking.blockForOther()
     try {
       return await limited(worker, timeoutMs, reserved)
     } finally {

@@ -1,7 +1,7 @@
 // Remote classes: remote, create, options, get. The handle of a new actor is there at once.
 import { parseActorName } from '../runtime/common/call-options.ts'
 import { withMore } from '../runtime/common/option-checks.ts'
-import { parseActorOptions, refuseNumReturns } from '../runtime/common/options.ts'
+import { parseActorOptions, refuseNameless, refuseNumReturns } from '../runtime/common/options.ts'
 import { remoteClassOf } from '../runtime/common/remote-target.ts'
 import { makeActor } from '../runtime/core-worker/actor-creation.ts'
 import { actorTargetOf } from '../runtime/core-worker/actor-handle.ts'
@@ -17,14 +17,17 @@ export function remoteClass(descriptor: FunctionDescriptor, options: object): ob
   for (const [name, { kind }] of descriptor.methods) {
     if (kind === 'stream') refuseNumReturns(name, spec.methods[name]?.numReturns)
   }
-  const make = (args: readonly unknown[]): object =>
-    makeActor(currentWorker(calling), descriptor, spec, args)
+  const make = (args: readonly unknown[]): object => {
+    const worker = currentWorker(calling)
+    refuseNameless(spec)
+    return makeActor(worker, descriptor, spec, args)
+  }
   const members = {
     remote: (...args: unknown[]) => make(args),
     create: async (...args: unknown[]) => {
       const handle = make(args)
       const { actors, blocking } = currentWorker('create()')
-      const unblock = blocking.block([]) // who awaits nothing but this is not to end meanwhile
+      const unblock = blocking.blockForOther()
       try {
         await actors.constructed(actorTargetOf(handle).info)
       } finally {

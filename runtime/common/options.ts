@@ -204,7 +204,7 @@ export function parseActorOptions(
   const given = readOptions(options, where, ACTOR)
   const groups =
     option(given, 'concurrencyGroups', recordOf(concurrency, CONCURRENCY_GROUPS_MAX)) ?? {}
-  const spec: ActorSpecOptions = {
+  return {
     ...actorResources(given),
     namespace: option(given, 'namespace', nameText),
     detached: option(given, 'lifetime', oneOf('detached')) === 'detached',
@@ -216,10 +216,12 @@ export function parseActorOptions(
     methods: option(given, 'methods', methodsOf(Object.keys(groups), methodNames)) ?? {},
     maxPendingCalls: option(given, 'maxPendingCalls', pendingCalls) ?? -1,
   }
-  if (spec.getIfExists && spec.name === undefined) {
-    throw new UsageError('getIfExists needs a name: it gives the living actor of that name')
-  }
-  return spec
+}
+
+/** At the call: options() may give the name. @throws UsageError */
+export function refuseNameless({ getIfExists, name }: ActorSpecOptions): void {
+  if (!getIfExists || name !== undefined) return
+  throw new UsageError('getIfExists needs a name: it gives the living actor of that name')
 }
 
 /**

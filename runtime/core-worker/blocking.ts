@@ -8,7 +8,7 @@ import type { TaskId } from '../common/ids.ts'
 import { DEPENDENCY_TELL_MS, READER_TELL_MS, WIDE_WAIT_TELL_MS } from '../common/limits.ts'
 import type { RayletNotices, Waiting } from '../protocol/messages.ts'
 import type { CoreWorker } from './core-worker.ts'
-import type { ObjectEntry } from './object-entry.ts'
+import { ObjectEntry } from './object-entry.ts'
 import type { PeerChannel } from './peers.ts'
 import type { Scope } from './scope.ts'
 import { WAITING, type TaskRecord } from './task-record.ts'
@@ -105,6 +105,9 @@ export class Blocking {
       raylet.notify('unblocked', { waitId: wait.id, taskId: scope.taskId })
     }
   }
+
+  /** For what is no object: a group, the construction of an actor. It is in no ring of waits. */
+  readonly blockForOther = (): (() => void) => this.block([new ObjectEntry(undefined, 0, 0)])
 
   /** Like block(), for the time until `promise` settles; a deadlock rejects the result. */
   during<T>(entries: readonly ObjectEntry[], promise: Promise<T>): Promise<T> {

@@ -83,7 +83,10 @@ export function judgeTask(
   spec: ClassSpec,
 ): VirgaError | undefined {
   const isOwnWorker = role === 'worker' && link === undefined
-  return state.draining && !isOwnWorker ? nodeDrains() : judge(state, spec, 'task')
+  if (!state.draining || isOwnWorker) return judge(state, spec, 'task')
+  const isBound = spec.strategy.kind === 'NODE_AFFINITY' && !spec.strategy.soft
+  if (link === undefined || !isBound) return nodeDrains()
+  return unschedulable(spec, 'task', `node ${toHex(state.config.nodeId)} is being shut down`)
 }
 
 /** Whether what judge() said may have changed: it rests on what is fixed, but for these. */

@@ -8,8 +8,8 @@
 //        heard.
 //   GC3. A group that waits is tried again after a random while, longer each time; one that has
 //        lost bundles before one that never was whole.
-//   GC4. Where nothing is free it is asked for at the same nodes for a while, which keep for it what
-//        comes free there; then at others.
+//   GC4. Where nothing is free it is asked for at the same nodes for a while, which keep for it
+//        what comes free there; then at others.
 import { InfeasibleError, type VirgaError } from '../../common/errors.ts'
 import { fromHex, toHex, type JobId } from '../../common/ids.ts'
 import { toResources } from '../../common/resources.ts'

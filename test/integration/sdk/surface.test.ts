@@ -38,6 +38,11 @@ const Other = remote(
     }
   },
 )
+const Found = remote(class Found {}, { getIfExists: true })
+const makes = remote(async function makes(): Promise<number> {
+  const other = await Other.create()
+  return other.go.run()
+})
 const one = remote(function one(_: unknown) {
   return 1
 })
@@ -129,6 +134,15 @@ describe('inline', () => {
     await Steps.options({ name: 'steps' }).create()
     const other = Other.options({ name: 'steps', getIfExists: true }).remote()
     await expect(other.go.run()).rejects.toThrow(MethodNotFoundError)
+  })
+
+  test('a task that waits for an actor to be constructed has given its CPU back', async () => {
+    expect(await makes.options({ numCpus: 4 }).run()).toBe(1)
+  })
+
+  test('getIfExists may be given before the name; without one the call is refused', async () => {
+    expect(() => Found.remote()).toThrow('getIfExists needs a name')
+    await Found.options({ name: 'later' }).create()
   })
 
   test('a remote function as a value is refused by its name, and so is a remote class', () => {

@@ -197,7 +197,6 @@ describe('B22: options of tasks that are refused', () => {
       { lifetime: 'detatched' },
       "lifetime must be 'detached', got 'detatched'. Did you mean detached?",
     ],
-    [{ getIfExists: true }, 'getIfExists needs a name: it gives the living actor of that name'],
     [
       { concurrencyGroups: { io: 0 } },
       'concurrencyGroups.io must be a whole number from 1 to 100000, got 0',

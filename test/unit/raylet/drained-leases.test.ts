@@ -50,3 +50,13 @@ test.each([
     expect(brains.at(0).refused.length - before).toBe(refused)
   },
 )
+
+test('F06: what waits for a node that it is bound to is told that it cannot run there once that leaves', () => {
+  const brains = new SeveralBrains([1, 1].map((CPU) => ({ resources: units({ CPU }) })))
+  brains.driver('d')
+  const nodeId = brains.at(1).id
+  brains.want('d', 2, { strategy: { kind: 'NODE_AFFINITY', nodeId, soft: false } })
+  brains.drain(1)
+  expect(brains.at(0).refused.at(-1)).toContain('is being shut down')
+  for (const reason of brains.at(0).refused) expect(reason).toContain('is bound to a node')
+})
