@@ -33,5 +33,9 @@ export interface ClusterState {
   readonly limiters: LimitersOfNodes
 }
 
+/** Whether others, or this node, take it for gone. */
+export const isSuspected = ({ shunned }: Pick<ClusterState, 'shunned'>, nodeId: string): boolean =>
+  shunned.get(nodeId) === Infinity
+
 /** What a raylet of several begins with; the rest is the brain's own. */
 export type ClusterParts = Pick<ClusterState, 'view' | 'random' | 'shunned'>

@@ -2,7 +2,7 @@
 // else what the node says that asks it.
 import { toHex } from '../../common/ids.ts'
 import type { StateRow } from '../../protocol/messages.ts'
-import type { ClusterState } from '../cluster/cluster-state.ts'
+import { isSuspected, type ClusterState } from '../cluster/cluster-state.ts'
 import { listed } from '../listed-nodes.ts'
 import type { RayletState } from '../state.ts'
 import type { Kept } from './limiters-of-nodes.ts'
@@ -16,10 +16,10 @@ const showNumbers = ({ concurrency, perSecond }: LimiterNumbers): string =>
   ].join(' and ')
 
 /** On a node that asks: all it knows is whether the keeper answers. */
-export function whyTokens({ limiters, shunned }: ClusterState, limiter: LimiterNumbers): string {
-  const { keeper } = limiters
+export function whyTokens(cluster: ClusterState, limiter: LimiterNumbers): string {
+  const { keeper } = cluster.limiters
   const allows = `its limiter allows ${showNumbers(limiter)} over all nodes`
-  if (keeper === undefined || !isSuspected(shunned, keeper)) return allows
+  if (keeper === undefined || !isSuspected(cluster, keeper)) return allows
   return (
     `${allows}, and node ${keeper}, which gives them out, does not answer: ` +
     'once it is dead another does'
@@ -80,10 +80,10 @@ function whySilent(
 export const missingIn = ({ nodes, members }: Kept, own: string): string[] =>
   [own, ...members.keys()].filter((nodeId) => !nodes.has(nodeId))
 
-function whereOut(out: ReadonlyMap<string, number>, { shunned }: ClusterState): string {
+function whereOut(out: ReadonlyMap<string, number>, cluster: ClusterState): string {
   const holders = [...out].filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a)
   if (holders.length === 0) return ''
-  const suspected = holders.filter(([nodeId]) => isSuspected(shunned, nodeId))
+  const suspected = holders.filter(([nodeId]) => isSuspected(cluster, nodeId))
   const all = `, of which ${String(sumOf(out))} are out`
   if (suspected.length === 0) return all
   const held = String(suspected.reduce((sum, [, count]) => sum + count, 0))
@@ -93,6 +93,3 @@ function whereOut(out: ReadonlyMap<string, number>, { shunned }: ClusterState): 
     'they count until it does, or is dead'
   )
 }
-
-const isSuspected = (shunned: ClusterState['shunned'], nodeId: string): boolean =>
-  shunned.get(nodeId) === Infinity

@@ -15,12 +15,12 @@ const GRACE_MS = 8_000
 const KILL = { kind: 'killActor', actorId: A } as const
 
 /** It knows these of two CPUs. */
-function nodesOf(brain: Brain, ids: readonly string[]): void {
+function nodesOf(brain: Brain, ids: readonly string[], suspected: readonly string[] = []): void {
   const totals = units({ CPU: 2 })
   const nodes = ids.map((nodeId) => {
     return { nodeId, totals, free: totals, labels: { [NODE_ID_LABEL]: nodeId } }
   })
-  brain.send({ kind: 'nodes', nodes, suspected: new Set(), members: new Map() })
+  brain.send({ kind: 'nodes', nodes, suspected: new Set(suspected), members: new Map() })
 }
 
 function aMember(): Brain {
@@ -144,13 +144,30 @@ describe('GA2, GA3 who is asked to adopt one', () => {
     expect(actorOf(brain)?.incarnation).toBe(0)
   })
 
-  test('is not there: the node leaves at once, unless one comes while a task keeps it', () => {
-    const alone = aMember()
-    living(alone)
-    nodesOf(alone, [])
-    drain(alone)
-    exit(alone)
-    expect(alone.state.leaving).toBe(true)
+  test.each([
+    ['left', [], []],
+    ['suspected to be gone', OTHERS, OTHERS],
+  ])('is not there, as all others are %s: the node leaves at once', (_, nodes, suspected) => {
+    const brain = aMember()
+    living(brain)
+    nodesOf(brain, nodes, suspected)
+    drain(brain)
+    exit(brain)
+    expect(brain.state.leaving).toBe(true)
+  })
+
+  test('is asked for a hundred at a time', () => {
+    const brain = aMember()
+    const ids = Array.from({ length: 101 }, (_, i) => `actor${String(i)}` as ActorId)
+    const scheduling = aClass({ demand: units({}) })
+    for (const actorId of ids) hosted(brain, { actorId, scheduling })
+    expect(asked(drain(brain))).toHaveLength(100)
+    const left = { actorId: ids[0] ?? A, incarnation: 0 }
+    const effects = brain.send({ kind: 'adoptionAnswered', left, answer: 'TAKEN' })
+    expect(asked(brain.show(effects))).toHaveLength(1)
+  })
+
+  test('comes while a task keeps the node', () => {
     const kept = aMember()
     living(kept)
     keptBusy(kept)
