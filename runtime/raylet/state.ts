@@ -292,6 +292,7 @@ export function createState(config: NodeConfig, cluster?: ClusterParts): RayletS
     config,
     cluster: cluster && {
       ...cluster,
+      shortOf: [],
       groups: createClusterGroups(ledger),
       actors: newActorsOfNodes(),
       waits: newWaitsOfNodes(),

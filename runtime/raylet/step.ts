@@ -22,6 +22,7 @@ import { retellHolders, tellGroupWants } from './groups/group-wants.ts'
 import { grantAll, killLease, returnLease, wantLeases } from './leases.ts'
 import { applyToNodes } from './cluster/node-dispatch.ts'
 import { endShunning } from './cluster/remote-leases.ts'
+import { seeOwnRoom } from './cluster/own-room.ts'
 import { placeLeases } from './cluster/lease-placement.ts'
 import { returnTokens, takeTokens, tendLimiters } from './limiters.ts'
 import { memorySampled } from './memory.ts'
@@ -49,7 +50,10 @@ export function step(state: RayletState, event: RayletEvent): RayletEffect[] {
   grantAll(turn, (actor, worker) => {
     startActor(turn, actor, worker)
   })
-  if (state.cluster !== undefined) tellGroupWants(turn, state.cluster)
+  if (state.cluster !== undefined) {
+    tellGroupWants(turn, state.cluster)
+    seeOwnRoom(turn, state.cluster)
+  }
   return turn.effects
 }
 

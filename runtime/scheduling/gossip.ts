@@ -3,6 +3,7 @@
 //   own load changes ──► published (GO1) ──► hot for some rounds: sent to a few peers a round (GO2)
 //   heard from a peer ─► newer than known? ──► learned, hot in turn
 //   every 16th round   ► a digest to one peer, who answers with what it knows better (GO4)
+//   it is short of nothing any more ► those that it told otherwise hear that at once (GO5)
 //
 // Invariants:
 //   GO1. A node publishes at most once in ROUND_MS: when some resource has moved by an eighth of
@@ -15,10 +16,13 @@
 //   GO3. Only members are heard of: loads of unknown or ended nodes are dropped, so what is kept is
 //        bounded by the membership.
 //   GO4. Messages may be lost, doubled and reordered: what hot rounds miss, digests repair.
+//   GO5. Whom a node has told, in a round or an answer, that it is short of something hears as soon
+//        as it is not, once for that: work may wait there, and would start more workers at home
+//        than another node has idle.
 // Source: Demers et al., "Epidemic algorithms for replicated database maintenance" (1987), rumor
 // mongering with anti-entropy behind it; design 6.
 import type { Random } from '../common/random.ts'
-import type { ResourceSet } from '../common/resources.ts'
+import { UNITS_PER_ONE, type ResourceSet } from '../common/resources.ts'
 import { isNewer, type NodeLoad } from './cluster-view.ts'
 
 /** Rounds begin this far apart; nothing is published more often. */
@@ -79,6 +83,8 @@ export class LoadGossip {
   readonly #loads = new Map<string, NodeLoad>()
   /** Nodes whose load is still passed on, and in how many more rounds. The oldest come first. */
   readonly #hot = new Map<string, number>()
+  /** GO5: by peer, what it was told to be short here. At most the members. */
+  readonly #toldShort = new Map<string, readonly string[]>()
   #free: ResourceSet
   #isSlow = false
   #version = 0
@@ -102,7 +108,7 @@ export class LoadGossip {
         this.#free = event.free
         this.#isSlow = event.isSlow ?? false
         this.#version += 1
-        return []
+        return this.#tellRoom()
       case 'members':
         this.#setMembers(event.members)
         return []
@@ -121,9 +127,29 @@ export class LoadGossip {
   }
 
   /** The same, for the answer to a request: fresher than what was published (GO1). */
-  say(): NodeLoad {
+  say(to: string): NodeLoad {
     this.#saidApart = Math.max(this.#saidApart, this.#movedSinceTold())
+    this.#noteShort(to, this.own)
     return this.own
+  }
+
+  #noteShort(to: string, { free }: NodeLoad): void {
+    const short = shortOf(free, this.#options.totals)
+    if (short.length > 0) this.#toldShort.set(to, short)
+  }
+
+  /** GO5. */
+  #tellRoom(): GossipEffect[] {
+    if (this.#toldShort.size === 0) return []
+    const short = new Set(shortOf(this.#free, this.#options.totals))
+    const effects: GossipEffect[] = []
+    for (const [to, names] of this.#toldShort) {
+      if (names.every((name) => short.has(name))) continue
+      this.#toldShort.delete(to)
+      if (!this.#members.has(to)) continue
+      effects.push({ kind: 'send', to, message: { kind: 'loads', loads: [this.say(to)] } })
+    }
+    return effects
   }
 
   #tick(nowMs: number): GossipEffect[] {
@@ -137,6 +163,8 @@ export class LoadGossip {
     if (loads.length > 0) {
       for (const to of peers) effects.push({ kind: 'send', to, message: { kind: 'loads', loads } })
     }
+    const own = loads.find(({ nodeId }) => nodeId === this.#options.self.nodeId)
+    if (own !== undefined) for (const to of peers) this.#noteShort(to, own)
     const to = this.#digestPeer(peers)
     if (to !== undefined) {
       effects.push({ kind: 'send', to, message: { kind: 'digest', known: this.#digest() } })
@@ -258,7 +286,16 @@ export class LoadGossip {
       this.#loads.delete(nodeId)
       this.#hot.delete(nodeId)
     }
+    for (const to of this.#toldShort.keys()) if (!this.#members.has(to)) this.#toldShort.delete(to)
   }
+}
+
+/** Of what it has, the names of that of which less than one is free. */
+export function shortOf(free: ResourceSet, totals: ResourceSet): string[] {
+  return Object.keys(totals).filter((name) => {
+    const total = totals[name] ?? 0
+    return total > 0 && (free[name] ?? 0) < Math.min(total, UNITS_PER_ONE)
+  })
 }
 
 function chunksOf(loads: readonly NodeLoad[]): NodeLoad[][] {

@@ -85,11 +85,11 @@ export class ClusterActors {
     }
   }
 
-  requested({ type, message, link }: PeerMessage): unknown {
+  requested({ from, type, message, link }: PeerMessage): unknown {
     switch (type as 'offerActor' | 'watchActor' | 'callActor' | 'goneActor') {
       case 'offerActor':
         this.#links.set(link.id, link)
-        return this.#offered(link.id, message as ActorOffer)
+        return this.#offered(from, link.id, message as ActorOffer)
       case 'watchActor': {
         this.#links.set(link.id, link)
         const { actorId, isUnmade } = message as PeerRayletCalls['watchActor'][0]
@@ -132,10 +132,10 @@ export class ClusterActors {
     return epochOf(this.#deps.member, nodeId) !== undefined
   }
 
-  async #offered(link: number, offer: ActorOffer): Promise<OfferAnswer> {
+  async #offered(from: string, link: number, offer: ActorOffer): Promise<OfferAnswer> {
     const { brain, leases } = this.#deps
     const answer = await brain.ask((request) => ({ kind: 'actorOffered', link, request, offer }))
-    return { ...(answer as Omit<OfferAnswer, 'load'>), load: leases.ownLoad() }
+    return { ...(answer as Omit<OfferAnswer, 'load'>), load: leases.ownLoad(from) }
   }
 
   /** HO2: until it is known whether that life of the node has taken it; its next one would again. */

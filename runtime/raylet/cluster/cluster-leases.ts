@@ -56,7 +56,10 @@ export interface ClusterLeasesDeps {
   readonly usedCpuMs?: () => number
 }
 
-type ClusterEffect = Extract<RayletEffect, { kind: 'tellNode' | 'askLeases' | 'guestLeaseLapsed' }>
+type ClusterEffect = Extract<
+  RayletEffect,
+  { kind: 'tellNode' | 'askLeases' | 'guestLeaseLapsed' | 'hasRoomAgain' }
+>
 
 export class ClusterLeases {
   readonly #deps: ClusterLeasesDeps
@@ -114,10 +117,10 @@ export class ClusterLeases {
     )
   }
 
-  /** What is free here as it is now, and others are told. */
-  ownLoad(): NodeLoad {
+  /** What is free here as it is now, for the node that is told of it. */
+  ownLoad(to: string): NodeLoad {
     this.#tellLoad()
-    return this.#gossip.say()
+    return this.#gossip.say(to)
   }
 
   perform(effect: ClusterEffect): void {
@@ -133,6 +136,8 @@ export class ClusterLeases {
         this.#linkOf(client)?.notify('leaseLapsed', { client, classId })
         return
       }
+      case 'hasRoomAgain':
+        this.#tellLoad()
     }
   }
 
@@ -154,14 +159,14 @@ export class ClusterLeases {
     return true
   }
 
-  async requested({ type, message, link }: PeerMessage): Promise<LeasesAnswer> {
+  async requested({ from, type, message, link }: PeerMessage): Promise<LeasesAnswer> {
     if (type !== 'askLeases') throw new RangeError(`${type} is answered elsewhere`)
     this.#links.set(link.id, link)
     const asked = message as LeasesAsked
     const answer = await this.#deps.brain.ask((request) => {
       return { kind: 'leasesAsked', link: link.id, request, message: asked }
     })
-    return { ...(answer as Omit<LeasesAnswer, 'load'>), load: this.ownLoad() } // CX2
+    return { ...(answer as Omit<LeasesAnswer, 'load'>), load: this.ownLoad(from) } // CX2
   }
 
   notified({ from, type, message, link }: PeerMessage): void {

@@ -111,7 +111,7 @@ export class ClusterSide {
     this.#groups = new GroupPeers({
       ...{ ...deps, member, self },
       holdsJob: (jobId) => this.jobs.driven.groups(jobId),
-      ownLoad: () => this.leases.ownLoad(),
+      ownLoad: (to) => this.leases.ownLoad(to),
     })
     this.#waits = new BrainPeers(
       { ...deps, member },
@@ -166,6 +166,7 @@ export class ClusterSide {
       case 'tellNode':
       case 'askLeases':
       case 'guestLeaseLapsed':
+      case 'hasRoomAgain':
         this.leases.perform(effect)
         return
       case 'askGroup':

@@ -27,6 +27,8 @@ export interface ClusterState {
   readonly random: Pick<Random, 'next'>
   /** Nodes that are set aside in the view, and until when; those suspected to be gone: Infinity. */
   readonly shunned: Map<string, number>
+  /** Of what less than one is free here: own-room.ts. */
+  shortOf: readonly string[]
   readonly groups: ClusterGroups
   readonly actors: ActorsOfNodes
   readonly waits: WaitsOfNodes

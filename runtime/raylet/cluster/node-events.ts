@@ -63,5 +63,7 @@ type NoticeToNode = 'guestWants' | 'returnLease' | 'killLease' | 'guestLeft' | '
 export type NodeEffect =
   | NodeNoticeEffect
   | { readonly kind: 'askLeases'; readonly nodeId: string; readonly message: LeasesAsked }
+  /** Less than one of something was free here; now it is. */
+  | { readonly kind: 'hasRoomAgain' }
   /** To the home of a guest. */
   | { readonly kind: 'guestLeaseLapsed'; readonly client: WorkerId; readonly classId: number }

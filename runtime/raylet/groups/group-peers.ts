@@ -14,7 +14,7 @@ const ASK_LIMIT_MS = 5_000
 export interface GroupPeersDeps extends GroupRowsDeps {
   readonly member: ClusterMember
   readonly brain: Brain
-  readonly ownLoad: () => NodeLoad
+  readonly ownLoad: (to: string) => NodeLoad
 }
 
 export class GroupPeers {
@@ -46,7 +46,7 @@ export class GroupPeers {
       message: message as GroupCalls[GroupCall][0],
     }))
     const hasLoad = type === 'prepareBundles' || type === 'returnBundles'
-    return { ...(reply as object), ...(hasLoad ? { load: this.#deps.ownLoad() } : {}) }
+    return { ...(reply as object), ...(hasLoad ? { load: this.#deps.ownLoad(from) } : {}) }
   }
 
   linkClosed(link: number): void {

@@ -151,6 +151,7 @@ export class ScaleNode {
       case 'tellNode':
       case 'askLeases':
       case 'guestLeaseLapsed':
+      case 'hasRoomAgain':
         this.#leases.perform(effect)
         return
       case 'spawn': {

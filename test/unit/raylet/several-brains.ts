@@ -283,6 +283,13 @@ export class SeveralBrains {
         })
         return
       }
+      case 'hasRoomAgain':
+        later(() => {
+          const loads = [this.#loadOf(node)]
+          for (const each of this.nodes)
+            if (each !== node) this.send(each, { kind: 'loads', loads })
+        })
+        return
       case 'askLeases':
         later(() => {
           this.#ask(node, effect)

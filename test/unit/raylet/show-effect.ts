@@ -39,6 +39,8 @@ export function showEffect(effect: RayletEffect, names: Names): string {
       const { classId, count, hops } = effect.message
       return `⇒ ${effect.nodeId}: asked for ${count} of class ${classId}, hop ${hops}`
     }
+    case 'hasRoomAgain':
+      return 'others hear that there is room again'
     case 'guestLeaseLapsed':
       return `⇒ home of ${effect.client}: a lease of class ${effect.classId} lapses`
     case 'askWaits':

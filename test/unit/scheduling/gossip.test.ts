@@ -48,7 +48,7 @@ describe('what is told', () => {
     const gossip = aNode()
     gossip.step({ kind: 'tick' }, 0)
     setCpus(gossip, 0)
-    expect(gossip.say().free['CPU']).toBe(0)
+    expect(gossip.say('b').free['CPU']).toBe(0)
     setCpus(gossip, 64)
     const { version } = gossip.own
     expect(newsIn(gossip, 1, 3)).toEqual([[version], [], []])
@@ -61,7 +61,7 @@ describe('what is told', () => {
     setCpus(gossip, 63)
     expect(newsIn(gossip, 1, LATE_ROUNDS)).toEqual([...quiet, [1]])
     setCpus(gossip, 60)
-    gossip.say()
+    gossip.say('b')
     setCpus(gossip, 63)
     expect(newsIn(gossip, 1 + LATE_ROUNDS, 2 * LATE_ROUNDS, 1)).toEqual([...quiet, [3]])
     expect(newsIn(gossip, 1 + 2 * LATE_ROUNDS, 5 * LATE_ROUNDS, 3).flat()).toEqual([])
@@ -103,6 +103,28 @@ describe('what is told', () => {
         },
       ),
     )
+  })
+
+  test('GO5 whom it told that it is short of something hears at once that it is not, and once', () => {
+    const gossip = aNode()
+    gossip.step({ kind: 'tick' }, 0)
+    const toldWith = (cpus: number): number[] =>
+      versionsIn(gossip.step({ kind: 'load', free: { ...TOTALS, CPU: cpus * 10_000 } }, 0))
+    expect(toldWith(0)).toEqual([])
+    gossip.say('b')
+    expect([toldWith(0.5), toldWith(1), toldWith(0), toldWith(64)]).toEqual([[], [3], [], []])
+    toldWith(0)
+    expect(newsIn(gossip, 1, 1, 5)).toEqual([[6]])
+    expect([toldWith(-1), toldWith(2), toldWith(3)]).toEqual([[], [8], []])
+  })
+
+  test('GO5 one that is no member any more is told nothing', () => {
+    const gossip = aNode()
+    setCpus(gossip, 0)
+    gossip.say('b')
+    const self = { nodeId: 'a', epoch: 1, zone: 'x' }
+    gossip.step({ kind: 'members', members: [self] }, 0)
+    expect(gossip.step({ kind: 'load', free: TOTALS }, 0)).toEqual([])
   })
 
   test('GO1 that the node is slow, and well again, though nothing has moved', () => {
