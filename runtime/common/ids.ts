@@ -79,6 +79,10 @@ export function objectIdOf(taskId: TaskId, index: number): ObjectId {
   return (taskId + bytes.toString('latin1')) as ObjectId
 }
 
+/** Which of its task's results it is, as objectIdOf() was told. */
+export const indexOfObject = (id: ObjectId): number =>
+  Buffer.from(id.slice(TASK_ID_BYTES), 'latin1').readUInt32LE()
+
 export const jobIdOf = (id: TaskId): JobId => id.slice(TASK_ID_BYTES - JOB_ID_BYTES) as JobId
 export const taskIdOfObject = (id: ObjectId): TaskId => id.slice(0, TASK_ID_BYTES) as TaskId
 export const jobIdOfObject = (id: ObjectId): JobId => jobIdOf(taskIdOfObject(id))

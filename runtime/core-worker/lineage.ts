@@ -14,7 +14,7 @@ import type { ObjectEntry } from './object-entry.ts'
 import type { References } from './references.ts'
 import { taskSpecOf, type TaskSpec } from './task-spec.ts'
 import type { TaskKind } from './task-kind.ts'
-import type { TaskRecord } from './task-record.ts'
+import { DONE, type TaskRecord } from './task-record.ts'
 
 /** What a spec takes besides its arguments, about: the bookkeeping of lineage counts too. */
 const SPEC_BYTES = 512
@@ -25,8 +25,8 @@ export interface KeptTask {
   readonly taskId: TaskId
   /** Undefined: it may not be run again, or was dropped (LG2). */
   spec: TaskSpec | undefined
-  /** Set once it was run again: its last run. */
-  rerun: TaskRecord | undefined
+  /** Its last run that may make lost results again: of a stream that goes on, or one run again. */
+  run: TaskRecord | undefined
   /** As people know the task. */
   readonly name: string
   readonly isActorCall: boolean
@@ -66,6 +66,9 @@ export class Lineage {
     const known = this.#kept.get(taskId)
     const kept = known ?? this.#add(taskId, record.kind, specIfAllowed(record, this.#options))
     for (const objectId of results) kept.live.add(objectId)
+    if (record.kind.streaming && (kept.run === undefined || kept.run.phase === DONE)) {
+      kept.run = record
+    }
     if (known?.spec === undefined) return
     known.spec.attempt = record.attempt
     known.spec.retriesLeft = record.retriesLeft
@@ -95,7 +98,7 @@ export class Lineage {
 
   #add(taskId: TaskId, kind: TaskKind, spec: TaskSpec | undefined): KeptTask {
     const kept: KeptTask = {
-      ...{ taskId, spec, rerun: undefined, name: kind.name, isActorCall: kind.kind === 'actor' },
+      ...{ taskId, spec, run: undefined, name: kind.name, isActorCall: kind.kind === 'actor' },
       ...{ maxRetries: kind.maxRetries, live: new Set(), dependentCount: 0 },
       ...{ needs: [], held: [], sizeBytes: SPEC_BYTES },
     }

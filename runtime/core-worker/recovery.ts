@@ -20,7 +20,7 @@ import {
   type VirgaError,
 } from '../common/errors.ts'
 import { delay } from '../common/clock.ts'
-import { objectIdOf, type ObjectId } from '../common/ids.ts'
+import { indexOfObject, objectIdOf, type ObjectId } from '../common/ids.ts'
 import { OOM_RETRIES_MAX } from '../common/limits.ts'
 import type { RayletCalls } from '../protocol/messages.ts'
 import { nodeIdIn } from '../protocol/node-identity.ts'
@@ -28,7 +28,8 @@ import type { CoreWorker } from './core-worker.ts'
 import type { KeptTask } from './lineage.ts'
 import { lostError, whyNotAgain, type WhyLost } from './lost-error.ts'
 import { FAILED, STORED, type ObjectEntry, type StoredAt } from './object-entry.ts'
-import { RemadeStream, type LostItems } from './remade-stream.ts'
+import { RemadeStream } from './remade-stream.ts'
+import type { LostItems } from './streams.ts'
 import { DONE, TaskRecord } from './task-record.ts'
 import type { Dependency, TaskSpec } from './task-spec.ts'
 
@@ -244,11 +245,12 @@ export class Recovery {
   #again({ entry, error, isCharged }: Missing): TaskRecord | undefined {
     if (!this.#isLost(entry)) return undefined // another result of the same task
     const kept = this.#keptOf(entry)
-    if (kept?.rerun !== undefined && kept.rerun.phase !== DONE) {
-      entry.task = kept.rerun // it was lost only now
+    const objectId = this.#worker.references.idOf(entry)
+    kept?.live.add(objectId) // who misses it refers to it
+    if (kept?.run !== undefined && this.#comesFrom(kept, kept.run, objectId)) {
+      entry.task = kept.run // it was lost only now
       return undefined
     }
-    const objectId = this.#worker.references.idOf(entry)
     const why = whyNotAgain(objectId, kept, isCharged) ?? this.#actorGone(kept)
     if (kept?.spec === undefined || why !== undefined) {
       this.#cannotRerun(entry, why ?? { reason: 'LINEAGE_DROPPED' }, error)
@@ -258,6 +260,20 @@ export class Recovery {
     const record = this.#rerunOf(kept, kept.spec)
     entry.task = record
     return record
+  }
+
+  /** Whether that run of its task goes on, and is yet to make it. */
+  #comesFrom(kept: KeptTask, run: TaskRecord, objectId: ObjectId): boolean {
+    if (run.phase === DONE) return false
+    const { stream } = run
+    if (stream === undefined) return true
+    const items = this.#itemsOf(kept, run, (entries) => {
+      for (const entry of entries) {
+        entry.task = undefined
+        this.#lookFor({ entry, error: undefined, isCharged: true })
+      }
+    })
+    return stream.awaitsAgain(indexOfObject(objectId) - 1, items)
   }
 
   /** What this process found for a dead owner, and knows no task of, it makes all the same (AD4). */
@@ -283,8 +299,8 @@ export class Recovery {
     record.take({ slab: spec.args, at: 0, sizeBytes: spec.args.length })
     record.holds = spec.dependencies.map((each) => this.entryOf(each))
     references.use(record.holds, 1)
-    kept.rerun = record
-    if (spec.kind.streaming) record.stream = new RemadeStream(record, this.#itemsOf(kept, record))
+    kept.run = record
+    if (spec.kind.streaming) record.stream = this.#remadeStream(kept, record)
     else this.#makeReturns(kept, record)
     ends.begin(record)
     return record
@@ -297,7 +313,17 @@ export class Recovery {
     record.returns = entries.length === 1 ? entries[0] : entries
   }
 
-  #itemsOf({ taskId, live }: KeptTask, record: TaskRecord): LostItems {
+  #remadeStream(kept: KeptTask, record: TaskRecord): RemadeStream {
+    const items = this.#itemsOf(kept, record, (entries, error) => {
+      for (const entry of entries) {
+        if (error !== undefined) entry.complete(FAILED, error)
+        else this.#fail(entry, { reason: 'NOT_GIVEN_AGAIN' }, undefined)
+      }
+    })
+    return new RemadeStream(record, items)
+  }
+
+  #itemsOf({ taskId, live }: KeptTask, record: TaskRecord, missed: LostItems['missed']): LostItems {
     const { references } = this.#worker
     return {
       find: (index) => references.find(objectIdOf(taskId, index + 1)),
@@ -305,12 +331,7 @@ export class Recovery {
         const entries = [...live].flatMap((objectId) => references.find(objectId) ?? [])
         return entries.filter((entry) => entry.pending && entry.task === record)
       },
-      missed: (entries, error) => {
-        for (const entry of entries) {
-          if (error !== undefined) entry.complete(FAILED, error)
-          else this.#fail(entry, { reason: 'NOT_GIVEN_AGAIN' }, undefined)
-        }
-      },
+      missed,
     }
   }
 

@@ -4,11 +4,23 @@
 //       Who waits for `completed` wants the stream to run to its end: the limit is lifted.
 //   ST3. A stream that nobody can read any more is cancelled where it would wait for its reader:
 //        one that ends before that runs to its end, as it would have with one who never reads.
+//   ST4. What was told and is lost since is given by the attempt under way if that has yet to come
+//        to it: the same stream does not run twice at once, which makes objects of the same ids.
 import { FAILED, ObjectEntry, VALUE } from './object-entry.ts'
 import type { TaskRecord } from './task-record.ts'
 
 /** More than any stream yields: lifts the back-pressure. */
 const STREAM_UNLIMITED = Number.MAX_SAFE_INTEGER
+
+/** Items that were told, and lost since. */
+export interface LostItems {
+  /** The entry of an item, if anybody refers to it. */
+  find(index: number): ObjectEntry | undefined
+  /** Those that wait for this run. */
+  waiting(): readonly ObjectEntry[]
+  /** It has ended without them. `error`: why it failed. */
+  missed(entries: readonly ObjectEntry[], error: Error | undefined): void
+}
 
 export class StreamState {
   readonly record: TaskRecord
@@ -16,6 +28,9 @@ export class StreamState {
   /** Items that came and were not taken: the producer waits at streamBufferSize of them. */
   readonly #items = new Map<number, ObjectEntry>()
   #arrived = 0
+  /** How many of them the attempt of that number gave; a later one begins anew. */
+  #given = 0
+  #attempt = 0
   #taken = 0
   #count: number | undefined
   #error: Error | undefined
@@ -24,6 +39,8 @@ export class StreamState {
   #lifted = false
   /** ST3. Undefined: somebody has it. */
   #cancel: (() => void) | undefined
+  /** ST4. Undefined: none was lost. */
+  protected lost: LostItems | undefined
 
   constructor(record: TaskRecord) {
     this.record = record
@@ -40,15 +57,32 @@ export class StreamState {
     return this.ended || this.#items.has(this.#taken)
   }
 
-  /** Item `index` of this or an earlier attempt; a repeated one is dropped. */
+  /** Item `index` of this or an earlier attempt; a repeated one is dropped, unless it was lost. */
   item(index: number): ObjectEntry | undefined {
-    if (index < this.#arrived || this.ended) return undefined
+    this.#attempt = this.record.attempt
+    this.#given = index + 1
+    if (this.ended) return undefined
+    if (index < this.#arrived) return this.#lostItem(index)
     const entry = this.#entryOf(index)
     this.#items.set(index, entry)
     this.#arrived = index + 1
     this.#notify()
     this.#cancelIfFull()
     return entry
+  }
+
+  #lostItem(index: number): ObjectEntry | undefined {
+    const entry = this.lost?.find(index)
+    return entry?.pending === true && entry.task === this.record ? entry : undefined
+  }
+
+  /** ST4. @returns whether item `index`, which is lost, is to come from the run under way. */
+  awaitsAgain(index: number, lost: LostItems): boolean {
+    const { attempt, peer } = this.record
+    const isPast = attempt === this.#attempt && index < this.#given && peer?.closed === false
+    if (isPast || this.ended) return false
+    this.lost = lost
+    return true
   }
 
   /** What it may have stored and not told of. */
@@ -62,11 +96,13 @@ export class StreamState {
 
   end(error?: Error): void {
     if (this.ended) return
+    const missing = this.lost?.waiting() ?? []
     this.#count = this.#arrived
     this.#error = error
     if (error === undefined) this.completed.complete(VALUE, undefined)
     else this.completed.complete(FAILED, error)
     this.#notify()
+    if (missing.length > 0) this.lost?.missed(missing, error)
   }
 
   /** The next item, or undefined at the end. @throws the stream's failure after its last item */
