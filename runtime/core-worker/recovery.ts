@@ -246,7 +246,6 @@ export class Recovery {
     if (!this.#isLost(entry)) return undefined // another result of the same task
     const kept = this.#keptOf(entry)
     const objectId = this.#worker.references.idOf(entry)
-    kept?.live.add(objectId) // who misses it refers to it
     if (kept?.run !== undefined && this.#comesFrom(kept, kept.run, objectId)) {
       entry.task = kept.run // it was lost only now
       return undefined
@@ -265,6 +264,7 @@ export class Recovery {
   /** Whether that run of its task goes on, and is yet to make it. */
   #comesFrom(kept: KeptTask, run: TaskRecord, objectId: ObjectId): boolean {
     if (run.phase === DONE) return false
+    kept.live.add(objectId) // who misses it refers to it
     const { stream } = run
     if (stream === undefined) return true
     const items = this.#itemsOf(kept, run, (entries) => {
