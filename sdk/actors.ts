@@ -35,6 +35,7 @@ export async function findActor(wantedName: {
   const { name, namespace } = wantedName
   const worker = currentWorker('getActor()')
   const wanted = { name, namespace: namespace ?? worker.namespace }
+  await worker.registry.named(wanted)
   const info = await worker.deps.raylet.request('findActor', wanted)
   if (info === undefined) {
     throw new ActorNotFoundError(

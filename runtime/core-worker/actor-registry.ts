@@ -3,6 +3,7 @@
 import { toWire } from '../common/error-wire.ts'
 import { ActorDiedError } from '../common/errors.ts'
 import { toHex, type ActorId } from '../common/ids.ts'
+import type { ActorName } from '../gcs/names.ts'
 import { epochIn } from '../protocol/node-identity.ts'
 import type { ActorInfo, ActorSpec, ActorView, FoundInstead } from '../protocol/actor-messages.ts'
 import type { CoreWorker } from './core-worker.ts'
@@ -12,6 +13,8 @@ import { actorObjectId } from './references.ts'
 const NOTHING = new Uint8Array()
 
 type Unmade = Omit<ActorSpec, 'args'>
+
+const nameKey = ({ name, namespace }: ActorName): string => JSON.stringify([namespace, name])
 
 type Found = Pick<ActorInfo, 'actorId' | 'maxTaskRetries'>
 
@@ -23,6 +26,8 @@ export class ActorRegistry {
   readonly #found = new Map<ActorId, Found>()
   /** Of those that wait for the arguments of their constructor: what has them never be made. */
   readonly #givingUp = new Map<ActorId, () => void>()
+  /** By namespace and name: creations that are not settled yet. */
+  readonly #naming = new Map<string, Promise<unknown>>()
   /** Entries of actors whose creation is not registered yet. */
   readonly #unregistered = new Set<ObjectEntry>()
 
@@ -81,6 +86,25 @@ export class ActorRegistry {
       registered() // told by the first call, through #watch
     })
     this.#creating.set(actorId, creating)
+    if (spec.name !== undefined) this.#names({ ...spec, name: spec.name }, creating)
+  }
+
+  #names(named: ActorName, creating: Promise<unknown>): void {
+    const key = nameKey(named)
+    const all = Promise.allSettled([this.#naming.get(key), creating])
+    this.#naming.set(key, all)
+    void all.then(() => {
+      if (this.#naming.get(key) === all) this.#naming.delete(key)
+    })
+  }
+
+  /** Resolves when what this process has made of that name is registered, or never will be. */
+  async named(name: ActorName): Promise<void> {
+    const naming = this.#naming.get(nameKey(name))
+    if (naming === undefined) return
+    const unblock = this.#worker.blocking.blockForOther()
+    await naming
+    unblock()
   }
 
   /**

@@ -140,6 +140,12 @@ describe('inline', () => {
     expect(await makes.options({ numCpus: 4 }).run()).toBe(1)
   })
 
+  test('an actor is found by its name as soon as remote() has returned', async () => {
+    const made = Other.options({ name: 'at once' }).remote()
+    const found = await Other.get('at once')
+    expect(await found.go.run()).toBe(await made.go.run())
+  })
+
   test('getIfExists may be given before the name; without one the call is refused', async () => {
     expect(() => Found.remote()).toThrow('getIfExists needs a name')
     await Found.options({ name: 'later' }).create()
