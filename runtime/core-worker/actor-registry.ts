@@ -14,7 +14,7 @@ const NOTHING = new Uint8Array()
 
 type Unmade = Omit<ActorSpec, 'args'>
 
-const nameKey = ({ name, namespace }: ActorName): string => JSON.stringify([namespace, name])
+const keyOf = ({ name, namespace }: ActorName): string => JSON.stringify([namespace, name])
 
 type Found = Pick<ActorInfo, 'actorId' | 'maxTaskRetries'>
 
@@ -90,7 +90,7 @@ export class ActorRegistry {
   }
 
   #names(named: ActorName, creating: Promise<unknown>): void {
-    const key = nameKey(named)
+    const key = keyOf(named)
     const all = Promise.allSettled([this.#naming.get(key), creating])
     this.#naming.set(key, all)
     void all.then(() => {
@@ -100,7 +100,7 @@ export class ActorRegistry {
 
   /** Resolves when what this process has made of that name is registered, or never will be. */
   async named(name: ActorName): Promise<void> {
-    const naming = this.#naming.get(nameKey(name))
+    const naming = this.#naming.get(keyOf(name))
     if (naming === undefined) return
     const unblock = this.#worker.blocking.blockForOther()
     await naming
