@@ -35,8 +35,9 @@ export async function findActor(wantedName: {
   const { name, namespace } = wantedName
   const worker = currentWorker('getActor()')
   const wanted = { name, namespace: namespace ?? worker.namespace }
-  await worker.registry.named(wanted)
-  const info = await worker.deps.raylet.request('findActor', wanted)
+  const beingMade = worker.registry.beingMade(wanted)
+  const find = () => worker.deps.raylet.request('findActor', wanted)
+  const info = (await find()) ?? ((await beingMade()) ? await find() : undefined)
   if (info === undefined) {
     throw new ActorNotFoundError(
       `no living actor is named '${name}' in namespace '${wanted.namespace}'; \`virga list actors\` ` +

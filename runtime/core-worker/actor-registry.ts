@@ -3,7 +3,6 @@
 import { toWire } from '../common/error-wire.ts'
 import { ActorDiedError } from '../common/errors.ts'
 import { toHex, type ActorId } from '../common/ids.ts'
-import type { ActorName } from '../gcs/names.ts'
 import { epochIn } from '../protocol/node-identity.ts'
 import type { ActorInfo, ActorSpec, ActorView, FoundInstead } from '../protocol/actor-messages.ts'
 import type { CoreWorker } from './core-worker.ts'
@@ -14,7 +13,16 @@ const NOTHING = new Uint8Array()
 
 type Unmade = Omit<ActorSpec, 'args'>
 
-const keyOf = ({ name, namespace }: ActorName): string => JSON.stringify([namespace, name])
+interface ActorName {
+  readonly namespace: string
+  readonly name: string
+}
+
+interface Naming extends ActorName {
+  creating: Promise<unknown>
+  /** The raylet was: the arguments of its constructor are in. */
+  isTold: boolean
+}
 
 type Found = Pick<ActorInfo, 'actorId' | 'maxTaskRetries'>
 
@@ -26,8 +34,8 @@ export class ActorRegistry {
   readonly #found = new Map<ActorId, Found>()
   /** Of those that wait for the arguments of their constructor: what has them never be made. */
   readonly #givingUp = new Map<ActorId, () => void>()
-  /** By namespace and name: creations that are not settled yet. */
-  readonly #naming = new Map<string, Promise<unknown>>()
+  /** Creations of actors with names that are not settled yet. */
+  readonly #naming = new Set<Naming>()
   /** Entries of actors whose creation is not registered yet. */
   readonly #unregistered = new Set<ObjectEntry>()
 
@@ -65,13 +73,16 @@ export class ActorRegistry {
     this.#givingUp.set(actorId, () => {
       givenUp.resolve(undefined)
     })
+    const { name, namespace } = spec
+    const naming =
+      name === undefined ? undefined : { name, namespace, creating: ready, isTold: false }
     const creating = Promise.race([ready, givenUp.promise])
       .finally(() => this.#givingUp.delete(actorId))
       .then(
         (encoded) =>
           encoded === undefined
             ? this.#neverMade(spec, killedUnmade(spec))
-            : this.#worker.deps.raylet.request('createActor', { ...spec, args: encoded }),
+            : this.#tell({ ...spec, args: encoded }, naming),
         (error: Error) => this.#neverMade(spec, argumentFailed(spec, error), error),
       )
     this.#unregistered.add(entry)
@@ -86,25 +97,37 @@ export class ActorRegistry {
       registered() // told by the first call, through #watch
     })
     this.#creating.set(actorId, creating)
-    if (spec.name !== undefined) this.#names({ ...spec, name: spec.name }, creating)
+    if (naming !== undefined) this.#names(naming, creating)
   }
 
-  #names(named: ActorName, creating: Promise<unknown>): void {
-    const key = keyOf(named)
-    const all = Promise.allSettled([this.#naming.get(key), creating])
-    this.#naming.set(key, all)
-    void all.then(() => {
-      if (this.#naming.get(key) === all) this.#naming.delete(key)
-    })
+  #tell(spec: ActorSpec, naming: Naming | undefined): Promise<ActorInfo> {
+    if (naming !== undefined) naming.isTold = true
+    return this.#worker.deps.raylet.request('createActor', spec)
   }
 
-  /** Resolves when what this process has made of that name is registered, or never will be. */
-  async named(name: ActorName): Promise<void> {
-    const naming = this.#naming.get(keyOf(name))
-    if (naming === undefined) return
-    const unblock = this.#worker.blocking.blockForOther()
-    await naming
-    unblock()
+  #names(naming: Naming, creating: Promise<unknown>): void {
+    naming.creating = creating
+    this.#naming.add(naming)
+    const settled = (): void => {
+      this.#naming.delete(naming)
+    }
+    creating.then(settled, settled)
+  }
+
+  /**
+   * For who looks for an actor by its name: those that this process was making then.
+   * @returns what waits until such of them are registered as the raylet was told of; not for the
+   *   arguments of a constructor. False: there is none.
+   */
+  beingMade({ namespace, name }: ActorName): () => Promise<boolean> {
+    const made = [...this.#naming].filter(
+      (each) => each.namespace === namespace && each.name === name,
+    )
+    return async () => {
+      const told = made.filter(({ isTold }) => isTold)
+      await Promise.allSettled(told.map(({ creating }) => creating))
+      return told.length > 0
+    }
   }
 
   /**

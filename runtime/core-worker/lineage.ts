@@ -12,6 +12,7 @@
 import { taskIdOfObject, type ObjectId, type TaskId } from '../common/ids.ts'
 import type { ObjectEntry } from './object-entry.ts'
 import type { References } from './references.ts'
+import type { StreamState } from './streams.ts'
 import { taskSpecOf, type TaskSpec } from './task-spec.ts'
 import type { TaskKind } from './task-kind.ts'
 import { DONE, type TaskRecord } from './task-record.ts'
@@ -25,7 +26,7 @@ export interface KeptTask {
   readonly taskId: TaskId
   /** Undefined: it may not be run again, or was dropped (LG2). */
   spec: TaskSpec | undefined
-  /** Its last run that may make lost results again: of a stream that goes on, or one run again. */
+  /** Of a stream that goes on, its run; of what was made again, the last one. */
   run: TaskRecord | undefined
   /** As people know the task. */
   readonly name: string
@@ -66,9 +67,7 @@ export class Lineage {
     const known = this.#kept.get(taskId)
     const kept = known ?? this.#add(taskId, record.kind, specIfAllowed(record, this.#options))
     for (const objectId of results) kept.live.add(objectId)
-    if (record.kind.streaming && (kept.run === undefined || kept.run.phase === DONE)) {
-      kept.run = record
-    }
+    if (record.stream !== undefined) goesOn(kept, record, record.stream)
     if (known?.spec === undefined) return
     known.spec.attempt = record.attempt
     known.spec.retriesLeft = record.retriesLeft
@@ -154,6 +153,15 @@ export class Lineage {
     for (const before of needs) before.dependentCount -= 1
     this.#options.references.use(held, -1)
     return needs
+  }
+}
+
+/** Not longer than it does: what nobody has read of it would be held as well. */
+function goesOn(kept: KeptTask, run: TaskRecord, stream: StreamState): void {
+  if (kept.run !== undefined && kept.run.phase !== DONE) return
+  kept.run = run
+  stream.onEnd = () => {
+    if (kept.run === run) kept.run = undefined
   }
 }
 

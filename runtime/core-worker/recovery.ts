@@ -29,7 +29,7 @@ import type { KeptTask } from './lineage.ts'
 import { lostError, whyNotAgain, type WhyLost } from './lost-error.ts'
 import { FAILED, STORED, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import { RemadeStream } from './remade-stream.ts'
-import type { LostItems } from './streams.ts'
+import type { Missed } from './streams.ts'
 import { DONE, TaskRecord } from './task-record.ts'
 import type { Dependency, TaskSpec } from './task-spec.ts'
 
@@ -162,7 +162,9 @@ export class Recovery {
     for (let pauseMs = LOOK_AGAIN_MS; ; pauseMs = Math.min(2 * pauseMs, LOOK_AGAIN_MS_MAX)) {
       asked = asked.filter(({ entry }) => this.#mayBeGone(entry))
       if (asked.length === 0) return gone
+      const wasLost = new Set(asked.filter(({ entry }) => entry.pending))
       const looked = await this.#locate(asked)
+      asked = asked.filter((each) => each.entry.pending || !wasLost.has(each)) // made meanwhile
       const missing = this.#missingOf(asked, looked, gone)
       if (looked.silent.length === 0) {
         for (const each of missing) gone.push(this.#loseAs(each, looked))
@@ -246,10 +248,7 @@ export class Recovery {
     if (!this.#isLost(entry)) return undefined // another result of the same task
     const kept = this.#keptOf(entry)
     const objectId = this.#worker.references.idOf(entry)
-    if (kept?.run !== undefined && this.#comesFrom(kept, kept.run, objectId)) {
-      entry.task = kept.run // it was lost only now
-      return undefined
-    }
+    if (kept !== undefined && this.#comesFrom(kept, entry)) return undefined
     const why = whyNotAgain(objectId, kept, isCharged) ?? this.#actorGone(kept)
     if (kept?.spec === undefined || why !== undefined) {
       this.#cannotRerun(entry, why ?? { reason: 'LINEAGE_DROPPED' }, error)
@@ -258,22 +257,36 @@ export class Recovery {
     if (isCharged && kept.spec.retriesLeft > 0) kept.spec.retriesLeft -= 1
     const record = this.#rerunOf(kept, kept.spec)
     entry.task = record
+    record.stream?.awaitsAgain(indexOfObject(objectId) - 1, entry, this.#notGiven)
     return record
   }
 
-  /** Whether that run of its task goes on, and is yet to make it. */
-  #comesFrom(kept: KeptTask, run: TaskRecord, objectId: ObjectId): boolean {
-    if (run.phase === DONE) return false
-    kept.live.add(objectId) // who misses it refers to it
+  /** Whether a run of its task goes on that is yet to make it: it was lost only now. */
+  #comesFrom({ run, live }: KeptTask, entry: ObjectEntry): boolean {
+    if (run === undefined || run.phase === DONE) return false
+    const objectId = this.#worker.references.idOf(entry)
+    live.add(objectId) // who misses it refers to it
     const { stream } = run
-    if (stream === undefined) return true
-    const items = this.#itemsOf(kept, run, (entries) => {
-      for (const entry of entries) {
-        entry.task = undefined
-        this.#lookFor({ entry, error: undefined, isCharged: true })
-      }
-    })
-    return stream.awaitsAgain(indexOfObject(objectId) - 1, items)
+    const missed = stream instanceof RemadeStream ? this.#notGiven : this.#lookAgain
+    const index = indexOfObject(objectId) - 1
+    if (stream !== undefined && !stream.awaitsAgain(index, entry, missed)) return false
+    entry.task = run
+    return true
+  }
+
+  /** The stream that was to give them has ended. */
+  readonly #lookAgain: Missed = (entries) => {
+    for (const entry of entries) {
+      entry.task = undefined
+      this.#lookFor({ entry, error: undefined, isCharged: true })
+    }
+  }
+
+  readonly #notGiven: Missed = (entries, error) => {
+    for (const entry of entries) {
+      if (error !== undefined) entry.complete(FAILED, error)
+      else this.#fail(entry, { reason: 'NOT_GIVEN_AGAIN' }, undefined)
+    }
   }
 
   /** What this process found for a dead owner, and knows no task of, it makes all the same (AD4). */
@@ -300,7 +313,7 @@ export class Recovery {
     record.holds = spec.dependencies.map((each) => this.entryOf(each))
     references.use(record.holds, 1)
     kept.run = record
-    if (spec.kind.streaming) record.stream = this.#remadeStream(kept, record)
+    if (spec.kind.streaming) record.stream = new RemadeStream(record)
     else this.#makeReturns(kept, record)
     ends.begin(record)
     return record
@@ -311,28 +324,6 @@ export class Recovery {
     const entries = Array.from({ length }, (_, i) => this.#own(objectIdOf(taskId, i)))
     for (const entry of entries) if (entry.pending) entry.task = record
     record.returns = entries.length === 1 ? entries[0] : entries
-  }
-
-  #remadeStream(kept: KeptTask, record: TaskRecord): RemadeStream {
-    const items = this.#itemsOf(kept, record, (entries, error) => {
-      for (const entry of entries) {
-        if (error !== undefined) entry.complete(FAILED, error)
-        else this.#fail(entry, { reason: 'NOT_GIVEN_AGAIN' }, undefined)
-      }
-    })
-    return new RemadeStream(record, items)
-  }
-
-  #itemsOf({ taskId, live }: KeptTask, record: TaskRecord, missed: LostItems['missed']): LostItems {
-    const { references } = this.#worker
-    return {
-      find: (index) => references.find(objectIdOf(taskId, index + 1)),
-      waiting: () => {
-        const entries = [...live].flatMap((objectId) => references.find(objectId) ?? [])
-        return entries.filter((entry) => entry.pending && entry.task === record)
-      },
-      missed,
-    }
   }
 
   /** The entry of what a kept spec needs; one of ours that is forgotten is awaited anew. */

@@ -28,6 +28,7 @@ import {
   type Reply,
 } from './replies.ts'
 import type { MadeAt } from './made-at.ts'
+import type { StreamState } from './streams.ts'
 import type { TaskEnds } from './task-ends.ts'
 import { DONE, type TaskRecord } from './task-record.ts'
 
@@ -66,12 +67,27 @@ export class ReplyReceiver {
       if (message.stored !== undefined) this.#deps.storeFree(message.stored.objectId)
       return
     }
-    if (message.index === 0) record.stream.begun()
-    const entry = record.stream.item(message.index)
-    if (entry === undefined) {
-      this.#freeRepeated(message.stored)
-      return
-    }
+    if (!record.isAt(peer, message.seq)) return
+    const { stream } = record
+    if (message.index === 0) stream.begun()
+    const entry = stream.item(message.index) ?? this.#lostItem(stream, message.index)
+    if (entry === undefined) this.#freeRepeated(message.stored)
+    else this.#itemCame(peer, record, { entry, message, contained })
+  }
+
+  #itemCame(
+    peer: Peer,
+    record: TaskRecord,
+    {
+      entry,
+      message,
+      contained,
+    }: {
+      readonly entry: ObjectEntry
+      readonly message: PeerNotices['streamItem']
+      readonly contained: readonly ObjectEntry[]
+    },
+  ): void {
     const { stored } = message
     if (stored !== undefined) this.#deps.lineage.keep(record, [stored.objectId])
     const value =
@@ -80,6 +96,14 @@ export class ReplyReceiver {
         : placedAt(peer.nodeId, stored)
     completeEntry(entry, value, contained, this.#deps)
     if (record.attempt > 0) this.#settle(entry)
+  }
+
+  /** ST4: that item, if it was told before and is lost. */
+  #lostItem(stream: StreamState, index: number): ObjectEntry | undefined {
+    const { references } = this.#deps
+    const entry = references.find(references.idOf(stream.entryOf(index)))
+    if (entry?.pending !== true) return undefined
+    return entry.task === undefined || entry.task === stream.record ? entry : undefined
   }
 
   /** An item that an earlier attempt had given: its object was made again. */

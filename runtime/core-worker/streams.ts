@@ -12,15 +12,8 @@ import type { TaskRecord } from './task-record.ts'
 /** More than any stream yields: lifts the back-pressure. */
 const STREAM_UNLIMITED = Number.MAX_SAFE_INTEGER
 
-/** Items that were told, and lost since. */
-export interface LostItems {
-  /** The entry of an item, if anybody refers to it. */
-  find(index: number): ObjectEntry | undefined
-  /** Those that wait for this run. */
-  waiting(): readonly ObjectEntry[]
-  /** It has ended without them. `error`: why it failed. */
-  missed(entries: readonly ObjectEntry[], error: Error | undefined): void
-}
+/** Lost items that a run was to give, and has ended without. `error`: why it failed. */
+export type Missed = (entries: readonly ObjectEntry[], error: Error | undefined) => void
 
 export class StreamState {
   readonly record: TaskRecord
@@ -39,8 +32,11 @@ export class StreamState {
   #lifted = false
   /** ST3. Undefined: somebody has it. */
   #cancel: (() => void) | undefined
-  /** ST4. Undefined: none was lost. */
-  protected lost: LostItems | undefined
+  /** ST4. What is lost and to come from the run under way, and who is told what did not. */
+  readonly #lost = new Set<ObjectEntry>()
+  #missed: Missed | undefined
+  /** Told once it has ended. */
+  onEnd: (() => void) | undefined
 
   constructor(record: TaskRecord) {
     this.record = record
@@ -57,13 +53,12 @@ export class StreamState {
     return this.ended || this.#items.has(this.#taken)
   }
 
-  /** Item `index` of this or an earlier attempt; a repeated one is dropped, unless it was lost. */
+  /** Item `index` of this or an earlier attempt; undefined: it was told before. */
   item(index: number): ObjectEntry | undefined {
     this.#attempt = this.record.attempt
     this.#given = index + 1
-    if (this.ended) return undefined
-    if (index < this.#arrived) return this.#lostItem(index)
-    const entry = this.#entryOf(index)
+    if (index < this.#arrived || this.ended) return undefined
+    const entry = this.entryOf(index)
     this.#items.set(index, entry)
     this.#arrived = index + 1
     this.#notify()
@@ -71,38 +66,42 @@ export class StreamState {
     return entry
   }
 
-  #lostItem(index: number): ObjectEntry | undefined {
-    const entry = this.lost?.find(index)
-    return entry?.pending === true && entry.task === this.record ? entry : undefined
-  }
-
   /** ST4. @returns whether item `index`, which is lost, is to come from the run under way. */
-  awaitsAgain(index: number, lost: LostItems): boolean {
+  awaitsAgain(index: number, entry: ObjectEntry, missed: Missed): boolean {
     const { attempt, peer } = this.record
     const isPast = attempt === this.#attempt && index < this.#given && peer?.closed === false
     if (isPast || this.ended) return false
-    this.lost = lost
+    this.#lost.add(entry)
+    this.#missed = missed
     return true
   }
 
   /** What it may have stored and not told of. */
   expected(): readonly ObjectEntry[] {
-    return [this.#entryOf(this.#arrived)]
+    return [this.entryOf(this.#arrived)]
   }
 
-  #entryOf(index: number): ObjectEntry {
+  /** Another entry of an item, by which its id is known. */
+  entryOf(index: number): ObjectEntry {
     return new ObjectEntry(this.record.scope, this.record.index, index + 1)
   }
 
   end(error?: Error): void {
     if (this.ended) return
-    const missing = this.lost?.waiting() ?? []
+    const missing = this.waiting()
     this.#count = this.#arrived
     this.#error = error
     if (error === undefined) this.completed.complete(VALUE, undefined)
     else this.completed.complete(FAILED, error)
     this.#notify()
-    if (missing.length > 0) this.lost?.missed(missing, error)
+    if (missing.length > 0) this.#missed?.(missing, error)
+    this.#lost.clear()
+    this.onEnd?.()
+  }
+
+  /** What is lost, and to come from this run. */
+  protected waiting(): readonly ObjectEntry[] {
+    return [...this.#lost].filter((entry) => entry.pending && entry.task === this.record)
   }
 
   /** The next item, or undefined at the end. @throws the stream's failure after its last item */

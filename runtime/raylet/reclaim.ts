@@ -7,7 +7,7 @@
 //   Actors and leases that are waiting in `get` are not asked: they could not return anything.
 import { lacking, unitsOf, type ResourceSet } from '../common/resources.ts'
 import { ledgersOf } from './placement.ts'
-import type { Lease } from './state.ts'
+import type { Lease, RayletState } from './state.ts'
 import { notify, wakeBy, type Turn } from './turn.ts'
 import { hasNothing, isAnyWaiting, waitersOf, type Waiter } from './waiters.ts'
 
@@ -18,9 +18,7 @@ const RECLAIM_AFTER_MS = 5
 export function reclaimFor(turn: Turn): void {
   // Most steps find nobody; what is held is looked at only for somebody.
   if (!isAnyWaiting(turn.state)) return
-  const candidates = [...turn.state.leases.values()].filter(
-    (lease) => lease.class !== undefined && lease.waits.size === 0 && lease.worker !== undefined,
-  )
+  const candidates = [...turn.state.leases.values()].filter(mayBeAsked)
   candidates.sort((a, b) => a.grantedAtMs - b.grantedAtMs)
   // Each lease that is on its way back serves one who waits.
   const promised = new Set<Lease>()
@@ -31,6 +29,15 @@ export function reclaimFor(turn: Turn): void {
     if (hasNothing(each) && failed.has(each.shape)) continue
     if (!reclaimOne(turn, each, candidates, promised) && hasNothing(each)) failed.add(each.shape)
   }
+}
+
+const mayBeAsked = (lease: Lease): boolean =>
+  lease.class !== undefined && lease.waits.size === 0 && lease.worker !== undefined
+
+/** Whether this node would have room for it if all leases came back that may be asked for. */
+export function mayComeFree({ ledger, leases }: RayletState, demand: ResourceSet): boolean {
+  const askable = leases.values().filter((lease) => !lease.bundle && mayBeAsked(lease))
+  return choose(askable, missingOf(demand, ledger.free)) !== undefined
 }
 
 /** Whether what could come back is enough for it. */

@@ -132,6 +132,7 @@ function whole(turn: Turn, groups: ClusterGroups, each: Coordinated): void {
 /** It never was whole; or it has lost bundles, which is tried to mend at once. */
 function waits(turn: Turn, groups: ClusterGroups, each: Coordinated): void {
   const { group, reservation } = each
+  each.retryAtMs = Math.max(each.retryAtMs, turn.nowMs + each.backoffMs / 2)
   if (!each.wasWhole || group.state === 'RESCHEDULING') return
   group.state = 'RESCHEDULING'
   group.waitingSinceMs = turn.nowMs

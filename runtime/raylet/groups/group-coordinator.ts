@@ -36,7 +36,7 @@ import { refuse, wakeBy, type Turn } from '../turn.ts'
 /** Source: Ray gcs_create_placement_group_retry_max_interval_ms, _multiplier. */
 const RETRY_MS_MAX = 1_000
 const RETRY_GROWTH = 1.5
-/** GC4: each takes up to a second (HB3). */
+/** GC4: about a second each. */
 const SOUGHT_TRIES = 8
 
 const ownCoordinator = ({ state: { config } }: Turn): Coordinator => ({
@@ -148,6 +148,7 @@ function tryToReserve(turn: Turn, cluster: ClusterState, each: Coordinated): voi
     return
   }
   later(turn, cluster, each)
+  if (plan.kind === 'PLACE') each.sought = undefined
   const nodeIds =
     plan.kind === 'PLACE' ? byIndex(missing, plan) : seek(turn, cluster, each, placing)
   if (nodeIds === undefined) return
@@ -212,7 +213,12 @@ export function removeCoordinated(
   const { groups } = cluster
   const { group, reservation, watchers } = each
   const { groupId } = group.spec
-  perform(turn, cluster, each, reserving.remove(reservation))
+  // Between two tries it counts as waiting where it is sought (HB2).
+  const sought = new Set(each.sought?.nodeIds.values())
+  const asked = [...sought].map(
+    (nodeId) => ({ kind: 'giveBack', nodeId, attempt: undefined }) as const,
+  )
+  perform(turn, cluster, each, [...reserving.remove(reservation), ...asked])
   groups.coordinated.delete(groupId)
   rememberRemoved(groups, groupId)
   dropHere(turn, groups, group, error)

@@ -4,8 +4,9 @@
 //   HB1. A draining node, one that leaves, and one whose lease is over prepare nothing.
 //   HB2. Who finds no room counts as waiting here until it has asked again, so that leases are
 //        asked back for it.
-//   HB3. Its answer waits for room as well, for a second at most, in the order in which they came;
-//        of more than LINE_MAX at once, later ones are refused at once.
+//   HB3. Its answer waits for room as well, in the order in which they came, where leases could
+//        make it: not for long, as other nodes hold their bundles meanwhile. Of more than LINE_MAX
+//        at once, later ones are refused at once.
 import { NO_RESOURCES, addResources, resourceKey } from '../../common/resources.ts'
 import { ResourceLedger } from '../../common/resource-ledger.ts'
 import * as holding from './bundle-holds.ts'
@@ -14,6 +15,7 @@ import { endBundles, forgetGroup } from './group-end.ts'
 import type { ClusterGroups, WaitingPrepare, WantedHere } from './group-state.ts'
 import { newGroup, type Bundle, type Group } from './group.ts'
 import { groupRemoved } from '../placement.ts'
+import { mayComeFree } from '../reclaim.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
 import { answer, wakeBy, type Turn } from '../turn.ts'
 
@@ -21,8 +23,8 @@ import { answer, wakeBy, type Turn } from '../turn.ts'
 const WANTED_MS = 2_000
 /** The shortest and the longest time for which an answer waits: of two groups each of which holds
  *  what the other waits for, one gives way first. */
-const WAIT_MS_MIN = 500
-const WAIT_MS_MAX = 1_000
+const WAIT_MS_MIN = 100
+const WAIT_MS_MAX = 250
 const LINE_MAX = 100
 
 export type Preparing = Omit<WaitingPrepare, 'answerByMs'>
@@ -40,19 +42,25 @@ export function prepareHere(
   if (known !== undefined) giveUp(turn, known)
   if (tryToPrepare(turn, groups, preparing)) return true
   const answerByMs = nowMs + WAIT_MS_MIN + random.next() * (WAIT_MS_MAX - WAIT_MS_MIN)
-  const isInLine = ({ waiting }: WantedHere): boolean => waiting !== undefined
-  const lineLength = groups.wantedHere.values().filter(isInLine).toArray().length
-  const waiting = lineLength < LINE_MAX ? { ...preparing, answerByMs } : undefined
   const demands = indices.map((index) => spec.bundles[index] ?? NO_RESOURCES)
+  const demand = demands.reduce(addResources, NO_RESOURCES)
+  const mayWait = lineLength(groups) < LINE_MAX && mayComeFree(state, demand)
+  const waiting = mayWait ? { ...preparing, answerByMs } : undefined
   const untilMs = answerByMs + WANTED_MS
   groups.wantedHere.set(spec.groupId, {
-    demand: demands.reduce(addResources, NO_RESOURCES),
+    demand,
     shape: demands.map(resourceKey).join(' + '),
     ...{ sinceMs: known?.sinceMs ?? nowMs, untilMs, waiting },
   })
   wakeBy(turn, waiting === undefined ? untilMs : answerByMs)
   return waiting === undefined ? false : undefined
 }
+
+const lineLength = ({ wantedHere }: ClusterGroups): number =>
+  wantedHere
+    .values()
+    .filter(({ waiting }) => waiting !== undefined)
+    .toArray().length
 
 /** @returns whether all of it is held now. */
 export function tryToPrepare(

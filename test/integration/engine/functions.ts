@@ -51,6 +51,9 @@ export const wrongCount = remote((): [number, number] => [1, 2, 3] as unknown as
 export const numbers = remote(async function* (count: number) {
   for (let i = 0; i < count; i += 1) yield i
 })
+export const chunks = remote(function* (count: number, sizeBytes: number) {
+  for (let i = 0; i < count; i += 1) yield new Uint8Array(sizeBytes).fill(i)
+})
 export const idle = remote(async function* () {
   yield 1
   const { signal } = runtimeContext()

@@ -1,10 +1,11 @@
 // Nothing waits in silence (issue item 7): a stream that nobody reads holds up what comes after it
 // on its actor, for ever if that is what its reader reads first; `virga status --why` names it.
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { init, shutdown, type ObjectRefStream } from 'virga'
+import { get, init, shutdown, type ObjectRefStream } from 'virga'
 import { stateRows } from '../../support/cluster-view.ts'
+import { untilFreed } from '../../support/collect.ts'
 import { until } from '../../support/waiting.ts'
-import { numbers, square } from './functions.ts'
+import { chunks, numbers, square } from './functions.ts'
 import { RemoteSource } from './stress-functions.ts'
 
 const COUNT = 200 // more than is made ahead of the reader
@@ -59,6 +60,11 @@ it('the task of one that nobody has ends as ever where it needs no reader', asyn
   expect(ends.toSorted()).toEqual(['FAILED', 'FINISHED'])
 })
 
+it('what nobody has read of one that was left goes once that is collected', async () => {
+  expect(await firstOf(8)).toBe(0)
+  await untilFreed()
+})
+
 /** How the streams of numbers have ended, those of this test after those of others. */
 async function endsOfNumbers(): Promise<string[]> {
   const rows = await stateRows<{ name: string; state: string; endMs?: number }>('tasks')
@@ -75,4 +81,12 @@ function dropped(count: number): void {
 /** A stream that only \`held\` has. */
 function hold(held: unknown[], count: number): void {
   held.push(numbers.remote(count))
+}
+
+/** Of large items, of which one is read. */
+async function firstOf(count: number): Promise<number | undefined> {
+  const stream = chunks.remote(count, 200_000)
+  await get(stream.completed)
+  for await (const chunk of stream.values()) return chunk[0]
+  return undefined
 }
