@@ -13,15 +13,11 @@ const NOTHING = new Uint8Array()
 
 type Unmade = Omit<ActorSpec, 'args'>
 
-interface ActorName {
+interface Naming {
   readonly namespace: string
   readonly name: string
-}
-
-interface Naming extends ActorName {
-  creating: Promise<unknown>
-  /** The raylet was: the arguments of its constructor are in. */
-  isTold: boolean
+  /** Its creation, once the arguments of its constructor are in: the raylet's answer. */
+  told?: Promise<ActorInfo>
 }
 
 type Found = Pick<ActorInfo, 'actorId' | 'maxTaskRetries'>
@@ -74,8 +70,7 @@ export class ActorRegistry {
       givenUp.resolve(undefined)
     })
     const { name, namespace } = spec
-    const naming =
-      name === undefined ? undefined : { name, namespace, creating: ready, isTold: false }
+    const naming: Naming | undefined = name === undefined ? undefined : { name, namespace }
     const creating = Promise.race([ready, givenUp.promise])
       .finally(() => this.#givingUp.delete(actorId))
       .then(
@@ -86,8 +81,10 @@ export class ActorRegistry {
         (error: Error) => this.#neverMade(spec, argumentFailed(spec, error), error),
       )
     this.#unregistered.add(entry)
+    if (naming !== undefined) this.#naming.add(naming)
     const registered = (info?: ActorInfo): void => {
       this.#unregistered.delete(entry)
+      if (naming !== undefined) this.#naming.delete(naming)
       if (info === undefined || info.actorId === actorId) return
       this.#found.set(actorId, info)
       // The actor that was found lives as long as this handle does.
@@ -97,21 +94,12 @@ export class ActorRegistry {
       registered() // told by the first call, through #watch
     })
     this.#creating.set(actorId, creating)
-    if (naming !== undefined) this.#names(naming, creating)
   }
 
   #tell(spec: ActorSpec, naming: Naming | undefined): Promise<ActorInfo> {
-    if (naming !== undefined) naming.isTold = true
-    return this.#worker.deps.raylet.request('createActor', spec)
-  }
-
-  #names(naming: Naming, creating: Promise<unknown>): void {
-    naming.creating = creating
-    this.#naming.add(naming)
-    const settled = (): void => {
-      this.#naming.delete(naming)
-    }
-    creating.then(settled, settled)
+    const told = this.#worker.deps.raylet.request('createActor', spec)
+    if (naming !== undefined) naming.told = told
+    return told
   }
 
   /**
@@ -119,13 +107,13 @@ export class ActorRegistry {
    * @returns what waits until such of them are registered as the raylet was told of; not for the
    *   arguments of a constructor. False: there is none.
    */
-  beingMade({ namespace, name }: ActorName): () => Promise<boolean> {
+  beingMade({ namespace, name }: Pick<Naming, 'namespace' | 'name'>): () => Promise<boolean> {
     const made = [...this.#naming].filter(
       (each) => each.namespace === namespace && each.name === name,
     )
     return async () => {
-      const told = made.filter(({ isTold }) => isTold)
-      await Promise.allSettled(told.map(({ creating }) => creating))
+      const told = made.flatMap((each) => each.told ?? [])
+      await Promise.allSettled(told)
       return told.length > 0
     }
   }

@@ -1,5 +1,5 @@
 // Copies that other nodes have of what a process owned that has ended. Whoever holds a ref of it
-// may adopt the owner and read such a copy, so they stay as long as any process refers to it; else
+// may adopt the owner and read such a copy, so they stay while some process refers to it; else
 // they would lie there until the job ends, as long as a detached actor of it lives.
 // Invariants:
 //   EO1. They are freed once two looks in a row have found no process that refers to them. While
