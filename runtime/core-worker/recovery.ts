@@ -257,7 +257,7 @@ export class Recovery {
     if (isCharged && kept.spec.retriesLeft > 0) kept.spec.retriesLeft -= 1
     const record = this.#rerunOf(kept, kept.spec)
     entry.task = record
-    record.stream?.awaitsAgain(indexOfObject(objectId) - 1, entry, this.#notGiven)
+    record.stream?.awaitsAgain(indexOfObject(objectId) - 1, entry)
     return record
   }
 
@@ -267,9 +267,10 @@ export class Recovery {
     const objectId = this.#worker.references.idOf(entry)
     live.add(objectId) // who misses it refers to it
     const { stream } = run
-    const missed = stream instanceof RemadeStream ? this.#notGiven : this.#lookAgain
-    const index = indexOfObject(objectId) - 1
-    if (stream !== undefined && !stream.awaitsAgain(index, entry, missed)) return false
+    if (stream !== undefined) {
+      stream.onMissed ??= this.#lookAgain
+      if (!stream.awaitsAgain(indexOfObject(objectId) - 1, entry)) return false
+    }
     entry.task = run
     return true
   }
@@ -313,7 +314,7 @@ export class Recovery {
     record.holds = spec.dependencies.map((each) => this.entryOf(each))
     references.use(record.holds, 1)
     kept.run = record
-    if (spec.kind.streaming) record.stream = new RemadeStream(record)
+    if (spec.kind.streaming) record.stream = new RemadeStream(record, this.#notGiven)
     else this.#makeReturns(kept, record)
     ends.begin(record)
     return record

@@ -2,16 +2,18 @@
 // gives completes the entries that wait for it. What nobody has missed yet stays as it is: it may
 // be unread, which no handle counts.
 import type { ObjectEntry } from './object-entry.ts'
-import { StreamState } from './streams.ts'
+import { StreamState, type Missed } from './streams.ts'
+import type { TaskRecord } from './task-record.ts'
 
 export class RemadeStream extends StreamState {
+  constructor(record: TaskRecord, onMissed: Missed) {
+    super(record)
+    this.onMissed = onMissed
+  }
+
   /** None is new. */
   override item(): undefined {
     return undefined
-  }
-
-  override awaitsAgain(...[, entry, missed]: Parameters<StreamState['awaitsAgain']>): boolean {
-    return super.awaitsAgain(Infinity, entry, missed)
   }
 
   override expected(): readonly ObjectEntry[] {

@@ -32,9 +32,10 @@ export class StreamState {
   #lifted = false
   /** ST3. Undefined: somebody has it. */
   #cancel: (() => void) | undefined
-  /** ST4. What is lost and to come from the run under way, and who is told what did not. */
+  /** ST4. What is lost and to come from the run under way. */
   readonly #lost = new Set<ObjectEntry>()
-  #missed: Missed | undefined
+  /** Told which of that did not come. */
+  onMissed: Missed | undefined
   /** Told once it has ended. */
   onEnd: (() => void) | undefined
 
@@ -67,12 +68,11 @@ export class StreamState {
   }
 
   /** ST4. @returns whether item `index`, which is lost, is to come from the run under way. */
-  awaitsAgain(index: number, entry: ObjectEntry, missed: Missed): boolean {
+  awaitsAgain(index: number, entry: ObjectEntry): boolean {
     const { attempt, peer } = this.record
     const isPast = attempt === this.#attempt && index < this.#given && peer?.closed === false
     if (isPast || this.ended) return false
     this.#lost.add(entry)
-    this.#missed = missed
     return true
   }
 
@@ -94,7 +94,7 @@ export class StreamState {
     if (error === undefined) this.completed.complete(VALUE, undefined)
     else this.completed.complete(FAILED, error)
     this.#notify()
-    if (missing.length > 0) this.#missed?.(missing, error)
+    if (missing.length > 0) this.onMissed?.(missing, error)
     this.#lost.clear()
     this.onEnd?.()
   }
