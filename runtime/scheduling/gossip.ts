@@ -136,6 +136,7 @@ export class LoadGossip {
   #noteShort(to: string, { free }: NodeLoad): void {
     const short = shortOf(free, this.#options.totals)
     if (short.length > 0) this.#toldShort.set(to, short)
+    else this.#toldShort.delete(to)
   }
 
   /** GO5. */

@@ -38,15 +38,14 @@ export function placeLeases(turn: Turn): void {
   const { cluster } = state
   if (cluster === undefined) return
   seeOwnNode(state, cluster.view)
-  const jobs = jobsByHoldings(state)
-  for (const job of jobs) for (const each of classesOf(job)) each.here = 0
-  for (const each of jobs.flatMap(classesOf)) {
+  const jobs = jobsByHoldings(state).map((job) => wantingOf(state, job))
+  for (const each of jobs.flat()) {
     if (each.spec.holder === undefined) continue
     const placing = placingOf(state, each)
     while (hasRoom(cluster, each.spec.holder, each.spec) && placeOne(cluster, placing)); // OL9
     askAll(turn, placing)
   }
-  const placings = jobs.map((job) => classesOf(job).map((each) => placingOf(state, each)))
+  const placings = jobs.map((classes) => classes.map((each) => placingOf(state, each)))
   placeInTurn(cluster, placings)
   for (const placing of placings.flat()) {
     askAll(turn, placing)
@@ -54,8 +53,16 @@ export function placeLeases(turn: Turn): void {
   }
 }
 
-const classesOf = (job: Job): SchedulingClass[] =>
-  [...job.turns].filter((each) => each !== 'ACTORS')
+/** Its classes that lack something, or wait for a node: this runs in each step. */
+function wantingOf(state: RayletState, job: Job): SchedulingClass[] {
+  const wanting: SchedulingClass[] = []
+  for (const each of job.turns) {
+    if (each === 'ACTORS') continue
+    each.here = 0
+    if (each.waitsAt !== undefined || countToPlace(state, each) > 0) wanting.push(each)
+  }
+  return wanting
+}
 
 const placingOf = (state: RayletState, of: SchedulingClass): Placing => ({
   of,
