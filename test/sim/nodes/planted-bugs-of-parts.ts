@@ -1,6 +1,5 @@
 // Bugs planted into what only some programs of drivers use: actors, placement groups, and refs
 // whose owner is dead. Each breaks one promise, and seeds with that part must catch it.
-import type { WorkerId } from '../../../runtime/common/ids.ts'
 import { ActorClient } from '../../../runtime/core-worker/actor-client.ts'
 import { DurableJob } from '../../../runtime/core-worker/durable-job.ts'
 import { PUSHED } from '../../../runtime/core-worker/task-record.ts'
@@ -200,10 +199,9 @@ export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
         'tell',
         (real) =>
           function (this: Brain, stimulus) {
-            const giveBack =
-              stimulus.kind === 'clientClosed' ? tokensOf(states, stimulus.client) : []
             real.call(this, stimulus)
-            for (const again of giveBack) again()
+            if (stimulus.kind !== 'clientClosed') return
+            for (const { ownerless } of states) ownerless.delete(stimulus.client)
           },
       )
       return () => {
@@ -218,22 +216,6 @@ const holdingNothing = (message: TokensAsked): TokensAsked => ({
   ...message,
   limiters: message.limiters.map((told) => ({ ...told, held: 0 })),
 })
-
-/** @returns what makes it have each of them again. */
-const tokensOf = (states: readonly RayletState[], client: WorkerId): (() => void)[] =>
-  states.flatMap(({ limiters }) =>
-    [...limiters.values()].flatMap((limiter) => {
-      const count = limiter.out.get(client)
-      if (count === undefined) return []
-      return [
-        () => {
-          limiter.users.add(client)
-          limiter.out.set(client, count)
-          limiters.set(limiter.name, limiter)
-        },
-      ]
-    }),
-  )
 
 async function rowOf(storage: MemoryStorage, key: RowKey): Promise<Row | undefined> {
   const rows = await storage.query(key.table, key.pk, { prefix: key.sk })
