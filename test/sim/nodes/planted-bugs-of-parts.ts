@@ -65,17 +65,6 @@ export const PLANTED_BUGS_OF_PARTS: Readonly<Record<PartName, Bugs>> = {
         undoReads()
       }
     },
-    'goes on hearing a life of an actor that counts as dead': () =>
-      swap(
-        ActorClient.prototype,
-        'changed',
-        (real) =>
-          function (this: ActorClient, view) {
-            const { exit } = view
-            const isLost = exit?.cause === 'NODE_LOST'
-            real.call(this, isLost ? { ...view, exit: { ...exit, cause: 'CRASHED' } } : view)
-          },
-      ),
     'sends a call again over a connection that holds': () =>
       swap(
         ActorClient.prototype,

@@ -163,6 +163,28 @@ describe('scenario of several nodes', () => {
     expect(told).toBe(1)
   })
 
+  test('F08 D155 of a call under way where the raylet stands still nobody takes an answer once the actor lives elsewhere', async () => {
+    const { error, lives } = await playNodes({
+      plan: calmNodes(4),
+      program: async ({ cluster: { world }, others }) => {
+        const [there] = others as [SimMember]
+        const teller = RemoteTeller.options({
+          ...{ maxRestarts: 1, maxConcurrency: 2, schedulingStrategy: on(there, true) },
+        }).remote('box', false)
+        const first = await teller.tell.run('first', 0, 0)
+        const ref = teller.tell.remote('long', 0, 60_000)
+        there.mayDie(world.scheduler.nowMs + 150_000)
+        there.process.pause(150_000)
+        const error = await get(ref).catch((error: unknown) => error as Error)
+        ref.free()
+        const next = await teller.tell.run('next', 0, 0)
+        return { error, lives: [first.life, next.life] }
+      },
+    })
+    expect(error).toMatchObject({ code: 'ERR_ACTOR_UNAVAILABLE' })
+    expect(lives).toEqual([1, 2])
+  })
+
   test.each([
     ['lies there', 'GONE'],
     ['travels', 'LEAVES'],
