@@ -1,4 +1,4 @@
-// `virga memory`: the largest objects with their owners, the store's use, and what was spilled.
+// `virga memory`: the largest objects with who made them, the store's use, and what was spilled.
 import { connected } from './connected.ts'
 import { EXIT } from './exit-codes.ts'
 import { showRows } from './list.ts'

@@ -24,7 +24,7 @@ export async function objectsOf(client: RayletClient): Promise<StateTable> {
   ])
   const { rows, dropped } = objects
   const makers = { workers: workers.rows, jobs: jobs.rows, nodeCount: nodes.rows.length }
-  return { rows: withOwners(rows, makers), dropped }
+  return { rows: withCreators(rows, makers), dropped }
 }
 
 /** An ObjectId is the id of its task, which ends in that of its job, and four bytes of an index. */
@@ -37,27 +37,27 @@ interface Makers {
 }
 
 /** @returns the rows with the process that made each object, and the job it belongs to. */
-export function withOwners(objects: readonly Row[], { workers, jobs, nodeCount }: Makers): Row[] {
-  const owners = new Map<string, string>()
+export function withCreators(objects: readonly Row[], { workers, jobs, nodeCount }: Makers): Row[] {
+  const creators = new Map<string, string>()
   for (const worker of workers) {
     const workerId = textOf(worker, 'workerId')
     const shown = shownWorkerId(workerId, nodeCount)
-    owners.set(workerId, `worker ${String(numberOf(worker, 'pid'))} (${shown})`)
+    creators.set(workerId, `worker ${String(numberOf(worker, 'pid'))} (${shown})`)
   }
   for (const job of jobs) {
     const pid = numberOf(job, 'driverPid')
     const what = pid === 0 ? 'ended driver' : `driver ${String(pid)}`
-    owners.set(textOf(job, 'driverId'), `${what} (${textOf(job, 'name')})`)
+    creators.set(textOf(job, 'driverId'), `${what} (${textOf(job, 'name')})`)
   }
   // Of a copy that another node has fetched, the row of the first one tells.
   const ofObjects = new Map<string, string>()
   for (const row of objects) {
-    const owner = owners.get(textOf(row, 'creator'))
-    if (owner !== undefined) ofObjects.set(textOf(row, 'objectId'), owner)
+    const creator = creators.get(textOf(row, 'creator'))
+    if (creator !== undefined) ofObjects.set(textOf(row, 'objectId'), creator)
   }
-  return objects.map(({ creator: _creator, ...row }) => {
+  return objects.map((row) => {
     const objectId = textOf(row, 'objectId')
-    const owner = ofObjects.get(objectId) ?? 'ended worker'
-    return { ...row, owner, jobId: objectId.slice(...JOB_ID_AT) }
+    const creator = ofObjects.get(objectId) ?? 'ended worker'
+    return { ...row, creator, jobId: objectId.slice(...JOB_ID_AT) }
   })
 }

@@ -11,7 +11,7 @@ import type { Input, World } from './world.ts'
 
 const GROUPED: Readonly<Record<Exclude<Kind, 'tasks'>, readonly string[]>> = {
   actors: ['className', 'state'],
-  objects: ['state', 'owner', 'jobId'],
+  objects: ['state', 'creator', 'jobId'],
   workers: ['state', 'name'],
   nodes: ['state'],
   jobs: ['state'],

@@ -29,7 +29,7 @@ export interface Limiter<Holder extends string = WorkerId> extends LimiterNumber
   waitingSinceMs: number
   /** By holder, in the order of their turns. */
   readonly wanted: Map<Holder, number>
-  /** Its numbers stand as long as one of them lives. */
+  /** Its numbers stand while one of them lives, or what it held is not back (Q2). */
   readonly users: Set<Holder>
   readonly out: Map<Holder, number>
 }

@@ -211,7 +211,7 @@ describe('virga memory', () => {
     const answer = await place.json('memory')
     const rows = rowsOf(answer)
     expect(rows.map((row) => Number(row['sizeBytes']) > 3_000_000)).toEqual([true, false])
-    expect(rows[0]?.['owner']).toMatch(/^driver \d+ \(hold\.mts\)$/)
+    expect(rows[0]?.['creator']).toMatch(/^driver \d+ \(hold\.mts\)$/)
     expect(rows[0]?.['state']).toBe('SEALED')
     const store = answer['store'] as Record<string, number>
     expect(store['usedBytes']).toBeGreaterThanOrEqual(4_000_000)

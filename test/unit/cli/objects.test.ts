@@ -1,17 +1,17 @@
 // Objects with the processes that made them.
 import { describe, expect, it } from 'vitest'
-import { withOwners } from '../../../cli/objects.ts'
+import { withCreators } from '../../../cli/objects.ts'
 
 const WORKER_ID = '00000003aabbccddeeff00110001'
 
-describe('withOwners', () => {
+describe('withCreators', () => {
   it('names the worker or driver that made an object, and its job', () => {
     const object = (creator: string, index = 0) => ({
       objectId: `${'0'.repeat(24)}0a0b0c0d0${String(index)}000080`,
       creator,
       sizeBytes: 1,
     })
-    const rows = withOwners(
+    const rows = withCreators(
       [...[WORKER_ID, 'd1', 'd2', 'x'].map(object), object('raylet of another node', 1)],
       {
         workers: [{ workerId: WORKER_ID, pid: 7 }],
@@ -22,7 +22,7 @@ describe('withOwners', () => {
         nodeCount: 2,
       },
     )
-    expect(rows.map((row) => row['owner'])).toEqual([
+    expect(rows.map((row) => row['creator'])).toEqual([
       ...[
         'worker 7 (00000003aabbccdd)',
         'driver 9 (app.ts)',
@@ -34,7 +34,7 @@ describe('withOwners', () => {
     expect(rows[0]).toEqual({
       objectId: object('').objectId,
       sizeBytes: 1,
-      owner: 'worker 7 (00000003aabbccdd)',
+      creator: 'worker 7 (00000003aabbccdd)',
       jobId: '0a0b0c0d',
     })
   })
