@@ -140,9 +140,10 @@ export class CoreWorker {
   /** Set when its node leaves, and it with it. */
   handOver: HandOver | undefined
 
-  readonly storeFree = (objectId: ObjectId): void => {
+  /** @param where  the node, in hex, that alone may have it; else all are told, or which made it. */
+  readonly storeFree = (objectId: ObjectId, where?: string): void => {
     this.store.freed(objectId)
-    const at = this.madeAt.take(objectId)
+    const at = where ?? this.madeAt.take(objectId)
     this.deps.raylet.notify('storeFree', { objectIds: [objectId], at })
   }
 

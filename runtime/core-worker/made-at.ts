@@ -1,8 +1,8 @@
 // In whose store alone an object of ours was made, as far as that is certain: who frees it tells
 // that node, in place of all.
 // Invariants:
-//   MA1. Known only of what was put here, and of results of a task that was pushed once: one that
-//        was pushed again may have left a result where it ran before.
+//   MA1. Known only of what was put here, and of results of a task that ran once: one that
+//        may have run before, unheard, may have left a result there.
 //   MA2. Forgotten when it is freed, or may be made anew.
 import type { ObjectId } from '../common/ids.ts'
 

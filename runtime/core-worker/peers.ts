@@ -144,6 +144,7 @@ export class Peer {
     for (const [seq, record] of [...this.inFlight.entries()]) {
       if (!record.isAt(this, seq)) continue
       this.inFlight.take(seq)
+      record.unheard(this.nodeId)
       records.push(record)
     }
     return records

@@ -16,7 +16,6 @@ const PART_BYTES = 256 * 1024
 export function pushTasks(peer: Peer, records: readonly TaskRecord[]): void {
   for (const record of records) {
     record.phase = PUSHED
-    if (record.seq >= 0) record.isPushedAgain = true
     record.peer = peer
     record.seq = peer.inFlight.push(record)
   }

@@ -149,6 +149,7 @@ export class ReplyReceiver {
     if (failure === undefined) completeTask(record, placedBy(peer, outcome), contained, this.#deps)
     else failTask(record, errorOf(failure, record))
     if (record.attempt > 0) for (const entry of record.entries()) this.#settle(entry)
+    this.#deps.ends.freeUnheard(record)
   }
 
   /** A failure that is not the end of its task. */
@@ -162,7 +163,7 @@ export class ReplyReceiver {
 
   /** MA1. */
   #madeBy(peer: Peer, record: TaskRecord, values: readonly (Uint8Array | StoredValue)[]): void {
-    const isOnlyRun = record.attempt === 0 && !record.isPushedAgain
+    const isOnlyRun = record.attempt === 0 && record.unheardAt === undefined
     for (const objectId of storedIds(values)) {
       if (isOnlyRun) this.#deps.madeAt.made(objectId, peer.nodeId)
       else this.#deps.madeAt.notAlone(objectId)

@@ -16,7 +16,8 @@ export interface TaskEndsDeps {
   readonly clock: Clock
   readonly references: References
   readonly tally: Tally
-  storeFree(objectId: ObjectId): void
+  /** @param at  the node where it may lie, in hex; not given where there is one. */
+  storeFree(objectId: ObjectId, at: string | undefined): void
   limitDone(record: TaskRecord): void
   /** A task with refs among its arguments has ended well there. Absent where there is one node. */
   readonly argumentsRead?: ((record: TaskRecord, peer: Peer) => void) | undefined
@@ -89,7 +90,7 @@ export class TaskEnds {
   /** Its worker died under it: what it may have put into the store meanwhile goes too. */
   failLost(record: TaskRecord, error: Error): void {
     this.fail(record, error)
-    this.#freeUntold(record)
+    this.freeUnheard(record)
   }
 
   /** The cluster is gone. */
@@ -119,7 +120,8 @@ export class TaskEnds {
       if (record.phase !== DONE) continue
       if (isHeldAt(peer, record)) this.#releaseLater(peer, record)
       else this.releaseAt(peer, record)
-      this.#freeUntold(record)
+      record.unheard(peer.nodeId)
+      this.freeUnheard(record)
     }
   }
 
@@ -130,12 +132,15 @@ export class TaskEnds {
     })
   }
 
-  /** What the last attempt may have put into the store before its worker could say so. */
-  #freeUntold(record: TaskRecord): void {
+  /** It has ended. What an attempt may have put into the store before its worker could say so goes. */
+  freeUnheard(record: TaskRecord): void {
     const { references } = this.#deps
+    const { unheardAt } = record
+    if (unheardAt === undefined) return
     const expected = record.stream?.expected() ?? record.entries()
     for (const entry of expected) {
-      if (entry.state !== STORED) this.#deps.storeFree(references.idOf(entry))
+      if (entry.state === STORED) continue
+      for (const nodeId of unheardAt) this.#deps.storeFree(references.idOf(entry), nodeId)
     }
   }
 }

@@ -38,8 +38,9 @@ export class TaskRecord {
   retriesLeft: number
   oomRetriesLeft = 0
   seq = -1
-  /** It may have run before: a result of that may lie where it did. */
-  isPushedAgain = false
+  /** The nodes, in hex, where it may have run with nobody hearing of it: a result of that may lie
+   *  there. One node alone has no name. */
+  unheardAt: readonly (string | undefined)[] | undefined
   /** Where it was pushed last. */
   peer: Peer | undefined
   /** One entry for one return (the common case) or several. A call without returns has one too:
@@ -61,6 +62,12 @@ export class TaskRecord {
   /** Whether its current attempt is the one pushed to `peer` as `seq`: not retried, not done. */
   isAt(peer: Peer, seq: number): boolean {
     return this.phase === PUSHED && this.peer === peer && this.seq === seq
+  }
+
+  unheard(nodeId: string | undefined): void {
+    if (this.unheardAt?.includes(nodeId) !== true) {
+      this.unheardAt = [...(this.unheardAt ?? []), nodeId]
+    }
   }
 
   take({ slab, at, sizeBytes }: PackedArguments): void {

@@ -8,7 +8,7 @@ import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import { aDoing, countIn, keeperOn, losePower, on } from './scene.ts'
-import { askTeller } from './workload.ts'
+import { askTeller, givesOnce } from './workload.ts'
 
 const what = aDoing('made')
 const COUNT = 10
@@ -94,6 +94,28 @@ test('D220 a node dies just after it was told of a free: those that it had given
   })
   expect(counts).toEqual([0, 0])
 })
+
+test.each(['NOTHING', 'ERROR'] as const)(
+  'a result whose word is lost with its link is freed though the next attempt stores none: %s',
+  async (then) => {
+    const counts = await playNodes({
+      plan: calmNodes(3),
+      program: async ({ cluster, home, others }) => {
+        const [maker] = others as [SimMember]
+        const doing = { ...what, key: `word of it is lost ${then}`, sleepMs: 2_000 }
+        const once = givesOnce.options({ schedulingStrategy: on(maker, true), maxRetries: 1 })
+        const ref = once.remote(doing, then)
+        await remote.sleep(1_000)
+        cluster.world.network.holdMachines(home.machine, maker.machine, 40_000)
+        await get(ref).catch(() => undefined)
+        const before = countIn(maker)
+        await remote.sleep(60_000)
+        return [before, countIn(maker)]
+      },
+    })
+    expect(counts).toEqual([1, 0])
+  },
+)
 
 test('a handle of an actor that another process has made is held, though it was passed on', async () => {
   const isKnown = await playNodes({

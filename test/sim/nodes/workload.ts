@@ -107,6 +107,17 @@ export const askTeller = remote(async (teller: TellerHandle, caller: string): Pr
   }
 })
 
+const begun = new Set<string>()
+
+/** Gives much in its first attempt, and in the next ones nothing, or an error. */
+export const givesOnce = remote(async (what: Doing, then: 'NOTHING' | 'ERROR'): Promise<Value> => {
+  const isFirst = !begun.has(what.key)
+  begun.add(what.key)
+  await sleep(what.sleepMs)
+  if (!isFirst && then === 'ERROR') throw new Error('once is enough')
+  return valueOf(1, isFirst ? what.sizeBytes : 0)
+})
+
 class Sender {
   /** Has something made on that node, then something else that takes long, and reads both. */
   send(what: Doing, nodeId: string): void {

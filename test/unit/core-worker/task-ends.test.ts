@@ -2,8 +2,10 @@
 import { expect, it } from 'vitest'
 import { CUT_NOTICED_MS } from '../../../runtime/common/limits.ts'
 import { Peer } from '../../../runtime/core-worker/peers.ts'
+import type { Scope } from '../../../runtime/core-worker/scope.ts'
 import { TaskEnds, type TaskEndsDeps } from '../../../runtime/core-worker/task-ends.ts'
-import type { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
+import type { TaskKind } from '../../../runtime/core-worker/task-kind.ts'
+import { TaskRecord } from '../../../runtime/core-worker/task-record.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 /** A limited task under way at a worker, and how many tokens have come back. */
@@ -19,8 +21,9 @@ function running() {
     onPending: () => undefined,
   } as unknown as TaskEndsDeps)
   const peer = new Peer('at-worker')
-  const scope = { adopt: () => undefined }
-  const record = { kind: { limit: {} }, scope, peer, entries: () => [] } as unknown as TaskRecord
+  const scope = { adopt: () => undefined } as unknown as Scope
+  const record = new TaskRecord({ limit: {} } as unknown as TaskKind, scope, 0)
+  record.peer = peer
   ends.begin(record)
   record.seq = peer.inFlight.push(record)
   peer.whenClosed(() => {
