@@ -273,6 +273,25 @@ export async function claimRestart(
 }
 
 /**
+ * The same incarnation, whose constructor has not begun, of a holder that gives it up.
+ * @param by  the node that is to hold it.
+ * @returns whether it does.
+ */
+export async function takeUnbegun(
+  storage: Storage,
+  { actorId, incarnation, nodeId, epoch }: Incarnation,
+  by: Holder,
+): Promise<boolean> {
+  const outcome = await decideUpdate(storage, {
+    key: actorKey(actorId),
+    fields: { nodeId: by.nodeId, epoch: by.epoch },
+    expected: { fields: { living: true, incarnation, nodeId, epoch } },
+    isOurs: (value) => isLife(value, { actorId, incarnation, ...by }),
+  })
+  return outcome.won
+}
+
+/**
  * Arrow 4, by whoever holds that incarnation, or sees that nobody does. The name is free after it.
  * @param nowMs  wall time: some days after it the row may be dropped.
  * @returns whether the actor is DEAD now; false when it has gone on to another incarnation.

@@ -4,8 +4,9 @@
 //   What runs may end within the grace time, and its results reach their owners; a worker that owns
 //   what others hold stays until they give it back. What its worker had not begun is handed back.
 //   What waits, and what is asked for later, fails: NodeDiedError. Of several nodes, others start
-//   the actors again that have restarts left, as soon as their workers have ended (GA1), run the
-//   tasks again that have retries left, and the tasks of what runs here still (DR3).
+//   the actors again that have restarts left, as soon as their workers have ended (GA1), and those
+//   that have not begun here (GA4), run the tasks again that have retries left, and the tasks of
+//   what runs here still (DR3).
 // Invariants:
 //   DR1. Once draining, no lease is granted here, no worker started, no actor or group made.
 //   DR2. What runs is not charged: it ends, or fails as its node does.
@@ -14,7 +15,7 @@
 // Source: faults.md F06; Ray node drain (a draining node takes no leases).
 import { reasonFor } from '../common/reason.ts'
 import { actorGone, endActor, willEnd } from './actors/actor-end.ts'
-import { leave } from './actors/actors-of-nodes.ts'
+import { leave, outlives } from './actors/actors-of-nodes.ts'
 import { isGiving } from './actors/left-actors.ts'
 import { refuseWaitingGroups } from './groups/groups.ts'
 import { endLease, refuseClass } from './leases.ts'
@@ -68,10 +69,12 @@ function refuseWhatWaits(turn: Turn): void {
   for (const lease of [...workerlessOf(state)]) {
     const { actor } = lease
     endLease(turn, lease)
-    if (actor !== undefined) leave(state, actor) // it goes on elsewhere
+    if (actor !== undefined) leave(state, actor, true) // it goes on elsewhere
   }
 }
 
 /** What becomes of one that has a worker is decided when that has ended. */
-const goesOnElsewhere = ({ cluster }: RayletState, { restartsLeft }: Actor): boolean =>
-  cluster !== undefined && restartsLeft > 0
+function goesOnElsewhere({ cluster, config }: RayletState, actor: Actor): boolean {
+  const isUnbegun = actor.lease?.worker === undefined
+  return cluster !== undefined && (actor.restartsLeft > 0 || (isUnbegun && outlives(config, actor)))
+}

@@ -15,6 +15,8 @@
 //   AH6. What else the dead node had in the GCS, and the rows that say what it held, go after that.
 //   AH7. A node that drains has them adopted by any other, once nothing of that life runs any more
 //        (GA1). However often one is asked, and should the node die meanwhile: a life begins once.
+//   AH8. What has not begun there is no next life: who adopts it takes the same, if its row names
+//        that node still; who had offered it there takes it back (GA4).
 // Source: design 8 (work without a leader); faults.md F07, F13.
 import { delay, type Clock } from '../../common/clock.ts'
 import { toHex } from '../../common/ids.ts'
@@ -23,8 +25,10 @@ import { RecentSet } from '../../common/recent-set.ts'
 import {
   actorDead,
   claimRestart,
+  isHeldBy,
   readActor,
   readHeldBy,
+  takeUnbegun,
   willHold,
   type ActorRow,
   type Holder,
@@ -72,6 +76,13 @@ interface Left {
   readonly before: readonly Holder[]
 }
 
+interface LifeBefore {
+  /** How its worker ended, where that was seen. */
+  readonly exit?: WorkerExit | undefined
+  /** It has not begun, and goes on (AH8). */
+  readonly isUnbegun?: boolean
+}
+
 export interface ActorAdopterDeps {
   readonly storage: Storage
   readonly clock: Clock
@@ -85,6 +96,8 @@ export interface ActorAdopterDeps {
   readonly hasArrived: () => boolean
   /** This node drains itself: it would only give on what it adopts. */
   readonly isLeaving: () => boolean
+  /** AH8. Of one that this node holds. @returns whether that node has it no more. */
+  readonly takeBack: (left: LeftActor, from: Holder) => Promise<boolean>
   /** AH6. May be repeated. */
   readonly clearRowsOf: (gone: Holder) => Promise<void>
 }
@@ -247,19 +260,24 @@ export class ActorAdopter {
    * @returns whether that life is over: this node has taken the next, or another had.
    * @throws what is not known to be either, and may come to be it.
    */
-  async adopt({ actorId: id, incarnation, exit }: LeftActor): Promise<boolean> {
-    const { storage, codec, log, isLeaving } = this.#deps
-    if (isLeaving()) return false
+  async adopt(left: LeftActor): Promise<boolean> {
+    const { actorId: id, incarnation, exit, unbegunAt } = left
+    const { storage, codec, log, self, isLeaving, takeBack } = this.#deps
     const actorId = toHex(id)
     const row = await readActor(storage, actorId)
     if (row === undefined || row.state === 'DEAD' || row.incarnation !== incarnation) return true
+    const isUnbegun = unbegunAt !== undefined
+    if (isUnbegun && !isHeldBy(row, unbegunAt)) {
+      return isHeldBy(row, self) ? await takeBack(left, unbegunAt) : true // AH8
+    }
     const made = decodeMade(codec, row.spec)
-    if (this.#endsWithMaker(row, made) || hasNoRestart(row)) return false
-    const claimed = await this.#repeat.pastOutages(() => this.#claim(row), isWanted)
-    if (!claimed) return true
+    if (isLeaving() || this.#endsWithMaker(row, made)) return false
+    if (!isUnbegun && hasNoRestart(row)) return false
+    const take = (): Promise<boolean> => (isUnbegun ? this.#take(row) : this.#claim(row))
+    if (!(await this.#repeat.pastOutages(take, isWanted))) return true
     const { className } = made.spec
-    log.info('an actor of a node that drains is started again', { actorId, className })
-    this.#begin(row, made, exit)
+    log.info('an actor of a node that drains is started here', { actorId, className })
+    this.#begin(row, made, { exit, isUnbegun })
     return true
   }
 
@@ -276,16 +294,22 @@ export class ActorAdopter {
     return (await claimRestart(storage, row, self)) !== undefined
   }
 
-  /** @param exit  how the worker of that life ended, where that was seen. */
-  #begin(row: ActorRow, made: MadeActor, exit?: WorkerExit): void {
+  /** AH8. */
+  async #take(row: ActorRow): Promise<boolean> {
+    const { storage, self } = this.#deps
+    await willHold(storage, self, row)
+    return await takeUnbegun(storage, row, self)
+  }
+
+  #begin(row: ActorRow, made: MadeActor, { exit, isUnbegun = false }: LifeBefore = {}): void {
     const { actorId, nodeId: from } = row
-    const incarnation = row.incarnation + 1
+    const incarnation = row.incarnation + (isUnbegun ? 0 : 1)
     const life = `${actorId}#${String(incarnation)}`
     if (this.#begun.has(life)) return // AH7
     this.#begun.add(life)
     const lived = row.state === 'ALIVE' || row.incarnation > 0
     const seen = exit === undefined ? {} : { exit }
-    this.#deps.tell({ kind: 'actorAdopted', made, incarnation, lived, from, ...seen })
+    this.#deps.tell({ kind: 'actorAdopted', made, incarnation, lived, from, isUnbegun, ...seen })
   }
 
   /** It is listed here from now on, as its own node would. */

@@ -18,6 +18,7 @@ import {
   actorOffered,
   actorWritten,
   offerAnswered,
+  offerReturned,
   offersLost,
 } from './actor-offers.ts'
 import {
@@ -121,6 +122,9 @@ function applyToActorOfNodes(turn: Turn, event: OfNodes): void {
       return
     case 'offerAnswered':
       offerAnswered(turn, event)
+      return
+    case 'offerReturned':
+      offerReturned(turn, event)
       return
     case 'nodeWatches':
       nodeWatches(turn, event)

@@ -181,7 +181,7 @@ function claimIncarnation(turn: Turn, actor: Actor): void {
 /** This node ends: another takes the next incarnation. */
 function leaveBehind(turn: Turn, actor: Actor, exit: WorkerExit): void {
   actor.phase = 'RESTARTING'
-  leave(turn.state, actor)
+  leave(turn.state, actor, false)
   actor.address = ''
   actor.error = toWire(restartingOf(actor, exit))
   tellWatchers(turn, actor)

@@ -36,6 +36,8 @@ export interface OfferAnswer {
 export interface LeftActor {
   readonly actorId: ActorId
   readonly incarnation: number
+  /** That node, if it has not begun the constructor of that incarnation, and never will. */
+  readonly unbegunAt?: Holder
   /** How its worker ended, if it had one. */
   readonly exit?: WorkerExit
 }
@@ -109,6 +111,14 @@ export type ActorEventOfNodes =
       readonly answer: OfferAnswer | 'NOBODY' | 'LOST'
     }
   | {
+      /** Where it was offered to has not begun it, and drains: answers whether it is there no more. */
+      readonly kind: 'offerReturned'
+      readonly request: number
+      readonly from: Holder
+      readonly actorId: ActorId
+      readonly incarnation: number
+    }
+  | {
       /** The raylet of another node wants to hear of an actor. */
       readonly kind: 'nodeWatches'
       readonly link: number
@@ -143,7 +153,7 @@ export type ActorEventOfNodes =
       readonly death: string
     }
   | {
-      /** This node has taken the next incarnation of one whose node is dead, or leaves. */
+      /** This node has taken one whose node is dead, or leaves: its next incarnation, or the same. */
       readonly kind: 'actorAdopted'
       readonly made: MadeActor
       readonly incarnation: number
@@ -151,6 +161,8 @@ export type ActorEventOfNodes =
       readonly from: string
       /** Of the life before; undefined: nobody saw it. */
       readonly exit?: WorkerExit
+      /** It is the same incarnation, whose constructor has not begun. */
+      readonly isUnbegun?: boolean
     }
   | {
       readonly kind: 'adoptionAnswered'

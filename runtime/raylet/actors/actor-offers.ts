@@ -2,7 +2,8 @@
 // row, its maker's home at first, places it as leases are, and offers it to the node chosen.
 //   UNPLACED ──place──► HERE ──► leased
 //       ▲               ASKED ──accepted──► AWAY ──constructed there──► that node holds it
-//       └──refused────────┘ └──── the node died ────┘──► as when its worker had died there
+//       ├──refused────────┘ └──── the node died ────┘──► as when its worker had died there
+//       └──not begun, its node drains ─────┘
 // Invariants:
 //   HO1. An offer is accepted with a lease, or refused: actors wait at home, but for those bound to
 //        the node, which wait there. Two nodes are asked at most before it is placed anew.
@@ -22,9 +23,16 @@ import {
 import { matchesLabels } from '../../scheduling/labels.ts'
 import { HOPS_MAX } from '../../scheduling/lease-routing.ts'
 import { place, type Demand } from '../../scheduling/place.ts'
-import { actorWorkerExited, endActor, restartingOf, tellWatchers, viewOf } from './actor-end.ts'
+import {
+  actorGone,
+  actorWorkerExited,
+  endActor,
+  restartingOf,
+  tellWatchers,
+  viewOf,
+} from './actor-end.ts'
 import type { ActorOffer } from './actor-events.ts'
-import { tellLinks } from './actors-of-nodes.ts'
+import { isLeftUnbegun, tellLinks } from './actors-of-nodes.ts'
 import { hasEnded, type EndedLives } from './ended-lives.ts'
 import { actorIsHere, dropLife, heardOfAway, watchLink } from './actors-elsewhere.ts'
 import { livesHere } from './living-actors.ts'
@@ -229,6 +237,33 @@ function refused(turn: Turn, actor: Actor, event: EventOf<'offerAnswered'>): voi
   offer(turn, actor, { nodeId: retryAt, hops: made.hops + 1, isBound: false })
 }
 
+/** HO2, GA4. Only of a life of that node that has taken it: it never begins it, nor takes it again. */
+export function offerReturned(turn: Turn, event: EventOf<'offerReturned'>): void {
+  const { actorId, incarnation, from, request } = event
+  const actor = turn.state.actors.get(actorId)
+  const isThere = actor?.incarnation === incarnation && actor.hostId === from.nodeId
+  const isAnswered = actor?.place !== 'ASKED'
+  answer(turn, request, isAnswered || !isThere)
+  if (actor?.place === 'AWAY' && isThere && actor.hostEpoch === from.epoch) placeAnew(turn, actor)
+}
+
+function placeAnew(turn: Turn, actor: Actor): void {
+  if (actor.phase === 'DEAD') return
+  const { jobs, cluster } = turn.state
+  const { actorId, jobId } = actor.spec
+  const job = jobs.get(jobId)
+  cluster?.actors.made.delete(actorId)
+  if (actor.hostId !== undefined) cluster?.view.delete(actor.hostId) // it drains
+  actor.place = 'UNPLACED'
+  actor.hostId = undefined
+  if (actor.ending !== undefined || job === undefined || job.isWindingDown) {
+    endActor(turn, actor, actor.ending?.error ?? actorGone(actor, 'its job has ended'))
+    return
+  }
+  job.pendingActors.add(actor)
+  job.turns.add('ACTORS')
+}
+
 /** The node that was to host it is dead: as if the actor's worker had died there. */
 function lost(turn: Turn, actor: Actor): void {
   turn.state.jobs.get(actor.spec.jobId)?.pendingActors.delete(actor)
@@ -243,6 +278,10 @@ export function actorOffered(turn: Turn, event: EventOf<'actorOffered'>): void {
   const { cluster } = state
   const { actorId } = offered.spec
   const known = state.actors.get(actorId)
+  if (known !== undefined && isLeftUnbegun(state, known)) {
+    answer(turn, request, { accepted: false }) // GA4
+    return
+  }
   if (known?.incarnation === offered.incarnation) {
     watchLink(state, actorId, link)
     tellLinks(turn, viewOf(known))
@@ -302,20 +341,23 @@ function newLife(
   return actor
 }
 
-/** This node has taken the next incarnation of one whose node is dead, or leaves: it holds it. */
+/** This node has taken the next incarnation of one whose node is dead, or leaves, or the same of one
+ *  that has not begun: it holds it. */
 export function actorAdopted(turn: Turn, event: EventOf<'actorAdopted'>): void {
-  const { made, incarnation, lived, from } = event
+  const { made, incarnation, lived, from, isUnbegun = false } = event
   const { state } = turn
   const known = state.actors.get(made.spec.actorId)
   if (known !== undefined) dropLife(turn, known)
   const job = takeJob(turn, made.origin)
   job.isWindingDown = false
-  const { exit = lostWorker('' as WorkerId) } = event
-  const actor = newLife(turn, { ...made, incarnation, exit })
+  const { exit = isUnbegun ? undefined : lostWorker('' as WorkerId) } = event
+  const before = exit === undefined ? {} : { exit }
+  const actor = newLife(turn, { ...made, incarnation, ...before })
   actor.lived = lived
   actor.hostId = from
-  actor.error = toWire(restartingOf(actor, exit))
+  if (exit !== undefined) actor.error = toWire(restartingOf(actor, exit))
   actor.holder = { nodeId: toHex(state.config.nodeId), epoch: state.config.epoch }
+  if (isUnbegun) state.cluster?.view.delete(from) // it drains
   state.actors.set(made.spec.actorId, actor)
   livesHere(state, actor)
   actorIsHere(turn, made.spec)

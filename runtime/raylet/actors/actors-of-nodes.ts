@@ -49,6 +49,8 @@ export interface HostedElsewhere {
 
 /** How far it is that another node takes an actor. */
 export interface Leaving {
+  /** The constructor of this incarnation has not begun. */
+  isUnbegun: boolean
   isAsked: boolean
   /** One that was asked has not answered: it may have taken it, or may do so yet. */
   isInDoubt: boolean
@@ -91,18 +93,24 @@ export const isAway = ({ place }: Actor): boolean =>
 /** GA2: it is not for this node to end. */
 export const isGiven = ({ place, phase }: Actor): boolean => place === 'GIVEN' && phase !== 'DEAD'
 
-/** For others to start again: at once, unless it ends with this node, or they do (GA1). */
-export function leave({ cluster, config }: RayletState, actor: Actor): void {
+/**
+ * For others to start again: at once, unless it ends with this node, or they do (GA1).
+ * @param isUnbegun  the constructor of this incarnation has not begun.
+ */
+export function leave({ cluster, config }: RayletState, actor: Actor, isUnbegun: boolean): void {
   actor.place = 'LEFT'
-  if (cluster === undefined || !outlives(config, actor)) return
-  cluster.actors.left.set(actor, { isAsked: false, isInDoubt: false, notBeforeMs: 0 })
+  if (cluster === undefined || !outlives(config, actor) || actor.holder === undefined) return
+  cluster.actors.left.set(actor, { isUnbegun, isAsked: false, isInDoubt: false, notBeforeMs: 0 })
 }
+
+/** GA4: this node has said so, or is about to. */
+export const isLeftUnbegun = ({ cluster }: RayletState, actor: Actor): boolean =>
+  cluster?.actors.left.get(actor)?.isUnbegun === true
 
 export const outlives = (
   { isGcsHost, nodeId }: RayletState['config'],
-  { spec, origin, holder }: Actor,
-): boolean =>
-  !isGcsHost && holder !== undefined && (spec.detached || origin?.homeId !== toHex(nodeId))
+  { spec, origin }: Actor,
+): boolean => !isGcsHost && (spec.detached || origin?.homeId !== toHex(nodeId))
 
 /** A job that another node drives, and of which no guest and no living actor is here. */
 export function isIdle({ livingActors, clients }: RayletState, { jobId, drivenAt }: Job): boolean {

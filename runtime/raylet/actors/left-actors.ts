@@ -1,6 +1,6 @@
 // Actors that a node leaves behind as it drains (pure): as soon as nothing of one runs here,
 // another node is asked to adopt it, as one does anyway when this node has left (actor-adopter.ts).
-//   LEFT ──asked──► GIVEN ──it holds the next incarnation──► not of this node any more
+//   LEFT ──asked──► GIVEN ──it holds the actor──► not of this node any more
 //     ▲               │
 //     └────refused────┘
 // Invariants:
@@ -9,12 +9,18 @@
 //   GA2. Who does not answer may have adopted it, or do so later: from then on it is ended by
 //        whoever its row names, and the next that is asked says that it is taken.
 //   GA3. This node stays until all are taken, while there is another to ask and its time is not
-//        up. A node that is suspected to be gone is none.
+//        up, and until those that it has offered live. A node that is suspected to be gone is none.
+//   GA4. What has not begun here costs no restart. Who has offered it takes it back, and nobody else;
+//        what this node holds by its row another takes as it is. Of what is not known to be one of
+//        these the restart is charged.
+import { toHex } from '../../common/ids.ts'
 import { endActor } from './actor-end.ts'
-import { leave, outlives } from './actors-of-nodes.ts'
+import { leave, outlives, type Leaving } from './actors-of-nodes.ts'
 import { dropLife } from './actors-elsewhere.ts'
+import type { LeftActor } from './actor-events.ts'
 import type { Actor } from './actor-state.ts'
 import { isSuspected, type ClusterState } from '../cluster/cluster-state.ts'
+import type { RayletState } from '../state.ts'
 import { wakeBy, type EventOf, type Turn } from '../turn.ts'
 
 /** Between two nodes that are asked. */
@@ -31,7 +37,7 @@ export function giveActors(turn: Turn): void {
   for (const actor of left.keys()) if (actor.phase === 'DEAD') left.delete(actor)
   if (left.size === 0) return
   const adopters = adoptersOf(cluster)
-  let room = adopters.length === 0 ? 0 : ASKED_MAX - countAsked(cluster)
+  let room = ASKED_MAX - countAsked(cluster)
   for (const [actor, each] of left) {
     if (room === 0) return
     if (each.isAsked) continue
@@ -39,9 +45,12 @@ export function giveActors(turn: Turn): void {
       wakeBy(turn, each.notBeforeMs)
       continue
     }
+    const able = adoptersFor(cluster, holderElsewhere(turn, actor), { actor, each, adopters })
+    const nodeId = able[Math.floor(cluster.random.next() * able.length)]
+    if (nodeId === undefined) continue
     room -= 1
     each.isAsked = true
-    give(turn, actor, adopterFor(actor, adopters, cluster.random))
+    give(turn, actor, each, nodeId)
   }
 }
 
@@ -50,21 +59,32 @@ export function isGiving(turn: Turn): boolean {
   const { state, nowMs } = turn
   const { cluster, drainEndsAtMs } = state
   if (cluster === undefined || nowMs >= drainEndsAtMs) return false
-  if (cluster.actors.left.size === 0) return false
-  if (adoptersOf(cluster).length === 0 && countAsked(cluster) === 0) return false
-  wakeBy(turn, drainEndsAtMs)
-  return true
+  const adopters = adoptersOf(cluster)
+  const mayBeTaken = ([actor, each]: readonly [Actor, Leaving]): boolean =>
+    each.isAsked ||
+    adoptersFor(cluster, holderElsewhere(turn, actor), { actor, each, adopters }).length > 0
+  const isWaiting =
+    [...cluster.actors.left].some(mayBeTaken) ||
+    [...state.actors.values()].some((actor) => isOffered(state, cluster, actor))
+  if (isWaiting) wakeBy(turn, drainEndsAtMs)
+  return isWaiting
+}
+
+/** Another node has it from this one, or may, and is to tell that it lives. */
+function isOffered({ config }: RayletState, cluster: ClusterState, actor: Actor): boolean {
+  const { place, phase, hostId } = actor
+  if ((place !== 'ASKED' && place !== 'AWAY') || phase === 'DEAD') return false
+  return hostId !== undefined && isThere(cluster, hostId) && outlives(config, actor)
 }
 
 /** None of them is placed from here any more (DR1). */
 function leaveWhatWaits({ state }: Turn): void {
   for (const { pendingActors } of state.jobs.values()) {
     for (const actor of [...pendingActors]) {
-      const { place, restartsLeft } = actor
-      const waits = place === 'UNPLACED' || place === 'HERE'
-      if (!waits || restartsLeft === 0 || !outlives(state.config, actor)) continue
+      const waits = actor.place === 'UNPLACED' || actor.place === 'HERE'
+      if (!waits || !outlives(state.config, actor)) continue
       pendingActors.delete(actor)
-      leave(state, actor)
+      leave(state, actor, true)
     }
   }
 }
@@ -73,24 +93,50 @@ function leaveWhatWaits({ state }: Turn): void {
 const adoptersOf = (cluster: ClusterState): string[] =>
   [...cluster.view.nodes()].flatMap(({ nodeId }) => (isSuspected(cluster, nodeId) ? [] : [nodeId]))
 
+/** Whether it lives and answers, also while it drains. */
+const isThere = (cluster: ClusterState, nodeId: string): boolean =>
+  cluster.groups.members.has(nodeId) && !isSuspected(cluster, nodeId)
+
 const countAsked = ({ actors: { left } }: ClusterState): number =>
   [...left.values()].filter(({ isAsked }) => isAsked).length
 
-/** Who holds it by its row, and waits for it to be constructed here; else any. */
-function adopterFor(
-  { holder }: Actor,
-  adopters: readonly string[],
-  random: ClusterState['random'],
-): string {
-  const drawn = adopters[Math.floor(random.next() * adopters.length)] ?? ''
-  return holder !== undefined && adopters.includes(holder.nodeId) ? holder.nodeId : drawn
+/** Who holds it by its row, unless that is this node. */
+function holderElsewhere({ state }: Turn, { holder }: Actor): string | undefined {
+  return holder?.nodeId === toHex(state.config.nodeId) ? undefined : holder?.nodeId
 }
 
-function give(turn: Turn, actor: Actor, nodeId: string): void {
+interface LeftHere {
+  readonly actor: Actor
+  readonly each: Leaving
+  readonly adopters: readonly string[]
+}
+
+/** Who holds it by its row, and waits for it to be constructed here; else any. */
+function adoptersFor(
+  cluster: ClusterState,
+  holderId: string | undefined,
+  { actor, each, adopters }: LeftHere,
+): readonly string[] {
+  if (holderId === undefined) return adopters
+  if (each.isUnbegun) {
+    if (isThere(cluster, holderId)) return [holderId]
+    if (each.isInDoubt || actor.restartsLeft === 0) return [] // GA4
+  }
+  return adopters.includes(holderId) ? [holderId] : adopters
+}
+
+function give(turn: Turn, actor: Actor, each: Leaving, nodeId: string): void {
   const { incarnation, exit, spec } = actor
+  const { config } = turn.state
+  const holderId = holderElsewhere(turn, actor)
   actor.place = 'GIVEN'
   actor.hostId = nodeId
-  const left = { actorId: spec.actorId, incarnation, ...(exit === undefined ? {} : { exit }) }
+  each.isUnbegun &&= holderId === undefined || holderId === nodeId
+  const unbegunAt = { nodeId: toHex(config.nodeId), epoch: config.epoch }
+  const left: LeftActor = {
+    ...{ actorId: spec.actorId, incarnation, ...(exit === undefined ? {} : { exit }) },
+    ...(each.isUnbegun ? { unbegunAt } : {}),
+  }
   turn.effects.push({ kind: 'askToAdopt', nodeId, left })
 }
 

@@ -217,7 +217,10 @@ const CALLS: Readonly<Record<keyof PeerRayletCalls, Fields>> = {
     ...{ spec: actorShape, origin, incarnation: count, lived: flag, hops: count, isBound: flag },
     ...{ holder: shape({ nodeId: text, epoch: count }), exit: optional(object) },
   },
-  adoptActor: { actorId: text, incarnation: count, exit: optional(object) },
+  adoptActor: {
+    ...{ actorId: text, incarnation: count, exit: optional(object) },
+    unbegunAt: optional(shape({ nodeId: text, epoch: count })),
+  },
   watchActor: { actorId: text, isUnmade: flag },
   callActor: { call: actorCall, isUnmade: flag },
   drainOutput: { jobId: text },

@@ -11,7 +11,13 @@ import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import { aDoing, losePower, on } from './scene.ts'
-import { RemoteTeller, tellsTwice, type TellerHandle } from './workload.ts'
+import {
+  makesDetached,
+  RemoteTeller,
+  tellsTwice,
+  type TellerHandle,
+  type TellerOptions,
+} from './workload.ts'
 
 /** Less than what keeps a node, by far. */
 const SOON_MS = 1_000
@@ -19,11 +25,14 @@ const CUT_MS = 20_000
 const BUSY_MS = 7_000
 const NAMED = { name: 'teller', namespace: 'tellers' }
 
-type Options = Parameters<typeof RemoteTeller.options>[0]
+type Place = Pick<TellerOptions, 'schedulingStrategy'>
 
-const tellerOn = (member: SimMember, options: Options = {}): TellerHandle =>
+type Lives = Pick<TellerOptions, 'maxRestarts' | 'maxTaskRetries'>
+const WITH_ONE: Lives = { maxRestarts: 1, maxTaskRetries: -1 }
+
+const tellerOn = (member: SimMember, options: TellerOptions = {}): TellerHandle =>
   RemoteTeller.options({
-    ...{ maxRestarts: 1, maxTaskRetries: -1, schedulingStrategy: on(member, true) },
+    ...{ ...WITH_ONE, schedulingStrategy: on(member, true) },
     ...options,
   }).remote('teller', false)
 
@@ -31,6 +40,54 @@ async function call({ cluster }: Scene, teller: TellerHandle, caller: string): P
   cluster.ledger.called(caller, 0, remote.here().process)
   return (await teller.tell.run(caller, 0, 0)).life
 }
+
+interface Among extends Scene {
+  readonly leaving: SimMember
+  readonly staying: SimMember
+}
+
+/** Three nodes, of which one is to leave. */
+const among = (program: (scene: Among) => Promise<void>): Promise<void> =>
+  playNodes({
+    plan: calmNodes(3),
+    program: async (scene) => {
+      const [leaving, staying] = scene.others as [SimMember, SimMember]
+      await program({ ...scene, leaving, staying })
+    },
+  })
+
+/** An actor of the driver lives there. */
+const whereOneLives = (
+  program: (scene: Among & { readonly teller: TellerHandle }) => Promise<void>,
+  options: TellerOptions = {},
+): Promise<void> =>
+  among(async (scene) => {
+    const teller = tellerOn(scene.leaving, options)
+    await call(scene, teller, 'before')
+    await program({ ...scene, teller })
+  })
+
+/** Of four nodes the one that is to leave has a bundle of a group. */
+const whereOneIsInAGroup = (
+  program: (
+    scene: Scene & { readonly leaving: SimMember; readonly inBundle: Place },
+  ) => Promise<void>,
+): Promise<void> =>
+  playNodes({
+    plan: calmNodes(4),
+    program: async (scene) => {
+      const { home, others } = scene
+      const bundles = Array.from({ length: 3 }, () => ({ CPU: 1 }))
+      const group = placementGroup(bundles, { strategy: 'STRICT_SPREAD', name: 'three' })
+      await group.ready()
+      const [{ across } = {}] = home.node?.raylet.state.groups.values() ?? []
+      const bundleIndex = across?.places.findIndex((nodeId) => nodeId !== home.nodeId)
+      const leaving = others.find(({ nodeId }) => nodeId === across?.places[bundleIndex ?? -1])
+      if (leaving === undefined || bundleIndex === undefined) throw new Error('it lies nowhere')
+      const inBundle = { schedulingStrategy: inPlacementGroup(group, { bundleIndex }) }
+      await program({ ...scene, leaving, inBundle })
+    },
+  })
 
 /** As that node has it. */
 const tellerAt = ({ node }: SimMember): Actor | undefined =>
@@ -41,10 +98,15 @@ async function rowOf(scene: Scene, { spec }: Actor): ReturnType<typeof readActor
 }
 
 /** A task that runs there until it ends by itself. */
-async function busyOn({ cluster }: Scene, member: SimMember, forMs: number, numCpus = 1) {
+async function busyOn(
+  { cluster }: Scene,
+  member: SimMember,
+  forMs: number,
+  options: Partial<Place> & { readonly numCpus?: number } = {},
+) {
   const key = `busy at ${member.machine}`
   const what = aDoing(key, { sleepMs: forMs, sizeBytes: 0 })
-  const strategy = { schedulingStrategy: on(member), maxRetries: 0, numCpus }
+  const strategy = { schedulingStrategy: on(member), maxRetries: 0, ...options }
   const ref = remote.combine.options(strategy).remote(what)
   await cluster.world.until(() => cluster.ledger.tasks.get(key)?.starts === 1)
   return ref
@@ -60,6 +122,25 @@ async function drain({ cluster }: Scene, leaving: SimMember) {
   return { actor, atMs: world.scheduler.nowMs }
 }
 
+/** The same, by a signal: at once. */
+function leaveNow(leaving: SimMember): void {
+  leaving.drained = true
+  leaving.node?.raylet.drain(DRAIN_GRACE_MS)
+}
+
+/** From all others. */
+function cutOff({ cluster, home, leaving, staying }: Among, forMs: number): void {
+  const { network } = cluster.world
+  for (const { machine } of [home, staying]) network.holdMachines(leaving.machine, machine, forMs)
+}
+
+/** A task on the one node has made a detached one, on the other if it can be there. */
+async function madeOn(maker: SimMember, member: SimMember, options: Lives): Promise<TellerHandle> {
+  const strategy = { schedulingStrategy: on(maker), maxRetries: 0, numCpus: 0 }
+  const making = makesDetached.options(strategy)
+  return (await making.run('teller', member.nodeId, options)).teller
+}
+
 const left = ({ cluster }: Scene, leaving: SimMember): Promise<void> =>
   cluster.world.until(() => !leaving.process.alive)
 
@@ -68,70 +149,52 @@ describe('D242 the node of an actor leaves', () => {
     ['one of a driver', {}],
     ['a detached one', { ...NAMED, lifetime: 'detached' as const }],
   ])('%s answers from elsewhere while a task keeps its node', async (_, options) => {
-    await playNodes({
-      plan: calmNodes(3),
-      program: async (scene) => {
-        const { cluster, others } = scene
-        const [leaving] = others as [SimMember]
-        const { scheduler } = cluster.world
-        const teller = tellerOn(leaving, options)
-        await call(scene, teller, 'before')
-        const busy = await busyOn(scene, leaving, BUSY_MS)
-        const { actor, atMs } = await drain(scene, leaving)
-        await call(scene, teller, 'meanwhile')
-        expect(scheduler.nowMs - atMs).toBeLessThan(SOON_MS)
-        expect(leaving.process.alive).toBe(true)
-        await get(busy)
-        busy.free()
-        await left(scene, leaving)
-        expect(scheduler.nowMs - atMs).toBeLessThan(DRAIN_GRACE_MS)
-        await remote.sleep(CUT_MS)
-        await call(scene, teller, 'after')
-        expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
-        await kill(teller)
-      },
-    })
+    await whereOneLives(async (scene) => {
+      const { leaving, teller } = scene
+      const { scheduler } = scene.cluster.world
+      const busy = await busyOn(scene, leaving, BUSY_MS)
+      const { actor, atMs } = await drain(scene, leaving)
+      await call(scene, teller, 'meanwhile')
+      expect(scheduler.nowMs - atMs).toBeLessThan(SOON_MS)
+      expect(leaving.process.alive).toBe(true)
+      await get(busy)
+      busy.free()
+      await left(scene, leaving)
+      expect(scheduler.nowMs - atMs).toBeLessThan(DRAIN_GRACE_MS)
+      await remote.sleep(CUT_MS)
+      await call(scene, teller, 'after')
+      expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
+      await kill(teller)
+    }, options)
   })
 
   test('one that a task of that node calls answers it', async () => {
-    await playNodes({
-      plan: calmNodes(3),
-      program: async (scene) => {
-        const { cluster, others } = scene
-        const [leaving] = others as [SimMember]
-        const teller = tellerOn(leaving)
-        await call(scene, teller, 'before')
-        const strategy = { schedulingStrategy: on(leaving), maxRetries: 0 }
-        const twice = tellsTwice.options(strategy).remote(teller, 'there', 5_000)
-        await cluster.world.until(() => cluster.ledger.effectsOf('teller', 'there', 0) === 1)
-        await drain(scene, leaving)
-        expect(await get(twice)).toMatchObject({ key: 'teller', seq: 1 })
-        twice.free()
-        expect(leaving.process.alive).toBe(true)
-      },
+    await whereOneLives(async (scene) => {
+      const { cluster, leaving, teller } = scene
+      const strategy = { schedulingStrategy: on(leaving), maxRetries: 0 }
+      const twice = tellsTwice.options(strategy).remote(teller, 'there', 5_000)
+      await cluster.world.until(() => cluster.ledger.effectsOf('teller', 'there', 0) === 1)
+      await drain(scene, leaving)
+      expect(await get(twice)).toMatchObject({ key: 'teller', seq: 1 })
+      twice.free()
+      expect(leaving.process.alive).toBe(true)
     })
   })
 
   test.each(['loses its power', 'is told to stop at once'])(
     'GA1 it costs one restart, though the node %s as another is asked',
     async (what) => {
-      await playNodes({
-        plan: calmNodes(3),
-        program: async (scene) => {
-          const { cluster, others } = scene
-          const [leaving] = others as [SimMember]
-          const teller = tellerOn(leaving)
-          await call(scene, teller, 'before')
-          const busy = await busyOn(scene, leaving, BUSY_MS)
-          const { actor } = await drain(scene, leaving)
-          await cluster.world.until(() => actor.place === 'GIVEN')
-          if (what === 'loses its power') losePower(scene, leaving)
-          else void leaving.node?.raylet.stop()
-          await call(scene, teller, 'after')
-          busy.free()
-          await remote.sleep(CUT_MS)
-          expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
-        },
+      await whereOneLives(async (scene) => {
+        const { leaving, teller } = scene
+        const busy = await busyOn(scene, leaving, BUSY_MS)
+        const { actor } = await drain(scene, leaving)
+        await scene.cluster.world.until(() => actor.place === 'GIVEN')
+        if (what === 'loses its power') losePower(scene, leaving)
+        else void leaving.node?.raylet.stop()
+        await call(scene, teller, 'after')
+        busy.free()
+        await remote.sleep(CUT_MS)
+        expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
       })
     },
   )
@@ -140,102 +203,206 @@ describe('D242 the node of an actor leaves', () => {
     ['long before', SOON_MS],
     ['as it begins to leave', DRAIN_GRACE_MS + SOON_MS],
   ])('GA2, GA3 its node is cut off from all others, %s: one restart', async (when, limitMs) => {
-    await playNodes({
-      plan: calmNodes(3),
-      program: async (scene) => {
-        const { cluster, home, others } = scene
-        const [leaving, staying] = others as [SimMember, SimMember]
-        const { network, scheduler } = cluster.world
-        const cutOff = (): void => {
-          for (const { machine } of [home, staying])
-            network.holdMachines(leaving.machine, machine, CUT_MS)
-        }
-        const teller = tellerOn(leaving)
-        await call(scene, teller, 'before')
-        if (when === 'long before') cutOff()
-        const { actor, atMs } = await drain(scene, leaving)
-        if (when !== 'long before') cutOff()
-        await left(scene, leaving)
-        expect(scheduler.nowMs - atMs).toBeLessThan(limitMs)
-        await call(scene, teller, 'after')
-        expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
-      },
+    await whereOneLives(async (scene) => {
+      const { leaving, teller } = scene
+      if (when === 'long before') cutOff(scene, CUT_MS)
+      const { actor, atMs } = await drain(scene, leaving)
+      if (when !== 'long before') cutOff(scene, CUT_MS)
+      await left(scene, leaving)
+      expect(scene.cluster.world.scheduler.nowMs - atMs).toBeLessThan(limitMs)
+      await call(scene, teller, 'after')
+      expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
     })
   })
 
   test('GA3 where all others are full its node does not wait for room: it waits for that elsewhere', async () => {
-    await playNodes({
-      plan: calmNodes(3),
-      program: async (scene) => {
-        const { cluster, home, others } = scene
-        const [leaving, staying] = others as [SimMember, SimMember]
-        const teller = tellerOn(leaving)
-        await call(scene, teller, 'before')
-        const busy = [
-          await busyOn(scene, home, 3 * BUSY_MS),
-          await busyOn(scene, staying, 3 * BUSY_MS),
-        ]
-        const { actor, atMs } = await drain(scene, leaving)
-        await left(scene, leaving)
-        expect(cluster.world.scheduler.nowMs - atMs).toBeLessThan(SOON_MS)
-        await call(scene, teller, 'after')
-        expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
-        for (const each of busy) each.free()
-      },
+    await whereOneLives(async (scene) => {
+      const { cluster, home, leaving, staying, teller } = scene
+      const busy = [
+        await busyOn(scene, home, 3 * BUSY_MS),
+        await busyOn(scene, staying, 3 * BUSY_MS),
+      ]
+      const { actor, atMs } = await drain(scene, leaving)
+      await left(scene, leaving)
+      expect(cluster.world.scheduler.nowMs - atMs).toBeLessThan(SOON_MS)
+      await call(scene, teller, 'after')
+      expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
+      for (const each of busy) each.free()
     })
   })
 
   test.each(['', 'restarted'])('GA2 it is killed as another is asked: %s', async (what) => {
-    await playNodes({
-      plan: calmNodes(3),
-      program: async (scene) => {
-        const { cluster, home, others } = scene
-        const [leaving, staying] = others as [SimMember, SimMember]
-        const teller = tellerOn(leaving)
-        await call(scene, teller, 'before')
-        const busy = await busyOn(scene, leaving, BUSY_MS)
-        const { actor } = await drain(scene, leaving)
-        await cluster.world.until(() => actor.place === 'GIVEN')
-        await kill(teller, { noRestart: what === '' })
-        if (what === 'restarted') {
-          await call(scene, teller, 'after')
-          expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
-        } else {
-          await expect(call(scene, teller, 'after')).rejects.toThrow('it was killed')
-          expect(await rowOf(scene, actor)).toMatchObject({ state: 'DEAD' })
-          const lives = [home, staying].map((member) => tellerAt(member)?.lease)
-          expect(lives).toEqual([undefined, undefined])
-        }
-        await get(busy)
-        busy.free()
-      },
+    await whereOneLives(async (scene) => {
+      const { home, leaving, staying, teller } = scene
+      const busy = await busyOn(scene, leaving, BUSY_MS)
+      const { actor } = await drain(scene, leaving)
+      await scene.cluster.world.until(() => actor.place === 'GIVEN')
+      await kill(teller, { noRestart: what === '' })
+      if (what === 'restarted') {
+        await call(scene, teller, 'after')
+        expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
+      } else {
+        await expect(call(scene, teller, 'after')).rejects.toThrow('it was killed')
+        expect(await rowOf(scene, actor)).toMatchObject({ state: 'DEAD' })
+        const lives = [home, staying].map((member) => tellerAt(member)?.lease)
+        expect(lives).toEqual([undefined, undefined])
+      }
+      await get(busy)
+      busy.free()
     })
   })
 
   test('one in a placement group lives where its bundle is placed anew, while a task keeps its node', async () => {
-    await playNodes({
-      plan: calmNodes(4),
-      program: async (scene) => {
-        const { cluster, home, others } = scene
-        const bundles = Array.from({ length: 3 }, () => ({ CPU: 1 }))
-        const group = placementGroup(bundles, { strategy: 'STRICT_SPREAD', name: 'three' })
-        await group.ready()
-        const [{ across } = {}] = home.node?.raylet.state.groups.values() ?? []
-        const bundleIndex = across?.places.findIndex((nodeId) => nodeId !== home.nodeId)
-        const leaving = others.find(({ nodeId }) => nodeId === across?.places[bundleIndex ?? -1])
-        if (leaving === undefined || bundleIndex === undefined) throw new Error('it lies nowhere')
-        const teller = tellerOn(leaving, {
-          schedulingStrategy: inPlacementGroup(group, { bundleIndex }),
-        })
-        await call(scene, teller, 'before')
-        const busy = await busyOn(scene, leaving, BUSY_MS, 0)
-        const { actor, atMs } = await drain(scene, leaving)
-        await call(scene, teller, 'meanwhile')
-        expect(cluster.world.scheduler.nowMs - atMs).toBeLessThan(SOON_MS)
-        expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
-        await get(busy)
-        busy.free()
-      },
+    await whereOneIsInAGroup(async (scene) => {
+      const { leaving, inBundle } = scene
+      const teller = tellerOn(leaving, inBundle)
+      await call(scene, teller, 'before')
+      const busy = await busyOn(scene, leaving, BUSY_MS, { numCpus: 0 })
+      const { actor, atMs } = await drain(scene, leaving)
+      await call(scene, teller, 'meanwhile')
+      expect(scene.cluster.world.scheduler.nowMs - atMs).toBeLessThan(SOON_MS)
+      expect(await rowOf(scene, actor)).toMatchObject({ incarnation: 1, state: 'ALIVE' })
+      await get(busy)
+      busy.free()
     })
   })
+})
+
+/** It has a node, and no worker there. */
+async function startingOn({ cluster }: Scene, member: SimMember): Promise<Actor> {
+  await cluster.world.until(() => tellerAt(member)?.lease !== undefined)
+  const actor = tellerAt(member)
+  if (actor?.lease?.worker !== undefined || actor === undefined) throw new Error('it was late')
+  return actor
+}
+
+const ONCE: Lives = { maxRestarts: 0, maxTaskRetries: 0 }
+const RESTARTS = [['without restarts', ONCE] as const, ['with one', WITH_ONE] as const]
+const IS_UNCHARGED = { incarnation: 0, state: 'ALIVE' }
+
+describe('D248 the node leaves of an actor whose constructor has not begun', () => {
+  test.each(RESTARTS)(
+    'one %s that is being started lives elsewhere, uncharged',
+    async (_, options) => {
+      await among(async (scene) => {
+        const { leaving } = scene
+        const teller = tellerOn(leaving, options)
+        const actor = await startingOn(scene, leaving)
+        leaveNow(leaving)
+        await call(scene, teller, 'after')
+        await left(scene, leaving)
+        expect(await rowOf(scene, actor)).toMatchObject(IS_UNCHARGED)
+        expect(tellerAt(leaving)).toBeUndefined()
+      })
+    },
+  )
+
+  test.each(RESTARTS)(
+    'one %s that waits for its bundle there waits where that is placed anew',
+    async (_, options) => {
+      await whereOneIsInAGroup(async (scene) => {
+        const { cluster, leaving, inBundle } = scene
+        const busy = await busyOn(scene, leaving, BUSY_MS, inBundle)
+        const teller = tellerOn(leaving, { ...inBundle, ...options })
+        await cluster.world.until(() => tellerAt(leaving) !== undefined)
+        const actor = tellerAt(leaving) as Actor
+        await drain(scene, leaving)
+        await call(scene, teller, 'after')
+        expect(await rowOf(scene, actor)).toMatchObject(IS_UNCHARGED)
+        await get(busy)
+        busy.free()
+      })
+    },
+  )
+
+  test.each(RESTARTS)(
+    'a detached one %s that was made there lives elsewhere, uncharged',
+    async (_, options) => {
+      await among(async (scene) => {
+        const { leaving } = scene
+        const teller = await madeOn(leaving, leaving, options)
+        const actor = await startingOn(scene, leaving)
+        leaveNow(leaving)
+        await call(scene, teller, 'after')
+        await left(scene, leaving)
+        expect(await rowOf(scene, actor)).toMatchObject(IS_UNCHARGED)
+        await kill(teller)
+      })
+    },
+  )
+
+  test.each(RESTARTS)(
+    "its maker's node leaves, too: a third has it %s, uncharged",
+    async (_, options) => {
+      await among(async (scene) => {
+        const { leaving, staying } = scene
+        const busy = await busyOn(scene, leaving, BUSY_MS, { numCpus: 0 })
+        const teller = await madeOn(staying, leaving, options)
+        const actor = await startingOn(scene, leaving)
+        for (const each of [staying, leaving]) leaveNow(each)
+        await call(scene, teller, 'after')
+        for (const each of [staying, leaving]) await left(scene, each)
+        expect(await rowOf(scene, actor)).toMatchObject(IS_UNCHARGED)
+        busy.free()
+        await kill(teller)
+      })
+    },
+  )
+
+  test.each(RESTARTS)(
+    "GA3 its maker's node alone leaves: it waits for the constructor %s",
+    async (_, options) => {
+      await among(async (scene) => {
+        const { leaving, staying } = scene
+        const teller = await madeOn(leaving, staying, options)
+        const actor = await startingOn(scene, staying)
+        leaveNow(leaving)
+        await call(scene, teller, 'after')
+        await left(scene, leaving)
+        expect(await rowOf(scene, actor)).toMatchObject(IS_UNCHARGED)
+        await kill(teller)
+      })
+    },
+  )
+
+  test.each([
+    [200, 0],
+    [2 * DRAIN_GRACE_MS, 1],
+  ])(
+    'GA2 nobody hears that it has not begun for %s ms: it lives once, in life %s',
+    async (cutMs, incarnation) => {
+      await among(async (scene) => {
+        const { cluster, leaving } = scene
+        const teller = tellerOn(leaving)
+        const actor = await startingOn(scene, leaving)
+        leaveNow(leaving)
+        cutOff(scene, cutMs)
+        const life = await call(scene, teller, 'after')
+        await remote.sleep(CUT_MS)
+        expect(await call(scene, teller, 'later')).toBe(life)
+        expect(await rowOf(scene, actor)).toMatchObject({ incarnation, state: 'ALIVE' })
+        expect(leaving.process.alive).toBe(false)
+        expect(cluster.serving()).toHaveLength(2)
+      })
+    },
+  )
+
+  test.each(['has not begun', 'is asked to adopt it'])(
+    'it is killed as its node says that it %s',
+    async (what) => {
+      await among(async (scene) => {
+        const { home, leaving, staying } = scene
+        const isOffered = what === 'has not begun'
+        const teller = isOffered ? tellerOn(leaving, ONCE) : await madeOn(leaving, leaving, ONCE)
+        const actor = await startingOn(scene, leaving)
+        leaveNow(leaving)
+        await scene.cluster.world.until(() => actor.place === 'GIVEN')
+        await kill(teller)
+        await expect(call(scene, teller, 'after')).rejects.toThrow('it was killed')
+        expect(await rowOf(scene, actor)).toMatchObject({ state: 'DEAD' })
+        const lives = [home, staying].map((member) => tellerAt(member)?.lease)
+        expect(lives).toEqual([undefined, undefined])
+      })
+    },
+  )
 })

@@ -45,6 +45,14 @@ class Teller {
 
 export const RemoteTeller = remote(Teller)
 export type TellerHandle = ReturnType<typeof RemoteTeller.remote>
+export type TellerOptions = Parameters<typeof RemoteTeller.options>[0]
+
+/** Makes one that outlives it, on that node if it can be there. */
+export const makesDetached = remote((name: string, nodeId: string, options: TellerOptions) => {
+  const schedulingStrategy = nodeAffinity(nodeId, { soft: true })
+  const detached = { ...options, schedulingStrategy, lifetime: 'detached' } as const
+  return { teller: RemoteTeller.options(detached).remote(name, false) }
+})
 
 /** Says a name, late. */
 const laterNamed = remote(async (name: string, afterMs: number): Promise<string> => {

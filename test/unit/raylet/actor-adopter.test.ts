@@ -60,6 +60,7 @@ function see(seers: readonly string[], rows: readonly NodeRow[]): void {
       ...{ storage, clock, log: silentLog, codec, self: holder(nodeId), tell },
       tellOfDeath: (death: NodeDeath) => tellOfDeath(death),
       ...{ hasArrived: () => hasArrived, isLeaving: () => isLeaving },
+      takeBack: () => Promise.resolve(false),
       clearRowsOf: (gone: Holder) => clearRowsOf({ storage, clock, jobs: NO_JOBS }, gone),
     }
     const adopter = adopters.get(nodeId) ?? new ActorAdopter(deps)
