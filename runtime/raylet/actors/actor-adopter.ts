@@ -42,6 +42,7 @@ import type { ValueCodec } from '../../protocol/value-codec.ts'
 import type { LeftActor } from './actor-events.ts'
 import { decodeMade, type MadeActor } from './actor-origin.ts'
 import { endedLives, epochsEnded, hasEnded, type EndedLives } from './ended-lives.ts'
+import type { Brain } from '../brain.ts'
 import type { Stimulus } from '../client-link.ts'
 import { GcsRepeat } from '../gcs-repeat.ts'
 
@@ -92,12 +93,11 @@ export interface ActorAdopterDeps {
   /** All others. Resolves when they know. */
   readonly tellOfDeath: (death: NodeDeath) => Promise<void>
   readonly tell: (stimulus: Stimulus) => void
+  readonly brain: Pick<Brain, 'ask'>
   /** MB4. */
   readonly hasArrived: () => boolean
   /** This node drains itself: it would only give on what it adopts. */
   readonly isLeaving: () => boolean
-  /** AH8. Of one that this node holds. @returns whether that node has it no more. */
-  readonly takeBack: (left: LeftActor, from: Holder) => Promise<boolean>
   /** AH6. May be repeated. */
   readonly clearRowsOf: (gone: Holder) => Promise<void>
 }
@@ -262,13 +262,13 @@ export class ActorAdopter {
    */
   async adopt(left: LeftActor): Promise<boolean> {
     const { actorId: id, incarnation, exit, unbegunAt } = left
-    const { storage, codec, log, self, isLeaving, takeBack } = this.#deps
+    const { storage, codec, log, self, isLeaving } = this.#deps
     const actorId = toHex(id)
     const row = await readActor(storage, actorId)
     if (row === undefined || row.state === 'DEAD' || row.incarnation !== incarnation) return true
     const isUnbegun = unbegunAt !== undefined
     if (isUnbegun && !isHeldBy(row, unbegunAt)) {
-      return isHeldBy(row, self) ? await takeBack(left, unbegunAt) : true // AH8
+      return isHeldBy(row, self) ? await this.#takeBack(left, unbegunAt) : true
     }
     const made = decodeMade(codec, row.spec)
     if (isLeaving() || this.#endsWithMaker(row, made)) return false
@@ -292,6 +292,14 @@ export class ActorAdopter {
     const { actorId, incarnation } = row
     await willHold(storage, self, { actorId, incarnation: incarnation + 1 })
     return (await claimRestart(storage, row, self)) !== undefined
+  }
+
+  /** AH8. @returns whether that node has it no more, as far as this one knows. */
+  async #takeBack({ actorId, incarnation }: LeftActor, from: Holder): Promise<boolean> {
+    const isGone = await this.#deps.brain.ask((request) => {
+      return { kind: 'offerReturned', request, from, actorId, incarnation }
+    })
+    return isGone === true
   }
 
   /** AH8. */

@@ -237,7 +237,7 @@ function refused(turn: Turn, actor: Actor, event: EventOf<'offerAnswered'>): voi
   offer(turn, actor, { nodeId: retryAt, hops: made.hops + 1, isBound: false })
 }
 
-/** HO2, GA4. Only of a life of that node that has taken it: it never begins it, nor takes it again. */
+/** HO2, GA4: a node that has taken it, and in this life never begins it, nor takes it again. */
 export function offerReturned(turn: Turn, event: EventOf<'offerReturned'>): void {
   const { actorId, incarnation, from, request } = event
   const actor = turn.state.actors.get(actorId)

@@ -10,9 +10,9 @@
 //        whoever its row names, and the next that is asked says that it is taken.
 //   GA3. This node stays until all are taken, while there is another to ask and its time is not
 //        up, and until those that it has offered live. A node that is suspected to be gone is none.
-//   GA4. What has not begun here costs no restart. Who has offered it takes it back, and nobody else;
-//        what this node holds by its row another takes as it is. Of what is not known to be one of
-//        these the restart is charged.
+//   GA4. What has not begun here costs no restart, and never begins here. Who has offered it takes
+//        it back, and nobody else; what this node holds by its row another takes as it is. Where
+//        that is not to be had, a restart is charged as ever.
 import { toHex } from '../../common/ids.ts'
 import { endActor } from './actor-end.ts'
 import { leave, outlives, type Leaving } from './actors-of-nodes.ts'

@@ -130,10 +130,6 @@ export class ClusterSide {
     this.#adopter = new ActorAdopter({
       ...{ ...ofRows, tellOfDeath, hasArrived: () => member.hasArrived },
       isLeaving: () => state.draining || state.leaving,
-      takeBack: async ({ actorId, incarnation }, from) =>
-        (await deps.brain.ask((request) => {
-          return { kind: 'offerReturned', request, from, actorId, incarnation }
-        })) === true,
       clearRowsOf: (gone) => clearRowsOf({ ...deps, jobs: this.jobs.driven }, gone),
     })
     const hasMet = (holder: Holder): boolean => this.#adopter.hasMet(holder)

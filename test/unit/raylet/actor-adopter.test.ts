@@ -27,6 +27,7 @@ let started: string[]
 let buried: object[]
 /** The deaths that all others are told of. */
 let tellOfDeath: (death: NodeDeath) => Promise<void>
+let takenBack: (readonly [nodeId: string, kind: string])[]
 let hasArrived: boolean
 let isLeaving: boolean
 beforeEach(() => {
@@ -37,6 +38,7 @@ beforeEach(() => {
   storage = new MemoryStorage()
   adopters = new Map()
   started = []
+  takenBack = []
   buried = []
 })
 afterEach(() => {
@@ -49,6 +51,12 @@ const rowsOf = (living: readonly string[], dead: readonly string[] = []): readon
     return { ...holder(nodeId), state: dead.includes(nodeId) ? 'DEAD' : 'ALIVE' } as NodeRow
   })
 
+/** The brain of that node, which takes back what was offered. */
+function asked(nodeId: string, { kind }: Stimulus): Promise<unknown> {
+  takenBack.push([nodeId, kind])
+  return Promise.resolve(true)
+}
+
 /** What these nodes see of all. */
 function see(seers: readonly string[], rows: readonly NodeRow[]): void {
   for (const nodeId of seers) {
@@ -60,7 +68,7 @@ function see(seers: readonly string[], rows: readonly NodeRow[]): void {
       ...{ storage, clock, log: silentLog, codec, self: holder(nodeId), tell },
       tellOfDeath: (death: NodeDeath) => tellOfDeath(death),
       ...{ hasArrived: () => hasArrived, isLeaving: () => isLeaving },
-      takeBack: () => Promise.resolve(false),
+      brain: { ask: (stimulus: (request: number) => Stimulus) => asked(nodeId, stimulus(1)) },
       clearRowsOf: (gone: Holder) => clearRowsOf({ storage, clock, jobs: NO_JOBS }, gone),
     }
     const adopter = adopters.get(nodeId) ?? new ActorAdopter(deps)
@@ -206,6 +214,33 @@ test('AH7: of a node that drains one begins its next life once, however many are
   await clock.advance(TURNS_MS)
   expect(await Promise.all(OTHERS.map(ask))).not.toContain(false)
   expect(started).toEqual([row?.nodeId])
+})
+
+test('AH8: what has not begun begins once elsewhere, as the same life, though it has no restart', async () => {
+  await anActorOn('gone', ACTOR, 0)
+  see(OTHERS, rowsOf([...OTHERS, 'gone']))
+  const unbegun = { actorId: fromHex(ACTOR) as ActorId, incarnation: 0, unbegunAt: holder('gone') }
+  const ask = async (nodeId: string): Promise<unknown> => adopters.get(nodeId)?.adopt(unbegun)
+  expect(await Promise.all(['n3', 'n3', 'n4'].map(ask))).toEqual([true, true, true])
+  const row = await readActor(storage, ACTOR)
+  expect(row).toMatchObject({ state: 'PENDING_CREATION', incarnation: 0 })
+  expect(started).toEqual([row?.nodeId])
+  see(OTHERS, rowsOf(OTHERS, ['gone']))
+  await clock.advance(TURNS_MS)
+  expect(started).toEqual([row?.nodeId])
+  expect(buried).toEqual([])
+  expect(takenBack).toEqual([])
+})
+
+test('AH8: what has not begun where it was offered is for who holds it alone, also as that leaves', async () => {
+  await anActorOn('n3', ACTOR, 0)
+  see(OTHERS, rowsOf([...OTHERS, 'gone']))
+  isLeaving = true
+  const unbegun = { actorId: fromHex(ACTOR) as ActorId, incarnation: 0, unbegunAt: holder('gone') }
+  expect(await adopters.get('n3')?.adopt(unbegun)).toBe(true)
+  expect(takenBack).toEqual([['n3', 'offerReturned']])
+  expect(started).toEqual([])
+  expect(await readActor(storage, ACTOR)).toMatchObject({ nodeId: 'n3', incarnation: 0 })
 })
 
 test.each(['it has no restart left', 'who is asked leaves itself'])(

@@ -4,6 +4,7 @@ import type { ActorId, WorkerId } from '../../../runtime/common/ids.ts'
 import { NODE_ID_LABEL } from '../../../runtime/common/label-selector.ts'
 import type { ActorOffer } from '../../../runtime/raylet/actors/actor-events.ts'
 import type { Actor } from '../../../runtime/raylet/actors/actor-state.ts'
+import type { RayletEffect } from '../../../runtime/raylet/turn.ts'
 import { ClusterView } from '../../../runtime/scheduling/cluster-view.ts'
 import { seededRandom } from '../../support/seeded.ts'
 import { aClass, aDriversJob, anActor, Brain, hexNodeId, units } from './brain.ts'
@@ -14,13 +15,21 @@ const OTHERS = [HOLDER, '0c']
 const GRACE_MS = 8_000
 const KILL = { kind: 'killActor', actorId: A } as const
 
-/** It knows these of two CPUs. */
-function nodesOf(brain: Brain, ids: readonly string[], suspected: readonly string[] = []): void {
+/** It knows these of two CPUs. @param draining  and that these drain. */
+function nodesOf(
+  brain: Brain,
+  ids: readonly string[],
+  suspected: readonly string[] = [],
+  draining: readonly string[] = [],
+): void {
   const totals = units({ CPU: 2 })
   const nodes = ids.map((nodeId) => {
     return { nodeId, totals, free: totals, labels: { [NODE_ID_LABEL]: nodeId } }
   })
-  brain.send({ kind: 'nodes', nodes, suspected: new Set(suspected), members: new Map() })
+  const members = new Map(
+    [...ids, ...draining].map((id) => [id, { epoch: 1, isDraining: draining.includes(id) }]),
+  )
+  brain.send({ kind: 'nodes', nodes, suspected: new Set(suspected), members })
 }
 
 function aMember(): Brain {
@@ -33,7 +42,7 @@ function aMember(): Brain {
 }
 
 /** Made at 0b, and offered to this node, which starts a worker for it. */
-function hosted(brain: Brain, changes: Partial<ActorOffer['spec']> = {}): void {
+function hosted(brain: Brain, changes: Partial<ActorOffer['spec']> = {}): RayletEffect[] {
   const driver = 'driver-of-0b' as WorkerId
   const job = aDriversJob('job2')
   const offer = {
@@ -42,7 +51,8 @@ function hosted(brain: Brain, changes: Partial<ActorOffer['spec']> = {}): void {
     ...{ holder: { nodeId: HOLDER, epoch: 1 }, incarnation: 0, lived: false },
     ...{ hops: 1, isBound: false },
   }
-  brain.send({ kind: 'actorOffered', link: 1, request: brain.nextRequest(), offer })
+  const request = brain.nextRequest()
+  return brain.send({ kind: 'actorOffered', link: 1, request, offer })
 }
 
 /** The same, and it lives here. */
@@ -104,13 +114,6 @@ describe('GA1 an actor of a node that drains', () => {
     expect(asked(exit(brain))).toEqual([`⇒ ${HOLDER}: to adopt actorA`])
   })
 
-  test('that has its resources and no worker yet is adopted at once', () => {
-    const brain = aMember()
-    hosted(brain)
-    expect(asked(drain(brain))).toEqual([`⇒ ${HOLDER}: to adopt actorA`])
-    expect(brain.state.leases.size).toBe(0)
-  })
-
   test.each([
     ['has no restart left', { maxRestarts: 0 }],
     ['was made here', { owner: 'driver1' as WorkerId }],
@@ -125,6 +128,74 @@ describe('GA1 an actor of a node that drains', () => {
     expect(asked([...drain(brain), ...exit(brain)])).toEqual([])
     expect(brain.state.leaving).toBe(true)
     expect(actorOf(brain)?.phase).toBe(what.includes('made') ? 'RESTARTING' : 'DEAD')
+  })
+})
+
+describe('GA4 one that has not begun', () => {
+  const BACK = [`⇒ ${HOLDER}: to adopt actorA, unbegun`]
+
+  test.each([0, 1])('goes back at once to who has offered it: of %s restarts', (maxRestarts) => {
+    const brain = aMember()
+    hosted(brain, { maxRestarts })
+    expect(asked(drain(brain))).toEqual(BACK)
+    expect(brain.state.leases.size).toBe(0)
+    expect(brain.state.leaving).toBe(false)
+    answered(brain, 'TAKEN')
+    expect(actorOf(brain)).toBeUndefined()
+  })
+
+  test('is not taken once more meanwhile, though the offer comes again', () => {
+    const brain = aMember()
+    hosted(brain)
+    drain(brain)
+    expect(hosted(brain)).toMatchObject([{ kind: 'answer', value: { accepted: false } }])
+  })
+
+  test('goes back to who drains as well, and to nobody else where that may have it', () => {
+    const brain = aMember()
+    hosted(brain)
+    nodesOf(brain, ['0c'], [], [HOLDER])
+    expect(asked(drain(brain))).toEqual(BACK)
+    answered(brain, 'UNKNOWN')
+    nodesOf(brain, ['0c'])
+    expect(asked(brain.show(brain.tick(100)))).toEqual([])
+    expect(actorOf(brain)).toMatchObject({ place: 'GIVEN', hostId: HOLDER })
+  })
+
+  test.each([
+    [0, []],
+    [1, ['⇒ 0c: to adopt actorA']],
+  ])('costs a restart, of %s, where who has offered it is gone', (maxRestarts, expected) => {
+    const brain = aMember()
+    hosted(brain, { maxRestarts })
+    nodesOf(brain, ['0c'])
+    expect(asked(drain(brain))).toEqual(expected)
+    expect(actorOf(brain)?.place).toBe(expected.length === 0 ? 'LEFT' : 'GIVEN')
+  })
+
+  test('is adopted by another where this node holds it; made here, if it is detached', () => {
+    const brain = aMember()
+    brain.driver('driver1', 'job1')
+    for (const actorId of [A, 'actorB' as ActorId]) {
+      brain.createActor('driver1', { actorId, detached: actorId === A })
+      brain.send({ kind: 'actorRegistered', actorId, existing: undefined })
+    }
+    expect(asked(drain(brain))).toEqual([expect.stringMatching(/to adopt actorA, unbegun$/)])
+    expect(brain.state.actors.get('actorB' as ActorId)?.phase).toBe('DEAD')
+  })
+
+  test('keeps the node that holds it until it lives where it was offered', () => {
+    const brain = aMember()
+    brain.driver('driver1', 'job1')
+    const strategy = { kind: 'NODE_AFFINITY', nodeId: '0c', soft: false } as const
+    const detached = { actorId: A, detached: true, scheduling: aClass({ strategy }) }
+    brain.createActor('driver1', detached)
+    brain.send({ kind: 'actorRegistered', actorId: A, existing: undefined })
+    expect(actorOf(brain)).toMatchObject({ place: 'ASKED', hostId: '0c' })
+    drain(brain)
+    expect(brain.state.leaving).toBe(false)
+    expect(brain.show(brain.tick(GRACE_MS))).toEqual(['leave'])
+    expect(actorOf(brain)?.phase).toBe('PENDING_CREATION')
   })
 })
 

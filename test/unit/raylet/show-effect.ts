@@ -68,7 +68,7 @@ export function showEffect(effect: RayletEffect, names: Names): string {
       return `⇒ ${effect.nodeId}: offered ${spec.actorId} #${String(incarnation)}, hop ${hops}`
     }
     case 'askToAdopt':
-      return `⇒ ${effect.nodeId}: to adopt ${effect.left.actorId}`
+      return `⇒ ${effect.nodeId}: to adopt ${effect.left.actorId}${effect.left.unbegunAt === undefined ? '' : ', unbegun'}`
     case 'locateActor':
       return `look for ${effect.actorId}`
     case 'callActor':
