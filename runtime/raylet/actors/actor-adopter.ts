@@ -257,7 +257,7 @@ export class ActorAdopter {
 
   /**
    * AH7. May be repeated.
-   * @returns whether that life is over: this node has taken the next, or another had.
+   * @returns whether it is of that node no more: this one has taken it, or another had.
    * @throws what is not known to be either, and may come to be it.
    */
   async adopt(left: LeftActor): Promise<boolean> {
@@ -276,7 +276,7 @@ export class ActorAdopter {
     const take = (): Promise<boolean> => (isUnbegun ? this.#take(row) : this.#claim(row))
     if (!(await this.#repeat.pastOutages(take, isWanted))) return true
     const { className } = made.spec
-    log.info('an actor of a node that drains is started here', { actorId, className })
+    log.info('an actor of a node that drains is started again', { actorId, className })
     this.#begin(row, made, { exit, isUnbegun })
     return true
   }

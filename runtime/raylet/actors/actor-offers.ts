@@ -42,7 +42,7 @@ import { takeLease } from '../leases.ts'
 import { holdersFor } from '../groups/group-routing.ts'
 import { judge, ledgersOf, seeOwnNode } from '../placement.ts'
 import { lostWorker } from '../lost-worker.ts'
-import { shun } from '../cluster/remote-leases.ts'
+import { nodeLeaves, shun } from '../cluster/remote-leases.ts'
 import type { RayletState } from '../state.ts'
 import { newActor, type Actor } from './actor-state.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
@@ -237,7 +237,7 @@ function refused(turn: Turn, actor: Actor, event: EventOf<'offerAnswered'>): voi
   offer(turn, actor, { nodeId: retryAt, hops: made.hops + 1, isBound: false })
 }
 
-/** HO2, GA4: a node that has taken it, and in this life never begins it, nor takes it again. */
+/** HO2, GA4: who has taken it has not begun it, and never does, nor takes it again in that life. */
 export function offerReturned(turn: Turn, event: EventOf<'offerReturned'>): void {
   const { actorId, incarnation, from, request } = event
   const actor = turn.state.actors.get(actorId)
@@ -253,7 +253,7 @@ function placeAnew(turn: Turn, actor: Actor): void {
   const { actorId, jobId } = actor.spec
   const job = jobs.get(jobId)
   cluster?.actors.made.delete(actorId)
-  if (actor.hostId !== undefined) cluster?.view.delete(actor.hostId) // it drains
+  if (actor.hostId !== undefined) nodeLeaves(turn, actor.hostId)
   actor.place = 'UNPLACED'
   actor.hostId = undefined
   if (actor.ending !== undefined || job === undefined || job.isWindingDown) {
@@ -341,7 +341,7 @@ function newLife(
   return actor
 }
 
-/** This node has taken the next incarnation of one whose node is dead, or leaves, or the same of one
+/** This node has taken the next incarnation of one whose node is dead, or leaves; or the same, if
  *  that has not begun: it holds it. */
 export function actorAdopted(turn: Turn, event: EventOf<'actorAdopted'>): void {
   const { made, incarnation, lived, from, isUnbegun = false } = event
@@ -357,7 +357,7 @@ export function actorAdopted(turn: Turn, event: EventOf<'actorAdopted'>): void {
   actor.hostId = from
   if (exit !== undefined) actor.error = toWire(restartingOf(actor, exit))
   actor.holder = { nodeId: toHex(state.config.nodeId), epoch: state.config.epoch }
-  if (isUnbegun) state.cluster?.view.delete(from) // it drains
+  if (isUnbegun) nodeLeaves(turn, from)
   state.actors.set(made.spec.actorId, actor)
   livesHere(state, actor)
   actorIsHere(turn, made.spec)

@@ -272,14 +272,26 @@ export function nodesChanged(turn: Turn, event: EventOf<'nodes'>): void {
   let isFewer = false
   for (const { nodeId } of [...cluster.view.nodes()]) {
     if (current.has(nodeId)) continue
-    cluster.view.delete(nodeId)
-    cluster.shunned.delete(nodeId)
+    forget(cluster, nodeId)
     isFewer = true
   }
   for (const node of nodes) cluster.view.refresh(node)
   suspect(turn, cluster, suspected)
   if (isFewer) refuseWhatFitsNowhere(turn)
   membersOfGroups(turn, cluster, members)
+}
+
+/** That node has said so itself, before its row was heard of: nothing more is placed there. */
+export function nodeLeaves(turn: Turn, nodeId: string): void {
+  const { cluster } = turn.state
+  if (cluster?.view.get(nodeId) === undefined) return
+  forget(cluster, nodeId)
+  refuseWhatFitsNowhere(turn)
+}
+
+function forget({ view, shunned }: ClusterState, nodeId: string): void {
+  view.delete(nodeId)
+  shunned.delete(nodeId)
 }
 
 /** OL5. Whoever answers again is let in by the next tick. */

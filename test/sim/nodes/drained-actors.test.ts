@@ -280,6 +280,26 @@ const ONCE: Lives = { maxRestarts: 0, maxTaskRetries: 0 }
 const RESTARTS = [['without restarts', ONCE] as const, ['with one', WITH_ONE] as const]
 const IS_UNCHARGED = { incarnation: 0, state: 'ALIVE' }
 
+type Which = 'leaving' | 'staying'
+
+interface Made {
+  readonly what: string
+  readonly maker: Which
+  readonly place: Which
+  readonly leaves: readonly Which[]
+  /** Else a third node might ask it as it ends, and hear nothing. */
+  readonly keptMs: number
+}
+
+const MADE: readonly Made[] = [
+  { what: 'made there', maker: 'leaving', place: 'leaving', leaves: ['leaving'], keptMs: 0 },
+  { what: 'offered', maker: 'leaving', place: 'staying', leaves: ['leaving'], keptMs: 0 },
+  {
+    ...{ what: 'whose maker leaves, too,', maker: 'staying', place: 'leaving' },
+    ...{ leaves: ['staying', 'leaving'], keptMs: BUSY_MS },
+  },
+]
+
 describe('D248 the node leaves of an actor whose constructor has not begun', () => {
   test.each(RESTARTS)(
     'one %s that is being started lives elsewhere, uncharged',
@@ -315,51 +335,20 @@ describe('D248 the node leaves of an actor whose constructor has not begun', () 
     },
   )
 
-  test.each(RESTARTS)(
-    'a detached one %s that was made there lives elsewhere, uncharged',
-    async (_, options) => {
+  test.each(MADE.flatMap((made) => RESTARTS.map(([has, options]) => ({ ...made, has, options }))))(
+    'GA3 a detached one $what lives once, uncharged, $has',
+    async (made) => {
       await among(async (scene) => {
-        const { leaving } = scene
-        const teller = await madeOn(leaving, leaving, options)
-        const actor = await startingOn(scene, leaving)
-        leaveNow(leaving)
+        const [maker, place] = [scene[made.maker], scene[made.place]]
+        const leaves = made.leaves.map((each) => scene[each])
+        const busy = await busyOn(scene, place, made.keptMs, { numCpus: 0 })
+        const teller = await madeOn(maker, place, made.options)
+        const actor = await startingOn(scene, place)
+        for (const each of leaves) leaveNow(each)
         await call(scene, teller, 'after')
-        await left(scene, leaving)
-        expect(await rowOf(scene, actor)).toMatchObject(IS_UNCHARGED)
-        await kill(teller)
-      })
-    },
-  )
-
-  test.each(RESTARTS)(
-    "its maker's node leaves, too: a third has it %s, uncharged",
-    async (_, options) => {
-      await among(async (scene) => {
-        const { leaving, staying } = scene
-        const busy = await busyOn(scene, leaving, BUSY_MS, { numCpus: 0 })
-        const teller = await madeOn(staying, leaving, options)
-        const actor = await startingOn(scene, leaving)
-        for (const each of [staying, leaving]) leaveNow(each)
-        await call(scene, teller, 'after')
-        for (const each of [staying, leaving]) await left(scene, each)
+        for (const each of leaves) await left(scene, each)
         expect(await rowOf(scene, actor)).toMatchObject(IS_UNCHARGED)
         busy.free()
-        await kill(teller)
-      })
-    },
-  )
-
-  test.each(RESTARTS)(
-    "GA3 its maker's node alone leaves: it waits for the constructor %s",
-    async (_, options) => {
-      await among(async (scene) => {
-        const { leaving, staying } = scene
-        const teller = await madeOn(leaving, staying, options)
-        const actor = await startingOn(scene, staying)
-        leaveNow(leaving)
-        await call(scene, teller, 'after')
-        await left(scene, leaving)
-        expect(await rowOf(scene, actor)).toMatchObject(IS_UNCHARGED)
         await kill(teller)
       })
     },
