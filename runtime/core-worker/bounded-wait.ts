@@ -8,12 +8,12 @@ export interface Bounds {
   timedOut(this: void): Error
 }
 
-export async function boundedWait(
-  awaited: Promise<void>,
+export async function boundedWait<T>(
+  awaited: Promise<T>,
   clock: Pick<Clock, 'after'>,
   { timeoutMs, signal, timedOut }: Bounds,
-): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<undefined>()
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
   const abort = (): void => {
     reject(signal?.reason)
   }
@@ -24,11 +24,9 @@ export async function boundedWait(
           reject(timedOut())
         })
   signal?.addEventListener('abort', abort, { once: true })
-  awaited.then(() => {
-    resolve(undefined)
-  }, reject)
+  awaited.then(resolve, reject)
   try {
-    await promise
+    return await promise
   } finally {
     timer?.cancel()
     signal?.removeEventListener('abort', abort)

@@ -1,7 +1,7 @@
 // get and wait: from entries to values.
 // Invariants:
 //   GE1. A wait ends: by completion, its time-out, its signal, or a typed error of what it waits
-//        for.
+//        for. So does reading what is complete: it may lie at a silent node, or wait for room.
 //   GE2. get throws the first failure at once, and of values that cannot be read the first in
 //        order; wait keeps the order of its input.
 //   GE3. While a task waits for something pending, its worker is reported blocked: its CPU is free.
@@ -11,13 +11,14 @@
 // Source: Ray core_worker.cc (Get, Wait, NotifyDirectCallTaskBlocked).
 import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'
-import { GetTimeoutError, UsageError } from '../common/errors.ts'
+import { UsageError } from '../common/errors.ts'
 import { READS_AT_ONCE_MAX } from '../common/limits.ts'
 import type { Beside, ValueCodec } from '../protocol/value-codec.ts'
 import type { Block } from './blocking.ts'
 import { boundedWait } from './bounded-wait.ts'
 import { captureCallSite, type CallSite } from './call-site.ts'
 import type { ChangingWait } from './changing-wait.ts'
+import { notComplete, notRead, notWritten } from './get-timeouts.ts'
 import type { LocalCopies } from './local-copies.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import type { ObjectRef } from './object-ref.ts'
@@ -25,6 +26,8 @@ import type { StoreClient } from './store-client.ts'
 import { decodeStored } from './stored-blob.ts'
 
 const CALL_SITE_EVERY_MS = 1
+/** GE1. What is complete as the time is over is given so long to be read. */
+const READ_MS_MIN = 500
 
 export interface GetterDeps {
   readonly clock: Clock
@@ -67,7 +70,7 @@ export class Getter {
       if (entry.pending) await this.#complete([entry], options)
       if (commits !== undefined) await this.#committed(reading)
       const value = this.#read(entry, reading)
-      return value instanceof Promise ? await value : value
+      return value instanceof Promise ? await this.#inTime(value, reading) : value
     } catch (error) {
       throw this.#deps.present(error, site ?? captureCallSite())
     }
@@ -88,7 +91,7 @@ export class Getter {
         for (const entry of entries) if (entry.state === FAILED) throw entry.value
       }
       if (this.#deps.commits !== undefined) await this.#committed(reading)
-      return await this.#readAll(entries, reading)
+      return await this.#inTime(this.#readAll(entries, reading), reading)
     } catch (error) {
       throw this.#deps.present(error, site ?? captureCallSite())
     }
@@ -166,7 +169,7 @@ export class Getter {
     for (const entry of entries) if (entry.pending) this.#deps.resolve(entry, true)
     const missing = entries.length - countReady(entries)
     if (missing === 0) return undefined
-    if (options.timeoutMs === 0) throw timeoutError(missing, entries.length, 0)
+    if (options.timeoutMs === 0) throw notComplete(missing, entries.length, 0)
     return this.#until(entries, options, { missing, onTimeout: 'throw' })
   }
 
@@ -238,7 +241,7 @@ export class Getter {
         timer = this.#deps.clock.after(timeoutMs, () => {
           if (rule.onTimeout === 'return') finish()
           else
-            finish(timeoutError(entries.filter((e) => e.pending).length, entries.length, timeoutMs))
+            finish(notComplete(entries.filter((e) => e.pending).length, entries.length, timeoutMs))
         })
       }
       for (const entry of entries) if (entry.pending) entry.whenComplete(waiter)
@@ -248,7 +251,7 @@ export class Getter {
   /** @param options  of which a time-out counts from now. */
   #reading(entries: readonly ObjectEntry[], options: Partial<GetSpecOptions>): Reading {
     const { timeoutMs } = options
-    const reading = { entries, options, sizeBytes: 0, isLasting: false }
+    const reading = { entries, options, sizeBytes: 0, isLasting: false, isOver: false }
     if (timeoutMs === undefined) return reading
     return { ...reading, untilMs: this.#deps.clock.monotonicMs() + timeoutMs }
   }
@@ -297,6 +300,7 @@ export class Getter {
       }
       const value = values[at]
       if (value instanceof Promise) values[at] = await value
+      if (reading.isOver) break
     }
     return values
   }
@@ -307,6 +311,24 @@ export class Getter {
       return this.#read(entry, reading)
     } catch (error) {
       return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  /** GE1. */
+  async #inTime<T>(read: Promise<T>, reading: Reading): Promise<T> {
+    const { options, entries } = reading
+    if (options.timeoutMs === undefined && options.signal === undefined) return await read
+    const { clock } = this.#deps
+    const { timeoutMs = Infinity } = leftOf(reading, clock)
+    const bounds = {
+      ...(timeoutMs === Infinity ? {} : { timeoutMs: Math.max(timeoutMs, READ_MS_MIN) }),
+      signal: options.signal,
+      timedOut: () => notRead(entries.length, options.timeoutMs),
+    }
+    try {
+      return await boundedWait(read, clock, bounds)
+    } finally {
+      reading.isOver = true
     }
   }
 
@@ -333,6 +355,8 @@ interface Reading extends Beside {
   readonly options: Partial<GetSpecOptions>
   /** On the monotonic clock. */
   readonly untilMs?: number
+  /** It has ended: nothing more is read for it. */
+  isOver: boolean
 }
 
 function leftOf({ options, untilMs }: Reading, clock: Clock): Partial<GetSpecOptions> {
@@ -364,22 +388,6 @@ function splitReady(
   }
   const after = refs.slice(at)
   return [ready, before.length === 0 ? after : before.concat(after)]
-}
-
-function timeoutError(missing: number, total: number, timeoutMs: number): GetTimeoutError {
-  return new GetTimeoutError(
-    `get() waited ${String(timeoutMs)} ms and ${String(missing)} of ${String(total)} values are ` +
-      'still missing; wait longer, or see with `virga status --why` what they wait for',
-    { data: { timeoutMs, missing, total } },
-  )
-}
-
-function notWritten(timeoutMs = 0): GetTimeoutError {
-  return new GetTimeoutError(
-    `get() waited ${String(timeoutMs)} ms, and what this durable job has submitted and put before is ` +
-      'not in the GCS and in the bucket yet, without which it tells no value; wait longer',
-    { data: { timeoutMs } },
-  )
 }
 
 function refuseAborted({ signal }: { readonly signal?: AbortSignal | undefined }): void {

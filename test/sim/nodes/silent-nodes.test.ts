@@ -12,6 +12,8 @@ import type { SimMember } from './member.ts'
 const AWAY_MS = 170_000
 /** README: dead within 21 s, which all know 5 s later. */
 const KNOWN_DEAD_MS = 30_000
+/** Of a get that does not wait for that. */
+const BOUND_MS = 3_000
 const KEY = 'made elsewhere'
 const LENT = aDoing('lent')
 
@@ -81,6 +83,40 @@ describe('a node that is silent for minutes', () => {
     })
     expect(read).toEqual([remote.combined(KEY, []), 2, [...GCS_AWAY, SILENT]])
   })
+
+  test.each(['timeoutMs', 'signal'] as const)(
+    'GE1 behind a cut link: a get of what it has ends by its %s, and the next one reads it',
+    async (bound) => {
+      const [ended, digest] = await playNodes({
+        plan: calmNodes(2),
+        program: async ({ cluster: { world }, home, others }) => {
+          const [there] = others as [SimMember]
+          const makes = remote.combine.options({ schedulingStrategy: on(there) })
+          const ref = makes.remote(aDoing(KEY))
+          await wait([ref], { fetchLocal: false })
+          world.network.holdMachines(home.machine, there.machine, AWAY_MS)
+          const beganMs = world.scheduler.nowMs
+          const enough = new AbortController()
+          if (bound === 'signal') {
+            remote.here().process.later(BOUND_MS, 'has waited enough', () => {
+              enough.abort(new Error('enough'))
+            })
+          }
+          const options = bound === 'signal' ? { signal: enough.signal } : { timeoutMs: BOUND_MS }
+          const error = await Promise.all([get([ref], options), get(ref, options)]).catch(
+            (error: unknown) => error as Error,
+          )
+          const forMs = world.scheduler.nowMs - beganMs
+          return [{ error, forMs }, remote.digestOf(await get(ref))] as const
+        },
+      })
+      expect(ended.error).toMatchObject(
+        bound === 'signal' ? { message: 'enough' } : { code: 'ERR_GET_TIMEOUT' },
+      )
+      expect(ended.forMs).toBeCloseTo(BOUND_MS, 0)
+      expect(digest).toBe(remote.combined(KEY, []))
+    },
+  )
 
   test('AL1 the owner of what is read is behind a cut link, and lives: it is asked again', async () => {
     const read = await playNodes({
