@@ -285,5 +285,7 @@ function ready(child: ChildProcess, sessionDir: string): Promise<void> {
 
 function tailOf(log: string): string {
   const text = existsSync(log) ? readFileSync(log, 'utf8').trim() : ''
-  return text === '' ? 'It wrote nothing.' : `It wrote:\n${text.slice(-2000)}`
+  return text === ''
+    ? `It wrote nothing to ${log}: see whether that disk has room.`
+    : `It wrote:\n${text.slice(-2000)}`
 }

@@ -212,8 +212,10 @@ function sessionDirs(root: string): string[] {
 /** Readers see the old file or the new one, never half of it. */
 function writeWhole(path: string, value: SessionNode | NodeCredentials): void {
   const temporary = `${path}.${String(process.pid)}`
-  writeFileSync(temporary, JSON.stringify(value), { mode: 0o600 })
-  renameSync(temporary, path)
+  told(path, () => {
+    writeFileSync(temporary, JSON.stringify(value), { mode: 0o600 })
+    renameSync(temporary, path)
+  })
 }
 
 function readWhole<T = SessionNode>(path: string): T | undefined {

@@ -57,6 +57,14 @@ function aNode(sessionDir: string, changes: Partial<SessionNode> = {}): SessionN
 }
 
 describe('session folders', () => {
+  test('a file of it that cannot be written is told by its name, and what to do', () => {
+    const sessionDir = join(folder, 'that is not there')
+    const write = (): void => writeNode(aNode(sessionDir))
+    expect(write).toThrow(UsageError)
+    expect(write).toThrow(`no cluster can be kept in ${join(sessionDir, 'node.json')}: ENOENT`)
+    expect(write).toThrow('Free some room there')
+  })
+
   test('the root is for its owner alone, also when it was open before', () => {
     mkdirSync(join(folder, 'virga'), { mode: 0o777 })
     chmodSync(join(folder, 'virga'), 0o777)
