@@ -14,7 +14,8 @@ export async function run(world: World, input: Input): Promise<number> {
     if (input.address === undefined && isOfProgram(found)) throw refusal(found)
     const members = clusters.nodesOf(found)
     await client.stop()
-    return { node: found, nodes: members }
+    // By its socket one is found whose folder is none of this user's folder of sessions.
+    return { node: found, nodes: members.length === 0 ? [found] : members }
   })
   const clean = await allEnded(clusters, nodes)
   const pids = nodes.map(({ pid }) => pid).join(', ')

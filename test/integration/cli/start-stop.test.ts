@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { freePort } from '../../../scripts/bench/free-port.ts'
 import { isAlive, startTimeOf } from '../../../runtime/common/session-file.ts'
 import { until } from '../../support/waiting.ts'
-import { fixture, placeOfEachTest, type Row } from './virga.ts'
+import { fixture, Place, placeOfEachTest, type Row } from './virga.ts'
 
 const place = placeOfEachTest()
 let port = ''
@@ -52,6 +52,19 @@ describe('virga start', () => {
       expect(code, call.join(' ')).toBe(2)
     }
     expect(place.left()).toEqual([])
+  })
+
+  it('of one in another folder of sessions, virga stop by its socket waits until it has ended', async () => {
+    await place.virga('start', '--num-cpus', '1', '--port', port)
+    const { pid, address } = (await place.json('status'))['cluster'] as Row
+    const elsewhere = new Place()
+    try {
+      const socket = `unix:${String(address).replace(/^unix:/, '')}`
+      expect(await elsewhere.json('stop', '--address', socket)).toMatchObject({ pid, clean: true })
+      expect(place.left().filter((name) => name.startsWith('session-'))).toEqual([])
+    } finally {
+      elsewhere.remove()
+    }
   })
 
   it('removes what clusters that were killed have left', async () => {
