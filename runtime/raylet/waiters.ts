@@ -40,7 +40,7 @@ const ANYWHERE = { strategy: { kind: 'DEFAULT' }, class: undefined } as const
 
 /**
  * Of groups of one shape only the first: what it gets or lacks, the others would. Of several nodes,
- * what was asked of this one and refused (HB2).
+ * what was asked of this one and found no room (HB2).
  */
 function groupsWaiting({ groups, cluster }: RayletState): Waiter[] {
   const waiting: Waiter[] = []
