@@ -5,7 +5,7 @@
 //   Nobody is asked while all that could come back to one ledger would not be enough: bundles of a
 //   group do not add up. Where several would do, the one that needs the fewest leases.
 //   Actors and leases that are waiting in `get` are not asked: they could not return anything.
-import { lacking, unitsOf, type ResourceSet } from '../common/resources.ts'
+import { addResources, lacking, unitsOf, type ResourceSet } from '../common/resources.ts'
 import { ledgersOf } from './placement.ts'
 import type { Lease, RayletState } from './state.ts'
 import { notify, wakeBy, type Turn } from './turn.ts'
@@ -34,10 +34,17 @@ export function reclaimFor(turn: Turn): void {
 const mayBeAsked = (lease: Lease): boolean =>
   lease.class !== undefined && lease.waits.size === 0 && lease.worker !== undefined
 
-/** Whether this node would have room for it if all leases came back that may be asked for. */
-export function mayComeFree({ ledger, leases }: RayletState, demand: ResourceSet): boolean {
+/**
+ * Whether this node would have room for it if all leases came back that may be asked for.
+ * @param beside  what may come free without being asked for.
+ */
+export function mayComeFree(
+  { ledger, leases }: RayletState,
+  demand: ResourceSet,
+  beside: ResourceSet,
+): boolean {
   const askable = leases.values().filter((lease) => !lease.bundle && mayBeAsked(lease))
-  return choose(askable, missingOf(demand, ledger.free)) !== undefined
+  return choose(askable, missingOf(demand, addResources(ledger.free, beside))) !== undefined
 }
 
 /** Whether what could come back is enough for it. */

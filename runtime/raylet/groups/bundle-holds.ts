@@ -24,7 +24,7 @@ export interface Hold {
   phase: 'PREPARED' | 'COMMITTED'
   /** The connection of the coordinator; undefined: it is this node. */
   link: number | undefined
-  readonly untilMs: number
+  readonly heldSinceMs: number
 }
 
 export interface GroupHolds {
@@ -39,6 +39,9 @@ export interface Holds {
 }
 
 export const createHolds = (ledger: ResourceLedger): Holds => ({ ledger, groups: new Map() })
+
+export const allHolds = ({ groups }: Holds): Hold[] =>
+  [...groups.values()].flatMap(({ bundles }) => [...bundles.values()])
 
 export interface Preparing {
   readonly spec: GroupSpec
@@ -70,8 +73,8 @@ export function prepare(
   const group = holds.groups.get(spec.groupId) ?? { spec, bundles: new Map<number, Hold>() }
   holds.groups.set(spec.groupId, group)
   for (const [index, allocation] of taken) {
-    const untilMs = nowMs + PREPARED_MS
-    group.bundles.set(index, { index, attempt, allocation, phase: 'PREPARED', link, untilMs })
+    const hold = { index, attempt, allocation, link, heldSinceMs: nowMs }
+    group.bundles.set(index, { ...hold, phase: 'PREPARED' })
   }
   return { prepared: true, replaced }
 }
@@ -124,13 +127,15 @@ export function linkClosed(holds: Holds, link: number): void {
   }
 }
 
+const overMs = ({ heldSinceMs }: Hold): number => heldSinceMs + PREPARED_MS
+
 /** BH3. @returns when the next is to be given back, at the earliest; Infinity: nothing is. */
 export function expire(holds: Holds, nowMs: number): number {
   let nextMs = Infinity
   for (const [groupId, { bundles }] of [...holds.groups]) {
-    release(holds, groupId, (hold) => hold.phase === 'PREPARED' && hold.untilMs <= nowMs)
-    for (const { phase, untilMs } of bundles.values()) {
-      if (phase === 'PREPARED') nextMs = Math.min(nextMs, untilMs)
+    release(holds, groupId, (hold) => hold.phase === 'PREPARED' && overMs(hold) <= nowMs)
+    for (const hold of bundles.values()) {
+      if (hold.phase === 'PREPARED') nextMs = Math.min(nextMs, overMs(hold))
     }
   }
   return nextMs

@@ -14,6 +14,9 @@ import type { ClusterState } from '../cluster/cluster-state.ts'
 import type { Group } from './group.ts'
 import { answer, type Turn } from '../turn.ts'
 
+/** Twice as long as an answer waits at most (HB3). */
+const REST_MS_MAX = 2_000
+
 /** In order: what this node itself answers comes after all that is asked of others. */
 export function perform(
   turn: Turn,
@@ -68,11 +71,12 @@ type ActionOf<K extends ReservationAction['kind']> = Extract<ReservationAction, 
 function prepareAt(
   turn: Turn,
   cluster: ClusterState,
-  { spec }: Group,
+  { spec, waitingSinceMs }: Group,
   { nodeId, attempt, indices }: ActionOf<'prepare'>,
 ): boolean | undefined {
   const { view } = cluster
-  const message = { spec, attempt, indices }
+  const waitedMs = Math.round(turn.nowMs - waitingSinceMs)
+  const message = { spec, attempt, indices, waitedMs }
   if (nodeId === ownId(turn)) {
     return prepareHere(turn, cluster, { asked: message, link: undefined, request: undefined })
   }
@@ -132,7 +136,9 @@ function whole(turn: Turn, groups: ClusterGroups, each: Coordinated): void {
 /** It never was whole; or it has lost bundles, which is tried to mend at once. */
 function waits(turn: Turn, groups: ClusterGroups, each: Coordinated): void {
   const { group, reservation } = each
-  each.retryAtMs = Math.max(each.retryAtMs, turn.nowMs + each.backoffMs / 2)
+  // While one node let it wait, others held its bundles, idle: twice as long nobody does now.
+  const restMs = Math.min(REST_MS_MAX, 2 * (turn.nowMs - each.triedAtMs))
+  each.retryAtMs = Math.max(each.retryAtMs, turn.nowMs + Math.max(each.backoffMs / 2, restMs))
   if (!each.wasWhole || group.state === 'RESCHEDULING') return
   group.state = 'RESCHEDULING'
   group.waitingSinceMs = turn.nowMs

@@ -80,7 +80,7 @@ function take(
   turn.state.groups.set(groupId, group)
   const each: Coordinated = {
     ...{ group, reservation, watchers: new Set(), wasWhole: false },
-    ...{ retryAtMs: turn.nowMs, backoffMs: RETRY_MS_MIN, sought: undefined },
+    ...{ retryAtMs: turn.nowMs, triedAtMs: turn.nowMs, backoffMs: RETRY_MS_MIN, sought: undefined },
   }
   coordinated.set(groupId, each)
   return each
@@ -186,6 +186,7 @@ function seek(
 
 /** GC3. */
 function later(turn: Turn, { random }: ClusterState, each: Coordinated): void {
+  each.triedAtMs = turn.nowMs
   each.retryAtMs = turn.nowMs + each.backoffMs * (0.5 + random.next() / 2)
   each.backoffMs = Math.min(RETRY_MS_MAX, each.backoffMs * RETRY_GROWTH)
   wakeBy(turn, each.retryAtMs)

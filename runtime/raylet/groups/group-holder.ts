@@ -4,27 +4,30 @@
 //   HB1. A draining node, one that leaves, and one whose lease is over prepare nothing.
 //   HB2. Who finds no room counts as waiting here until it has asked again, so that leases are
 //        asked back for it.
-//   HB3. Its answer waits for room as well, in the order in which they came, where leases could
-//        make it: not for long, as other nodes hold their bundles meanwhile. Of more than LINE_MAX
-//        at once, later ones are refused at once.
-import { NO_RESOURCES, addResources, resourceKey } from '../../common/resources.ts'
+//   HB3. Its answer waits for room as well, in turn (group-turns.ts), where leases could make it,
+//        or groups that overtook it (GT2): not for long, as other nodes hold their bundles
+//        meanwhile. Of more than LINE_MAX at once, later ones are refused at once.
+import { NO_RESOURCES, addResources, type ResourceSet } from '../../common/resources.ts'
 import { ResourceLedger } from '../../common/resource-ledger.ts'
 import * as holding from './bundle-holds.ts'
 import type { Hold } from './bundle-holds.ts'
 import { endBundles, forgetGroup } from './group-end.ts'
 import type { ClusterGroups, WaitingPrepare, WantedHere } from './group-state.ts'
+import { fitsBeside, keptFor, lineOf, overtaking } from './group-turns.ts'
 import { newGroup, type Bundle, type Group } from './group.ts'
 import { groupRemoved } from '../placement.ts'
 import { mayComeFree } from '../reclaim.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
 import { answer, wakeBy, type Turn } from '../turn.ts'
 
-/** Twice as long as a coordinator waits before it asks again. */
-const WANTED_MS = 2_000
-/** The shortest and the longest time for which an answer waits: of two groups each of which holds
- *  what the other waits for, one gives way first. */
-const WAIT_MS_MIN = 100
-const WAIT_MS_MAX = 250
+/** Longer than a coordinator waits before it asks again. */
+const WANTED_MS = 2_500
+/** The longest time for which an answer waits; the shortest is half of that: of two groups each of
+ *  which holds what the other waits for, one gives way first. */
+const WAIT_MS = 200
+/** The same, where groups are in its way: who has waited for long waits for long ones, too. */
+const WAIT_MS_MAX = 1_000
+const WAITED_PER_WAIT = 4
 const LINE_MAX = 100
 
 export type Preparing = Omit<WaitingPrepare, 'answerByMs'>
@@ -37,39 +40,51 @@ export function prepareHere(
 ): boolean | undefined {
   const { state, nowMs } = turn
   if (state.leaving || state.draining || nowMs >= state.leaseUntilMs) return false // HB1
-  const { spec, indices } = preparing.asked
+  const { spec, indices, waitedMs } = preparing.asked
   const known = groups.wantedHere.get(spec.groupId)
   if (known !== undefined) giveUp(turn, known)
-  if (tryToPrepare(turn, groups, preparing)) return true
-  const answerByMs = nowMs + WAIT_MS_MIN + random.next() * (WAIT_MS_MAX - WAIT_MS_MIN)
   const demands = indices.map((index) => spec.bundles[index] ?? NO_RESOURCES)
   const demand = demands.reduce(addResources, NO_RESOURCES)
-  const mayWait = lineLength(groups) < LINE_MAX && mayComeFree(state, demand)
+  const sinceMs = nowMs - waitedMs
+  const line = lineOf(groups)
+  const before = line.filter((other) => other.sinceMs <= sinceMs)
+  const kept = before.map(keptFor).reduce(addResources, NO_RESOURCES)
+  if (tryToPrepare(turn, groups, preparing, { demand, kept })) return true
+  const { waitMs, isOvertaken } = waitOf(turn, groups, { demand, sinceMs })
+  const answerByMs = nowMs + waitMs * (0.5 + random.next() / 2)
+  const mayWait = waitMs > 0 && line.length < LINE_MAX
   const waiting = mayWait ? { ...preparing, answerByMs } : undefined
   const untilMs = answerByMs + WANTED_MS
-  groups.wantedHere.set(spec.groupId, {
-    demand,
-    shape: demands.map(resourceKey).join(' + '),
-    ...{ sinceMs: known?.sinceMs ?? nowMs, untilMs, waiting },
-  })
+  groups.wantedHere.set(spec.groupId, { demand, sinceMs, isOvertaken, untilMs, waiting })
   wakeBy(turn, waiting === undefined ? untilMs : answerByMs)
   return waiting === undefined ? false : undefined
 }
 
-const lineLength = ({ wantedHere }: ClusterGroups): number =>
-  wantedHere
-    .values()
-    .filter(({ waiting }) => waiting !== undefined)
-    .toArray().length
+/** HB3. @returns `waitMs` 0: what could come free would not be enough. */
+function waitOf(
+  { state, nowMs }: Turn,
+  { holds }: ClusterGroups,
+  { demand, sinceMs }: Pick<WantedHere, 'demand' | 'sinceMs'>,
+): { readonly waitMs: number; readonly isOvertaken: boolean } {
+  if (mayComeFree(state, demand, NO_RESOURCES)) return { waitMs: WAIT_MS, isOvertaken: false }
+  const { held } = overtaking(holding.allHolds(holds), { sinceMs, nowMs })
+  if (!mayComeFree(state, demand, held)) return { waitMs: 0, isOvertaken: false }
+  const longerMs = Math.min(WAIT_MS_MAX, (nowMs - sinceMs) / WAITED_PER_WAIT)
+  return { waitMs: Math.max(WAIT_MS, longerMs), isOvertaken: true }
+}
 
-/** @returns whether all of it is held now. */
+/** @param kept  for those before it (GT1). @returns whether all of it is held now. */
 export function tryToPrepare(
   turn: Turn,
   groups: ClusterGroups,
   { asked, link }: Pick<Preparing, 'asked' | 'link'>,
+  { demand, kept }: { readonly demand: ResourceSet; readonly kept: ResourceSet },
 ): boolean {
   const { state, nowMs } = turn
   const { groupId } = asked.spec
+  // What it holds by an earlier attempt counts as free for it (BH2).
+  const holdsSome = groups.holds.groups.has(groupId)
+  if (!holdsSome && !fitsBeside(kept, demand, state.ledger.free)) return false
   const { prepared, replaced } = holding.prepare(groups.holds, { ...asked, link, nowMs })
   const group = state.groups.get(groupId)
   if (group !== undefined) endBundles(turn, group, bundlesOfHolds(group, replaced), undefined)
@@ -112,9 +127,10 @@ export function commitHere(
   return true
 }
 
-function bundleOf(group: Group, { index, allocation }: Hold): Bundle {
+function bundleOf(group: Group, { index, allocation, heldSinceMs }: Hold): Bundle {
   const resources = group.spec.bundles[index] ?? NO_RESOURCES
-  return { group, index, resources, allocation, ledger: ResourceLedger.within(allocation) }
+  const ledger = ResourceLedger.within(allocation)
+  return { group, index, resources, allocation, ledger, heldSinceMs }
 }
 
 /** @param attempt  undefined: all of it, for the group was removed. */

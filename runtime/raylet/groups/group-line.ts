@@ -1,5 +1,7 @@
 // Bundles that wait here for room, at the node that is to hold them (HB3 of group-holder.ts): tried
-// in each step, before leases are granted, and refused when their time is over.
+// in each step, in turn (group-turns.ts), before leases are granted, and refused when their time is
+// over.
+import { NO_RESOURCES, addResources } from '../../common/resources.ts'
 import { answer, wakeBy, type Turn } from '../turn.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
 import { perform } from './group-actions.ts'
@@ -7,15 +9,19 @@ import { tryToPrepare } from './group-holder.ts'
 import { ownId } from './group-notices.ts'
 import { prepareAnswered } from './group-reservation.ts'
 import type { WaitingPrepare } from './group-state.ts'
+import { keptFor, lineOf } from './group-turns.ts'
 
-/** In the order in which they came; what does not fit holds back those of its shape alone. */
+/** GT1. */
 export function prepareInLine(turn: Turn, cluster: ClusterState): void {
   const { groups } = cluster
-  const full = new Set<string>()
-  for (const { waiting, shape } of groups.wantedHere.values()) {
-    if (waiting === undefined || full.has(shape)) continue
-    if (tryToPrepare(turn, groups, waiting)) settle(turn, cluster, waiting, true)
-    else full.add(shape)
+  let kept = NO_RESOURCES
+  for (const wanted of lineOf(groups)) {
+    const { waiting } = wanted
+    if (waiting === undefined) continue
+    const { demand } = wanted
+    const isHeld = tryToPrepare(turn, groups, waiting, { demand, kept })
+    if (isHeld) settle(turn, cluster, waiting, true)
+    else kept = addResources(kept, keptFor(wanted))
   }
 }
 

@@ -24,6 +24,8 @@ export interface BundlesAsked {
   readonly spec: GroupSpec
   readonly attempt: number
   readonly indices: readonly number[]
+  /** For how long the group has waited: it goes before those that were asked for later. */
+  readonly waitedMs: number
 }
 
 /** Requests: [message, reply]. */
@@ -64,7 +66,12 @@ export const GROUP_CALLS: Readonly<Record<GroupCall, Fields>> = {
     ...{ places: listOf(nullOr(text)), term: count, version: count, error: optional(object) },
   },
   adoptGroup: groupId,
-  prepareBundles: { spec: shape(groupFields), attempt: count, indices: listOf(count) },
+  prepareBundles: {
+    spec: shape(groupFields),
+    attempt: count,
+    indices: listOf(count),
+    waitedMs: count,
+  },
   commitBundles: { ...groupId, attempt: count },
   returnBundles: { ...groupId, attempt: optional(count) },
 }

@@ -33,6 +33,8 @@ export interface Coordinated {
   wasWhole: boolean
   /** While it waits: when it is tried again. */
   retryAtMs: number
+  /** When it was tried last. */
+  triedAtMs: number
   backoffMs: number
   /** Where it was asked for although nothing was free, and how often. */
   sought: { readonly nodeIds: ReadonlyMap<number, string>; tries: number } | undefined
@@ -66,9 +68,10 @@ export interface Owed {
 /** Bundles for which this node had no room. */
 export interface WantedHere {
   readonly demand: ResourceSet
-  /** Those of one shape fit together or not. */
-  readonly shape: string
+  /** When its group was first asked for, of whichever node. */
   readonly sinceMs: number
+  /** What comes free is kept for it while its answer waits (GT1). */
+  readonly isOvertaken: boolean
   /** Until then it counts as waiting (HB2). */
   readonly untilMs: number
   /** Who asked last, as long as its answer waits for room (HB3). */
@@ -90,7 +93,7 @@ export interface ClusterGroups {
   /** The latest that this node knows to be removed, the oldest first. */
   readonly removed: Set<string>
   readonly owed: Map<string, Owed>
-  /** Groups that found no room here, by their ids, in the order in which they came. */
+  /** Groups that found no room here, by their ids. */
   readonly wantedHere: Map<string, WantedHere>
   /** Groups of which a holder was refusing work, and when it is told anew what is wanted. */
   readonly retellAtMs: Map<string, number>

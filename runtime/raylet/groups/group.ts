@@ -12,6 +12,7 @@ export interface Bundle {
   readonly resources: ResourceSet
   readonly allocation: Allocation
   readonly ledger: ResourceLedger
+  readonly heldSinceMs: number
 }
 
 export interface Group {

@@ -11,7 +11,7 @@ import { ResourceLedger, type Allocation } from '../../common/resource-ledger.ts
 import type { VirgaError } from '../../common/errors.ts'
 import type { JobId } from '../../common/ids.ts'
 import { reasonFor } from '../../common/reason.ts'
-import type { ResourceSet } from '../../common/resources.ts'
+import { NO_RESOURCES, addResources, fits, type ResourceSet } from '../../common/resources.ts'
 import { placeBundles } from '../../scheduling/place-bundles.ts'
 import {
   applyAcross,
@@ -24,10 +24,11 @@ import {
 import { neverReserved, reserveDue } from './group-coordinator.ts'
 import { prepareInLine } from './group-line.ts'
 import { forgetGroup } from './group-end.ts'
+import { fitsBeside, overtaking } from './group-turns.ts'
 import { newGroup, type Bundle, type Group } from './group.ts'
 import { clusterView, groupIsGone, nodeDrains } from '../placement.ts'
 import type { RayletState } from '../state.ts'
-import { answer, refuse, type EventOf, type Turn } from '../turn.ts'
+import { answer, refuse, wakeBy, type EventOf, type Turn } from '../turn.ts'
 import type { GroupEvent } from './group-events.ts'
 
 export function applyToGroups(
@@ -96,7 +97,7 @@ function removeGroup(turn: Turn, event: EventOf<'removeGroup'>): void {
   answer(turn, event.request, undefined)
 }
 
-/** Reserve the groups that wait, first come first. */
+/** Reserve the groups that wait, first come first; those of one shape fit or do not. */
 export function reserveGroups(turn: Turn): void {
   const { cluster } = turn.state
   if (cluster !== undefined) {
@@ -105,13 +106,28 @@ export function reserveGroups(turn: Turn): void {
     return
   }
   const tried = new Set<string>()
+  let kept = NO_RESOURCES
   for (const group of turn.state.groups.values()) {
-    if (group.state !== 'PENDING') continue
-    if (tried.has(group.shape)) continue
-    const prepared = prepare(turn.state, group.spec.bundles)
-    if (prepared === undefined) tried.add(group.shape)
-    else commit(turn, group, prepared)
+    if (group.state !== 'PENDING' || tried.has(group.shape)) continue
+    const mayHave = kept === NO_RESOURCES || fitsBeside(kept, group.demand, turn.state.ledger.free)
+    const prepared = mayHave ? prepare(turn.state, group.spec.bundles) : undefined
+    if (prepared !== undefined) commit(turn, group, prepared)
+    else {
+      tried.add(group.shape)
+      kept = addResources(kept, keptFor(turn, group))
+    }
   }
+}
+
+/** GT1, GT2: what comes free is kept for it, where that will be enough. */
+function keptFor(turn: Turn, { demand, waitingSinceMs: sinceMs }: Group): ResourceSet {
+  const { groups, ledger } = turn.state
+  const bundles = groups.values().flatMap((group) => group.bundles)
+  const { held, untilMs } = overtaking(bundles, { sinceMs, nowMs: turn.nowMs })
+  const isEnough = fits(demand, addResources(ledger.free, held))
+  if (untilMs === Infinity || !isEnough) return NO_RESOURCES
+  wakeBy(turn, untilMs)
+  return demand
 }
 
 /** Phase one: take every bundle, or none. */
@@ -133,7 +149,14 @@ function commit(turn: Turn, group: Group, prepared: readonly Allocation[]): void
   group.state = 'CREATED'
   group.bundles = prepared.map((allocation, index): Bundle => {
     const resources = group.spec.bundles[index] ?? {}
-    return { group, index, resources, allocation, ledger: ResourceLedger.within(allocation) }
+    return {
+      group,
+      index,
+      resources,
+      allocation,
+      ledger: ResourceLedger.within(allocation),
+      heldSinceMs: turn.nowMs,
+    }
   })
   for (const request of group.awaiting.splice(0)) answer(turn, request, undefined)
 }

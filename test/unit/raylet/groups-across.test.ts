@@ -29,8 +29,8 @@ function create(several: SeveralBrains, spec: Partial<GroupSpec> = {}, at = 0): 
   }))
 }
 
-const ready = (several: SeveralBrains, at = 0): number =>
-  several.request(at, (request) => ({ kind: 'awaitGroup', request, groupId: GROUP }))
+const ready = (several: SeveralBrains, at = 0, groupId = GROUP): number =>
+  several.request(at, (request) => ({ kind: 'awaitGroup', request, groupId }))
 
 const remove = (several: SeveralBrains, at = 0): number =>
   several.request(at, (request) => ({ kind: 'removeGroup', request, groupId: GROUP }))
@@ -152,6 +152,22 @@ describe('a placement group over nodes', () => {
     for (const leaseId of [...several.at(0).held.keys()]) several.giveBack('driver', leaseId)
     expect(free(several)).toEqual([2, 2])
     for (const { state } of several.nodes) expect(state.cluster?.groups.wantedHere.size).toBe(0)
+  })
+
+  test('one that needs nodes that others hold for long keeps nothing free there (GT2)', () => {
+    const several = nodes(2)
+    const small = { strategy: 'SPREAD', bundles: [units({ CPU: 1 }), units({ CPU: 1 })] } as const
+    create(several, { groupId: 'before', ...small })
+    create(several, { strategy: 'STRICT_SPREAD', bundles: [units({ CPU: 2 }), units({ CPU: 2 })] })
+    const isReserved = (groupId: string): boolean => several.answers.has(ready(several, 0, groupId))
+    for (let round = 0; round < 50; round += 1) {
+      several.tick(100)
+      const groupId = `small ${String(round)}`
+      create(several, { groupId, ...small })
+      expect(isReserved(groupId)).toBe(true)
+      several.request(0, (request) => ({ kind: 'removeGroup', request, groupId }))
+    }
+    expect(isReserved(GROUP)).toBe(false)
   })
 
   test('its work goes where its bundles are, and no further', () => {

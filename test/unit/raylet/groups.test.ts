@@ -16,6 +16,9 @@ function wait(brain: Brain): string[] {
   return brain.show(brain.send({ kind: 'awaitGroup', request: brain.nextRequest(), groupId: 'g1' }))
 }
 
+const stateOf = (brain: Brain, groupId: string): string | undefined =>
+  brain.state.groups.get(groupId)?.state
+
 describe('a placement group', () => {
   test('reserves all its bundles at once', () => {
     const brain = aBusyNode({ resources: { CPU: 4 } })
@@ -176,5 +179,48 @@ describe('a placement group', () => {
     expect([...brain.state.groups.keys()]).toEqual(['g2'])
     expect(brain.free()).toEqual(units({ CPU: 1 }))
     expect(brain.state.groups.get('g2')?.spec.jobId).toBe('job1' as JobId)
+  })
+
+  describe('that needs the whole node, beside small ones', () => {
+    const removeGroup = (brain: Brain, groupId: string): void => {
+      brain.send({ kind: 'removeGroup', request: brain.nextRequest(), groupId })
+    }
+    const small = (brain: Brain, groupId: string): void => {
+      brain.createGroup('driver1', { groupId, bundles: [units({ CPU: 1 })] })
+    }
+    /** Two fill the node, and a third has overtaken the large one when that had waited 40 ms. */
+    function overtaken(): Brain {
+      const brain = aBusyNode({ resources: { CPU: 2 } })
+      small(brain, 's1')
+      small(brain, 's2')
+      brain.createGroup('driver1', { groupId: 'large', bundles: [units({ CPU: 2 })] })
+      brain.tick(40)
+      removeGroup(brain, 's1')
+      small(brain, 's3')
+      expect(stateOf(brain, 's3')).toBe('CREATED')
+      return brain
+    }
+
+    test('has its turn before those that were asked for later (GT1)', () => {
+      const brain = overtaken()
+      brain.tick(20)
+      removeGroup(brain, 's2')
+      small(brain, 's4')
+      expect(stateOf(brain, 's4')).toBe('PENDING')
+      removeGroup(brain, 's3')
+      expect([stateOf(brain, 'large'), stateOf(brain, 's4')]).toEqual(['CREATED', 'PENDING'])
+      removeGroup(brain, 'large')
+      expect(stateOf(brain, 's4')).toBe('CREATED')
+    })
+
+    test('keeps nothing free for itself where one that overtook it is held for long (GT2)', () => {
+      const brain = overtaken()
+      removeGroup(brain, 's2')
+      small(brain, 's4')
+      brain.tick(39)
+      expect(stateOf(brain, 's4')).toBe('PENDING')
+      brain.tick(1)
+      expect([stateOf(brain, 'large'), stateOf(brain, 's4')]).toEqual(['PENDING', 'CREATED'])
+    })
   })
 })
