@@ -1,7 +1,7 @@
 // A simulated cluster of several nodes: real raylets with their membership over simulated links and
 // one GCS, each with a driver that has tasks run. A node that is gone may start anew, under its
 // next epoch, as a new machine.
-import { newNodeId, toHex, type NodeId } from '../../../runtime/common/ids.ts'
+import { newNodeId, toHex, type NodeId, type WorkerId } from '../../../runtime/common/ids.ts'
 import { sendCommand } from '../../../runtime/gcs/nodes.ts'
 import { MemoryBucket } from '../../support/memory-bucket.ts'
 import { simBucket } from '../bucket.ts'
@@ -39,6 +39,8 @@ export class Cluster {
   readonly witness: Witness
   /** By name, whose driver made it, until they are removed. */
   readonly detachedGroups = new Map<string, SimMember>()
+  /** By life of an actor, the worker that was told to construct it. */
+  readonly constructors = new Map<string, WorkerId>()
   /** Who gave out tokens of limiters last. */
   keeper: SimMember | undefined
   /** When what has been done to it so far has passed. */

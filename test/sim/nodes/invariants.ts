@@ -3,6 +3,7 @@
 //   ND2   who is over hands out nothing: its lease has ended, and it grants none
 //   GL1   nothing is granted once the lease has ended
 //   DR1   nothing is granted by a node that drains
+//   HO2   each life of an actor is constructed by one worker
 //   GR1   a bundle is committed once it is written where it lies
 //   GU2   guests end with their homes
 //   I9    all who are there know the same of each other, may lease, and tasks end well
@@ -20,6 +21,7 @@ export function checkCluster(cluster: Cluster, process: SimProcess | undefined):
     checkLease(cluster, member, witness.isOver(member))
     if (member.process !== process) continue
     checkGrants(cluster, member)
+    checkConstructors(cluster, member)
     checkCommitted(cluster, member)
     noteKeeper(cluster, member)
     notePace(cluster, member)
@@ -68,6 +70,18 @@ function checkGrants({ world }: Cluster, member: SimMember): void {
   if (wasDraining) world.scheduler.fail(`DR1: ${member.machine} drains, and grants`)
   if (member.process.clock.monotonicMs() >= state.leaseUntilMs) {
     world.scheduler.fail(`GL1: ${member.machine} grants without a lease`)
+  }
+}
+
+function checkConstructors({ world, constructors }: Cluster, { machine, node }: SimMember): void {
+  for (const { spec, incarnation, lease } of node?.raylet.state.actors.values() ?? []) {
+    const { worker } = lease ?? {}
+    if (worker === undefined) continue
+    const life = `life ${String(incarnation)} of ${toHex(spec.actorId)}`
+    const before = constructors.get(life)
+    constructors.set(life, worker.workerId)
+    if (before === undefined || before === worker.workerId) continue
+    world.scheduler.fail(`HO2: ${life} is constructed again, on ${machine}`)
   }
 }
 

@@ -2,7 +2,7 @@
 //   nodes      a dead epoch never lives again, an epoch has one holder, and nobody is declared dead
 //              who must not be
 //   names      none is taken that another actor has (AC2)
-//   actors     each next life is taken once (AH1)
+//   actors     each next life is taken once (AH1), or given on by a node that drains (AH8)
 //   groups     where bundles lie is written before they are committed there (GR1)
 //   adoptions  an owner has one adopter in each epoch (AO1)
 //   lineage    what makes an object again: a durable job is told of it later (DJ2)
@@ -37,6 +37,11 @@ export interface PlacedBundle {
 const placeText = (groupId: string, { index, nodeId, attempt }: PlacedBundle): string =>
   `${groupId} ${String(index)} ${nodeId} ${String(attempt)}`
 
+interface TakenLife {
+  readonly life: number
+  readonly by: SimMember | undefined
+}
+
 interface WitnessParts {
   readonly scheduler: Scheduler
   readonly probes: Probes
@@ -50,8 +55,8 @@ export class Witness {
   readonly #parts: WitnessParts
   /** By namespace and name, the actor that has it. */
   readonly #names = new Map<string, string>()
-  /** By actor, the newest life that was taken. */
-  readonly #lives = new Map<string, number>()
+  /** By actor, the newest life that was taken, and by whom. */
+  readonly #lives = new Map<string, TakenLife>()
   /** By actor, the node on which it lived last. */
   readonly #homes = new Map<string, unknown>()
   /** Of every group, where its bundles were ever to lie. */
@@ -153,11 +158,15 @@ export class Witness {
   #sawLife({ sk }: RowKey, value: RowValue): void {
     if (value['state'] === 'ALIVE') this.#sawHome(sk, value['nodeId'])
     if (value['state'] !== 'RESTARTING') return
+    const { memberOf, scheduler } = this.#parts
     const life = Number(value['incarnation'])
-    if (life <= (this.#lives.get(sk) ?? 0)) {
-      this.#parts.scheduler.fail(`AH1: life ${String(life)} of ${sk} is taken twice`)
+    const by = memberOf(String(value['nodeId']), Number(value['epoch']))
+    const newest = this.#lives.get(sk) ?? { life: 0, by: undefined }
+    const isGivenOn = life === newest.life && newest.by?.drained === true && newest.by !== by
+    if (life <= newest.life && !isGivenOn) {
+      scheduler.fail(`AH1: life ${String(life)} of ${sk} is taken twice`)
     }
-    this.#lives.set(sk, life)
+    this.#lives.set(sk, { life, by })
   }
 
   #sawHome(actor: string, nodeId: unknown): void {
