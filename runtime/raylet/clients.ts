@@ -5,7 +5,9 @@ import { retireActor } from './actors/actor-end.ts'
 import { releaseElsewhere } from './actors/actors-elsewhere.ts'
 import { forgetFoundOf } from './actors/found-actors.ts'
 import { isIdle } from './actors/actors-of-nodes.ts'
+import type { Actor } from './actors/actor-state.ts'
 import { livingActorsOf } from './actors/living-actors.ts'
+import { outlivesDriver } from './actors/of-detached.ts'
 import { removeWaitsOf } from './deadlock.ts'
 import { endGroupsOf } from './groups/groups.ts'
 import { endLease } from './leases.ts'
@@ -136,7 +138,7 @@ function endJob(turn: Turn, job: Job): void {
   const { state } = turn
   job.endedAtMs = turn.nowMs
   endGroupsOf(turn, job.jobId)
-  endActorsOf(turn, job)
+  endActorsOf(turn, job, (actor) => outlivesDriver(state, actor))
   const isMaker = [...state.jobs.values()].every((each) => each.startedAtMs >= job.startedAtMs)
   forgetIfDone(turn, job)
   // A guest's ends where it is driven: it may be going on there.
@@ -148,10 +150,9 @@ function endJob(turn: Turn, job: Job): void {
   }
 }
 
-/** Detached ones go on; with the last of them goes what their workers had made meanwhile. */
-function endActorsOf(turn: Turn, job: Job): void {
+function endActorsOf(turn: Turn, job: Job, goesOn: (actor: Actor) => boolean): void {
   for (const actor of [...livingActorsOf(turn.state, job.jobId)]) {
-    if (!actor.spec.detached) retireActor(turn, actor, 'JOB')
+    if (!goesOn(actor)) retireActor(turn, actor, 'JOB')
   }
 }
 
@@ -160,10 +161,11 @@ function hasDetached({ state }: Turn, jobId: JobId): boolean {
   return false
 }
 
+/** With the last detached actor goes what it has made, and who worked for it. */
 function windDown(turn: Turn, job: Job): void {
   job.isWindingDown = true
-  endGroupsOf(turn, job.jobId) // those that a detached actor has made meanwhile
-  endActorsOf(turn, job)
+  endGroupsOf(turn, job.jobId)
+  endActorsOf(turn, job, () => false)
   job.turns.clear()
   for (const lease of [...workerlessOf(turn.state)]) {
     if (lease.jobId === job.jobId) endLease(turn, lease)

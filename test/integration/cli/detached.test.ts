@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { until } from '../../support/waiting.ts'
 import { fixture, Place } from './virga.ts'
 
 const place = new Place()
@@ -37,4 +38,14 @@ it('a detached actor lives on when its driver has left, restarts included', asyn
   expect(await driver('kill', 'shared')).toBe(true)
   expect(await driver('call', 'shared')).toBeNull()
   expect(await driver('make', 'shared')).toEqual({ value: 41, wasRestarted: false })
+})
+
+it('what a detached actor has made lives on with it when their driver has left', async () => {
+  expect(await driver('make', 'counting', 'a counter')).toMatchObject({ value: 41 })
+  expect(await driver('count', 'counting')).toBe(2)
+  expect(await driver('count', 'counting')).toBe(3)
+  expect(await driver('kill', 'counting')).toBe(true)
+  const living = async (): Promise<unknown[]> =>
+    (await place.rows('actors')).filter((row) => row['state'] === 'ALIVE')
+  await until(async () => (await living()).length === 1) // that of the other test
 })
