@@ -4,7 +4,7 @@
 // Invariant:
 //   Z1. After stop() nothing of this raylet is left: no worker, no socket, no arena.
 import { ProtocolError } from '../common/errors.ts'
-import { newNodeId, toHex, type WorkerId } from '../common/ids.ts'
+import { newNodeId, toHex, type WorkerId, type ObjectId } from '../common/ids.ts'
 import { OWNER_HELLO_MS } from '../common/limits.ts'
 import { UNITS_PER_ONE } from '../common/resources.ts'
 import type { Connection, Listener } from '../protocol/connection.ts'
@@ -248,6 +248,9 @@ export class Raylet {
         else this.#cluster.objects.drop(objectIds)
       },
       making: (objectId) => this.#cluster?.objects.giveWay(objectId),
+      made: (objectId) => {
+        this.#cluster?.jobs.made(objectId as ObjectId)
+      },
       locate: (sought) =>
         this.#cluster?.locate(sought) ?? locateHere(this.#objects.store, sought.objectIds),
       handOn: async (objectIds) => ({ kept: (await this.#cluster?.handOn(objectIds)) ?? [] }),

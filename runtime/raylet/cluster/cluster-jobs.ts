@@ -2,7 +2,7 @@
 // of those that it drives (driven-jobs.ts), what a detached actor or a driver elsewhere may still
 // need (ended-jobs.ts), what it keeps for nodes that left (kept-objects.ts), and what is left of
 // processes: of whose end it has not heard (unowned-objects.ts), or elsewhere (left-copies.ts).
-import type { JobId, WorkerId } from '../../common/ids.ts'
+import { jobIdOfObject, type JobId, type ObjectId, type WorkerId } from '../../common/ids.ts'
 import type { Holder } from '../../gcs/actors.ts'
 import type { Storage } from '../../gcs/storage.ts'
 import type { Brain } from '../brain.ts'
@@ -78,6 +78,12 @@ export class ClusterJobs {
         objects.freeOf(jobId)
       },
     })
+  }
+
+  /** By an actor that another job has called, of which this node has nothing else: it asks. */
+  made(objectId: ObjectId): void {
+    const jobId = jobIdOfObject(objectId)
+    if (!this.#deps.state.jobs.has(jobId)) this.kept.keptFor(jobId)
   }
 
   /** It has ended, and what it owned here is about to be freed. */

@@ -1,6 +1,7 @@
 // Objects of which nobody tells this node that their job has ended, as it has nothing else of it:
-// nodes that left have handed them to this one (hand-on.ts), or who had them made here cannot tell,
-// as its connection broke. While this node keeps such it asks all nodes (awaited-ends.ts).
+// nodes that left have handed them to this one (hand-on.ts), an actor here told them to a job that
+// it is not of, or who had them made here cannot tell, as its connection broke. While this node
+// keeps such it asks all nodes (awaited-ends.ts).
 // Invariants:
 //   KO1. What is kept for a job is freed once that has ended everywhere (JW1).
 //   KO2. And not before, whatever of the job ends on this node meanwhile.
