@@ -68,6 +68,10 @@ export function taskIdOf(hash: Hash, parent: TaskId, index: number): TaskId {
   return (derive(hash, 't', parent, index).toString('latin1', 0, 12) + jobIdOf(parent)) as TaskId
 }
 
+/** The same of another job. */
+export const taskIdIn = (taskId: TaskId, jobId: JobId): TaskId =>
+  (taskId.slice(0, -jobId.length) + jobId) as TaskId
+
 /** The id of the `index`th actor made by `parent`. */
 export function actorIdOf(hash: Hash, parent: TaskId, index: number): ActorId {
   return (derive(hash, 'a', parent, index).toString('latin1', 0, 8) + jobIdOf(parent)) as ActorId

@@ -16,7 +16,7 @@ export function makeActor(
   args: readonly unknown[],
 ): object {
   const scope = worker.scope()
-  const actorId = actorIdOf(worker.deps.hash, scope.taskId, scope.nextActor++)
+  const actorId = actorIdOf(worker.deps.hash, scope.makerId, scope.nextActor++)
   const className = shownName(descriptor, worker.deps.sources)
   const methods = methodsOf(descriptor, options.methods)
   const { maxPendingCalls, maxTaskRetries } = options

@@ -46,7 +46,7 @@ function pushRun(
       slot,
       attempt: first.attempt,
       firstSeq: first.seq,
-      parent: first.scope.taskId,
+      parent: first.scope.makerId,
       firstIndex: first.index,
       count: to - from,
     })

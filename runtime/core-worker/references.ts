@@ -96,7 +96,7 @@ export class References implements RefHooks {
       if (entry.scope === undefined) throw new ProtocolError('an entry without scope has no id')
       const { scope } = entry
       const isPut = entry.returnIndex < 0
-      const taskId = isPut ? scope.taskId : scope.childTaskId(entry.index)
+      const taskId = isPut ? scope.makerId : scope.childTaskId(entry.index)
       entry.id = objectIdOf(taskId, indexOf(entry))
     }
     return entry.id

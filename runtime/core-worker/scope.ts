@@ -1,7 +1,7 @@
 // Who submits: the driver's main program or one running task. Children are counted per scope, so
 // that their ids depend on nothing else (ids.ts, D1). A scope also carries what runtimeContext()
 // tells, and what is cancelled with the task.
-import { taskIdOf, type ActorId, type JobId, type TaskId } from '../common/ids.ts'
+import { taskIdIn, taskIdOf, type ActorId, type JobId, type TaskId } from '../common/ids.ts'
 import type { Hash } from '../common/random.ts'
 import type { ResourceSet } from '../common/resources.ts'
 import type { WireStrategy } from '../protocol/messages.ts'
@@ -28,6 +28,8 @@ export interface ScopeParts {
   readonly limit?: string
   /** Set in tasks of a group that captures its children. */
   readonly captured?: WireStrategy
+  /** Of the actor that another job has called: what it makes meanwhile is its own, and of its job. */
+  readonly makesIn?: JobId
 }
 
 /** A running task: what its scope tells is gathered when somebody asks. */
@@ -72,7 +74,13 @@ export class Scope {
   }
 
   childTaskId(index: number): TaskId {
-    return taskIdOf(this.parts.hash, this.taskId, index)
+    return taskIdOf(this.parts.hash, this.makerId, index)
+  }
+
+  /** Of which the ids of all that it makes are derived: they end in the job that those are of. */
+  get makerId(): TaskId {
+    const { makesIn } = this.parts
+    return makesIn === undefined ? this.taskId : taskIdIn(this.taskId, makesIn)
   }
 
   get taskId(): TaskId {

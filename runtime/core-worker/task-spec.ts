@@ -102,7 +102,7 @@ export function encodeSpec(codec: ValueCodec, spec: TaskSpec, ownAddress: string
     ...{ objectId, ownerAddress: ownerAddress ?? ownAddress },
   }))
   const wire: WireSpec = {
-    ...{ parent: scope.taskId, index, attempt, retriesLeft, args, dependencies },
+    ...{ parent: scope.makerId, index, attempt, retriesLeft, args, dependencies },
     ...{ template: templateOf(kind), maxRetries, retryExceptions },
     ...(scheduling === undefined ? {} : { scheduling }),
     ...(limit === undefined ? {} : { limit }),

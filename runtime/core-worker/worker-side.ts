@@ -169,6 +169,7 @@ export class WorkerSide {
   }
 
   #scopeParts(task: PushedTask): ScopeParts {
+    const { jobId } = this.#worker
     return {
       jobId: task.template.jobId,
       hash: this.#worker.deps.hash,
@@ -183,6 +184,7 @@ export class WorkerSide {
       ...this.#actor?.scopeParts,
       ...placesOf(task.template),
       ...capturedOf(task.template),
+      ...(task.template.jobId === jobId ? {} : { makesIn: jobId }),
     }
   }
 

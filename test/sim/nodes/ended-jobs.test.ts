@@ -8,7 +8,7 @@ import * as remote from '../workload.ts'
 import { calmNodes, playNodes } from './play.ts'
 import { aDoing, countIn, driverOn, freeAll, leave, on, runAs, whereElse } from './scene.ts'
 import type { SimMember } from './member.ts'
-import { RemoteSender, RemoteTeller, sent } from './workload.ts'
+import { RemoteKeeper, RemoteSender, RemoteTeller, sent, type Keeper } from './workload.ts'
 
 /** Made there, and not brought here. */
 async function madeOn(there: SimMember, what: remote.Doing): Promise<ObjectRef<remote.Value>> {
@@ -17,6 +17,56 @@ async function madeOn(there: SimMember, what: remote.Doing): Promise<ObjectRef<r
   await wait([ref], { numReturns: 1, fetchLocal: false })
   return ref
 }
+
+describe('what a detached actor does for another job, once that has ended', () => {
+  /** @param doing  what that job's driver, on that node, does with it; then it is killed. */
+  const keptAt = async (
+    where: 'THERE' | 'ELSEWHERE',
+    doing: (keeper: ReturnType<typeof RemoteKeeper.remote>) => Promise<void>,
+  ): Promise<readonly [digests: readonly number[], count: number]> =>
+    playNodes({
+      plan: calmNodes(3),
+      program: async ({ cluster: { world }, others }) => {
+        const [there, elsewhere] = others as [SimMember, SimMember]
+        const named = { name: `serves ${where}`, namespace: remote.SHARED_NAMESPACE }
+        const options = { schedulingStrategy: on(there), lifetime: 'detached' as const, ...named }
+        const keeper = RemoteKeeper.options(options).remote()
+        await keeper.read.run()
+        const { node } = where === 'THERE' ? there : elsewhere
+        if (node === undefined) throw new Error('it has no raylet')
+        const driver = await world.startDriver('another driver', node)
+        await runAs(driver, async () => {
+          await doing(await getActor<typeof Keeper>(named.name, { namespace: named.namespace }))
+        })
+        world.crash(driver.process)
+        await remote.sleep(75_000)
+        return [await keeper.read.run(), countIn(there)]
+      },
+    })
+  const what = aDoing('kept')
+
+  test.each(['THERE', 'ELSEWHERE'] as const)(
+    'D252 what it has put, and keeps, stays: that was driven %s',
+    async (where) => {
+      const [digests, count] = await keptAt(where, async (keeper) => {
+        const { refs } = await keeper.own.run(what)
+        freeAll(refs)
+      })
+      expect(digests).toEqual([remote.digestOfPart(what, 0)])
+      expect(count).toBe(1)
+    },
+  )
+
+  test.each(['THERE', 'ELSEWHERE'] as const)(
+    'D253 what it told goes: that was driven %s',
+    async (where) => {
+      const [, count] = await keptAt(where, async (keeper) => {
+        await keeper.tell.run(what)
+      })
+      expect(count).toBe(0)
+    },
+  )
+})
 
 describe('what other nodes keep', () => {
   test('D197 what a node that left has handed over stays when its job has ended there only', async () => {

@@ -42,7 +42,8 @@ async function calling() {
     ends: { fail: failLost, failLost },
   })
   const kind = { actorId, name: 'A.run' }
-  const record = { kind, phase: 2, retriesLeft: 0, isAt: () => true } as unknown as TaskRecord
+  const of = { isAt: () => true, unheard: () => undefined }
+  const record = { kind, phase: 2, retriesLeft: 0, ...of } as unknown as TaskRecord
   actors.call(info, () => record)
   await clock.advance(1)
   const first = peers.get('@first')
