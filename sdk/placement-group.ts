@@ -15,6 +15,7 @@ import { toResources } from '../runtime/common/resources.ts'
 import type { PlacementGroup, PlacementGroupOptions, Resources } from '../runtime/common/surface.ts'
 import type { CoreWorker } from '../runtime/core-worker/core-worker.ts'
 import { registerOwnType } from '../runtime/core-worker/registered-types.ts'
+import { ofDetachedIn } from '../runtime/core-worker/scope.ts'
 import { currentWorker } from './current.ts'
 
 /** Before the four of its job, by which its row is found. */
@@ -39,6 +40,7 @@ export function placementGroup(
     jobId: worker.jobId,
     name: spec.name ?? groupId,
     detached: spec.detached,
+    ...ofDetachedIn(worker.scope()),
     strategy: spec.strategy,
     bundles: spec.bundles,
   })

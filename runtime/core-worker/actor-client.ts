@@ -29,7 +29,7 @@ const LAST_WORDS_MS = 1000
 
 export interface ActorClientDeps {
   dial(address: string): Peer
-  readonly ends: Pick<TaskEnds, 'fail' | 'failLost'>
+  readonly ends: Pick<TaskEnds, 'fail'>
   readonly clock: Clock
   readonly ownAddress: string
   /** What is behind a handle, once its actor is known: getIfExists may have found another. */
@@ -290,7 +290,7 @@ export class ActorClient {
       if (record.phase === DONE) continue
       record.timer?.cancel()
       if (record.retriesLeft === 0) {
-        this.#deps.ends.failLost(record, this.#unavailable(record, whatEnded(this.#className)))
+        this.#deps.ends.fail(record, this.#unavailable(record, whatEnded(this.#className)))
         continue
       }
       record.retriesLeft -= 1
@@ -304,7 +304,7 @@ export class ActorClient {
   #dead(view: ActorView): void {
     this.#settled(view)
     const error = this.#deathOf(view)
-    for (const record of this.#takeLimbo()) this.#deps.ends.failLost(record, error)
+    for (const record of this.#takeLimbo()) this.#deps.ends.fail(record, error)
     for (const record of this.#queue.drain()) this.#deps.ends.fail(record, error)
   }
 

@@ -4,6 +4,7 @@ import type { ActorSpecOptions, MethodSpecOptions } from '../common/options.ts'
 import type { ActorInfo, ActorSpec, MethodSpec } from '../protocol/actor-messages.ts'
 import { actorHandleOf, retryNames } from './actor-calls.ts'
 import { strategyIn } from './captured.ts'
+import { ofDetachedIn } from './scope.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { wireEnv, wireStrategy } from './function-calls.ts'
 import { identify, shownName, type FunctionDescriptor } from './functions.ts'
@@ -48,6 +49,7 @@ function specOf(
     namespace: options.namespace ?? worker.namespace,
     className: info.className,
     detached: options.detached,
+    ...ofDetachedIn(worker.scope()),
     getIfExists: options.getIfExists,
     maxRestarts: options.maxRestarts,
     maxTaskRetries: options.maxTaskRetries,

@@ -9,17 +9,19 @@ import { retryNames } from './actor-calls.ts'
 import { strategyIn } from './captured.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { identify, shownName, type FunctionDescriptor } from './functions.ts'
+import { ofDetachedIn } from './scope.ts'
 import { Timing, type TaskKind } from './task-kind.ts'
 
-/** Groups that capture child tasks whose kinds one function remembers. */
+/** Kinds beside the plain one that one function remembers. */
 const KINDS_MAX = 64
 
-/** The kinds of one function with one set of options: for plain calls, and for captured ones. */
+/** The kinds of one function with one set of options: for plain calls, and for those with what the
+ *  caller hands on: a group that captures its children, a detached actor that it works for. */
 export class FunctionKinds {
   readonly #descriptor: FunctionDescriptor
   readonly #spec: TaskSpecOptions
-  /** By group: at most KINDS_MAX. */
-  readonly #captured = new Map<string, TaskKind>()
+  /** By what is handed on: at most KINDS_MAX. */
+  readonly #handedOn = new Map<string, TaskKind>()
   #worker: CoreWorker | undefined
   #plain: TaskKind | undefined
 
@@ -33,22 +35,34 @@ export class FunctionKinds {
     if (worker !== this.#worker) {
       this.#worker = worker
       this.#plain = undefined
-      this.#captured.clear()
+      this.#handedOn.clear()
     }
     const { strategy } = this.#spec
-    const wanted = strategyIn(worker.scope(), strategy)
-    if (wanted !== strategy && wanted.kind === 'PLACEMENT_GROUP') {
-      return this.#kindIn(worker, wanted)
+    const scope = worker.scope()
+    const wanted = strategyIn(scope, strategy)
+    const captured = wanted !== strategy && wanted.kind === 'PLACEMENT_GROUP' ? wanted : undefined
+    const ofDetached = ofDetachedIn(scope)
+    if (captured === undefined && ofDetached.ofDetached !== true) {
+      return (this.#plain ??= functionKind(worker, this.#descriptor, this.#spec))
     }
-    return (this.#plain ??= functionKind(worker, this.#descriptor, this.#spec))
+    return this.#kindWith(worker, captured, ofDetached)
   }
 
-  #kindIn(worker: CoreWorker, strategy: WireStrategy & { kind: 'PLACEMENT_GROUP' }): TaskKind {
-    let kind = this.#captured.get(strategy.groupId)
+  #kindWith(
+    worker: CoreWorker,
+    captured: (WireStrategy & { kind: 'PLACEMENT_GROUP' }) | undefined,
+    ofDetached: Pick<TaskKind, 'ofDetached'>,
+  ): TaskKind {
+    const key = `${captured?.groupId ?? ''} ${String(ofDetached.ofDetached)}`
+    let kind = this.#handedOn.get(key)
     if (kind === undefined) {
-      if (this.#captured.size >= KINDS_MAX) this.#captured.clear()
-      kind = functionKind(worker, this.#descriptor, { ...this.#spec, strategy })
-      this.#captured.set(strategy.groupId, kind)
+      if (this.#handedOn.size >= KINDS_MAX) this.#handedOn.clear()
+      const strategy = captured ?? this.#spec.strategy
+      kind = {
+        ...functionKind(worker, this.#descriptor, { ...this.#spec, strategy }),
+        ...ofDetached,
+      }
+      this.#handedOn.set(key, kind)
     }
     return kind
   }

@@ -8,7 +8,7 @@ import {
 } from '../common/errors.ts'
 import { taskIdOf, toHex, type ActorId } from '../common/ids.ts'
 import { taskErrorOf } from '../common/task-error.ts'
-import type { ActorSpec } from '../protocol/actor-messages.ts'
+import { outlivesDriver, type ActorSpec } from '../protocol/actor-messages.ts'
 import type { ClientNotices } from '../protocol/messages.ts'
 import type { TaskTemplate } from '../protocol/peer-messages.ts'
 import { capturedBy } from './captured.ts'
@@ -108,8 +108,12 @@ export function methodMissing(
   )
 }
 
-function partsOf({ actorId, scheduling }: ActorSpec, incarnation: number): Partial<ScopeParts> {
-  return { actorId, wasRestarted: incarnation > 0, ...capturedBy(scheduling.strategy) }
+function partsOf(spec: ActorSpec, incarnation: number): Partial<ScopeParts> {
+  const { actorId, scheduling } = spec
+  return {
+    ...{ actorId, wasRestarted: incarnation > 0, ...capturedBy(scheduling.strategy) },
+    ...(outlivesDriver(spec) ? { ofDetached: true } : {}),
+  }
 }
 
 function constructorScope(worker: CoreWorker, message: StartActor): Scope {

@@ -28,6 +28,8 @@ export interface ScopeParts {
   readonly limit?: string
   /** Set in tasks of a group that captures its children. */
   readonly captured?: WireStrategy
+  /** Of a detached actor, or what works for one: what it makes outlives their driver. */
+  readonly ofDetached?: boolean
   /** Of the actor that another job has called: what it makes meanwhile is its own, and of its job. */
   readonly makesIn?: JobId
 }
@@ -105,3 +107,9 @@ class LazyAbort {
     this.#controller.abort(reason)
   }
 }
+
+const NOT_OF_DETACHED = {}
+
+/** Of what is made in a scope. */
+export const ofDetachedIn = ({ parts }: Scope): { readonly ofDetached?: true } =>
+  parts.ofDetached === true ? { ofDetached: true } : NOT_OF_DETACHED

@@ -172,7 +172,7 @@ export class Submitter {
       const isElsewhere = message.goesOn === true && begun.retriesLeft !== 0
       if (isElsewhere || (endedFor !== undefined && endedFor !== first)) this.retry(begun) // L7
       else if (message.error === undefined) this.crashed(begun, message.exit)
-      else this.#deps.ends.failLost(begun, reasonFor(begun.kind.name, fromWire(message.error)))
+      else this.#deps.ends.fail(begun, reasonFor(begun.kind.name, fromWire(message.error)))
     }
     this.#queues.pumpSoon(cls)
   }
@@ -191,7 +191,7 @@ export class Submitter {
       this.retry(record)
       return
     }
-    this.#deps.ends.failLost(record, crashError(record, exit, this.#ended.all(record)))
+    this.#deps.ends.fail(record, crashError(record, exit, this.#ended.all(record)))
   }
 
   retry(record: TaskRecord): void {

@@ -78,6 +78,7 @@ export class TaskEnds {
     if (record.phase === DONE) return
     this.end(record, true)
     failTask(record, error)
+    this.freeUnheard(record)
   }
 
   /** Told by the ref, never by the call that is under way. */
@@ -85,12 +86,6 @@ export class TaskEnds {
     this.#deps.clock.microtask(() => {
       this.fail(record, error)
     })
-  }
-
-  /** Its worker died under it: what it may have put into the store meanwhile goes too. */
-  failLost(record: TaskRecord, error: Error): void {
-    this.fail(record, error)
-    this.freeUnheard(record)
   }
 
   /** The cluster is gone. */

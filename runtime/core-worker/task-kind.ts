@@ -33,6 +33,8 @@ export interface TaskKind {
   /** Tasks only: what their leases must give. */
   readonly scheduling: ClassSpec | undefined
   readonly limit: LimitSpec | undefined
+  /** Tasks only: submitted by a detached actor, or what works for one. */
+  readonly ofDetached?: boolean
   /** Milliseconds one run takes, as measured; steers how many are pushed ahead. */
   readonly timing: Timing
   /** Lives as long as calls of this kind do: the actor's entry. */

@@ -165,6 +165,7 @@ function kindOf(wire: WireSpec): TaskKind {
     concurrencyGroup: told.concurrencyGroup,
     signal: undefined,
     resources: told.resources,
+    ...(told.ofDetached === true ? { ofDetached: true } : {}),
     timing: new Timing(),
   }
 }

@@ -67,5 +67,6 @@ export function templateOf(kind: TaskKind): TaskTemplate {
     ...(kind.limit === undefined ? {} : { limit: kind.limit.name }),
     ...(kind.concurrencyGroup === undefined ? {} : { concurrencyGroup: kind.concurrencyGroup }),
     ...capturedBy(kind.scheduling?.strategy),
+    ...(kind.ofDetached === true ? { ofDetached: true } : {}),
   }
 }

@@ -183,7 +183,7 @@ export class WorkerSide {
       coreWorker: this.#worker,
       ...this.#actor?.scopeParts,
       ...placesOf(task.template),
-      ...capturedOf(task.template),
+      ...handedOn(task.template),
       ...(task.template.jobId === jobId ? {} : { makesIn: jobId }),
     }
   }
@@ -358,6 +358,13 @@ function placesOf({ concurrencyGroup, limit }: TaskTemplate): Partial<ScopeParts
   }
 }
 
-function capturedOf({ captured }: TaskTemplate): Pick<ScopeParts, 'captured'> {
-  return captured === undefined ? {} : { captured }
+/** What it hands on to all that it submits. */
+function handedOn({
+  captured,
+  ofDetached,
+}: TaskTemplate): Pick<ScopeParts, 'captured' | 'ofDetached'> {
+  return {
+    ...(captured === undefined ? {} : { captured }),
+    ...(ofDetached === true ? { ofDetached } : {}),
+  }
 }

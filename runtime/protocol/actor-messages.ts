@@ -11,6 +11,8 @@ export interface ActorSpec {
   readonly namespace: string
   readonly className: string
   readonly detached: boolean
+  /** A detached actor made it, or what works for one: it outlives its driver. */
+  readonly ofDetached?: boolean
   readonly getIfExists: boolean
   readonly maxRestarts: number
   readonly maxTaskRetries: number
@@ -28,6 +30,12 @@ export interface ActorSpec {
   readonly failed?: WireError
   readonly owner: WorkerId
 }
+
+/** What an actor, or a group, has that goes on without the driver of its job. */
+export const outlivesDriver = ({
+  detached,
+  ofDetached,
+}: Pick<ActorSpec, 'detached' | 'ofDetached'>): boolean => detached || ofDetached === true
 
 export interface MethodSpec {
   readonly kind: 'value' | 'stream'

@@ -216,6 +216,8 @@ export interface GroupSpec {
   readonly jobId: JobId
   readonly name: string
   readonly detached: boolean
+  /** As that of an actor. */
+  readonly ofDetached?: boolean
   readonly strategy: 'PACK' | 'SPREAD' | 'STRICT_PACK' | 'STRICT_SPREAD'
   readonly bundles: readonly ResourceSet[]
 }

@@ -108,4 +108,6 @@ export interface TaskTemplate {
   readonly resources: ResourceSet
   /** Where its own submissions run when they name no place: a group that captures child tasks. */
   readonly captured?: WireStrategy
+  /** It works for a detached actor: what it makes outlives their driver. */
+  readonly ofDetached?: boolean
 }

@@ -1,13 +1,11 @@
 // Processes that connect and leave: drivers bring a job, workers serve one, the cli only asks.
 // A job ends with its driver: what is not detached ends with it.
-import type { JobId } from '../common/ids.ts'
+import { outlivesDriver, type ActorSpec } from '../protocol/actor-messages.ts'
 import { retireActor } from './actors/actor-end.ts'
 import { releaseElsewhere } from './actors/actors-elsewhere.ts'
 import { forgetFoundOf } from './actors/found-actors.ts'
 import { isIdle } from './actors/actors-of-nodes.ts'
-import type { Actor } from './actors/actor-state.ts'
 import { livingActorsOf } from './actors/living-actors.ts'
-import { outlivesDriver } from './actors/of-detached.ts'
 import { removeWaitsOf } from './deadlock.ts'
 import { endGroupsOf } from './groups/groups.ts'
 import { endLease } from './leases.ts'
@@ -24,6 +22,9 @@ import {
   prestart,
   workerRegistered,
 } from './workers.ts'
+
+/** Without the driver of its job, by the spec of an actor or a group. */
+type GoesOn = (spec: Pick<ActorSpec, 'detached' | 'ofDetached'>) => boolean
 
 export function clientConnected(turn: Turn, event: EventOf<'clientConnected'>): void {
   const { state } = turn
@@ -137,8 +138,8 @@ function endOwned(turn: Turn, client: Client): void {
 function endJob(turn: Turn, job: Job): void {
   const { state } = turn
   job.endedAtMs = turn.nowMs
-  endGroupsOf(turn, job.jobId)
-  endActorsOf(turn, job, (actor) => outlivesDriver(state, actor))
+  endGroupsOf(turn, job.jobId, outlivesDriver)
+  endActorsOf(turn, job, outlivesDriver)
   const isMaker = [...state.jobs.values()].every((each) => each.startedAtMs >= job.startedAtMs)
   forgetIfDone(turn, job)
   // A guest's ends where it is driven: it may be going on there.
@@ -150,22 +151,26 @@ function endJob(turn: Turn, job: Job): void {
   }
 }
 
-function endActorsOf(turn: Turn, job: Job, goesOn: (actor: Actor) => boolean): void {
+function endActorsOf(turn: Turn, job: Job, goesOn: GoesOn): void {
   for (const actor of [...livingActorsOf(turn.state, job.jobId)]) {
-    if (!goesOn(actor)) retireActor(turn, actor, 'JOB')
+    if (!goesOn(actor.spec)) retireActor(turn, actor, 'JOB')
   }
 }
 
-function hasDetached({ state }: Turn, jobId: JobId): boolean {
-  for (const { spec } of livingActorsOf(state, jobId)) if (spec.detached) return true
+/** Nobody has anything of it any more: what a detached actor has made is none either. */
+const isDetached: GoesOn = ({ detached }) => detached
+
+function goesOnHere({ state }: Turn, { jobId, isOverEverywhere }: Job): boolean {
+  const goesOn = isOverEverywhere ? isDetached : outlivesDriver
+  for (const { spec } of livingActorsOf(state, jobId)) if (goesOn(spec)) return true
   return false
 }
 
 /** With the last detached actor goes what it has made, and who worked for it. */
 function windDown(turn: Turn, job: Job): void {
   job.isWindingDown = true
-  endGroupsOf(turn, job.jobId)
-  endActorsOf(turn, job, () => false)
+  endGroupsOf(turn, job.jobId, isDetached)
+  endActorsOf(turn, job, isDetached)
   job.turns.clear()
   for (const lease of [...workerlessOf(turn.state)]) {
     if (lease.jobId === job.jobId) endLease(turn, lease)
@@ -181,7 +186,7 @@ function windDown(turn: Turn, job: Job): void {
  */
 export function forgetIfDone(turn: Turn, job: Job): void {
   const { jobId, endedAtMs } = job
-  if (endedAtMs === undefined || hasDetached(turn, jobId)) return
+  if (endedAtMs === undefined || goesOnHere(turn, job)) return
   const isHome = job.drivenAt === undefined
   if (!job.isWindingDown && mayBeNeeded(turn.state, job)) {
     const drivenAt = job.driverEnded ? undefined : job.drivenAt

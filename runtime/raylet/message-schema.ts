@@ -64,12 +64,13 @@ export const jobShape = shape({
 })
 
 export const groupFields: Fields = {
-  ...{ groupId: text, jobId: text, name: text, detached: flag },
+  ...{ groupId: text, jobId: text, name: text, detached: flag, ofDetached: optional(flag) },
   strategy: oneOf('PACK', 'SPREAD', 'STRICT_PACK', 'STRICT_SPREAD'),
   bundles: listOf(recordOf(amount)),
 }
 const actor: Fields = {
   ...{ actorId: text, jobId: text, name: optional(text), namespace: text, className: text },
+  ofDetached: optional(flag),
   ...{ detached: flag, getIfExists: flag, maxRestarts: number, maxTaskRetries: number },
   ...{ maxConcurrency: number, concurrencyGroups: recordOf(number), maxPendingCalls: number },
   ...{ methods: recordOf(object), scheduling: classShape, defaultResources: flag },

@@ -6,6 +6,7 @@ import { fromWire, toWire } from '../../common/error-wire.ts'
 import { reasonFor } from '../../common/reason.ts'
 import { unreachable } from '../../common/assert.ts'
 import type { JobId } from '../../common/ids.ts'
+import type { GroupSpec } from '../../protocol/messages.ts'
 import { demandOf, perform } from './group-actions.ts'
 import {
   coordinate,
@@ -92,10 +93,15 @@ export function removeAcross(
 }
 
 /** Those of the job that this node coordinates. */
-export function endCoordinatedOf(turn: Turn, cluster: ClusterState, jobId: JobId): void {
+export function endCoordinatedOf(
+  turn: Turn,
+  cluster: ClusterState,
+  jobId: JobId,
+  goesOn: (spec: GroupSpec) => boolean,
+): void {
   for (const each of [...cluster.groups.coordinated.values()]) {
     const { spec } = each.group
-    if (spec.jobId === jobId && !spec.detached) removeCoordinated(turn, cluster, each)
+    if (spec.jobId === jobId && !goesOn(spec)) removeCoordinated(turn, cluster, each)
   }
 }
 

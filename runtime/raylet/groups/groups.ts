@@ -12,6 +12,7 @@ import type { VirgaError } from '../../common/errors.ts'
 import type { JobId } from '../../common/ids.ts'
 import { reasonFor } from '../../common/reason.ts'
 import { NO_RESOURCES, addResources, fits, type ResourceSet } from '../../common/resources.ts'
+import type { GroupSpec } from '../../protocol/messages.ts'
 import { placeBundles } from '../../scheduling/place-bundles.ts'
 import {
   applyAcross,
@@ -181,14 +182,14 @@ export function refuseWaitingGroups(turn: Turn): void {
   }
 }
 
-/** A group ends with its job, unless it is detached. */
-export function endGroupsOf(turn: Turn, jobId: JobId): void {
+/** Those of a job that do not go on without it. */
+export function endGroupsOf(turn: Turn, jobId: JobId, goesOn: (spec: GroupSpec) => boolean): void {
   const { cluster } = turn.state
   if (cluster !== undefined) {
-    endCoordinatedOf(turn, cluster, jobId)
+    endCoordinatedOf(turn, cluster, jobId, goesOn)
     return
   }
   for (const group of [...turn.state.groups.values()]) {
-    if (group.spec.jobId === jobId && !group.spec.detached) endGroup(turn, group)
+    if (group.spec.jobId === jobId && !goesOn(group.spec)) endGroup(turn, group)
   }
 }

@@ -68,6 +68,31 @@ describe('what a detached actor does for another job, once that has ended', () =
   )
 })
 
+test('D254 what a detached actor has made on a third node lives on when their driver has left', async () => {
+  const lives = await playNodes({
+    plan: calmNodes(4),
+    program: async ({ cluster: { world }, others }) => {
+      const [theirs, there, third] = others as [SimMember, SimMember, SimMember]
+      if (theirs.node === undefined) throw new Error('it has no raylet')
+      const named = { name: 'maker', namespace: remote.SHARED_NAMESPACE }
+      const driver = await world.startDriver('another driver', theirs.node)
+      const before = await runAs(driver, async () => {
+        const options = { schedulingStrategy: on(there), lifetime: 'detached' as const, ...named }
+        const keeper = RemoteKeeper.options(options).remote()
+        await madeOn(third, aDoing('of the driver'))
+        return await keeper.askOwn.run(third.nodeId, 'before')
+      })
+      world.crash(driver.process)
+      await remote.sleep(75_000)
+      const keeper = await getActor<typeof Keeper>(named.name, { namespace: named.namespace })
+      const after = await keeper.askOwn.run(third.nodeId, 'after')
+      await kill(keeper)
+      return [before, after]
+    },
+  })
+  expect(lives).toEqual([1, 1])
+})
+
 describe('what other nodes keep', () => {
   test('D197 what a node that left has handed over stays when its job has ended there only', async () => {
     const keys = ['a', 'b', 'c', 'd']

@@ -163,6 +163,7 @@ interface Giver {
 
 export class Keeper {
   #refs: readonly ObjectRef<Value>[] = []
+  #own: TellerHandle | undefined
 
   keep(box: { readonly refs: readonly ObjectRef<Value>[] }): void {
     this.#refs = box.refs
@@ -193,6 +194,15 @@ export class Keeper {
       ref.free()
     })
     return { refs: [ref] }
+  }
+
+  /** Which life of an actor of its own, on that node, answers. */
+  async askOwn(nodeId: string, caller: string): Promise<number> {
+    const { process, on } = here()
+    on.ledger.called(caller, 0, process)
+    const there = { schedulingStrategy: nodeAffinity(nodeId) }
+    this.#own ??= RemoteTeller.options(there).remote('of a keeper', false)
+    return (await this.#own.tell.run(caller, 0, 0)).life
   }
 
   /** Has nothing of it left. */

@@ -25,7 +25,7 @@ const alive = (incarnation: number, address: string): ActorView => ({
 async function calling() {
   const peers = new Map<string, Peer>()
   const failed: Error[] = []
-  const failLost = (_: TaskRecord, error: Error): void => {
+  const fail = (_: TaskRecord, error: Error): void => {
     failed.push(error)
   }
   const clock = new HandClock()
@@ -39,7 +39,7 @@ async function calling() {
       return peer
     },
     watch: () => Promise.resolve(alive(0, '@first')),
-    ends: { fail: failLost, failLost },
+    ends: { fail },
   })
   const kind = { actorId, name: 'A.run' }
   const of = { isAt: () => true, unheard: () => undefined }
@@ -134,7 +134,7 @@ async function unmade() {
   const fail = (_: TaskRecord, error: Error): void => void failed.push(error)
   const clock = new HandClock()
   const actors = new Actors({
-    ...{ clock, ownAddress: '@me', ends: { fail, failLost: fail } },
+    ...{ clock, ownAddress: '@me', ends: { fail } },
     real: (info) => info,
     dial: (address) => {
       peers.push(new Peer(address))

@@ -21,7 +21,7 @@ function queue(): {
     real: (info) => info,
     dial: (address) => new Peer(address),
     watch: () => new Promise(() => undefined),
-    ends: { fail: () => undefined, failLost: () => undefined },
+    ends: { fail: () => undefined },
   })
   const kind = { actorId, name: 'A.run' }
   return {
