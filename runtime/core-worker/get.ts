@@ -343,7 +343,7 @@ export class Getter {
 
   /** A stored value could not be read: it may be complete again, in another place. */
   async #readAgain(entry: ObjectEntry, reading: Reading, error: unknown): Promise<unknown> {
-    if (!this.#deps.lost(entry, error, reading.entries)) throw error
+    if (reading.isOver || !this.#deps.lost(entry, error, reading.entries)) throw error
     await this.#complete([entry], leftOf(reading, this.#deps.clock))
     return await this.#read(entry, reading)
   }

@@ -16,8 +16,9 @@ export class RemadeStream extends StreamState {
     return undefined
   }
 
+  /** Of the ids of its items some are of objects that live. */
   override expected(): readonly ObjectEntry[] {
-    return this.waiting()
+    return []
   }
 
   /** Nothing holds it up: its items go to who waits for them. */

@@ -122,7 +122,8 @@ export class ReplyReceiver {
       head.status === REPLY_VALUE &&
       entry instanceof ObjectEntry &&
       record?.isAt(peer, head.seq) === true &&
-      record.attempt === 0
+      record.attempt === 0 &&
+      record.unheardAt === undefined
     ) {
       record.kind.timing.add(head.runMicros / 1000)
       this.#deps.ends.end(record, false)
@@ -175,14 +176,15 @@ export class ReplyReceiver {
     if (id !== undefined && state !== STORED) this.#deps.lineage.released(id)
   }
 
-  /** Nobody waits for this result any more: what it put into the store goes, as does what its
-   *  arguments held (B1: the worker has registered what it kept of them). */
+  /** Nobody waits for this result any more: what it put into the store goes, unless a later attempt
+   *  has stored the same, as does what its arguments held (B1: the worker has registered what it
+   *  kept of them). */
   #discard(peer: Peer, record: TaskRecord, { outcome }: Reply): void {
-    this.#deps.ends.releaseAt(peer, record)
-    if (outcome.kind !== 'values') return
-    for (const value of outcome.values) {
-      if (!(value instanceof Uint8Array)) this.#deps.storeFree(value.objectId)
-    }
+    const { ends } = this.#deps
+    ends.releaseAt(peer, record)
+    if (outcome.kind !== 'values' || storedIds(outcome.values).length === 0) return
+    record.unheard(peer.nodeId)
+    ends.freeUnheard(record)
   }
 }
 

@@ -12,6 +12,10 @@ import type { TaskRecord } from './task-record.ts'
 /** More than any stream yields: lifts the back-pressure. */
 const STREAM_UNLIMITED = Number.MAX_SAFE_INTEGER
 
+/** Of the items of a lost attempt that nobody was told of, so many are freed; the end of the job
+ *  frees more. */
+const UNTOLD_MAX = 1_000
+
 /** Lost items that a run was to give, and has ended without. `error`: why it failed. */
 export type Missed = (entries: readonly ObjectEntry[], error: Error | undefined) => void
 
@@ -76,9 +80,11 @@ export class StreamState {
     return true
   }
 
-  /** What it may have stored and not told of. */
+  /** What it may have stored and not told of, by an attempt that has ended: as far as one may be
+   *  ahead of its reader. */
   expected(): readonly ObjectEntry[] {
-    return [this.entryOf(this.#arrived)]
+    const length = Math.min(this.record.kind.streamBufferSize, UNTOLD_MAX)
+    return Array.from({ length }, (_, i) => this.entryOf(this.#arrived + i))
   }
 
   /** Another entry of an item, by which its id is known. */
@@ -100,7 +106,7 @@ export class StreamState {
   }
 
   /** What is lost, and to come from this run. */
-  protected waiting(): readonly ObjectEntry[] {
+  waiting(): readonly ObjectEntry[] {
     return [...this.#lost].filter((entry) => entry.pending && entry.task === this.record)
   }
 

@@ -239,7 +239,7 @@ export class WorkerSide {
     }
     for (const { scope } of this.#executor.abandon()) {
       for (const child of scope?.children ?? []) {
-        const entries = child.stream?.expected() ?? child.entries()
+        const entries = child.stream?.waiting() ?? child.entries()
         const isKnown = entries.some(({ sharing }) => sharing !== undefined)
         if (!isKnown) this.#worker.submitter.cancel(child, { force: true, recursive: true })
       }

@@ -8,7 +8,7 @@ import * as remote from '../workload.ts'
 import type { SimMember } from './member.ts'
 import { calmNodes, playNodes, type Scene } from './play.ts'
 import { aDoing, countIn, keeperOn, losePower, on } from './scene.ts'
-import { askTeller, givesOnce } from './workload.ts'
+import { askTeller, givesItemsOnce, givesOnce } from './workload.ts'
 
 const what = aDoing('made')
 const COUNT = 10
@@ -116,6 +116,29 @@ test.each(['NOTHING', 'ERROR'] as const)(
     expect(counts).toEqual([1, 0])
   },
 )
+
+test('what a stream gave behind a cut link is freed, as many as its reader had not heard of', async () => {
+  const counts = await playNodes({
+    plan: calmNodes(3),
+    program: async ({ cluster, home, others }) => {
+      const [maker] = others as [SimMember]
+      const doing = { ...what, key: 'items of it are lost', sleepMs: 500 }
+      const options = { schedulingStrategy: on(maker, true), maxRetries: 1, streamBufferSize: 3 }
+      const stream = givesItemsOnce.options(options).remote(doing)[Symbol.asyncIterator]()
+      const first = await stream.next()
+      if (first.done !== true) first.value.free()
+      cluster.world.network.holdMachines(home.machine, maker.machine, 40_000)
+      const ends = await stream.next().then(
+        ({ done }) => done,
+        () => 'failed',
+      )
+      const before = countIn(maker)
+      await remote.sleep(60_000)
+      return [ends, before, countIn(maker)]
+    },
+  })
+  expect(counts).toEqual(['failed', expect.toSatisfy((count: number) => count > 1), 0])
+})
 
 test('a handle of an actor that another process has made is held, though it was passed on', async () => {
   const isKnown = await playNodes({

@@ -103,16 +103,13 @@ describe('a node that is silent for minutes', () => {
             })
           }
           const options = bound === 'signal' ? { signal: enough.signal } : { timeoutMs: BOUND_MS }
-          const error = await Promise.all([get([ref], options), get(ref, options)]).catch(
-            (error: unknown) => error as Error,
-          )
+          const ends = await Promise.allSettled([get([ref], options), get(ref, options)])
           const forMs = world.scheduler.nowMs - beganMs
-          return [{ error, forMs }, remote.digestOf(await get(ref))] as const
+          return [{ ends, forMs }, remote.digestOf(await get(ref))] as const
         },
       })
-      expect(ended.error).toMatchObject(
-        bound === 'signal' ? { message: 'enough' } : { code: 'ERR_GET_TIMEOUT' },
-      )
+      const reason = bound === 'signal' ? { message: 'enough' } : { code: 'ERR_GET_TIMEOUT' }
+      expect(ended.ends).toMatchObject([{ reason }, { reason }])
       expect(ended.forMs).toBeCloseTo(BOUND_MS, 0)
       expect(digest).toBe(remote.combined(KEY, []))
     },

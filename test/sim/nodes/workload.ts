@@ -126,6 +126,17 @@ export const givesOnce = remote(async (what: Doing, then: 'NOTHING' | 'ERROR'): 
   return valueOf(1, isFirst ? what.sizeBytes : 0)
 })
 
+/** Gives items in its first attempt, and in the next ones none. */
+export const givesItemsOnce = remote(async function* (what: Doing): AsyncGenerator<Value> {
+  const isFirst = !begun.has(what.key)
+  begun.add(what.key)
+  if (!isFirst) throw new Error('once is enough')
+  for (let i = 0; ; i += 1) {
+    yield valueOf(i, what.sizeBytes)
+    await sleep(what.sleepMs)
+  }
+})
+
 class Sender {
   /** Has something made on that node, then something else that takes long, and reads both. */
   send(what: Doing, nodeId: string): void {
