@@ -45,7 +45,7 @@ export interface LinkHost {
   /** A process of this node is to make this object, once this resolves; undefined: at once. */
   making(objectId: string): Promise<void> | undefined
   /** It is about to be sealed. */
-  made(objectId: string): void
+  sealing(objectId: string): void
   locate(sought: RayletCalls['locateObjects'][0]): unknown
   /** RayletCalls.handOn */
   handOn(objectIds: readonly ObjectId[]): Promise<RayletCalls['handOn'][1]>
@@ -205,7 +205,7 @@ export class ClientLink {
       const { nodeId } = message as RayletCalls['storePin'][0]
       return this.#host.pin(client, objectId, nodeId === undefined ? undefined : [nodeId])
     }
-    this.#host.made(objectId)
+    this.#host.sealing(objectId)
     return store.seal(objectId)
   }
 

@@ -38,6 +38,11 @@ export class JobStore {
     return this.#idsOf(jobId).length > 0
   }
 
+  jobIds(): ReadonlySet<JobId> {
+    const objects = this.#opened?.store.list() ?? []
+    return new Set(objects.map(({ objectId }) => jobIdOfObject(objectId as ObjectId)))
+  }
+
   #idsOf(jobId: JobId): readonly ObjectId[] {
     const objects = this.#opened?.store.list() ?? []
     const ids = objects.map(({ objectId }) => objectId as ObjectId)

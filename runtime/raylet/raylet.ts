@@ -248,8 +248,8 @@ export class Raylet {
         else this.#cluster.objects.drop(objectIds)
       },
       making: (objectId) => this.#cluster?.objects.giveWay(objectId),
-      made: (objectId) => {
-        this.#cluster?.jobs.made(objectId as ObjectId)
+      sealing: (objectId) => {
+        this.#cluster?.jobs.sealing(objectId as ObjectId)
       },
       locate: (sought) =>
         this.#cluster?.locate(sought) ?? locateHere(this.#objects.store, sought.objectIds),

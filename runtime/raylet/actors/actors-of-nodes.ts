@@ -110,7 +110,8 @@ export const isLeftUnbegun = ({ cluster }: RayletState, actor: Actor): boolean =
 export const outlives = (
   { isGcsHost, nodeId }: RayletState['config'],
   { spec, origin }: Actor,
-): boolean => !isGcsHost && (spec.detached || origin?.homeId !== toHex(nodeId))
+): boolean =>
+  !isGcsHost && (spec.detached || (origin !== undefined && origin.homeId !== toHex(nodeId)))
 
 /** A job that another node drives, and of which no guest and no living actor is here. */
 export function isIdle({ livingActors, clients }: RayletState, { jobId, drivenAt }: Job): boolean {

@@ -4,8 +4,9 @@
 //     ▲               │
 //     └────refused────┘
 // Invariants:
-//   GA1. Who adopts takes the next incarnation, and this node never does: a drain costs one
-//        restart, wherever this stands when the node leaves. What ends with this node is not given.
+//   GA1. Who adopts what has begun here takes the next incarnation, and this node never does: a
+//        drain costs one restart, wherever this stands when the node leaves. What ends with this
+//        node is not given.
 //   GA2. Who does not answer may have adopted it, or do so later: from then on it is ended by
 //        whoever its row names, and the next that is asked says that it is taken.
 //   GA3. This node stays until all are taken, while there is another to ask and its time is not
@@ -65,16 +66,18 @@ export function isGiving(turn: Turn): boolean {
     adoptersFor(cluster, holderElsewhere(turn, actor), { actor, each, adopters }).length > 0
   const isWaiting =
     [...cluster.actors.left].some(mayBeTaken) ||
-    [...state.actors.values()].some((actor) => isOffered(state, cluster, actor))
+    [...state.actors.values()].some((actor) => isOnItsWay(state, cluster, actor))
   if (isWaiting) wakeBy(turn, drainEndsAtMs)
   return isWaiting
 }
 
-/** Another node has it from this one, or may, and is to tell that it lives. */
-function isOffered({ config }: RayletState, cluster: ClusterState, actor: Actor): boolean {
-  const { place, phase, hostId } = actor
-  if ((place !== 'ASKED' && place !== 'AWAY') || phase === 'DEAD') return false
-  return hostId !== undefined && isThere(cluster, hostId) && outlives(config, actor)
+/** Its row is being written, or another node has it from this one, or may, and is to tell that it
+ *  lives. */
+function isOnItsWay({ config }: RayletState, cluster: ClusterState, actor: Actor): boolean {
+  const { place, phase, hostId, registering } = actor
+  if (phase === 'DEAD' || !outlives(config, actor)) return false
+  if (registering) return true
+  return (place === 'ASKED' || place === 'AWAY') && hostId !== undefined && isThere(cluster, hostId)
 }
 
 /** None of them is placed from here any more (DR1). */

@@ -22,8 +22,8 @@ export interface AwaitedEndsPorts {
 }
 
 export interface AwaitedEndsDeps extends AwaitedEndsPorts {
-  /** Whether anything is still to go with that job. */
-  readonly isWanted: (jobId: JobId) => boolean
+  /** The jobs with which anything is still to go, of those that are awaited. */
+  readonly wanted: () => Pick<ReadonlySet<JobId>, 'has'>
   /** JW1. @returns false: to be told again at the next look. */
   readonly ended: (jobId: JobId) => boolean | Promise<boolean>
 }
@@ -68,9 +68,10 @@ export class AwaitedEnds {
 
   /** JW1. */
   async #look(): Promise<void> {
-    const { member, liveJobs, isWanted } = this.#deps
+    const { member, liveJobs } = this.#deps
+    const wanted = this.#deps.wanted()
     for (const jobId of this.#isMissed.keys()) {
-      if (!isWanted(jobId)) this.#isMissed.delete(jobId)
+      if (!wanted.has(jobId)) this.#isMissed.delete(jobId)
     }
     if (this.#isMissed.size === 0) return
     const asked = [...this.#isMissed.keys()]

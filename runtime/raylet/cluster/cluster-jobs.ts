@@ -50,7 +50,10 @@ export class ClusterJobs {
     this.ended = new EndedJobs({
       ...deps,
       jobsOf: (nodeId) => jobsOf(member, nodeId),
-      hasAnyOf: (jobId) => state.jobs.has(jobId) || objects.hasAnyOf(jobId),
+      present: () => {
+        const stored = objects.jobIds()
+        return { has: (jobId) => state.jobs.has(jobId) || stored.has(jobId) }
+      },
       over: (jobId) => {
         if (state.jobs.has(jobId)) brain.tell({ kind: 'jobOver', jobId })
         else objects.freeOf(jobId)
@@ -73,7 +76,7 @@ export class ClusterJobs {
     })
     this.kept = new KeptObjects({
       ...{ ...deps, liveJobs },
-      hasAnyOf: (jobId) => objects.hasAnyOf(jobId),
+      stored: () => objects.jobIds(),
       free: (jobId) => {
         objects.freeOf(jobId)
       },
@@ -81,7 +84,7 @@ export class ClusterJobs {
   }
 
   /** By an actor that another job has called, of which this node has nothing else: it asks. */
-  made(objectId: ObjectId): void {
+  sealing(objectId: ObjectId): void {
     const jobId = jobIdOfObject(objectId)
     if (!this.#deps.state.jobs.has(jobId)) this.kept.keptFor(jobId)
   }

@@ -41,7 +41,7 @@ export class DrivenJobs {
     this.#repeat = new GcsRepeat(deps)
     this.#ends = new AwaitedEnds({
       ...deps,
-      isWanted: (jobId) => this.#jobs.has(jobId),
+      wanted: () => this.#jobs,
       ended: (jobId) => this.#ended(jobId),
     })
   }

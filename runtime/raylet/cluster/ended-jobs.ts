@@ -27,8 +27,8 @@ export interface EndedJobsDeps {
   readonly storage: Storage
   /** EJ3. Those of that node, in hex. */
   readonly jobsOf: (nodeId: string) => Promise<LiveJobs>
-  /** Whether this node still has anything of it. */
-  readonly hasAnyOf: (jobId: JobId) => boolean
+  /** The jobs of which this node still has anything. */
+  readonly present: () => Pick<ReadonlySet<JobId>, 'has'>
   readonly over: (jobId: JobId) => void
 }
 
@@ -79,8 +79,9 @@ export class EndedJobs {
 
   /** Each node is asked once, and delays nothing but its own. */
   async #look(): Promise<void> {
+    const present = this.#deps.present()
     for (const jobId of [...this.#watched.keys()]) {
-      if (!this.#deps.hasAnyOf(jobId)) this.#watched.delete(jobId)
+      if (!present.has(jobId)) this.#watched.delete(jobId)
     }
     const byNode = Map.groupBy(this.#watched, ([, drivenAt]) => drivenAt)
     const looks = [...byNode].map(([nodeId, watched]) => {

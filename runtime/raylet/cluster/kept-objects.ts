@@ -13,8 +13,8 @@ import { AwaitedEnds, type AwaitedEndsPorts } from './awaited-ends.ts'
 
 export interface KeptObjectsDeps extends AwaitedEndsPorts {
   readonly log: Log
-  /** Whether the store of this node has anything of a job. */
-  readonly hasAnyOf: (jobId: JobId) => boolean
+  /** The jobs of what the store of this node has. */
+  readonly stored: () => Pick<ReadonlySet<JobId>, 'has'>
   /** Frees what it has of it. */
   readonly free: (jobId: JobId) => void
 }
@@ -23,10 +23,10 @@ export class KeptObjects {
   readonly #ends: AwaitedEnds
 
   constructor(deps: KeptObjectsDeps) {
-    const { log, hasAnyOf, free } = deps
+    const { log, stored, free } = deps
     this.#ends = new AwaitedEnds({
       ...deps,
-      isWanted: hasAnyOf, // else their owners have freed it
+      wanted: stored, // else their owners have freed it
       ended: (jobId) => {
         log.info('what was kept for a job that has ended is freed', { jobId: toHex(jobId) })
         free(jobId)

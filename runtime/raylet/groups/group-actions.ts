@@ -11,11 +11,9 @@ import * as reserving from './group-reservation.ts'
 import type { ReservationAction } from './group-reservation.ts'
 import { RETRY_MS_MIN, type ClusterGroups, type Coordinated } from './group-state.ts'
 import type { ClusterState } from '../cluster/cluster-state.ts'
+import { REST_MS_MAX } from './group-turns.ts'
 import type { Group } from './group.ts'
 import { answer, type Turn } from '../turn.ts'
-
-/** Twice as long as an answer waits at most (HB3). */
-const REST_MS_MAX = 2_000
 
 /** In order: what this node itself answers comes after all that is asked of others. */
 export function perform(

@@ -13,7 +13,14 @@ import * as holding from './bundle-holds.ts'
 import type { Hold } from './bundle-holds.ts'
 import { endBundles, forgetGroup } from './group-end.ts'
 import type { ClusterGroups, WaitingPrepare, WantedHere } from './group-state.ts'
-import { fitsBeside, keptFor, lineOf, overtaking } from './group-turns.ts'
+import {
+  ANSWER_WAITS_MS_MAX,
+  REST_MS_MAX,
+  fitsBeside,
+  keptFor,
+  lineOf,
+  overtaking,
+} from './group-turns.ts'
 import { newGroup, type Bundle, type Group } from './group.ts'
 import { groupRemoved } from '../placement.ts'
 import { mayComeFree } from '../reclaim.ts'
@@ -21,12 +28,11 @@ import type { ClusterState } from '../cluster/cluster-state.ts'
 import { answer, wakeBy, type Turn } from '../turn.ts'
 
 /** Longer than a coordinator waits before it asks again. */
-const WANTED_MS = 2_500
+const WANTED_MS = REST_MS_MAX + 500
 /** The longest time for which an answer waits; the shortest is half of that: of two groups each of
  *  which holds what the other waits for, one gives way first. */
 const WAIT_MS = 200
-/** The same, where groups are in its way: who has waited for long waits for long ones, too. */
-const WAIT_MS_MAX = 1_000
+/** Where groups are in its way: who has waited for long waits for long ones, too. */
 const WAITED_PER_WAIT = 4
 const LINE_MAX = 100
 
@@ -69,7 +75,7 @@ function waitOf(
   if (mayComeFree(state, demand, NO_RESOURCES)) return { waitMs: WAIT_MS, isOvertaken: false }
   const { held } = overtaking(holding.allHolds(holds), { sinceMs, nowMs })
   if (!mayComeFree(state, demand, held)) return { waitMs: 0, isOvertaken: false }
-  const longerMs = Math.min(WAIT_MS_MAX, (nowMs - sinceMs) / WAITED_PER_WAIT)
+  const longerMs = Math.min(ANSWER_WAITS_MS_MAX, (nowMs - sinceMs) / WAITED_PER_WAIT)
   return { waitMs: Math.max(WAIT_MS, longerMs), isOvertaken: true }
 }
 
@@ -83,7 +89,8 @@ export function tryToPrepare(
   const { state, nowMs } = turn
   const { groupId } = asked.spec
   // What it holds by an earlier attempt counts as free for it (BH2).
-  const holdsSome = groups.holds.groups.has(groupId)
+  const held = groups.holds.groups.get(groupId)?.bundles
+  const holdsSome = asked.indices.some((index) => held?.has(index))
   if (!holdsSome && !fitsBeside(kept, demand, state.ledger.free)) return false
   const { prepared, replaced } = holding.prepare(groups.holds, { ...asked, link, nowMs })
   const group = state.groups.get(groupId)

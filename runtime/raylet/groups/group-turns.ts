@@ -3,11 +3,18 @@
 // Invariants:
 //   GT1. While one waits for others that have overtaken it, what comes free is kept for it: who was
 //        asked for later gets what is left beside that.
-//   GT2. For one that overtook it, it waits no longer than it had waited when that came: what was
+//   GT2. For one that overtook it, it waits no longer than it had waited when that came, nor than
+//        PATIENCE_MS_MAX; over several nodes by the time for which an answer waits more. What was
 //        there before it, or is held for long, is no reason to keep a node idle.
 import { NO_RESOURCES, addResources, unitsOf, type ResourceSet } from '../../common/resources.ts'
 import type { Hold } from './bundle-holds.ts'
 import type { ClusterGroups, WantedHere } from './group-state.ts'
+
+const PATIENCE_MS_MAX = 5_000
+/** The longest time for which an answer waits where groups are in its way (HB3). */
+export const ANSWER_WAITS_MS_MAX = 1_000
+/** Twice as long nobody keeps anything for it after that. */
+export const REST_MS_MAX = 2 * ANSWER_WAITS_MS_MAX
 
 /** In the order in which they were asked for, whichever node they asked first. */
 export const lineOf = ({ wantedHere }: ClusterGroups): WantedHere[] =>
@@ -37,7 +44,7 @@ export function overtaking(
   let held = NO_RESOURCES
   let untilMs = Infinity
   for (const { allocation, heldSinceMs } of bundles) {
-    const patientUntilMs = heldSinceMs + (heldSinceMs - sinceMs)
+    const patientUntilMs = heldSinceMs + Math.min(heldSinceMs - sinceMs, PATIENCE_MS_MAX)
     if (patientUntilMs <= nowMs) continue
     held = addResources(held, allocation.demand)
     untilMs = Math.min(untilMs, patientUntilMs)

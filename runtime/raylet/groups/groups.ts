@@ -11,7 +11,7 @@ import { ResourceLedger, type Allocation } from '../../common/resource-ledger.ts
 import type { VirgaError } from '../../common/errors.ts'
 import type { JobId } from '../../common/ids.ts'
 import { reasonFor } from '../../common/reason.ts'
-import { NO_RESOURCES, addResources, fits, type ResourceSet } from '../../common/resources.ts'
+import { NO_RESOURCES, addResources, type ResourceSet } from '../../common/resources.ts'
 import type { GroupSpec } from '../../protocol/messages.ts'
 import { placeBundles } from '../../scheduling/place-bundles.ts'
 import {
@@ -28,6 +28,7 @@ import { forgetGroup } from './group-end.ts'
 import { fitsBeside, overtaking } from './group-turns.ts'
 import { newGroup, type Bundle, type Group } from './group.ts'
 import { clusterView, groupIsGone, nodeDrains } from '../placement.ts'
+import { mayComeFree } from '../reclaim.ts'
 import type { RayletState } from '../state.ts'
 import { answer, refuse, wakeBy, type EventOf, type Turn } from '../turn.ts'
 import type { GroupEvent } from './group-events.ts'
@@ -106,27 +107,33 @@ export function reserveGroups(turn: Turn): void {
     reserveDue(turn, cluster)
     return
   }
+  const { groups, ledger } = turn.state
   const tried = new Set<string>()
   let kept = NO_RESOURCES
-  for (const group of turn.state.groups.values()) {
+  let held: readonly Bundle[] | undefined
+  for (const group of groups.values()) {
     if (group.state !== 'PENDING' || tried.has(group.shape)) continue
-    const mayHave = kept === NO_RESOURCES || fitsBeside(kept, group.demand, turn.state.ledger.free)
+    const mayHave = fitsBeside(kept, group.demand, ledger.free)
     const prepared = mayHave ? prepare(turn.state, group.spec.bundles) : undefined
-    if (prepared !== undefined) commit(turn, group, prepared)
-    else {
+    if (prepared !== undefined) {
+      commit(turn, group, prepared)
+      held = undefined
+    } else {
       tried.add(group.shape)
-      kept = addResources(kept, keptFor(turn, group))
+      held ??= [...groups.values()].flatMap(({ bundles }) => bundles)
+      kept = addResources(kept, keptBeside(turn, group, held))
     }
   }
 }
 
 /** GT1, GT2: what comes free is kept for it, where that will be enough. */
-function keptFor(turn: Turn, { demand, waitingSinceMs: sinceMs }: Group): ResourceSet {
-  const { groups, ledger } = turn.state
-  const bundles = groups.values().flatMap((group) => group.bundles)
+function keptBeside(
+  turn: Turn,
+  { demand, waitingSinceMs: sinceMs }: Group,
+  bundles: readonly Bundle[],
+): ResourceSet {
   const { held, untilMs } = overtaking(bundles, { sinceMs, nowMs: turn.nowMs })
-  const isEnough = fits(demand, addResources(ledger.free, held))
-  if (untilMs === Infinity || !isEnough) return NO_RESOURCES
+  if (untilMs === Infinity || !mayComeFree(turn.state, demand, held)) return NO_RESOURCES
   wakeBy(turn, untilMs)
   return demand
 }

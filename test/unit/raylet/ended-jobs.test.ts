@@ -36,7 +36,7 @@ beforeEach(() => {
       if (jobIds === undefined) await delay(clock, 5_000)
       return jobIds && new Set(jobIds)
     },
-    hasAnyOf: () => hasAny,
+    present: () => ({ has: () => hasAny }),
     over: (jobId) => {
       over.push(jobId)
     },

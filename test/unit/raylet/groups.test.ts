@@ -188,13 +188,13 @@ describe('a placement group', () => {
     const small = (brain: Brain, groupId: string): void => {
       brain.createGroup('driver1', { groupId, bundles: [units({ CPU: 1 })] })
     }
-    /** Two fill the node, and a third has overtaken the large one when that had waited 40 ms. */
-    function overtaken(): Brain {
+    /** Two fill the node, and a third has overtaken the large one when that had waited so long. */
+    function overtaken(waitedMs = 40): Brain {
       const brain = aBusyNode({ resources: { CPU: 2 } })
       small(brain, 's1')
       small(brain, 's2')
       brain.createGroup('driver1', { groupId: 'large', bundles: [units({ CPU: 2 })] })
-      brain.tick(40)
+      brain.tick(waitedMs)
       removeGroup(brain, 's1')
       small(brain, 's3')
       expect(stateOf(brain, 's3')).toBe('CREATED')
@@ -211,6 +211,15 @@ describe('a placement group', () => {
       expect([stateOf(brain, 'large'), stateOf(brain, 's4')]).toEqual(['CREATED', 'PENDING'])
       removeGroup(brain, 'large')
       expect(stateOf(brain, 's4')).toBe('CREATED')
+    })
+
+    test('keeps a node idle for seconds at most, however long it has waited (GT2)', () => {
+      const brain = overtaken(1_800_000)
+      removeGroup(brain, 's2')
+      small(brain, 's4')
+      expect(stateOf(brain, 's4')).toBe('PENDING')
+      brain.tick(5_000)
+      expect([stateOf(brain, 'large'), stateOf(brain, 's4')]).toEqual(['PENDING', 'CREATED'])
     })
 
     test('keeps nothing free for itself where one that overtook it is held for long (GT2)', () => {

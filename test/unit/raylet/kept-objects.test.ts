@@ -42,7 +42,7 @@ beforeEach(() => {
     ...{ clock, storage, log: silentLog },
     member: { askEach } as unknown as KeptObjectsDeps['member'],
     liveJobs: () => here,
-    hasAnyOf: () => !isEmpty,
+    stored: () => ({ has: () => !isEmpty }),
     free: (jobId) => {
       freed.push(jobId)
     },
