@@ -40,7 +40,7 @@ export type Fault = (typeof FAULTS)[number]
 
 export interface FaultRule {
   readonly fault: Fault
-  /** `PutItem`, `TransactWriteItems` …; for S3 the HTTP method. Default: every operation. */
+  /** `PutItem`, `TransactWriteItems` …; for S3 COMPLETE, else the HTTP method. Default: all. */
   readonly operation?: string
   /** The calls it hits: the nth of its operation, each nth, or by chance. Default: all. */
   readonly when?:
@@ -73,6 +73,9 @@ export interface FaultProxy {
   hangUp(): void
   stop(): Promise<void>
 }
+
+/** What makes an object of the parts that were uploaded. */
+export const COMPLETE = 'CompleteMultipartUpload'
 
 const DELAY_MS = 60
 const LATER_MS = 20
@@ -288,7 +291,9 @@ async function passOn(upstream: string, call: Call): Promise<Answer> {
 
 function operationOf(request: IncomingMessage): string {
   const target = request.headers['x-amz-target']
-  return typeof target === 'string' ? (target.split('.')[1] ?? '') : (request.method ?? '')
+  if (typeof target === 'string') return target.split('.')[1] ?? ''
+  const { method = '', url = '' } = request
+  return method === 'POST' && /[?&]uploadId=/.test(url) ? COMPLETE : method
 }
 
 async function callOf(request: IncomingMessage, operation: string): Promise<Call> {

@@ -6,7 +6,7 @@ import { S3Bucket } from '../../../runtime/gcs/bucket-s3.ts'
 import { findLocations } from '../../../runtime/gcs/object-locations.ts'
 import { clientDeps, makeStorage } from '../../support/dynamo-storage.ts'
 import { BUCKET, CLUSTER, REGION, describeOn, startCloud } from '../../support/emulator.ts'
-import { startFaultProxy } from '../../support/fault-proxy.ts'
+import { COMPLETE, startFaultProxy } from '../../support/fault-proxy.ts'
 import { until } from '../../support/waiting.ts'
 import { fixture, placeOfEachTest, type Row } from './virga.ts'
 
@@ -75,13 +75,13 @@ describeOn(cloud, 'F07: a node dies that has spilled to a bucket', (cloud) => {
       try {
         const { nodeId, pid } = await startNodes(3, s3.endpoint)
         const node = String(nodeId)
-        s3.set([{ fault: 'blackhole', operation: 'PUT', when: { every: 2 } }]) // half of the parts
+        s3.set([{ fault: 'blackhole', operation: COMPLETE }])
         const spills = place.node(fixture('spilled-objects.mts'), node, place.runtimeDir, '20')
         const keeps = place.node(fixture('large-kept.mts'), node, '150')
         const halves = async (): Promise<boolean[]> =>
           (await bucket.listUploads('')).map(({ key }) => key.startsWith(`spill/${node}-`))
         await until(async () => new Set(await halves()).size === 2)
-        s3.set([{ fault: 'blackhole' }]) // none of them is completed any more
+        s3.set([{ fault: 'blackhole' }])
         process.kill(Number(pid), 'SIGKILL')
         for (const { child } of [spills, keeps]) child.kill('SIGKILL')
         s3.set([])

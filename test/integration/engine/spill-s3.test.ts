@@ -8,9 +8,10 @@ import { RETRY_TOKENS_MAX } from '../../../runtime/gcs/retry-budget.ts'
 import { storeStats } from '../../support/cluster-view.ts'
 import { ATTEMPTS, clientDeps } from '../../support/dynamo-storage.ts'
 import { BUCKET, REGION, describeOn, startCloud } from '../../support/emulator.ts'
-import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts'
+import { COMPLETE, startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts'
 import { caught, until } from '../../support/waiting.ts'
 
+const WRITES = ['PUT', 'POST', COMPLETE]
 const MIB = 1024 * 1024
 const OBJECTS = 24
 const FLOATS = MIB // 8 MiB each: three times the store in all
@@ -75,9 +76,9 @@ describeOn(cloud, 'VIRGA_SPILL', (cloud) => {
     proxy = s3
     process.env['AWS_ENDPOINT_URL'] = s3.endpoint
     process.env['VIRGA_SPILL'] = `s3://${BUCKET}/${prefix}`
-    const writes = (): number => (s3.calls.get('PUT') ?? 0) + (s3.calls.get('POST') ?? 0)
+    const writes = (): number => WRITES.reduce((sum, each) => sum + (s3.calls.get(each) ?? 0), 0)
     await start()
-    s3.set(['PUT', 'POST'].map((operation) => ({ fault: 'throttle', operation }) as const))
+    s3.set(WRITES.map((operation) => ({ fault: 'throttle', operation }) as const))
     let made = 0
     const filling = fill(() => (made += 1))
     filling.catch(() => undefined) // heard below, unless the test has failed before
