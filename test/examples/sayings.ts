@@ -3,8 +3,8 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Only for what hangs: at a tenth the slowest takes 17 s alone on two cores, and has taken 61 beside
- *  other work. */
+/** Only for what hangs: at a tenth the slowest takes 17 s alone on two cores, and has taken 61
+ *  beside other work. */
 export const TENTH_MS_MAX = 180_000
 /** At full size a machine of two cores needs minutes. */
 export const FULL_MS_MAX = 400_000
