@@ -4,10 +4,10 @@ import type { ActorSpecOptions, MethodSpecOptions } from '../common/options.ts'
 import type { ActorInfo, ActorSpec, MethodSpec } from '../protocol/actor-messages.ts'
 import { actorHandleOf, retryNames } from './actor-calls.ts'
 import { strategyIn } from './captured.ts'
-import { ofDetachedIn } from './scope.ts'
 import type { CoreWorker } from './core-worker.ts'
 import { wireEnv, wireStrategy } from './function-calls.ts'
 import { identify, shownName, type FunctionDescriptor } from './functions.ts'
+import { ofDetachedIn } from './scope.ts'
 
 /** Creates an actor; its handle is there at once, what fails is told by the first call. */
 export function makeActor(

@@ -31,7 +31,7 @@ export interface ActorSpec {
   readonly owner: WorkerId
 }
 
-/** What an actor, or a group, has that goes on without the driver of its job. */
+/** Whether an actor, or a group, goes on without the driver of its job. */
 export const outlivesDriver = ({
   detached,
   ofDetached,

@@ -276,7 +276,7 @@ export class ActorAdopter {
     const take = (): Promise<boolean> => (isUnbegun ? this.#take(row) : this.#claim(row))
     if (!(await this.#repeat.pastOutages(take, isWanted))) return true
     const { className } = made.spec
-    log.info('an actor of a node that drains is started again', { actorId, className })
+    log.info('an actor of a node that drains is started here', { actorId, className })
     this.#begin(row, made, { exit, isUnbegun })
     return true
   }
