@@ -60,6 +60,11 @@ export class ObjectEntry {
     return this.state === PENDING
   }
 
+  /** Somebody waits for it to be complete, or to be told what it is. */
+  get isAwaited(): boolean {
+    return this.#waiters !== undefined && this.#waiters.length > 0
+  }
+
   complete(state: number, value: unknown): boolean {
     if (this.state !== PENDING) return false
     this.state = state

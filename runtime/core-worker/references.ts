@@ -249,7 +249,7 @@ export class References implements RefHooks {
   releaseUnused(entry: ObjectEntry): void {
     const { sharing } = entry
     if (sharing === undefined || entry.handles > 0 || entry.uses > 0 || sharing.freed) return
-    if (sharing.borrowerCount > 0 || entry.pending) return
+    if (sharing.borrowerCount > 0 || isOnItsWay(entry)) return
     sharing.freed = true
     this.#deps.finalization.forget(entry)
     const isStored = entry.state === STORED || sharing.wasLost
@@ -326,6 +326,14 @@ export const actorObjectId = (actorId: string): ObjectId => (actorId + ACTOR_MAR
 /** The actor behind such an id. */
 export const actorIdOfObject = (id: ObjectId): ActorId => id.slice(0, 12) as ActorId
 export const isActorObject = (id: ObjectId): boolean => id.endsWith(ACTOR_MARK)
+
+/** A task of ours will complete it, or its owner is asked for it. The handles of an actor are not
+ *  counted: it goes when they are collected. */
+function isOnItsWay({ pending, sharing, isAwaited, id }: ObjectEntry): boolean {
+  if (!pending) return false
+  const isActor = id !== undefined && isActorObject(id)
+  return sharing?.ownerAddress === undefined || isAwaited || isActor
+}
 
 function indexOf(entry: ObjectEntry): number {
   return entry.returnIndex < 0 ? PUT_INDEX_FIRST + entry.index : entry.returnIndex

@@ -373,7 +373,9 @@ export class Program {
   #submit(kind: keyof typeof SUBMITTED, argCount: number): void {
     const args = this.#some(argCount)
     const what = { ...this.#what(), atMostOnce: this.#draw.chance(0.2) }
-    const maxRetries = what.atMostOnce ? 0 : this.#draw.pick([3, 10, -1])
+    // What is held may be more than such a disk and the store take: for ever would be too long.
+    const retriesMost = this.#world.plan.diskMayRefuse ? 10 : -1
+    const maxRetries = what.atMostOnce ? 0 : this.#draw.pick([3, 10, retriesMost])
     const numCpus = this.#draw.pick([1, 1, 0.5, 0])
     const refs = args.map(({ ref }) => ref)
     const ref = SUBMITTED[kind].options({ maxRetries, numCpus }).remote(what, ...refs)

@@ -115,3 +115,14 @@ it('what was stored of several returns goes when the next finds no room', () =>
     expect(stored).toBe(3)
     await until(() => cluster.store.list().length === 0)
   }))
+
+it('who borrows an object and never reads it gives it back with free()', () =>
+  cluster.run(async () => {
+    const unread = await large()
+    await fn.freesUnread.run({ ref: unread })
+    expect(fn.freedUnread).toHaveLength(1)
+    const entry = entryOf(unread)
+    await until(() => entry.sharing?.borrowerCount === 0)
+    unread.free()
+    await until(() => cluster.store.list().length === 0)
+  }))

@@ -1,6 +1,9 @@
 // Calls that wait until they are let go: what let-go.test.ts cancels, kills and counts.
 import { get } from '../../../sdk/get-put-wait.ts'
 import { remote } from '../../../sdk/remote.ts'
+import type { ObjectEntry } from '../../../runtime/core-worker/object-entry.ts'
+import { entryOf } from '../../../runtime/core-worker/object-ref.ts'
+import type { ObjectRef } from '../../../runtime/common/surface.ts'
 import { payloads } from './ref-functions.ts'
 
 let waiters: (() => void)[] = []
@@ -42,4 +45,11 @@ export const readsBuffered = remote(async (count: number): Promise<number> => {
 
 export const threeLarge = remote(() => [1, 2, 3].map((i) => new Uint8Array(200_000).fill(i)), {
   numReturns: 3,
+})
+
+/** No collector takes them. */
+export const freedUnread: ObjectEntry[] = []
+export const freesUnread = remote(({ ref }: { readonly ref: ObjectRef<unknown> }) => {
+  freedUnread.push(entryOf(ref))
+  ref.free()
 })
