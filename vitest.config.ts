@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { tellLeftOut } from './test/support/left-out.ts'
+import { LongFirst } from './test/support/long-first.ts'
 
 export default defineConfig({
   // Nothing of the home folder and nothing of a user's project has a say here.
@@ -14,6 +15,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongFirst },
     // Only for what hangs in silence: waits of tests have bounds of their own (support/waiting.ts),
     // and say what they waited for. A test that starts sixteen processes takes 4 s on a quiet
     // machine and 30 s on one that does five other things.

@@ -2,31 +2,61 @@
 // score for it, and the highest come first. When one leaves, only its things move.
 // Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (1998).
 
-/** The `count` candidates that come first for `key`, in order; fewer when there are not so many. */
-export function rendezvous(key: string, candidates: Iterable<string>, count: number): string[] {
-  const best: { id: string; score: number }[] = []
-  for (const id of candidates) {
-    const score = scoreOf(key, id)
-    const at = best.findIndex((other) => isBefore({ id, score }, other))
-    if (at >= 0) best.splice(at, 0, { id, score })
-    else if (best.length < count) best.push({ id, score })
-    if (best.length > count) best.pop()
-  }
-  return best.map(({ id }) => id)
+/** A candidate with its score for one key. */
+export interface Ranked {
+  readonly id: string
+  readonly score: number
 }
 
-const isBefore = (a: { id: string; score: number }, b: { id: string; score: number }): boolean =>
-  a.score === b.score ? a.id < b.id : a.score > b.score
+const FNV_BASIS = 0x811c9dc5
+const FNV_PRIME = 0x01000193
 
-/** FNV-1a over both, then mixed, since ids that differ in their last byte must not stay close. */
-function scoreOf(key: string, id: string): number {
-  let hash = 0x811c9dc5
-  for (const text of [key, '/', id]) {
-    for (let index = 0; index < text.length; index++) {
-      hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
-    }
+/** The `count` candidates that come first for `key`, in order; fewer when there are not so many. */
+export function rendezvous(key: string, candidates: Iterable<string>, count: number): string[] {
+  return rank(key, candidates, count).map(({ id }) => id)
+}
+
+/**
+ * The same with their scores, for who ranks anew as candidates come.
+ * @param before  those that came first of others, for the same key.
+ * @returns `before` itself where no candidate comes before them.
+ */
+export function rank(
+  key: string,
+  candidates: Iterable<string>,
+  count: number,
+  before: readonly Ranked[] = [],
+): readonly Ranked[] {
+  let best: Ranked[] | undefined
+  const hashOfKey = hashed(`${key}/`, FNV_BASIS)
+  for (const id of candidates) {
+    const score = mixed(hashed(id, hashOfKey))
+    const first = best ?? before
+    let at = first.length
+    while (at > 0 && isBefore(id, score, first[at - 1] as Ranked)) at -= 1
+    if (at === count) continue
+    best ??= [...before]
+    best.splice(at, 0, { id, score })
+    if (best.length > count) best.pop()
   }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
+  return best ?? before
+}
+
+const isBefore = (id: string, score: number, other: Ranked): boolean =>
+  score === other.score ? id < other.id : score > other.score
+
+/** FNV-1a. */
+function hashed(text: string, before: number): number {
+  let hash = before
+  for (let index = 0; index < text.length; index++) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), FNV_PRIME)
+  }
+  return hash
+}
+
+/** Ids that differ in their last byte must not stay close. */
+function mixed(hash: number): number {
+  let mix = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  mix = Math.imul(mix ^ (mix >>> 13), 0xc2b2ae35)
+  return (mix ^ (mix >>> 16)) >>> 0
 }

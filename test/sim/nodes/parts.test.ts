@@ -9,11 +9,11 @@ import { twice } from '../run.ts'
 import { PART_NAMES, type PartName } from './plan.ts'
 import { runNodesSeed } from './run.ts'
 
-const PART_SEEDS = 20
+const PART_SEEDS = 10
 /** Of each part: their worlds have twice as many events. A fast run has time for one. */
 const PART_SEED_COUNT = fewOrAll(1, PART_SEEDS)
 /** Of all at once, which are as many events as all of the others. */
-const ALL_SEED_COUNT = fewOrAll(1, 10)
+const ALL_SEED_COUNT = fewOrAll(1, 5)
 /** So many seeds show what recovers in worlds with these. Of the others it is not measured yet how
  *  many it takes. */
 const SHOWN_SOON: ReadonlySet<PartName> = new Set(['groups', 'orphans', 'durable'])
