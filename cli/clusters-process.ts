@@ -20,6 +20,7 @@ import {
 import type { SessionNode } from '../runtime/common/session-node.ts'
 import { startRaylet, type RayletPlace } from '../sdk/cluster-process.ts'
 import { ClusterNotReachableError } from './exit-codes.ts'
+import { refuseForeignHost } from './own-address-process.ts'
 import type { RayletClient } from './raylet-client.ts'
 import type {
   Clusters,
@@ -171,6 +172,7 @@ async function startNodes(
 ): Promise<StartedCluster> {
   if (nodes === undefined && tables === undefined) return startNode(spec, { port }, deps)
   const count = nodes ?? 1
+  await refuseForeignHost(host)
   const [own, ...joining] = await deps.enrol({ count, host, cluster: tables?.cluster })
   if (own === undefined) throw new Error('a cluster has one node at least')
   if (tables !== undefined) await deps.makeTables(own.cluster, tables.endpointUrl)
@@ -202,6 +204,7 @@ async function joinNodes(
     )
   }
   const { nodes: count = 1, host } = options
+  await refuseForeignHost(host)
   const nodesHere = clusterNodes({ sessionDir, ...found }).length + count
   const credentials = await deps.enrol({ count, host, join })
   const started = await startAll(spec, { credentials, gcs, nodesHere }, deps)

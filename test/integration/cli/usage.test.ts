@@ -130,6 +130,16 @@ describe('virga', () => {
     expect(stderr).toMatch(/--cluster NAME, or .*--endpoint-url/)
   })
 
+  it('says which addresses this machine has when --host is none of them', async () => {
+    for (const host of ['198.51.100.77', 'no-such-host.invalid']) {
+      const { code, stderr } = await place.virga('start', '--nodes', '2', '--host', host)
+      expect(code).toBe(2)
+      expect(stderr).toMatch(/--host [\w.-]+: nodes cannot listen there \(\w+\)/)
+      expect(stderr).toContain('127.0.0.1')
+      expect(stderr).not.toContain('    at ')
+    }
+  })
+
   it('loads no library but its parser before a command asks for one', () => {
     expect(packagesOf(CLI, new Set())).toEqual(new Set(['commander']))
   })
