@@ -13,6 +13,7 @@ import { check } from './store-check.ts'
 import type {
   Entry,
   ObjectPlace,
+  RoomRequest,
   StoreEffect,
   StoreEvent,
   StoreState,
@@ -69,6 +70,14 @@ export interface ObjectStoreStats {
   /** Requests that wait for room. */
   readonly waitingCount: number
   readonly totals: StoreTotals
+}
+
+/** Requests of one kind that wait for room. */
+export interface StoreWait {
+  /** To put, to read what was spilled, or to copy what another node has. */
+  readonly kind: 'put' | 'restore' | 'copy'
+  readonly count: number
+  readonly oldestMs: number
 }
 
 export interface StoredObject {
@@ -288,6 +297,19 @@ export class ObjectStore {
       waitingCount: queue.length,
       totals: { ...totals },
     }
+  }
+
+  /** Who waits for room, one entry for each kind. */
+  waiting(): StoreWait[] {
+    const { queue } = this.#state
+    const nowMs = this.#deps.clock.monotonicMs()
+    const kindOf = (request: RoomRequest): StoreWait['kind'] =>
+      request.kind === 'restore' ? 'restore' : request.isPrimary ? 'put' : 'copy'
+    return Array.from(Map.groupBy(queue, kindOf), ([kind, requests]) => ({
+      kind,
+      count: requests.length,
+      oldestMs: Math.round(nowMs - Math.min(...requests.map(({ sinceMs }) => sinceMs))),
+    }))
   }
 
   /** Every object, those included that are freed and still pinned. */

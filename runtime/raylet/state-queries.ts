@@ -81,7 +81,7 @@ export class StateQueries {
     const { state, clock, progress, silent, store } = this.#deps
     return [
       ...whyRows(state, clock.monotonicMs()),
-      ...whyStore(store().stats()),
+      ...whyStore(store()),
       ...silent.rows(),
       ...whyPending(state, progress.pendingSince(clock.monotonicMs() - QUIET_MS)),
     ]

@@ -129,14 +129,21 @@ function waitsFor({ on }: Wait): string | undefined {
   return `waits for ${first.name}${others}`
 }
 
-/** Puts that wait for room in the object store. */
-export function whyStore(stats: ReturnType<ObjectStore['stats']>): StateRow[] {
-  const { waitingCount: count, usedBytes, pinnedBytes, sizeBytes } = stats
-  if (count === 0) return []
-  const why =
-    `the object store is full: ${String(usedBytes)} of ${String(sizeBytes)} bytes are used, ` +
-    `${String(pinnedBytes)} of them by somebody who reads them`
-  return [{ kind: 'object', name: 'put', count, waitedMs: null, demand: {}, why }]
+const ROOM_FOR = {
+  put: 'put',
+  restore: 'read of what was spilled',
+  copy: 'copy of what another node has',
+}
+
+/** What waits for room in the object store. */
+export function whyStore(store: Pick<ObjectStore, 'stats' | 'waiting'>): StateRow[] {
+  return store.waiting().map(({ kind, count, oldestMs }) => {
+    const { usedBytes, pinnedBytes, sizeBytes } = store.stats()
+    const why =
+      `the object store is full: ${String(usedBytes)} of ${String(sizeBytes)} bytes are used, ` +
+      `${String(pinnedBytes)} of them by somebody who reads them`
+    return { kind: 'object', name: ROOM_FOR[kind], count, waitedMs: oldestMs, demand: {}, why }
+  })
 }
 
 /**

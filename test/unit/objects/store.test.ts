@@ -227,6 +227,8 @@ describe('the object store of a node', () => {
     await store.pin('reader', '2')
     const refused = put('more', pattern(MIB, 9)).catch((error: unknown) => error)
     await expect.poll(() => store.stats().waitingCount).toBe(1)
+    clock.turn(70)
+    expect(store.waiting()).toEqual([{ kind: 'put', count: 1, oldestMs: 70 }])
     clock.turn(30_000)
     expect(await refused).toMatchObject({
       code: 'ERR_OBJECT_STORE_FULL',

@@ -1,6 +1,7 @@
 // `virga status --why`: each kind of waiter is named with its reason.
 import { describe, expect, test } from 'vitest'
 import type { ActorId, JobId } from '../../../runtime/common/ids.ts'
+import type { ObjectStore, ObjectStoreStats, StoreWait } from '../../../runtime/objects/store.ts'
 import { whyPending, whyRows, whyStore } from '../../../runtime/raylet/why-rows.ts'
 import { aBusyNode, aClass, units, type Brain } from './brain.ts'
 
@@ -103,12 +104,22 @@ describe('what waits says why', () => {
     ])
   })
 
-  test('puts: for room in the store', () => {
-    const stats = { usedBytes: 90, pinnedBytes: 50, sizeBytes: 100, waitingCount: 2 }
-    expect(whyStore(stats as never)).toMatchObject([
-      { kind: 'object', count: 2, why: expect.stringContaining('90 of 100 bytes') as string },
+  test('puts and reads: for room in the store, and since when', () => {
+    const stats = { usedBytes: 90, pinnedBytes: 50, sizeBytes: 100 }
+    const waiting = [
+      { kind: 'put', count: 2, oldestMs: 70 },
+      { kind: 'restore', count: 1, oldestMs: 30 },
+    ] as const
+    const store = (waits: readonly StoreWait[]): Pick<ObjectStore, 'stats' | 'waiting'> => ({
+      stats: () => stats as ObjectStoreStats,
+      waiting: () => [...waits],
+    })
+    const why = expect.stringContaining('90 of 100 bytes') as string
+    expect(whyStore(store(waiting))).toMatchObject([
+      { kind: 'object', name: 'put', count: 2, waitedMs: 70, why },
+      { kind: 'object', name: 'read of what was spilled', count: 1, waitedMs: 30, why },
     ])
-    expect(whyStore({ ...stats, waitingCount: 0 } as never)).toEqual([])
+    expect(whyStore(store([]))).toEqual([])
   })
 
   test('what its owner has not asked anything for: for its arguments, or those before it', () => {
