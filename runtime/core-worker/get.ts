@@ -8,6 +8,8 @@
 //        What a wait fetches may become that: its node may be gone.
 //   GE4. What a get reads from the store comes READS_AT_ONCE_MAX at a time, not one after another.
 //   GE5. Ready is what is on this node: wait fetches what is not, unless told not to.
+//   GE6. What a get reads, and what is inside, is held until it ends: its refs may be freed
+//        meanwhile.
 // Source: Ray core_worker.cc (Get, Wait, NotifyDirectCallTaskBlocked).
 import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'
@@ -36,8 +38,10 @@ export interface GetterDeps {
   readonly local: LocalCopies
   /** @throws ForeignRefError, ObjectFreedError */
   entryOf(this: void, ref: ObjectRef): ObjectEntry
+  /** Counts who needs these besides their handles. */
+  use(this: void, entries: readonly ObjectEntry[], by: 1 | -1): void
   /** Finishes an error for the user: call site, frames in the user's source. */
-  present(error: unknown, site: CallSite): unknown
+  present(this: void, error: unknown, site: CallSite): unknown
   /** A stored entry could not be read. @returns whether it will be complete again */
   lost(entry: ObjectEntry, error: unknown, beside: readonly ObjectEntry[]): boolean
   /** Asks the owner of a borrowed entry for its value. @param reads  it is read here then */
@@ -64,16 +68,12 @@ export class Getter {
     refuseAborted(options)
     const { commits } = this.#deps
     if (entry.state === VALUE && commits === undefined) return entry.value
-    const site = this.#callSiteNow()
-    const reading = this.#reading([entry], options)
-    try {
+    return await this.#holding([entry], options, async (reading) => {
       if (entry.pending) await this.#complete([entry], options)
       if (commits !== undefined) await this.#committed(reading)
       const value = this.#read(entry, reading)
-      return value instanceof Promise ? await this.#inTime(value, reading) : value
-    } catch (error) {
-      throw this.#deps.present(error, site ?? captureCallSite())
-    }
+      return value instanceof Promise ? await this.#inTime<unknown>(value, reading) : value
+    })
   }
 
   async getMany(
@@ -82,9 +82,7 @@ export class Getter {
   ): Promise<unknown[]> {
     const entries = refs.map(this.#deps.entryOf)
     refuseAborted(options)
-    const site = this.#callSiteNow()
-    const reading = this.#reading(entries, options)
-    try {
+    return await this.#holding(entries, options, async (reading) => {
       for (const entry of entries) if (entry.state === FAILED) throw entry.value
       if (entries.some((entry) => entry.pending)) {
         await this.#complete(entries, options)
@@ -92,9 +90,7 @@ export class Getter {
       }
       if (this.#deps.commits !== undefined) await this.#committed(reading)
       return await this.#inTime(this.#readAll(entries, reading), reading)
-    } catch (error) {
-      throw this.#deps.present(error, site ?? captureCallSite())
-    }
+    })
   }
 
   async wait(
@@ -246,6 +242,24 @@ export class Getter {
       }
       for (const entry of entries) if (entry.pending) entry.whenComplete(waiter)
     })
+  }
+
+  /** GE6. What it fails with is finished for the user. */
+  async #holding<T>(
+    entries: readonly ObjectEntry[],
+    options: Partial<GetSpecOptions>,
+    read: (reading: Reading) => Promise<T>,
+  ): Promise<T> {
+    const { use, present } = this.#deps
+    const site = this.#callSiteNow()
+    use(entries, 1)
+    try {
+      return await read(this.#reading(entries, options))
+    } catch (error) {
+      throw present(error, site ?? captureCallSite())
+    } finally {
+      use(entries, -1)
+    }
   }
 
   /** @param options  of which a time-out counts from now. */

@@ -197,6 +197,9 @@ export function makeGetter(worker: CoreWorker): Getter {
       lost: (entry, error) => worker.recovery.lost(entry, error, [entry]),
     }),
     entryOf: (ref) => entryIn(ref, references),
+    use: (entries, by) => {
+      references.use(entries, by)
+    },
     resolve: (entry, reads) => {
       worker.values.resolve(entry, reads)
     },

@@ -3,7 +3,9 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { get, put } from '../../../sdk/get-put-wait.ts'
 import { MemoryCluster } from '../../support/memory-cluster.ts'
-import { type Mixed, RemoteHolder, pass, readsMixed } from './ref-functions.ts'
+import { nodeOf, type Mixed, RemoteHolder, pass, putThere, readsMixed } from './ref-functions.ts'
+import type { Node } from './ref-functions.ts'
+import type { ObjectRef } from '../../../runtime/common/surface.ts'
 
 let cluster: MemoryCluster
 beforeEach(async () => {
@@ -48,3 +50,26 @@ it('as one of several returns, each with refs of its own', () =>
     const [first, , second] = await get([...both])
     expect([first.id, second.id]).toEqual([value[0].id, value[2].id])
   }))
+
+/** An object that this process owns, and one that it borrows and has not read. */
+const INNER: Record<string, () => Promise<ObjectRef<Node>>> = {
+  own: () => put(nodeOf(2, [], true)),
+  borrowed: async () => {
+    const [ref] = (await putThere.run(nodeOf(2, [], true), 1)).refs
+    return ref as ObjectRef<Node>
+  },
+}
+
+it.each(Object.entries(INNER))(
+  'with a ref inside that is %s and nobody else holds, while what is read is freed',
+  (_, make) =>
+    cluster.run(async () => {
+      const inner = await make()
+      const outer = await put(nodeOf(1, [inner], true))
+      inner.free()
+      const reading = get(outer)
+      outer.free()
+      const [again] = (await reading).refs
+      expect((await get(again as ObjectRef<Node>)).id).toBe(2)
+    }),
+)

@@ -33,6 +33,7 @@ beforeEach(() => {
       },
     },
     entryOf: (ref: ObjectRef) => ref,
+    use: () => undefined,
     lost: () => false,
     local: {},
     present: (error: unknown) => error,
