@@ -20,8 +20,8 @@ interface Callable {
 
 interface Running {
   readonly index: number
-  /** Undefined for an input that could not be sent. */
-  readonly ref: ObjectRef | undefined
+  /** Undefined for an input that could not be sent, and once there is an outcome. */
+  ref: ObjectRef | undefined
   outcome: Outcome | undefined
 }
 
@@ -148,8 +148,11 @@ class Calls {
     }
   }
 
+  /** Nobody else has its ref: what was read through it goes now, not when that is collected. */
   #settle(running: Running, outcome: Outcome): void {
     running.outcome = outcome
+    running.ref?.free()
+    running.ref = undefined
     this.#settled.add(running)
     this.#onOutcome()
   }

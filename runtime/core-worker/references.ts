@@ -224,10 +224,15 @@ export class References implements RefHooks {
     this.borrowers.lend(peer, { id, entry, sharing: this.share(entry) }, times)
   }
 
-  /** free() of one handle: releases at once when it was the last and nothing else needs it. */
+  /** free() of one handle: releases when it was the last and nothing else needs it; at once, or as
+   *  soon as it is known what it is. */
   freed(entry: ObjectEntry): void {
     entry.handles -= 1
     this.releaseUnused(entry)
+    if (entry.handles > 0 || !isOnItsWay(entry)) return
+    entry.whenComplete(() => {
+      this.releaseUnused(entry)
+    })
   }
 
   /** What a value refers to is needed as long as the value is. */

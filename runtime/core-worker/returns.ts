@@ -68,7 +68,8 @@ export class RefStream implements AsyncIterable<ObjectRef> {
   }
 
   async *#values(reader: Reader): AsyncGenerator<unknown> {
-    for await (const ref of this.#refs(reader)) yield await this.#worker.getter.getOne(ref)
+    const { getter } = this.#worker
+    for await (const ref of this.#refs(reader)) yield await readOnce([ref], getter.getOne(ref))
   }
 
   #next(): Promise<ObjectEntry | undefined> {
@@ -101,9 +102,21 @@ export function returnsOf(worker: CoreWorker, record: TaskRecord): unknown {
 
 /** The value of a call: what `run` gives. */
 export function runOf(worker: CoreWorker, record: TaskRecord): unknown {
-  const returned = returnsOf(worker, record)
+  const { getter } = worker
+  const returned = returnsOf(worker, record) ?? worker.ref(record.returns as ObjectEntry)
   if (returned instanceof RefStream) return returned.values()
-  if (returned === undefined) return worker.getter.getOne(worker.ref(record.returns as ObjectEntry))
-  if (Array.isArray(returned)) return worker.getter.getMany(returned as ObjectRef[])
-  return worker.getter.getOne(returned as ObjectRef)
+  if (!Array.isArray(returned))
+    return readOnce([returned as ObjectRef], getter.getOne(returned as ObjectRef))
+  const refs = returned as ObjectRef[]
+  return readOnce(refs, getter.getMany(refs))
+}
+
+/** Nobody else has these handles: what was read through them goes now, not when the collector has
+ *  found them. */
+async function readOnce<T>(refs: readonly ObjectRef[], read: Promise<T>): Promise<T> {
+  try {
+    return await read
+  } finally {
+    for (const ref of refs) ref.free()
+  }
 }

@@ -124,8 +124,8 @@ function directSealed(state: StoreState, { key, range }: EventOf<'directSealed'>
 function directFailed(state: StoreState, { key, error }: EventOf<'directFailed'>): StoreEffect[] {
   const entry = state.byKey.get(key)
   if (entry === undefined) return []
-  const { sizeBytes, io, phase, isPrimary } = entry
-  if (io === 'OPENING' && phase === 'CREATED' && !isPrimary && fits(state, entry)) {
+  const { sizeBytes, io, phase } = entry
+  if (io === 'OPENING' && phase === 'CREATED' && fits(state, entry)) {
     moveBackInLine(state, entry)
     return []
   }

@@ -134,7 +134,7 @@ export interface StoreState {
   nowMs: number
   /** When bytes were last freed or spilled. */
   progressAtMs: number
-  /** T8. When a copy last went into a file for want of room; -Infinity: some was released since. */
+  /** T8. When something last went into a file for want of room; -Infinity: some was released since. */
   filedAtMs: number
   spillNotBeforeMs: number
   spillBackoffMs: number

@@ -26,7 +26,7 @@ const SPILL_BACKOFF_MIN_MS = 1000
 const SPILL_BACKOFF_MAX_MS = 30_000
 const ASK_INTERVAL_MS = 200
 /** T8. Source: Ray oom_grace_period_s = 2, then fallback allocation on disk. */
-const COPY_WAIT_MS = 2000
+const FILE_AFTER_MS = 2000
 /** Clients are asked to release only when what they pin is worth it. */
 const ASK_PINNED_SHARE = 0.1
 
@@ -256,9 +256,9 @@ export function expire(state: StoreState): StoreEffect[] {
   return effects
 }
 
-/** T8. Its reader can do nothing about what others pin here. */
-export function moveCopiesToFiles(state: StoreState): StoreEffect[] {
-  const due = [...copiesInLine(state).filter((request) => movesAtMs(state, request) <= state.nowMs)]
+/** T8. */
+export function moveToFiles(state: StoreState): StoreEffect[] {
+  const due = [...movable(state).filter((request) => movesAtMs(state, request) <= state.nowMs)]
   if (due.length > 0) state.filedAtMs = state.nowMs
   return due.map((request) => {
     state.queue.splice(state.queue.indexOf(request), 1)
@@ -269,26 +269,35 @@ export function moveCopiesToFiles(state: StoreState): StoreEffect[] {
 
 /** T8. Its disk may be full now: room in the arena may come before that ends. */
 export function moveBackInLine(state: StoreState, entry: Entry): void {
-  const { id, sizeBytes, owner, isFreed, creator: clientId, requestId } = entry
+  const { id, sizeBytes, owner, isPrimary, isFreed, creator: clientId, requestId } = entry
   if (requestId === undefined) return
   forget(state, entry)
   state.creating.delete(id)
-  const request = { requestId, clientId, id, sizeBytes, isPrimary: false, owner, isFreed }
+  const request = { requestId, clientId, id, sizeBytes, isPrimary, owner, isFreed }
   queueCreate(state, { kind: 'create', ...request, sinceMs: state.nowMs, isFileless: true })
 }
 
-/** T8. Those that may go into files. */
-function copiesInLine({ options, queue }: StoreState): IteratorObject<CreateRequest> {
+/** T8. Those that may go into files: about what others pin here they can do nothing. */
+function movable(state: StoreState): IteratorObject<CreateRequest> {
+  const { options, queue } = state
   const isMovable = (request: RoomRequest): request is CreateRequest =>
-    request.kind === 'create' && !request.isPrimary && !request.isFileless
+    request.kind === 'create' &&
+    !request.isFileless &&
+    (!request.isPrimary || isScattered(state, request))
   return (options.hasFiles ? queue : []).values().filter(isMovable)
+}
+
+/** There is room for the first in line, but not in one piece. */
+function isScattered({ queue, arena, capacityBytes }: StoreState, request: RoomRequest): boolean {
+  if (request !== queue[0] || arena.sizeBytes < capacityBytes) return false
+  return blockBytesOf(request.sizeBytes) <= arena.freeBytes
 }
 
 /** T8. Where one has waited in vain, and nothing was released since, the next need not. */
 function movesAtMs(state: StoreState, { sinceMs }: RoomRequest): number {
   const { progressAtMs, filedAtMs, batches } = state
   if (filedAtMs >= progressAtMs && batches.size === 0) return sinceMs
-  return Math.max(sinceMs, progressAtMs) + COPY_WAIT_MS
+  return Math.max(sinceMs, progressAtMs) + FILE_AFTER_MS
 }
 
 const deadlineOf = (state: StoreState, { sinceMs }: RoomRequest): number =>
@@ -301,8 +310,8 @@ export function nextTimerAtMs(state: StoreState): number | undefined {
   if (head === undefined && !isOver) return undefined
   const times: number[] = []
   if (head !== undefined) times.push(deadlineOf(state, head))
-  const [copy] = copiesInLine(state).take(1)
-  if (copy !== undefined) times.push(movesAtMs(state, copy))
+  const [first] = movable(state).take(1)
+  if (first !== undefined) times.push(movesAtMs(state, first))
   if (state.spillNotBeforeMs > state.nowMs && state.spillable.size > 0) {
     times.push(state.spillNotBeforeMs)
   }

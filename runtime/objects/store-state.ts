@@ -9,13 +9,14 @@
 //       and no I/O runs on them.
 //   T4. A client that pins an id pins every entry of that id which it was ever given, until it
 //       has released them all: an object made again under its id cannot loosen an older mapping.
-//   T5. Requests for room are served first come first served; copies that wait for long leave the
+//   T5. Requests for room are served first come first served; some that wait for long leave the
 //       line (T8).
 //   T6. Above the threshold, unpinned primaries are spilled, least recently used first. What is
 //       spilled stays in the arena until its room is needed.
 //   T7. A request waits at most until nothing was freed or spilled for fullTimeoutMs.
-//   T8. A copy of another node's object does so for COPY_WAIT_MS at most, then goes into a file; at
-//       once where one before it did and nothing was freed, spilled or dropped since.
+//   T8. A copy of another node's object does so for FILE_AFTER_MS at most, then goes into a file; at
+//       once where one before it did and nothing was freed, spilled or dropped since. So does what
+//       is to be put where there is room for it, but not in one piece.
 // Source: Ray object_lifecycle_manager.h, local_object_manager.h; Dask worker_state_machine.py.
 import { StoppedError, UsageError } from '../common/errors.ts'
 import { ArenaAllocator, blockBytesOf } from './arena.ts'
@@ -40,7 +41,7 @@ import {
   unpinAll,
   unqueue,
 } from './store-pins.ts'
-import { expire, makeRoom, moveCopiesToFiles, nextTimerAtMs, queueCreate } from './store-room.ts'
+import { expire, makeRoom, moveToFiles, nextTimerAtMs, queueCreate } from './store-room.ts'
 
 export { nextTimerAtMs }
 
@@ -121,7 +122,7 @@ function apply(state: StoreState, event: StoreEvent): StoreEffect[] {
     case 'clientExited':
       return clientExited(state, event.clientId)
     case 'timer':
-      return [...moveCopiesToFiles(state), ...expire(state)]
+      return [...moveToFiles(state), ...expire(state)]
     default:
       return applyEndOfIo(state, event)
   }

@@ -1,8 +1,9 @@
 // What a call holds of others is let go when it ends, however it ends and whatever dies meanwhile.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { ObjectEntry } from '../../../runtime/core-worker/object-entry.ts'
 import { entryOf } from '../../../runtime/core-worker/object-ref.ts'
 import type { ObjectRef } from '../../../runtime/common/surface.ts'
-import { cancel, get, put } from '../../../sdk/get-put-wait.ts'
+import { cancel, get, put, wait } from '../../../sdk/get-put-wait.ts'
 import { ObjectStoreFullError, TaskCancelledError } from '../../../runtime/common/errors.ts'
 import { MemoryCluster } from '../../support/memory-cluster.ts'
 import { caught, until } from '../../support/waiting.ts'
@@ -126,3 +127,59 @@ it('who borrows an object and never reads it gives it back with free()', () =>
     unread.free()
     await until(() => cluster.store.list().length === 0)
   }))
+
+describe('what is freed before it is there goes as it comes', () => {
+  const BYTES = 200_000
+
+  /** Each is freed while it is pending. @returns the refs, and who waits for what they refer to. */
+  const PENDING: Record<string, () => Promise<[ObjectRef<unknown>, Promise<unknown>?]>> = {
+    'the result of a task': () => Promise.resolve([fn.makesLarge.remote(BYTES)]),
+    'one that a get waits for': () => {
+      const result = fn.makesLarge.remote(BYTES)
+      return Promise.resolve([result, get(result)])
+    },
+    'one that this process borrows, and waits for': async () => {
+      const { ref } = await fn.putsLarge.run(BYTES) // that whose value has it is gone, as below
+      return [ref, wait([ref])]
+    },
+  }
+
+  it.each(Object.entries(PENDING))('%s', (_, make) =>
+    cluster.run(async () => {
+      const [ref, waiting] = await make()
+      const entry = entryOf(ref) // no collector takes it
+      expect(entry.pending).toBe(true)
+      ref.free()
+      await waiting
+      await until(() => !entry.pending && cluster.store.list().length === 0)
+    }),
+  )
+})
+
+describe('what is read through no handle of the program goes as it is read', () => {
+  const COUNT = 3
+  const bytes = Array.from({ length: COUNT }, (_, i) => 200_000 + i)
+  const READ: Record<string, () => Promise<unknown>> = {
+    run: () => fn.makesLarge.run(bytes[0] as number),
+    'run of several returns': () => fn.threeLarge.run(),
+    'the values of a stream': () => Array.fromAsync(fn.largeOnes.run(bytes)),
+    map: () => Array.fromAsync(fn.makesLarge.map(bytes)),
+    mapSettled: () => Array.fromAsync(fn.makesLarge.mapSettled(bytes)),
+  }
+
+  it.each(Object.entries(READ))('%s', (_, read) =>
+    cluster.run(async () => {
+      const kept: ObjectEntry[] = []
+      const { references } = cluster.driver
+      const freed = references.freed.bind(references)
+      vi.spyOn(references, 'freed').mockImplementation((entry) => {
+        kept.push(entry) // no collector takes it
+        freed(entry)
+      })
+      await read()
+      expect(kept.length).toBeGreaterThan(0)
+      // What was read is a view of the object, which goes with it.
+      await until(() => cluster.store.list().every(({ state }) => state === 'FREED'))
+    }),
+  )
+})

@@ -1,5 +1,5 @@
 // Calls that wait until they are let go: what let-go.test.ts cancels, kills and counts.
-import { get } from '../../../sdk/get-put-wait.ts'
+import { get, put } from '../../../sdk/get-put-wait.ts'
 import { remote } from '../../../sdk/remote.ts'
 import type { ObjectEntry } from '../../../runtime/core-worker/object-entry.ts'
 import { entryOf } from '../../../runtime/core-worker/object-ref.ts'
@@ -52,4 +52,12 @@ export const freedUnread: ObjectEntry[] = []
 export const freesUnread = remote(({ ref }: { readonly ref: ObjectRef<unknown> }) => {
   freedUnread.push(entryOf(ref))
   ref.free()
+})
+
+export const makesLarge = remote((sizeBytes: number) => new Uint8Array(sizeBytes))
+export const putsLarge = remote(async (sizeBytes: number) => ({
+  ref: await put(new Uint8Array(sizeBytes)),
+}))
+export const largeOnes = remote(function* (sizes: readonly number[]) {
+  for (const size of sizes) yield new Uint8Array(size)
 })

@@ -1,9 +1,18 @@
-// Copies of other nodes' objects in a store whose room is held: T8 of store-state.ts.
+// Copies of other nodes' objects in a store whose room is held, and what finds room in pieces
+// alone: T8 of store-state.ts.
 import { describe, expect, it } from 'vitest'
 import { CapacityError } from '../../../runtime/common/errors.ts'
 import type { StoreEffect, StoreOptions } from '../../../runtime/objects/store-entry.ts'
 import { nextTimerAtMs } from '../../../runtime/objects/store-state.ts'
 import { MIB, Story, errorOf, typesOf } from './store-story.ts'
+
+/** Until that long after the start, what the store does by itself. */
+const passUntil = (story: Story, untilMs: number): StoreEffect[] => {
+  const effects: StoreEffect[] = []
+  while ((nextTimerAtMs(story.state) ?? Infinity) <= untilMs) effects.push(...story.timer())
+  story.nowMs = untilMs
+  return effects.filter(({ type }) => type !== 'askRelease')
+}
 
 describe('the store: a copy of another node’s object', () => {
   const full = (options: Partial<StoreOptions> = {}): Story => {
@@ -12,14 +21,6 @@ describe('the store: a copy of another node’s object', () => {
     story.pin('held')
     return story
   }
-  /** Until that long after the start, what the store does by itself. */
-  const passUntil = (story: Story, untilMs: number): StoreEffect[] => {
-    const effects: StoreEffect[] = []
-    while ((nextTimerAtMs(story.state) ?? Infinity) <= untilMs) effects.push(...story.timer())
-    story.nowMs = untilMs
-    return effects.filter(({ type }) => type !== 'askRelease')
-  }
-
   it('goes into a file when no room has come for 2 s, and is read there', () => {
     const story = full()
     story.create('own', 5 * MIB)
@@ -116,5 +117,48 @@ describe('the store: a copy of another node’s object', () => {
     expect([...story.state.sealed.keys()]).toEqual(['kept', 'read'])
     story.exit('puller')
     expect(story.state.sealed.size).toBe(0)
+  })
+})
+
+describe('the store: what is put where the room for it is in pieces', () => {
+  /** Held is every second of 20 objects: 5 MiB in 10 pieces are free. */
+  const scattered = (options: Partial<StoreOptions> = {}): Story => {
+    const story = new Story(options)
+    const ids = Array.from({ length: 20 }, (_, index) => `small${String(index)}`)
+    for (const id of ids) {
+      story.put(id, MIB / 2)
+      story.pin(id)
+    }
+    for (const id of ids.filter((_, index) => index % 2 === 1)) {
+      story.unpin(id)
+      story.free(id)
+    }
+    return story
+  }
+
+  it('goes into a file when none has come for 2 s', () => {
+    const story = scattered()
+    story.create('large', 3 * MIB)
+    expect(passUntil(story, 1999)).toEqual([])
+    expect(typesOf(passUntil(story, 2000))).toEqual(['openDirect'])
+    expect([...story.state.creating.values()]).toMatchObject([{ id: 'large', isPrimary: true }])
+  })
+
+  it('waits for it where there is not so much in all: those who hold it are told', () => {
+    const story = scattered()
+    story.create('large', 6 * MIB)
+    expect(passUntil(story, 29_999)).toEqual([])
+    expect(errorOf(passUntil(story, 30_000))).toMatchObject({ code: 'ERR_OBJECT_STORE_FULL' })
+  })
+
+  it('waits for it where no file can be had, as what it is', () => {
+    const story = scattered()
+    story.create('large', 3 * MIB)
+    const [opening] = passUntil(story, 2000)
+    if (opening?.type !== 'openDirect') throw new Error('no file')
+    const error = new CapacityError('The disk is full.')
+    story.tell({ type: 'directFailed', key: opening.key, error })
+    expect(story.state.queue).toMatchObject([{ id: 'large', isPrimary: true, isFileless: true }])
+    expect(errorOf(passUntil(story, 32_000))).toMatchObject({ code: 'ERR_OBJECT_STORE_FULL' })
   })
 })
