@@ -14,9 +14,9 @@
 //   T6. Above the threshold, unpinned primaries are spilled, least recently used first. What is
 //       spilled stays in the arena until its room is needed.
 //   T7. A request waits at most until nothing was freed or spilled for fullTimeoutMs.
-//   T8. A copy of another node's object does so for FILE_AFTER_MS at most, then goes into a file; at
-//       once where one before it did and nothing was freed, spilled or dropped since. So does what
-//       is to be put where there is room for it, but not in one piece.
+//   T8. A copy of another node's object does so for FILE_AFTER_MS at most, then goes into a file;
+//       at once where one before it did and nothing was freed, spilled or dropped since. So does
+//       what is to be put where there is room for it, but not in one piece.
 // Source: Ray object_lifecycle_manager.h, local_object_manager.h; Dask worker_state_machine.py.
 import { StoppedError, UsageError } from '../common/errors.ts'
 import { ArenaAllocator, blockBytesOf } from './arena.ts'
