@@ -2,6 +2,7 @@
 // which the host knows it again, so it may be sent until an answer comes: over the same connection,
 // or a new one. Only a call that is given up leaves its outcome unknown.
 import { NodeDiedError } from '../common/errors.ts'
+import { isRefusedForGood } from '../protocol/peer-hello.ts'
 import { Attempts, type ClientDeps, type Failure } from './attempts.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { checkKey, copyValue } from './row-value.ts'
@@ -42,7 +43,9 @@ export interface StorageLink {
 export interface RemoteStorageDeps extends ClientDeps {
   /**
    * A new connection to the host; called again when the last one closed.
-   * @throws NodeDiedError when the host says that this node is no member: that is final.
+   * @throws NodeDiedError when the host says that this node is no member: that is final. So is
+   *   PeerRefusedError for what this node is, where the host has not taken it before: at the
+   *   address of one that has ended, later, anybody may listen.
    */
   readonly connect: () => Promise<StorageLink>
 }
@@ -68,6 +71,7 @@ export class RemoteStorage implements Storage {
   readonly #running = new Set<number>()
   readonly #waiting: (() => void)[] = []
   #link: Promise<StorageLink> | undefined
+  #wasConnected = false
   #next = 0
 
   constructor(deps: RemoteStorageDeps, options: RemoteStorageOptions = {}) {
@@ -167,9 +171,14 @@ export class RemoteStorage implements Storage {
 
   /** One for all who wait. One that fails is forgotten: the next attempt is to dial anew. */
   #dial(): Promise<StorageLink> {
-    const link = this.#deps.connect().catch((error: unknown) => {
+    const connecting = this.#deps.connect().then((made) => {
+      this.#wasConnected = true
+      return made
+    })
+    const link = connecting.catch((error: unknown) => {
       if (this.#link === link) this.#link = undefined
-      if (error instanceof NodeDiedError) throw error
+      const isRefused = !this.#wasConnected && isRefusedForGood(error)
+      if (error instanceof NodeDiedError || isRefused) throw error
       const message = `the host of the GCS cannot be reached: ${String(error)}`
       throw new LinkError('NOT_DONE', message, error)
     })

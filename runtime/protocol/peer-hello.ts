@@ -170,6 +170,12 @@ export function isRefusedAsEnded(error: unknown, self: Life): boolean {
   return reason === 'EPOCH' && peer?.nodeId === self.nodeId && peer.epoch === self.epoch
 }
 
+const FOR_GOOD: ReadonlySet<unknown> = new Set<RefusalReason>(['CERTIFICATE', 'CLUSTER', 'VERSION'])
+
+/** Whether a peer has refused what this node is: to try again cannot help. */
+export const isRefusedForGood = (error: unknown): boolean =>
+  error instanceof PeerRefusedError && FOR_GOOD.has(error.data['reason'])
+
 /** A frame, its header free. */
 export function encodeGreeting(greeting: PeerGreeting): Buffer {
   const writer = new ByteWriter()

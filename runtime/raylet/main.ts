@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../common/clock-system.ts'
+import { VirgaError } from '../common/errors.ts'
 import { fromHex, toHex, type NodeId } from '../common/ids.ts'
 import { DRAIN_GRACE_MS, WORKERS_MAX } from '../common/limits.ts'
 import type { Log } from '../common/log.ts'
@@ -304,8 +305,9 @@ function sinkOf(path: string, log: Log): ReturnType<typeof logFile> {
 }
 
 void main().catch((error: unknown) => {
-  process.stderr.write(
-    `the raylet could not start: ${error instanceof Error ? (error.stack ?? '') : String(error)}\n`,
-  )
+  // What an error of ours says is for who starts it; where another comes from, for who mends it.
+  const isForeign = error instanceof Error && !(error instanceof VirgaError)
+  const text = isForeign ? (error.stack ?? error.message) : String(error)
+  process.stderr.write(`the raylet could not start: ${text}\n`)
   process.exit(1)
 })

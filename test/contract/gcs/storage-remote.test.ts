@@ -5,7 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../../runtime/common/clock-system.ts'
-import { GcsUnavailableError, GcsWriteUnknownError } from '../../../runtime/common/errors.ts'
+import {
+  GcsUnavailableError,
+  GcsWriteUnknownError,
+  PeerRefusedError,
+} from '../../../runtime/common/errors.ts'
 import { MemoryStorage } from '../../../runtime/gcs/storage-memory.ts'
 import { CALLS_IN_FLIGHT_MAX, StorageHost } from '../../../runtime/gcs/storage-host.ts'
 import type { StorageCalls, StorageRequest } from '../../../runtime/gcs/storage-messages.ts'
@@ -126,6 +130,28 @@ storageContract('RemoteStorage, half of whose requests arrive twice', () => {
 
 describe('RemoteStorage', () => {
   const key: RowKey = { table: 'cluster', pk: 'pk', sk: 'a' }
+
+  test.each(['CERTIFICATE', 'CLUSTER', 'VERSION'])(
+    'a host that refuses this node for its %s has its word at once, unless it had taken it',
+    async (reason) => {
+      let dials = 0
+      const link: StorageLink = { closed: true, request: () => new Promise(() => undefined) }
+      const refusing = (taken: number) => (): Promise<StorageLink> => {
+        dials += 1
+        if (dials <= taken) return Promise.resolve(link)
+        return Promise.reject(new PeerRefusedError('node a refuses node b.', { data: { reason } }))
+      }
+      const get = (taken: number): Promise<unknown> =>
+        new RemoteStorage({ ...ATTEMPTS, connect: refusing(taken) }, { deadlineMs: 200 })
+          .get({ table: 'cluster', pk: 'N#1', sk: 'a' })
+          .catch((error: unknown) => error)
+      expect(await get(0)).toBeInstanceOf(PeerRefusedError)
+      expect(dials).toBe(1)
+      dials = 0
+      expect(await get(1)).toBeInstanceOf(GcsUnavailableError)
+      expect(dials).toBeGreaterThan(2)
+    },
+  )
 
   test('F30: an answer that is lost with its connection is asked for again', async () => {
     const made = hosted()
