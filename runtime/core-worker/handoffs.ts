@@ -56,10 +56,19 @@ export class Handoffs {
     this.onDone?.()
   }
 
-  /** Registers refs that arrived; the sender is told when that is done. */
-  take(peer: Peer, handoff: HandoffMessage | undefined): readonly ObjectEntry[] {
-    if (handoff === undefined) return []
+  /** Registers refs that arrived; the sender is told when that is done.
+   *  @param keep  whatever is to hold them must do so in this: what did until now may end in it. */
+  take(
+    peer: Peer,
+    handoff: HandoffMessage | undefined,
+    keep: (entries: readonly ObjectEntry[]) => void,
+  ): void {
+    if (handoff === undefined) {
+      keep([])
+      return
+    }
     const entries = handoff.refs.map((ref) => this.#references.decode(ref))
+    this.#references.use(entries, 1)
     const done = (): void => {
       this.#references.tellUnheard(peer)
       peer.with((channel) => {
@@ -69,7 +78,11 @@ export class Handoffs {
     const settling = this.#references.settled()
     if (settling === undefined) done()
     else settling.then(done, done)
-    return entries
+    try {
+      keep(entries)
+    } finally {
+      this.#references.use(entries, -1)
+    }
   }
 
   #openAt(peer: Peer): Map<number, readonly ObjectEntry[]> {

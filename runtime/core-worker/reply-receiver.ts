@@ -59,7 +59,12 @@ export class ReplyReceiver {
 
   /** An item of a stream arrived. */
   streamItem(peer: Peer, message: PeerNotices['streamItem']): void {
-    const contained = this.#deps.handoffs.take(peer, message.handoff)
+    this.#deps.handoffs.take(peer, message.handoff, (contained) => {
+      this.#item(peer, message, contained)
+    })
+  }
+
+  #item(peer: Peer, message: PeerNotices['streamItem'], contained: readonly ObjectEntry[]): void {
     const record = peer.inFlight.get(message.seq)
     // Late, of an attempt that was given up: the next one makes an object of the same id.
     if (record?.stream === undefined) return
@@ -128,13 +133,20 @@ export class ReplyReceiver {
       record.kind.timing.add(head.runMicros / 1000)
       this.#deps.ends.end(record, false)
       completeInline(entry, reader, this.#deps.codec)
-    } else this.#replied(peer, record, readReply(reader, head))
+    } else {
+      const reply = readReply(reader, head)
+      this.#deps.handoffs.take(peer, reply.handoff, (contained) => {
+        // Of an attempt that was given up: the next one makes objects of the same ids.
+        if (record !== undefined) this.#replied(peer, record, { reply, contained })
+      })
+    }
   }
 
-  #replied(peer: Peer, record: TaskRecord | undefined, reply: Reply): void {
-    const contained = this.#deps.handoffs.take(peer, reply.handoff)
-    // Of an attempt that was given up: the next one makes objects of the same ids.
-    if (record === undefined) return
+  #replied(
+    peer: Peer,
+    record: TaskRecord,
+    { reply, contained }: { readonly reply: Reply; readonly contained: readonly ObjectEntry[] },
+  ): void {
     record.kind.timing.add(reply.runMs)
     if (record.phase === DONE) this.#discard(peer, record, reply)
     if (!record.isAt(peer, reply.seq)) return

@@ -1,9 +1,18 @@
 // The refs and handles of a value are those that were put in, each at its place, however the value
 // came: its entries are known by order, not looked up by their bytes (handles.ts).
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { entryOf } from '../../../runtime/core-worker/object-ref.ts'
 import { get, put } from '../../../sdk/get-put-wait.ts'
 import { MemoryCluster } from '../../support/memory-cluster.ts'
-import { nodeOf, type Mixed, RemoteHolder, pass, putThere, readsMixed } from './ref-functions.ts'
+import {
+  build,
+  nodeOf,
+  type Mixed,
+  RemoteHolder,
+  pass,
+  putThere,
+  readsMixed,
+} from './ref-functions.ts'
 import type { Node } from './ref-functions.ts'
 import type { ObjectRef } from '../../../runtime/common/surface.ts'
 
@@ -71,5 +80,18 @@ it.each(Object.entries(INNER))(
       outer.free()
       const [again] = (await reading).refs
       expect((await get(again as ObjectRef<Node>)).id).toBe(2)
+    }),
+)
+
+it.each(Object.entries(INNER))(
+  'with a ref that is %s, whose only holder was the call that gives it back',
+  (_, make) =>
+    cluster.run(async () => {
+      const inner = await make()
+      const given = build.remote(nodeOf(1, [inner], false))
+      inner.free()
+      const [again] = (await get(given)).refs as [ObjectRef<Node>]
+      expect(entryOf(again).sharing?.freed).toBe(false)
+      expect((await get(again)).id).toBe(2)
     }),
 )
