@@ -3,11 +3,12 @@
 import { describe, expect, test } from 'vitest'
 import { cancel, get, wait, type ObjectRef } from '../../sdk/index.ts'
 import { actorEntryOf } from '../../runtime/core-worker/actor-handle.ts'
+import { entryOf } from '../../runtime/core-worker/object-ref.ts'
 import { Draw } from './draw.ts'
 import { drawPlan, withoutFaults } from './plan.ts'
 import { play } from './play.ts'
 import * as remote from './workload.ts'
-import type { Doing } from './workload.ts'
+import type { Doing, Value } from './workload.ts'
 
 const doing = (key: string, more: Partial<Doing> = {}): Doing => ({
   key,
@@ -49,6 +50,33 @@ describe('scenario', () => {
       return remote.digestOf(again) === remote.digestOf(values[0])
     })
     expect(read).toBe(true)
+  })
+
+  test('a ref that only the call held which gives it back outlives the worker of that call', async () => {
+    const digest = await play({ ...calm, cpus: 2 }, async (world) => {
+      const lent = remote.lend.remote(doing('lent', { sizeBytes: 150_000 }))
+      const { refs } = await get(lent)
+      lent.free()
+      const [ref] = refs as [ObjectRef<Value>]
+      const { ownerAddress } = entryOf(ref).sharing ?? {}
+      const crashOthers = async (): Promise<void> => {
+        for (const { process } of world.workers()) {
+          if (process.name !== ownerAddress) world.crash(process)
+        }
+        await remote.sleep(500)
+      }
+      await crashOthers()
+      const busy = remote.combine.remote(doing('busy', { sleepMs: 5_000 })) // at the owner
+      await remote.sleep(500)
+      const passed = remote.passOn.remote(doing('passed'), { refs: [ref] })
+      ref.free()
+      const [again] = (await get(passed)).refs as [ObjectRef<Value>]
+      await crashOthers()
+      const value = await get(again)
+      for (const each of [...refs, busy, passed, again]) each.free()
+      return remote.digestOf(value)
+    })
+    expect(digest).toBe(remote.digestOfPart(doing('lent'), 0))
   })
 
   test('F14 an actor is named while the GCS is away: it lives once the GCS is back', async () => {
