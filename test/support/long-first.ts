@@ -15,6 +15,11 @@ const LONG = [
   'sim/planted-bugs.test.ts',
   'cli/nodes-actors.test.ts',
   'examples/examples-on-nodes.test.ts',
+  // At full size.
+  'examples/examples.test.ts',
+  'cli/nodes-objects.test.ts',
+  'core-worker/every-message.test.ts',
+  'core-worker/reference-programs.test.ts',
 ]
 
 export class LongFirst extends BaseSequencer {
