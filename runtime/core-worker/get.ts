@@ -12,30 +12,32 @@
 //        meanwhile.
 // Source: Ray core_worker.cc (Get, Wait, NotifyDirectCallTaskBlocked).
 import type { GetSpecOptions, WaitSpecOptions } from '../common/call-options.ts'
-import type { Clock, Timer } from '../common/clock.ts'
+import type { Clock } from '../common/clock.ts'
 import { UsageError } from '../common/errors.ts'
 import { READS_AT_ONCE_MAX } from '../common/limits.ts'
 import type { Beside, ValueCodec } from '../protocol/value-codec.ts'
-import type { Block } from './blocking.ts'
 import { boundedWait } from './bounded-wait.ts'
 import { captureCallSite, type CallSite } from './call-site.ts'
-import type { ChangingWait } from './changing-wait.ts'
 import { notComplete, notRead, notWritten } from './get-timeouts.ts'
-import type { LocalCopies } from './local-copies.ts'
 import { BLOB, FAILED, STORED, VALUE, type ObjectEntry, type StoredAt } from './object-entry.ts'
 import type { ObjectRef } from './object-ref.ts'
 import type { StoreClient } from './store-client.ts'
 import { decodeStored } from './stored-blob.ts'
+import {
+  isComplete,
+  untilReady,
+  type UntilReadyDeps,
+  type WaitBounds,
+  type WaitRule,
+} from './until-ready.ts'
 
 const CALL_SITE_EVERY_MS = 1
 /** GE1. What is complete as the time is over is given so long to be read. */
 const READ_MS_MIN = 500
 
-export interface GetterDeps {
-  readonly clock: Clock
+export interface GetterDeps extends UntilReadyDeps {
   readonly codec: ValueCodec
   readonly store: StoreClient
-  readonly local: LocalCopies
   /** @throws ForeignRefError, ObjectFreedError */
   entryOf(this: void, ref: ObjectRef): ObjectEntry
   /** Counts who needs these besides their handles. */
@@ -50,8 +52,6 @@ export interface GetterDeps {
   readonly hasRead?: ((stored: StoredAt) => void) | undefined
   /** In a durable job: resolves when what makes the results again is in the GCS. */
   readonly commits?: (() => Promise<void> | undefined) | undefined
-  /** Of the task that runs now. @param now  what it waits for. */
-  waiting(this: void, now: () => Parameters<Block>): ChangingWait
 }
 
 export class Getter {
@@ -169,79 +169,8 @@ export class Getter {
     return this.#until(entries, options, { missing, onTimeout: 'throw' })
   }
 
-  #until(
-    entries: readonly ObjectEntry[],
-    options: Partial<Pick<GetSpecOptions, 'timeoutMs' | 'signal'>>,
-    rule: {
-      /** How many more must be ready. */
-      missing: number
-      /** One that throws ends with the first failure (GE2). */
-      onTimeout: 'throw' | 'return'
-      /** What is complete and is not is fetched. */
-      isReady?: typeof isComplete
-      away?: readonly ObjectEntry[]
-    },
-  ): Promise<void> {
-    const { isReady = isComplete, away = [] } = rule
-    let { missing } = rule
-    const { timeoutMs } = options
-    return new Promise((resolve, reject) => {
-      let timer: Timer | undefined
-      let done = false
-      const finish = (error?: unknown): void => {
-        if (done) return
-        done = true
-        timer?.cancel()
-        options.signal?.removeEventListener('abort', abort)
-        fetches?.stop()
-        for (const entry of entries) if (entry.pending) entry.forgetWaiter(waiter)
-        waiting.end()
-        if (error === undefined) resolve()
-        // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- a signal's reason may
-        // be any value
-        else reject(error)
-      }
-      const waiter = (entry: ObjectEntry): void => {
-        if (done) return
-        if (entry.pending) {
-          entry.whenComplete(waiter)
-          waiting.changed()
-        } else if (!isReady(entry)) {
-          comingCount += 1
-          fetches?.add(entry)
-        } else {
-          missing -= 1
-          if (missing <= 0 || (rule.onTimeout === 'throw' && entry.state === FAILED)) finish()
-        }
-      }
-      let comingCount = 0
-      const fetches =
-        rule.isReady &&
-        this.#deps.local.fetches((entry) => {
-          comingCount -= 1
-          waiter(entry)
-        })
-      const abort = (): void => {
-        finish(options.signal?.reason)
-      }
-      const waiting = this.#deps.waiting(() => {
-        // What is on its way may be enough: then it is no deadlock.
-        const need = missing - comingCount
-        const canEnd = timeoutMs !== undefined || need <= 0
-        return [entries.filter((entry) => entry.pending), canEnd ? undefined : finish, need]
-      })
-      for (const entry of away) waiter(entry)
-      waiting.tell()
-      options.signal?.addEventListener('abort', abort, { once: true })
-      if (timeoutMs !== undefined) {
-        timer = this.#deps.clock.after(timeoutMs, () => {
-          if (rule.onTimeout === 'return') finish()
-          else
-            finish(notComplete(entries.filter((e) => e.pending).length, entries.length, timeoutMs))
-        })
-      }
-      for (const entry of entries) if (entry.pending) entry.whenComplete(waiter)
-    })
+  #until(entries: readonly ObjectEntry[], options: WaitBounds, rule: WaitRule): Promise<void> {
+    return untilReady(entries, options, { ...rule, deps: this.#deps })
   }
 
   /** GE6. What it fails with is finished for the user. */
@@ -377,8 +306,6 @@ function leftOf({ options, untilMs }: Reading, clock: Clock): Partial<GetSpecOpt
   if (untilMs === undefined) return options
   return { ...options, timeoutMs: Math.max(0, untilMs - clock.monotonicMs()) }
 }
-
-const isComplete = (entry: ObjectEntry): boolean => !entry.pending
 
 function countReady(entries: readonly ObjectEntry[]): number {
   let count = 0

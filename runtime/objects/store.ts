@@ -10,19 +10,21 @@ import { ARENA_BYTES_MAX, PAGE_BYTES } from './arena.ts'
 import type { PartPlace } from './arena-access.ts'
 import type { SpillRange } from './spill.ts'
 import { check } from './store-check.ts'
-import type {
-  Entry,
-  ObjectPlace,
-  RoomRequest,
-  StoreEffect,
-  StoreEvent,
-  StoreState,
-  StoreTotals,
-} from './store-entry.ts'
+import type { Entry, ObjectPlace, StoreEffect, StoreEvent, StoreState } from './store-entry.ts'
 import { StoreIo, type StoreIoDeps } from './store-io.ts'
 import { createStoreState, isBatchWanted, nextTimerAtMs, step } from './store-state.ts'
 
+import {
+  shown,
+  statsOf,
+  waitsOf,
+  type ObjectStoreStats,
+  type StoreWait,
+  type StoredObject,
+} from './store-view.ts'
+
 export type { ObjectPlace } from './store-entry.ts'
+export type { ObjectStoreStats, StoreWait, StoredObject } from './store-view.ts'
 
 export interface ObjectStoreDeps extends StoreIoDeps {
   readonly clock: Clock
@@ -56,38 +58,6 @@ export interface CreateOptions {
   readonly isPrimary?: boolean
   /** The client with whose process the object ends. Default: who makes it. */
   readonly owner?: string
-}
-
-export interface ObjectStoreStats {
-  readonly sizeBytes: number
-  /** Backed by memory so far. */
-  readonly committedBytes: number
-  /** Allocated; what is also spilled and may be dropped at once included. */
-  readonly usedBytes: number
-  readonly droppableBytes: number
-  readonly pinnedBytes: number
-  readonly objectCount: number
-  /** Requests that wait for room. */
-  readonly waitingCount: number
-  readonly totals: StoreTotals
-}
-
-/** Requests of one kind that wait for room. */
-export interface StoreWait {
-  /** To put, to read what was spilled, or to copy what another node has. */
-  readonly kind: 'put' | 'restore' | 'copy'
-  readonly count: number
-  readonly oldestMs: number
-}
-
-export interface StoredObject {
-  readonly objectId: string
-  readonly sizeBytes: number
-  readonly state: 'CREATED' | 'SEALED' | 'SPILLED' | 'SPILLING' | 'RESTORING' | 'FREED'
-  /** How many clients pin it. */
-  readonly pinnerCount: number
-  /** The client that made it. */
-  readonly creator: string
 }
 
 interface Pending {
@@ -286,42 +256,17 @@ export class ObjectStore {
   }
 
   stats(): ObjectStoreStats {
-    const { arena, capacityBytes, evictableBytes, pinnedBytes, sealed, queue, totals } = this.#state
-    return {
-      sizeBytes: capacityBytes,
-      committedBytes: arena.sizeBytes,
-      usedBytes: arena.allocatedBytes,
-      droppableBytes: evictableBytes,
-      pinnedBytes,
-      objectCount: sealed.size,
-      waitingCount: queue.length,
-      totals: { ...totals },
-    }
+    return statsOf(this.#state)
   }
 
   /** Who waits for room, one entry for each kind. */
   waiting(): StoreWait[] {
-    const { queue } = this.#state
-    const nowMs = this.#deps.clock.monotonicMs()
-    const kindOf = (request: RoomRequest): StoreWait['kind'] =>
-      request.kind === 'restore' ? 'restore' : request.isPrimary ? 'put' : 'copy'
-    return Array.from(Map.groupBy(queue, kindOf), ([kind, requests]) => ({
-      kind,
-      count: requests.length,
-      oldestMs: Math.round(nowMs - Math.min(...requests.map(({ sinceMs }) => sinceMs))),
-    }))
+    return waitsOf(this.#state, this.#deps.clock.monotonicMs())
   }
 
   /** Every object, those included that are freed and still pinned. */
   list(): StoredObject[] {
-    return Array.from(this.#state.byKey.values(), (entry) => {
-      const { id, sizeBytes, phase, io, offset, pinnerCount, creator } = entry
-      let state: StoredObject['state'] = phase === 'DYING' ? 'FREED' : phase
-      if (state === 'SEALED' && io === 'SPILLING') state = 'SPILLING'
-      else if (state === 'SEALED' && io === 'RESTORING') state = 'RESTORING'
-      else if (state === 'SEALED' && offset === undefined) state = 'SPILLED'
-      return { objectId: id, sizeBytes, state, pinnerCount, creator }
-    })
+    return Array.from(this.#state.byKey.values(), shown)
   }
 
   /** Asserts the invariants; for tests and simulation. */

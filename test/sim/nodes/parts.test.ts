@@ -1,6 +1,6 @@
 // Clusters of several nodes whose drivers use more than tasks: no seed fails, each gives the same
 // trace twice, and together they show what recovers. A file beside seeds.test.ts: each of the two
-// keeps a CPU busy for a quarter of an hour at full size.
+// keeps a CPU busy for 12 to 27 minutes at full size.
 import { describe, expect, test } from 'vitest'
 import { fewOrAll } from '../../support/scale.ts'
 import { expectEndedWell } from '../ended-well.ts'

@@ -21,6 +21,7 @@ describe('the store: a copy of another node’s object', () => {
     story.pin('held')
     return story
   }
+
   it('goes into a file when no room has come for 2 s, and is read there', () => {
     const story = full()
     story.create('own', 5 * MIB)
